@@ -1,0 +1,136 @@
+using System.CommandLine;
+using Transformer.Checkpoints;
+using Transformer.Configuration;
+using Transformer.Experiments;
+using Transformer.Model;
+using static TorchSharp.torch;
+
+namespace Transformer.Cli;
+
+/// <summary><c>bench</c>: speed, always beside what the machine can do at best.</summary>
+internal static class BenchVerb
+{
+    // Left open by a configuration, the vocabulary is that of bytes.
+    private const int OpenVocabulary = 256;
+    private const double WideSpread = 0.2;
+
+    // A small GPT of today's parts. No text is read.
+    private const string Default = """
+        model:
+          width: 384
+          context_length: 256
+          layers: 6
+          vocabulary_size: 65
+          attention: {kind: softmax, heads: 6}
+        data: {path: builtin:tinyshakespeare}
+        training: {steps: 1, batch_size: 8, optimizer: {kind: adamw, learning_rate: 1.0e-3}}
+        """;
+
+    private static readonly Argument<string?> Source = new("RECIPE|FILE")
+    {
+        Description = "A recipe's name or a YAML or JSON file; where absent a model of 6 layers, width 384 and context 256, in batches of 8.",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+
+    private static readonly Argument<string?> Model = new("PATH")
+    {
+        Description = "A run, a checkpoint, a recipe or a file; where absent the preset gpt-mini with random weights.",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+
+    private static readonly Option<int> Rounds = new("--rounds")
+    {
+        Description = "How often model and machine are measured in turn.",
+        HelpName = "N",
+        DefaultValueFactory = _ => 5,
+    };
+
+    /// <summary>The verb with its parts.</summary>
+    public static Command Create()
+    {
+        var train = new Command("train", "Measures training steps against the machine's matrix products.")
+        {
+            Source, SharedOptions.Set, Rounds, SharedOptions.Threads, SharedOptions.Json,
+        };
+        train.SetAction((request, cancellation) => Task.FromResult(Train(request, cancellation)));
+        var decode = new Command("decode", "Measures writing, one text at a time, against the machine's memory.")
+        {
+            Model, SharedOptions.Set, Rounds, SharedOptions.Threads, SharedOptions.Json,
+        };
+        decode.SetAction((request, cancellation) => Task.FromResult(Decode(request, cancellation)));
+        return new Command("bench", "Measures speed beside what the machine can do at best.") { train, decode };
+    }
+
+    private static int Train(ParseResult request, CancellationToken cancellation)
+    {
+        var rounds = Prepare(request);
+        var config = Load(request.GetValue(Source), request.GetValue(SharedOptions.Set)!);
+        var result = TrainingBenchmark.Run(config, rounds, cancellation);
+        if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(request.InvocationConfiguration.Output, result);
+        else
+        {
+            Report(
+                request.InvocationConfiguration.Output, result.UtilizationMinimum, result.UtilizationMaximum, result.Utilization,
+                ("model", $"{Numbers.Count(result.Parameters)} parameters, {config.Training.BatchSize} x {config.Model.ContextLength} tokens, {result.Threads} threads"),
+                ("training", $"{result.TokensPerSecond:n0} tokens/s"),
+                ("model rate", $"{Numbers.Flops(result.ModelFlopsPerSecond)}/s"),
+                ("matrix rate", $"{Numbers.Flops(result.MatrixFlopsPerSecond)}/s"));
+        }
+        return CommandLine.Done;
+    }
+
+    private static int Decode(ParseResult request, CancellationToken cancellation)
+    {
+        var rounds = Prepare(request);
+        using var model = OpenModel(request.GetValue(Model), request.GetValue(SharedOptions.Set)!);
+        var result = DecodingBenchmark.Run(model, rounds, cancellation);
+        if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(request.InvocationConfiguration.Output, result);
+        else
+        {
+            Report(
+                request.InvocationConfiguration.Output, result.UtilizationMinimum, result.UtilizationMaximum, result.Utilization,
+                ("model", $"{Numbers.Count(result.Parameters)} parameters, {result.PromptTokens} + {result.GeneratedTokens} tokens, {result.Threads} threads"),
+                ("writing", $"{result.TokensPerSecond:f1} tokens/s"),
+                ("first token", $"{1000 * result.FirstTokenSeconds:f1} ms"),
+                ("weights read", $"{Numbers.Bytes(result.WeightBytesPerSecond)}/s"),
+                ("memory rate", $"{Numbers.Bytes(result.MemoryBytesPerSecond)}/s"));
+        }
+        return CommandLine.Done;
+    }
+
+    private static int Prepare(ParseResult request)
+    {
+        var rounds = request.GetValue(Rounds);
+        if (rounds < 1) throw new InputException($"--rounds: found {rounds}, expected 1 or more.");
+        SharedOptions.UseThreads(request);
+        return rounds;
+    }
+
+    private static RunConfig Load(string? source, IEnumerable<string> overrides)
+    {
+        var config = source is null ? ConfigFile.Parse(Default, "bench", overrides) : ConfigFile.Load(source, overrides);
+        return config with { Model = config.Model with { VocabularySize = config.Model.VocabularySize ?? OpenVocabulary } };
+    }
+
+    private static TransformerModel OpenModel(string? path, string[] overrides)
+    {
+        if (path is null || (!Directory.Exists(path) && Path.GetExtension(path) != ".safetensors"))
+        {
+            manual_seed(0);
+            return new TransformerModel(Load(path, path is null ? overrides.Prepend("model.preset=gpt-mini") : overrides).Model);
+        }
+        if (overrides.Length > 0) throw new InputException($"{path}: is a trained model, which --set cannot change. Leave out one of the two.");
+        using var checkpoint = CheckpointFolder.Open(path);
+        var model = new TransformerModel(checkpoint.Model);
+        checkpoint.CopyInto(model.Weights);
+        return model;
+    }
+
+    private static void Report(TextWriter output, double least, double greatest, double ratio, params (string Name, string Value)[] lines)
+    {
+        foreach (var (name, value) in lines) output.WriteLine($"{name,-14}{value}");
+        output.WriteLine($"{"utilization",-14}{ratio:p0} (from {least:p0} to {greatest:p0})");
+        if ((greatest - least) / ratio > WideSpread)
+            output.WriteLine("The rounds lie far apart: something else is at work on this machine, and the ratio is not reliable.");
+    }
+}

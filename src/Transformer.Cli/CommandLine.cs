@@ -1,0 +1,108 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
+using System.Runtime.InteropServices;
+using Transformer.Configuration;
+using Transformer.Native;
+
+namespace Transformer.Cli;
+
+/// <summary>Runs a verb and turns what happens into an exit code and, where it fails, one or two lines on standard error.</summary>
+internal static class CommandLine
+{
+    /// <summary>The verb has done what was asked.</summary>
+    public const int Done = 0;
+
+    /// <summary>The verb has failed.</summary>
+    public const int Failed = 1;
+
+    /// <summary>The request was wrong: arguments, configuration or files.</summary>
+    public const int Refused = 2;
+
+    /// <summary>The user interrupted the verb; what it had is saved.</summary>
+    public const int Interrupted = 130;
+
+    // Loading it takes a moment; and the doctor tells why it does not load.
+    private static readonly string[] WithoutLibTorch = ["recipes", "config", "data", "doctor"];
+
+    /// <summary>Parses the arguments and runs the verb that they name.</summary>
+    /// <param name="root">The command with all verbs.</param>
+    /// <param name="arguments">What follows the command's name.</param>
+    /// <param name="output">Where results go.</param>
+    /// <param name="error">Where everything else goes.</param>
+    /// <returns>The exit code.</returns>
+    public static async Task<int> RunAsync(Command root, string[] arguments, TextWriter output, TextWriter error)
+    {
+        var request = root.Parse(arguments);
+        if (request.Action is null or ParseErrorAction || (request.Errors.Count == 0 && Stray(request) is not null)) return Refuse(request, error);
+
+        using var interruption = new CancellationTokenSource();
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
+        try
+        {
+            var configuration = new InvocationConfiguration
+            {
+                Output = output,
+                Error = error,
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+            };
+            // Where libtorch does not load, TorchSharp says so at length and on standard output; here it is one line.
+            if (NeedsLibTorch(request)) LibTorch.Load();
+            return await request.InvokeAsync(configuration, interruption.Token).ConfigureAwait(false);
+        }
+        catch (Exception failure)
+        {
+            var (code, message) = failure switch
+            {
+                InputException => (Refused, failure.Message),
+                OperationCanceledException => (Interrupted, failure.Message),
+                _ => (Failed, failure.Message.ReplaceLineEndings(" ")),
+            };
+            error.WriteLine(request.GetValue(SharedOptions.Verbose) ? failure.ToString() : message);
+            return code;
+        }
+
+        // The first signal asks the verb to save and stop; the second ends the process at once.
+        void Cancel(PosixSignalContext signal)
+        {
+            signal.Cancel = !interruption.IsCancellationRequested;
+            interruption.Cancel();
+        }
+    }
+
+    private static bool NeedsLibTorch(ParseResult request) =>
+        request.Action is not HelpAction && Lineage(request).Skip(1).FirstOrDefault() is { } verb && !WithoutLibTorch.Contains(verb.Name);
+
+    private static int Refuse(ParseResult request, TextWriter error)
+    {
+        error.WriteLine(Stray(request) is { } stray ? Unknown(stray, request.CommandResult.Command) : request.Errors[0].Message);
+        error.WriteLine($"See {string.Join(' ', Lineage(request).Select(command => command.Name))} --help.");
+        return Refused;
+
+        string Unknown(string token, Command command)
+        {
+            var isOption = token.StartsWith('-');
+            var options = Lineage(request).SelectMany(verb => verb.Options).Select(option => option.Name);
+            string[] known = [.. isOption ? options : command.Subcommands.Select(verb => verb.Name)];
+            var nearest = Spelling.Nearest(token, known);
+            return $"{token}: unknown {(isOption ? "option" : known.Length > 0 ? "verb" : "argument")}"
+                + (nearest is null ? "" : $"; did you mean {nearest}?");
+        }
+    }
+
+    // What no verb, option or argument takes. An unknown option is taken by an argument, where there is one.
+    private static string? Stray(ParseResult request) =>
+        request.CommandResult.Children.OfType<ArgumentResult>().SelectMany(argument => argument.Tokens).Select(token => token.Value)
+            .FirstOrDefault(value => value.StartsWith("--")) ?? (request.UnmatchedTokens is [var first, ..] ? first : null);
+
+    // The command that was named, below those that it belongs to.
+    private static Stack<Command> Lineage(ParseResult request)
+    {
+        var lineage = new Stack<Command>();
+        for (SymbolResult? at = request.CommandResult; at is CommandResult result; at = at.Parent) lineage.Push(result.Command);
+        return lineage;
+    }
+}

@@ -1,0 +1,96 @@
+using System.CommandLine;
+using Spectre.Console;
+using Transformer.Configuration;
+using Transformer.Data;
+using Transformer.Model;
+
+namespace Transformer.Cli;
+
+/// <summary><c>config</c>: what a run is once everything is resolved, and what may stand in a file.</summary>
+internal static class ConfigVerb
+{
+    private static readonly Argument<string> Source = new("RECIPE|FILE")
+    {
+        Description = "A recipe by name, or a YAML or JSON file.",
+        DefaultValueFactory = _ => ConfigLibrary.DefaultRecipe,
+    };
+
+    /// <summary>The verb with its two parts.</summary>
+    public static Command Create()
+    {
+        var show = new Command("show", "Prints the resolved configuration, and what the model weighs and costs.")
+        {
+            Source,
+            SharedOptions.Set,
+            SharedOptions.Json,
+        };
+        show.SetAction(Show);
+        var schema = new Command("schema", "Prints the JSON Schema by which editors complete and check a configuration.");
+        schema.SetAction(request => request.InvocationConfiguration.Output.WriteLine(ConfigSchema.Create().ToJsonString(ConfigJson.Options)));
+        return new Command("config", "Shows a configuration, or the schema of all of them.") { show, schema };
+    }
+
+    private static void Show(ParseResult request)
+    {
+        var run = ConfigFile.Load(request.GetRequiredValue(Source), request.GetRequiredValue(SharedOptions.Set));
+        var size = Size(run);
+        var output = request.InvocationConfiguration.Output;
+        if (request.GetValue(SharedOptions.Json))
+            ScriptJson.Write(output, new { Config = ConfigJson.ToJson(run), Size = size is null ? null : Summary(run, size) });
+        else
+            output.Write(ConfigFile.ToYaml(run));
+        WriteSize(request.InvocationConfiguration.Error, run, size);
+    }
+
+    // A vocabulary that is left open is the tokenizer's, which the corpus tells; where that cannot be read there is no size to show.
+    private static ModelSize? Size(RunConfig run)
+    {
+        if (run.Model.VocabularySize is not null) return new ModelSize(run.Model);
+        try
+        {
+            using var corpus = Corpus.Open(run.Data);
+            return new ModelSize(run.Model, corpus.Tokenizer.VocabularySize);
+        }
+        catch (InputException)
+        {
+            return null;
+        }
+    }
+
+    private static object Summary(RunConfig run, ModelSize size) => new
+    {
+        size.Parts,
+        size.Parameters,
+        size.MatrixParameters,
+        FlopsPerToken = size.FlopsPerToken(run.Model.ContextLength),
+        size.ParameterBytes,
+        size.GradientBytes,
+        MomentBytes = size.MomentBytes(run.Training.Optimizer),
+        ActivationBytes = size.ActivationBytes(run.Training.BatchSize, run.Model.ContextLength),
+        size.CacheBytesPerToken,
+        size.CacheBytes,
+    };
+
+    private static void WriteSize(TextWriter error, RunConfig run, ModelSize? size)
+    {
+        if (size is null)
+        {
+            error.WriteLine("The size depends on the tokenizer's vocabulary, and the corpus cannot be read; add e.g. --set model.vocabulary_size=65 to see it.");
+            return;
+        }
+        var model = run.Model;
+        var table = new Table().Border(TableBorder.Simple).AddColumn("").AddColumn(new TableColumn("").RightAligned()).HideHeaders();
+        foreach (var part in size.Parts) table.AddRow($"{part.Name} parameters", $"{part.Parameters:N0}");
+        table.AddRow("parameters", $"{size.Parameters:N0}").AddEmptyRow()
+            .AddRow($"training, a token of {model.ContextLength}", Numbers.Flops(size.FlopsPerToken(model.ContextLength)))
+            .AddRow($"generation, a token after {model.ContextLength}", Numbers.Flops(size.ForwardFlopsPerToken(model.ContextLength))).AddEmptyRow()
+            .AddRow("parameters", Numbers.Bytes(size.ParameterBytes))
+            .AddRow("gradients", Numbers.Bytes(size.GradientBytes))
+            .AddRow("the optimizer's moments", Numbers.Bytes(size.MomentBytes(run.Training.Optimizer)))
+            .AddRow($"activations of {run.Training.BatchSize} x {model.ContextLength} tokens, about",
+                Numbers.Bytes(size.ActivationBytes(run.Training.BatchSize, model.ContextLength)))
+            .AddRow("keys and values, a token", Numbers.Bytes(size.CacheBytesPerToken))
+            .AddRow($"keys and values of {model.ContextLength} tokens", Numbers.Bytes(size.CacheBytes));
+        AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) }).Write(table);
+    }
+}

@@ -1,0 +1,189 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Text;
+using System.Text.Json;
+using Transformer.Configuration;
+using Transformer.Generation;
+
+namespace Transformer.Cli;
+
+/// <summary><c>generate</c>: continues a prompt.</summary>
+internal static class GenerateVerb
+{
+    private const string Separator = "---------------";
+    private static readonly SamplingOptions Defaults = new();
+
+    private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder or a .safetensors file." };
+    private static readonly Option<string?> Prompt = new("--prompt")
+    {
+        Description = "The text to continue; nothing where absent.",
+        HelpName = "TEXT",
+    };
+
+    private static readonly Option<string?> PromptFile = new("--prompt-file")
+    {
+        Description = "The file with the text to continue.",
+        HelpName = "FILE",
+    };
+
+    private static readonly Option<int> MaxTokens = new("--max-tokens")
+    {
+        Description = "The greatest number of tokens a sample.",
+        HelpName = "N",
+        DefaultValueFactory = _ => Defaults.MaxTokens,
+    };
+
+    private static readonly Option<bool> Greedy = new("--greedy") { Description = "Take the likeliest token always." };
+
+    private static readonly Option<double> Temperature = new("--temperature")
+    {
+        Description = "What logits are divided by; 0 is greedy.",
+        HelpName = "X",
+        DefaultValueFactory = _ => Defaults.Temperature,
+    };
+
+    private static readonly Option<int?> TopK = new("--top-k") { Description = "Draw from the K likeliest tokens only.", HelpName = "K" };
+    private static readonly Option<double?> TopP = new("--top-p")
+    {
+        Description = "Draw from the fewest tokens with probability P together.",
+        HelpName = "P",
+    };
+
+    private static readonly Option<double?> MinP = new("--min-p")
+    {
+        Description = "Draw from tokens at least P times as likely as the likeliest.",
+        HelpName = "P",
+    };
+
+    private static readonly Option<double> RepetitionPenalty = new("--repetition-penalty")
+    {
+        Description = "Make tokens that occurred less likely; 1 is off.",
+        HelpName = "X",
+        DefaultValueFactory = _ => Defaults.RepetitionPenalty,
+    };
+
+    private static readonly Option<string[]> Stop = new("--stop")
+    {
+        Description = "A text that ends a sample; may be given again.",
+        HelpName = "TEXT",
+        DefaultValueFactory = _ => [],
+    };
+
+    private static readonly Option<long> Seed = new("--seed")
+    {
+        Description = "Where the random numbers start.",
+        HelpName = "N",
+        DefaultValueFactory = _ => Defaults.Seed,
+    };
+
+    private static readonly Option<int> Count = new("--count")
+    {
+        Description = "The number of samples, made in one batch.",
+        HelpName = "N",
+        DefaultValueFactory = _ => 1,
+    };
+
+    /// <summary>The verb.</summary>
+    public static Command Create()
+    {
+        var verb = new Command("generate", "Continues a prompt with a trained model.")
+        {
+            Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Seed, Count,
+            SharedOptions.Json,
+        };
+        verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
+        return verb;
+    }
+
+    private static int Run(ParseResult request, CancellationToken cancellation)
+    {
+        var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
+        var (options, prompt) = (Options(request), ReadPrompt(request));
+        var (count, json) = (request.GetValue(Count), request.GetValue(SharedOptions.Json));
+        if (count < 1) throw new InputException($"--count: found {count}, expected 1 or more.");
+        using var loaded = LoadedModel.Open(request.GetRequiredValue(Source));
+        var generator = new TextGenerator(loaded.Model, loaded.Tokenizer);
+
+        // One sample is shown as it comes; several would mingle, so they follow each other at the end.
+        var live = !json && count == 1;
+        var tokens = generator.Encode(prompt);
+        double? firstToken = null;
+        var (lengths, slid) = (Enumerable.Repeat(tokens.Length, count).ToArray(), false);
+        var start = SinceProcessStart();
+        var samples = generator.Generate(
+            [.. Enumerable.Repeat(tokens, count)],
+            options,
+            onToken: (row, _) =>
+            {
+                if (firstToken is null) Begin();
+                if (++lengths[row] <= loaded.Model.Config.ContextLength || slid) return;
+                slid = true;
+                NoteFullContext(error, loaded.Model.Config.ContextLength, live);
+            },
+            onText: (_, text) => { if (live) output.Write(text); },
+            cancellation);
+        var seconds = SinceProcessStart() - start;
+        if (firstToken is null) Begin();
+
+        if (json)
+        {
+            ScriptJson.Write(output, new
+            {
+                Prompt = prompt,
+                Samples = samples.Select(sample => new { sample.Text, sample.Tokens, FinishReason = Name(sample.FinishReason) }),
+                TokensPerSecond = samples.Sum(sample => sample.Tokens.Count) / seconds,
+                FirstTokenSeconds = firstToken,
+            });
+        }
+        else if (live) output.WriteLine();
+        else output.WriteLine(string.Join($"\n{Separator}\n", samples.Select(sample => prompt + sample.Text)));
+
+        return samples.Any(sample => sample.FinishReason == FinishReason.Cancelled) ? CommandLine.Interrupted : CommandLine.Done;
+
+        // Only now are prompt and options known to be sound.
+        void Begin()
+        {
+            firstToken = SinceProcessStart();
+            if (live) output.Write(prompt);
+        }
+    }
+
+    // In the middle of a line of text where that is shown live.
+    private static void NoteFullContext(TextWriter error, int context, bool live) => error.WriteLine(
+        $"{(live ? "\n" : "")}The context of {context} tokens is full: from here on the model sees the last {Math.Max(1, context / 2)} to {context} tokens.");
+
+    private static SamplingOptions Options(ParseResult request) => new()
+    {
+        Temperature = request.GetValue(Greedy) ? 0 : request.GetValue(Temperature),
+        TopK = request.GetValue(TopK),
+        TopP = request.GetValue(TopP),
+        MinP = request.GetValue(MinP),
+        RepetitionPenalty = request.GetValue(RepetitionPenalty),
+        Seed = request.GetValue(Seed),
+        MaxTokens = request.GetValue(MaxTokens),
+        Stop = request.GetRequiredValue(Stop),
+    };
+
+    private static string ReadPrompt(ParseResult request)
+    {
+        var prompt = request.GetValue(Prompt);
+        if (request.GetValue(PromptFile) is not { } file) return prompt ?? "";
+        if (prompt is not null) throw new InputException("--prompt and --prompt-file: both give the prompt; leave one out.");
+        try
+        {
+            return File.ReadAllText(file, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true));
+        }
+        catch (DecoderFallbackException e)
+        {
+            throw new InputException($"{file}: found bytes that are not UTF-8; expected a text file with the prompt.", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{file}: cannot be read ({e.Message}); expected a text file with the prompt.", e);
+        }
+    }
+
+    private static string Name(FinishReason reason) => JsonNamingPolicy.SnakeCaseLower.ConvertName(reason.ToString());
+
+    private static double SinceProcessStart() => (DateTime.Now - Process.GetCurrentProcess().StartTime).TotalSeconds;
+}

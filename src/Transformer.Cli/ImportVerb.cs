@@ -1,0 +1,63 @@
+using System.CommandLine;
+using Transformer.Checkpoints;
+using Transformer.Configuration;
+using Transformer.Tokenization;
+
+namespace Transformer.Cli;
+
+/// <summary><c>import</c>: makes a checkpoint of a model that another tool wrote.</summary>
+internal static class ImportVerb
+{
+    private const string KnownTokenizers = "a tokenizer.json, a folder with it or with vocab.json and merges.txt, or llama2.c's tokenizer .bin";
+
+    private static readonly Argument<string> Source = new("SOURCE")
+    {
+        Description = "A Hugging Face folder of a GPT-2 or Llama, a .safetensors file with config.json beside it, or a .bin file of llama2.c.",
+    };
+
+    private static readonly Option<string> Out = new("--out") { Description = "The new checkpoint's folder.", HelpName = "DIR", Required = true };
+
+    private static readonly Option<string?> TokenizerPath = new("--tokenizer")
+    {
+        Description = $"{KnownTokenizers}; looked for beside the source where absent.",
+        HelpName = "FILE",
+    };
+
+    /// <summary>The verb.</summary>
+    public static Command Create()
+    {
+        var verb = new Command("import", "Makes a checkpoint of a model that another tool wrote.") { Source, Out, TokenizerPath };
+        verb.SetAction(Run);
+        return verb;
+    }
+
+    private static void Run(ParseResult request)
+    {
+        var (source, folder) = (request.GetRequiredValue(Source), request.GetRequiredValue(Out));
+        var error = request.InvocationConfiguration.Error;
+        if (File.Exists(folder) || (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()))
+            throw new InputException($"{folder}: stands there already, expected a new or an empty folder. Choose another --out.");
+
+        using var imported = ModelImport.Import(source);
+        var tokenizer = request.GetValue(TokenizerPath) is { } given
+            ? Find(given) ?? throw new InputException($"{given}: holds no tokenizer, expected {KnownTokenizers}.")
+            : Find(Directory.Exists(source) ? source : Path.GetDirectoryName(Path.GetFullPath(source))!);
+        if (tokenizer?.VocabularySize > imported.Model.VocabularySize)
+            throw new InputException($"the tokenizer has {tokenizer.VocabularySize} tokens, the model only {imported.Model.VocabularySize}. " +
+                "Give the model's own with --tokenizer FILE.");
+
+        CheckpointFolder.Save(folder, imported.Model, imported.Tensors.Select(tensor => (tensor.Key, tensor.Value)), tokenizer);
+        error.WriteLine($"{folder}: {Numbers.Count(imported.Tensors.Values.Sum(tensor => tensor.numel()))} parameters of {imported.Origin}");
+        if (tokenizer is null)
+            error.WriteLine("No tokenizer stands beside the source: text cannot become tokens. Import again with --tokenizer FILE to add it.");
+    }
+
+    private static Tokenizer? Find(string path)
+    {
+        if (File.Exists(path)) return Path.GetExtension(path) == ".bin" ? LlamaTokenizer.FromLlama2C(path) : Tokenizer.Load(path);
+        var whole = Path.Combine(path, "tokenizer.json");
+        if (File.Exists(whole)) return Tokenizer.Load(whole);
+        var (vocabulary, merges) = (Path.Combine(path, "vocab.json"), Path.Combine(path, "merges.txt"));
+        return File.Exists(vocabulary) && File.Exists(merges) ? BpeTokenizer.FromFiles(vocabulary, merges) : null;
+    }
+}

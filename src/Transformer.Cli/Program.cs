@@ -1,0 +1,28 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+
+namespace Transformer.Cli;
+
+/// <summary>The command <c>transformer</c>: one file a verb.</summary>
+internal static class Program
+{
+    private static async Task<int> Main(string[] arguments) =>
+        await CommandLine.RunAsync(Commands(), arguments, Console.Out, Console.Error).ConfigureAwait(false);
+
+    /// <summary>All verbs under the root.</summary>
+    public static Command Commands() => new("transformer", "Trains, evaluates, runs and inspects small decoder-only language models.")
+    {
+        TrainVerb.Create(),
+        EvaluateVerb.Create(),
+        GenerateVerb.Create(),
+        ImportVerb.Create(),
+        DataVerb.Create(),
+        RecipesVerb.Create(),
+        ConfigVerb.Create(),
+        BenchVerb.Create(),
+        DoctorVerb.Create(),
+        new HelpOption(),
+        new VersionOption(),
+        SharedOptions.Verbose,
+    };
+}

@@ -1,0 +1,79 @@
+using System.CommandLine;
+using Transformer.Configuration;
+using Transformer.Training;
+
+namespace Transformer.Cli;
+
+/// <summary><c>train</c>: trains a recipe or a configuration file, or continues a run.</summary>
+internal static class TrainVerb
+{
+    private static readonly Argument<string?> Source = new("RECIPE|FILE")
+    {
+        Description = $"A recipe's name or a YAML or JSON file; {ConfigLibrary.DefaultRecipe} where absent.",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+
+    private static readonly Option<string?> Out = new("--out") { Description = "The run's folder; runs/RECIPE where absent.", HelpName = "DIR" };
+    private static readonly Option<string?> Resume = new("--resume") { Description = "Continue the run in this folder from its last checkpoint.", HelpName = "DIR" };
+    private static readonly Option<bool> Overfit = new("--overfit-one-batch") { Description = "Train on one batch only: its loss must fall to near zero." };
+    private static readonly Option<bool> DryRun = new("--dry-run") { Description = "Estimate time and memory and stop." };
+    private static readonly Option<bool> Range = new("--learning-rate-range") { Description = "Raise the learning rate step by step, report the loss at each, and stop." };
+
+    /// <summary>The verb.</summary>
+    public static Command Create()
+    {
+        var verb = new Command("train", "Trains a model: a recipe, a configuration file, or a run to be continued.")
+        {
+            Source, Out, Resume, SharedOptions.Set, SharedOptions.Threads, Overfit, DryRun, Range, SharedOptions.Json,
+        };
+        verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
+        return verb;
+    }
+
+    private static int Run(ParseResult request, CancellationToken cancellation)
+    {
+        SharedOptions.UseThreads(request);
+        var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
+        var source = request.GetValue(Source) ?? ConfigLibrary.DefaultRecipe;
+        if (request.GetValue(Resume) is { } resumed)
+        {
+            if (request.GetValue(Source) is not null || request.GetValue(SharedOptions.Set)!.Length > 0 || request.GetValue(Out) is not null
+                || request.GetValue(Overfit) || request.GetValue(DryRun) || request.GetValue(Range))
+                throw new InputException("--resume: the run's folder says what to train; leave out the recipe and every option but --threads and --json.");
+            return Train(report => Trainer.Resume(resumed, report));
+        }
+
+        var overrides = request.GetValue(SharedOptions.Set)!.AsEnumerable();
+        if (request.GetValue(Overfit)) overrides = overrides.Append("training.overfit_one_batch=true");
+        var config = ConfigFile.Load(source, overrides);
+        if (request.GetValue(DryRun)) return DryRunReport.Write(config, request);
+        if (request.GetValue(Range)) return LearningRateRangeReport.Write(config, request, cancellation);
+        var folder = request.GetValue(Out) ?? NewFolder(Path.GetFileNameWithoutExtension(source));
+        return Train(report => Trainer.Start(config, folder, report));
+
+        int Train(Func<Action<TrainingEvent>, Trainer> start)
+        {
+            using var display = TrainingDisplay.On(error);
+            using var trainer = start(display.Show);
+            TrainingOutcome outcome;
+            try
+            {
+                outcome = trainer.Run(cancellation);
+            }
+            catch (OperationCanceledException)
+            {
+                throw new OperationCanceledException($"interrupted; saved. Continue with: train --resume {trainer.Folder}", cancellation);
+            }
+            display.Finish(outcome);
+            if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(output, outcome);
+            return CommandLine.Done;
+        }
+    }
+
+    // runs/NAME, or runs/NAME-2 and so on where that is taken.
+    private static string NewFolder(string name)
+    {
+        var first = Path.Combine("runs", name);
+        return Enumerable.Range(1, int.MaxValue).Select(n => n == 1 ? first : $"{first}-{n}").First(folder => !Path.Exists(folder));
+    }
+}

@@ -1,0 +1,95 @@
+using Spectre.Console;
+using Transformer.Training;
+
+namespace Transformer.Cli;
+
+/// <summary>Shows a run while it goes on: a bar that is drawn over on a terminal, a line now and then elsewhere.</summary>
+internal abstract class TrainingDisplay : IDisposable
+{
+    /// <summary>The display for a writer: a bar where it is the terminal's standard error.</summary>
+    public static TrainingDisplay On(TextWriter error) =>
+        ReferenceEquals(error, Console.Error) && !Console.IsErrorRedirected ? new Bar() : new Lines(error);
+
+    /// <summary>Shows an event.</summary>
+    public void Show(TrainingEvent happened)
+    {
+        switch (happened)
+        {
+            case TrainingEvent.Stepped stepped:
+                Step(stepped.Metrics, TimeSpan.FromSeconds(stepped.SecondsLeft));
+                break;
+            case TrainingEvent.Evaluated evaluated:
+                Line($"step {evaluated.Step,6}  validation loss {evaluated.Result.Loss:f4} ({(evaluated.IsFullPass ? "full pass" : "quick estimate")}, {evaluated.Result.Tokens:n0} tokens)");
+                break;
+            case TrainingEvent.Sampled sampled:
+                Line($"step {sampled.Step,6}  sample:\n{sampled.Text.Trim()}\n");
+                break;
+            case TrainingEvent.Warned warned:
+                Line($"warning: {warned.Message}");
+                break;
+            case TrainingEvent.Saved:
+                break;
+        }
+    }
+
+    /// <summary>Tells what the run has come to.</summary>
+    public void Finish(TrainingOutcome outcome) => Line(
+        $"done: {outcome.Steps:n0} steps, {outcome.Tokens:n0} tokens in {outcome.Seconds:f0} s; training loss {outcome.TrainLoss:f4}, validation loss {outcome.ValidationLoss:f4}\n" +
+        $"run: {outcome.Run}\nwrite with it: generate {outcome.Run} --prompt \"...\"");
+
+    /// <inheritdoc/>
+    public virtual void Dispose() { }
+
+    /// <summary>Shows a step's numbers.</summary>
+    protected abstract void Step(Metrics metrics, TimeSpan left);
+
+    /// <summary>Writes a line that stays.</summary>
+    protected abstract void Line(string text);
+
+    private static string Numbers(Metrics metrics, TimeSpan left) =>
+        $"loss {metrics.TrainLoss:f4}  {metrics.TokensPerSecond:n0} tokens/s  {metrics.Utilization:p0} of the matrix rate  {left:h\\:mm\\:ss} left";
+
+    private sealed class Lines(TextWriter error) : TrainingDisplay
+    {
+        private DateTime next = DateTime.MinValue;
+
+        protected override void Step(Metrics metrics, TimeSpan left)
+        {
+            if (DateTime.UtcNow < next) return;
+            next = DateTime.UtcNow.AddSeconds(5);
+            error.WriteLine($"step {metrics.Step,6}  {Numbers(metrics, left)}");
+        }
+
+        protected override void Line(string text) => error.WriteLine(text);
+    }
+
+    private sealed class Bar : TrainingDisplay
+    {
+        private readonly IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
+        private DateTime next = DateTime.MinValue;
+        private bool drawn;
+
+        protected override void Step(Metrics metrics, TimeSpan left)
+        {
+            if (DateTime.UtcNow < next) return;
+            next = DateTime.UtcNow.AddMilliseconds(200);
+            var share = metrics.Seconds / (metrics.Seconds + left.TotalSeconds);
+            var filled = (int)(20 * share);
+            var text = $"{new string('█', filled)}{new string('░', 20 - filled)} step {metrics.Step}  {Numbers(metrics, left)}";
+            Console.Error.Write($"\r\u001b[2K{text[..Math.Min(text.Length, Math.Max(10, console.Profile.Width - 1))]}");
+            drawn = true;
+        }
+
+        protected override void Line(string text)
+        {
+            if (drawn) Console.Error.Write("\r\u001b[2K");
+            console.WriteLine(text);
+        }
+
+        public override void Dispose()
+        {
+            if (drawn) Console.Error.WriteLine();
+            base.Dispose();
+        }
+    }
+}

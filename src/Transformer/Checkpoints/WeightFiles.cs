@@ -1,0 +1,90 @@
+using Transformer.Configuration;
+using static TorchSharp.torch;
+
+namespace Transformer.Checkpoints;
+
+/// <summary>The tensors of a model in one Safetensors file or in several with an index, as large models are published.</summary>
+internal sealed class WeightFiles : IDisposable
+{
+    /// <summary>The file of a model that is not sharded.</summary>
+    public const string SingleFile = "model.safetensors";
+
+    /// <summary>The list of a sharded model's tensors and the files that hold them.</summary>
+    public const string IndexFile = "model.safetensors.index.json";
+
+    private readonly Dictionary<string, SafetensorsFile> files = [];
+    private readonly Dictionary<string, SafetensorsFile> tensors = [];
+
+    private WeightFiles(string path) => Path = path;
+
+    /// <summary>The file, or the index of a sharded model.</summary>
+    public string Path { get; }
+
+    /// <summary>The names of all tensors.</summary>
+    public IReadOnlyCollection<string> Names => tensors.Keys;
+
+    /// <summary>Whether a folder holds a model.</summary>
+    public static bool In(string folder) => File.Exists(System.IO.Path.Combine(folder, SingleFile)) || File.Exists(System.IO.Path.Combine(folder, IndexFile));
+
+    /// <summary>Opens the model of a folder, or one file.</summary>
+    /// <exception cref="InputException">A file is missing or not valid.</exception>
+    public static WeightFiles Open(string path)
+    {
+        if (Directory.Exists(path))
+        {
+            var single = System.IO.Path.Combine(path, SingleFile);
+            path = File.Exists(single) ? single : System.IO.Path.Combine(path, IndexFile);
+        }
+        var weights = new WeightFiles(path);
+        try
+        {
+            if (path.EndsWith(".json", StringComparison.Ordinal)) weights.AddShards();
+            else weights.AddFile(path);
+            return weights;
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The dimensions of a tensor.</summary>
+    public IReadOnlyList<long> Shape(string name) => tensors[name].Shape(name);
+
+    /// <summary>A new CPU tensor.</summary>
+    public Tensor Read(string name) => tensors[name].Read(name);
+
+    /// <summary>Copies a tensor into one of the same shape.</summary>
+    public void ReadInto(string name, Tensor destination) => tensors[name].ReadInto(name, destination);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var file in files.Values) file.Dispose();
+    }
+
+    private void AddFile(string path)
+    {
+        var file = SafetensorsFile.Open(path);
+        files.Add(path, file);
+        foreach (var name in file.Names) tensors.Add(name, file);
+    }
+
+    private void AddShards()
+    {
+        var map = JsonFields.Open(Path).Object("weight_map")
+            ?? throw new InputException($"{Path}: weight_map is missing, expected an object of tensor names and files");
+        foreach (var name in map.Keys)
+        {
+            var shard = map.Text(name);
+            // A name from a file must not lead out of the folder.
+            if (shard != System.IO.Path.GetFileName(shard) || !shard.EndsWith(".safetensors", StringComparison.Ordinal))
+                throw map.Bad(name, $"found {shard}, expected a .safetensors file of the same folder");
+            if (!files.TryGetValue(shard, out var file))
+                files.Add(shard, file = SafetensorsFile.Open(System.IO.Path.Combine(System.IO.Path.GetDirectoryName(Path)!, shard)));
+            if (!file.Contains(name)) throw map.Bad(name, $"{shard} has no such tensor");
+            tensors.Add(name, file);
+        }
+    }
+}

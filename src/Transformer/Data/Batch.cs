@@ -1,0 +1,30 @@
+namespace Transformer.Data;
+
+/// <summary>Windows of tokens and, for each token, the one that follows it. Arrays are row by row.</summary>
+/// <param name="Inputs">[B, T] token ids.</param>
+/// <param name="Targets">[B, T] the ids one further on; <see cref="IgnoredTarget"/> where there is nothing to predict.</param>
+/// <param name="Rows">B, the number of windows.</param>
+/// <param name="Columns">T, the tokens of a window.</param>
+public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
+{
+    /// <summary>The target that the loss leaves out.</summary>
+    public const long IgnoredTarget = -100;
+
+    /// <summary>The number of tokens that are predicted: what a mean loss over several batches is weighted by.</summary>
+    public int Predictions => Targets.Count(target => target != IgnoredTarget);
+
+    /// <summary>Reads the windows that start at the offsets. One that meets the end of the tokens is filled up with token 0 and ignored targets.</summary>
+    internal static Batch Read(TokenSequence tokens, ReadOnlySpan<long> offsets, int columns)
+    {
+        var batch = new Batch(new long[offsets.Length * columns], new long[offsets.Length * columns], offsets.Length, columns);
+        for (var row = 0; row < offsets.Length; row++)
+        {
+            var length = (int)Math.Min(columns, tokens.Length - 1 - offsets[row]);
+            var targets = batch.Targets.AsSpan(row * columns, columns);
+            tokens.Read(offsets[row], batch.Inputs.AsSpan(row * columns, length));
+            tokens.Read(offsets[row] + 1, targets[..length]);
+            targets[length..].Fill(IgnoredTarget);
+        }
+        return batch;
+    }
+}

@@ -1,0 +1,71 @@
+using Transformer.Configuration;
+using Transformer.Tokenization;
+
+namespace Transformer.Data;
+
+/// <summary>Tokens to train on, tokens to validate on, and the tokenizer that made them.</summary>
+public sealed class Corpus : IDisposable
+{
+    // 512 MiB of text are up to 2 GiB of tokens in memory.
+    private const long MostBytesInMemory = 1L << 29;
+
+    internal Corpus(Tokenizer tokenizer, TokenSequence training, TokenSequence validation, long validationBytes, string checksum)
+    {
+        (Tokenizer, Training, Validation, ValidationBytes, Checksum) = (tokenizer, training, validation, validationBytes, checksum);
+    }
+
+    /// <summary>What the ids mean.</summary>
+    public Tokenizer Tokenizer { get; }
+
+    /// <summary>The tokens to train on.</summary>
+    public TokenSequence Training { get; }
+
+    /// <summary>The tokens to validate on; none of them is trained on.</summary>
+    public TokenSequence Validation { get; }
+
+    /// <summary>The UTF-8 bytes of the validation text, for bits per byte.</summary>
+    public long ValidationBytes { get; }
+
+    /// <summary>xxHash-128 of all tokens, in hexadecimal: the same for the same corpus, as text or prepared.</summary>
+    public string Checksum { get; }
+
+    /// <summary>Opens the corpus of a configuration: a text is tokenized into memory, a prepared folder is mapped.</summary>
+    /// <exception cref="InputException">A file is missing or wrong, or a text is too long for the memory.</exception>
+    public static Corpus Open(DataConfig config)
+    {
+        if (PreparedCorpus.IsAt(config.Path)) return PreparedCorpus.Open(config);
+        var text = new CorpusText(config);
+        if (text.ByteLength > MostBytesInMemory)
+        {
+            throw new InputException(
+                $"{config.Path}: {text.ByteLength >> 20} MiB of text are too much for the memory. " +
+                "Write it as token files with the verb data prepare and give their folder as data.path");
+        }
+        var (training, validation) = (new TokenMeasure(text.Tokenizer), new TokenMeasure(text.Tokenizer));
+        return new(
+            text.Tokenizer,
+            new TokenArray([.. training.Through(text.Training()).SelectMany(ids => ids)]),
+            new TokenArray([.. validation.Through(text.Validation()).SelectMany(ids => ids)]),
+            validation.Bytes,
+            TokenMeasure.Checksum(training, validation));
+    }
+
+    /// <summary>Makes sure that both parts have at least one window and the token after it.</summary>
+    /// <exception cref="InputException">A part is too short.</exception>
+    public void RequireContext(int contextLength)
+    {
+        if (Training.Length <= contextLength) throw TooShort("training", Training.Length, contextLength, "use a longer text");
+        if (Validation.Length <= contextLength) throw TooShort("validation", Validation.Length, contextLength, "raise data.validation_fraction");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Training.Dispose();
+        Validation.Dispose();
+    }
+
+    private static InputException TooShort(string part, long tokens, int contextLength, string remedy) =>
+        new($"data: the {part} part has {tokens} tokens, but model.context_length {contextLength} needs at least {contextLength + 1L}; " +
+            $"{remedy} or lower model.context_length");
+}

@@ -1,0 +1,36 @@
+using System.Numerics;
+
+namespace Transformer.Data;
+
+/// <summary>
+/// A random order of 0 to <paramref name="count"/> - 1 in constant memory: a Feistel network over the next even number of bits
+/// (Luby and Rackoff 1988), walked until it lands inside (Black and Rogaway 2002).
+/// </summary>
+internal readonly struct Permutation(long count, ulong key)
+{
+    private const int Rounds = 6;
+    private readonly int halfBits = (BitOperations.Log2((ulong)Math.Max(count - 1, 1)) + 2) / 2;
+
+    /// <summary>The number at place <paramref name="index"/> of the order.</summary>
+    public long At(long index)
+    {
+        var place = (ulong)index;
+        do
+        {
+            place = Network(place);
+        }
+        while (place >= (ulong)count);
+        return (long)place;
+    }
+
+    private ulong Network(ulong value)
+    {
+        var mask = (1UL << halfBits) - 1;
+        var (left, right) = (value >> halfBits, value & mask);
+        for (var round = 0; round < Rounds; round++)
+        {
+            (left, right) = (right, left ^ (CounterRandom.Bits(key ^ right, (ulong)round) & mask));
+        }
+        return left << halfBits | right;
+    }
+}

@@ -1,0 +1,31 @@
+namespace Transformer.Data;
+
+/// <summary>Token ids in their order, in memory or on disk. Reading is safe from several threads.</summary>
+public abstract class TokenSequence : IDisposable
+{
+    /// <summary>The number of tokens.</summary>
+    public abstract long Length { get; }
+
+    /// <summary>Copies the tokens from <paramref name="offset"/> on until the span is full.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The range is not wholly inside the sequence.</exception>
+    public void Read(long offset, Span<long> into)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, Length - into.Length);
+        Copy(offset, into);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(disposing: true);
+        GC.SuppressFinalize(this);
+    }
+
+    private protected abstract void Copy(long offset, Span<long> into);
+
+    /// <summary>Lets go of what the sequence holds.</summary>
+    protected virtual void Dispose(bool disposing)
+    {
+    }
+}

@@ -1,0 +1,39 @@
+namespace Transformer.Data;
+
+/// <summary>Batches to measure a loss on: the same ones each time.</summary>
+public static class ValidationBatches
+{
+    /// <summary>Consecutive windows over all tokens: each token but the first is predicted exactly once.</summary>
+    /// <param name="tokens">What to measure on.</param>
+    /// <param name="batchSize">B, the most windows of a batch; the last one has what is left.</param>
+    /// <param name="contextLength">T; the last window may be filled up with ignored targets.</param>
+    public static IEnumerable<Batch> Full(TokenSequence tokens, int batchSize, int contextLength)
+    {
+        var windows = (tokens.Length - 1 + contextLength - 1) / contextLength;
+        return At(tokens, batchSize, contextLength, windows, window => window * contextLength);
+    }
+
+    /// <summary>A quick estimate: a number of full batches whose windows are spread evenly over the tokens; the full pass where that is no more.</summary>
+    /// <param name="tokens">What to measure on.</param>
+    /// <param name="batchSize">B, the windows of a batch.</param>
+    /// <param name="contextLength">T, the tokens of a window.</param>
+    /// <param name="batches">How many batches.</param>
+    public static IEnumerable<Batch> Estimate(TokenSequence tokens, int batchSize, int contextLength, int batches)
+    {
+        var windows = (long)batches * batchSize;
+        var last = tokens.Length - 1 - contextLength;
+        return windows * contextLength >= tokens.Length - 1
+            ? Full(tokens, batchSize, contextLength)
+            : At(tokens, batchSize, contextLength, windows, window => windows == 1 ? 0 : (long)((Int128)window * last / (windows - 1)));
+    }
+
+    private static IEnumerable<Batch> At(TokenSequence tokens, int batchSize, int contextLength, long windows, Func<long, long> offset)
+    {
+        for (var first = 0L; first < windows; first += batchSize)
+        {
+            var offsets = new long[Math.Min(batchSize, windows - first)];
+            for (var row = 0; row < offsets.Length; row++) offsets[row] = offset(first + row);
+            yield return Batch.Read(tokens, offsets, contextLength);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+namespace Transformer.Evaluation;
+
+/// <summary>How well a model predicts a text.</summary>
+/// <param name="Loss">The mean of -ln p(token) over all predicted tokens, in nats.</param>
+/// <param name="Tokens">The number of predicted tokens.</param>
+public sealed record EvaluationResult(double Loss, long Tokens)
+{
+    /// <summary>e to the loss: among how many equally likely tokens the model is undecided.</summary>
+    public double Perplexity => Math.Exp(Loss);
+
+    /// <summary>The loss of the whole text in bits, divided by its length: comparable between tokenizers.</summary>
+    /// <param name="bytes">The text's UTF-8 bytes.</param>
+    public double BitsPerByte(long bytes) => Loss * Tokens / Math.Log(2) / bytes;
+}

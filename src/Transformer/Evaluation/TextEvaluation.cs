@@ -1,0 +1,39 @@
+using Transformer.Configuration;
+using Transformer.Data;
+using Transformer.Model;
+using Transformer.Tokenization;
+
+namespace Transformer.Evaluation;
+
+/// <summary>A text as tokens to be predicted, and its length.</summary>
+/// <param name="Tokens">The tokens; the first one is given, the others are predicted.</param>
+/// <param name="Bytes">The UTF-8 bytes of the text.</param>
+public sealed record TextEvaluation(TokenSequence Tokens, long Bytes) : IDisposable
+{
+    private const int BatchSize = 8;
+
+    /// <summary>A text in the tokens of a model. A token that begins texts is put before it, where the tokenizer has one.</summary>
+    /// <exception cref="InputException">The text cannot be read, has characters that the tokenizer lacks, or is shorter than two tokens.</exception>
+    public static TextEvaluation Of(TextSource text, Tokenizer tokenizer)
+    {
+        var ids = new List<int>();
+        using (var reader = text.Open())
+            foreach (var piece in tokenizer.Encode(reader)) ids.AddRange(piece);
+        var bytes = ids.Sum(id => (long)tokenizer.BytesOf(id).Length);
+        if (tokenizer.BeginOfText is { } begin) ids.Insert(0, begin);
+        if (ids.Count < 2) throw new InputException($"{text.Name}: {ids.Count} token, but the first one is only given; expected two or more.");
+        return new(new TokenArray([.. ids]), bytes);
+    }
+
+    /// <summary>The loss over all windows, one after the other, each of the model's context or, where the text is shorter, of its length.</summary>
+    /// <param name="model">What predicts.</param>
+    /// <param name="cancellation">Ends the measurement between two batches.</param>
+    public EvaluationResult Measure(TransformerModel model, CancellationToken cancellation = default)
+    {
+        var window = (int)Math.Min(model.Config.ContextLength, Tokens.Length - 1);
+        return ModelEvaluation.Measure(model, ValidationBatches.Full(Tokens, BatchSize, window), cancellation);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Tokens.Dispose();
+}

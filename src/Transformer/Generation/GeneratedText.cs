@@ -1,0 +1,7 @@
+namespace Transformer.Generation;
+
+/// <summary>What one row of a generation became.</summary>
+/// <param name="Text">The continuation without the prompt, up to a stop string; empty where the generator has no tokenizer.</param>
+/// <param name="Tokens">All tokens chosen, those of a stop string included, the one that ended the text not.</param>
+/// <param name="FinishReason">Why the row ended.</param>
+public sealed record GeneratedText(string Text, IReadOnlyList<int> Tokens, FinishReason FinishReason);

@@ -1,0 +1,81 @@
+using System.Text;
+using Transformer.Tokenization;
+
+namespace Transformer.Generation;
+
+/// <summary>One sequence of a batch while it is generated.</summary>
+internal sealed class GenerationRow
+{
+    private readonly SamplingOptions options;
+    private readonly Tokenizer? tokenizer;
+    private readonly int contextLength;
+    private readonly TokenSampler sampler;
+    private readonly StreamingDecoder? decoder;
+    private readonly StopScanner stops;
+    private readonly StringBuilder text = new();
+    private readonly List<int> tokens = [], window;
+
+    /// <param name="options">How tokens are chosen.</param>
+    /// <param name="row">Its number in the batch.</param>
+    /// <param name="prompt">At least one token.</param>
+    /// <param name="contextLength">The greatest number of tokens that the model sees.</param>
+    /// <param name="vocabularySize">The number of tokens to choose from.</param>
+    /// <param name="tokenizer">What the tokens mean; without one the row has no text.</param>
+    public GenerationRow(SamplingOptions options, int row, int[] prompt, int contextLength, int vocabularySize, Tokenizer? tokenizer)
+    {
+        (this.options, this.tokenizer, this.contextLength, window) = (options, tokenizer, contextLength, [.. prompt]);
+        sampler = new TokenSampler(options, vocabularySize, row);
+        foreach (var token in prompt) sampler.Observe(token);
+        if (tokenizer is not null) decoder = new StreamingDecoder(tokenizer, prompt[^1]);
+        stops = new StopScanner(options.Stop);
+    }
+
+    /// <summary>The tokens that the model sees, the last one being that from which the next one follows.</summary>
+    public IReadOnlyList<int> Window => window;
+
+    /// <summary>Why the row has ended; null while it has not.</summary>
+    public FinishReason? Finished { get; private set; }
+
+    /// <summary>What the row has become.</summary>
+    public GeneratedText Result => new(text.ToString(), tokens, Finished!.Value);
+
+    /// <summary>Where the window has outgrown the context, cuts it down to the newest half of one.</summary>
+    /// <returns>Whether it was cut, so that what the caches hold is no longer the window.</returns>
+    public bool Slide()
+    {
+        if (window.Count <= contextLength) return false;
+        window.RemoveRange(0, window.Count - Math.Max(1, contextLength / 2));
+        return true;
+    }
+
+    /// <summary>Chooses the next token.</summary>
+    /// <param name="logits">[V]; overwritten.</param>
+    /// <returns>The text that is now sure; often a word, sometimes nothing. The token is null where it ended the text.</returns>
+    public (int? Token, string Text) Advance(Span<float> logits)
+    {
+        var token = sampler.Next(logits);
+        if (token == tokenizer?.EndOfText || token == tokenizer?.BeginOfText) return (null, Finish(FinishReason.EndOfText));
+
+        tokens.Add(token);
+        window.Add(token);
+        var sure = decoder is null ? "" : stops.Append(decoder.Append(token));
+        text.Append(sure);
+        return (token, sure + (Limit() is { } reason ? Finish(reason) : ""));
+    }
+
+    /// <summary>Ends the row.</summary>
+    /// <returns>The text that was held back.</returns>
+    public string Finish(FinishReason reason)
+    {
+        Finished = reason;
+        if (decoder is null || stops.Stopped) return "";
+        var rest = stops.Append(decoder.Flush()) + stops.Flush();
+        text.Append(rest);
+        return rest;
+    }
+
+    private FinishReason? Limit() =>
+        stops.Stopped ? FinishReason.StopString
+        : tokens.Count == options.MaxTokens ? FinishReason.MaxTokens
+        : null;
+}

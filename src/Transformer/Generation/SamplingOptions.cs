@@ -1,0 +1,73 @@
+using Transformer.Configuration;
+
+namespace Transformer.Generation;
+
+/// <summary>
+/// How the next token is chosen from the logits. The steps follow each other as in Hugging Face's generation: repetition penalty,
+/// temperature, top-k, top-p, min-p, then a draw in proportion to what is left.
+/// </summary>
+public sealed record SamplingOptions : IValidated
+{
+    /// <summary>
+    /// What logits are divided by: below 1 likely tokens become likelier; 0 takes the likeliest token always (greedy decoding).
+    /// </summary>
+    public double Temperature { get; init; } = 1;
+
+    /// <summary>
+    /// Only the k likeliest tokens stay, and those as likely as the last of them (Fan et al. 2018, arXiv:1805.04833). All where absent.
+    /// </summary>
+    public int? TopK { get; init; }
+
+    /// <summary>
+    /// Only the fewest likeliest tokens stay that have this probability together (Holtzman et al. 2019, arXiv:1904.09751). All where
+    /// absent.
+    /// </summary>
+    public double? TopP { get; init; }
+
+    /// <summary>
+    /// Only tokens stay that are at least this many times as likely as the likeliest (Nguyen et al. 2024, arXiv:2407.01082). All where
+    /// absent.
+    /// </summary>
+    public double? MinP { get; init; }
+
+    /// <summary>
+    /// What the logit of every token that stands in the prompt or the text so far is divided by where it is positive and multiplied by where
+    /// it is negative (Keskar et al. 2019, arXiv:1909.05858, in Hugging Face's form); 1 is none, 1.2 the paper's choice.
+    /// </summary>
+    public double RepetitionPenalty { get; init; } = 1;
+
+    /// <summary>
+    /// Where the random numbers start. Each row of a batch has a stream of its own, made from the seed and the row's number.
+    /// </summary>
+    public long Seed { get; init; } = 1337;
+
+    /// <summary>The greatest number of tokens that are generated a row.</summary>
+    public int MaxTokens { get; init; } = 200;
+
+    /// <summary>Texts that end a row. They are not part of its text.</summary>
+    public IReadOnlyList<string> Stop { get; init; } = [];
+
+    /// <summary>The options that take the likeliest token always.</summary>
+    public static SamplingOptions Greedy { get; } = new() { Temperature = 0 };
+
+    /// <inheritdoc/>
+    public IEnumerable<ConfigProblem> Problems()
+    {
+        if (Temperature is not (>= 0 and < double.PositiveInfinity))
+            yield return new("temperature", $"found {Temperature}, expected 0 (greedy) or more");
+        if (TopK is < 1) yield return new("top_k", $"found {TopK}, expected 1 or more");
+        if (TopP is not (null or (> 0 and <= 1))) yield return new("top_p", $"found {TopP}, expected more than 0 and at most 1");
+        if (MinP is not (null or (>= 0 and <= 1))) yield return new("min_p", $"found {MinP}, expected 0 or more and at most 1");
+        if (RepetitionPenalty is not (> 0 and < double.PositiveInfinity))
+            yield return new("repetition_penalty", $"found {RepetitionPenalty}, expected more than 0 (1 is none)");
+        if (MaxTokens < 1) yield return new("max_tokens", $"found {MaxTokens}, expected 1 or more");
+        if (Stop.Contains("")) yield return new("stop", "found an empty text, expected at least one character");
+    }
+
+    /// <summary>Throws where an option is wrong; the message lists all that are.</summary>
+    internal void Check()
+    {
+        var problems = Problems().ToList();
+        if (problems.Count > 0) throw new InputException(string.Join("\n", problems));
+    }
+}

@@ -1,0 +1,164 @@
+using Transformer.Configuration;
+
+namespace Transformer.Generation;
+
+// V vocabulary
+
+/// <summary>Chooses the tokens of one row, one by one, from the logits of the model. Allocates nothing after its construction.</summary>
+public sealed class TokenSampler
+{
+    private readonly SamplingOptions options;
+    private readonly float[] scratch;
+    private readonly Candidate[] candidates;
+    private readonly bool[] occurs;
+    private readonly int[] occurring;
+    private int occurringCount;
+    private SplitMix64 random;
+
+    /// <param name="options">How tokens are chosen.</param>
+    /// <param name="vocabularySize">V.</param>
+    /// <param name="row">Which row of a batch, and so which of the seed's streams of random numbers.</param>
+    /// <exception cref="InputException">An option is wrong.</exception>
+    public TokenSampler(SamplingOptions options, int vocabularySize, int row = 0)
+    {
+        options.Check();
+        this.options = options;
+        scratch = new float[vocabularySize];
+        candidates = new Candidate[vocabularySize];
+        occurs = new bool[vocabularySize];
+        occurring = new int[vocabularySize];
+        random = new SplitMix64(options.Seed, row);
+    }
+
+    /// <summary>Takes note of a token of the prompt, for the repetition penalty.</summary>
+    public void Observe(int token)
+    {
+        if (occurs[token]) return;
+        occurs[token] = true;
+        occurring[occurringCount++] = token;
+    }
+
+    /// <summary>Chooses the next token and takes note of it.</summary>
+    /// <param name="logits">[V]; overwritten.</param>
+    /// <exception cref="InputException">The logits are not numbers.</exception>
+    public int Next(Span<float> logits)
+    {
+        Penalise(logits);
+        var likeliest = Likeliest(logits);
+        var token = options.Temperature == 0 ? likeliest : Draw(Candidates(logits, logits[likeliest]));
+        Observe(token);
+        return token;
+    }
+
+    private void Penalise(Span<float> logits)
+    {
+        var penalty = (float)options.RepetitionPenalty;
+        if (penalty == 1) return;
+        foreach (var token in occurring.AsSpan(0, occurringCount))
+            logits[token] = logits[token] > 0 ? logits[token] / penalty : logits[token] * penalty;
+    }
+
+    private static int Likeliest(ReadOnlySpan<float> logits)
+    {
+        var best = 0;
+        for (var token = 0; token < logits.Length; token++)
+        {
+            if (float.IsNaN(logits[token])) throw NotNumbers();
+            if (logits[token] > logits[best]) best = token;
+        }
+        return float.IsFinite(logits[best]) ? best : throw NotNumbers();
+    }
+
+    // Weights are probabilities without their denominator: the likeliest token weighs 1.
+    private Span<Candidate> Candidates(ReadOnlySpan<float> logits, float largest)
+    {
+        var least = options.TopK is { } k && k < logits.Length ? LargestButFew(logits, k) : float.NegativeInfinity;
+        var count = 0;
+        for (var token = 0; token < logits.Length; token++)
+            if (logits[token] >= least)
+                candidates[count++] = new Candidate(Math.Exp((logits[token] - largest) / options.Temperature), token);
+        var kept = candidates.AsSpan(0, count);
+        if (options.TopP is { } topP and < 1) kept = Nucleus(kept, topP);
+        return options.MinP is { } minP ? AtLeast(kept, minP) : kept;
+    }
+
+    // Sorting the whole vocabulary would cost more than a small model: of n tokens that weigh less than (1 - p) / n each of all, even all
+    // together have less than 1 - p, so none of them is needed.
+    private static Span<Candidate> Nucleus(Span<Candidate> candidates, double topP)
+    {
+        var total = Total(candidates);
+        candidates = AtLeast(candidates, (1 - topP) * total / candidates.Length);
+        candidates.Sort();
+        var (count, sum) = (0, 0.0);
+        while (count < candidates.Length && sum < topP * total) sum += candidates[count++].Weight;
+        return candidates[..count];
+    }
+
+    private static Span<Candidate> AtLeast(Span<Candidate> candidates, double weight)
+    {
+        var count = 0;
+        foreach (var candidate in candidates)
+            if (candidate.Weight >= weight) candidates[count++] = candidate;
+        return candidates[..count];
+    }
+
+    private int Draw(ReadOnlySpan<Candidate> candidates)
+    {
+        var rest = random.NextDouble() * Total(candidates);
+        var drawn = candidates[0].Token;
+        foreach (var candidate in candidates)
+        {
+            if (candidate.Weight == 0) continue;
+            drawn = candidate.Token;
+            rest -= candidate.Weight;
+            if (rest < 0) break;
+        }
+        return drawn;
+    }
+
+    private static double Total(ReadOnlySpan<Candidate> candidates)
+    {
+        var total = 0.0;
+        foreach (var candidate in candidates) total += candidate.Weight;
+        return total;
+    }
+
+    // The k-th largest by Hoare's selection: the part that holds it is split around its middle until nothing is left to split.
+    private float LargestButFew(ReadOnlySpan<float> logits, int k)
+    {
+        logits.CopyTo(scratch);
+        var part = scratch.AsSpan(0, logits.Length);
+        while (part.Length > 1)
+        {
+            var pivot = part[part.Length / 2];
+            var (left, right) = (0, part.Length - 1);
+            while (left <= right)
+            {
+                while (part[left] > pivot) left++;
+                while (part[right] < pivot) right--;
+                if (left <= right) (part[left], part[right]) = (part[right--], part[left++]);
+            }
+            if (k <= right + 1)
+            {
+                part = part[..(right + 1)];
+                continue;
+            }
+            if (k <= left) return pivot;
+            part = part[left..];
+            k -= left;
+        }
+        return part[0];
+    }
+
+    private static InputException NotNumbers() =>
+        new("the model's logits are not finite numbers. Its weights are damaged, or its training diverged: take an earlier checkpoint.");
+
+    /// <summary>
+    /// A token that may be drawn. The heavier comes first, of equals the smaller id, so that the order is the same everywhere.
+    /// </summary>
+    private readonly record struct Candidate(double Weight, int Token) : IComparable<Candidate>
+    {
+        public int CompareTo(Candidate other) =>
+            Weight != other.Weight ? other.Weight.CompareTo(Weight) : Token.CompareTo(other.Token);
+    }
+}

@@ -1,0 +1,85 @@
+using Transformer.Layers.Positions;
+using Transformer.Native;
+using static TorchSharp.torch;
+using Work = Transformer.Layers.Attention.CausalAttentionKernel.Work;
+
+namespace Transformer.Layers.Attention;
+
+// B batch · T tokens · H heads · G key/value heads · D head width
+
+/// <summary>
+/// Rotation and causal attention as one operator with its own gradient: what training on the CPU spends its time on beside the plain
+/// products. Equal to turning q and k, then <see cref="SoftmaxAttention.Explicit"/>; nothing of size T x T is kept.
+/// </summary>
+internal sealed unsafe class CausalAttention : autograd.SingleTensorFunction<CausalAttention>
+{
+    /// <inheritdoc/>
+    public override string Name => nameof(CausalAttention);
+
+    /// <summary>Whether the operator covers these tensors: fp32 on the CPU, where libtorch's BLAS can be called.</summary>
+    public static bool Covers(Tensor q) => Kernels.Cover(q) && Blas.IsAvailable;
+
+    /// <param name="q">[B, T, H, D]</param>
+    /// <param name="k">[B, T, G, D]</param>
+    /// <param name="v">[B, T, G, D]</param>
+    /// <param name="rotation">The angles of positions 0 .. T - 1; null for none.</param>
+    /// <param name="scale">What q k^T is multiplied by.</param>
+    /// <returns>[B, T, H, D]</returns>
+    /// <exception cref="ArgumentException">The rotation is not of these positions and this head width.</exception>
+    public static Tensor Apply(Tensor q, Tensor k, Tensor v, Rotation? rotation, double scale)
+    {
+        long[] angles = [q.shape[1], q.shape[3] / 2];
+        if (rotation is not null && !rotation.Cos.shape.SequenceEqual(angles))
+            throw new ArgumentException($"the rotation is [{string.Join(", ", rotation.Cos.shape)}], expected [{string.Join(", ", angles)}]");
+        return apply(q.contiguous(), k.contiguous(), v.contiguous(), rotation?.Cos.contiguous()!, rotation?.Sin.contiguous()!, scale);
+    }
+
+    /// <inheritdoc/>
+    public override Tensor forward(autograd.AutogradContext context, params object[] inputs)
+    {
+        var (q, k, v) = ((Tensor)inputs[0], (Tensor)inputs[1], (Tensor)inputs[2]);
+        var z = empty_like(q);
+        var logSums = empty(q.shape[0], q.shape[2], q.shape[1]);                       // [B, H, T]
+        var work = Describe(q, k, v, (Tensor?)inputs[3], (Tensor?)inputs[4], z, logSums, (double)inputs[5]);
+        CausalAttentionKernel.Forward(&work);
+        List<Tensor> saved = [q, k, v, z, logSums];
+        if (inputs[3] is Tensor cos && inputs[4] is Tensor sin) saved.AddRange([cos, sin]);
+        context.save_for_backward(saved);
+        context.save_data(nameof(work.Scale), inputs[5]);
+        return z;
+    }
+
+    /// <inheritdoc/>
+    public override List<Tensor> backward(autograd.AutogradContext context, Tensor gradient)
+    {
+        var saved = context.get_saved_variables();
+        var (q, k, v, z, logSums) = (saved[0], saved[1], saved[2], saved[3], saved[4]);
+        var (cos, sin) = saved.Count > 5 ? (saved[5], saved[6]) : (null, null);
+        var work = Describe(q, k, v, cos, sin, z, logSums, (double)context.get_data(nameof(Work.Scale)));
+        using var dz = gradient.contiguous();
+        var (dq, dk, dv) = (empty_like(q), empty_like(k), empty_like(v));
+        work.ZGradient = Kernels.Pointer(dz);
+        work.QGradient = Kernels.Pointer(dq);
+        work.KGradient = Kernels.Pointer(dk);
+        work.VGradient = Kernels.Pointer(dv);
+        CausalAttentionKernel.Backward(&work);
+        return [dq, dk, dv, null!, null!, null!];
+    }
+
+    private static Work Describe(Tensor q, Tensor k, Tensor v, Tensor? cos, Tensor? sin, Tensor z, Tensor logSums, double scale) => new()
+    {
+        Batch = q.shape[0],
+        Tokens = q.shape[1],
+        Heads = q.shape[2],
+        KeyValueHeads = k.shape[2],
+        Width = q.shape[3],
+        Scale = (float)scale,
+        Q = Kernels.Pointer(q),
+        K = Kernels.Pointer(k),
+        V = Kernels.Pointer(v),
+        Cos = Kernels.Pointer(cos),
+        Sin = Kernels.Pointer(sin),
+        Z = Kernels.Pointer(z),
+        LogSums = Kernels.Pointer(logSums),
+    };
+}

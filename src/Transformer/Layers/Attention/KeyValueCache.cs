@@ -1,0 +1,47 @@
+using static TorchSharp.torch;
+
+namespace Transformer.Layers.Attention;
+
+// B batch · T tokens · S cached tokens · G key/value heads · D head width
+
+/// <summary>
+/// The keys and values of the tokens so far, in buffers allocated once, so that a step computes only its own (2 G D S numbers a row and layer).
+/// Slot s of a row holds its token s; slots past a row's length hold what the mask hides and the next token overwrites.
+/// </summary>
+public sealed class KeyValueCache : LayerState
+{
+    private readonly Tensor keys, values;
+
+    internal KeyValueCache(int rows, int heads, int length, int headWidth, Device device)
+    {
+        keys = zeros(rows, heads, length, headWidth, device: device).DetachFromDisposeScope();       // [B, G, S, D]
+        values = zeros(rows, heads, length, headWidth, device: device).DetachFromDisposeScope();     // [B, G, S, D]
+    }
+
+    /// <inheritdoc/>
+    public override long Bytes => 2 * keys.numel() * keys.element_size();
+
+    /// <summary>Writes the keys and values of T new tokens of each row behind those that it has.</summary>
+    /// <param name="k">[B, G, T, D]</param>
+    /// <param name="v">[B, G, T, D]</param>
+    /// <param name="lengths">For each row the number of tokens that it has.</param>
+    /// <returns>The keys and values up to the longest row's last token: 2 x [B, G, S, D], views of the buffers.</returns>
+    internal (Tensor Keys, Tensor Values) Append(Tensor k, Tensor v, IReadOnlyList<int> lengths)
+    {
+        var tokens = k.shape[2];
+        for (var row = 0; row < lengths.Count; row++)
+        {
+            keys[row].narrow(1, lengths[row], tokens).copy_(k[row]);
+            values[row].narrow(1, lengths[row], tokens).copy_(v[row]);
+        }
+        var used = lengths.Max() + tokens;
+        return (keys.narrow(2, 0, used), values.narrow(2, 0, used));
+    }
+
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
+        keys.Dispose();
+        values.Dispose();
+    }
+}

@@ -1,0 +1,101 @@
+using TorchSharp.Modules;
+using Transformer.Configuration;
+using Transformer.Layers.Norms;
+using Transformer.Native;
+using static TorchSharp.torch;
+
+namespace Transformer.Layers.Attention;
+
+// B batch · T tokens · S cached tokens · C width · H heads · G key/value heads · D head width
+
+/// <summary>
+/// Causal self-attention (Vaswani et al. 2017, section 3.2) with G key/value heads shared by H query heads
+/// (Ainslie et al. 2023): G = H is multi-head, G = 1 multi-query attention.
+/// </summary>
+public sealed class SoftmaxAttention : TokenMixer
+{
+    private readonly int heads, keyValueHeads, headWidth;
+    private readonly double scale, dropout;
+    private readonly double? softCap;
+    private readonly Linear q_proj;
+    private readonly Linear k_proj;
+    private readonly Linear v_proj;
+    private readonly Linear o_proj;
+    private readonly RmsNorm? q_norm;
+    private readonly RmsNorm? k_norm;
+
+    /// <param name="config">Heads and options.</param>
+    /// <param name="width">C, the width of the residual stream.</param>
+    /// <param name="scale">What q k^T is multiplied by; 1 / sqrt(D) where null.</param>
+    public SoftmaxAttention(SoftmaxAttentionConfig config, int width, double? scale = null) : base(nameof(SoftmaxAttention))
+    {
+        (heads, keyValueHeads, headWidth) = (config.Heads, config.KvHeads ?? config.Heads, config.HeadWidthAt(width));
+        (dropout, softCap, this.scale) = (config.Dropout, config.LogitSoftCap, scale ?? 1 / Math.Sqrt(headWidth));
+        q_proj = nn.Linear(width, heads * headWidth, hasBias: config.Bias);
+        k_proj = nn.Linear(width, keyValueHeads * headWidth, hasBias: config.Bias);
+        v_proj = nn.Linear(width, keyValueHeads * headWidth, hasBias: config.Bias);
+        o_proj = nn.Linear(heads * headWidth, width, hasBias: config.Bias);
+        if (config.QueryKeyNorm) (q_norm, k_norm) = (new RmsNorm(headWidth, 1e-5), new RmsNorm(headWidth, 1e-5));
+        RegisterComponents();
+    }
+
+    /// <inheritdoc/>
+    public override LayerState NewState(int rows, int length, Device device) => new KeyValueCache(rows, keyValueHeads, length, headWidth, device);
+
+    /// <param name="x">[B, T, C]</param>
+    /// <param name="context">Mask and rotation of this pass.</param>
+    /// <param name="state">A <see cref="KeyValueCache"/>, or null for a pass without one.</param>
+    /// <returns>[B, T, C]</returns>
+    public override Tensor forward(Tensor x, ForwardContext context, LayerState? state)
+    {
+        var q = Split(q_proj.call(x), heads);                                   // [B, T, H, D]
+        var k = Split(k_proj.call(x), keyValueHeads);                           // [B, T, G, D]
+        var v = Split(v_proj.call(x), keyValueHeads);                           // [B, T, G, D]
+        if (q_norm is not null && k_norm is not null) (q, k) = (q_norm.call(q), k_norm.call(k));
+        if (state is null && context is { Causal: true, Mask: null } && softCap is null && !(training && dropout > 0) && CausalAttention.Covers(q))
+            return o_proj.call(CausalAttention.Apply(q, k, v, context.Rotation, scale).flatten(2));
+
+        (q, k, v) = (q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2));  // [B, H, T, D], 2 x [B, G, T, D]
+        if (context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.Apply(k));
+        if (state is KeyValueCache cache) (k, v) = cache.Append(k, v, context.CachedLengths);    // 2 x [B, G, S, D]
+        return o_proj.call(Join(Attend(q, k, v, context)));                     // [B, T, C]
+    }
+
+    private Tensor Attend(Tensor q, Tensor k, Tensor v, ForwardContext context)
+    {
+        var drop = training ? dropout : 0;
+        return softCap is { } cap
+            ? Explicit(q, k, v, scale, context.Causal ? CausalMask(q.shape[2], q.device) : context.Mask, cap, drop)
+            : Aten.ScaledDotProductAttention(q.contiguous(), k.contiguous(), v.contiguous(), context.Mask, drop, context.Causal, scale);
+    }
+
+    /// <summary>
+    /// The paper's equation, softmax(scale q k^T + mask) v, with the T x S scores in memory: the reference of the fused kernels, and what computes
+    /// soft caps.
+    /// </summary>
+    /// <param name="q">[B, H, T, D]</param>
+    /// <param name="k">[B, G, S, D]</param>
+    /// <param name="v">[B, G, S, D]</param>
+    /// <param name="scale">What q k^T is multiplied by.</param>
+    /// <param name="mask">Broadcastable to [B, H, T, S], true is visible; null where every query sees every key.</param>
+    /// <param name="softCap">c in c * tanh(score / c); none where null.</param>
+    /// <param name="dropout">The probability with which weights are dropped.</param>
+    /// <returns>[B, H, T, D]</returns>
+    public static Tensor Explicit(Tensor q, Tensor k, Tensor v, double scale, Tensor? mask, double? softCap = null, double dropout = 0)
+    {
+        var sharing = q.shape[1] / k.shape[1];
+        if (sharing > 1) (k, v) = (k.repeat_interleave(sharing, dim: 1), v.repeat_interleave(sharing, dim: 1));    // 2 x [B, H, S, D]
+        var scores = matmul(q, k.transpose(-2, -1)) * scale;                                                       // [B, H, T, S]
+        if (softCap is { } cap) scores = cap * (scores / cap).tanh();
+        if (mask is not null) scores = scores.masked_fill(mask.logical_not(), double.NegativeInfinity);
+        var weights = nn.functional.dropout(scores.softmax(-1), dropout);
+        return matmul(weights, v);                                                                                 // [B, H, T, D]
+    }
+
+    /// <summary>True where query t may see key s, that is s &lt;= t: [T, T].</summary>
+    public static Tensor CausalMask(long tokens, Device device) => ones(tokens, tokens, ScalarType.Bool, device).tril();
+
+    private Tensor Split(Tensor x, long n) => x.view(x.shape[0], x.shape[1], n, headWidth);
+
+    private Tensor Join(Tensor z) => z.transpose(1, 2).reshape(z.shape[0], z.shape[2], heads * headWidth);
+}

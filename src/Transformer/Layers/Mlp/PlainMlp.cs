@@ -1,0 +1,30 @@
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Transformer.Layers.Mlp;
+
+// C width · F hidden width
+
+/// <summary>The feed-forward layer of Vaswani et al. 2017, section 3.3: down(activation(up(x))).</summary>
+public sealed class PlainMlp : nn.Module<Tensor, Tensor>
+{
+    private readonly Func<Tensor, Tensor> activation;
+    private readonly Linear up_proj;
+    private readonly Linear down_proj;
+
+    /// <param name="width">C, the width of the residual stream.</param>
+    /// <param name="hidden">F, the width between the two projections.</param>
+    /// <param name="bias">Whether the projections have biases.</param>
+    /// <param name="activation">What is applied to each hidden value.</param>
+    public PlainMlp(long width, long hidden, bool bias, Func<Tensor, Tensor> activation) : base(nameof(PlainMlp))
+    {
+        this.activation = activation;
+        up_proj = nn.Linear(width, hidden, hasBias: bias);
+        down_proj = nn.Linear(hidden, width, hasBias: bias);
+        RegisterComponents();
+    }
+
+    /// <param name="x">[..., C]</param>
+    /// <returns>[..., C]</returns>
+    public override Tensor forward(Tensor x) => down_proj.call(activation(up_proj.call(x)));
+}

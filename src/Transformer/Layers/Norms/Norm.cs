@@ -1,0 +1,16 @@
+using Transformer.Configuration;
+using static TorchSharp.torch;
+
+namespace Transformer.Layers.Norms;
+
+/// <summary>The kinds of normalisation.</summary>
+public static class Norm
+{
+    /// <summary>The module of a configuration; [..., C] to [..., C].</summary>
+    public static nn.Module<Tensor, Tensor> FromConfig(NormConfig config, long width) => config switch
+    {
+        LayerNormConfig layer => nn.LayerNorm(width, eps: layer.Epsilon, bias: layer.Bias),
+        RmsNormConfig rms => new RmsNorm(width, rms.Epsilon),
+        _ => throw new ArgumentOutOfRangeException(nameof(config), config, "no such norm"),
+    };
+}

@@ -1,0 +1,56 @@
+using TorchSharp.Modules;
+using Transformer.Configuration;
+using Transformer.Layers;
+using Transformer.Layers.Norms;
+using Transformer.Layers.Positions;
+using static TorchSharp.torch;
+
+namespace Transformer.Model;
+
+// B batch · T tokens · C width · V vocabulary · L layers
+
+/// <summary>Everything below the head: token embedding, position embedding where there is one, L blocks and the last norm.</summary>
+public sealed class Decoder : nn.Module<Tensor, Tensor, ForwardContext, ModelState?, Tensor>
+{
+    private readonly Embedding embed_tokens;
+    private readonly nn.Module<Tensor, Tensor>? embed_positions;
+    private readonly ModuleList<Block> layers;
+    private readonly nn.Module<Tensor, Tensor> norm;
+    private readonly double dropout;
+
+    /// <param name="config">The model; its vocabulary size is known.</param>
+    public Decoder(ModelConfig config) : base(nameof(Decoder))
+    {
+        embed_tokens = nn.Embedding(config.VocabularySize ?? throw new ArgumentException("the vocabulary size is unknown", nameof(config)), config.Width);
+        embed_positions = config.Position switch
+        {
+            LearnedPositionConfig => nn.Embedding(config.ContextLength, config.Width),
+            SinusoidalPositionConfig => new SinusoidalPosition(config.ContextLength, config.Width),
+            _ => null,
+        };
+        layers = new ModuleList<Block>([.. Enumerable.Range(0, config.Layers).Select(_ => new Block(config))]);
+        norm = Norm.FromConfig(config.Norm, config.Width);
+        dropout = config.Dropout;
+        RegisterComponents();
+    }
+
+    /// <summary>The blocks from the embedding to the head.</summary>
+    public IEnumerable<Block> Layers => layers;
+
+    /// <summary>[V, C]; also the head where that is tied.</summary>
+    public Parameter TokenEmbedding => embed_tokens.weight!;
+
+    /// <param name="ids">[B, T], integers below V.</param>
+    /// <param name="positions">[T] or [B, T], the place of each token in its sequence.</param>
+    /// <param name="context">What the layers of this pass share.</param>
+    /// <param name="state">What generation carries from pass to pass, or null.</param>
+    /// <returns>[B, T, C]</returns>
+    public override Tensor forward(Tensor ids, Tensor positions, ForwardContext context, ModelState? state)
+    {
+        var x = embed_tokens.call(ids);                                                       // [B, T, C]
+        if (embed_positions is not null) x = x + embed_positions.call(positions);
+        if (dropout > 0 && training) x = nn.functional.dropout(x, dropout);
+        for (var i = 0; i < layers.Count; i++) x = layers[i].call(x, context, state?.Layers[i]);
+        return norm.call(x);
+    }
+}

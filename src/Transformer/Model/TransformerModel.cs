@@ -1,0 +1,120 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using Transformer.Configuration;
+using Transformer.Layers;
+using Transformer.Layers.Positions;
+using static TorchSharp.torch;
+
+namespace Transformer.Model;
+
+// B batch · T tokens · S cached tokens · C width · V vocabulary
+
+/// <summary>
+/// A decoder-only transformer (Vaswani et al. 2017; Radford et al. 2019) built from its configuration: token ids in, one logit a vocabulary
+/// entry out. Parameter names are those of Hugging Face's Llama.
+/// </summary>
+public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
+{
+    private readonly Decoder model;
+    private readonly Linear? lm_head;
+    private readonly RotaryPosition? rotary;
+    private readonly double logitScale;
+
+    /// <param name="config">The architecture; its vocabulary size is known. Parameters are drawn by libtorch's generator.</param>
+    /// <param name="device">Where parameters live; the CPU where null.</param>
+    /// <param name="draw">False where the parameters are loaded next, so that drawing them would be time lost.</param>
+    public TransformerModel(ModelConfig config, Device? device = null, bool draw = true) : base(nameof(TransformerModel))
+    {
+        Config = config;
+        Device = device ?? CPU;
+        model = new Decoder(config);
+        if (!config.TiedHead) lm_head = nn.Linear(config.Width, config.VocabularySize!.Value, hasBias: false);
+        logitScale = config.Initialization is MupInitializationConfig mup ? (double)mup.BaseWidth / config.Width : 1;
+        RegisterComponents();
+        if (draw) WeightInitialization.Apply(this);
+        this.to(Device);
+        if (config is { Position: RotaryPositionConfig rope, Attention: SoftmaxAttentionConfig softmax })
+            rotary = new RotaryPosition(rope, softmax.HeadWidthAt(config.Width), config.ContextLength, Device);
+    }
+
+    /// <summary>The architecture.</summary>
+    public ModelConfig Config { get; }
+
+    /// <summary>Where the parameters live.</summary>
+    public Device Device { get; }
+
+    /// <summary>All parameters by the names under which checkpoints hold them.</summary>
+    public IEnumerable<(string Name, Tensor Value)> Weights => named_parameters().Select(parameter => (parameter.name, (Tensor)parameter.parameter));
+
+    /// <summary>The state of a generation that has not begun.</summary>
+    /// <param name="rows">B, the number of sequences.</param>
+    /// <param name="capacity">The greatest number of tokens a sequence, at most the context length; the context length where null.</param>
+    public ModelState NewState(int rows, int? capacity = null)
+    {
+        var length = capacity ?? Config.ContextLength;
+        if (length < 1 || length > Config.ContextLength)
+            throw new ArgumentOutOfRangeException(nameof(capacity), capacity, $"the context length is {Config.ContextLength}");
+        return new ModelState([.. model.Layers.Select(layer => layer.NewState(rows, length, Device))], rows, length);
+    }
+
+    /// <param name="ids">[B, T], integers below V.</param>
+    /// <param name="state">Null for a pass over whole sequences; else the tokens continue those that the state holds, which it then holds too.</param>
+    /// <returns>The logits of each token's successor: [B, T, V].</returns>
+    /// <exception cref="InputException">The tokens do not fit the context length.</exception>
+    public override Tensor forward(Tensor ids, ModelState? state)
+    {
+        using var hidden = Hidden(ids, state);
+        return Logits(hidden);
+    }
+
+    /// <summary>The last layer's normalised output, from which the head makes logits.</summary>
+    /// <param name="ids">[B, T], integers below V.</param>
+    /// <param name="state">As for <see cref="forward"/>.</param>
+    /// <returns>[B, T, C]</returns>
+    /// <exception cref="InputException">The tokens do not fit the context length.</exception>
+    public Tensor Hidden(Tensor ids, ModelState? state = null)
+    {
+        using var scope = NewDisposeScope();
+        var tokens = (int)ids.shape[1];
+        var starts = state?.Lengths ?? [0];
+        if (state is not null && ids.shape[0] != starts.Count)
+            throw new ArgumentException($"{ids.shape[0]} rows of ids do not continue a state of {starts.Count} rows", nameof(ids));
+        var end = starts.Max() + tokens;
+        var limit = state?.Capacity ?? Config.ContextLength;
+        if (end > limit) throw new InputException($"{end} tokens do not fit the context length of {limit}. Give a shorter text or a model with a longer context.");
+
+        var together = starts.All(start => start == starts[0]);
+        var positions = together
+            ? arange(starts[0], starts[0] + tokens, device: Device)                                                   // [T]
+            : tensor(starts.Select(start => (long)start).ToArray(), device: Device).unsqueeze(1) + arange(tokens, device: Device);    // [B, T]
+        var first = together && starts[0] == 0;
+        var context = new ForwardContext
+        {
+            Causal = first,
+            Mask = first || (together && tokens == 1) ? null : Visible(positions, end),
+            Rotation = together ? rotary?.At(starts[0], tokens) : rotary?.At(positions),
+            CachedLengths = state?.Lengths ?? [],
+        };
+        var hidden = model.call(ids, positions, context, state);
+        state?.Advance(tokens);
+        return scope.MoveToOuter(hidden);
+    }
+
+    /// <summary>The head: [..., C] to [..., V].</summary>
+    public Tensor Logits(Tensor hidden)
+    {
+        var logits = nn.functional.linear(hidden, lm_head?.weight ?? model.TokenEmbedding);
+        return logitScale == 1 ? logits : logits * logitScale;
+    }
+
+    // Key s is visible to the query at position p if s <= p: [B or 1, 1, T, S].
+    private Tensor Visible(Tensor positions, int keys) =>
+        (arange(keys, device: Device) <= positions.unsqueeze(-1)).reshape(positions.dim() == 1 ? 1 : positions.shape[0], 1, positions.shape[^1], keys);
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) rotary?.Dispose();
+        base.Dispose(disposing);
+    }
+}

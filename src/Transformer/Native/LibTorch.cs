@@ -1,0 +1,128 @@
+using System.IO.Hashing;
+using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
+using Transformer.Configuration;
+
+namespace Transformer.Native;
+
+/// <summary>
+/// Finds and loads libtorch before TorchSharp asks for it. On Linux two things need it: TorchSharp's native library wants the C++ runtime of
+/// GCC 13, which Debian 12 and Ubuntu 22.04 lack although nothing of it is used, and <c>TRANSFORMER_LIBTORCH</c> may name another
+/// libtorch (the <c>torch/lib</c> folder of a Python install, say, which brings CUDA). Elsewhere TorchSharp's own search is enough.
+/// </summary>
+public static class LibTorch
+{
+    /// <summary>The environment variable that names the folder of another libtorch.</summary>
+    public const string FolderVariable = "TRANSFORMER_LIBTORCH";
+
+    /// <summary>The name by which <see cref="Aten"/> asks for libtorch's operators.</summary>
+    internal const string CpuLibrary = "torch_cpu";
+
+    private const string Binding = "libLibTorchSharp.so";
+    private static readonly Lock Gate = new();
+    private static bool loaded;
+    private static ExceptionDispatchInfo? failure;
+
+    /// <summary>The folder of the libtorch in use; null before it is loaded and where TorchSharp finds it by itself.</summary>
+    public static string? Folder { get; private set; }
+
+    /// <summary>How TorchSharp's native library was loaded: as it is, or as a copy that accepts an older C++ runtime; and beside which libtorch.</summary>
+    public static string How { get; private set; } = "not loaded";
+
+    /// <summary>Where the copy lies that an older C++ runtime accepts.</summary>
+    public static string CacheFolder
+    {
+        get
+        {
+            var data = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
+            return Path.Combine(Path.IsPathRooted(data) ? data : Path.GetTempPath(), "transformer");
+        }
+    }
+
+    // TorchSharp looks for its native library in a static constructor, so it must be there as soon as the assembly is.
+#pragma warning disable CA2255 // A library may hook the load of another one only here; users of the library then need no call of their own.
+    [ModuleInitializer]
+#pragma warning restore CA2255
+    internal static void LoadBeforeTorchSharp() => AppDomain.CurrentDomain.AssemblyLoad += (_, loading) =>
+    {
+        if (loading.LoadedAssembly.GetName().Name == "TorchSharp") Load();
+    };
+
+    /// <summary>Loads libtorch once; later calls do nothing, or tell again why it could not be loaded.</summary>
+    /// <exception cref="InputException"><c>TRANSFORMER_LIBTORCH</c> names a folder without libtorch.</exception>
+    /// <exception cref="DllNotFoundException">The system refuses libtorch.</exception>
+    public static void Load()
+    {
+        lock (Gate)
+        {
+            failure?.Throw();
+            if (loaded) return;
+            loaded = true;
+            try
+            {
+                if (OperatingSystem.IsLinux()) LoadOnLinux();
+                else How = "by TorchSharp";
+            }
+            catch (Exception e)
+            {
+                failure = ExceptionDispatchInfo.Capture(e);
+                throw;
+            }
+        }
+    }
+
+    private static void LoadOnLinux()
+    {
+        var given = Environment.GetEnvironmentVariable(FolderVariable);
+        if (given is not null && !File.Exists(Path.Combine(given, "libtorch_cpu.so")))
+            throw new InputException($"{FolderVariable}={given}: no libtorch_cpu.so there. Expected a folder such as torch/lib of a Python install of PyTorch.");
+
+        var binding = FindBeside(Binding);
+        var folder = given ?? Path.GetDirectoryName(FindBeside("libtorch_cpu.so"));
+        if (binding is null || folder is null)
+        {
+            How = "by TorchSharp";
+            return;
+        }
+
+        Folder = folder;
+        foreach (var library in (string[])["libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so", "libtorch.so"])
+        {
+            if (!File.Exists(Path.Combine(folder, library))) continue;
+            var handle = NativeLibrary.Load(Path.Combine(folder, library));
+            if (given is not null && FindBeside(library) is { } own) LoadedLibrary.AnswerTo(handle, own);
+        }
+
+        // Without this the runtime would look for the name in the application's folder and could load a second libtorch beside the given one.
+        NativeLibrary.SetDllImportResolver(typeof(Aten).Assembly, (name, _, _) =>
+            name == CpuLibrary ? NativeLibrary.Load(Path.Combine(folder, "libtorch_cpu.so")) : IntPtr.Zero);
+
+        var accepted = NativeLibrary.TryLoad(binding, out _);
+        if (!accepted) NativeLibrary.Load(CopyForOlderRuntime(binding));
+        How = accepted ? "as it is" : "as a copy that accepts an older C++ runtime";
+        if (given is not null) How += $", beside the libtorch of {given}";
+    }
+
+    private static string? FindBeside(string file)
+    {
+        var searched = ((string?)AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
+        var packaged = Path.Combine(AppContext.BaseDirectory, "runtimes", $"linux-{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}", "native");
+        return searched.Append(packaged).Append(AppContext.BaseDirectory).Select(folder => Path.Combine(folder, file)).FirstOrDefault(File.Exists);
+    }
+
+    // The original stays untouched in the package folder; the copy's name bears the original's hash, so that another version makes another copy.
+    private static string CopyForOlderRuntime(string binding)
+    {
+        var image = File.ReadAllBytes(binding);
+        var copy = Path.Combine(CacheFolder, $"libLibTorchSharp-{Convert.ToHexStringLower(XxHash128.Hash(image))}.so");
+        if (File.Exists(copy)) return copy;
+
+        ElfVersions.MakeWeak(image, "GLIBCXX_3.4.32");
+        Directory.CreateDirectory(CacheFolder);
+        var temporary = $"{copy}.{Environment.ProcessId}";
+        File.WriteAllBytes(temporary, image);
+        File.Move(temporary, copy, overwrite: true);
+        return copy;
+    }
+}

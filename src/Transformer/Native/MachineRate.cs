@@ -1,0 +1,72 @@
+using System.Diagnostics;
+using System.Numerics;
+using System.Runtime.InteropServices;
+using static TorchSharp.torch;
+
+namespace Transformer.Native;
+
+/// <summary>What this machine can do at best, measured now: the limits that training and decoding are compared with.</summary>
+public static class MachineRate
+{
+    private const int Side = 2048;
+
+    /// <summary>
+    /// Floating-point operations a second of libtorch's product of two 2048 x 2048 matrices in fp32: the best of ten. It draws no random number, so
+    /// that a run may measure in between.
+    /// </summary>
+    public static double MatrixFlopsPerSecond(Device device)
+    {
+        using var scope = NewDisposeScope();
+        var a = linspace(-1, 1, Side * Side, device: device).reshape(Side, Side);
+        var b = a.t().contiguous();
+        var best = double.PositiveInfinity;
+        for (var i = 0; i < 10; i++)
+        {
+            var watch = Stopwatch.StartNew();
+            using var product = matmul(a, b);
+            _ = product[0, 0].item<float>();    // waits for the device
+            best = Math.Min(best, watch.Elapsed.TotalSeconds);
+        }
+        return 2.0 * Side * Side * Side / best;
+    }
+
+    /// <summary>Bytes a second at which as many threads as libtorch uses read memory: the best of five passes over 512 MiB.</summary>
+    public static unsafe double MemoryBytesPerSecond()
+    {
+        const long Bytes = 512L << 20;
+        var threads = get_num_threads();
+        var share = Bytes / threads / 4096 * 4096;
+        var memory = (byte*)NativeMemory.AlignedAlloc((nuint)(share * threads), 4096);
+        try
+        {
+            NativeMemory.Fill(memory, (nuint)(share * threads), 1);
+            var best = double.PositiveInfinity;
+            for (var i = 0; i < 5; i++)
+            {
+                var watch = Stopwatch.StartNew();
+                Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, thread => Sum((float*)(memory + thread * share), share / sizeof(float)));
+                best = Math.Min(best, watch.Elapsed.TotalSeconds);
+            }
+            return share * threads / best;
+        }
+        finally
+        {
+            NativeMemory.AlignedFree(memory);
+        }
+    }
+
+    // Four sums at once, so that the additions do not wait for each other.
+    private static unsafe float Sum(float* values, long count)
+    {
+        var width = Vector<float>.Count;
+        var (a, b, c, d) = (Vector<float>.Zero, Vector<float>.Zero, Vector<float>.Zero, Vector<float>.Zero);
+        for (long i = 0; i + 4 * width <= count; i += 4 * width)
+        {
+            a += Vector.Load(values + i);
+            b += Vector.Load(values + i + width);
+            c += Vector.Load(values + i + 2 * width);
+            d += Vector.Load(values + i + 3 * width);
+        }
+        return Vector.Sum(a + b + c + d);
+    }
+}

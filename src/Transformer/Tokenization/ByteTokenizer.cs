@@ -1,0 +1,16 @@
+using System.Text;
+
+namespace Transformer.Tokenization;
+
+/// <summary>One token a UTF-8 byte: 256 tokens, the id is the byte's value, and there is no text that it does not know.</summary>
+public sealed class ByteTokenizer() : Tokenizer([.. Enumerable.Range(0, 256).Select(value => new[] { (byte)value })])
+{
+    private protected override void Encode(ReadOnlySpan<char> text, long position, List<int> ids)
+    {
+        var bytes = new byte[Encoding.UTF8.GetByteCount(text)];
+        Encoding.UTF8.GetBytes(text, bytes);
+        foreach (var value in bytes) ids.Add(value);
+    }
+
+    private protected override int LastCut(ReadOnlySpan<char> text) => char.IsHighSurrogate(text[^1]) ? text.Length - 1 : text.Length;
+}

@@ -1,0 +1,88 @@
+using Transformer.Configuration;
+using Transformer.Native;
+using static TorchSharp.torch;
+
+namespace Transformer.Training;
+
+/// <summary>
+/// Adam with decoupled weight decay (Kingma and Ba 2015; Loshchilov and Hutter 2019). Parameters that lie together and are treated alike make one
+/// range, and libtorch's fused kernel passes over each range once.
+/// </summary>
+public sealed class AdamW : Optimizer
+{
+    private readonly AdamWConfig config;
+    private readonly Tensor means, squares, steps;
+    private readonly List<(bool Decays, double RateScale, List<Tensor[]> Ranges)> groups = [];
+
+    /// <param name="config">Rates and decays.</param>
+    /// <param name="parameters">Which parameters of the space this rule changes.</param>
+    /// <param name="space">Where they lie.</param>
+    public AdamW(AdamWConfig config, IReadOnlyList<ParameterView> parameters, ParameterSpace space)
+    {
+        this.config = config;
+        using var scope = NewDisposeScope();
+        var size = parameters.Sum(parameter => parameter.Length);
+        means = zeros(size, device: space.Values.device).DetachFromDisposeScope();
+        squares = zeros(size, device: space.Values.device).DetachFromDisposeScope();
+        steps = zeros(1, device: space.Values.device).DetachFromDisposeScope();
+        long used = 0;    // the moments of the ranges lie one after the other
+        foreach (var alike in parameters.GroupBy(parameter => (parameter.Decays, RateScale: parameter.LearningRateScale * parameter.WidthScale)))
+        {
+            var ranges = new List<Tensor[]>();
+            foreach (var (offset, length) in Join(alike))
+            {
+                ranges.Add(
+                [
+                    Cut(space.Values, offset, length), Cut(space.Gradients, offset, length), Cut(means, used, length), Cut(squares, used, length),
+                    steps.clone().DetachFromDisposeScope(),
+                ]);
+                used += length;
+            }
+            groups.Add((alike.Key.Decays, alike.Key.RateScale, ranges));
+        }
+    }
+
+    /// <inheritdoc/>
+    public override IEnumerable<(string Name, Tensor Value)> State => [("adamw.means", means), ("adamw.squares", squares), ("adamw.steps", steps)];
+
+    /// <inheritdoc/>
+    public override void Step(double schedule, Tensor? gradientScale = null)
+    {
+        using var _ = no_grad();
+        foreach (var (decays, scale, ranges) in groups)
+        {
+            foreach (var range in ranges) range[4].copy_(steps).add_(1);
+            Aten.FusedAdamW(
+                Column(ranges, 0), Column(ranges, 1), Column(ranges, 2), Column(ranges, 3), Column(ranges, 4),
+                config.LearningRate * schedule * scale, config.Beta1, config.Beta2, decays ? config.WeightDecay : 0, config.Epsilon, gradientScale);
+        }
+        steps.add_(1);
+    }
+
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
+        foreach (var tensor in groups.SelectMany(group => group.Ranges).SelectMany(range => range).Concat([means, squares, steps])) tensor.Dispose();
+    }
+
+    private static Tensor[] Column(List<Tensor[]> ranges, int column) => [.. ranges.Select(range => range[column])];
+
+    private static Tensor Cut(Tensor buffer, long offset, long length) => buffer.narrow(0, offset, length).DetachFromDisposeScope();
+
+    // Neighbours become one range.
+    private static IEnumerable<(long Offset, long Length)> Join(IEnumerable<ParameterView> parameters)
+    {
+        (long Offset, long Length)? open = null;
+        foreach (var parameter in parameters.OrderBy(parameter => parameter.Offset))
+        {
+            if (open is { } range && range.Offset + range.Length == parameter.Offset)
+            {
+                open = (range.Offset, range.Length + parameter.Length);
+                continue;
+            }
+            if (open is not null) yield return open.Value;
+            open = (parameter.Offset, parameter.Length);
+        }
+        if (open is not null) yield return open.Value;
+    }
+}

@@ -1,0 +1,49 @@
+using Transformer.Configuration;
+using Transformer.Data;
+using Transformer.Model;
+using static TorchSharp.torch;
+
+namespace Transformer.Training;
+
+/// <summary>
+/// The learning-rate range test (Smith 2017, arXiv:1506.01186): the rate rises exponentially from a hundredth of the configured one to a
+/// hundred times it while the loss is watched. A good peak lies below the rate at which the loss is lowest.
+/// </summary>
+public static class LearningRateRange
+{
+    /// <summary>One step of the test.</summary>
+    /// <param name="LearningRate">The rate of the step.</param>
+    /// <param name="Loss">The smoothed loss before it.</param>
+    public readonly record struct Point(double LearningRate, double Loss);
+
+    /// <summary>Runs the test; it ends early when the loss has grown to four times its lowest value or is no number.</summary>
+    /// <param name="config">The resolved run.</param>
+    /// <param name="corpus">What it trains on.</param>
+    /// <param name="steps">The number of steps from the lowest to the highest rate, two or more.</param>
+    /// <param name="cancellation">Ends the test between two steps.</param>
+    public static IReadOnlyList<Point> Run(RunConfig config, Corpus corpus, int steps = 200, CancellationToken cancellation = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(steps, 2);
+        var training = config.Training;
+        manual_seed(training.Seed);
+        using var model = new TransformerModel(config.Model);
+        using var space = new ParameterSpace(model, training.Parameters);
+        using var optimizer = Optimizer.FromConfig(training.Optimizer, space);
+        using var sampler = new BatchSampler(corpus.Training, training.BatchSize, config.Model.ContextLength, training.Seed, config.Data.Sampling);
+        var points = new List<Point>();
+        var (smooth, lowest) = (0.0, double.PositiveInfinity);
+        for (var step = 0; step < steps; step++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var factor = Math.Pow(10, -2 + 4.0 * step / (steps - 1));
+            Batch[] batches = [.. Enumerable.Range(0, training.GradientAccumulation).Select(_ => sampler.Next())];
+            var result = TrainingStep.Run(model, space, optimizer, training, factor, batches);
+            if (!result.IsFinite) break;
+            smooth = step == 0 ? result.Loss : 0.9 * smooth + 0.1 * result.Loss;
+            lowest = Math.Min(lowest, smooth);
+            points.Add(new Point(training.Optimizer.LearningRate * factor, smooth));
+            if (smooth > 4 * lowest) break;
+        }
+        return points;
+    }
+}

@@ -1,0 +1,70 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Transformer.Configuration;
+using Transformer.Native;
+using static TorchSharp.torch;
+
+namespace Transformer.Training;
+
+/// <summary>What a run was computed with. Where one of these differs, the last digits may.</summary>
+/// <param name="Version">This library's version, with the commit that it was built from.</param>
+/// <param name="Dotnet">The .NET runtime.</param>
+/// <param name="Torchsharp">The version of TorchSharp, which names that of libtorch.</param>
+/// <param name="Libtorch">How libtorch was loaded, and from where if not from the package.</param>
+/// <param name="System">The operating system.</param>
+/// <param name="Processor">The processor's name and architecture.</param>
+/// <param name="Threads">The threads that libtorch uses.</param>
+public sealed record RunEnvironment(string Version, string Dotnet, string Torchsharp, string Libtorch, string System, string Processor, int Threads)
+{
+    private static readonly JsonSerializerOptions Format = new(ConfigJson.Options) { WriteIndented = true };
+
+    /// <summary>That of this process.</summary>
+    public static RunEnvironment Current() => new(
+        typeof(RunEnvironment).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
+        RuntimeInformation.FrameworkDescription,
+        typeof(TorchSharp.torch).Assembly.GetName().Version!.ToString(3),
+        LibTorch.How,
+        RuntimeInformation.OSDescription,
+        $"{ProcessorName()} ({RuntimeInformation.ProcessArchitecture})",
+        get_num_threads());
+
+    /// <summary>Reads what <see cref="Write"/> wrote; null where there is nothing to read.</summary>
+    /// <exception cref="InputException">The file is not what <see cref="Write"/> wrote.</exception>
+    public static RunEnvironment? Read(string path)
+    {
+        try
+        {
+            return File.Exists(path) ? JsonSerializer.Deserialize<RunEnvironment>(File.ReadAllText(path), ConfigJson.Options) : null;
+        }
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: cannot be read ({e.Message}). Without this file the run continues uncompared.", e);
+        }
+    }
+
+    /// <summary>What differs now from when a run began: for each a line. Where the run was killed before it could note that, this process's is noted.</summary>
+    internal static IEnumerable<string> Continue(string path)
+    {
+        var now = Current();
+        if (Read(path) is { } earlier) return now.DifferencesFrom(earlier);
+        now.Write(path);
+        return [];
+    }
+
+    /// <summary>Writes it as JSON.</summary>
+    public void Write(string path) => DurableFile.WriteText(path, JsonSerializer.Serialize(this, Format) + "\n");
+
+    /// <summary>What differs in a way that changes the last digits: threads, processor, libtorch.</summary>
+    public IEnumerable<string> DifferencesFrom(RunEnvironment earlier)
+    {
+        if (Threads != earlier.Threads) yield return $"threads: {earlier.Threads} before, {Threads} now";
+        if (Processor != earlier.Processor) yield return $"processor: {earlier.Processor} before, {Processor} now";
+        if (Libtorch != earlier.Libtorch) yield return $"libtorch: {earlier.Libtorch} before, {Libtorch} now";
+        if (Torchsharp != earlier.Torchsharp) yield return $"TorchSharp: {earlier.Torchsharp} before, {Torchsharp} now";
+    }
+
+    private static string ProcessorName() => File.Exists("/proc/cpuinfo")
+        ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1].Trim() ?? "unknown"
+        : Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") ?? "unknown";
+}

@@ -1,0 +1,32 @@
+using Transformer.Evaluation;
+
+namespace Transformer.Training;
+
+/// <summary>What happens in a run, for whoever shows it.</summary>
+public abstract record TrainingEvent
+{
+    /// <summary>A step was done.</summary>
+    /// <param name="Metrics">Its numbers.</param>
+    /// <param name="SecondsLeft">How long the remaining steps take at the rate so far.</param>
+    public sealed record Stepped(Metrics Metrics, double SecondsLeft) : TrainingEvent;
+
+    /// <summary>The model was evaluated.</summary>
+    /// <param name="Step">After how many steps.</param>
+    /// <param name="Result">Loss and tokens.</param>
+    /// <param name="IsFullPass">Whether the whole validation text was read, or a few batches as a quick estimate.</param>
+    public sealed record Evaluated(int Step, EvaluationResult Result, bool IsFullPass) : TrainingEvent;
+
+    /// <summary>The model wrote a sample.</summary>
+    /// <param name="Step">After how many steps.</param>
+    /// <param name="Text">What it wrote.</param>
+    public sealed record Sampled(int Step, string Text) : TrainingEvent;
+
+    /// <summary>A checkpoint was saved.</summary>
+    /// <param name="Step">After how many steps.</param>
+    /// <param name="Folder">Where.</param>
+    public sealed record Saved(int Step, string Folder) : TrainingEvent;
+
+    /// <summary>Something that the user should know.</summary>
+    /// <param name="Message">One line.</param>
+    public sealed record Warned(string Message) : TrainingEvent;
+}

@@ -1,0 +1,39 @@
+using Transformer.Configuration;
+
+namespace Transformer.Training;
+
+/// <summary>How far a run has come: the numbers of a checkpoint's training.json.</summary>
+public sealed record TrainingProgress : IValidated
+{
+    /// <summary>The number of steps done.</summary>
+    public int Step { get; init; }
+
+    /// <summary>The sampler's cursor: the number of batches drawn.</summary>
+    public long Position { get; init; }
+
+    /// <summary>The number of tokens trained on.</summary>
+    public long Tokens { get; init; }
+
+    /// <summary>Seconds of work, interruptions left out.</summary>
+    public double Seconds { get; init; }
+
+    /// <summary>The lowest validation loss of the run's evaluations.</summary>
+    public double? BestLoss { get; init; }
+
+    /// <summary>The step of that evaluation.</summary>
+    public int? BestStep { get; init; }
+
+    /// <summary>The length of samples.txt in bytes: what a killed process wrote after this checkpoint is written again.</summary>
+    public long SampleBytes { get; init; }
+
+    /// <summary>xxHash-128 of the corpus, so that a run does not go on with another one.</summary>
+    public string Corpus { get; init; } = "";
+
+    /// <inheritdoc/>
+    public IEnumerable<ConfigProblem> Problems()
+    {
+        if (Step < 0) yield return new("step", $"found {Step}, expected 0 or more");
+        if (Position < 0) yield return new("position", $"found {Position}, expected 0 or more");
+        if (SampleBytes < 0) yield return new("sample_bytes", $"found {SampleBytes}, expected 0 or more");
+    }
+}

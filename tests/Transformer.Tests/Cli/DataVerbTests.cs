@@ -1,0 +1,39 @@
+using Transformer.Tests.Data;
+
+namespace Transformer.Tests.Cli;
+
+public sealed class DataVerbTests : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    [Fact]
+    public async Task A_prepared_folder_trains_and_evaluates_as_its_text_does()
+    {
+        var (prepared, run) = (folder["prepared"], folder["run"]);
+        var text = folder.Write("text", string.Concat(Enumerable.Repeat("to be or not to be, that is the question. ", 30)));
+
+        var made = await CliRun.Of("data", "prepare", text, "--out", prepared, "--set", "data.tokenizer.kind=byte", "--json");
+        Assert.Equal(0, made.Code);
+        Assert.Equal((256, 1134, 126), ((int)made.Json["vocabulary_size"]!, (int)made.Json["training_tokens"]!, (int)made.Json["validation_bytes"]!));
+        Assert.Contains("preparing 100 %", made.Error);
+        Assert.Equal(made.Output, (await CliRun.Of("data", "info", prepared, "--json")).Output);
+
+        var trained = await CliRun.Of("train", "names", "--out", run, "--json", "--set", $"data.path={prepared}", "--set", "training.steps=2",
+            "--set", "training.batch_size=2", "--set", "model.layers=1", "--set", "model.width=8");
+        Assert.Equal(0, trained.Code);
+        var evaluated = (await CliRun.Of("evaluate", run, "--json")).Json[0]!;
+        Assert.Equal((double)trained.Json["validation_loss"]!, (double)evaluated["loss"]!, 1e-6);
+        Assert.Equal((125, 126), ((int)evaluated["tokens"]!, (int)evaluated["bytes"]!));
+    }
+
+    [Theory]
+    [InlineData("data prepare builtin:namez --out x", "did you mean builtin:names?")]
+    [InlineData("data prepare builtin:names --out . --set model.width=3", "expected a key under data")]
+    [InlineData("data prepare builtin:names --out . --set data.tokenizr.kind=byte", "did you mean data.tokenizer?")]
+    [InlineData("data prepare builtin:names --out .", "name a new folder")]
+    [InlineData("data info .", "holds no token files")]
+    [InlineData("data info nowhere", "no such folder")]
+    public Task A_wrong_request_is_refused(string line, string message) => CliRun.Refuses(line, message);
+}

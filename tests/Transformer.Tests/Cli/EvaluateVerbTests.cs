@@ -1,0 +1,72 @@
+using TorchSharp;
+using Transformer.Checkpoints;
+using Transformer.Configuration;
+using Transformer.Model;
+using Transformer.Tests.Data;
+using Transformer.Tokenization;
+
+namespace Transformer.Tests.Cli;
+
+public sealed class EvaluateVerbTests : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+    private readonly string undecided;
+
+    // All weights are zero, so that every one of the four characters is as likely as the others.
+    public EvaluateVerbTests()
+    {
+        undecided = folder["model"];
+        var config = new ModelConfig
+        {
+            Width = 8,
+            ContextLength = 4,
+            Layers = 1,
+            VocabularySize = 4,
+            Attention = new SoftmaxAttentionConfig { Heads = 2 },
+        };
+        using var model = new TransformerModel(config);
+        using (torch.no_grad())
+            foreach (var (_, weight) in model.Weights) weight.zero_();
+        CheckpointFolder.Save(undecided, config, model.Weights, new CharacterTokenizer([.. "abcé".EnumerateRunes()]));
+    }
+
+    public void Dispose() => folder.Dispose();
+
+    [Fact]
+    public async Task A_model_that_cannot_decide_between_four_characters_has_perplexity_4()
+    {
+        var text = folder.Write("text", "abcéabcéab");
+        var result = (await CliRun.Of("evaluate", undecided, undecided, "--data", text, "--json")).Json.AsArray();
+        Assert.Equal(2, result.Count);
+        Assert.Equal(undecided, (string)result[1]!["model"]!);
+        Assert.Equal(Math.Log(4), (double)result[1]!["loss"]!, 1e-6);
+        Assert.Equal(4, (double)result[1]!["perplexity"]!, 1e-5);
+        Assert.Equal((9, 12), ((int)result[1]!["tokens"]!, (int)result[1]!["bytes"]!));
+        Assert.Equal(2 * 9 / 12.0, (double)result[1]!["bits_per_byte"]!, 1e-6);
+    }
+
+    [Fact]
+    public async Task A_text_shorter_than_the_context_is_one_short_window()
+    {
+        var result = (await CliRun.Of("evaluate", undecided, "--data", folder.Write("text", "abc"), "--json")).Json[0]!;
+        Assert.Equal(2, (int)result["tokens"]!);
+        Assert.Equal(Math.Log(4), (double)result["loss"]!, 1e-6);
+    }
+
+    [Fact]
+    public async Task The_report_for_people_has_a_line_a_model()
+    {
+        var run = await CliRun.Of("evaluate", undecided, "--data", folder.Write("text", "abcéabcéab"));
+        Assert.Matches(@"^model +loss +perplexity +bits/byte +tokens\n.*model +1\.3863 +4 +1\.5000 +9\n$", run.Output);
+    }
+
+    [Fact]
+    public async Task A_wrong_request_is_refused()
+    {
+        await CliRun.Refuses($"evaluate {undecided} --data {folder.Write("x", "abxd")}", "'x' (U+0078) at position 2, 'd'");
+        await CliRun.Refuses($"evaluate {undecided} --data {folder.Write("one", "a")}", "expected two or more");
+        await CliRun.Refuses($"evaluate {undecided} --data nowhere", "nowhere: no such file");
+        await CliRun.Refuses($"evaluate {undecided}", "Name a text with --data FILE");
+        await CliRun.Refuses("evaluate nowhere --data builtin:names", "nowhere: no such file or folder");
+    }
+}

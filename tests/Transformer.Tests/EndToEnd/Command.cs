@@ -1,0 +1,98 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Transformer.Tests.EndToEnd;
+
+/// <summary>The built command in a process of its own, with one thread unless it says otherwise.</summary>
+internal sealed partial class Command : IDisposable
+{
+    private const int Interrupt = 2;
+    private static readonly string Assembly = Path.Combine(AppContext.BaseDirectory, "Transformer.Cli.dll");
+    private readonly Process process;
+    private readonly StringBuilder output = new(), error = new();
+
+    private Command(Process process)
+    {
+        this.process = process;
+        process.OutputDataReceived += (_, line) => { if (line.Data is not null) lock (output) output.Append(line.Data).Append('\n'); };
+        process.ErrorDataReceived += (_, line) => { if (line.Data is not null) lock (error) error.Append(line.Data).Append('\n'); };
+        process.Start();
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+    }
+
+    public int Id => process.Id;
+
+    public bool HasExited => process.HasExited;
+
+    public string Output { get { lock (output) return output.ToString(); } }
+
+    public string Error { get { lock (error) return error.ToString(); } }
+
+    /// <summary>Starts <c>transformer ARGUMENTS</c> in a folder.</summary>
+    public static Command Start(string folder, params string[] arguments) => OperatingSystem.IsLinux()
+        ? StartProgram(folder, "env", ["--default-signal=INT", "dotnet", Assembly, .. arguments])    // a shell's background job ignores SIGINT, and so would its children
+        : StartProgram(folder, "dotnet", [Assembly, .. arguments]);
+
+    /// <summary>Starts it in a shell, whose line finds the command as "$@".</summary>
+    public static Command StartInShell(string folder, IEnumerable<string> shell, params string[] arguments) =>
+        StartProgram(folder, shell.First(), [.. shell.Skip(1), "dotnet", Assembly, .. arguments]);
+
+    /// <summary>Runs <c>transformer ARGUMENTS</c> to its end.</summary>
+    public static (int Code, string Output, string Error) Run(string folder, params string[] arguments)
+    {
+        using var command = Start(folder, arguments);
+        return command.Wait();
+    }
+
+    /// <summary>The exit code and what was written.</summary>
+    public (int Code, string Output, string Error) Wait()
+    {
+        if (!process.WaitForExit(TimeSpan.FromMinutes(1))) throw new TimeoutException($"did not end\n{Output}\n{Error}");
+        process.WaitForExit();    // for the last lines
+        return (process.ExitCode, Output, Error);
+    }
+
+    /// <summary>Waits until something holds while the process runs.</summary>
+    public void Until(Func<bool> holds)
+    {
+        var watch = Stopwatch.StartNew();
+        while (!holds())
+        {
+            if (process.HasExited) Assert.Fail($"ended with {process.ExitCode} before what was waited for\n{Wait()}");
+            if (watch.Elapsed.TotalMinutes > 1) throw new TimeoutException(Error);
+            Thread.Sleep(10);
+        }
+    }
+
+    /// <summary>SIGKILL: the process learns nothing of it.</summary>
+    public void Kill()
+    {
+        process.Kill();
+        process.WaitForExit();
+    }
+
+    /// <summary>SIGINT, what Ctrl-C sends.</summary>
+    public void CtrlC() => Assert.Equal(0, Signal(process.Id, Interrupt));
+
+    public void Dispose()
+    {
+        if (!process.HasExited) Kill();
+        process.Dispose();
+    }
+
+    private static Command StartProgram(string folder, string program, IEnumerable<string> arguments) => new(new Process
+    {
+        StartInfo = new ProcessStartInfo(program, arguments)
+        {
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            Environment = { ["OMP_NUM_THREADS"] = "1", ["DOTNET_TieredPGO"] = "0" },
+        },
+    });
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Signal(int process, int signal);
+}

@@ -1,0 +1,109 @@
+using System.Text.Json.Nodes;
+using Transformer.Checkpoints;
+using Transformer.Cli;
+
+namespace Transformer.Tests.EndToEnd;
+
+public sealed class RunTests : IDisposable
+{
+    private readonly Workplace here = new();
+
+    public void Dispose() => here.Dispose();
+
+    [Fact]
+    public async Task A_run_leaves_what_its_folder_promises()
+    {
+        var (code, output, error) = await here.Train("run", "--json");
+
+        Assert.True(code == CommandLine.Done, error);
+        string[] promised = ["checkpoints", "config.yaml", "environment.json", "loss.svg", "metrics.jsonl", "samples.txt"];
+        var found = Directory.EnumerateFileSystemEntries(here["run"]).Select(entry => Path.GetFileName(entry)!).ToList();
+        Assert.Equal(promised, found.Where(name => !name.StartsWith("events.out.tfevents.", StringComparison.Ordinal)).Order());
+        Assert.Equal(promised.Length + 1, found.Count);
+        Assert.Equal("step-40\n", File.ReadAllText(here["run/checkpoints/latest"]));
+        using var best = CheckpointFolder.Open(here[$"run/checkpoints/{File.ReadAllText(here["run/checkpoints/best"]).Trim()}"]);
+        Assert.True(File.Exists(Path.Combine(best.Folder, "training.json")));
+
+        string[] fields = ["step", "tokens", "train_loss", "learning_rate", "gradient_norm", "tokens_per_second", "utilization", "seconds"];
+        Assert.All(here.Metrics("run"), line => Assert.Subset(line.Select(field => field.Key).ToHashSet(), fields.ToHashSet()));
+        Assert.Equal([10, 20, 30, 40], here.Metrics("run").Where(line => line.ContainsKey("validation_loss")).Select(line => line["step"]!.GetValue<int>()));
+
+        var outcome = JsonNode.Parse(output)!.AsObject();
+        Assert.Equal(["run", "steps", "tokens", "seconds", "train_loss", "validation_loss", "best_validation_loss"], outcome.Select(field => field.Key));
+        Assert.Equal((40, 40 * 2 * 16), (outcome["steps"]!.GetValue<int>(), outcome["tokens"]!.GetValue<int>()));
+        Assert.Equal(here.Metrics("run").Average(line => line["train_loss"]!.GetValue<double>()), outcome["train_loss"]!.GetValue<double>());
+        Assert.InRange(outcome["train_loss"]!.GetValue<double>(), 0.5, 3.5);    // the text has 18 characters, ln 18 = 2.9
+    }
+
+    [Fact]
+    public async Task The_configuration_of_a_run_repeats_it()
+    {
+        await here.Train("run");
+        var (code, _, error) = await Workplace.Request("train", here["run/config.yaml"], "--out", here["again"]);
+
+        Assert.True(code == CommandLine.Done, error);
+        Assert.Equal(Losses("run"), Losses("again"));
+        Assert.Equal(File.ReadAllBytes(here["run/checkpoints/step-40/model.safetensors"]), File.ReadAllBytes(here["again/checkpoints/step-40/model.safetensors"]));
+        IEnumerable<double> Losses(string run) => here.Metrics(run).Select(line => line["train_loss"]!.GetValue<double>());
+    }
+
+    [Fact]
+    public void Training_twice_makes_two_runs()
+    {
+        foreach (var run in new[] { "runs/tiny", "runs/tiny-2" })
+        {
+            var (code, output, error) = Command.Run(here.Folder, "train", "tiny.yaml", "--set", "training.steps=1", "--json");
+            Assert.True(code == 0, error);
+            Assert.Equal(run, JsonNode.Parse(output)!["run"]!.GetValue<string>());
+            Assert.True(File.Exists(here[$"{run}/config.yaml"]));
+        }
+    }
+
+    [Fact]
+    public async Task One_batch_is_learned_by_heart()
+    {
+        var (code, _, error) = await here.Train("run", "--overfit-one-batch", "--set", "training.steps=200", "--set", "model.dropout=0", "--set", "training.schedule={kind: constant}");
+
+        Assert.True(code == CommandLine.Done, error);
+        var last = here.Metrics("run")[^1]["train_loss"]!.GetValue<double>();
+        Assert.True(last < 0.1, $"the loss of the one batch is still {last}");
+    }
+
+    [Fact]
+    public async Task A_dry_run_estimates_and_leaves_nothing()
+    {
+        var (code, output, error) = await here.Train("run", "--dry-run", "--json");
+
+        Assert.True(code == CommandLine.Done, error);
+        var estimate = JsonNode.Parse(output)!;
+        Assert.Equal((40, 40 * 2 * 16), (estimate["steps"]!.GetValue<int>(), estimate["tokens"]!.GetValue<int>()));
+        Assert.InRange(estimate["seconds"]!.GetValue<double>(), 1e-4, 60);
+        Assert.InRange(estimate["memory_bytes"]!.GetValue<long>(), 4 * 4 * estimate["parameters"]!.GetValue<long>(), 10_000_000);
+        Assert.False(Directory.Exists(here["run"]));
+    }
+
+    [Fact]
+    public async Task The_range_test_tells_the_loss_at_rising_learning_rates_and_leaves_nothing()
+    {
+        var (code, output, error) = await here.Train("run", "--learning-rate-range", "--json");
+
+        Assert.True(code == CommandLine.Done, error);
+        var rates = JsonNode.Parse(output)!.AsArray().Select(point => point!["learning_rate"]!.GetValue<double>()).ToList();
+        Assert.Equal(1e-4, rates[0], 1e-10);
+        Assert.Equal(rates.Order(), rates);
+        Assert.True(rates.Count > 100, $"{rates.Count} points");
+        Assert.False(Directory.Exists(here["run"]));
+    }
+
+    [Fact]
+    public async Task A_text_goes_on_when_the_context_is_full()
+    {
+        await here.Train("run", "--set", "training.steps=1");
+
+        var (code, output, error) = await Workplace.Request("generate", here["run"], "--prompt", "line", "--max-tokens", "100", "--count", "2", "--json");
+
+        Assert.Equal((0, "The context of 16 tokens is full: from here on the model sees the last 8 to 16 tokens.\n"), (code, error));
+        Assert.All(JsonNode.Parse(output)!["samples"]!.AsArray(), sample =>
+            Assert.Equal(("max_tokens", 100), (sample!["finish_reason"]!.GetValue<string>(), sample["tokens"]!.AsArray().Count)));
+    }
+}

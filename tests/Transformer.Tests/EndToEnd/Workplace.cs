@@ -1,0 +1,65 @@
+using System.Text.Json.Nodes;
+using Transformer.Cli;
+using Transformer.Tests.Checkpoints;
+
+namespace Transformer.Tests.EndToEnd;
+
+/// <summary>A folder with a text of some thousand characters, a run of a second over it, and what is made of them.</summary>
+internal sealed class Workplace : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+
+    public Workplace()
+    {
+        Write("corpus.txt", string.Concat(Enumerable.Range(0, 300).Select(i => $"line {i * 7919 % 1000} of it\n")));
+        Write("tiny.yaml", """
+            model: {width: 16, context_length: 16, layers: 1, dropout: 0.1, attention: {kind: softmax, heads: 2}}
+            data: {path: corpus.txt, tokenizer: {kind: character}}
+            training:
+              steps: 40
+              batch_size: 2
+              evaluate_every: 10
+              evaluate_batches: 2
+              checkpoint_every: 10
+              sample_tokens: 20
+              optimizer: {kind: adamw, learning_rate: 1.0e-2}
+            """);
+    }
+
+    public string Folder => folder.Path;
+
+    public string this[string name] => folder.File(name);
+
+    public void Write(string name, string text) => File.WriteAllText(this[name], text);
+
+    /// <summary>The lines of a run's metrics so far.</summary>
+    public JsonObject[] Metrics(string run) => [.. Lines(run).Select(line => JsonNode.Parse(line)!.AsObject())];
+
+    /// <summary>The number of a run's steps so far.</summary>
+    public int Steps(string run) => Lines(run).Length;
+
+    /// <summary>Names of files and folders that a killed or failed write leaves behind, anywhere below.</summary>
+    public IEnumerable<string> HalfWritten() => Directory.EnumerateFileSystemEntries(Folder, "*", SearchOption.AllDirectories)
+        .Where(entry => entry.EndsWith(".partial", StringComparison.Ordinal) || entry.EndsWith(".replaced", StringComparison.Ordinal));
+
+    /// <summary>Runs a request in this process. Paths must be whole: the working folder is the tests'.</summary>
+    public static async Task<(int Code, string Output, string Error)> Request(params string[] arguments)
+    {
+        var (output, error) = (new StringWriter { NewLine = "\n" }, new StringWriter { NewLine = "\n" });
+        var code = await CommandLine.RunAsync(Program.Commands(), arguments, output, error);
+        return (code, output.ToString(), error.ToString());
+    }
+
+    /// <summary>Trains tiny.yaml in this process.</summary>
+    public Task<(int Code, string Output, string Error)> Train(string run, params string[] arguments) =>
+        Request(["train", this["tiny.yaml"], "--set", $"data.path={this["corpus.txt"]}", "--out", this[run], .. arguments]);
+
+    public void Dispose() => folder.Dispose();
+
+    // Without a last line that is being written.
+    private string[] Lines(string run)
+    {
+        var path = Path.Combine(this[run], "metrics.jsonl");
+        return File.Exists(path) ? File.ReadAllText(path).Split('\n')[..^1] : [];
+    }
+}

@@ -1,0 +1,17 @@
+using Transformer.Checkpoints;
+using static TorchSharp.torch;
+
+namespace Transformer.Tests;
+
+/// <summary>Reference data made by other implementations; each folder's README tells by which and how exact it is.</summary>
+internal static class Golden
+{
+    public static string PathOf(string path) => Path.Combine(AppContext.BaseDirectory, "Goldens", path);
+
+    /// <summary>All tensors of a Safetensors file, by name.</summary>
+    public static Dictionary<string, Tensor> Read(string path)
+    {
+        using var file = SafetensorsFile.Open(PathOf(path));
+        return file.Names.ToDictionary(name => name, file.Read);
+    }
+}

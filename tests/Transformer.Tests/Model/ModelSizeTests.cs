@@ -1,0 +1,98 @@
+using Transformer.Configuration;
+using Transformer.Model;
+
+namespace Transformer.Tests.Model;
+
+public class ModelSizeTests
+{
+    private static readonly ModelConfig Tiny = new()
+    {
+        Width = 8,
+        ContextLength = 16,
+        Layers = 2,
+        VocabularySize = 10,
+        Attention = new SoftmaxAttentionConfig { Heads = 2 },
+    };
+
+    [Theory]
+    [InlineData("gpt2", 124_439_808)]
+    [InlineData("gpt2-medium", 354_823_168)]
+    [InlineData("gpt2-large", 774_030_080)]
+    [InlineData("gpt2-xl", 1_557_611_200)]
+    [InlineData("llama-15m", 15_191_712)]
+    [InlineData("llama-1b", 1_235_814_400)]
+    [InlineData("llama-7b", 6_738_415_616)]
+    [InlineData("llama-8b", 8_030_261_248)]
+    public void Presets_have_the_published_number_of_parameters(string preset, long parameters)
+    {
+        Assert.Equal(parameters, new ModelSize(ConfigFile.Preset(preset)).Parameters);
+    }
+
+    [Fact]
+    public void Each_part_counts_its_own()
+    {
+        var size = new ModelSize(Tiny with
+        {
+            Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, HeadWidth = 6, Bias = true, QueryKeyNorm = true },
+            Mlp = new SwiGluMlpConfig { Hidden = 20, Bias = true },
+            Position = new LearnedPositionConfig(),
+            Norm = new LayerNormConfig { Bias = false },
+            TiedHead = false,
+        });
+        Assert.Equal(
+        [
+            new("embedding", 80, 0),
+            new("positions", 16 * 8, 0),
+            new("attention", 2 * (8 * 24 + 24 + 2 * (8 * 12 + 12) + 24 * 8 + 8 + 12), 2 * (8 * 24 + 2 * 8 * 12 + 24 * 8)),
+            new("mlp", 2 * (2 * (8 * 20 + 20) + 20 * 8 + 8), 2 * 3 * 8 * 20),
+            new("norms", 5 * 8, 0),
+            new("head", 80, 80),
+        ], size.Parts);
+    }
+
+    [Fact]
+    public void A_tied_head_has_no_parameters_but_its_product_counts()
+    {
+        var tied = new ModelSize(Tiny);
+        var untied = new ModelSize(Tiny with { TiedHead = false });
+        Assert.Equal(80, untied.Parameters - tied.Parameters);
+        Assert.Equal(untied.MatrixParameters, tied.MatrixParameters);
+    }
+
+    [Fact]
+    public void Training_costs_six_operations_a_matrix_parameter_and_the_attention()
+    {
+        var size = new ModelSize(Tiny);
+        Assert.Equal(2 * (4 * 64 + 3 * 8 * 32) + 80, size.MatrixParameters);
+        Assert.Equal(6 * size.MatrixParameters + 6 * 2 * 100 * 8, size.FlopsPerToken(100));
+        Assert.Equal(size.FlopsPerToken(100) / 3, size.ForwardFlopsPerToken(100));
+    }
+
+    [Fact]
+    public void Training_keeps_four_numbers_a_parameter_and_grouped_heads_shrink_the_cache()
+    {
+        var size = new ModelSize(Tiny);
+        Assert.Equal(16 * size.Parameters, size.ParameterBytes + size.GradientBytes + size.MomentBytes(new AdamWConfig { LearningRate = 1 }));
+        Assert.Equal(2 * 2 * 8 * 4, size.CacheBytesPerToken);
+        Assert.Equal(16 * size.CacheBytesPerToken, size.CacheBytes);
+        var grouped = new ModelSize(Tiny with { Attention = new SoftmaxAttentionConfig { Heads = 2, KvHeads = 1 } });
+        Assert.Equal(size.CacheBytesPerToken, 2 * grouped.CacheBytesPerToken);
+    }
+
+    [Fact]
+    public void Activations_grow_with_every_token_alike()
+    {
+        var size = new ModelSize(Tiny);
+        Assert.Equal(6 * size.ActivationBytes(1, 1), size.ActivationBytes(2, 3));
+        // 2 blocks of (16 + 16 + 16 + 2) + (16 + 3 * 32), 3 * 8 around them and 2 * 10 for the logits, of four bytes.
+        Assert.Equal(4 * (2 * (50 + 112) + 24 + 20), size.ActivationBytes(1, 1));
+    }
+
+    [Fact]
+    public void A_vocabulary_that_the_tokenizer_decides_must_be_given()
+    {
+        var open = Tiny with { VocabularySize = null };
+        Assert.Equal(new ModelSize(Tiny).Parameters, new ModelSize(open, vocabularySize: 10).Parameters);
+        Assert.Throws<ArgumentException>(() => new ModelSize(open));
+    }
+}

@@ -1,0 +1,149 @@
+using Transformer.Configuration;
+using Transformer.Model;
+using static TorchSharp.torch;
+
+namespace Transformer.Tests.Model;
+
+public sealed class TransformerModelTests
+{
+    public static TheoryData<string> Positions => [.. Tiny.Positions.Keys];
+
+    public static TheoryData<string, string, string> Kinds => new(
+        from mlp in Tiny.Mlps.Keys from norm in Tiny.Norms.Keys from position in Tiny.Positions.Keys select (mlp, norm, position));
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Logits_have_no_gradient_from_later_tokens(string mlp, string norm, string position)
+    {
+        using var model = new TransformerModel(Tiny.Config with
+        {
+            Mlp = Tiny.Mlps[mlp],
+            Norm = Tiny.Norms[norm],
+            Position = Tiny.Positions[position],
+            TiedHead = false,    // a tied head's gradient reaches every embedding
+        });
+        var embedding = model.Weight("model.embed_tokens.weight");
+        for (var t = 0; t < 6; t++)
+        {
+            embedding.grad = zeros_like(embedding);
+            model.call(arange(6).unsqueeze(0), null)[0, t].square().sum().backward();    // each token has an embedding of its own
+            var sizes = embedding.grad.abs().sum(-1).data<float>().ToArray();
+            Assert.All(sizes[..(t + 1)], size => Assert.NotEqual(0, size));
+            Assert.All(sizes[(t + 1)..], size => Assert.Equal(0, size));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Positions))]
+    public void Changing_a_token_leaves_earlier_logits_unchanged(string position)
+    {
+        using var _ = no_grad();
+        using var model = new TransformerModel(Tiny.Config with { Position = Tiny.Positions[position] });
+        var ids = Tiny.Ids(2, 10);
+        var changed = ids.clone();
+        changed[.., 6] = (changed[.., 6] + 1) % 13;
+        var (before, after) = (model.call(ids, null), model.call(changed, null));
+        Near.Equal(before.narrow(1, 0, 6), after.narrow(1, 0, 6), 0);
+        Assert.True(Near.Distance(before[.., 6], after[.., 6]) > 1e-3);
+    }
+
+    [Theory]
+    [MemberData(nameof(Positions))]
+    public void Cached_passes_equal_the_full_pass_wherever_the_text_is_split(string position)
+    {
+        using var _ = no_grad();
+        using var model = new TransformerModel(Tiny.Config with { Position = Tiny.Positions[position] });
+        var ids = Tiny.Ids(2, 8);
+        var full = model.call(ids, null);
+        for (var split = 1; split < 8; split++)
+        {
+            using var state = model.NewState(rows: 2);
+            var parts = (int[])[split, 1, 8 - split - 1];
+            var logits = ids.split(parts.Where(part => part > 0).Select(part => (long)part).ToArray(), 1).Select(part => model.call(part, state)).ToArray();
+            Near.Equal(full, cat(logits, 1), 1e-5, $"split at {split}");
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Positions))]
+    public void Rows_of_unequal_length_are_continued_as_if_each_were_alone(string position)
+    {
+        using var _ = no_grad();
+        using var model = new TransformerModel(Tiny.Config with { Position = Tiny.Positions[position] });
+        var ids = Tiny.Ids(2, 9);
+        using var state = model.NewState(rows: 2);
+        model.call(ids.narrow(1, 0, 6), state);
+        state.Truncate(row: 1, length: 3);
+        var logits = model.call(stack([ids[0].narrow(0, 6, 3), ids[1].narrow(0, 3, 3)]), state);
+        Near.Equal(model.call(ids, null)[0].narrow(0, 6, 3), logits[0], 1e-5, "the long row");
+        Near.Equal(model.call(ids, null)[1].narrow(0, 3, 3), logits[1], 1e-5, "the short row");
+        Assert.Equal([9, 6], state.Lengths);
+    }
+
+    [Fact]
+    public void A_cache_takes_two_vectors_a_layer_and_key_value_head_and_token()
+    {
+        using var model = new TransformerModel(Tiny.Config);
+        using var state = model.NewState(rows: 1, capacity: 7);
+        Assert.Equal(2 * 2 * 2 * 4 * 7 * sizeof(float), state.Bytes);    // 2 L G D T, four bytes each
+    }
+
+    [Theory]
+    [MemberData(nameof(Positions))]
+    public void Tokens_past_the_context_are_an_error(string position)
+    {
+        using var model = new TransformerModel(Tiny.Config with { Position = Tiny.Positions[position] });
+        Assert.Contains("13 tokens do not fit the context length of 12", Assert.Throws<InputException>(() => model.call(Tiny.Ids(1, 13), null)).Message);
+
+        using var state = model.NewState(rows: 1);
+        using var _ = no_grad();
+        model.call(Tiny.Ids(1, 12), state);
+        Assert.Throws<InputException>(() => model.call(Tiny.Ids(1, 1), state));
+    }
+
+    [Fact]
+    public void A_state_of_other_rows_than_the_ids_is_an_error()
+    {
+        using var model = new TransformerModel(Tiny.Config);
+        using var state = model.NewState(rows: 1);
+        using var _ = no_grad();
+        Assert.Throws<ArgumentException>(() => model.call(Tiny.Ids(2, 3), state));
+    }
+
+    [Fact]
+    public void A_tied_head_adds_both_uses_to_one_gradient()
+    {
+        using var tied = new TransformerModel(Tiny.Config);
+        using var untied = new TransformerModel(Tiny.Config with { TiedHead = false });
+        Tiny.CopyWeights(tied, untied);
+        using (no_grad()) untied.Weight("lm_head.weight").copy_(tied.Weight("model.embed_tokens.weight"));
+        var ids = Tiny.Ids(2, 5);
+        foreach (var model in (TransformerModel[])[tied, untied]) LanguageModelLoss.CrossEntropy(model.call(ids, null), ids).backward();
+        var sum = untied.Weight("model.embed_tokens.weight").grad! + untied.Weight("lm_head.weight").grad!;
+        Near.Equal(sum, tied.Weight("model.embed_tokens.weight").grad!, 1e-5);
+    }
+
+    [Fact]
+    public void Dropout_drops_in_training_only()
+    {
+        using var plain = new TransformerModel(Tiny.Config);
+        using var dropping = new TransformerModel(Tiny.Config with { Dropout = 0.5, Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Dropout = 0.5 } });
+        Tiny.CopyWeights(plain, dropping);
+        var ids = Tiny.Ids(2, 5);
+        Assert.True(Near.Distance(plain.call(ids, null), dropping.call(ids, null)) > 1e-3);
+        dropping.eval();
+        Near.Equal(plain.call(ids, null), dropping.call(ids, null), 0);
+    }
+
+    [Fact]
+    public void Under_mup_scores_are_divided_by_the_head_width()
+    {
+        using var plain = new TransformerModel(Tiny.Config);
+        using var mup = new TransformerModel(Tiny.Config with { Initialization = new MupInitializationConfig { BaseWidth = 16 } });
+        using (no_grad()) foreach (var layer in (int[])[0, 1]) plain.Weight($"model.layers.{layer}.self_attn.q_proj.weight").mul_(0.5);    // D = 4
+        Tiny.CopyWeights(plain, mup);
+        using (no_grad()) foreach (var layer in (int[])[0, 1]) mup.Weight($"model.layers.{layer}.self_attn.q_proj.weight").mul_(2);
+        var ids = Tiny.Ids(2, 5);
+        Near.Equal(plain.call(ids, null), mup.call(ids, null), 1e-5);
+    }
+}

@@ -1,0 +1,63 @@
+using TorchSharp;
+using Transformer.Configuration;
+using Transformer.Data;
+using Transformer.Model;
+using Transformer.Training;
+using static TorchSharp.torch;
+
+namespace Transformer.Tests.Training;
+
+public sealed class LiveTensorTests
+{
+    private static readonly TrainingConfig Config = new() { Steps = 50, BatchSize = 2, ZLoss = 1e-4, GradientClip = 0.1, Optimizer = new AdamWConfig { LearningRate = 1e-2 } };
+
+    [Theory]
+    [InlineData("adamw")]
+    [InlineData("muon")]
+    public void Training_steps_leave_no_live_tensor_behind(string kind)
+    {
+        using var model = new TransformerModel(Tiny.Config);
+        using var space = new ParameterSpace(model);
+        using var optimizer = Optimizer.FromConfig(kind == "muon" ? new MuonConfig { LearningRate = 1e-2 } : Config.Optimizer, space);
+        for (var step = 0; step < 3; step++) Step(model, space, optimizer);
+        var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;    // unlike the process's count, it ignores finalizers
+        for (var step = 0; step < 50; step++) Step(model, space, optimizer);
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+    }
+
+    [Fact]
+    public void Generated_tokens_leave_no_live_tensor_behind()
+    {
+        using var _ = no_grad();
+        using var model = new TransformerModel(Tiny.Config);
+        using var ids = Tiny.Ids(1, 1);
+        using var state = model.NewState(rows: 1);
+        Generate(model, ids, state);
+        var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        for (var i = 0; i < 5; i++) Generate(model, ids, state);
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+    }
+
+    [Fact]
+    public void Disposing_a_model_a_space_and_an_optimizer_frees_them()
+    {
+        var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        using (var model = new TransformerModel(Tiny.Config))
+        using (var space = new ParameterSpace(model))
+        using (var optimizer = Optimizer.FromConfig(new MuonConfig { LearningRate = 1e-2 }, space))
+            Step(model, space, optimizer);
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+    }
+
+    private static void Generate(TransformerModel model, Tensor ids, ModelState state)
+    {
+        using var scope = NewDisposeScope();
+        model.call(ids, state);
+    }
+
+    private static void Step(TransformerModel model, ParameterSpace space, Optimizer optimizer)
+    {
+        var batch = new Batch([1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6, 7], Rows: 2, Columns: 3);
+        TrainingStep.Run(model, space, optimizer, Config, 1, [batch, batch]);
+    }
+}
