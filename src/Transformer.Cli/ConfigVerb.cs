@@ -67,8 +67,7 @@ internal static class ConfigVerb
         size.GradientBytes,
         MomentBytes = size.MomentBytes(run.Training.Optimizer),
         ActivationBytes = size.ActivationBytes(run.Training.BatchSize, run.Model.ContextLength),
-        size.CacheBytesPerToken,
-        size.CacheBytes,
+        StateBytes = size.StateBytes(run.Model.ContextLength),
     };
 
     private static void WriteSize(TextWriter error, RunConfig run, ModelSize? size)
@@ -89,8 +88,7 @@ internal static class ConfigVerb
             .AddRow("the optimizer's moments", Numbers.Bytes(size.MomentBytes(run.Training.Optimizer)))
             .AddRow($"activations of {run.Training.BatchSize} x {model.ContextLength} tokens, about",
                 Numbers.Bytes(size.ActivationBytes(run.Training.BatchSize, model.ContextLength)))
-            .AddRow("keys and values, a token", Numbers.Bytes(size.CacheBytesPerToken))
-            .AddRow($"keys and values of {model.ContextLength} tokens", Numbers.Bytes(size.CacheBytes));
+            .AddRow($"generation's state after {model.ContextLength} tokens", Numbers.Bytes(size.StateBytes(model.ContextLength)));
         AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) }).Write(table);
     }
 }

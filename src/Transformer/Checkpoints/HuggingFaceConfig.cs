@@ -55,7 +55,7 @@ public static class HuggingFaceConfig
     private static string? Obstacle(ModelConfig config, JsonObject? fields)
     {
         if (config.VocabularySize is null) return "vocabulary_size";
-        if (fields is null) return $"a component ({config.Attention.GetType().Name}, {config.Position.GetType().Name} or {config.Mlp.GetType().Name})";
+        if (fields is null) return $"a component ({config.Attention?.GetType().Name ?? "mixers"}, {config.Position.GetType().Name} or {config.Mlp.GetType().Name})";
         if (config.Initialization is MupInitializationConfig) return "initialization";
         var wanted = ConfigJson.ToJson(Canonical(config)).AsObject();
         var said = ConfigJson.ToJson(Canonical(Read(new JsonFields(JsonNode.Parse(fields.ToJsonString())!.AsObject(), "config.json"))));

@@ -73,7 +73,7 @@ public static class Llama2CFile
     // The file holds all layers of one kind of weight together, kind after kind.
     private static Dictionary<string, Tensor> ReadTensors(FileStream stream, ModelConfig model)
     {
-        var attention = (SoftmaxAttentionConfig)model.Attention;
+        var attention = (SoftmaxAttentionConfig)model.Attention!;
         long width = model.Width, hidden = model.Mlp.HiddenAt(model.Width), vocabulary = model.VocabularySize!.Value;
         long heads = attention.Heads, kvHeads = attention.KvHeads!.Value, headWidth = width / heads, keyWidth = kvHeads * headWidth;
         var tensors = new Dictionary<string, Tensor>();

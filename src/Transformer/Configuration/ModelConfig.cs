@@ -15,8 +15,14 @@ public sealed record ModelConfig : IValidated
     /// <summary>V, the number of tokens. Taken from the tokenizer where absent.</summary>
     public int? VocabularySize { get; init; }
 
-    /// <summary>How a block moves information between positions.</summary>
-    public AttentionConfig Attention { get; init; } = new SoftmaxAttentionConfig { Heads = 4 };
+    /// <summary>How every block moves information between positions; absent where mixers and pattern say it block by block.</summary>
+    public AttentionConfig? Attention { get; init; }
+
+    /// <summary>Several ways to move information between positions, by names of one's own, for models whose blocks differ.</summary>
+    public IReadOnlyDictionary<string, AttentionConfig>? Mixers { get; init; }
+
+    /// <summary>The name of each block's mixer, from the embedding on; where there are more blocks than names, the names start over.</summary>
+    public IReadOnlyList<string>? Pattern { get; init; }
 
     /// <summary>How the model knows the order of the tokens.</summary>
     public PositionConfig Position { get; init; } = new RotaryPositionConfig();
@@ -39,6 +45,10 @@ public sealed record ModelConfig : IValidated
     /// <summary>How parameters are drawn before the first step.</summary>
     public InitializationConfig Initialization { get; init; } = new Gpt2InitializationConfig();
 
+    /// <summary>How a block moves information between positions.</summary>
+    /// <param name="layer">The block, 0 being the one after the embedding.</param>
+    public AttentionConfig AttentionAt(int layer) => Mixers is null ? Attention! : Mixers[Pattern![layer % Pattern.Count]];
+
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
     {
@@ -47,6 +57,26 @@ public sealed record ModelConfig : IValidated
         if (Layers < 0) yield return new("layers", $"found {Layers}, expected 0 or more");
         if (VocabularySize is < 1) yield return new("vocabulary_size", $"found {VocabularySize}, expected 1 or more");
         if (Dropout is < 0 or >= 1) yield return new("dropout", $"found {Dropout}, expected 0 or more and less than 1");
-        foreach (var problem in Attention.ProblemsAt(Width, Position)) yield return problem with { Path = $"attention.{problem.Path}" };
+        foreach (var problem in MixerProblems()) yield return problem;
+    }
+
+    private IEnumerable<ConfigProblem> MixerProblems()
+    {
+        if (Mixers is null)
+        {
+            if (Pattern is not null) yield return new("pattern", "found without mixers; give mixers, whose names it repeats");
+            if (Attention is null) yield return new("attention", "missing; expected attention for all blocks, or mixers with a pattern");
+            foreach (var problem in Attention?.ProblemsAt(Width, Position) ?? []) yield return problem with { Path = $"attention.{problem.Path}" };
+            yield break;
+        }
+        if (Attention is not null) yield return new("attention", "found beside mixers; give one of the two");
+        if (Pattern is null or []) yield return new("pattern", $"missing; expected a list of {string.Join(", ", Mixers.Keys)}");
+        foreach (var name in (Pattern ?? []).Where(name => !Mixers.ContainsKey(name)).Distinct())
+            yield return new("pattern", ConfigScalar.NotOneOf(name, [.. Mixers.Keys]));
+        foreach (var name in Mixers.Keys.Except(Pattern ?? [])) yield return new($"mixers.{name}", "no block has it; name it in pattern or leave it out");
+        if (Position is RotaryPositionConfig && Mixers.Values.Select(mixer => mixer.HeadWidthAt(Width)).Distinct().Count() > 1)
+            yield return new("mixers", "heads of different widths; rotary positions are made for one, so give all mixers the same head_width");
+        foreach (var (name, mixer) in Mixers)
+            foreach (var problem in mixer.ProblemsAt(Width, Position)) yield return problem with { Path = $"mixers.{name}.{problem.Path}" };
     }
 }

@@ -135,7 +135,7 @@ public sealed class TextGenerator
         }
     }
 
-    // Shorter rows are filled up on the right; what the caches then hold for the filling is forgotten.
+    // Shorter rows are filled up on the right; the state does not keep the filling.
     private Tensor Prefill(GenerationRow[] rows, ModelState state)
     {
         var longest = rows.Max(row => row.Window.Count);
@@ -144,8 +144,7 @@ public sealed class TextGenerator
         for (var row = 0; row < rows.Length; row++)
             for (var at = 0; at < rows[row].Window.Count; at++) numbers[row * longest + at] = rows[row].Window[at];
 
-        var hidden = model.Hidden(ids.to(model.Device), state);                                                 // [B, T, C]
-        for (var row = 0; row < rows.Length; row++) state.Truncate(row, rows[row].Window.Count);
+        var hidden = model.Hidden(ids.to(model.Device), state, [.. rows.Select(row => row.Window.Count)]);      // [B, T, C]
         var last = tensor(rows.Select(row => row.Window.Count - 1L).ToArray(), device: model.Device);           // [B]
         return model.Logits(hidden[arange(rows.Length, device: model.Device), last]);                           // [B, V]
     }
@@ -157,10 +156,10 @@ public sealed class TextGenerator
         for (var row = 0; row < rows.Length; row++)
         {
             numbers[row] = rows[row].Window[^1];
-            // A row that has ended runs along unheard; it must not reach the end of the caches before the others do.
-            if (state.Lengths[row] == state.Capacity) state.Truncate(row, state.Capacity - 1);
         }
-        return model.forward(ids.to(model.Device), state).squeeze(1);                                           // [B, V]
+        // A row that has ended runs along unheard, as filling.
+        var hidden = model.Hidden(ids.to(model.Device), state, [.. rows.Select(row => row.Finished is null ? 1 : 0)]);    // [B, 1, C]
+        return model.Logits(hidden.squeeze(1));                                                                 // [B, V]
     }
 
     private static void Cancel(GenerationRow[] rows, Action<int, string>? onText)

@@ -8,18 +8,32 @@ namespace Transformer.Layers;
 /// <summary>What the layers of one forward pass share. One a pass; no layer keeps it.</summary>
 public sealed class ForwardContext
 {
+    /// <summary>The place of each token in its sequence: [T], or [B, T] where rows differ. Null for a pass over whole sequences, 0 .. T - 1.</summary>
+    public Tensor? Positions { get; init; }
+
     /// <summary>
-    /// Which keys each query sees, true is visible: [B or 1, 1, T, S]. Null where query t of T sees keys 0..t of T (a pass without a cache,
-    /// or the first into an empty one), and where every query sees every key.
+    /// Which keys of a cache of all tokens each query sees, true is visible: [B or 1, 1, T, S]. Null where query t of T sees keys 0..t of T (a pass
+    /// without a cache, or the first into an empty one), and where every query sees every key.
     /// </summary>
     public Tensor? Mask { get; init; }
 
-    /// <summary>Whether query t sees keys 0..t only, which the fused kernel knows without a mask.</summary>
+    /// <summary>Whether query t sees keys 0..t only, which the fused kernel knows without a mask: the tokens are the first of their sequences.</summary>
     public bool Causal { get; init; } = true;
 
     /// <summary>The rotation of queries and keys at the positions of this pass; null for models without rotary positions.</summary>
     public Rotation? Rotation { get; init; }
 
-    /// <summary>For each row of the batch the number of tokens in the cache before this pass; empty where there is no cache.</summary>
+    /// <summary>What the distance of query and key adds to their score; null for models without such positions.</summary>
+    public ScoreBias? Bias { get; init; }
+
+    /// <summary>For each row of the batch the number of tokens in the state before this pass; empty where there is no state.</summary>
     public IReadOnlyList<int> CachedLengths { get; init; } = [];
+
+    /// <summary>
+    /// For each row of the batch how many of its T tokens are text, from the left; the rest is filling, which no state may keep. Empty where all are.
+    /// </summary>
+    public IReadOnlyList<int> NewTokens { get; init; } = [];
+
+    /// <summary>Where layers leave what they add to the loss; null outside training.</summary>
+    public AuxiliaryLosses? AuxiliaryLosses { get; init; }
 }

@@ -1,3 +1,5 @@
+using Transformer.Configuration;
+using Transformer.Layers.Attention;
 using static TorchSharp.torch;
 
 namespace Transformer.Layers;
@@ -11,4 +13,17 @@ public abstract class TokenMixer(string name) : nn.Module<Tensor, ForwardContext
     /// <param name="length">The greatest number of tokens that a sequence may reach.</param>
     /// <param name="device">Where the state lives.</param>
     public abstract LayerState NewState(int rows, int length, Device device);
+
+    /// <summary>The mixer of a block.</summary>
+    /// <param name="config">The model that the block is part of.</param>
+    /// <param name="layer">Which block, 0 being the one after the embedding.</param>
+    public static TokenMixer FromConfig(ModelConfig config, int layer) => config.AttentionAt(layer) switch
+    {
+        SoftmaxAttentionConfig softmax => new SoftmaxAttention(softmax, config.Width, Scale(config, softmax)),
+        var other => throw new ArgumentOutOfRangeException(nameof(config), other, "no such attention"),
+    };
+
+    // Under muP scores are divided by D, not by its root: the keys learn to align with the queries, so that q k^T grows like D.
+    private static double? Scale(ModelConfig config, SoftmaxAttentionConfig softmax) =>
+        config.Initialization is MupInitializationConfig ? 1.0 / softmax.HeadWidthAt(config.Width) : null;
 }

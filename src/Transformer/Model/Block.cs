@@ -1,6 +1,5 @@
 using Transformer.Configuration;
 using Transformer.Layers;
-using Transformer.Layers.Attention;
 using Transformer.Layers.Mlp;
 using Transformer.Layers.Norms;
 using static TorchSharp.torch;
@@ -22,10 +21,11 @@ public sealed class Block : nn.Module<Tensor, ForwardContext, LayerState?, Tenso
     private readonly double dropout;
 
     /// <param name="config">The model that the block is part of.</param>
-    public Block(ModelConfig config) : base(nameof(Block))
+    /// <param name="layer">Which block, 0 being the one after the embedding.</param>
+    public Block(ModelConfig config, int layer) : base(nameof(Block))
     {
         input_layernorm = Norm.FromConfig(config.Norm, config.Width);
-        self_attn = Mixer(config);
+        self_attn = TokenMixer.FromConfig(config, layer);
         post_attention_layernorm = Norm.FromConfig(config.Norm, config.Width);
         mlp = Mlp.FromConfig(config.Mlp, config.Width);
         dropout = config.Dropout;
@@ -48,14 +48,4 @@ public sealed class Block : nn.Module<Tensor, ForwardContext, LayerState?, Tenso
     }
 
     private Tensor Drop(Tensor x) => dropout > 0 && training ? nn.functional.dropout(x, dropout) : x;
-
-    private static TokenMixer Mixer(ModelConfig config) => config.Attention switch
-    {
-        SoftmaxAttentionConfig softmax => new SoftmaxAttention(softmax, config.Width, Scale(config, softmax)),
-        _ => throw new ArgumentOutOfRangeException(nameof(config), config.Attention, "no such attention"),
-    };
-
-    // Under muP scores are divided by D, not by its root: the keys learn to align with the queries, so that q k^T grows like D.
-    private static double? Scale(ModelConfig config, SoftmaxAttentionConfig softmax) =>
-        config.Initialization is MupInitializationConfig ? 1.0 / softmax.HeadWidthAt(config.Width) : null;
 }

@@ -10,7 +10,7 @@ namespace Transformer.Model;
 // B batch · T tokens · C width · V vocabulary · L layers
 
 /// <summary>Everything below the head: token embedding, position embedding where there is one, L blocks and the last norm.</summary>
-public sealed class Decoder : nn.Module<Tensor, Tensor, ForwardContext, ModelState?, Tensor>
+public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Tensor>
 {
     private readonly Embedding embed_tokens;
     private readonly nn.Module<Tensor, Tensor>? embed_positions;
@@ -28,7 +28,7 @@ public sealed class Decoder : nn.Module<Tensor, Tensor, ForwardContext, ModelSta
             SinusoidalPositionConfig => new SinusoidalPosition(config.ContextLength, config.Width),
             _ => null,
         };
-        layers = new ModuleList<Block>([.. Enumerable.Range(0, config.Layers).Select(_ => new Block(config))]);
+        layers = new ModuleList<Block>([.. Enumerable.Range(0, config.Layers).Select(layer => new Block(config, layer))]);
         norm = Norm.FromConfig(config.Norm, config.Width);
         dropout = config.Dropout;
         RegisterComponents();
@@ -41,14 +41,13 @@ public sealed class Decoder : nn.Module<Tensor, Tensor, ForwardContext, ModelSta
     public Parameter TokenEmbedding => embed_tokens.weight!;
 
     /// <param name="ids">[B, T], integers below V.</param>
-    /// <param name="positions">[T] or [B, T], the place of each token in its sequence.</param>
     /// <param name="context">What the layers of this pass share.</param>
     /// <param name="state">What generation carries from pass to pass, or null.</param>
     /// <returns>[B, T, C]</returns>
-    public override Tensor forward(Tensor ids, Tensor positions, ForwardContext context, ModelState? state)
+    public override Tensor forward(Tensor ids, ForwardContext context, ModelState? state)
     {
         var x = embed_tokens.call(ids);                                                       // [B, T, C]
-        if (embed_positions is not null) x = x + embed_positions.call(positions);
+        if (embed_positions is not null) x = x + embed_positions.call(context.Positions ?? arange(ids.shape[1], device: ids.device));
         if (dropout > 0 && training) x = nn.functional.dropout(x, dropout);
         for (var i = 0; i < layers.Count; i++) x = layers[i].call(x, context, state?.Layers[i]);
         return norm.call(x);

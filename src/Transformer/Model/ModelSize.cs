@@ -2,7 +2,7 @@ using Transformer.Configuration;
 
 namespace Transformer.Model;
 
-// T tokens · C width · L blocks · H heads · G key/value heads · D head width · F hidden width · V vocabulary
+// T tokens · C width · L blocks · F hidden width · V vocabulary
 
 /// <summary>
 /// What a model weighs and costs, computed from its configuration alone: parameters, floating-point operations and bytes. All numbers are of
@@ -13,8 +13,8 @@ public sealed class ModelSize
     private const int Bytes = 4;
 
     private readonly ModelConfig config;
-    private readonly SoftmaxAttentionConfig attention;
-    private readonly long width, layers, heads, keyValueHeads, headWidth, hidden, vocabulary;
+    private readonly IReadOnlyList<MixerSize> mixers;
+    private readonly long width, layers, hidden, vocabulary;
 
     /// <param name="config">The architecture.</param>
     /// <param name="vocabularySize">V where the configuration leaves it to the tokenizer.</param>
@@ -22,19 +22,16 @@ public sealed class ModelSize
     public ModelSize(ModelConfig config, int? vocabularySize = null)
     {
         this.config = config;
-        attention = config.Attention as SoftmaxAttentionConfig
-            ?? throw new NotSupportedException($"The size of {config.Attention.GetType().Name} is not known.");
         vocabulary = config.VocabularySize ?? vocabularySize
             ?? throw new ArgumentException("model.vocabulary_size is left to the tokenizer: give the tokenizer's.", nameof(vocabularySize));
-        (width, layers, heads) = (config.Width, config.Layers, attention.Heads);
-        keyValueHeads = attention.KvHeads ?? heads;
-        headWidth = attention.HeadWidth ?? width / heads;
+        (width, layers) = (config.Width, config.Layers);
+        mixers = [.. Enumerable.Range(0, config.Layers).Select(layer => MixerSize.Of(config, layer))];
         hidden = config.Mlp.HiddenAt(config.Width);
         Parts =
         [
             new("embedding", vocabulary * width, 0),
             new("positions", config.Position is LearnedPositionConfig ? config.ContextLength * width : 0, 0),
-            Attention(),
+            new("attention", mixers.Sum(mixer => mixer.Parameters), mixers.Sum(mixer => mixer.MatrixParameters)),
             Mlp(),
             new("norms", Norms(), 0),
             new("head", config.TiedHead ? 0 : vocabulary * width, vocabulary * width),
@@ -51,11 +48,11 @@ public sealed class ModelSize
     public long MatrixParameters => Parts.Sum(part => part.MatrixParameters);
 
     /// <summary>
-    /// The operations of training on one token: 6 a matrix parameter and 6 L T C for causal attention, C being the width of all heads together.
-    /// Recomputation is not counted.
+    /// The operations of training on one token: 6 a matrix parameter and those of the mixers, 6 T C a block for causal attention, C being the width of
+    /// all heads together. Recomputation is not counted.
     /// </summary>
     /// <param name="tokensInContext">T, the length of the sequence that the token stands in.</param>
-    public double FlopsPerToken(long tokensInContext) => 6.0 * MatrixParameters + 6.0 * layers * tokensInContext * heads * headWidth;
+    public double FlopsPerToken(long tokensInContext) => 6.0 * MatrixParameters + mixers.Sum(mixer => mixer.MixingFlops(tokensInContext));
 
     /// <summary>The operations of the forward pass alone: a third of those of training.</summary>
     /// <param name="tokensInContext">T, the length of the sequence that the token stands in.</param>
@@ -83,26 +80,12 @@ public sealed class ModelSize
     /// <param name="tokens">T, the length of a sequence.</param>
     public long ActivationBytes(long batchSize, long tokens)
     {
-        var queries = heads * headWidth;
-        var keys = keyValueHeads * headWidth;
-        var attended = 2 * width + 2 * queries + 2 * keys + heads;
         var fed = 2 * width + (config.Mlp is SwiGluMlpConfig ? 3 : 2) * hidden;
-        return batchSize * tokens * (layers * (attended + fed) + 3 * width + 2 * vocabulary) * Bytes;
+        return batchSize * tokens * (mixers.Sum(mixer => mixer.Activations) + layers * fed + 3 * width + 2 * vocabulary) * Bytes;
     }
 
-    /// <summary>The bytes that generation keeps of each token: keys and values of every block.</summary>
-    public long CacheBytesPerToken => 2 * layers * keyValueHeads * headWidth * Bytes;
-
-    /// <summary>The bytes of the keys and values of a full context.</summary>
-    public long CacheBytes => CacheBytesPerToken * config.ContextLength;
-
-    private ModelSizePart Attention()
-    {
-        var matrices = width * headWidth * (2 * heads + 2 * keyValueHeads);                   // q and o, k and v
-        var biases = attention.Bias ? headWidth * (heads + 2 * keyValueHeads) + width : 0;    // q, k and v, o
-        var norms = attention.QueryKeyNorm ? 2 * headWidth : 0;
-        return new("attention", layers * (matrices + biases + norms), layers * matrices);
-    }
+    /// <summary>The bytes that generation keeps after a number of tokens: the states of all blocks.</summary>
+    public long StateBytes(long tokens) => Bytes * mixers.Sum(mixer => mixer.StateNumbers(tokens));
 
     private ModelSizePart Mlp()
     {

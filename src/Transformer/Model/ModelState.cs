@@ -27,22 +27,9 @@ public sealed class ModelState : IDisposable
     /// <summary>The bytes that all layers hold.</summary>
     public long Bytes => Layers.Sum(layer => layer.Bytes);
 
-    internal void Advance(int tokens)
+    internal void Advance(IReadOnlyList<int> tokens)
     {
-        for (var row = 0; row < lengths.Length; row++) lengths[row] += tokens;
-    }
-
-    /// <summary>
-    /// Forgets the last tokens of a row: what a pass over prompts of unequal length wrote for the padding of the shorter ones. What is forgotten
-    /// is hidden from later passes and overwritten by them.
-    /// </summary>
-    /// <param name="row">Which row.</param>
-    /// <param name="length">How many tokens it keeps.</param>
-    public void Truncate(int row, int length)
-    {
-        if (length < 0 || length > lengths[row])
-            throw new ArgumentOutOfRangeException(nameof(length), length, $"row {row} has {lengths[row]} tokens");
-        lengths[row] = length;
+        for (var row = 0; row < lengths.Length; row++) lengths[row] += tokens[row];
     }
 
     /// <inheritdoc/>

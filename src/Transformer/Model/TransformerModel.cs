@@ -33,8 +33,8 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         RegisterComponents();
         if (draw) WeightInitialization.Apply(this);
         this.to(Device);
-        if (config is { Position: RotaryPositionConfig rope, Attention: SoftmaxAttentionConfig softmax })
-            rotary = new RotaryPosition(rope, softmax.HeadWidthAt(config.Width), config.ContextLength, Device);
+        if (config is { Position: RotaryPositionConfig rope, Layers: > 0 })
+            rotary = new RotaryPosition(rope, config.AttentionAt(0).HeadWidthAt(config.Width), config.ContextLength, Device);
     }
 
     /// <summary>The architecture.</summary>
@@ -70,35 +70,59 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     /// <summary>The last layer's normalised output, from which the head makes logits.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
     /// <param name="state">As for <see cref="forward"/>.</param>
+    /// <param name="newTokens">
+    /// For each row how many of its T tokens are text, from the left; the state does not keep the rest, so that prompts of unequal length, and rows
+    /// that have ended, share a pass. All where null.
+    /// </param>
     /// <returns>[B, T, C]</returns>
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
-    public Tensor Hidden(Tensor ids, ModelState? state = null)
+    public Tensor Hidden(Tensor ids, ModelState? state = null, IReadOnlyList<int>? newTokens = null) => Hidden(ids, state, newTokens, null);
+
+    /// <summary>A pass of training over whole sequences: what <see cref="Hidden(Tensor, ModelState?, IReadOnlyList{int}?)"/> gives, and what the layers add to the loss.</summary>
+    /// <param name="ids">[B, T], integers below V.</param>
+    /// <returns>[B, T, C] and a scalar, weights included; null where no layer adds anything.</returns>
+    /// <exception cref="InputException">The tokens do not fit the context length.</exception>
+    public (Tensor Hidden, Tensor? Penalty) HiddenAndPenalty(Tensor ids)
+    {
+        var losses = new AuxiliaryLosses();
+        var hidden = Hidden(ids, null, null, losses);
+        return (hidden, losses.Total());
+    }
+
+    private Tensor Hidden(Tensor ids, ModelState? state, IReadOnlyList<int>? newTokens, AuxiliaryLosses? auxiliaryLosses)
     {
         using var scope = NewDisposeScope();
-        var tokens = (int)ids.shape[1];
-        var starts = state?.Lengths ?? [0];
-        if (state is not null && ids.shape[0] != starts.Count)
-            throw new ArgumentException($"{ids.shape[0]} rows of ids do not continue a state of {starts.Count} rows", nameof(ids));
-        var end = starts.Max() + tokens;
+        var (rows, tokens) = ((int)ids.shape[0], (int)ids.shape[1]);
+        if (state is not null && rows != state.Lengths.Count)
+            throw new ArgumentException($"{rows} rows of ids do not continue a state of {state.Lengths.Count} rows", nameof(ids));
+        var starts = state?.Lengths ?? [.. Enumerable.Repeat(0, rows)];
+        var counts = newTokens ?? [.. Enumerable.Repeat(tokens, rows)];
+        var end = starts.Zip(counts, (start, count) => start + count).Max();
         var limit = state?.Capacity ?? Config.ContextLength;
         if (end > limit) throw new InputException($"{end} tokens do not fit the context length of {limit}. Give a shorter text or a model with a longer context.");
 
         var together = starts.All(start => start == starts[0]);
-        var positions = together
-            ? arange(starts[0], starts[0] + tokens, device: Device)                                                   // [T]
-            : tensor(starts.Select(start => (long)start).ToArray(), device: Device).unsqueeze(1) + arange(tokens, device: Device);    // [B, T]
+        var positions = Positions(together ? [starts[0]] : starts, tokens);
         var first = together && starts[0] == 0;
         var context = new ForwardContext
         {
+            Positions = first ? null : positions,
             Causal = first,
             Mask = first || (together && tokens == 1) ? null : Visible(positions, end),
-            Rotation = together ? rotary?.At(starts[0], tokens) : rotary?.At(positions),
+            Rotation = first ? rotary?.At(0, tokens) : rotary?.At(positions),
             CachedLengths = state?.Lengths ?? [],
+            NewTokens = newTokens ?? [],
+            AuxiliaryLosses = auxiliaryLosses,
         };
-        var hidden = model.call(ids, positions, context, state);
-        state?.Advance(tokens);
+        var hidden = model.call(ids, context, state);
+        state?.Advance(counts);
         return scope.MoveToOuter(hidden);
     }
+
+    // The places of T tokens that continue rows of these lengths: [T] for one length, else [B, T]. Filling past the context is read by nobody, but needs a place.
+    private Tensor Positions(IReadOnlyList<int> starts, int tokens) =>
+        (tensor(starts.Select(start => (long)start).ToArray(), device: Device).unsqueeze(1) + arange(tokens, device: Device))
+            .clamp_max(Config.ContextLength - 1).squeeze(0);
 
     /// <summary>The head: [..., C] to [..., V].</summary>
     public Tensor Logits(Tensor hidden)

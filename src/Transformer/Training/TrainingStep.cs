@@ -47,9 +47,11 @@ public static class TrainingStep
     {
         using var scope = NewDisposeScope();
         var (inputs, targets) = BatchTensors.On(batch, model.Device);
-        var logits = model.call(inputs, null);
+        var (hidden, penalty) = model.HiddenAndPenalty(inputs);
+        var logits = model.Logits(hidden);
         var loss = LanguageModelLoss.CrossEntropy(logits, targets);
         var penalized = zLoss == 0 ? loss : loss + zLoss * LanguageModelLoss.SquaredPartition(logits, targets);
+        if (penalty is not null) penalized = penalized + penalty;
         (share == 1 ? penalized : penalized * share).backward();
         return loss.item<float>() * share;
     }

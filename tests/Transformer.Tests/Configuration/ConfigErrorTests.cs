@@ -12,7 +12,7 @@ public class ConfigErrorTests
 
     [Theory]
     [InlineData("model.atention={kind: softmax, heads: 4}", "model.atention: unknown key; did you mean model.attention?")]
-    [InlineData("model.colour=red", "model.colour: unknown key; expected one of width, context_length, layers, vocabulary_size, attention, position,")]
+    [InlineData("model.colour=red", "model.colour: unknown key; expected one of width, context_length, layers, vocabulary_size, attention, mixers, pattern, position,")]
     [InlineData("tranning=1", "tranning: unknown key; did you mean training?")]
     [InlineData("model.mlp={kind: swigl}", "model.mlp.kind: found swigl, expected one of gelu, gelu_tanh, relu, relu_squared, swiglu; did you mean swiglu?")]
     [InlineData("model.mlp={hidden: 4}", "model.mlp.kind: missing; expected one of gelu, gelu_tanh, relu, relu_squared, swiglu")]

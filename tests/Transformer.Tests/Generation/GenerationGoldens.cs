@@ -8,6 +8,8 @@ namespace Transformer.Tests.Generation;
 /// <summary>The models that the generation tests share.</summary>
 internal static class GenerationGoldens
 {
+    public static AttentionConfig FourHeads { get; } = new SoftmaxAttentionConfig { Heads = 4 };
+
     public static string PathOf(params string[] parts) => Path.Combine([AppContext.BaseDirectory, "Goldens", .. parts]);
 
     /// <summary>The reference Llama, with its own or its token embedding's head.</summary>

@@ -121,7 +121,7 @@ public sealed class TextGenerationTests : IDisposable
     [Fact]
     public void Characters_of_several_tokens_come_whole()
     {
-        using var model = GenerationGoldens.Random(new ModelConfig { Width = 16, ContextLength = 64, Layers = 1, VocabularySize = 256 });
+        using var model = GenerationGoldens.Random(new ModelConfig { Width = 16, ContextLength = 64, Layers = 1, VocabularySize = 256, Attention = GenerationGoldens.FourHeads });
         var generator = new TextGenerator(model, new ByteTokenizer());
         var written = "";
 
@@ -134,7 +134,7 @@ public sealed class TextGenerationTests : IDisposable
     [Fact]
     public void An_empty_prompt_is_a_line_break_where_no_token_begins_a_text()
     {
-        using var model = GenerationGoldens.Random(new ModelConfig { Width = 16, ContextLength = 8, Layers = 1, VocabularySize = 256 });
+        using var model = GenerationGoldens.Random(new ModelConfig { Width = 16, ContextLength = 8, Layers = 1, VocabularySize = 256, Attention = GenerationGoldens.FourHeads });
 
         Assert.Equal([(int)'\n'], new TextGenerator(model, new ByteTokenizer()).Encode(""));
         Assert.Equal([1], new TextGenerator(stories.Model, stories.Tokenizer).Encode(""));
@@ -143,7 +143,7 @@ public sealed class TextGenerationTests : IDisposable
     [Fact]
     public void An_empty_prompt_is_refused_where_there_is_no_line_break_either()
     {
-        using var model = GenerationGoldens.Random(new ModelConfig { Width = 16, ContextLength = 8, Layers = 1, VocabularySize = 2 });
+        using var model = GenerationGoldens.Random(new ModelConfig { Width = 16, ContextLength = 8, Layers = 1, VocabularySize = 2, Attention = GenerationGoldens.FourHeads });
 
         var refusal = Assert.Throws<InputException>(() => new TextGenerator(model, CharacterTokenizer.FromCorpus(new StringReader("ab"))).Encode(""));
 

@@ -73,10 +73,10 @@ public class ModelSizeTests
     {
         var size = new ModelSize(Tiny);
         Assert.Equal(16 * size.Parameters, size.ParameterBytes + size.GradientBytes + size.MomentBytes(new AdamWConfig { LearningRate = 1 }));
-        Assert.Equal(2 * 2 * 8 * 4, size.CacheBytesPerToken);
-        Assert.Equal(16 * size.CacheBytesPerToken, size.CacheBytes);
+        Assert.Equal(2 * 2 * 8 * 4, size.StateBytes(1));
+        Assert.Equal(16 * size.StateBytes(1), size.StateBytes(16));
         var grouped = new ModelSize(Tiny with { Attention = new SoftmaxAttentionConfig { Heads = 2, KvHeads = 1 } });
-        Assert.Equal(size.CacheBytesPerToken, 2 * grouped.CacheBytesPerToken);
+        Assert.Equal(size.StateBytes(1), 2 * grouped.StateBytes(1));
     }
 
     [Fact]

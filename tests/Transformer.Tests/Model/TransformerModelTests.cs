@@ -72,11 +72,13 @@ public sealed class TransformerModelTests
         using var model = new TransformerModel(Tiny.Config with { Position = Tiny.Positions[position] });
         var ids = Tiny.Ids(2, 9);
         using var state = model.NewState(rows: 2);
-        model.call(ids.narrow(1, 0, 6), state);
-        state.Truncate(row: 1, length: 3);
-        var logits = model.call(stack([ids[0].narrow(0, 6, 3), ids[1].narrow(0, 3, 3)]), state);
+        model.Hidden(ids.narrow(1, 0, 6), state, [6, 3]);    // the short row's last three are filling
+        var logits = model.Logits(model.Hidden(stack([ids[0].narrow(0, 6, 3), ids[1].narrow(0, 3, 3)]), state, [3, 2]));
         Near.Equal(model.call(ids, null)[0].narrow(0, 6, 3), logits[0], 1e-5, "the long row");
-        Near.Equal(model.call(ids, null)[1].narrow(0, 3, 3), logits[1], 1e-5, "the short row");
+        Near.Equal(model.call(ids, null)[1].narrow(0, 3, 2), logits[1].narrow(0, 0, 2), 1e-5, "the short row");
+        Assert.Equal([9, 5], state.Lengths);
+        var last = model.Logits(model.Hidden(ids.narrow(1, 5, 1), state, [0, 1]));
+        Near.Equal(model.call(ids, null)[1, 5], last[1, 0], 1e-5, "the short row beside one that has ended");
         Assert.Equal([9, 6], state.Lengths);
     }
 

@@ -21,20 +21,21 @@ public sealed class KeyValueCache : LayerState
     /// <inheritdoc/>
     public override long Bytes => 2 * keys.numel() * keys.element_size();
 
-    /// <summary>Writes the keys and values of T new tokens of each row behind those that it has.</summary>
+    /// <summary>Writes the keys and values of the new tokens of each row behind those that it has; filling is left out.</summary>
     /// <param name="k">[B, G, T, D]</param>
     /// <param name="v">[B, G, T, D]</param>
-    /// <param name="lengths">For each row the number of tokens that it has.</param>
+    /// <param name="context">How many tokens each row has and gets.</param>
     /// <returns>The keys and values up to the longest row's last token: 2 x [B, G, S, D], views of the buffers.</returns>
-    internal (Tensor Keys, Tensor Values) Append(Tensor k, Tensor v, IReadOnlyList<int> lengths)
+    internal (Tensor Keys, Tensor Values) Append(Tensor k, Tensor v, ForwardContext context)
     {
-        var tokens = k.shape[2];
-        for (var row = 0; row < lengths.Count; row++)
+        long used = 0;
+        for (var row = 0; row < context.CachedLengths.Count; row++)
         {
-            keys[row].narrow(1, lengths[row], tokens).copy_(k[row]);
-            values[row].narrow(1, lengths[row], tokens).copy_(v[row]);
+            var (start, count) = (context.CachedLengths[row], context.NewTokens.Count == 0 ? k.shape[2] : context.NewTokens[row]);
+            keys[row].narrow(1, start, count).copy_(k[row].narrow(1, 0, count));
+            values[row].narrow(1, start, count).copy_(v[row].narrow(1, 0, count));
+            used = Math.Max(used, start + count);
         }
-        var used = lengths.Max() + tokens;
         return (keys.narrow(2, 0, used), values.narrow(2, 0, used));
     }
 

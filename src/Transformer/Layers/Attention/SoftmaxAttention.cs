@@ -52,21 +52,24 @@ public sealed class SoftmaxAttention : TokenMixer
         var k = Split(k_proj.call(x), keyValueHeads);                           // [B, T, G, D]
         var v = Split(v_proj.call(x), keyValueHeads);                           // [B, T, G, D]
         if (q_norm is not null && k_norm is not null) (q, k) = (q_norm.call(q), k_norm.call(k));
-        if (state is null && context is { Causal: true, Mask: null } && softCap is null && !(training && dropout > 0) && CausalAttention.Covers(q))
+        if (state is null && context is { Causal: true, Mask: null, Bias: null } && softCap is null && !(training && dropout > 0) && CausalAttention.Covers(q))
             return o_proj.call(CausalAttention.Apply(q, k, v, context.Rotation, scale).flatten(2));
 
         (q, k, v) = (q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2));  // [B, H, T, D], 2 x [B, G, T, D]
         if (context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.Apply(k));
-        if (state is KeyValueCache cache) (k, v) = cache.Append(k, v, context.CachedLengths);    // 2 x [B, G, S, D]
+        if (state is KeyValueCache cache) (k, v) = cache.Append(k, v, context);    // 2 x [B, G, S, D]
         return o_proj.call(Join(Attend(q, k, v, context)));                     // [B, T, C]
     }
 
     private Tensor Attend(Tensor q, Tensor k, Tensor v, ForwardContext context)
     {
         var drop = training ? dropout : 0;
-        return softCap is { } cap
-            ? Explicit(q, k, v, scale, context.Causal ? CausalMask(q.shape[2], q.device) : context.Mask, cap, drop)
-            : Aten.ScaledDotProductAttention(q.contiguous(), k.contiguous(), v.contiguous(), context.Mask, drop, context.Causal, scale);
+        if (softCap is null && context.Bias is null)
+            return Aten.ScaledDotProductAttention(q.contiguous(), k.contiguous(), v.contiguous(), context.Mask, drop, context.Causal, scale);
+        var mask = context.Causal ? CausalMask(q.shape[2], q.device) : context.Mask;
+        var keys = arange(k.shape[2], device: k.device);
+        var bias = context.Bias?.call(q, context.Positions ?? keys, keys);      // [B or 1, H, T, S]
+        return Explicit(q, k, v, scale, mask, softCap, drop, bias);
     }
 
     /// <summary>
@@ -80,12 +83,15 @@ public sealed class SoftmaxAttention : TokenMixer
     /// <param name="mask">Broadcastable to [B, H, T, S], true is visible; null where every query sees every key.</param>
     /// <param name="softCap">c in c * tanh(score / c); none where null.</param>
     /// <param name="dropout">The probability with which weights are dropped.</param>
+    /// <param name="bias">Added to the scaled scores; broadcastable to [B, H, T, S].</param>
     /// <returns>[B, H, T, D]</returns>
-    public static Tensor Explicit(Tensor q, Tensor k, Tensor v, double scale, Tensor? mask, double? softCap = null, double dropout = 0)
+    public static Tensor Explicit(
+        Tensor q, Tensor k, Tensor v, double scale, Tensor? mask, double? softCap = null, double dropout = 0, Tensor? bias = null)
     {
         var sharing = q.shape[1] / k.shape[1];
         if (sharing > 1) (k, v) = (k.repeat_interleave(sharing, dim: 1), v.repeat_interleave(sharing, dim: 1));    // 2 x [B, H, S, D]
         var scores = matmul(q, k.transpose(-2, -1)) * scale;                                                       // [B, H, T, S]
+        if (bias is not null) scores = scores + bias;
         if (softCap is { } cap) scores = cap * (scores / cap).tanh();
         if (mask is not null) scores = scores.masked_fill(mask.logical_not(), double.NegativeInfinity);
         var weights = nn.functional.dropout(scores.softmax(-1), dropout);

@@ -30,9 +30,13 @@ public sealed class RotaryPosition : IDisposable
     /// <summary>The rotation of the positions start .. start + count - 1.</summary>
     public Rotation At(long start, long count) => new(cos.narrow(0, start, count), sin.narrow(0, start, count));
 
-    /// <summary>The rotation of the given positions, row by row.</summary>
-    /// <param name="positions">[B, T], integers.</param>
-    public Rotation At(Tensor positions) => new(cos[positions].unsqueeze(1), sin[positions].unsqueeze(1));     // [B, 1, T, D/2]
+    /// <summary>The rotation of the given positions.</summary>
+    /// <param name="positions">[T], or [B, T] where rows differ; integers.</param>
+    public Rotation At(Tensor positions)
+    {
+        var (c, s) = (cos[positions], sin[positions]);                                                          // [..., T, D/2]
+        return positions.dim() == 1 ? new(c, s) : new(c.unsqueeze(1), s.unsqueeze(1));                          // or [B, 1, T, D/2]
+    }
 
     /// <inheritdoc/>
     public void Dispose()

@@ -1,0 +1,24 @@
+using static TorchSharp.torch;
+
+namespace Transformer.Layers;
+
+/// <summary>
+/// What the layers of a training pass add to the loss beside the prediction's: the penalty of learned spans, the balance of experts. The terms outlive
+/// the scopes of the layers that made them; <see cref="Total"/> hands them over to the scope of whoever made the pass.
+/// </summary>
+public sealed class AuxiliaryLosses
+{
+    private readonly List<Tensor> terms = [];
+
+    /// <summary>Adds a scalar, weight included.</summary>
+    public void Add(Tensor term) => terms.Add(term.DetachFromDisposeScope());
+
+    /// <summary>The sum of all terms: a scalar, or null where there are none. Called once.</summary>
+    public Tensor? Total()
+    {
+        if (terms.Count == 0) return null;
+        var total = terms.Aggregate((sum, term) => sum + term);
+        foreach (var term in terms.Where(term => !ReferenceEquals(term, total))) term.Dispose();
+        return terms.Count == 1 ? total.alias() : total;
+    }
+}

@@ -1,0 +1,19 @@
+using static TorchSharp.torch;
+
+namespace Transformer.Layers.Positions;
+
+// B batch · T queries · S keys · H heads · D head width
+
+/// <summary>
+/// Positions that speak through the scores: a number for each query and key that depends on how far apart they are, added to the scaled scores.
+/// Asked for any queries and keys, so that a kernel that works in blocks asks for a block.
+/// </summary>
+/// <param name="name">The name of the module's kind.</param>
+public abstract class ScoreBias(string name) : nn.Module<Tensor, Tensor, Tensor, Tensor>(name)
+{
+    /// <param name="q">The queries: [B, H, T, D].</param>
+    /// <param name="queries">Their positions: [T] or [B, T], integers.</param>
+    /// <param name="keys">The keys' positions: [S] or [B, S], integers. What a key after its query gets does not matter.</param>
+    /// <returns>[B or 1, H, T, S]</returns>
+    public abstract override Tensor forward(Tensor q, Tensor queries, Tensor keys);
+}
