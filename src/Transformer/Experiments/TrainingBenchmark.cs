@@ -40,7 +40,7 @@ public sealed record TrainingBenchmark(
         using var model = new TransformerModel(config.Model);
         using var space = new ParameterSpace(model, training.Parameters);
         using var optimizer = Optimizer.FromConfig(training.Optimizer, space);
-        using var tokens = RandomTokens(config.Model.VocabularySize!.Value, context + 1 + training.BatchSize * context, training.Seed);
+        using var tokens = RandomTokens.Of(config.Model.VocabularySize!.Value, context + 1 + training.BatchSize * context, training.Seed);
         using var sampler = new BatchSampler(tokens, training.BatchSize, context, training.Seed, config.Data.Sampling);
         model.train();
         Train(WarmUp);
@@ -73,11 +73,5 @@ public sealed record TrainingBenchmark(
                 TrainingStep.Run(model, space, optimizer, training, 1, [.. Enumerable.Range(0, training.GradientAccumulation).Select(_ => sampler.Next())]);
             }
         }
-    }
-
-    private static TokenArray RandomTokens(int vocabularySize, int count, int seed)
-    {
-        var random = new Random(seed);
-        return new([.. Enumerable.Range(0, count).Select(_ => random.Next(vocabularySize))]);
     }
 }

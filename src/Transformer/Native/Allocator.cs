@@ -25,6 +25,29 @@ public static partial class Allocator
         }
     }
 
+    /// <summary>
+    /// Gives freed memory back to the system, now and from now on wherever a block is larger than 64 KiB, so that what is resident is what is in use.
+    /// </summary>
+    /// <returns>False where the C library is not glibc.</returns>
+    public static bool ReturnFreedMemory()
+    {
+        if (!OperatingSystem.IsLinux()) return false;
+        try
+        {
+            _ = mallopt(MmapThreshold, 64 << 10);
+            _ = mallopt(TrimThreshold, 64 << 10);
+            _ = malloc_trim(0);
+            return true;
+        }
+        catch (EntryPointNotFoundException)
+        {
+            return false;
+        }
+    }
+
+    [LibraryImport("libc")]
+    private static partial int malloc_trim(nuint keep);
+
     [LibraryImport("libc")]
     private static partial int mallopt(int parameter, int value);
 }

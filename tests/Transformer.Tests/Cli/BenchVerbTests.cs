@@ -31,6 +31,15 @@ public class BenchVerbTests
     }
 
     [Fact]
+    public async Task Bench_scaling_gives_a_row_for_each_mixer_and_length()
+    {
+        var rows = (await CliRun.Of("bench scaling --json --mixer full --length 32 --length 64 --set model.width=12")).Json.AsArray();
+        Assert.Equal([("full", 32), ("full", 64)], rows.Select(row => ((string)row!["mixer"]!, (int)row["length"]!)));
+        Assert.All(rows, row => Assert.True((double)row!["step_seconds"]! > 0 && (double)row["decode_seconds"]! > 0));
+        Assert.Equal([2 * 12 * 32 * 4, 2 * 12 * 64 * 4], rows.Select(row => (long)row!["state_bytes"]!));
+    }
+
+    [Fact]
     public async Task The_report_for_people_names_rates_and_spread()
     {
         var run = await CliRun.Of($"bench train {Tiny} --set training.batch_size=1");
@@ -47,6 +56,8 @@ public class BenchVerbTests
     [InlineData("bench decode --set model.context_length=2", "model.context_length: found 2")]
     [InlineData("bench decode . --set model.layers=1", "which --set cannot change")]
     [InlineData("bench decode .", "holds no model")]
+    [InlineData("bench scaling --mixer ful", "--mixer: found ful, expected one of full")]
+    [InlineData("bench scaling --length 16", "model.context_length: found 16")]
     public Task A_wrong_request_is_refused(string line, string message) => CliRun.Refuses(line, message);
 
     [Fact]

@@ -1,0 +1,92 @@
+using System.CommandLine;
+using Spectre.Console;
+using Transformer.Configuration;
+using Transformer.Experiments;
+
+namespace Transformer.Cli;
+
+/// <summary><c>bench scaling</c>: what each way to attend costs, in time and memory, as texts grow.</summary>
+internal static class BenchScaling
+{
+    private const string Model = """
+        model:
+          width: 384
+          context_length: 1024
+          layers: 1
+          vocabulary_size: 65
+          attention: {kind: softmax, heads: 6}
+          position: {kind: none}
+        data: {path: builtin:tinyshakespeare}
+        training: {steps: 1, batch_size: 1, optimizer: {kind: adamw, learning_rate: 1.0e-3}}
+        """;
+
+    // What is measured, as model.attention.
+    private static readonly (string Name, string Attention)[] Known =
+    [
+        ("full", "{kind: softmax, heads: 6}"),
+    ];
+
+    private static readonly Option<string[]> Mixers = new("--mixer")
+    {
+        Description = $"What to measure: {string.Join(", ", Known.Select(mixer => mixer.Name))}; may be given again. All where absent.",
+        HelpName = "NAME",
+        DefaultValueFactory = _ => [.. Known.Select(mixer => mixer.Name)],
+    };
+
+    private static readonly Option<int[]> Lengths = new("--length")
+    {
+        Description = "A number of tokens; may be given again. 1024, 2048 ... 32768 where absent.",
+        HelpName = "T",
+        DefaultValueFactory = _ => [1024, 2048, 4096, 8192, 16384, 32768],
+    };
+
+    /// <summary>The verb's part.</summary>
+    public static Command Create()
+    {
+        var scaling = new Command("scaling", "Measures a training step and decoding at growing lengths, for each way to attend.")
+        {
+            Mixers, Lengths, SharedOptions.Set, SharedOptions.Threads, SharedOptions.Json,
+        };
+        scaling.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
+        return scaling;
+    }
+
+    private static int Run(ParseResult request, CancellationToken cancellation)
+    {
+        SharedOptions.UseThreads(request);
+        var configs = (from name in request.GetRequiredValue(Mixers) from length in request.GetRequiredValue(Lengths) select (name, Config(request, name, length))).ToList();
+        var results = new List<ScalingBenchmark>();
+        var error = request.InvocationConfiguration.Error;
+        foreach (var (name, config) in configs)
+        {
+            error.WriteLine($"{name}, {config.Model.ContextLength:n0} tokens");
+            results.Add(ScalingBenchmark.Run(name, config, cancellation));
+        }
+        if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(request.InvocationConfiguration.Output, results);
+        else Write(request.InvocationConfiguration.Output, results);
+        return CommandLine.Done;
+    }
+
+    private static RunConfig Config(ParseResult request, string name, int length)
+    {
+        var attention = Known.FirstOrDefault(mixer => mixer.Name == name).Attention;
+        if (attention is null)
+        {
+            string[] names = [.. Known.Select(mixer => mixer.Name)];
+            var nearest = Spelling.Nearest(name, names);
+            throw new InputException($"--mixer: found {name}, expected one of {string.Join(", ", names)}{(nearest is null ? "." : $"; did you mean {nearest}?")}");
+        }
+        return ConfigFile.Parse(Model, "bench", [$"model.attention={attention}", .. request.GetRequiredValue(SharedOptions.Set), $"model.context_length={length}"]);
+    }
+
+    private static void Write(TextWriter output, IReadOnlyList<ScalingBenchmark> results)
+    {
+        var table = new Table().Border(TableBorder.Simple).AddColumns("mixer", "tokens", "step", "peak of a step", "a token more", "state");
+        foreach (var column in table.Columns.Skip(1)) column.RightAligned();
+        foreach (var result in results)
+            table.AddRow(
+                result.Mixer, $"{result.Length:n0}", $"{1000 * result.StepSeconds:n1} ms", result.PeakBytes is { } peak ? Numbers.Bytes(peak) : "-",
+                $"{1000 * result.DecodeSeconds:n2} ms", Numbers.Bytes(result.StateBytes));
+        AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) }).Write(table);
+    }
+}
