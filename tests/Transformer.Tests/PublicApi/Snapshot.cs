@@ -5,13 +5,17 @@ namespace Transformer.Tests.PublicApi;
 /// <summary>Text that others rely on, kept in a file so that a change of it is seen and meant.</summary>
 internal static class Snapshot
 {
-    private const string Accept = "ACCEPT_SNAPSHOTS";
+    /// <summary>The variable of the environment that makes what is found the new snapshot.</summary>
+    public const string Accept = "ACCEPT_SNAPSHOTS";
+
+    /// <summary>Whether it is set.</summary>
+    public static bool Accepted => Environment.GetEnvironmentVariable(Accept) is not null;
 
     /// <summary>Compares text with a file of this folder, or writes it there where ACCEPT_SNAPSHOTS is set.</summary>
     public static void Matches(string file, string actual)
     {
         actual = actual.ReplaceLineEndings("\n").TrimEnd() + "\n";
-        if (Environment.GetEnvironmentVariable(Accept) is not null)
+        if (Accepted)
         {
             File.WriteAllText(Path.Combine(SourceTree.Root, "tests", "Transformer.Tests", "PublicApi", file), actual);
             return;
