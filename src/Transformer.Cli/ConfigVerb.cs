@@ -42,14 +42,14 @@ internal static class ConfigVerb
         WriteSize(request.InvocationConfiguration.Error, run, size);
     }
 
-    // A vocabulary that is left open is the tokenizer's, which the corpus tells; where that cannot be read there is no size to show.
+    // A vocabulary that is left open is the tokenizer's, which the data tell; where that cannot be read there is no size to show.
     private static ModelSize? Size(RunConfig run)
     {
         if (run.Model.VocabularySize is not null) return new ModelSize(run.Model);
         try
         {
-            using var corpus = Corpus.Open(run.Data);
-            return new ModelSize(run.Model, corpus.Tokenizer.VocabularySize);
+            using var data = Dataset.Open(run.Data);
+            return new ModelSize(run.Model, data.Tokenizer.VocabularySize);
         }
         catch (InputException)
         {

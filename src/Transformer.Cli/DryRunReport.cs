@@ -17,18 +17,19 @@ internal static class DryRunReport
     /// <summary>Runs three steps and one more to warm up, writes the estimate and leaves nothing behind.</summary>
     public static int Write(RunConfig given, ParseResult request)
     {
-        using var corpus = Corpus.Open(given.Data);
-        corpus.RequireContext(given.Model.ContextLength);
-        var config = Trainer.Resolve(given, corpus);
+        using var data = Dataset.Open(given.Data);
+        data.RequireContext(given.Model.ContextLength);
+        var config = Trainer.Resolve(given, data);
         var size = new ModelSize(config.Model);
-        var memory = size.ParameterBytes + size.GradientBytes + size.MomentBytes(config.Training.Optimizer) + size.ActivationBytes(config.Training.BatchSize, config.Model.ContextLength);
-        var seconds = SecondsPerStep(config, corpus) * config.Training.Steps;
+        var (seconds, batch) = Measure(config, data);
+        var labelled = (double)batch.Predictions / batch.Inputs.Length;
+        var memory = size.ParameterBytes + size.GradientBytes + size.MomentBytes(config.Training.Optimizer) + size.ActivationBytes(batch.Rows, batch.Columns, labelled);
         var estimate = new
         {
             Steps = config.Training.Steps,
-            Tokens = (long)config.Training.Steps * config.Training.BatchSize * config.Training.GradientAccumulation * config.Model.ContextLength,
+            Tokens = config.Training.Steps * batch.Inputs.LongLength * config.Training.GradientAccumulation,
             Parameters = size.Parameters,
-            Seconds = seconds,
+            Seconds = seconds * config.Training.Steps,
             MemoryBytes = memory,
         };
         if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(request.InvocationConfiguration.Output, estimate);
@@ -36,26 +37,27 @@ internal static class DryRunReport
         {
             request.InvocationConfiguration.Output.WriteLine(
                 $"{estimate.Steps:n0} steps, {estimate.Tokens:n0} tokens, {Numbers.Count(estimate.Parameters)} parameters\n" +
-                $"time    about {TimeSpan.FromSeconds(seconds):h\\:mm\\:ss}, evaluations not counted\n" +
+                $"time    about {TimeSpan.FromSeconds(estimate.Seconds):h\\:mm\\:ss}, evaluations not counted\n" +
                 $"memory  about {Numbers.Bytes(memory)} for parameters, gradients, moments and activations");
         }
         return CommandLine.Done;
     }
 
-    private static double SecondsPerStep(RunConfig config, Corpus corpus)
+    // Seconds a step, and the first batch, which is as large as the others.
+    private static (double Seconds, Batch Batch) Measure(RunConfig config, Dataset data)
     {
         Allocator.KeepFreedMemory();
         manual_seed(config.Training.Seed);
         using var model = new TransformerModel(config.Model);
         using var space = new ParameterSpace(model, config.Training.Parameters);
         using var optimizer = Optimizer.FromConfig(config.Training.Optimizer, space);
-        using var sampler = new BatchSampler(corpus.Training, config.Training.BatchSize, config.Model.ContextLength, config.Training.Seed, config.Data.Sampling);
+        using var stream = data.Train(config);
         var watch = new Stopwatch();
         for (var step = 0; step <= Steps; step++)
         {
             if (step == 1) watch.Start();
-            TrainingStep.Run(model, space, optimizer, config.Training, 1, [.. Enumerable.Range(0, config.Training.GradientAccumulation).Select(_ => sampler.Next())]);
+            TrainingStep.Run(model, space, optimizer, config.Training, 1, [.. Enumerable.Range(0, config.Training.GradientAccumulation).Select(_ => stream.Next())]);
         }
-        return watch.Elapsed.TotalSeconds / Steps;
+        return (watch.Elapsed.TotalSeconds / Steps, stream.At(0));
     }
 }

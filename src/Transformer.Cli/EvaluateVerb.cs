@@ -6,9 +6,11 @@ using Transformer.Generation;
 
 namespace Transformer.Cli;
 
-/// <summary><c>evaluate</c>: how well models predict a text.</summary>
+/// <summary><c>evaluate</c>: how well models predict a text, or solve the task that they were trained on.</summary>
 internal static class EvaluateVerb
 {
+    private const int RowsAtOnce = 64;
+
     private static readonly Argument<string[]> Models = new("PATH")
     {
         Description = "Runs, checkpoints or .safetensors files.",
@@ -17,14 +19,14 @@ internal static class EvaluateVerb
 
     private static readonly Option<string?> Data = new("--data")
     {
-        Description = "The text, or builtin:NAME; where absent each run's own validation text.",
+        Description = "The text, or builtin:NAME; where absent each run's own validation text or task.",
         HelpName = "FILE",
     };
 
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var verb = new Command("evaluate", "Measures how well models predict a text.") { Models, Data, SharedOptions.Threads, SharedOptions.Json };
+        var verb = new Command("evaluate", "Measures how well models predict a text or solve their task.") { Models, Data, SharedOptions.Threads, SharedOptions.Json };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
     }
@@ -41,43 +43,47 @@ internal static class EvaluateVerb
             return CommandLine.Done;
         }
         var width = Math.Max("model".Length, lines.Max(line => line.Model.Length));
-        output.WriteLine($"{"model".PadRight(width)}     loss  perplexity  bits/byte      tokens");
+        output.WriteLine($"{"model".PadRight(width)}     loss  perplexity  bits/byte  accuracy      tokens");
         foreach (var line in lines)
-            output.WriteLine($"{line.Model.PadRight(width)}  {line.Loss,7:f4}  {line.Perplexity,10:g5}  {line.BitsPerByte,9:f4}  {line.Tokens,10:n0}");
+        {
+            var bits = line.BitsPerByte is { } value ? $"{value:f4}" : "-";
+            output.WriteLine($"{line.Model.PadRight(width)}  {line.Loss,7:f4}  {line.Perplexity,10:g5}  {bits,9}  {line.Accuracy,8:f4}  {line.Tokens,10:n0}");
+        }
         return CommandLine.Done;
     }
 
     private static Line Measure(string path, TextSource? given, CancellationToken cancellation)
     {
         using var loaded = LoadedModel.Open(path);
-        using var text = given is null ? OwnText(path) : Text(path, given, loaded);
-        var result = text.Measure(loaded.Model, cancellation);
+        var (result, bytes) = given is null ? OnItsOwn(path, loaded, cancellation) : OnText(path, given, loaded, cancellation);
         if (!double.IsFinite(result.Perplexity))
             throw new InvalidOperationException($"{path}: the loss is {result.Loss}; its weights are damaged, or its training has diverged.");
-        return new(path, result.Loss, result.Perplexity, result.BitsPerByte(text.Bytes), result.Tokens, text.Bytes);
+        return new(path, result.Loss, result.Perplexity, bytes is { } length ? result.BitsPerByte(length) : null, result.Accuracy, result.Tokens, bytes);
     }
 
-    private static TextEvaluation Text(string path, TextSource text, LoadedModel loaded)
+    private static (EvaluationResult Result, long? Bytes) OnText(string path, TextSource source, LoadedModel loaded, CancellationToken cancellation)
     {
         try
         {
-            return TextEvaluation.Of(text, loaded.Tokenizer);
+            using var text = TextEvaluation.Of(source, loaded.Tokenizer);
+            return (text.Measure(loaded.Model, cancellation), text.Bytes);
         }
         catch (InputException e)
         {
-            throw new InputException($"{path} on {text.Name}: {e.Message}", e);
+            throw new InputException($"{path} on {source.Name}: {e.Message}", e);
         }
     }
 
-    // A run knows which part of its text it was not trained on.
-    private static TextEvaluation OwnText(string run)
+    // A run knows which part of its text it was not trained on, or which rows of its task.
+    private static (EvaluationResult Result, long? Bytes) OnItsOwn(string run, LoadedModel loaded, CancellationToken cancellation)
     {
         var config = Path.Combine(run, "config.yaml");
-        if (!File.Exists(config)) throw new InputException($"{run}: is no run (no config.yaml), so its validation text is not known. Name a text with --data FILE.");
-        var corpus = Corpus.Open(ConfigFile.Load(config, []).Data);
-        corpus.Training.Dispose();
-        return new(corpus.Validation, corpus.ValidationBytes);
+        if (!File.Exists(config)) throw new InputException($"{run}: is no run (no config.yaml), so what it may be validated on is not known. Name a text with --data FILE.");
+        using var data = Dataset.Open(ConfigFile.Load(config, []).Data);
+        if (data is not Corpus corpus)
+            return (ModelEvaluation.Measure(loaded.Model, data.HeldOut(RowsAtOnce, loaded.Model.Config.ContextLength), cancellation), null);
+        return (new TextEvaluation(corpus.Validation, corpus.ValidationBytes).Measure(loaded.Model, cancellation), corpus.ValidationBytes);
     }
 
-    private sealed record Line(string Model, double Loss, double Perplexity, double BitsPerByte, long Tokens, long Bytes);
+    private sealed record Line(string Model, double Loss, double Perplexity, double? BitsPerByte, double Accuracy, long Tokens, long? Bytes);
 }

@@ -11,9 +11,9 @@ internal static class LearningRateRangeReport
     /// <summary>Runs the test and writes its points.</summary>
     public static int Write(RunConfig config, ParseResult request, CancellationToken cancellation)
     {
-        using var corpus = Corpus.Open(config.Data);
-        corpus.RequireContext(config.Model.ContextLength);
-        var points = LearningRateRange.Run(Trainer.Resolve(config, corpus), corpus, cancellation: cancellation);
+        using var data = Dataset.Open(config.Data);
+        data.RequireContext(config.Model.ContextLength);
+        var points = LearningRateRange.Run(Trainer.Resolve(config, data), data, cancellation: cancellation);
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json))
         {

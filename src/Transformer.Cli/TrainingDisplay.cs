@@ -19,7 +19,7 @@ internal abstract class TrainingDisplay : IDisposable
                 Step(stepped.Metrics, TimeSpan.FromSeconds(stepped.SecondsLeft));
                 break;
             case TrainingEvent.Evaluated evaluated:
-                Line($"step {evaluated.Step,6}  validation loss {evaluated.Result.Loss:f4} ({(evaluated.IsFullPass ? "full pass" : "quick estimate")}, {evaluated.Result.Tokens:n0} tokens)");
+                Line($"step {evaluated.Step,6}  validation loss {evaluated.Result.Loss:f4}, accuracy {evaluated.Result.Accuracy:p1} ({(evaluated.IsFullPass ? "full pass" : "quick estimate")}, {evaluated.Result.Tokens:n0} tokens)");
                 break;
             case TrainingEvent.Sampled sampled:
                 Line($"step {sampled.Step,6}  sample:\n{sampled.Text.Trim()}\n");
@@ -34,7 +34,7 @@ internal abstract class TrainingDisplay : IDisposable
 
     /// <summary>Tells what the run has come to.</summary>
     public void Finish(TrainingOutcome outcome) => Line(
-        $"done: {outcome.Steps:n0} steps, {outcome.Tokens:n0} tokens in {outcome.Seconds:f0} s; training loss {outcome.TrainLoss:f4}, validation loss {outcome.ValidationLoss:f4}\n" +
+        $"done: {outcome.Steps:n0} steps, {outcome.Tokens:n0} tokens in {outcome.Seconds:f0} s; training loss {outcome.TrainLoss:f4}, validation loss {outcome.ValidationLoss:f4}, accuracy {outcome.ValidationAccuracy:p1}\n" +
         $"run: {outcome.Run}\nwrite with it: generate {outcome.Run} --prompt \"...\"");
 
     /// <inheritdoc/>

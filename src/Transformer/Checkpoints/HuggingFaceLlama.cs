@@ -42,7 +42,7 @@ internal static class HuggingFaceLlama
 
     /// <returns>The nearest that Llama's fields can say, or null where a component is of another kind.</returns>
     public static JsonObject? Write(ModelConfig config) =>
-        config is { Attention: SoftmaxAttentionConfig attention, Position: RotaryPositionConfig position, VocabularySize: { } vocabulary }
+        config is { Attention: SoftmaxAttentionConfig attention, Position: RotaryPositionConfig position, Mlp: not NoMlpConfig, VocabularySize: { } vocabulary }
             ? new JsonObject
             {
                 ["architectures"] = new JsonArray("LlamaForCausalLM"),

@@ -9,6 +9,7 @@ namespace Transformer.Configuration;
 [JsonDerivedType(typeof(ReluMlpConfig), "relu")]
 [JsonDerivedType(typeof(ReluSquaredMlpConfig), "relu_squared")]
 [JsonDerivedType(typeof(SwiGluMlpConfig), "swiglu")]
+[JsonDerivedType(typeof(NoMlpConfig), "none")]
 public abstract record MlpConfig : IValidated
 {
     /// <summary>F, the hidden width. Where absent, 4 x width; for swiglu two thirds of that, rounded up to a multiple of 32.</summary>
@@ -21,7 +22,7 @@ public abstract record MlpConfig : IValidated
     public virtual int HiddenAt(int width) => Hidden ?? 4 * width;
 
     /// <inheritdoc/>
-    public IEnumerable<ConfigProblem> Problems()
+    public virtual IEnumerable<ConfigProblem> Problems()
     {
         if (Hidden is < 1) yield return new("hidden", $"found {Hidden}, expected 1 or more");
     }
@@ -44,4 +45,18 @@ public sealed record SwiGluMlpConfig : MlpConfig
 {
     /// <inheritdoc/>
     public override int HiddenAt(int width) => Hidden ?? (8 * width / 3 + 31) / 32 * 32;
+}
+
+/// <summary>Nothing: a block is its mixer alone, without a feed-forward layer and without the norm before it.</summary>
+public sealed record NoMlpConfig : MlpConfig
+{
+    /// <inheritdoc/>
+    public override int HiddenAt(int width) => 0;
+
+    /// <inheritdoc/>
+    public override IEnumerable<ConfigProblem> Problems()
+    {
+        if (Hidden is not null) yield return new("hidden", $"found {Hidden} beside kind none, which has no hidden width; leave it out");
+        if (Bias) yield return new("bias", "found true beside kind none, which has no projections; leave it out");
+    }
 }

@@ -2,18 +2,14 @@ using Transformer.Configuration;
 
 namespace Transformer.Data;
 
-/// <summary>
-/// Draws training batches. The batch at a position is a function of the seed and the position alone, so a run that continues
-/// at <see cref="Position"/> sees the batches that an uninterrupted one would have seen. The next batch is read in the background.
-/// </summary>
-public sealed class BatchSampler : IDisposable
+/// <summary>Draws training batches from a text: windows of its tokens. The batch at a position is a function of the seed and the position alone.</summary>
+public sealed class BatchSampler : TrainingBatches
 {
     private const ulong OffsetStream = 1, PhaseStream = 2, OrderStream = 3;
     private readonly TokenSequence tokens;
     private readonly int batchSize, contextLength;
     private readonly ulong seed;
     private readonly Sampling sampling;
-    private Task<Batch>? prefetched;
 
     /// <param name="tokens">What to draw from; at least contextLength + 1 of them.</param>
     /// <param name="batchSize">B, the windows of a batch.</param>
@@ -22,52 +18,31 @@ public sealed class BatchSampler : IDisposable
     /// <param name="sampling">How windows are chosen.</param>
     /// <param name="position">The number of batches drawn before; 0 for a new run.</param>
     /// <exception cref="InputException">There are too few tokens for one window.</exception>
-    public BatchSampler(TokenSequence tokens, int batchSize, int contextLength, int seed, Sampling sampling, long position = 0)
+    public BatchSampler(TokenSequence tokens, int batchSize, int contextLength, int seed, Sampling sampling, long position = 0) : base(position)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(contextLength);
-        ArgumentOutOfRangeException.ThrowIfNegative(position);
         if (tokens.Length <= contextLength)
         {
             throw new InputException(
                 $"{tokens.Length} tokens are too few for a window of {contextLength} and the token after it; " +
                 "use a longer text or a smaller model.context_length");
         }
-        (this.tokens, this.batchSize, this.contextLength, this.sampling, Position) = (tokens, batchSize, contextLength, sampling, position);
+        (this.tokens, this.batchSize, this.contextLength, this.sampling) = (tokens, batchSize, contextLength, sampling);
         this.seed = CounterRandom.Bits((ulong)(uint)seed, 0);
         WindowsPerEpoch = Math.Max(1, (tokens.Length - contextLength) / contextLength);
     }
 
-    /// <summary>The number of batches drawn: the cursor to save and to continue from.</summary>
-    public long Position { get; private set; }
-
     /// <summary>The windows that shuffled sampling draws before it begins a new order. Whatever the phase, they all fit.</summary>
     public long WindowsPerEpoch { get; }
 
-    /// <summary>The next batch.</summary>
+    /// <inheritdoc/>
     /// <exception cref="InputException">The token file is damaged.</exception>
-    public Batch Next()
-    {
-        var batch = prefetched is null ? At(Position) : prefetched.GetAwaiter().GetResult();
-        var next = ++Position;
-        prefetched = Task.Run(() => At(next));
-        return batch;
-    }
-
-    /// <summary>The batch at a position, without moving there.</summary>
-    public Batch At(long position)
+    public override Batch At(long position)
     {
         var offsets = new long[batchSize];
         for (var row = 0; row < batchSize; row++) offsets[row] = Offset(position * batchSize + row);
         return Batch.Read(tokens, offsets, contextLength);
-    }
-
-    /// <summary>Waits for the batch that is being read in the background.</summary>
-    public void Dispose()
-    {
-        // A read that failed has nobody left to tell.
-        prefetched?.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
-        prefetched = null;
     }
 
     private long Offset(long window)

@@ -3,19 +3,22 @@ using Transformer.Tokenization;
 
 namespace Transformer.Data;
 
-/// <summary>Tokens to train on, tokens to validate on, and the tokenizer that made them.</summary>
-public sealed class Corpus : IDisposable
+/// <summary>A text: tokens to train on, tokens to validate on, and the tokenizer that made them.</summary>
+public sealed class Corpus : Dataset
 {
     // 512 MiB of text are up to 2 GiB of tokens in memory.
     private const long MostBytesInMemory = 1L << 29;
 
-    internal Corpus(Tokenizer tokenizer, TokenSequence training, TokenSequence validation, long validationBytes, string checksum)
+    internal Corpus(string path, Tokenizer tokenizer, TokenSequence training, TokenSequence validation, long validationBytes, string checksum)
     {
-        (Tokenizer, Training, Validation, ValidationBytes, Checksum) = (tokenizer, training, validation, validationBytes, checksum);
+        (Name, Tokenizer, Training, Validation, ValidationBytes, Checksum) = (path, tokenizer, training, validation, validationBytes, checksum);
     }
 
-    /// <summary>What the ids mean.</summary>
-    public Tokenizer Tokenizer { get; }
+    /// <summary>Where the text or the prepared folder lies.</summary>
+    public override string Name { get; }
+
+    /// <inheritdoc/>
+    public override Tokenizer Tokenizer { get; }
 
     /// <summary>The tokens to train on.</summary>
     public TokenSequence Training { get; }
@@ -27,22 +30,24 @@ public sealed class Corpus : IDisposable
     public long ValidationBytes { get; }
 
     /// <summary>xxHash-128 of all tokens, in hexadecimal: the same for the same corpus, as text or prepared.</summary>
-    public string Checksum { get; }
+    public override string Checksum { get; }
 
     /// <summary>Opens the corpus of a configuration: a text is tokenized into memory, a prepared folder is mapped.</summary>
     /// <exception cref="InputException">A file is missing or wrong, or a text is too long for the memory.</exception>
-    public static Corpus Open(DataConfig config)
+    public static new Corpus Open(DataConfig config)
     {
-        if (PreparedCorpus.IsAt(config.Path)) return PreparedCorpus.Open(config);
+        var path = config.Path!;
+        if (PreparedCorpus.IsAt(path)) return PreparedCorpus.Open(config);
         var text = new CorpusText(config);
         if (text.ByteLength > MostBytesInMemory)
         {
             throw new InputException(
-                $"{config.Path}: {text.ByteLength >> 20} MiB of text are too much for the memory. " +
+                $"{path}: {text.ByteLength >> 20} MiB of text are too much for the memory. " +
                 "Write it as token files with the verb data prepare and give their folder as data.path");
         }
         var (training, validation) = (new TokenMeasure(text.Tokenizer), new TokenMeasure(text.Tokenizer));
         return new(
+            path,
             text.Tokenizer,
             new TokenArray([.. training.Through(text.Training()).SelectMany(ids => ids)]),
             new TokenArray([.. validation.Through(text.Validation()).SelectMany(ids => ids)]),
@@ -52,17 +57,46 @@ public sealed class Corpus : IDisposable
 
     /// <summary>Makes sure that both parts have at least one window and the token after it.</summary>
     /// <exception cref="InputException">A part is too short.</exception>
-    public void RequireContext(int contextLength)
+    public override void RequireContext(int contextLength)
     {
         if (Training.Length <= contextLength) throw TooShort("training", Training.Length, contextLength, "use a longer text");
         if (Validation.Length <= contextLength) throw TooShort("validation", Validation.Length, contextLength, "raise data.validation_fraction");
     }
 
     /// <inheritdoc/>
-    public void Dispose()
+    public override TrainingBatches Train(RunConfig run, long position = 0) =>
+        new BatchSampler(Training, run.Training.BatchSize, run.Model.ContextLength, run.Training.Seed, run.Data.Sampling!.Value, position);
+
+    /// <inheritdoc/>
+    public override IEnumerable<Batch> HeldOut(int batchSize, int contextLength, int? batches = null) => batches is { } count
+        ? ValidationBatches.Estimate(Validation, batchSize, contextLength, count)
+        : ValidationBatches.Full(Validation, batchSize, contextLength);
+
+    /// <summary>As nanoGPT samples, from a line's beginning; from what the validation text begins with where the tokenizer has no line break.</summary>
+    public override SamplePrompt SamplePrompt()
     {
-        Training.Dispose();
-        Validation.Dispose();
+        if (Tokenizer.BeginOfText is { } begin) return new([begin]);
+        try
+        {
+            return new(Tokenizer.Encode("\n"));
+        }
+        catch (InputException)
+        {
+            var first = new long[1];
+            Validation.Read(0, first);
+            return new([(int)first[0]]);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            Training.Dispose();
+            Validation.Dispose();
+        }
+        base.Dispose(disposing);
     }
 
     private static InputException TooShort(string part, long tokens, int contextLength, string remedy) =>

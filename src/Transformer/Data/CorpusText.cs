@@ -13,16 +13,16 @@ internal sealed class CorpusText
     /// <exception cref="InputException">A text or a file of the tokenizer is missing or wrong.</exception>
     public CorpusText(DataConfig config)
     {
-        training = TextSource.At(config.Path);
+        training = TextSource.At(config.Path!);
         validation = config.ValidationPath is { } path ? TextSource.At(path) : null;
         Tokenizer = validation is null
-            ? Tokenizer.FromConfig(config.Tokenizer, training.Open)
-            : Tokenizer.FromConfig(config.Tokenizer, training.Open, validation.Open);
+            ? Tokenizer.FromConfig(config.Tokenizer!, training.Open)
+            : Tokenizer.FromConfig(config.Tokenizer!, training.Open, validation.Open);
         if (validation is not null) return;
 
         // nanoGPT's split: int(n * 0.9) characters train, the rest validates, each tokenized by itself.
         using var text = training.Open();
-        trainingCharacters = (long)(FirstCharacters.CountIn(text) * (1 - config.ValidationFraction));
+        trainingCharacters = (long)(FirstCharacters.CountIn(text) * (1 - config.ValidationFraction!.Value));
     }
 
     public Tokenizer Tokenizer { get; }

@@ -54,7 +54,7 @@ public static class PreparedCorpus
 
     internal static Corpus Open(DataConfig config)
     {
-        var folder = config.Path;
+        var folder = config.Path!;
         if (config.ValidationPath is { } path)
         {
             throw new InputException($"data.validation_path: found {path}, but the prepared {folder} brings its own validation tokens; leave it out");
@@ -65,7 +65,7 @@ public static class PreparedCorpus
         try
         {
             var validation = TokenFile.Open(Path.Combine(folder, ValidationName));
-            var corpus = new Corpus(tokenizer, training, validation, description.ValidationBytes, description.Checksum);
+            var corpus = new Corpus(folder, tokenizer, training, validation, description.ValidationBytes, description.Checksum);
             if (training.Length == description.TrainingTokens && validation.Length == description.ValidationTokens
                 && training.VocabularySize == tokenizer.VocabularySize && validation.VocabularySize == tokenizer.VocabularySize) return corpus;
             corpus.Dispose();
@@ -85,7 +85,7 @@ public static class PreparedCorpus
         TokenFile.Write(Path.Combine(folder, TrainingName), text.Tokenizer.VocabularySize, Reported(training.Through(text.Training())));
         TokenFile.Write(Path.Combine(folder, ValidationName), text.Tokenizer.VocabularySize, Reported(validation.Through(text.Validation())));
         var description = new Description(
-            config.Path, config.ValidationPath, TokenMeasure.Checksum(training, validation), training.Tokens, validation.Tokens, validation.Bytes);
+            config.Path!, config.ValidationPath, TokenMeasure.Checksum(training, validation), training.Tokens, validation.Tokens, validation.Bytes);
         DurableFile.Write(Path.Combine(folder, DescriptionName), stream => JsonSerializer.Serialize(stream, description, Format));
 
         IEnumerable<int[]> Reported(IEnumerable<int[]> pieces)

@@ -3,10 +3,29 @@ using static TorchSharp.torch;
 
 namespace Transformer.Evaluation;
 
+// B batch · T tokens · C width · N tokens with a target
+
 /// <summary>Batches as tensors.</summary>
 public static class BatchTensors
 {
     /// <summary>A batch's inputs and targets on a device: 2 x [rows, columns], 64-bit integers.</summary>
     public static (Tensor Inputs, Tensor Targets) On(Batch batch, Device device) =>
         (tensor(batch.Inputs, batch.Rows, batch.Columns).to(device), tensor(batch.Targets, batch.Rows, batch.Columns).to(device));
+
+    /// <summary>
+    /// What the head has to work on. Where few tokens have a target most logits would be made for nothing: only theirs are kept, in one row of N.
+    /// </summary>
+    /// <param name="hidden">[B, T, C]</param>
+    /// <param name="targets">[B, T]</param>
+    /// <param name="batch">What the targets are of.</param>
+    /// <returns>[1, N, C] and [1, N]; as they came where every token has a target.</returns>
+    public static (Tensor Hidden, Tensor Targets) Labelled(Tensor hidden, Tensor targets, Batch batch)
+    {
+        var places = batch.Targets.Index().Where(target => target.Item != Batch.IgnoredTarget).Select(target => (long)target.Index).ToArray();
+        if (places.Length == batch.Targets.Length) return (hidden, targets);
+        var chosen = tensor(places, device: targets.device);
+        return (
+            hidden.flatten(0, 1).index_select(0, chosen).unsqueeze(0),      // [1, N, C]
+            targets.flatten().index_select(0, chosen).unsqueeze(0));        // [1, N]
+    }
 }

@@ -1,12 +1,16 @@
 namespace Transformer.Evaluation;
 
-/// <summary>How well a model predicts a text.</summary>
+/// <summary>How well a model predicts what it should.</summary>
 /// <param name="Loss">The mean of -ln p(token) over all predicted tokens, in nats.</param>
 /// <param name="Tokens">The number of predicted tokens.</param>
-public sealed record EvaluationResult(double Loss, long Tokens)
+/// <param name="Correct">How many of them had the greatest of all logits.</param>
+public sealed record EvaluationResult(double Loss, long Tokens, long Correct)
 {
     /// <summary>e to the loss: among how many equally likely tokens the model is undecided.</summary>
     public double Perplexity => Math.Exp(Loss);
+
+    /// <summary>The share of the tokens that greedy choice gets right, from 0 to 1.</summary>
+    public double Accuracy => (double)Correct / Tokens;
 
     /// <summary>The loss of the whole text in bits, divided by its length: comparable between tokenizers.</summary>
     /// <param name="bytes">The text's UTF-8 bytes.</param>

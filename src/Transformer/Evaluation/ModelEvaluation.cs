@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Evaluation;
 
-/// <summary>Measures a model's loss on batches. Dropout is off meanwhile, and no random number is drawn.</summary>
+/// <summary>Measures a model's loss and accuracy on batches. Dropout is off meanwhile, and no random number is drawn.</summary>
 public static class ModelEvaluation
 {
     /// <param name="model">The model; its training mode is restored afterwards.</param>
@@ -17,16 +17,19 @@ public static class ModelEvaluation
         try
         {
             using var _ = inference_mode();
-            var (loss, tokens) = (0.0, 0L);
+            var (loss, tokens, correct) = (0.0, 0L, 0L);
             foreach (var batch in batches)
             {
                 cancellation.ThrowIfCancellationRequested();
                 using var scope = NewDisposeScope();
                 var (inputs, targets) = BatchTensors.On(batch, model.Device);
-                loss += LanguageModelLoss.CrossEntropy(model.call(inputs, null), targets, reduction: nn.Reduction.Sum).item<float>();
+                (var hidden, targets) = BatchTensors.Labelled(model.Hidden(inputs), targets, batch);
+                var logits = model.Logits(hidden);
+                loss += LanguageModelLoss.CrossEntropy(logits, targets, reduction: nn.Reduction.Sum).item<float>();
+                correct += (logits.argmax(-1) == targets).sum().item<long>();
                 tokens += batch.Predictions;
             }
-            return new EvaluationResult(loss / tokens, tokens);
+            return new EvaluationResult(loss / tokens, tokens, correct);
         }
         finally
         {

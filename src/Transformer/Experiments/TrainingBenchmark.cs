@@ -41,7 +41,7 @@ public sealed record TrainingBenchmark(
         using var space = new ParameterSpace(model, training.Parameters);
         using var optimizer = Optimizer.FromConfig(training.Optimizer, space);
         using var tokens = RandomTokens.Of(config.Model.VocabularySize!.Value, context + 1 + training.BatchSize * context, training.Seed);
-        using var sampler = new BatchSampler(tokens, training.BatchSize, context, training.Seed, config.Data.Sampling);
+        using var sampler = new BatchSampler(tokens, training.BatchSize, context, training.Seed, Sampling.Random);
         model.train();
         Train(WarmUp);
 

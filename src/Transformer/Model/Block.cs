@@ -16,8 +16,8 @@ public sealed class Block : nn.Module<Tensor, ForwardContext, LayerState?, Tenso
 {
     private readonly nn.Module<Tensor, Tensor> input_layernorm;
     private readonly TokenMixer self_attn;
-    private readonly nn.Module<Tensor, Tensor> post_attention_layernorm;
-    private readonly nn.Module<Tensor, Tensor> mlp;
+    private readonly nn.Module<Tensor, Tensor>? post_attention_layernorm;
+    private readonly nn.Module<Tensor, Tensor>? mlp;
     private readonly double dropout;
 
     /// <param name="config">The model that the block is part of.</param>
@@ -26,8 +26,11 @@ public sealed class Block : nn.Module<Tensor, ForwardContext, LayerState?, Tenso
     {
         input_layernorm = Norm.FromConfig(config.Norm, config.Width);
         self_attn = TokenMixer.FromConfig(config, layer);
-        post_attention_layernorm = Norm.FromConfig(config.Norm, config.Width);
-        mlp = Mlp.FromConfig(config.Mlp, config.Width);
+        if (config.Mlp is not NoMlpConfig)
+        {
+            post_attention_layernorm = Norm.FromConfig(config.Norm, config.Width);
+            mlp = Mlp.FromConfig(config.Mlp, config.Width);
+        }
         dropout = config.Dropout;
         RegisterComponents();
     }
@@ -43,7 +46,7 @@ public sealed class Block : nn.Module<Tensor, ForwardContext, LayerState?, Tenso
     {
         using var scope = NewDisposeScope();
         x = x + Drop(self_attn.call(input_layernorm.call(x), context, state));
-        x = x + Drop(mlp.call(post_attention_layernorm.call(x)));
+        if (mlp is not null) x = x + Drop(mlp.call(post_attention_layernorm!.call(x)));
         return scope.MoveToOuter(x);
     }
 

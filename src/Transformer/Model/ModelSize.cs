@@ -52,7 +52,9 @@ public sealed class ModelSize
     /// all heads together. Recomputation is not counted.
     /// </summary>
     /// <param name="tokensInContext">T, the length of the sequence that the token stands in.</param>
-    public double FlopsPerToken(long tokensInContext) => 6.0 * MatrixParameters + mixers.Sum(mixer => mixer.MixingFlops(tokensInContext));
+    /// <param name="labelled">The share of the tokens that have a target, and so logits.</param>
+    public double FlopsPerToken(long tokensInContext, double labelled = 1) =>
+        6 * (MatrixParameters - (1 - labelled) * vocabulary * width) + mixers.Sum(mixer => mixer.MixingFlops(tokensInContext));
 
     /// <summary>The operations of the forward pass alone: a third of those of training.</summary>
     /// <param name="tokensInContext">T, the length of the sequence that the token stands in.</param>
@@ -78,10 +80,12 @@ public sealed class ModelSize
     /// </summary>
     /// <param name="batchSize">B, the number of sequences in one forward pass.</param>
     /// <param name="tokens">T, the length of a sequence.</param>
-    public long ActivationBytes(long batchSize, long tokens)
+    /// <param name="labelled">The share of the tokens that have a target, and so logits.</param>
+    public long ActivationBytes(long batchSize, long tokens, double labelled = 1)
     {
-        var fed = 2 * width + (config.Mlp is SwiGluMlpConfig ? 3 : 2) * hidden;
-        return batchSize * tokens * (mixers.Sum(mixer => mixer.Activations) + layers * fed + 3 * width + 2 * vocabulary) * Bytes;
+        var fed = config.Mlp is NoMlpConfig ? 0 : 2 * width + (config.Mlp is SwiGluMlpConfig ? 3 : 2) * hidden;
+        var numbers = mixers.Sum(mixer => mixer.Activations) + layers * fed + 3 * width + (long)(labelled * 2 * vocabulary);
+        return batchSize * tokens * numbers * Bytes;
     }
 
     /// <summary>The bytes that generation keeps after a number of tokens: the states of all blocks.</summary>
@@ -96,5 +100,5 @@ public sealed class ModelSize
     }
 
     // One before each sub-layer and one before the head.
-    private long Norms() => (2 * layers + 1) * (config.Norm is LayerNormConfig { Bias: true } ? 2 : 1) * width;
+    private long Norms() => ((config.Mlp is NoMlpConfig ? 1 : 2) * layers + 1) * (config.Norm is LayerNormConfig { Bias: true } ? 2 : 1) * width;
 }

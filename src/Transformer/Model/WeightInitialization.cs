@@ -23,14 +23,14 @@ public static class WeightInitialization
     public static bool IsHidden(string name, Tensor parameter) =>
         parameter.dim() == 2 && name.StartsWith("model.layers.", StringComparison.Ordinal);
 
-    // Projections back into the residual stream: 2 L of them add up there.
+    // Projections back into the residual stream: 2 L of them add up there, or L where blocks have no MLP.
     private static bool IsResidualProjection(string name) =>
         name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
 
     private static double Deviation(string name, Parameter parameter, ModelConfig config)
     {
         var kind = config.Initialization;
-        var shrink = IsResidualProjection(name) ? 1 / Math.Sqrt(2 * config.Layers) : 1;
+        var shrink = IsResidualProjection(name) ? 1 / Math.Sqrt((config.Mlp is NoMlpConfig ? 1 : 2) * config.Layers) : 1;
         return kind switch
         {
             Gpt2InitializationConfig => kind.Deviation * shrink,

@@ -32,11 +32,12 @@ internal static class TokenizerFileReader
         return (Text(model, "type"), Text(preTokenizer, "type")) switch
         {
             ("WordLevel", "Split") when normalizer is null => Characters(vocabulary),
+            ("WordLevel", "WhitespaceSplit") when normalizer is null => new WordTokenizer(InOrder(vocabulary)),
             ("BPE", "ByteLevel") when normalizer is null => ByteLevel(vocabulary, Merges(model), preTokenizer!),
             ("BPE", null) when Flag(model, "byte_fallback", absent: false) && PrependsSpace(normalizer) => Llama(vocabulary, Merges(model)),
             var (kind, split) => throw new InputException(
                 $"found model {kind ?? "of no type"} with pre-tokenizer {split ?? "null"} and normalizer {Text(normalizer, "type") ?? "null"}; " +
-                "known are single characters, bytes, GPT-2's and Llama 2's"),
+                "known are single characters, words, bytes, GPT-2's and Llama 2's"),
         };
     }
 

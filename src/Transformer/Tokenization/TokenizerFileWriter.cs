@@ -7,8 +7,8 @@ using Transformer.Configuration;
 namespace Transformer.Tokenization;
 
 /// <summary>
-/// Hugging Face's tokenizer.json. Characters are a WordLevel model over single characters; bytes are a byte-level BPE without
-/// merges; GPT-2 and Llama are what that library itself writes for them.
+/// Hugging Face's tokenizer.json. Characters are a WordLevel model over single characters, words one over what white space separates; bytes
+/// are a byte-level BPE without merges; GPT-2 and Llama are what that library itself writes for them.
 /// </summary>
 internal static class TokenizerFileWriter
 {
@@ -21,6 +21,7 @@ internal static class TokenizerFileWriter
         var json = tokenizer switch
         {
             CharacterTokenizer => Characters(tokenizer),
+            WordTokenizer => Words(tokenizer),
             ByteTokenizer => ByteLevel(tokenizer, [], useRegex: false),
             BpeTokenizer bpe => ByteLevel(bpe, bpe.Merges.InOrder(), useRegex: true),
             LlamaTokenizer llama => Llama(llama),
@@ -38,6 +39,12 @@ internal static class TokenizerFileWriter
             ["invert"] = false,
         },
         decoder: new JsonObject { ["type"] = "Fuse" },
+        model: new JsonObject { ["type"] = "WordLevel", ["vocab"] = Vocabulary(tokenizer, Encoding.UTF8.GetString), ["unk_token"] = "<unk>" });
+
+    // Without a decoder Hugging Face's library joins tokens by spaces.
+    private static JsonObject Words(Tokenizer tokenizer) => Document(
+        preTokenizer: new JsonObject { ["type"] = "WhitespaceSplit" },
+        decoder: null,
         model: new JsonObject { ["type"] = "WordLevel", ["vocab"] = Vocabulary(tokenizer, Encoding.UTF8.GetString), ["unk_token"] = "<unk>" });
 
     private static JsonObject ByteLevel(Tokenizer tokenizer, IEnumerable<(int Left, int Right, int Merged)> merges, bool useRegex)
@@ -73,7 +80,7 @@ internal static class TokenizerFileWriter
     }
 
     private static JsonObject Document(
-        JsonObject decoder,
+        JsonObject? decoder,
         JsonObject model,
         JsonObject? preTokenizer = null,
         JsonObject? normalizer = null,

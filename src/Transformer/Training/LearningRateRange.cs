@@ -18,10 +18,10 @@ public static class LearningRateRange
 
     /// <summary>Runs the test; it ends early when the loss has grown to four times its lowest value or is no number.</summary>
     /// <param name="config">The resolved run.</param>
-    /// <param name="corpus">What it trains on.</param>
+    /// <param name="data">What it trains on.</param>
     /// <param name="steps">The number of steps from the lowest to the highest rate, two or more.</param>
     /// <param name="cancellation">Ends the test between two steps.</param>
-    public static IReadOnlyList<Point> Run(RunConfig config, Corpus corpus, int steps = 200, CancellationToken cancellation = default)
+    public static IReadOnlyList<Point> Run(RunConfig config, Dataset data, int steps = 200, CancellationToken cancellation = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(steps, 2);
         var training = config.Training;
@@ -29,14 +29,14 @@ public static class LearningRateRange
         using var model = new TransformerModel(config.Model);
         using var space = new ParameterSpace(model, training.Parameters);
         using var optimizer = Optimizer.FromConfig(training.Optimizer, space);
-        using var sampler = new BatchSampler(corpus.Training, training.BatchSize, config.Model.ContextLength, training.Seed, config.Data.Sampling);
+        using var stream = data.Train(config);
         var points = new List<Point>();
         var (smooth, lowest) = (0.0, double.PositiveInfinity);
         for (var step = 0; step < steps; step++)
         {
             cancellation.ThrowIfCancellationRequested();
             var factor = Math.Pow(10, -2 + 4.0 * step / (steps - 1));
-            Batch[] batches = [.. Enumerable.Range(0, training.GradientAccumulation).Select(_ => sampler.Next())];
+            Batch[] batches = [.. Enumerable.Range(0, training.GradientAccumulation).Select(_ => stream.Next())];
             var result = TrainingStep.Run(model, space, optimizer, training, factor, batches);
             if (!result.IsFinite) break;
             smooth = step == 0 ? result.Loss : 0.9 * smooth + 0.1 * result.Loss;

@@ -15,6 +15,9 @@ public sealed record Metrics
     /// <summary>The loss on the validation text, where it was measured at this step.</summary>
     public double? ValidationLoss { get; init; }
 
+    /// <summary>The share of the validation tokens that had the greatest of all logits, where it was measured at this step.</summary>
+    public double? ValidationAccuracy { get; init; }
+
     /// <summary>The learning rate of the step.</summary>
     public required double LearningRate { get; init; }
 

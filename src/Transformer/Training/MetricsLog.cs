@@ -61,6 +61,7 @@ public sealed class MetricsLog : IDisposable
             lines.Write(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(metrics, Format) + "\n"));
             events.add_scalar("loss/train", (float)metrics.TrainLoss, metrics.Step);
             if (metrics.ValidationLoss is { } validation) events.add_scalar("loss/validation", (float)validation, metrics.Step);
+            if (metrics.ValidationAccuracy is { } accuracy) events.add_scalar("accuracy/validation", (float)accuracy, metrics.Step);
             events.add_scalar("learning_rate", (float)metrics.LearningRate, metrics.Step);
             events.add_scalar("gradient_norm", (float)metrics.GradientNorm, metrics.Step);
             events.add_scalar("tokens_per_second", (float)metrics.TokensPerSecond, metrics.Step);

@@ -17,23 +17,23 @@ namespace Transformer.Training;
 public sealed class Trainer : IDisposable
 {
     private readonly RunFolder run;
-    private readonly Corpus corpus;
+    private readonly Dataset data;
     private readonly TransformerModel model;
     private readonly ParameterSpace space;
     private readonly Optimizer optimizer;
     private readonly WeightAverage? average;
-    private readonly BatchSampler sampler;
+    private readonly TrainingBatches batches;
     private readonly MetricsLog log;
     private readonly SampleLog samples;
     private readonly Action<TrainingEvent> report;
-    private readonly double flopsPerToken;
+    private readonly ModelSize size;
     private TrainingProgress progress;
     private int? savedStep;
 
-    private Trainer(RunFolder run, Corpus corpus, CheckpointFolder? checkpoint, Action<TrainingEvent>? report)
+    private Trainer(RunFolder run, Dataset data, CheckpointFolder? checkpoint, Action<TrainingEvent>? report)
     {
-        (this.run, this.corpus, this.report) = (run, corpus, report ?? (_ => { }));
-        corpus.RequireContext(Model.ContextLength);
+        (this.run, this.data, this.report) = (run, data, report ?? (_ => { }));
+        data.RequireContext(Model.ContextLength);
         manual_seed(Training.Seed);
         Allocator.KeepFreedMemory();
         model = new TransformerModel(Model);
@@ -41,15 +41,15 @@ public sealed class Trainer : IDisposable
         optimizer = Optimizer.FromConfig(Training.Optimizer, space);
         average = Training.EmaDecay is { } decay ? new WeightAverage(space, decay) : null;
         progress = checkpoint is null
-            ? new TrainingProgress { Corpus = corpus.Checksum }
+            ? new TrainingProgress { Corpus = data.Checksum }
             : TrainingCheckpoint.Load(checkpoint, model, space, optimizer, average);
         savedStep = checkpoint is null ? null : progress.Step;
-        if (progress.Corpus != corpus.Checksum)
-            throw new InputException($"{run.Path}: the corpus {run.Config.Data.Path} is not the one that the run began with. Put that one back, or start a new run.");
-        sampler = new BatchSampler(corpus.Training, Training.BatchSize, Model.ContextLength, Training.Seed, run.Config.Data.Sampling, progress.Position);
+        if (progress.Corpus != data.Checksum)
+            throw new InputException($"{run.Path}: {data.Name} is not what the run began with. Put that back, or start a new run.");
+        batches = data.Train(run.Config, progress.Position);
         samples = new SampleLog(run.Path, progress.SampleBytes);
         log = new MetricsLog(run.Path, progress.Step);
-        flopsPerToken = new ModelSize(Model).FlopsPerToken(Model.ContextLength);
+        size = new ModelSize(Model);
     }
 
     /// <summary>The run's folder.</summary>
@@ -66,18 +66,18 @@ public sealed class Trainer : IDisposable
     /// <exception cref="InputException">Configuration, corpus or folder cannot be used.</exception>
     public static Trainer Start(RunConfig config, string folder, Action<TrainingEvent>? report = null)
     {
-        var corpus = Corpus.Open(config.Data);
+        var data = Dataset.Open(config.Data);
         RunFolder? run = null;
         try
         {
-            corpus.RequireContext(config.Model.ContextLength);
-            run = RunFolder.Create(folder, Resolve(config, corpus));
+            data.RequireContext(config.Model.ContextLength);
+            run = RunFolder.Create(folder, Resolve(config, data));
             RunEnvironment.Current().Write(run.PathOf(RunFolder.EnvironmentName));
-            return new Trainer(run, corpus, checkpoint: null, report);
+            return new Trainer(run, data, checkpoint: null, report);
         }
         catch
         {
-            corpus.Dispose();
+            data.Dispose();
             run?.Withdraw();
             throw;
         }
@@ -90,27 +90,27 @@ public sealed class Trainer : IDisposable
     public static Trainer Resume(string folder, Action<TrainingEvent>? report = null)
     {
         var run = RunFolder.Open(folder);
-        Corpus? corpus = null;
+        Dataset? data = null;
         try
         {
-            corpus = Corpus.Open(run.Config.Data);
+            data = Dataset.Open(run.Config.Data);
             foreach (var difference in RunEnvironment.Continue(run.PathOf(RunFolder.EnvironmentName)))
                 report?.Invoke(new TrainingEvent.Warned($"The last digits may differ from an uninterrupted run: {difference}."));
             using var checkpoint = run.HasCheckpoint ? CheckpointFolder.Open(folder) : null;
-            return new Trainer(run, corpus, checkpoint, report);
+            return new Trainer(run, data, checkpoint, report);
         }
         catch
         {
-            corpus?.Dispose();
+            data?.Dispose();
             run.Dispose();
             throw;
         }
     }
 
-    /// <summary>The configuration with everything known that the corpus tells.</summary>
-    public static RunConfig Resolve(RunConfig config, Corpus corpus)
+    /// <summary>The configuration with everything known that the data tell.</summary>
+    public static RunConfig Resolve(RunConfig config, Dataset data)
     {
-        var tokens = corpus.Tokenizer.VocabularySize;
+        var tokens = data.Tokenizer.VocabularySize;
         if (config.Model.VocabularySize is { } size && size < tokens)
             throw new InputException($"model.vocabulary_size: found {size}, but the tokenizer has {tokens} tokens. Leave it out, or set {tokens} or more.");
         return config with { Model = config.Model with { VocabularySize = config.Model.VocabularySize ?? tokens } };
@@ -135,7 +135,7 @@ public sealed class Trainer : IDisposable
                 cancellation.ThrowIfCancellationRequested();
             }
 
-            var (result, learningRate, seconds) = Step();
+            var (result, learningRate, tokens, flops, seconds) = Step();
             progress = progress with { Seconds = secondsBefore + watch.Elapsed.TotalSeconds };
             matrixRate.Update(watch.Elapsed.TotalSeconds);
             validation = IsDue(Training.EvaluateEvery) ? Evaluate() : null;
@@ -145,10 +145,11 @@ public sealed class Trainer : IDisposable
                 Tokens = progress.Tokens,
                 TrainLoss = result.Loss,
                 ValidationLoss = validation?.Loss,
+                ValidationAccuracy = validation?.Accuracy,
                 LearningRate = learningRate,
                 GradientNorm = result.GradientNorm,
-                TokensPerSecond = TokensPerStep / seconds,
-                Utilization = flopsPerToken * TokensPerStep / seconds / matrixRate.FlopsPerSecond,
+                TokensPerSecond = tokens / seconds,
+                Utilization = flops / seconds / matrixRate.FlopsPerSecond,
                 Seconds = progress.Seconds,
             };
             log.Write(metrics);
@@ -162,26 +163,26 @@ public sealed class Trainer : IDisposable
         Metrics[] lines = [.. MetricsLog.Read(run.PathOf(MetricsLog.FileName))];
         LossPlot.Write(lines, run.PathOf("loss.svg"));
         var trainLoss = lines.TakeLast(100).Average(line => line.TrainLoss);
-        return new TrainingOutcome(run.Path, progress.Step, progress.Tokens, progress.Seconds, trainLoss, final.Loss, progress.BestLoss!.Value);
+        return new TrainingOutcome(run.Path, progress.Step, progress.Tokens, progress.Seconds, trainLoss, final.Loss, progress.BestLoss!.Value, final.Accuracy);
     }
-
-    private long TokensPerStep => (long)Training.BatchSize * Training.GradientAccumulation * Model.ContextLength;
 
     // Every so many steps, and after the last one.
     private bool IsDue(int every) => progress.Step % every == 0 || progress.Step == Training.Steps;
 
-    private (TrainingStep.Result Result, double LearningRate, double Seconds) Step()
+    private (TrainingStep.Result Result, double LearningRate, long Tokens, double Flops, double Seconds) Step()
     {
         var watch = Stopwatch.StartNew();
-        var position = sampler.Position;
-        Batch[] batches = [.. Enumerable.Range(0, Training.GradientAccumulation).Select(_ => Training.OverfitOneBatch ? sampler.At(0) : sampler.Next())];
+        var position = batches.Position;
+        Batch[] drawn = [.. Enumerable.Range(0, Training.GradientAccumulation).Select(_ => Training.OverfitOneBatch ? batches.At(0) : batches.Next())];
+        var tokens = drawn.Sum(batch => batch.Inputs.LongLength);
+        var flops = tokens * size.FlopsPerToken(drawn[0].Columns, (double)drawn.Sum(batch => batch.Predictions) / tokens);
         var schedule = LearningRate.At(Training.Schedule, progress.Step, Training.Steps);
-        var result = TrainingStep.Run(model, space, optimizer, Training, schedule, batches);
+        var result = TrainingStep.Run(model, space, optimizer, Training, schedule, drawn);
         if (!result.IsFinite)
-            throw NonFinite($"step {progress.Step + 1}: the loss is {result.Loss} and its gradient's norm {result.GradientNorm}, at batch {position} of the sampler");
-        progress = progress with { Step = progress.Step + 1, Position = sampler.Position, Tokens = progress.Tokens + TokensPerStep };
+            throw NonFinite($"step {progress.Step + 1}: the loss is {result.Loss} and its gradient's norm {result.GradientNorm}, at batch {position}");
+        progress = progress with { Step = progress.Step + 1, Position = batches.Position, Tokens = progress.Tokens + tokens };
         average?.Update(progress.Step);
-        return (result, Training.Optimizer.LearningRate * schedule, watch.Elapsed.TotalSeconds);
+        return (result, Training.Optimizer.LearningRate * schedule, tokens, flops, watch.Elapsed.TotalSeconds);
     }
 
     private NonFiniteLossException NonFinite(string what) => new(
@@ -191,45 +192,30 @@ public sealed class Trainer : IDisposable
     private EvaluationResult Evaluate()
     {
         var isFullPass = Training.EvaluateBatches is null || progress.Step == Training.Steps;
-        var batches = isFullPass
-            ? ValidationBatches.Full(corpus.Validation, Training.BatchSize, Model.ContextLength)
-            : ValidationBatches.Estimate(corpus.Validation, Training.BatchSize, Model.ContextLength, Training.EvaluateBatches!.Value);
-        var result = WithAverage(() => ModelEvaluation.Measure(model, batches));
+        var heldOut = data.HeldOut(Training.BatchSize, Model.ContextLength, isFullPass ? null : Training.EvaluateBatches);
+        var result = WithAverage(() => ModelEvaluation.Measure(model, heldOut));
         if (!double.IsFinite(result.Loss)) throw NonFinite($"step {progress.Step}: the validation loss is {result.Loss}");
         if (progress.BestLoss is not { } best || result.Loss < best) progress = progress with { BestLoss = result.Loss, BestStep = progress.Step };
         report(new TrainingEvent.Evaluated(progress.Step, result, isFullPass));
         return result;
     }
 
-    // As nanoGPT samples: from a line's beginning, at a temperature that keeps to what the model is fairly sure of.
+    // A text at a temperature that keeps to what the model is fairly sure of, as nanoGPT samples; an answer as the model would give it, after its question.
     private void Sample()
     {
         if (Training.SampleTokens == 0) return;
-        var options = new SamplingOptions { Temperature = 0.8, MaxTokens = Training.SampleTokens, Seed = Training.Seed };
-        var sample = WithAverage(() => new TextGenerator(model, corpus.Tokenizer).Generate([SamplePrompt()], options))[0];
-        progress = progress with { SampleBytes = samples.Append(progress.Step, sample.Text) };
-        report(new TrainingEvent.Sampled(progress.Step, sample.Text));
-    }
-
-    // A line break, or what the validation text begins with where the tokenizer has none.
-    private int[] SamplePrompt()
-    {
-        try
-        {
-            return corpus.Tokenizer.BeginOfText is { } begin ? [begin] : corpus.Tokenizer.Encode("\n");
-        }
-        catch (InputException)
-        {
-            var first = new long[1];
-            corpus.Validation.Read(0, first);
-            return [(int)first[0]];
-        }
+        var (prompt, answer) = data.SamplePrompt();
+        var options = new SamplingOptions { Temperature = answer is null ? 0.8 : 0, MaxTokens = answer ?? Training.SampleTokens, Seed = Training.Seed };
+        var sample = WithAverage(() => new TextGenerator(model, data.Tokenizer).Generate([prompt], options))[0];
+        var text = answer is null ? sample.Text : data.Tokenizer.Decode(prompt) + sample.Text;
+        progress = progress with { SampleBytes = samples.Append(progress.Step, text) };
+        report(new TrainingEvent.Sampled(progress.Step, text));
     }
 
     private void Save()
     {
         var folder = run.Checkpoint(progress.Step);
-        TrainingCheckpoint.Save(folder, model, corpus.Tokenizer, space, optimizer, average, progress);
+        TrainingCheckpoint.Save(folder, model, data.Tokenizer, space, optimizer, average, progress);
         if (progress.BestStep == progress.Step) CheckpointMark.Set(folder, CheckpointMark.Best);
         CheckpointMark.Set(folder, CheckpointMark.Latest);
         run.DeleteCheckpoints(Training.KeepCheckpoints, progress.BestStep);
@@ -255,12 +241,12 @@ public sealed class Trainer : IDisposable
     public void Dispose()
     {
         log.Dispose();
-        sampler.Dispose();
+        batches.Dispose();
         average?.Dispose();
         optimizer.Dispose();
         space.Dispose();
         model.Dispose();
-        corpus.Dispose();
+        data.Dispose();
         run.Dispose();
     }
 }

@@ -12,7 +12,7 @@ public abstract record TrainingEvent
 
     /// <summary>The model was evaluated.</summary>
     /// <param name="Step">After how many steps.</param>
-    /// <param name="Result">Loss and tokens.</param>
+    /// <param name="Result">Loss, tokens and accuracy.</param>
     /// <param name="IsFullPass">Whether the whole validation text was read, or a few batches as a quick estimate.</param>
     public sealed record Evaluated(int Step, EvaluationResult Result, bool IsFullPass) : TrainingEvent;
 

@@ -48,6 +48,7 @@ public static class TrainingStep
         using var scope = NewDisposeScope();
         var (inputs, targets) = BatchTensors.On(batch, model.Device);
         var (hidden, penalty) = model.HiddenAndPenalty(inputs);
+        (hidden, targets) = BatchTensors.Labelled(hidden, targets, batch);
         var logits = model.Logits(hidden);
         var loss = LanguageModelLoss.CrossEntropy(logits, targets);
         var penalized = zLoss == 0 ? loss : loss + zLoss * LanguageModelLoss.SquaredPartition(logits, targets);

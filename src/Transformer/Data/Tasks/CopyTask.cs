@@ -1,0 +1,19 @@
+namespace Transformer.Data.Tasks;
+
+/// <summary>Symbols, a bar, and the symbols again, in their order or from the last to the first: a b c | a b c.</summary>
+internal sealed class CopyTask(int symbols, bool backwards) : SequenceTask
+{
+    public override IReadOnlyList<string> Words { get; } = Numbered(symbols, "|");
+
+    // The last answer is asked for and not given.
+    public override long Tokens(int length) => 2L * length;
+
+    public override void Write(TaskRow row, int length, RowRandom random)
+    {
+        var text = Enumerable.Range(0, length).Select(_ => random.Below(symbols)).ToArray();
+        foreach (var symbol in text) row.Give(symbol);
+        row.Give(symbols);
+        if (backwards) Array.Reverse(text);
+        row.AskInTurn(text);
+    }
+}

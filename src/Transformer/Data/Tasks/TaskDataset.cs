@@ -1,0 +1,97 @@
+using System.IO.Hashing;
+using System.Runtime.InteropServices;
+using System.Text;
+using Transformer.Configuration;
+using Transformer.Tokenization;
+
+namespace Transformer.Data.Tasks;
+
+/// <summary>
+/// A generated task: rows that are made when they are asked for. A row is a function of the task's seed, of its part and of its number, so
+/// validation rows do not depend on what was trained, and a run that continues sees what an uninterrupted one would have seen.
+/// </summary>
+public sealed class TaskDataset : Dataset
+{
+    private const int RowsInChecksum = 16;
+    private readonly TaskConfig config;
+    private readonly SequenceTask task;
+    private readonly ulong seed;
+
+    /// <param name="config">The task; its values are sound.</param>
+    public TaskDataset(TaskConfig config)
+    {
+        (this.config, task) = (config, SequenceTask.FromConfig(config));
+        seed = CounterRandom.Bits((ulong)(uint)config.Seed, 0);
+        Name = $"the task {ConfigJson.ToJson(config)["kind"]}";
+        Tokenizer = new WordTokenizer(task.Words);
+    }
+
+    /// <inheritdoc/>
+    public override string Name { get; }
+
+    /// <inheritdoc/>
+    public override Tokenizer Tokenizer { get; }
+
+    /// <summary>xxHash-128 of the configuration and of the first rows, in hexadecimal.</summary>
+    public override string Checksum
+    {
+        get
+        {
+            var hash = new XxHash128();
+            hash.Append(Encoding.UTF8.GetBytes(ConfigJson.ToJson(config).ToJsonString()));
+            foreach (var split in Enum.GetValues<TaskSplit>())
+            {
+                var rows = Rows(split, [.. Enumerable.Range(0, RowsInChecksum).Select(row => (ulong)row)]);
+                hash.Append(MemoryMarshal.AsBytes<long>(rows.Inputs));
+                hash.Append(MemoryMarshal.AsBytes<long>(rows.Targets));
+            }
+            return Convert.ToHexStringLower(hash.GetCurrentHash());
+        }
+    }
+
+    /// <summary>Makes sure that the rows, in training and in validation, fit the context.</summary>
+    /// <exception cref="InputException">One is longer.</exception>
+    public override void RequireContext(int contextLength)
+    {
+        foreach (var split in Enum.GetValues<TaskSplit>())
+            if (task.Tokens(LengthOf(split)) is var tokens && tokens > contextLength)
+                throw new InputException(
+                    $"data.task: {split.ToString().ToLowerInvariant()} rows have {tokens} tokens, but model.context_length is {contextLength}; " +
+                    $"raise it to {tokens}, or make the rows shorter");
+    }
+
+    /// <inheritdoc/>
+    public override TrainingBatches Train(RunConfig run, long position = 0) =>
+        new TaskSampler(this, config.TrainingRows, run.Training.BatchSize, run.Training.Seed, position);
+
+    /// <inheritdoc/>
+    public override IEnumerable<Batch> HeldOut(int batchSize, int contextLength, int? batches = null)
+    {
+        var rows = Math.Min(config.ValidationRows, (long)(batches ?? int.MaxValue) * batchSize);
+        return Enumerable.Range(0, (int)rows).Select(row => (ulong)row).Chunk(batchSize).Select(chunk => Rows(TaskSplit.Validation, chunk));
+    }
+
+    /// <summary>The first validation row up to its last question: the place from which on every token is an answer.</summary>
+    public override SamplePrompt SamplePrompt()
+    {
+        var row = Rows(TaskSplit.Validation, [0]);
+        var last = Array.FindLastIndex(row.Targets, target => target != Batch.IgnoredTarget);
+        var first = last;
+        while (first > 0 && row.Targets[first - 1] != Batch.IgnoredTarget) first--;
+        return new([.. row.Inputs[..(first + 1)].Select(id => (int)id)], last - first + 1);
+    }
+
+    /// <summary>Rows by their numbers: [rows, tokens], of one length.</summary>
+    internal Batch Rows(TaskSplit split, ulong[] numbers)
+    {
+        var (length, key) = (LengthOf(split), CounterRandom.Bits(seed, (ulong)split));
+        var columns = (int)task.Tokens(length);
+        var batch = new Batch(new long[numbers.Length * columns], new long[numbers.Length * columns], numbers.Length, columns);
+        Array.Fill(batch.Targets, Batch.IgnoredTarget);
+        for (var row = 0; row < numbers.Length; row++)
+            task.Write(new TaskRow(batch, row), length, new RowRandom(CounterRandom.Bits(key, numbers[row])));
+        return batch;
+    }
+
+    private int LengthOf(TaskSplit split) => split == TaskSplit.Validation ? config.ValidationLength ?? config.Length : config.Length;
+}
