@@ -46,6 +46,7 @@ public class ModelSizeTests
             new("attention", 2 * (8 * 24 + 24 + 2 * (8 * 12 + 12) + 24 * 8 + 8 + 12), 2 * (8 * 24 + 2 * 8 * 12 + 24 * 8)),
             new("mlp", 2 * (2 * (8 * 20 + 20) + 20 * 8 + 8), 2 * 3 * 8 * 20),
             new("norms", 5 * 8, 0),
+            new("residuals", 0, 0),
             new("head", 80, 80),
         ], size.Parts);
     }
