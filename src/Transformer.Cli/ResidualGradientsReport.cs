@@ -18,7 +18,7 @@ internal static class ResidualGradientsReport
     {
         var verb = new Command("residual-gradients", "How gradients at initialization depend on depth under pre-norm and post-norm (Xiong et al. 2020).")
         {
-            Seed, SharedOptions.Threads, SharedOptions.Json,
+            Seed, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -26,7 +26,6 @@ internal static class ResidualGradientsReport
 
     private static int Run(ParseResult request, CancellationToken cancellation)
     {
-        SharedOptions.UseThreads(request);
         var result = ResidualGradients.Run(request.GetValue(Seed), cancellation: cancellation);
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json))

@@ -25,13 +25,13 @@ public sealed record ResidualGradients(IReadOnlyList<ResidualGradients.Row> Rows
     /// <summary>The depths that are measured unless others are asked for.</summary>
     public static IReadOnlyList<int> Depths { get; } = [2, 4, 8, 16, 32];
 
-    private const int BatchSize = 8;
+    private const int BatchSize = 4;
 
     // The paper's block: layer norm, ReLU, four times the width, sinusoidal positions, embeddings of variance one. Random tokens predict random tokens.
     private static readonly ModelConfig Model = new()
     {
         Width = 64,
-        ContextLength = 32,
+        ContextLength = 16,
         Layers = 1,
         VocabularySize = 256,
         Attention = new SoftmaxAttentionConfig { Heads = 4 },
@@ -49,8 +49,18 @@ public sealed record ResidualGradients(IReadOnlyList<ResidualGradients.Row> Rows
     /// <param name="cancellation">Ends the experiment between two models.</param>
     public static ResidualGradients Run(int seed, int seeds = 5, IReadOnlyList<int>? depths = null, CancellationToken cancellation = default)
     {
-        var rows = (depths ?? Depths).Select(layers => new Row(layers, Mean(layers, new PreNormResidualConfig()), Mean(layers, new PostNormResidualConfig()))).ToList();
-        return new(rows, Slope([.. rows.Select(row => (row.Layers, row.PreNorm))]), Slope([.. rows.Select(row => (row.Layers, row.PostNorm))]), seeds);
+        // Models this small wait for a second thread longer than it saves, and on one thread the numbers do not depend on how many there are.
+        var threads = get_num_threads();
+        set_num_threads(1);
+        try
+        {
+            var rows = (depths ?? Depths).Select(layers => new Row(layers, Mean(layers, new PreNormResidualConfig()), Mean(layers, new PostNormResidualConfig()))).ToList();
+            return new(rows, Slope([.. rows.Select(row => (row.Layers, row.PreNorm))]), Slope([.. rows.Select(row => (row.Layers, row.PostNorm))]), seeds);
+        }
+        finally
+        {
+            set_num_threads(threads);
+        }
 
         double Mean(int layers, ResidualConfig residual) => Enumerable.Range(seed, seeds).Average(each =>
         {
