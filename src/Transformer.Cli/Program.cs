@@ -20,6 +20,7 @@ internal static class Program
         RecipesVerb.Create(),
         ConfigVerb.Create(),
         BenchVerb.Create(),
+        ReproduceVerb.Create(),
         DoctorVerb.Create(),
         new HelpOption(),
         new VersionOption(),

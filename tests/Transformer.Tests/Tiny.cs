@@ -41,6 +41,37 @@ internal static class Tiny
         ["rms"] = new RmsNormConfig(),
     };
 
+    public static IReadOnlyDictionary<string, ResidualConfig> Residuals { get; } = new Dictionary<string, ResidualConfig>
+    {
+        ["pre_norm"] = new PreNormResidualConfig(),
+        ["post_norm"] = new PostNormResidualConfig(),
+        ["sandwich"] = new SandwichResidualConfig(),
+        ["deep_norm"] = new DeepNormResidualConfig(),
+        ["rezero"] = new ReZeroResidualConfig(),
+        ["hyper_connections"] = new HyperConnectionsResidualConfig { Streams = 3 },
+    };
+
+    /// <summary>Two of four experts a token.</summary>
+    public static MixtureMlpConfig Mixture { get; } = new() { Experts = 4, Active = 2, Expert = new SwiGluMlpConfig { Hidden = 24 } };
+
+    /// <summary>Models of every residual and of what comes with depth: mixed values and experts.</summary>
+    public static IReadOnlyDictionary<string, ModelConfig> Deep { get; } = new Dictionary<string, ModelConfig>(
+        Residuals.Select(residual => KeyValuePair.Create(residual.Key, Config with { Residual = residual.Value })))
+    {
+        ["value_residual"] = Config with { Layers = 3, Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, ValueResidual = true } },
+        ["mixture"] = Config with { Mlp = Mixture },
+        ["mixture in hyper_connections"] = Config with { Mlp = Mixture with { Active = 1 }, Residual = Residuals["hyper_connections"] },
+    };
+
+    /// <summary>Moves the numbers of residuals away from where they start, so that nothing hides behind a zero or a one.</summary>
+    public static T Stir<T>(T model) where T : nn.Module
+    {
+        using var _ = no_grad();
+        foreach (var (name, parameter) in model.named_parameters())
+            if (name.Contains("_residual.", StringComparison.Ordinal) || name.EndsWith("value_mix", StringComparison.Ordinal)) parameter.add_(0.3 + 0.2 * randn_like(parameter));
+        return model;
+    }
+
     /// <summary>Random ids: [B, T].</summary>
     public static Tensor Ids(int rows, int tokens) => randint(0, Config.VocabularySize!.Value, [rows, tokens]);
 

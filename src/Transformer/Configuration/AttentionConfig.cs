@@ -53,6 +53,12 @@ public sealed record SoftmaxAttentionConfig : AttentionConfig
     /// <summary>c in c * tanh(score / c), which bounds the scaled scores softly (Gemma 2); none where absent.</summary>
     public double? LogitSoftCap { get; init; }
 
+    /// <summary>
+    /// Whether the values of every block after the first that has this are mixed with that one's: l1 v_1 + l2 v, the two numbers learned
+    /// (Zhou et al. 2024); both start at 1/2.
+    /// </summary>
+    public bool ValueResidual { get; init; }
+
     /// <summary>Which earlier tokens a query sees.</summary>
     public WindowConfig Window { get; init; } = new FullWindowConfig();
 

@@ -7,6 +7,7 @@ namespace Transformer.Configuration;
 [JsonDerivedType(typeof(Gpt2InitializationConfig), "gpt2")]
 [JsonDerivedType(typeof(ZeroProjectionInitializationConfig), "zero_projections")]
 [JsonDerivedType(typeof(MupInitializationConfig), "mup")]
+[JsonDerivedType(typeof(XavierInitializationConfig), "xavier")]
 public abstract record InitializationConfig : IValidated
 {
     /// <summary>The standard deviation of matrices and embeddings.</summary>
@@ -36,3 +37,8 @@ public sealed record MupInitializationConfig : InitializationConfig
     /// <summary>The width at which the learning rate was tuned.</summary>
     public required int BaseWidth { get; init; }
 }
+
+/// <summary>
+/// Matrices N(0, sqrt(2 / (fan-in + fan-out))), at every depth alike (Glorot and Bengio 2010); embeddings, a tied head with them, N(0, deviation).
+/// </summary>
+public sealed record XavierInitializationConfig : InitializationConfig;

@@ -9,6 +9,7 @@ namespace Transformer.Configuration;
 [JsonDerivedType(typeof(ReluMlpConfig), "relu")]
 [JsonDerivedType(typeof(ReluSquaredMlpConfig), "relu_squared")]
 [JsonDerivedType(typeof(SwiGluMlpConfig), "swiglu")]
+[JsonDerivedType(typeof(MixtureMlpConfig), "mixture")]
 [JsonDerivedType(typeof(NoMlpConfig), "none")]
 public abstract record MlpConfig : IValidated
 {
@@ -45,6 +46,46 @@ public sealed record SwiGluMlpConfig : MlpConfig
 {
     /// <inheritdoc/>
     public override int HiddenAt(int width) => Hidden ?? (8 * width / 3 + 31) / 32 * 32;
+}
+
+/// <summary>
+/// Several experts, each an MLP of its own, of which every token takes the few that a learned router gives it (Shazeer et al. 2017; Fedus et al. 2021).
+/// Hidden width and biases are the expert's.
+/// </summary>
+public sealed record MixtureMlpConfig : MlpConfig
+{
+    /// <summary>E, the number of experts in a block.</summary>
+    public required int Experts { get; init; }
+
+    /// <summary>K, how many of them a token takes; the cost of a token grows with it, not with experts.</summary>
+    public required int Active { get; init; }
+
+    /// <summary>What each expert is; any other kind.</summary>
+    public required MlpConfig Expert { get; init; }
+
+    /// <summary>What the loss that keeps experts evenly used is multiplied by; 0.01 as in Switch Transformers, 0 for none.</summary>
+    public double Balance { get; init; } = 0.01;
+
+    /// <summary>
+    /// In training an expert takes at most factor x tokens x active / experts of a batch; the stream passes by later ones. No limit where absent.
+    /// </summary>
+    public double? CapacityFactor { get; init; }
+
+    /// <summary>F of one expert.</summary>
+    public override int HiddenAt(int width) => Expert.HiddenAt(width);
+
+    /// <inheritdoc/>
+    public override IEnumerable<ConfigProblem> Problems()
+    {
+        if (Hidden is not null) yield return new("hidden", "found beside experts, whose hidden width it is; give expert.hidden");
+        if (Bias) yield return new("bias", "found beside experts, whose biases they are; give expert.bias");
+        if (Experts < 1) yield return new("experts", $"found {Experts}, expected 1 or more");
+        if (Active < 1 || Active > Math.Max(1, Experts)) yield return new("active", $"found {Active}, expected 1 to experts, that is {Math.Max(1, Experts)}");
+        if (Expert is MixtureMlpConfig) yield return new("expert.kind", "found a mixture in a mixture, expected any other kind");
+        if (Expert is NoMlpConfig) yield return new("expert.kind", "found none, but an expert is a feed-forward layer; expected any other kind");
+        if (Balance < 0) yield return new("balance", $"found {Balance}, expected 0 or more");
+        if (CapacityFactor is <= 0) yield return new("capacity_factor", $"found {CapacityFactor}, expected more than 0");
+    }
 }
 
 /// <summary>Nothing: a block is its mixer alone, without a feed-forward layer and without the norm before it.</summary>

@@ -30,7 +30,7 @@ public sealed record ModelConfig : IValidated
     /// <summary>What a block computes at each position by itself.</summary>
     public MlpConfig Mlp { get; init; } = new SwiGluMlpConfig();
 
-    /// <summary>The normalisation before each sub-layer and before the head.</summary>
+    /// <summary>The normalisation, before each sub-layer and before the head unless the residual says otherwise.</summary>
     public NormConfig Norm { get; init; } = new RmsNormConfig();
 
     /// <summary>How sub-layers meet the residual stream.</summary>
@@ -49,6 +49,13 @@ public sealed record ModelConfig : IValidated
     /// <param name="layer">The block, 0 being the one after the embedding.</param>
     public AttentionConfig AttentionAt(int layer) => Mixers is null ? Attention! : Mixers[Pattern![layer % Pattern.Count]];
 
+    /// <summary>How many sub-layers a block has: its mixer and, unless there is none, its MLP.</summary>
+    public int SubLayers => Mlp is NoMlpConfig ? 1 : 2;
+
+    /// <summary>The blocks whose values are mixed with the first one's; the first is the one that they are mixed with.</summary>
+    public IEnumerable<int> ValueResidualLayers() =>
+        Enumerable.Range(0, Math.Max(0, Layers)).Where(layer => AttentionAt(layer) is SoftmaxAttentionConfig { ValueResidual: true });
+
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
     {
@@ -57,7 +64,29 @@ public sealed record ModelConfig : IValidated
         if (Layers < 0) yield return new("layers", $"found {Layers}, expected 0 or more");
         if (VocabularySize is < 1) yield return new("vocabulary_size", $"found {VocabularySize}, expected 1 or more");
         if (Dropout is < 0 or >= 1) yield return new("dropout", $"found {Dropout}, expected 0 or more and less than 1");
-        foreach (var problem in MixerProblems()) yield return problem;
+        var mixers = MixerProblems().ToList();
+        foreach (var problem in mixers) yield return problem;
+        foreach (var problem in ResidualProblems()) yield return problem;
+        if (mixers.Count > 0) yield break;
+        foreach (var problem in ValueResidualProblems()) yield return problem;
+    }
+
+    private IEnumerable<ConfigProblem> ResidualProblems()
+    {
+        if (Residual is not ReZeroResidualConfig) yield break;
+        if (Norm != new RmsNormConfig()) yield return new("norm", "rezero has no norms, so that no norm can be chosen; leave it out, or set {kind: rms}");
+        if (Initialization is ZeroProjectionInitializationConfig)
+            yield return new("initialization", "zero_projections under rezero: both factors of every sub-layer would be zero, and neither ever learn; take gpt2 or xavier");
+    }
+
+    private IEnumerable<ConfigProblem> ValueResidualProblems()
+    {
+        var layers = ValueResidualLayers().ToList();
+        var path = Mixers is null ? "attention" : "mixers";
+        if (layers.Count == 1) yield return new($"{path}.value_residual", "only one block has it, so that there is nothing to mix; leave it out");
+        var shapes = layers.Select(layer => (SoftmaxAttentionConfig)AttentionAt(layer)).Select(mixer => (mixer.KvHeads ?? mixer.Heads, mixer.HeadWidthAt(Width)));
+        if (shapes.Distinct().Count() > 1)
+            yield return new($"{path}.value_residual", "values of different shapes cannot be mixed; give these mixers the same kv_heads and head_width");
     }
 
     private IEnumerable<ConfigProblem> MixerProblems()

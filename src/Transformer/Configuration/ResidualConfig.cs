@@ -5,7 +5,65 @@ namespace Transformer.Configuration;
 /// <summary>How sub-layers meet the residual stream.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(PreNormResidualConfig), "pre_norm")]
-public abstract record ResidualConfig;
+[JsonDerivedType(typeof(PostNormResidualConfig), "post_norm")]
+[JsonDerivedType(typeof(SandwichResidualConfig), "sandwich")]
+[JsonDerivedType(typeof(DeepNormResidualConfig), "deep_norm")]
+[JsonDerivedType(typeof(ReZeroResidualConfig), "rezero")]
+[JsonDerivedType(typeof(HyperConnectionsResidualConfig), "hyper_connections")]
+public abstract record ResidualConfig
+{
+    /// <summary>How many norms a sub-layer has.</summary>
+    public virtual int NormsPerSubLayer => 1;
+
+    /// <summary>Whether one more norm stands before the head: where the stream itself is never normalised, it grows with every block.</summary>
+    public virtual bool LastNorm => true;
+}
 
 /// <summary>x + f(norm(x)), with one more norm before the head (GPT-2; Xiong et al. 2020).</summary>
 public sealed record PreNormResidualConfig : ResidualConfig;
+
+/// <summary>norm(x + f(x)) (Vaswani et al. 2017); the last block's norm is the one before the head.</summary>
+public sealed record PostNormResidualConfig : ResidualConfig
+{
+    /// <inheritdoc/>
+    public override bool LastNorm => false;
+}
+
+/// <summary>x + norm(f(norm(x))), with one more norm before the head (Ding et al. 2021; Gemma 2).</summary>
+public sealed record SandwichResidualConfig : ResidualConfig
+{
+    /// <inheritdoc/>
+    public override int NormsPerSubLayer => 2;
+}
+
+/// <summary>
+/// norm(a x + f(x)) with a = (2 L)^(1/4); values, output projections and MLPs start divided by (8 L)^(1/4) (Wang et al. 2022, meant for xavier).
+/// </summary>
+public sealed record DeepNormResidualConfig : ResidualConfig
+{
+    /// <inheritdoc/>
+    public override bool LastNorm => false;
+}
+
+/// <summary>x + a f(x) with a learned number a of each sub-layer, zero at first, and no norms at all (Bachlechner et al. 2020).</summary>
+public sealed record ReZeroResidualConfig : ResidualConfig
+{
+    /// <inheritdoc/>
+    public override int NormsPerSubLayer => 0;
+
+    /// <inheritdoc/>
+    public override bool LastNorm => false;
+}
+
+/// <summary>Several streams with learned weights for reading, mixing and writing; pre_norm at first (Zhu et al. 2024, the static form).</summary>
+public sealed record HyperConnectionsResidualConfig : ResidualConfig, IValidated
+{
+    /// <summary>n, the number of streams; each takes a stream's memory in training.</summary>
+    public int Streams { get; init; } = 4;
+
+    /// <inheritdoc/>
+    public IEnumerable<ConfigProblem> Problems()
+    {
+        if (Streams < 1) yield return new("streams", $"found {Streams}, expected 1 or more");
+    }
+}

@@ -34,6 +34,14 @@ public sealed class ForwardContext
     /// </summary>
     public IReadOnlyList<int> NewTokens { get; init; } = [];
 
+    /// <summary>
+    /// v_1, the values of the first layer that has a value residual: [B, T, G, D]. Set by that layer; null before it. It outlives that layer's scope and ends
+    /// with the one around it.
+    /// </summary>
+    public Tensor? FirstValues { get; private set; }
+
+    internal Tensor KeepFirstValues(Tensor values) => FirstValues = values.MoveToOuterDisposeScope();
+
     /// <summary>Where layers leave what they add to the loss; null outside training.</summary>
     public AuxiliaryLosses? AuxiliaryLosses { get; init; }
 }

@@ -9,13 +9,13 @@ namespace Transformer.Model;
 
 // B batch · T tokens · C width · V vocabulary · L layers
 
-/// <summary>Everything below the head: token embedding, position embedding where there is one, L blocks and the last norm.</summary>
+/// <summary>Everything below the head: token embedding, position embedding where there is one, L blocks and, where the residual needs one, the last norm.</summary>
 public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Tensor>
 {
     private readonly Embedding embed_tokens;
     private readonly nn.Module<Tensor, Tensor>? embed_positions;
     private readonly ModuleList<Block> layers;
-    private readonly nn.Module<Tensor, Tensor> norm;
+    private readonly nn.Module<Tensor, Tensor>? norm;
     private readonly double dropout;
 
     /// <param name="config">The model; its vocabulary size is known.</param>
@@ -29,7 +29,7 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Ten
             _ => null,
         };
         layers = new ModuleList<Block>([.. Enumerable.Range(0, config.Layers).Select(layer => new Block(config, layer))]);
-        norm = Norm.FromConfig(config.Norm, config.Width);
+        if (config.Residual.LastNorm) norm = Norm.FromConfig(config.Norm, config.Width);
         dropout = config.Dropout;
         RegisterComponents();
     }
@@ -49,7 +49,14 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Ten
         var x = embed_tokens.call(ids);                                                       // [B, T, C]
         if (embed_positions is not null) x = x + embed_positions.call(context.Positions ?? arange(ids.shape[1], device: ids.device));
         if (dropout > 0 && training) x = nn.functional.dropout(x, dropout);
-        for (var i = 0; i < layers.Count; i++) x = layers[i].call(x, context, state?.Layers[i]);
-        return norm.call(x);
+        if (layers.Count > 0) x = Blocks(x, context, state);
+        return norm?.call(x) ?? x;
+    }
+
+    private Tensor Blocks(Tensor x, ForwardContext context, ModelState? state)
+    {
+        var stream = layers[0].Open(x);
+        for (var i = 0; i < layers.Count; i++) stream = layers[i].call(stream, context, state?.Layers[i]);
+        return layers[^1].Close(stream);
     }
 }

@@ -16,21 +16,22 @@ internal sealed record MixerSize(
     /// <summary>The size of a block's mixer.</summary>
     public static MixerSize Of(ModelConfig config, int layer) => config.AttentionAt(layer) switch
     {
-        SoftmaxAttentionConfig softmax => Softmax(softmax, config.Width),
+        SoftmaxAttentionConfig softmax => Softmax(softmax, config.Width, mixesValues: config.ValueResidualLayers().Skip(1).Contains(layer)),
         var other => throw new ArgumentOutOfRangeException(nameof(config), other, "no such attention"),
     };
 
-    private static MixerSize Softmax(SoftmaxAttentionConfig config, long width)
+    private static MixerSize Softmax(SoftmaxAttentionConfig config, long width, bool mixesValues)
     {
         var headWidth = config.HeadWidthAt((int)width);
         long queries = config.Heads * headWidth, keys = (config.KvHeads ?? config.Heads) * headWidth;
         var matrices = 2 * width * (queries + keys);                                          // q and o, k and v
         var biases = config.Bias ? queries + 2 * keys + width : 0;                            // q, k and v, o
         var norms = config.QueryKeyNorm ? 2 * headWidth : 0;
+        var mix = mixesValues ? 2 : 0;
         return new(
-            matrices + biases + norms, matrices,
+            matrices + biases + norms + mix, matrices,
             tokens => 6.0 * tokens * queries,                                                 // q k^T and the sum over v, half of them behind the mask
-            2 * width + 2 * queries + 2 * keys + config.Heads,
+            2 * width + 2 * queries + (mixesValues ? 3 : 2) * keys + config.Heads,
             tokens => 2 * keys * tokens);
     }
 }

@@ -14,7 +14,8 @@ public sealed class ModelSize
 
     private readonly ModelConfig config;
     private readonly IReadOnlyList<MixerSize> mixers;
-    private readonly long width, layers, hidden, vocabulary;
+    private readonly MlpSize mlp;
+    private readonly long width, layers, vocabulary;
 
     /// <param name="config">The architecture.</param>
     /// <param name="vocabularySize">V where the configuration leaves it to the tokenizer.</param>
@@ -26,14 +27,15 @@ public sealed class ModelSize
             ?? throw new ArgumentException("model.vocabulary_size is left to the tokenizer: give the tokenizer's.", nameof(vocabularySize));
         (width, layers) = (config.Width, config.Layers);
         mixers = [.. Enumerable.Range(0, config.Layers).Select(layer => MixerSize.Of(config, layer))];
-        hidden = config.Mlp.HiddenAt(config.Width);
+        mlp = MlpSize.Of(config.Mlp, width);
         Parts =
         [
             new("embedding", vocabulary * width, 0),
             new("positions", config.Position is LearnedPositionConfig ? config.ContextLength * width : 0, 0),
             new("attention", mixers.Sum(mixer => mixer.Parameters), mixers.Sum(mixer => mixer.MatrixParameters)),
-            Mlp(),
+            new("mlp", layers * mlp.Parameters, layers * mlp.MatrixParameters),
             new("norms", Norms(), 0),
+            new("residuals", layers * config.SubLayers * ResidualParameters(), 0),
             new("head", config.TiedHead ? 0 : vocabulary * width, vocabulary * width),
         ];
     }
@@ -69,7 +71,7 @@ public sealed class ModelSize
     /// <summary>The bytes that an optimizer remembers: two moments a parameter for AdamW; for Muon's hidden matrices their momentum only.</summary>
     public long MomentBytes(OptimizerConfig optimizer) => Bytes * optimizer switch
     {
-        MuonConfig => 2 * Parameters - Parts.Where(part => part.Name is "attention" or "mlp").Sum(part => part.MatrixParameters),
+        MuonConfig => 2 * Parameters - mixers.Sum(mixer => mixer.MatrixParameters) - layers * mlp.Matrices,
         _ => 2 * Parameters,
     };
 
@@ -83,7 +85,7 @@ public sealed class ModelSize
     /// <param name="labelled">The share of the tokens that have a target, and so logits.</param>
     public long ActivationBytes(long batchSize, long tokens, double labelled = 1)
     {
-        var fed = config.Mlp is NoMlpConfig ? 0 : 2 * width + (config.Mlp is SwiGluMlpConfig ? 3 : 2) * hidden;
+        var fed = (config.Mlp is NoMlpConfig ? 0 : 2 * width + mlp.Activations) + config.SubLayers * ResidualActivations();
         var numbers = mixers.Sum(mixer => mixer.Activations) + layers * fed + 3 * width + (long)(labelled * 2 * vocabulary);
         return batchSize * tokens * numbers * Bytes;
     }
@@ -91,14 +93,23 @@ public sealed class ModelSize
     /// <summary>The bytes that generation keeps after a number of tokens: the states of all blocks.</summary>
     public long StateBytes(long tokens) => Bytes * mixers.Sum(mixer => mixer.StateNumbers(tokens));
 
-    private ModelSizePart Mlp()
-    {
-        var into = config.Mlp is SwiGluMlpConfig ? 2 : 1;                                     // gate and up, or up
-        var matrices = (into + 1) * width * hidden;
-        var biases = config.Mlp.Bias ? into * hidden + width : 0;
-        return new("mlp", layers * (matrices + biases), layers * matrices);
-    }
+    private long Norms() =>
+        (layers * config.SubLayers * config.Residual.NormsPerSubLayer + (config.Residual.LastNorm ? 1 : 0)) * (config.Norm is LayerNormConfig { Bias: true } ? 2 : 1) * width;
 
-    // One before each sub-layer and one before the head.
-    private long Norms() => ((config.Mlp is NoMlpConfig ? 1 : 2) * layers + 1) * (config.Norm is LayerNormConfig { Bias: true } ? 2 : 1) * width;
+    // Of one sub-layer.
+    private long ResidualParameters() => config.Residual switch
+    {
+        ReZeroResidualConfig => 1,
+        HyperConnectionsResidualConfig hyper => hyper.Streams * hyper.Streams + 2L * hyper.Streams,    // n x n, and n in and out
+        _ => 0,
+    };
+
+    // What a sub-layer keeps beside the inputs of norms and sub-layers that pre-norm keeps too: its output where a norm or a number follows, and the
+    // streams that it reads.
+    private long ResidualActivations() => config.Residual switch
+    {
+        SandwichResidualConfig => width,
+        HyperConnectionsResidualConfig hyper => (hyper.Streams + 1) * width,
+        _ => 0,
+    };
 }

@@ -7,12 +7,16 @@ namespace Transformer.Model;
 /// <summary>How every parameter is drawn before the first step: the one place for it, by name and shape.</summary>
 public static class WeightInitialization
 {
-    /// <summary>Draws all parameters of a model by libtorch's generator, as its configuration says. Norm weights are one, biases zero.</summary>
+    /// <summary>
+    /// Draws all parameters of a model by libtorch's generator, as its configuration says. Norm weights are one, biases zero; what is neither called
+    /// a weight nor a bias, such as the numbers of a residual, starts as its layer makes it.
+    /// </summary>
     public static void Apply(TransformerModel model)
     {
         using var _ = no_grad();
         foreach (var (name, parameter) in model.named_parameters())
         {
+            if (!name.EndsWith("weight", StringComparison.Ordinal) && !name.EndsWith("bias", StringComparison.Ordinal)) continue;
             if (parameter.dim() < 2) parameter.fill_(name.EndsWith("bias", StringComparison.Ordinal) ? 0 : 1);
             else if (Deviation(name, parameter, model.Config) is var deviation and > 0) nn.init.normal_(parameter, 0, deviation);
             else parameter.zero_();
@@ -27,11 +31,17 @@ public static class WeightInitialization
     private static bool IsResidualProjection(string name) =>
         name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
 
+    // What DeepNorm starts smaller by (8 L)^(1/4), besides the depth's factor of the initialization where that has one.
+    private static bool IsDeepNormScaled(string name) =>
+        name.EndsWith("v_proj.weight", StringComparison.Ordinal) || name.EndsWith("o_proj.weight", StringComparison.Ordinal)
+        || (name.Contains(".mlp.", StringComparison.Ordinal) && name.EndsWith("_proj.weight", StringComparison.Ordinal));
+
     private static double Deviation(string name, Parameter parameter, ModelConfig config)
     {
         var kind = config.Initialization;
-        var shrink = IsResidualProjection(name) ? 1 / Math.Sqrt((config.Mlp is NoMlpConfig ? 1 : 2) * config.Layers) : 1;
-        return kind switch
+        var shrink = IsResidualProjection(name) ? 1 / Math.Sqrt(config.SubLayers * config.Layers) : 1;
+        var deepNorm = config.Residual is DeepNormResidualConfig && IsDeepNormScaled(name) ? Math.Pow(8.0 * config.Layers, -0.25) : 1;
+        return deepNorm * kind switch
         {
             Gpt2InitializationConfig => kind.Deviation * shrink,
             MupInitializationConfig mup when IsHidden(name, parameter) => kind.Deviation * shrink * Math.Sqrt((double)mup.BaseWidth / config.Width),
@@ -39,6 +49,8 @@ public static class WeightInitialization
             ZeroProjectionInitializationConfig when IsResidualProjection(name) || name == "lm_head.weight" => 0,
             ZeroProjectionInitializationConfig when IsHidden(name, parameter) => 1 / Math.Sqrt(parameter.shape[1]),
             ZeroProjectionInitializationConfig => kind.Deviation,
+            XavierInitializationConfig when IsHidden(name, parameter) || name == "lm_head.weight" => Math.Sqrt(2.0 / (parameter.shape[0] + parameter.shape[1])),
+            XavierInitializationConfig => kind.Deviation,
             _ => throw new ArgumentOutOfRangeException(nameof(config), kind, "no such initialization"),
         };
     }

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using TorchSharp;
 using Transformer.Checkpoints;
 using Transformer.Configuration;
+using Transformer.Model;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
 
@@ -37,6 +38,22 @@ public sealed class CheckpointFolderTests : IDisposable
         checkpoint.CopyInto(other);
         Assert.Equal(Model, checkpoint.Model);
         foreach (var (expected, actual) in saved.Zip(other)) TensorAssert.Same(expected.Value, actual.Value, expected.Name);
+    }
+
+    public static TheoryData<string> Deep => [.. Tiny.Deep.Keys];
+
+    [Theory]
+    [MemberData(nameof(Deep))]
+    public void A_saved_model_of_any_residual_computes_the_same(string kind)
+    {
+        using var model = Tiny.Stir(new TransformerModel(Tiny.Deep[kind]));
+        CheckpointFolder.Save(folder.File(kind), model.Config, model.Weights);
+        using var checkpoint = CheckpointFolder.Open(folder.File(kind));
+        Assert.Equal(model.Config, checkpoint.Model);
+        using var again = new TransformerModel(checkpoint.Model, draw: false);
+        checkpoint.CopyInto(again.Weights);
+        var ids = Tiny.Ids(2, 5);
+        Near.Equal(model.call(ids, null), again.call(ids, null), 0);
     }
 
     [Fact]

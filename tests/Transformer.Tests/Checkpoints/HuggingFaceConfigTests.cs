@@ -55,7 +55,14 @@ public sealed class HuggingFaceConfigTests : IDisposable
     {
         { "attention", Llama with { Attention = new SoftmaxAttentionConfig { Heads = 6, QueryKeyNorm = true } } },
         { "attention", Llama with { Attention = new SoftmaxAttentionConfig { Heads = 6, LogitSoftCap = 30 } } },
+        { "attention", Llama with { Attention = new SoftmaxAttentionConfig { Heads = 6, ValueResidual = true } } },
         { "mlp", Llama with { Mlp = new ReluMlpConfig() } },
+        { "mlp", Llama with { Mlp = new MixtureMlpConfig { Experts = 4, Active = 2, Expert = new SwiGluMlpConfig { Hidden = 128 } } } },
+        { "residual", Llama with { Residual = new PostNormResidualConfig() } },
+        { "residual", Llama with { Residual = new SandwichResidualConfig() } },
+        { "residual", Llama with { Residual = new DeepNormResidualConfig() } },
+        { "residual", Llama with { Residual = new ReZeroResidualConfig() } },
+        { "residual", Llama with { Residual = new HyperConnectionsResidualConfig() } },
         { "norm", Llama with { Norm = new LayerNormConfig() } },
         { "a component", Llama with { Position = new LearnedPositionConfig() } },
         { "initialization", Llama with { Initialization = new MupInitializationConfig { BaseWidth = 16 } } },
@@ -68,6 +75,14 @@ public sealed class HuggingFaceConfigTests : IDisposable
     {
         Assert.StartsWith(key, HuggingFaceConfig.LlamaObstacle(model));
         Assert.StartsWith($"model.{key}", Assert.Throws<InputException>(() => HuggingFaceConfig.ToLlama(model)).Message);
+    }
+
+    [Fact]
+    public void A_gpt_2_of_another_residual_is_refused_by_name()
+    {
+        Assert.Null(HuggingFaceConfig.Gpt2Obstacle(Gpt2));
+        Assert.Equal("residual", HuggingFaceConfig.Gpt2Obstacle(Gpt2 with { Residual = new PostNormResidualConfig() }));
+        Assert.StartsWith("a component", HuggingFaceConfig.Gpt2Obstacle(Gpt2 with { Mlp = new MixtureMlpConfig { Experts = 2, Active = 1, Expert = Gpt2.Mlp } }));
     }
 
     [Theory]

@@ -26,7 +26,7 @@ public class ConfigSchemaTests
     public void A_kind_is_a_constant_of_its_alternative()
     {
         var kinds = At("model", "mlp")["anyOf"]!.AsArray().Select(alternative => (string?)alternative!["properties"]!["kind"]!["const"]);
-        Assert.Equal(["gelu", "gelu_tanh", "relu", "relu_squared", "swiglu"], kinds);
+        Assert.Equal(["gelu", "gelu_tanh", "relu", "relu_squared", "swiglu", "mixture"], kinds);
     }
 
     [Fact]

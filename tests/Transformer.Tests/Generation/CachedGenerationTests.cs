@@ -8,7 +8,7 @@ public sealed class CachedGenerationTests
 {
     private const int Length = 12;
 
-    private static readonly ModelConfig Small = new() { Width = 32, ContextLength = 16, Layers = 2, VocabularySize = 40 };
+    private static readonly ModelConfig Small = new() { Width = 32, ContextLength = 16, Layers = 2, VocabularySize = 40, Attention = new SoftmaxAttentionConfig { Heads = 2 } };
 
     public static TheoryData<string> Kinds => [.. Configurations.Keys];
 
@@ -18,6 +18,13 @@ public sealed class CachedGenerationTests
         ["one key/value head"] = Small with { Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 1, QueryKeyNorm = true } },
         ["learned positions, biases"] = Small with { Position = new LearnedPositionConfig(), Attention = new SoftmaxAttentionConfig { Heads = 2, Bias = true } },
         ["sinusoidal positions, soft cap"] = Small with { Position = new SinusoidalPositionConfig(), Attention = new SoftmaxAttentionConfig { Heads = 2, LogitSoftCap = 5 } },
+        ["post-norm"] = Small with { Residual = new PostNormResidualConfig() },
+        ["sandwich"] = Small with { Residual = new SandwichResidualConfig() },
+        ["deep norm"] = Small with { Residual = new DeepNormResidualConfig() },
+        ["rezero"] = Small with { Residual = new ReZeroResidualConfig() },
+        ["hyper-connections"] = Small with { Residual = new HyperConnectionsResidualConfig() },
+        ["value residual"] = Small with { Layers = 3, Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, ValueResidual = true } },
+        ["mixture of experts"] = Small with { Mlp = new MixtureMlpConfig { Experts = 4, Active = 2, Expert = new GeluMlpConfig { Hidden = 24 } } },
     };
 
     [Theory]

@@ -33,7 +33,7 @@ internal static class GenerationGoldens
     public static TransformerModel Random(ModelConfig config)
     {
         manual_seed(7);
-        return new TransformerModel(config with { Initialization = new Gpt2InitializationConfig { Deviation = 0.2 } });
+        return Tiny.Stir(new TransformerModel(config with { Initialization = new Gpt2InitializationConfig { Deviation = 0.2 } }));
     }
 
     /// <summary>Greedy decoding as the definition has it: a pass over all that the model sees for every token.</summary>

@@ -46,8 +46,41 @@ public class ModelSizeTests
             new("attention", 2 * (8 * 24 + 24 + 2 * (8 * 12 + 12) + 24 * 8 + 8 + 12), 2 * (8 * 24 + 2 * 8 * 12 + 24 * 8)),
             new("mlp", 2 * (2 * (8 * 20 + 20) + 20 * 8 + 8), 2 * 3 * 8 * 20),
             new("norms", 5 * 8, 0),
+            new("residuals", 0, 0),
             new("head", 80, 80),
         ], size.Parts);
+    }
+
+    public static TheoryData<string> Deep => [.. Tests.Tiny.Deep.Keys];
+
+    [Theory]
+    [MemberData(nameof(Deep))]
+    public void Parameters_and_muon_s_moments_are_those_of_the_real_model(string kind)
+    {
+        var config = Tests.Tiny.Deep[kind];
+        using var model = new TransformerModel(config);
+        var size = new ModelSize(config);
+        Assert.Equal(model.parameters().Sum(parameter => parameter.numel()), size.Parameters);
+        var hidden = model.named_parameters().Where(parameter => WeightInitialization.IsHidden(parameter.name, parameter.parameter)).Sum(parameter => parameter.parameter.numel());
+        Assert.Equal(4 * (2 * size.Parameters - hidden), size.MomentBytes(new MuonConfig { LearningRate = 1 }));
+    }
+
+    [Fact]
+    public void A_mixture_weighs_all_experts_and_costs_the_active_ones()
+    {
+        var mixture = new MixtureMlpConfig { Experts = 6, Active = 2, Expert = new SwiGluMlpConfig { Hidden = 20, Bias = true } };
+        var part = new ModelSize(Tiny with { Mlp = mixture }).Parts.Single(part => part.Name == "mlp");
+        Assert.Equal(new("mlp", 2 * (6 * (3 * 8 * 20 + 2 * 20 + 8) + 6 * 8), 2 * (2 * 3 * 8 * 20 + 6 * 8)), part);
+    }
+
+    [Fact]
+    public void Streams_and_second_norms_are_kept_for_the_backward_pass()
+    {
+        long Activations(ResidualConfig residual) => new ModelSize(Tiny with { Residual = residual }).ActivationBytes(1, 1);
+        var plain = Activations(new PreNormResidualConfig());
+        Assert.Equal(plain, Activations(new PostNormResidualConfig()));
+        Assert.Equal(plain + 4 * 2 * 2 * 8, Activations(new SandwichResidualConfig()));                                     // two blocks, two sub-layers
+        Assert.Equal(plain + 4 * 2 * 2 * (3 + 1) * 8, Activations(new HyperConnectionsResidualConfig { Streams = 3 }));
     }
 
     [Fact]

@@ -60,6 +60,46 @@ public sealed class WeightInitializationTests
     }
 
     [Fact]
+    public void Xavier_draws_matrices_by_their_shape_and_none_by_its_depth()
+    {
+        using var model = new TransformerModel(Large with { Initialization = new XavierInitializationConfig { Deviation = 0.05 } });
+        foreach (var (name, parameter) in model.named_parameters())
+        {
+            if (parameter.dim() < 2) continue;
+            var deviation = name.Contains("embed", StringComparison.Ordinal) ? 0.05 : Math.Sqrt(2.0 / (parameter.shape[0] + parameter.shape[1]));
+            Near.Equal(deviation, parameter.std().item<float>(), 0.03 * deviation, name);
+        }
+    }
+
+    [Theory]
+    [InlineData("gpt2")]
+    [InlineData("xavier")]
+    public void Under_deep_norm_values_outputs_and_mlps_start_smaller_by_the_fourth_root_of_eight_times_the_depth(string kind)
+    {
+        var config = Large with { Initialization = kind == "gpt2" ? new Gpt2InitializationConfig() : new XavierInitializationConfig() };
+        using var plain = new TransformerModel(config with { Residual = new PostNormResidualConfig() });
+        using var deep = new TransformerModel(config with { Residual = new DeepNormResidualConfig() });
+        string[] scaled = ["v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+        foreach (var (name, parameter) in plain.named_parameters())
+        {
+            if (parameter.dim() < 2) continue;
+            var factor = scaled.Any(name.Contains) ? 2 : 1;    // (8 x 2)^(1/4) = 2
+            Near.Equal(factor, parameter.std().item<float>() / deep.Weight(name).std().item<float>(), 0.05, name);
+        }
+    }
+
+    [Fact]
+    public void Under_deep_norm_experts_start_smaller_and_their_router_does_not()
+    {
+        var config = Large with { Mlp = Tiny.Mixture with { Expert = new ReluMlpConfig() } };
+        using var plain = new TransformerModel(config);
+        using var deep = new TransformerModel(config with { Residual = new DeepNormResidualConfig() });
+        double Ratio(string name) => plain.Weight($"model.layers.1.mlp.{name}.weight").std().item<float>() / deep.Weight($"model.layers.1.mlp.{name}.weight").std().item<float>();
+        Near.Equal(2, Ratio("experts.3.up_proj"), 0.05);
+        Near.Equal(1, Ratio("gate"), 0.1);    // of 1,024 numbers
+    }
+
+    [Fact]
     public void Under_mup_a_few_steps_move_logits_alike_at_every_width()
     {
         var mup = Movement(64, new MupInitializationConfig { BaseWidth = 64 });

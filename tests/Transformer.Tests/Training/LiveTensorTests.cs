@@ -12,11 +12,15 @@ public sealed class LiveTensorTests
     private static readonly TrainingConfig Config = new() { Steps = 50, BatchSize = 2, ZLoss = 1e-4, GradientClip = 0.1, Optimizer = new AdamWConfig { LearningRate = 1e-2 } };
 
     [Theory]
-    [InlineData("adamw")]
-    [InlineData("muon")]
-    public void Training_steps_leave_no_live_tensor_behind(string kind)
+    [InlineData("adamw", "pre_norm")]
+    [InlineData("muon", "pre_norm")]
+    [InlineData("adamw", "rezero")]
+    [InlineData("adamw", "hyper_connections")]
+    [InlineData("adamw", "value_residual")]
+    [InlineData("muon", "mixture")]
+    public void Training_steps_leave_no_live_tensor_behind(string kind, string residual)
     {
-        using var model = new TransformerModel(Tiny.Config);
+        using var model = new TransformerModel(Tiny.Deep[residual]);
         using var space = new ParameterSpace(model);
         using var optimizer = Optimizer.FromConfig(kind == "muon" ? new MuonConfig { LearningRate = 1e-2 } : Config.Optimizer, space);
         for (var step = 0; step < 3; step++) Step(model, space, optimizer);
@@ -25,11 +29,14 @@ public sealed class LiveTensorTests
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    [Fact]
-    public void Generated_tokens_leave_no_live_tensor_behind()
+    [Theory]
+    [InlineData("pre_norm")]
+    [InlineData("value_residual")]
+    [InlineData("mixture in hyper_connections")]
+    public void Generated_tokens_leave_no_live_tensor_behind(string kind)
     {
         using var _ = no_grad();
-        using var model = new TransformerModel(Tiny.Config);
+        using var model = new TransformerModel(Tiny.Deep[kind]);
         using var ids = Tiny.Ids(1, 1);
         using var state = model.NewState(rows: 1);
         Generate(model, ids, state);

@@ -23,11 +23,14 @@ public sealed class SoftmaxAttention : TokenMixer
     private readonly Linear o_proj;
     private readonly RmsNorm? q_norm;
     private readonly RmsNorm? k_norm;
+    private readonly Parameter? value_mix;
+    private readonly bool valueResidual;
 
     /// <param name="config">Heads and options.</param>
     /// <param name="width">C, the width of the residual stream.</param>
     /// <param name="scale">What q k^T is multiplied by; 1 / sqrt(D) where null.</param>
-    public SoftmaxAttention(SoftmaxAttentionConfig config, int width, double? scale = null) : base(nameof(SoftmaxAttention))
+    /// <param name="givesFirstValues">Whether this is the layer whose values those of later ones are mixed with, where there is a value residual.</param>
+    public SoftmaxAttention(SoftmaxAttentionConfig config, int width, double? scale = null, bool givesFirstValues = false) : base(nameof(SoftmaxAttention))
     {
         (heads, keyValueHeads, headWidth) = (config.Heads, config.KvHeads ?? config.Heads, config.HeadWidthAt(width));
         (dropout, softCap, this.scale) = (config.Dropout, config.LogitSoftCap, scale ?? 1 / Math.Sqrt(headWidth));
@@ -36,6 +39,8 @@ public sealed class SoftmaxAttention : TokenMixer
         v_proj = nn.Linear(width, keyValueHeads * headWidth, hasBias: config.Bias);
         o_proj = nn.Linear(heads * headWidth, width, hasBias: config.Bias);
         if (config.QueryKeyNorm) (q_norm, k_norm) = (new RmsNorm(headWidth, 1e-5), new RmsNorm(headWidth, 1e-5));
+        valueResidual = config.ValueResidual;
+        if (valueResidual && !givesFirstValues) value_mix = new Parameter(full([2], 0.5f));
         RegisterComponents();
     }
 
@@ -51,6 +56,7 @@ public sealed class SoftmaxAttention : TokenMixer
         var q = Split(q_proj.call(x), heads);                                   // [B, T, H, D]
         var k = Split(k_proj.call(x), keyValueHeads);                           // [B, T, G, D]
         var v = Split(v_proj.call(x), keyValueHeads);                           // [B, T, G, D]
+        if (valueResidual) v = MixWithFirst(v, context);
         if (q_norm is not null && k_norm is not null) (q, k) = (q_norm.call(q), k_norm.call(k));
         if (state is null && context is { Causal: true, Mask: null, Bias: null } && softCap is null && !(training && dropout > 0) && CausalAttention.Covers(q))
             return o_proj.call(CausalAttention.Apply(q, k, v, context.Rotation, scale).flatten(2));
@@ -60,6 +66,11 @@ public sealed class SoftmaxAttention : TokenMixer
         if (state is KeyValueCache cache) (k, v) = cache.Append(k, v, context);    // 2 x [B, G, S, D]
         return o_proj.call(Join(Attend(q, k, v, context)));                     // [B, T, C]
     }
+
+    // l1 v_1 + l2 v (Zhou et al. 2024, arXiv:2410.17897); the first layer's are v_1 itself.
+    private Tensor MixWithFirst(Tensor v, ForwardContext context) => value_mix is null
+        ? context.KeepFirstValues(v)
+        : value_mix[0] * context.FirstValues! + value_mix[1] * v;                // [B, T, G, D]
 
     private Tensor Attend(Tensor q, Tensor k, Tensor v, ForwardContext context)
     {

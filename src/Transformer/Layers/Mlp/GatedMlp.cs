@@ -7,7 +7,7 @@ namespace Transformer.Layers.Mlp;
 // B batch · T tokens · C width · F hidden width
 
 /// <summary>The gated feed-forward layer of Shazeer 2020 (arXiv:2002.05202): down(silu(gate(x)) * up(x)).</summary>
-public sealed class GatedMlp : nn.Module<Tensor, Tensor>
+public sealed class GatedMlp : Mlp
 {
     private readonly Linear gate_proj;
     private readonly Linear up_proj;
@@ -25,8 +25,9 @@ public sealed class GatedMlp : nn.Module<Tensor, Tensor>
     }
 
     /// <param name="x">[B, T, C]</param>
+    /// <param name="context">Not used.</param>
     /// <returns>[B, T, C]</returns>
-    public override Tensor forward(Tensor x)
+    public override Tensor forward(Tensor x, ForwardContext context)
     {
         var (gate, up) = (gate_proj.call(x), up_proj.call(x));                                              // 2 x [B, T, F]
         var hidden = Kernels.Cover(gate) ? SwiGlu.Apply(gate, up) : nn.functional.silu(gate) * up;          // [B, T, F]

@@ -3,11 +3,12 @@ using static TorchSharp.torch;
 
 namespace Transformer.Layers.Mlp;
 
-/// <summary>The kinds of feed-forward layer.</summary>
-public static class Mlp
+/// <summary>What a block computes at each position by itself: <c>forward(x [..., C], context) -> [..., C]</c>.</summary>
+/// <param name="name">The name of the module's kind.</param>
+public abstract class Mlp(string name) : nn.Module<Tensor, ForwardContext, Tensor>(name)
 {
-    /// <summary>The module of a configuration; [..., C] to [..., C].</summary>
-    public static nn.Module<Tensor, Tensor> FromConfig(MlpConfig config, int width)
+    /// <summary>The feed-forward layer of a configuration.</summary>
+    public static Mlp FromConfig(MlpConfig config, int width)
     {
         var hidden = config.HiddenAt(width);
         return config switch
@@ -17,6 +18,7 @@ public static class Mlp
             ReluMlpConfig => new PlainMlp(width, hidden, config.Bias, x => nn.functional.relu(x)),
             ReluSquaredMlpConfig => new PlainMlp(width, hidden, config.Bias, SquaredRelu.Apply),
             SwiGluMlpConfig => new GatedMlp(width, hidden, config.Bias),
+            MixtureMlpConfig mixture => new MixtureOfExperts(mixture, width),
             _ => throw new ArgumentOutOfRangeException(nameof(config), config, "no such feed-forward layer"),
         };
     }

@@ -6,7 +6,7 @@ namespace Transformer.Layers.Mlp;
 // C width · F hidden width
 
 /// <summary>The feed-forward layer of Vaswani et al. 2017, section 3.3: down(activation(up(x))).</summary>
-public sealed class PlainMlp : nn.Module<Tensor, Tensor>
+public sealed class PlainMlp : Mlp
 {
     private readonly Func<Tensor, Tensor> activation;
     private readonly Linear up_proj;
@@ -25,6 +25,7 @@ public sealed class PlainMlp : nn.Module<Tensor, Tensor>
     }
 
     /// <param name="x">[..., C]</param>
+    /// <param name="context">Not used.</param>
     /// <returns>[..., C]</returns>
-    public override Tensor forward(Tensor x) => down_proj.call(activation(up_proj.call(x)));
+    public override Tensor forward(Tensor x, ForwardContext context) => down_proj.call(activation(up_proj.call(x)));
 }

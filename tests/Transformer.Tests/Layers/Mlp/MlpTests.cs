@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Layers;
 using Transformer.Layers.Mlp;
 using static TorchSharp.torch;
 using Layer = Transformer.Layers.Mlp.Mlp;
@@ -25,7 +26,7 @@ public sealed class MlpTests
         using var layer = Layer.FromConfig(Tiny.Mlps[kind] with { Hidden = 4, Bias = false }, 4);
         using (no_grad()) foreach (var parameter in layer.parameters()) parameter.copy_(eye(4));
         var x = linspace(-4, 4, 44).reshape(11, 4);
-        Near.Equal(Formulas[kind](x.to(float64)), layer.call(x), 2e-6);
+        Near.Equal(Formulas[kind](x.to(float64)), layer.call(x, new ForwardContext()), 2e-6);
     }
 
     [Fact]
@@ -38,7 +39,7 @@ public sealed class MlpTests
             layer.Weight("up_proj.bias").fill_(2);
             layer.Weight("down_proj.bias").fill_(3);
         }
-        Near.Equal(full([1, 4], 4.0), layer.call(full([1, 4], -1.0f)), 0);
+        Near.Equal(full([1, 4], 4.0), layer.call(full([1, 4], -1.0f), new ForwardContext()), 0);
     }
 
     [Fact]
@@ -48,6 +49,6 @@ public sealed class MlpTests
         var x = randn(2, 3, 5);
         Tensor Product(Tensor value, string name) => matmul(value, layer.Weight($"{name}.weight").t()) + layer.Weight($"{name}.bias");
         var gate = Product(x, "gate_proj");
-        Near.Equal(Product(gate * gate.sigmoid() * Product(x, "up_proj"), "down_proj"), layer.call(x), 1e-6);
+        Near.Equal(Product(gate * gate.sigmoid() * Product(x, "up_proj"), "down_proj"), layer.call(x, new ForwardContext()), 1e-6);
     }
 }

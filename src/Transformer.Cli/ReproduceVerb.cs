@@ -1,0 +1,30 @@
+using System.CommandLine;
+
+namespace Transformer.Cli;
+
+/// <summary><c>reproduce</c>: published experiments that are not plain training runs, each a verb of its own.</summary>
+internal static class ReproduceVerb
+{
+    /// <summary>The verb with its experiments.</summary>
+    public static Command Create()
+    {
+        Command[] experiments =
+        [
+            ResidualGradientsReport.Create(),
+        ];
+        var verb = new Command("reproduce", "Repeats published experiments; lists them where none is named.") { SharedOptions.Json };
+        foreach (var experiment in experiments) verb.Subcommands.Add(experiment);
+        verb.SetAction(request =>
+        {
+            var output = request.InvocationConfiguration.Output;
+            if (request.GetValue(SharedOptions.Json))
+            {
+                ScriptJson.Write(output, experiments.Select(experiment => new { experiment.Name, experiment.Description }));
+                return;
+            }
+            output.WriteLine("Experiments: transformer reproduce EXPERIMENT");
+            foreach (var experiment in experiments) output.WriteLine($"  {experiment.Name,-26}{experiment.Description}");
+        });
+        return verb;
+    }
+}

@@ -1,0 +1,43 @@
+using System.CommandLine;
+using Transformer.Experiments;
+
+namespace Transformer.Cli;
+
+/// <summary><c>reproduce residual-gradients</c>: the gradient by depth under pre-norm and post-norm, beside what theory says.</summary>
+internal static class ResidualGradientsReport
+{
+    private static readonly Option<int> Seed = new("--seed")
+    {
+        Description = "The first model's seed; the next ones have those after it.",
+        HelpName = "N",
+        DefaultValueFactory = _ => 1337,
+    };
+
+    /// <summary>The experiment's verb.</summary>
+    public static Command Create()
+    {
+        var verb = new Command("residual-gradients", "How gradients at initialization depend on depth under pre-norm and post-norm (Xiong et al. 2020).")
+        {
+            Seed, SharedOptions.Json,
+        };
+        verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
+        return verb;
+    }
+
+    private static int Run(ParseResult request, CancellationToken cancellation)
+    {
+        var result = ResidualGradients.Run(request.GetValue(Seed), cancellation: cancellation);
+        var output = request.InvocationConfiguration.Output;
+        if (request.GetValue(SharedOptions.Json))
+        {
+            ScriptJson.Write(output, result);
+            return CommandLine.Done;
+        }
+        output.WriteLine($"Length of the gradient of the last MLP's output matrix before the first step, mean of {result.Seeds} models");
+        output.WriteLine($"{"layers",-12}{"pre_norm",-12}post_norm");
+        foreach (var row in result.Rows) output.WriteLine($"{row.Layers,-12}{row.PreNorm,-12:f4}{row.PostNorm:f4}");
+        output.WriteLine($"{"slope",-12}{result.PreNormSlope,-12:f3}{result.PostNormSlope:f3}");
+        output.WriteLine($"{"published",-12}{-0.5,-12:f3}{0.0:f3}");
+        return CommandLine.Done;
+    }
+}

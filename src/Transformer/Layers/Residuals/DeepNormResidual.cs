@@ -1,0 +1,21 @@
+using static TorchSharp.torch;
+
+namespace Transformer.Layers.Residuals;
+
+/// <summary>
+/// norm(a x + f(x)) with a = (2 L)^(1/4) for a decoder of L blocks (Wang et al. 2022, arXiv:2203.00555): post-norm whose stream outweighs what is added, so
+/// that one step changes the output by a bounded amount at any depth. The other half of it is how v, o and the MLP start, divided by (8 L)^(1/4).
+/// </summary>
+public sealed class DeepNormResidual : Residual
+{
+    private readonly Func<Tensor, Tensor> norm;
+    private readonly double alpha;
+
+    /// <param name="norm">After the addition.</param>
+    /// <param name="layers">L, the number of blocks.</param>
+    public DeepNormResidual(nn.Module<Tensor, Tensor> norm, int layers) : base(nameof(DeepNormResidual)) =>
+        (this.norm, alpha) = (norm.call, Math.Pow(2.0 * layers, 0.25));
+
+    /// <inheritdoc/>
+    public override Tensor Apply(Tensor stream, Func<Tensor, Tensor> sublayer) => norm(alpha * stream + sublayer(stream));
+}

@@ -1,0 +1,24 @@
+using static TorchSharp.torch;
+
+namespace Transformer.Layers.Residuals;
+
+/// <summary>
+/// How one sub-layer of a block meets the residual stream. A kind whose stream is not a plain [B, T, C] opens it before the first block and closes it
+/// after the last. Norms are the block's modules, whose names checkpoints know; a residual only says where they stand.
+/// </summary>
+/// <param name="name">The name of the module's kind.</param>
+public abstract class Residual(string name) : nn.Module(name)
+{
+    /// <summary>The stream as the first block takes it.</summary>
+    /// <param name="x">[B, T, C]</param>
+    public virtual Tensor Open(Tensor x) => x;
+
+    /// <summary>The stream after a sub-layer.</summary>
+    /// <param name="stream">What <see cref="Open"/> or the sub-layer before gave.</param>
+    /// <param name="sublayer">The mixer or the MLP: [B, T, C] to [B, T, C].</param>
+    public abstract Tensor Apply(Tensor stream, Func<Tensor, Tensor> sublayer);
+
+    /// <summary>What the last block leaves for the head.</summary>
+    /// <returns>[B, T, C]</returns>
+    public virtual Tensor Close(Tensor stream) => stream;
+}
