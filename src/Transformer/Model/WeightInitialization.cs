@@ -1,5 +1,6 @@
 using TorchSharp.Modules;
 using Transformer.Configuration;
+using Transformer.Layers.Attention;
 using static TorchSharp.torch;
 
 namespace Transformer.Model;
@@ -7,16 +8,21 @@ namespace Transformer.Model;
 /// <summary>How every parameter is drawn before the first step: the one place for it, by name and shape.</summary>
 public static class WeightInitialization
 {
-    /// <summary>Draws all parameters of a model by libtorch's generator, as its configuration says. Norm weights are one, biases zero.</summary>
+    /// <summary>
+    /// Draws all parameters of a model by libtorch's generator, as its configuration says. Norm weights are one; biases are zero, those of dynamic spans
+    /// what the configuration says, and their vectors zero, so that all tokens begin with one span.
+    /// </summary>
     public static void Apply(TransformerModel model)
     {
         using var _ = no_grad();
         foreach (var (name, parameter) in model.named_parameters())
         {
-            if (parameter.dim() < 2) parameter.fill_(name.EndsWith("bias", StringComparison.Ordinal) ? 0 : 1);
+            if (name.Contains(".window.", StringComparison.Ordinal)) parameter.zero_();
+            else if (parameter.dim() < 2) parameter.fill_(name.EndsWith("bias", StringComparison.Ordinal) ? 0 : 1);
             else if (Deviation(name, parameter, model.Config) is var deviation and > 0) nn.init.normal_(parameter, 0, deviation);
             else parameter.zero_();
         }
+        foreach (var span in model.modules().OfType<DynamicSpan>()) span.Bias.fill_(span.InitialBias);
     }
 
     /// <summary>Whether a matrix is one of those between embedding and head: what muP rescales and Muon makes orthogonal.</summary>

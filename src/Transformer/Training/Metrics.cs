@@ -15,6 +15,12 @@ public sealed record Metrics
     /// <summary>The loss on the validation text, where it was measured at this step.</summary>
     public double? ValidationLoss { get; init; }
 
+    /// <summary>
+    /// For each block the mean span of each head in tokens, on the first validation batch, where the loss was measured at this step and windows are learned;
+    /// none for a block whose window is not.
+    /// </summary>
+    public IReadOnlyList<IReadOnlyList<float>>? Spans { get; init; }
+
     /// <summary>The learning rate of the step.</summary>
     public required double LearningRate { get; init; }
 

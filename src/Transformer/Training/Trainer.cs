@@ -145,6 +145,7 @@ public sealed class Trainer : IDisposable
                 Tokens = progress.Tokens,
                 TrainLoss = result.Loss,
                 ValidationLoss = validation?.Loss,
+                Spans = validation is null ? null : WithAverage(() => ModelEvaluation.MeanSpans(model, ValidationBatch())),
                 LearningRate = learningRate,
                 GradientNorm = result.GradientNorm,
                 TokensPerSecond = TokensPerStep / seconds,
@@ -200,6 +201,8 @@ public sealed class Trainer : IDisposable
         report(new TrainingEvent.Evaluated(progress.Step, result, isFullPass));
         return result;
     }
+
+    private Batch ValidationBatch() => ValidationBatches.Full(corpus.Validation, Training.BatchSize, Model.ContextLength).First();
 
     // As nanoGPT samples: from a line's beginning, at a temperature that keeps to what the model is fairly sure of.
     private void Sample()
