@@ -12,11 +12,9 @@ public static class ModelEvaluation
     /// <param name="cancellation">Ends the measurement between two batches.</param>
     public static EvaluationResult Measure(TransformerModel model, IEnumerable<Batch> batches, CancellationToken cancellation = default)
     {
-        var wasTraining = model.training;
-        model.eval();
-        try
+        using var _ = inference_mode();
+        return WithoutDropout(model, () =>
         {
-            using var _ = inference_mode();
             var (loss, tokens, correct) = (0.0, 0L, 0L);
             foreach (var batch in batches)
             {
@@ -30,6 +28,24 @@ public static class ModelEvaluation
                 tokens += batch.Predictions;
             }
             return new EvaluationResult(loss / tokens, tokens, correct);
+        });
+    }
+
+    /// <summary>The mean spans of a model's learned windows on a batch, as <see cref="TransformerModel.MeanSpans"/> has them.</summary>
+    public static IReadOnlyList<IReadOnlyList<float>>? MeanSpans(TransformerModel model, Batch batch)
+    {
+        using var _ = inference_mode();
+        using var scope = NewDisposeScope();
+        return WithoutDropout(model, () => model.MeanSpans(BatchTensors.On(batch, model.Device).Inputs));
+    }
+
+    private static T WithoutDropout<T>(TransformerModel model, Func<T> measure)
+    {
+        var wasTraining = model.training;
+        model.eval();
+        try
+        {
+            return measure();
         }
         finally
         {

@@ -1,3 +1,4 @@
+using Transformer.Layers.Attention;
 using Transformer.Layers.Positions;
 using static TorchSharp.torch;
 
@@ -44,4 +45,7 @@ public sealed class ForwardContext
 
     /// <summary>Where layers leave what they add to the loss; null outside training.</summary>
     public AuxiliaryLosses? AuxiliaryLosses { get; init; }
+
+    /// <summary>Where learned windows leave the mean span of each head in this pass, in tokens; null where nobody asks.</summary>
+    public IDictionary<LearnedSpan, IReadOnlyList<float>>? MeanSpans { get; init; }
 }

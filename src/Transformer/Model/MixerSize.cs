@@ -28,10 +28,20 @@ internal sealed record MixerSize(
         var biases = config.Bias ? queries + 2 * keys + width : 0;                            // q, k and v, o
         var norms = config.QueryKeyNorm ? 2 * headWidth : 0;
         var mix = mixesValues ? 2 : 0;
+        var vectors = config.Window is DynamicWindowConfig ? config.Heads * width : 0;        // v, a head's
+        var spans = config.Window is LearnedWindowConfig ? config.Heads : 0;                  // p, or b
         return new(
-            matrices + biases + norms + mix, matrices,
-            tokens => 6.0 * tokens * queries,                                                 // q k^T and the sum over v, half of them behind the mask
-            2 * width + 2 * queries + (mixesValues ? 3 : 2) * keys + config.Heads,
-            tokens => 2 * keys * tokens);
+            matrices + vectors + biases + norms + spans + mix, matrices + vectors,
+            tokens => 12.0 * KeysSeen(config.Window, tokens) * queries,                       // q k^T and the sum over v, three times
+            2 * width + 2 * queries + (mixesValues ? 3 : 2) * keys + config.Heads * (config.Window is FullWindowConfig ? 1 : 2),
+            tokens => 2 * keys * config.Window.KeysAt(tokens - 1));
+    }
+
+    // How many keys a token of T sees in the mean, its own counted half: T / 2 without a window. Learned windows count as if they were at their maximum.
+    private static double KeysSeen(WindowConfig window, long tokens)
+    {
+        var sum = 0.0;
+        for (long t = 0; t < tokens; t++) sum += Math.Min(t + 0.5, window.KeysAt(t));
+        return sum / tokens;
     }
 }

@@ -2,6 +2,7 @@ using TorchSharp;
 using TorchSharp.Modules;
 using Transformer.Configuration;
 using Transformer.Layers;
+using Transformer.Layers.Attention;
 using Transformer.Layers.Positions;
 using static TorchSharp.torch;
 
@@ -76,7 +77,8 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     /// </param>
     /// <returns>[B, T, C]</returns>
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
-    public Tensor Hidden(Tensor ids, ModelState? state = null, IReadOnlyList<int>? newTokens = null) => Hidden(ids, state, newTokens, null);
+    public Tensor Hidden(Tensor ids, ModelState? state = null, IReadOnlyList<int>? newTokens = null) =>
+        Hidden(ids, state, newTokens, auxiliaryLosses: null);
 
     /// <summary>A pass of training over whole sequences: what <see cref="Hidden(Tensor, ModelState?, IReadOnlyList{int}?)"/> gives, and what the layers add to the loss.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
@@ -89,7 +91,27 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         return (hidden, losses.Total());
     }
 
-    private Tensor Hidden(Tensor ids, ModelState? state, IReadOnlyList<int>? newTokens, AuxiliaryLosses? auxiliaryLosses)
+    /// <summary>The mean span that each head of each block has learned, over the tokens of a text, in tokens.</summary>
+    /// <param name="ids">[B, T], integers below V.</param>
+    /// <returns>For each block a span a head, none where its window is not learned; null where no block's is.</returns>
+    public IReadOnlyList<IReadOnlyList<float>>? MeanSpans(Tensor ids)
+    {
+        IReadOnlyList<LearnedSpan?> windows = [.. model.Layers.Select(layer => layer.modules().OfType<LearnedSpan>().SingleOrDefault())];
+        if (windows.All(window => window is null)) return null;
+        var spans = new Dictionary<LearnedSpan, IReadOnlyList<float>>();
+        Hidden(ids, null, null, meanSpans: spans).Dispose();
+        return [.. windows.Select(window => window is null ? [] : spans[window])];
+    }
+
+    /// <summary>Brings parameters that have bounds back into them: learned spans. To be called after each step of an optimizer.</summary>
+    public void Constrain()
+    {
+        foreach (var mixer in modules().OfType<TokenMixer>()) mixer.Constrain();
+    }
+
+    private Tensor Hidden(
+        Tensor ids, ModelState? state, IReadOnlyList<int>? newTokens, AuxiliaryLosses? auxiliaryLosses = null,
+        IDictionary<LearnedSpan, IReadOnlyList<float>>? meanSpans = null)
     {
         using var scope = NewDisposeScope();
         var (rows, tokens) = ((int)ids.shape[0], (int)ids.shape[1]);
@@ -113,6 +135,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
             CachedLengths = state?.Lengths ?? [],
             NewTokens = newTokens ?? [],
             AuxiliaryLosses = auxiliaryLosses,
+            MeanSpans = meanSpans,
         };
         var hidden = model.call(ids, context, state);
         state?.Advance(counts);

@@ -9,23 +9,28 @@ public static class WeightInitialization
 {
     /// <summary>
     /// Draws all parameters of a model by libtorch's generator, as its configuration says. Norm weights are one, biases zero; what is neither called
-    /// a weight nor a bias, such as the numbers of a residual, starts as its layer makes it.
+    /// a weight nor a bias, such as the numbers of a residual, starts as its layer makes it, and so do learned windows.
     /// </summary>
     public static void Apply(TransformerModel model)
     {
         using var _ = no_grad();
         foreach (var (name, parameter) in model.named_parameters())
         {
-            if (!name.EndsWith("weight", StringComparison.Ordinal) && !name.EndsWith("bias", StringComparison.Ordinal)) continue;
+            if (StartsAsMade(name)) continue;
             if (parameter.dim() < 2) parameter.fill_(name.EndsWith("bias", StringComparison.Ordinal) ? 0 : 1);
             else if (Deviation(name, parameter, model.Config) is var deviation and > 0) nn.init.normal_(parameter, 0, deviation);
             else parameter.zero_();
         }
     }
 
-    /// <summary>Whether a matrix is one of those between embedding and head: what muP rescales and Muon makes orthogonal.</summary>
+    /// <summary>Whether a matrix is one of those between embedding and head: what muP rescales and Muon makes orthogonal. Vectors of spans are none.</summary>
     public static bool IsHidden(string name, Tensor parameter) =>
-        parameter.dim() == 2 && name.StartsWith("model.layers.", StringComparison.Ordinal);
+        parameter.dim() == 2 && name.StartsWith("model.layers.", StringComparison.Ordinal) && !IsWindow(name);
+
+    private static bool IsWindow(string name) => name.Contains(".window.", StringComparison.Ordinal);
+
+    private static bool StartsAsMade(string name) =>
+        IsWindow(name) || (!name.EndsWith("weight", StringComparison.Ordinal) && !name.EndsWith("bias", StringComparison.Ordinal));
 
     // Projections back into the residual stream: 2 L of them add up there, or L where blocks have no MLP.
     private static bool IsResidualProjection(string name) =>

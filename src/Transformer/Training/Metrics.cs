@@ -18,6 +18,12 @@ public sealed record Metrics
     /// <summary>The share of the validation tokens that had the greatest of all logits, where it was measured at this step.</summary>
     public double? ValidationAccuracy { get; init; }
 
+    /// <summary>
+    /// For each block the mean span of each head in tokens, on the first validation batch, where the loss was measured at this step and windows are learned;
+    /// none for a block whose window is not.
+    /// </summary>
+    public IReadOnlyList<IReadOnlyList<float>>? Spans { get; init; }
+
     /// <summary>The learning rate of the step.</summary>
     public required double LearningRate { get; init; }
 

@@ -146,6 +146,7 @@ public sealed class Trainer : IDisposable
                 TrainLoss = result.Loss,
                 ValidationLoss = validation?.Loss,
                 ValidationAccuracy = validation?.Accuracy,
+                Spans = validation is null ? null : WithAverage(() => ModelEvaluation.MeanSpans(model, data.HeldOut(Training.BatchSize, Model.ContextLength, batches: 1).First())),
                 LearningRate = learningRate,
                 GradientNorm = result.GradientNorm,
                 TokensPerSecond = tokens / seconds,

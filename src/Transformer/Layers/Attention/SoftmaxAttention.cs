@@ -10,10 +10,13 @@ namespace Transformer.Layers.Attention;
 
 /// <summary>
 /// Causal self-attention (Vaswani et al. 2017, section 3.2) with G key/value heads shared by H query heads
-/// (Ainslie et al. 2023): G = H is multi-head, G = 1 multi-query attention.
+/// (Ainslie et al. 2023): G = H is multi-head, G = 1 multi-query attention. A window limits how far back queries see.
 /// </summary>
 public sealed class SoftmaxAttention : TokenMixer
 {
+    /// <summary>Added to the sum of softly masked weights before they are divided by it.</summary>
+    internal const double Epsilon = 1e-8;
+
     private readonly int heads, keyValueHeads, headWidth;
     private readonly double scale, dropout;
     private readonly double? softCap;
@@ -25,6 +28,7 @@ public sealed class SoftmaxAttention : TokenMixer
     private readonly RmsNorm? k_norm;
     private readonly Parameter? value_mix;
     private readonly bool valueResidual;
+    private readonly AttentionWindow? window;
 
     /// <param name="config">Heads and options.</param>
     /// <param name="width">C, the width of the residual stream.</param>
@@ -41,15 +45,21 @@ public sealed class SoftmaxAttention : TokenMixer
         if (config.QueryKeyNorm) (q_norm, k_norm) = (new RmsNorm(headWidth, 1e-5), new RmsNorm(headWidth, 1e-5));
         valueResidual = config.ValueResidual;
         if (valueResidual && !givesFirstValues) value_mix = new Parameter(full([2], 0.5f));
+        window = AttentionWindow.FromConfig(config.Window, heads, width);
         RegisterComponents();
     }
 
     /// <inheritdoc/>
-    public override LayerState NewState(int rows, int length, Device device) => new KeyValueCache(rows, keyValueHeads, length, headWidth, device);
+    public override LayerState NewState(int rows, int length, Device device) => window is null
+        ? new KeyValueCache(rows, keyValueHeads, length, headWidth, device)
+        : new RollingKeyValueCache(rows, keyValueHeads, window.Keys(length), headWidth, device);
+
+    /// <inheritdoc/>
+    public override void Constrain() => window?.Constrain();
 
     /// <param name="x">[B, T, C]</param>
     /// <param name="context">Mask and rotation of this pass.</param>
-    /// <param name="state">A <see cref="KeyValueCache"/>, or null for a pass without one.</param>
+    /// <param name="state">What <see cref="NewState"/> gave, or null for a pass without one.</param>
     /// <returns>[B, T, C]</returns>
     public override Tensor forward(Tensor x, ForwardContext context, LayerState? state)
     {
@@ -58,11 +68,13 @@ public sealed class SoftmaxAttention : TokenMixer
         var v = Split(v_proj.call(x), keyValueHeads);                           // [B, T, G, D]
         if (valueResidual) v = MixWithFirst(v, context);
         if (q_norm is not null && k_norm is not null) (q, k) = (q_norm.call(q), k_norm.call(k));
+        var sight = window?.call(x, context);
         if (state is null && context is { Causal: true, Mask: null, Bias: null } && softCap is null && !(training && dropout > 0) && CausalAttention.Covers(q))
-            return o_proj.call(CausalAttention.Apply(q, k, v, context.Rotation, scale).flatten(2));
+            return o_proj.call(CausalAttention.Apply(q, k, v, context.Rotation, scale, sight).flatten(2));
 
         (q, k, v) = (q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2));  // [B, H, T, D], 2 x [B, G, T, D]
         if (context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.Apply(k));
+        if (sight is not null) return o_proj.call(Join(AttendWithin(sight, q, k, v, context, state)));
         if (state is KeyValueCache cache) (k, v) = cache.Append(k, v, context);    // 2 x [B, G, S, D]
         return o_proj.call(Join(Attend(q, k, v, context)));                     // [B, T, C]
     }
@@ -71,6 +83,14 @@ public sealed class SoftmaxAttention : TokenMixer
     private Tensor MixWithFirst(Tensor v, ForwardContext context) => value_mix is null
         ? context.KeepFirstValues(v)
         : value_mix[0] * context.FirstValues! + value_mix[1] * v;                // [B, T, G, D]
+
+    private Tensor AttendWithin(Window sight, Tensor q, Tensor k, Tensor v, ForwardContext context, LayerState? state)
+    {
+        var queries = context.Positions ?? arange(q.shape[2], device: q.device);    // [T] or [B, T]
+        var keys = queries;
+        if (state is RollingKeyValueCache cache) (k, v, keys) = cache.Append(k, v, context);    // 2 x [B, G, S, D], [B, S]
+        return WindowedAttention.Apply(q, k, v, sight, queries, keys, scale, softCap, training ? dropout : 0, context.Bias);
+    }
 
     private Tensor Attend(Tensor q, Tensor k, Tensor v, ForwardContext context)
     {
@@ -85,7 +105,7 @@ public sealed class SoftmaxAttention : TokenMixer
 
     /// <summary>
     /// The paper's equation, softmax(scale q k^T + mask) v, with the T x S scores in memory: the reference of the fused kernels, and what computes
-    /// soft caps.
+    /// soft caps and, block by block, soft masks.
     /// </summary>
     /// <param name="q">[B, H, T, D]</param>
     /// <param name="k">[B, G, S, D]</param>
@@ -95,9 +115,10 @@ public sealed class SoftmaxAttention : TokenMixer
     /// <param name="softCap">c in c * tanh(score / c); none where null.</param>
     /// <param name="dropout">The probability with which weights are dropped.</param>
     /// <param name="bias">Added to the scaled scores; broadcastable to [B, H, T, S].</param>
+    /// <param name="softMask">What weights are multiplied by before they are brought to a sum of one again; broadcastable to [B, H, T, S].</param>
     /// <returns>[B, H, T, D]</returns>
     public static Tensor Explicit(
-        Tensor q, Tensor k, Tensor v, double scale, Tensor? mask, double? softCap = null, double dropout = 0, Tensor? bias = null)
+        Tensor q, Tensor k, Tensor v, double scale, Tensor? mask, double? softCap = null, double dropout = 0, Tensor? bias = null, Tensor? softMask = null)
     {
         var sharing = q.shape[1] / k.shape[1];
         if (sharing > 1) (k, v) = (k.repeat_interleave(sharing, dim: 1), v.repeat_interleave(sharing, dim: 1));    // 2 x [B, H, S, D]
@@ -105,8 +126,9 @@ public sealed class SoftmaxAttention : TokenMixer
         if (bias is not null) scores = scores + bias;
         if (softCap is { } cap) scores = cap * (scores / cap).tanh();
         if (mask is not null) scores = scores.masked_fill(mask.logical_not(), double.NegativeInfinity);
-        var weights = nn.functional.dropout(scores.softmax(-1), dropout);
-        return matmul(weights, v);                                                                                 // [B, H, T, D]
+        var weights = scores.softmax(-1);
+        if (softMask is not null) weights = weights * softMask / ((weights * softMask).sum(-1, keepdim: true) + Epsilon);
+        return matmul(nn.functional.dropout(weights, dropout), v);                                                 // [B, H, T, D]
     }
 
     /// <summary>True where query t may see key s, that is s &lt;= t: [T, T].</summary>

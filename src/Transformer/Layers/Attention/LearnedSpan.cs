@@ -1,0 +1,32 @@
+using Transformer.Configuration;
+using static TorchSharp.torch;
+
+namespace Transformer.Layers.Attention;
+
+// B batch · T tokens · C width · H heads · R ramp
+
+/// <summary>
+/// Spans that the model learns and pays for (Sukhbaatar et al. 2019, arXiv:1905.07799): the mask falls over R tokens past z, from where z has its
+/// gradient, and the loss gets lambda times the mean span, a layer.
+/// </summary>
+/// <param name="name">The name of the module's kind.</param>
+/// <param name="config">Greatest span, ramp and penalty.</param>
+public abstract class LearnedSpan(string name, LearnedWindowConfig config) : AttentionWindow(name)
+{
+    private readonly LearnedWindowConfig config = config;
+
+    /// <inheritdoc/>
+    public sealed override Window forward(Tensor x, ForwardContext context)
+    {
+        var spans = config.Maximum * Shares(x);                                                // [B or 1, H, T or 1]
+        if (config.Penalty > 0) context.AuxiliaryLosses?.Add(config.Penalty * spans.mean());
+        context.MeanSpans?.Add(this, [.. spans.detach().mean([0, 2]).cpu().data<float>()]);
+        return new(spans.expand(-1, -1, x.shape[1]), config.Ramp);
+    }
+
+    /// <inheritdoc/>
+    public override int Keys(int length) => (int)config.KeysAt(length - 1);
+
+    /// <summary>z as shares of the greatest span, 0 to 1: [B or 1, H, T or 1], fp32.</summary>
+    private protected abstract Tensor Shares(Tensor x);
+}

@@ -1,0 +1,72 @@
+using static TorchSharp.torch;
+
+namespace Transformer.Layers.Attention;
+
+// B batch · T tokens · S keys · G key/value heads · D head width · W window
+
+/// <summary>
+/// The keys and values of the last W tokens, which is all that a window of W keys can see: a row's token s lies in slot s mod W and is overwritten by token
+/// s + W. However long the text, it takes 2 G D W numbers a row and layer.
+/// </summary>
+public sealed class RollingKeyValueCache : LayerState
+{
+    private readonly Tensor keys, values;
+    private readonly long size;
+
+    internal RollingKeyValueCache(int rows, int heads, int size, int headWidth, Device device)
+    {
+        this.size = size;
+        keys = zeros(rows, heads, size, headWidth, device: device).DetachFromDisposeScope();       // [B, G, W, D]
+        values = zeros(rows, heads, size, headWidth, device: device).DetachFromDisposeScope();     // [B, G, W, D]
+    }
+
+    /// <inheritdoc/>
+    public override long Bytes => 2 * keys.numel() * keys.element_size();
+
+    /// <summary>Takes in the keys and values of each row's new tokens; filling is left out.</summary>
+    /// <param name="k">[B, G, T, D]</param>
+    /// <param name="v">[B, G, T, D]</param>
+    /// <param name="context">How many tokens each row has and gets.</param>
+    /// <returns>
+    /// What the new tokens may see: keys and values, 2 x [B, G, S, D], and the keys' positions, [B, S], negative where a row has no such token. The new
+    /// tokens' own come last and in order, except where there is but one.
+    /// </returns>
+    internal (Tensor Keys, Tensor Values, Tensor Positions) Append(Tensor k, Tensor v, ForwardContext context)
+    {
+        var starts = tensor(context.CachedLengths.Select(length => (long)length).ToArray(), device: k.device).unsqueeze(1);    // [B, 1]
+        var longest = context.CachedLengths.Max();
+        if (k.shape[2] == 1 && context.NewTokens.All(count => count == 1))
+        {
+            Keep(k, v, context);                                    // what it overwrites is out of the new token's sight
+            var used = Math.Min(size, longest + 1);
+            var back = (starts - arange(used, device: k.device)).remainder(size);                                              // [B, S]
+            return (keys.narrow(2, 0, used), values.narrow(2, 0, used), starts - back);
+        }
+        var held = Math.Min(size, longest);
+        var before = starts - held + arange(held, device: k.device);                                                           // [B, held]
+        var slots = before.remainder(size).unsqueeze(1).unsqueeze(-1).expand(-1, k.shape[1], -1, k.shape[3]);                  // [B, G, held, D]
+        var all = (cat([keys.gather(2, slots), k], 2), cat([values.gather(2, slots), v], 2), starts + arange(-held, k.shape[2], device: k.device));
+        Keep(k, v, context);
+        return all;
+    }
+
+    // Of each row's new tokens the last W, each into its slot.
+    private void Keep(Tensor k, Tensor v, ForwardContext context)
+    {
+        for (var row = 0; row < context.CachedLengths.Count; row++)
+        {
+            var count = context.NewTokens.Count == 0 ? k.shape[2] : context.NewTokens[row];
+            var (kept, end) = (Math.Min(count, size), context.CachedLengths[row] + count);
+            var slots = arange(end - kept, end, device: k.device).remainder(size);
+            keys[row].index_copy_(1, slots, k[row].narrow(1, count - kept, kept));
+            values[row].index_copy_(1, slots, v[row].narrow(1, count - kept, kept));
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
+        keys.Dispose();
+        values.Dispose();
+    }
+}

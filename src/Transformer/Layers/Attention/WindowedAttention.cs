@@ -1,0 +1,58 @@
+using Transformer.Layers.Positions;
+using Transformer.Native;
+using static TorchSharp.torch;
+
+namespace Transformer.Layers.Attention;
+
+// B batch · T queries · S keys · H heads · G key/value heads · D head width · W keys within reach
+
+/// <summary>
+/// Attention within a window on any device and type: queries are taken some rows at a time, and each block meets only the keys that its window reaches,
+/// O(T W) in time and memory. Whole sequences in fp32 on the CPU take <see cref="CausalAttention"/> instead.
+/// </summary>
+internal static class WindowedAttention
+{
+    private const long Rows = 128;
+
+    /// <param name="q">[B, H, T, D]</param>
+    /// <param name="k">[B, G, S, D]; the last T keys are those of the queries. One query may have them in any order.</param>
+    /// <param name="v">[B, G, S, D]</param>
+    /// <param name="window">How far back each query sees.</param>
+    /// <param name="queries">The queries' positions: [T] or [B, T].</param>
+    /// <param name="keys">The keys' positions: [S] or [B, S]; negative where there is no key.</param>
+    /// <param name="scale">What q k^T is multiplied by.</param>
+    /// <param name="softCap">c in c * tanh(score / c); none where null.</param>
+    /// <param name="dropout">The probability with which weights are dropped.</param>
+    /// <param name="bias">What the distance adds to the scaled scores; none where null.</param>
+    /// <returns>[B, H, T, D]</returns>
+    public static Tensor Apply(
+        Tensor q, Tensor k, Tensor v, Window window, Tensor queries, Tensor keys, double scale, double? softCap, double dropout, ScoreBias? bias)
+    {
+        var (T, S) = (q.shape[2], k.shape[2]);
+        if (T <= Rows) return Block(q, k, v, window, queries, keys, scale, softCap, dropout, bias);
+        var reach = window.Keys();
+        var blocks = new List<Tensor>();
+        for (long first = 0; first < T; first += Rows)
+        {
+            var rows = Math.Min(Rows, T - first);
+            var from = Math.Max(0, S - T + first + 1 - reach);
+            var count = S - T + first + rows - from;
+            blocks.Add(Block(
+                q.narrow(2, first, rows), k.narrow(2, from, count), v.narrow(2, from, count), window.Of(first, rows),
+                queries.narrow(-1, first, rows), keys.narrow(-1, from, count), scale, softCap, dropout, bias));
+        }
+        return cat(blocks, 2);
+    }
+
+    private static Tensor Block(
+        Tensor q, Tensor k, Tensor v, Window window, Tensor queries, Tensor keys, double scale, double? softCap, double dropout, ScoreBias? bias)
+    {
+        var distance = queries.unsqueeze(-1) - keys.unsqueeze(-2);                                  // [T, S] or [B, T, S]
+        distance = distance.dim() == 2 ? distance.unsqueeze(0).unsqueeze(0) : distance.unsqueeze(1);
+        var exists = keys.dim() == 1 ? keys >= 0 : (keys >= 0).unsqueeze(1).unsqueeze(1);           // [S] or [B, 1, 1, S]
+        var visible = window.Reaches(distance).logical_and(exists);                                 // [B or 1, H or 1, T, S]
+        if (window.Ramp == 0 && softCap is null && bias is null)
+            return Aten.ScaledDotProductAttention(q.contiguous(), k.contiguous(), v.contiguous(), visible, dropout, causal: false, scale);
+        return SoftmaxAttention.Explicit(q, k, v, scale, visible, softCap, dropout, bias?.call(q, queries, keys), window.SoftMask(distance));
+    }
+}
