@@ -32,6 +32,8 @@ public abstract record AttentionConfig
         if (HeadWidth is < 1) yield return new("head_width", $"found {HeadWidth}, expected 1 or more");
         if (position is RotaryPositionConfig && HeadWidthAt(width) % 2 != 0)
             yield return new("head_width", $"rotary positions turn pairs, so a head needs an even width, not {HeadWidthAt(width)}");
+        if (position is RotaryPositionConfig { Scaling: NtkScalingConfig or DynamicNtkScalingConfig } && HeadWidthAt(width) == 2)
+            yield return new("head_width", "NTK scaling leaves the first pair of a head as it is, and a head of width 2 has no other");
     }
 }
 

@@ -49,6 +49,8 @@ public sealed record ModelConfig : IValidated
     /// <param name="layer">The block, 0 being the one after the embedding.</param>
     public AttentionConfig AttentionAt(int layer) => Mixers is null ? Attention! : Mixers[Pattern![layer % Pattern.Count]];
 
+    internal IEnumerable<SoftmaxAttentionConfig> SoftmaxMixers() => (Mixers?.Values ?? (Attention is null ? [] : [Attention])).OfType<SoftmaxAttentionConfig>();
+
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
     {
@@ -58,6 +60,19 @@ public sealed record ModelConfig : IValidated
         if (VocabularySize is < 1) yield return new("vocabulary_size", $"found {VocabularySize}, expected 1 or more");
         if (Dropout is < 0 or >= 1) yield return new("dropout", $"found {Dropout}, expected 0 or more and less than 1");
         foreach (var problem in MixerProblems()) yield return problem;
+        foreach (var problem in BiasProblems()) yield return problem;
+    }
+
+    // All blocks share one bias of the scores, so it is made for one number of heads (alibi, t5) or one width of heads (relative).
+    private IEnumerable<ConfigProblem> BiasProblems()
+    {
+        if (Position is not ScoreBiasPositionConfig) yield break;
+        var softmax = SoftmaxMixers().ToList();
+        if (softmax.Count == 0 && (Attention is not null || Mixers is not null)) yield return new("position", "biases the scores of softmax attention, and no block has any; take another kind of position");
+        if (Position is RelativePositionConfig && softmax.Select(mixer => mixer.HeadWidthAt(Width)).Distinct().Count() > 1)
+            yield return new("mixers", "heads of different widths; the vectors of relative positions are made for one, so give all mixers the same head_width");
+        if (Position is AlibiPositionConfig or T5PositionConfig && softmax.Select(mixer => mixer.Heads).Distinct().Count() > 1)
+            yield return new("mixers", "different numbers of heads; the biases of the heads are made for one, so give all mixers as many heads");
     }
 
     private IEnumerable<ConfigProblem> MixerProblems()

@@ -18,6 +18,11 @@ public sealed class CachedGenerationTests
         ["one key/value head"] = Small with { Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 1, QueryKeyNorm = true } },
         ["learned positions, biases"] = Small with { Position = new LearnedPositionConfig(), Attention = new SoftmaxAttentionConfig { Heads = 2, Bias = true } },
         ["sinusoidal positions, soft cap"] = Small with { Position = new SinusoidalPositionConfig(), Attention = new SoftmaxAttentionConfig { Heads = 2, LogitSoftCap = 5 } },
+        ["rope, yarn"] = Small with { Position = Tiny.Positions["rope_yarn"], Attention = new SoftmaxAttentionConfig { Heads = 4 } },
+        ["rope, dynamic ntk, keys cached unturned"] = Small with { Position = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 16 } }, Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2 } },
+        ["alibi, heads that are no power of two"] = Small with { Position = new AlibiPositionConfig(), Attention = new SoftmaxAttentionConfig { Heads = 6, KvHeads = 2, HeadWidth = 8 } },
+        ["t5"] = Small with { Position = Tiny.Positions["t5"], Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2 } },
+        ["relative, soft cap"] = Small with { Position = Tiny.Positions["relative"], Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 1, LogitSoftCap = 5 } },
     };
 
     [Theory]
