@@ -23,6 +23,11 @@ internal static class Tiny
         ["learned"] = new LearnedPositionConfig(),
         ["sinusoidal"] = new SinusoidalPositionConfig(),
         ["rope"] = new RotaryPositionConfig(),
+        ["rope_yarn"] = new RotaryPositionConfig { Scaling = new YarnScalingConfig { Factor = 4, OriginalLength = 6, BetaFast = 0.8, BetaSlow = 0.01 } },
+        ["rope_dynamic_ntk"] = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 12 } },
+        ["alibi"] = new AlibiPositionConfig(),
+        ["t5"] = new T5PositionConfig { Buckets = 6, MaximumDistance = 8 },
+        ["relative"] = new RelativePositionConfig { Maximum = 5 },
     };
 
     public static IReadOnlyDictionary<string, MlpConfig> Mlps { get; } = new Dictionary<string, MlpConfig>

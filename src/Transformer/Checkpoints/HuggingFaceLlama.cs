@@ -10,11 +10,8 @@ internal static class HuggingFaceLlama
     {
         if (mistral && (!fields.Mentions("sliding_window") || fields.Has("sliding_window")))
             throw fields.Bad("sliding_window", "this library reads Mistral only where it is null; absent, it means 4096");
-        if (fields.Has("rope_scaling")) throw fields.Bad("rope_scaling", $"found {fields.Node("rope_scaling")!.ToJsonString()}, expected null");
         if (fields.Text("hidden_act", "silu") is not "silu" and var activation) throw fields.Bad("hidden_act", $"found {activation}, expected silu");
-        if (fields.Positive("partial_rotary_factor", 1) is not 1) throw fields.Bad("partial_rotary_factor", "expected 1");
-        var rotary = fields.Object("rope_parameters") ?? fields;
-        if (rotary.Text("rope_type", "default") is not "default" and var scaling) throw rotary.Bad("rope_type", $"found {scaling}, expected default");
+        var (position, length) = HuggingFaceRotary.Read(fields);
 
         var width = fields.Size("hidden_size", HuggingFaceConfig.WidthLimit);
         var heads = fields.Size("num_attention_heads", HuggingFaceConfig.WidthLimit);
@@ -22,7 +19,7 @@ internal static class HuggingFaceLlama
         return new ModelConfig
         {
             Width = width,
-            ContextLength = fields.Size("max_position_embeddings", HuggingFaceConfig.LengthLimit, 2048),
+            ContextLength = length,
             Layers = fields.Size("num_hidden_layers", HuggingFaceConfig.LayerLimit),
             VocabularySize = fields.Size("vocab_size", HuggingFaceConfig.LengthLimit),
             Attention = new SoftmaxAttentionConfig
@@ -33,7 +30,7 @@ internal static class HuggingFaceLlama
                 Bias = fields.Flag("attention_bias", false),
                 Dropout = fields.Fraction("attention_dropout", 0),
             },
-            Position = new RotaryPositionConfig { Theta = rotary.Positive("rope_theta", 10_000) },
+            Position = position,
             Mlp = new SwiGluMlpConfig { Hidden = fields.Size("intermediate_size", HuggingFaceConfig.WidthLimit), Bias = fields.Flag("mlp_bias", false) },
             Norm = new RmsNormConfig { Epsilon = fields.Positive("rms_norm_eps", 1e-6) },
             TiedHead = fields.Flag("tie_word_embeddings", false),
@@ -54,11 +51,11 @@ internal static class HuggingFaceLlama
                 ["num_attention_heads"] = attention.Heads,
                 ["num_key_value_heads"] = attention.KvHeads ?? attention.Heads,
                 ["head_dim"] = attention.HeadWidth ?? config.Width / attention.Heads,
-                ["max_position_embeddings"] = config.ContextLength,
+                ["max_position_embeddings"] = HuggingFaceRotary.WriteLength(config, position),
                 ["hidden_act"] = "silu",
                 ["rms_norm_eps"] = config.Norm.Epsilon,
                 ["rope_theta"] = position.Theta,
-                ["rope_scaling"] = null,
+                ["rope_scaling"] = HuggingFaceRotary.WriteScaling(position),
                 ["attention_bias"] = attention.Bias,
                 ["attention_dropout"] = attention.Dropout,
                 ["mlp_bias"] = config.Mlp.Bias,

@@ -32,6 +32,8 @@ public abstract record AttentionConfig
         if (HeadWidth is < 1) yield return new("head_width", $"found {HeadWidth}, expected 1 or more");
         if (position is RotaryPositionConfig && HeadWidthAt(width) % 2 != 0)
             yield return new("head_width", $"rotary positions turn pairs, so a head needs an even width, not {HeadWidthAt(width)}");
+        if (position is RotaryPositionConfig { Scaling: NtkScalingConfig or DynamicNtkScalingConfig } && HeadWidthAt(width) == 2)
+            yield return new("head_width", "NTK scaling leaves the first pair of a head as it is, and a head of width 2 has no other");
     }
 }
 
@@ -69,6 +71,8 @@ public sealed record SoftmaxAttentionConfig : AttentionConfig
         if (Heads < 1) yield break;
         if (KvHeads is < 1) yield return new("kv_heads", $"found {KvHeads}, expected 1 or more");
         else if (KvHeads is { } kv && Heads % kv != 0) yield return new("kv_heads", $"{kv} key/value heads do not divide {Heads} heads");
+        if (Window is not FullWindowConfig && position is RotaryPositionConfig { Scaling: DynamicNtkScalingConfig })
+            yield return new("window", "dynamic_ntk turns all keys of the cache anew in each pass, and a window keeps turned ones; take another scaling or window {kind: full}");
         if (Dropout is < 0 or >= 1) yield return new("dropout", $"found {Dropout}, expected 0 or more and less than 1");
         if (LogitSoftCap is <= 0) yield return new("logit_soft_cap", $"found {LogitSoftCap}, expected more than 0");
     }

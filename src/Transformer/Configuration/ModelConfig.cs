@@ -56,6 +56,8 @@ public sealed record ModelConfig : IValidated
     public IEnumerable<int> ValueResidualLayers() =>
         Enumerable.Range(0, Math.Max(0, Layers)).Where(layer => AttentionAt(layer) is SoftmaxAttentionConfig { ValueResidual: true });
 
+    internal IEnumerable<SoftmaxAttentionConfig> SoftmaxMixers() => (Mixers?.Values ?? (Attention is null ? [] : [Attention])).OfType<SoftmaxAttentionConfig>();
+
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
     {
@@ -66,6 +68,7 @@ public sealed record ModelConfig : IValidated
         if (Dropout is < 0 or >= 1) yield return new("dropout", $"found {Dropout}, expected 0 or more and less than 1");
         var mixers = MixerProblems().ToList();
         foreach (var problem in mixers) yield return problem;
+        foreach (var problem in BiasProblems()) yield return problem;
         foreach (var problem in ResidualProblems()) yield return problem;
         if (mixers.Count > 0) yield break;
         foreach (var problem in ValueResidualProblems()) yield return problem;
@@ -87,6 +90,18 @@ public sealed record ModelConfig : IValidated
         var shapes = layers.Select(layer => (SoftmaxAttentionConfig)AttentionAt(layer)).Select(mixer => (mixer.KvHeads ?? mixer.Heads, mixer.HeadWidthAt(Width)));
         if (shapes.Distinct().Count() > 1)
             yield return new($"{path}.value_residual", "values of different shapes cannot be mixed; give these mixers the same kv_heads and head_width");
+    }
+
+    // All blocks share one bias of the scores, so it is made for one number of heads (alibi, t5) or one width of heads (relative).
+    private IEnumerable<ConfigProblem> BiasProblems()
+    {
+        if (Position is not ScoreBiasPositionConfig) yield break;
+        var softmax = SoftmaxMixers().ToList();
+        if (softmax.Count == 0 && (Attention is not null || Mixers is not null)) yield return new("position", "biases the scores of softmax attention, and no block has any; take another kind of position");
+        if (Position is RelativePositionConfig && softmax.Select(mixer => mixer.HeadWidthAt(Width)).Distinct().Count() > 1)
+            yield return new("mixers", "heads of different widths; the vectors of relative positions are made for one, so give all mixers the same head_width");
+        if (Position is AlibiPositionConfig or T5PositionConfig && softmax.Select(mixer => mixer.Heads).Distinct().Count() > 1)
+            yield return new("mixers", "different numbers of heads; the biases of the heads are made for one, so give all mixers as many heads");
     }
 
     private IEnumerable<ConfigProblem> MixerProblems()

@@ -24,6 +24,12 @@ public sealed class ForwardContext
     /// <summary>The rotation of queries and keys at the positions of this pass; null for models without rotary positions.</summary>
     public Rotation? Rotation { get; init; }
 
+    /// <summary>
+    /// The rotation of all keys of a cache that holds them unturned, because their angles depend on how long the text has become: of slots 0 .. S - 1,
+    /// [S, D/2] or [B, 1, S, D/2]. Null where new keys are turned by <see cref="Rotation"/>, before they are cached.
+    /// </summary>
+    public Rotation? CacheRotation { get; init; }
+
     /// <summary>What the distance of query and key adds to their score; null for models without such positions.</summary>
     public ScoreBias? Bias { get; init; }
 

@@ -29,6 +29,9 @@ public abstract class TokenMixer(string name) : nn.Module<Tensor, ForwardContext
     };
 
     // Under muP scores are divided by D, not by its root: the keys learn to align with the queries, so that q k^T grows like D.
-    private static double? Scale(ModelConfig config, SoftmaxAttentionConfig softmax) =>
-        config.Initialization is MupInitializationConfig ? 1.0 / softmax.HeadWidthAt(config.Width) : null;
+    internal static double Scale(ModelConfig config, SoftmaxAttentionConfig softmax)
+    {
+        double headWidth = softmax.HeadWidthAt(config.Width);
+        return 1 / (config.Initialization is MupInitializationConfig ? headWidth : Math.Sqrt(headWidth));
+    }
 }

@@ -9,11 +9,14 @@ namespace Transformer.Model;
 
 // B batch · T tokens · C width · V vocabulary · L layers
 
-/// <summary>Everything below the head: token embedding, position embedding where there is one, L blocks and, where the residual needs one, the last norm.</summary>
+/// <summary>
+/// Everything below the head: token embedding, position embedding or bias where there is one, L blocks and, where the residual needs one, the last norm.
+/// </summary>
 public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Tensor>
 {
     private readonly Embedding embed_tokens;
     private readonly nn.Module<Tensor, Tensor>? embed_positions;
+    private readonly ScoreBias? position_bias;
     private readonly ModuleList<Block> layers;
     private readonly nn.Module<Tensor, Tensor>? norm;
     private readonly double dropout;
@@ -28,6 +31,7 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Ten
             SinusoidalPositionConfig => new SinusoidalPosition(config.ContextLength, config.Width),
             _ => null,
         };
+        position_bias = ScoreBias.FromConfig(config);
         layers = new ModuleList<Block>([.. Enumerable.Range(0, config.Layers).Select(layer => new Block(config, layer))]);
         if (config.Residual.LastNorm) norm = Norm.FromConfig(config.Norm, config.Width);
         dropout = config.Dropout;
@@ -36,6 +40,9 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Ten
 
     /// <summary>The blocks from the embedding to the head.</summary>
     public IEnumerable<Block> Layers => layers;
+
+    /// <summary>What positions add to the scores in every block, or null.</summary>
+    public ScoreBias? PositionBias => position_bias;
 
     /// <summary>[V, C]; also the head where that is tied.</summary>
     public Parameter TokenEmbedding => embed_tokens.weight!;

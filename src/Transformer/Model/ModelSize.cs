@@ -31,7 +31,7 @@ public sealed class ModelSize
         Parts =
         [
             new("embedding", vocabulary * width, 0),
-            new("positions", config.Position is LearnedPositionConfig ? config.ContextLength * width : 0, 0),
+            Positions(),
             new("attention", mixers.Sum(mixer => mixer.Parameters), mixers.Sum(mixer => mixer.MatrixParameters)),
             new("mlp", layers * mlp.Parameters, layers * mlp.MatrixParameters),
             new("norms", Norms(), 0),
@@ -92,6 +92,19 @@ public sealed class ModelSize
 
     /// <summary>The bytes that generation keeps after a number of tokens: the states of all blocks.</summary>
     public long StateBytes(long tokens) => Bytes * mixers.Sum(mixer => mixer.StateNumbers(tokens));
+
+    private ModelSizePart Positions()
+    {
+        var softmax = Enumerable.Range(0, config.Layers).Select(config.AttentionAt).OfType<SoftmaxAttentionConfig>().ToList();
+        return config.Position switch
+        {
+            LearnedPositionConfig => new("positions", config.ContextLength * width, 0),
+            T5PositionConfig t5 => new("positions", t5.Buckets * config.SoftmaxMixers().First().Heads, 0),
+            RelativePositionConfig relative when (relative.Maximum + 1L) * config.SoftmaxMixers().First().HeadWidthAt(config.Width) is var table =>
+                new("positions", table, table * softmax.Sum(attention => attention.Heads)),    // every head of every block meets the table
+            _ => new("positions", 0, 0),
+        };
+    }
 
     private long Norms() =>
         (layers * config.SubLayers * config.Residual.NormsPerSubLayer + (config.Residual.LastNorm ? 1 : 0)) * (config.Norm is LayerNormConfig { Bias: true } ? 2 : 1) * width;

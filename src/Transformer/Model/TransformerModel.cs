@@ -126,12 +126,15 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         var together = starts.All(start => start == starts[0]);
         var positions = Positions(together ? [starts[0]] : starts, tokens);
         var first = together && starts[0] == 0;
+        int[] lengths = state is null ? [tokens] : [.. starts.Zip(counts, (start, count) => start + count)];
         var context = new ForwardContext
         {
             Positions = first ? null : positions,
             Causal = first,
             Mask = first || (together && tokens == 1) ? null : Visible(positions, end),
-            Rotation = first ? rotary?.At(0, tokens) : rotary?.At(positions),
+            Rotation = first && rotary is not { FollowsLength: true } ? rotary?.At(0, tokens) : rotary?.At(positions, lengths),
+            CacheRotation = state is not null && rotary is { FollowsLength: true } ? rotary.At(arange(end, device: Device), lengths) : null,
+            Bias = model.PositionBias,
             CachedLengths = state?.Lengths ?? [],
             NewTokens = newTokens ?? [],
             AuxiliaryLosses = auxiliaryLosses,

@@ -65,6 +65,8 @@ public sealed class HuggingFaceConfigTests : IDisposable
         { "residual", Llama with { Residual = new HyperConnectionsResidualConfig() } },
         { "norm", Llama with { Norm = new LayerNormConfig() } },
         { "a component", Llama with { Position = new LearnedPositionConfig() } },
+        { "a component", Llama with { Position = new AlibiPositionConfig() } },
+        { "position", Llama with { Position = new RotaryPositionConfig { Scaling = new NtkScalingConfig { Factor = 2 } } } },
         { "initialization", Llama with { Initialization = new MupInitializationConfig { BaseWidth = 16 } } },
         { "vocabulary_size", Llama with { VocabularySize = null } },
         { "a component", Gpt2 },
@@ -88,8 +90,19 @@ public sealed class HuggingFaceConfigTests : IDisposable
     [Theory]
     [InlineData("llama/tied", "model_type", "\"bloom\"")]
     [InlineData("llama/tied", "model_type", "7")]
-    [InlineData("llama/tied", "rope_scaling", """{"type":"linear","factor":2}""")]
-    [InlineData("llama/tied", "rope_parameters", """{"rope_type":"yarn"}""")]
+    [InlineData("llama/tied", "rope_scaling", """{"type":"su","factor":2}""", "rope_type")]
+    [InlineData("llama/tied", "rope_scaling", """{"type":"linear"}""", "factor")]
+    [InlineData("llama/tied", "rope_scaling", """{"type":"linear","factor":0.5}""", "factor")]
+    [InlineData("llama/tied", "rope_scaling", """{"rope_type":"linear","factor":2,"beta_fast":32}""", "beta_fast")]
+    [InlineData("llama/tied", "rope_scaling", """{"rope_type":"dynamic","factor":2,"original_max_position_embeddings":20}""", "original_max_position_embeddings")]
+    [InlineData("llama/tied", "rope_scaling", """{"rope_type":"dynamic","factor":1e9}""", "factor")]
+    [InlineData("llama/tied", "rope_scaling", """{"rope_type":"yarn","factor":4,"attention_factor":1}""", "attention_factor")]
+    [InlineData("llama/tied", "rope_scaling", """{"rope_type":"yarn","factor":4,"truncate":false}""", "truncate")]
+    [InlineData("llama/tied", "rope_scaling", """{"rope_type":"yarn","factor":4,"mscale":1}""", "mscale")]
+    [InlineData("llama/tied", "rope_scaling", """{"rope_type":"yarn","factor":4,"beta_fast":0.5}""", "beta_fast")]
+    [InlineData("llama/tied", "rope_scaling", """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4}""", "original_max_position_embeddings")]
+    [InlineData("llama/tied", "rope_parameters", """{"rope_type":"longrope"}""", "rope_type")]
+    [InlineData("llama/tied", "rope_parameters", """{"rope_type":"default","partial_rotary_factor":0.5}""", "partial_rotary_factor")]
     [InlineData("llama/tied", "hidden_act", "\"gelu\"")]
     [InlineData("llama/tied", "hidden_size", "-48")]
     [InlineData("llama/tied", "hidden_size", "1e9")]
@@ -107,13 +120,13 @@ public sealed class HuggingFaceConfigTests : IDisposable
     [InlineData("nanogpt/bias", "add_cross_attention", "true")]
     [InlineData("nanogpt/bias", "embd_pdrop", "0.3")]
     [InlineData("nanogpt/bias", "resid_pdrop", "1.5")]
-    public void What_cannot_be_expressed_or_is_forged_is_refused_by_name(string golden, string key, string value)
+    public void What_cannot_be_expressed_or_is_forged_is_refused_by_name(string golden, string key, string value, string? part = null)
     {
         var config = JsonNode.Parse(File.ReadAllText(Golden(golden)))!.AsObject();
         config[key] = JsonNode.Parse(value);
         var message = Assert.Throws<InputException>(() => Read(config)).Message;
         Assert.StartsWith(path, message);
-        Assert.Contains(key == "rope_parameters" ? "rope_type" : key, message);
+        Assert.Contains(part is null ? key : $"{key}: {part}", message);
     }
 
     [Fact]
@@ -143,6 +156,52 @@ public sealed class HuggingFaceConfigTests : IDisposable
         config.Remove("rope_theta");
         config["rope_parameters"] = JsonNode.Parse("""{"rope_type":"default","rope_theta":500000}""");
         Assert.Equal(new RotaryPositionConfig { Theta = 500_000 }, Read(config).Position);
+    }
+
+    public static TheoryData<string, RotaryPositionConfig> Rotations() => new()
+    {
+        { """{"type":"linear","factor":2.5}""", new() { Scaling = new LinearScalingConfig { Factor = 2.5 } } },
+        { """{"rope_type":"yarn","factor":4.0}""", new() { Scaling = new YarnScalingConfig { Factor = 4, OriginalLength = 40 } } },
+        {
+            """{"rope_type":"yarn","factor":4,"original_max_position_embeddings":10,"beta_fast":16,"beta_slow":2,"attention_factor":1.138629436}""",
+            new() { Scaling = new YarnScalingConfig { Factor = 4, OriginalLength = 10, BetaFast = 16, BetaSlow = 2 } }
+        },
+        {
+            """{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":8192}""",
+            new() { Scaling = new Llama3ScalingConfig { Factor = 8, OriginalLength = 8192 } }
+        },
+    };
+
+    [Theory, MemberData(nameof(Rotations))]
+    public void Rotary_scalings_are_read_and_written_back(string scaling, RotaryPositionConfig position)
+    {
+        var config = JsonNode.Parse(File.ReadAllText(Golden("llama/tied")))!.AsObject();
+        config["rope_scaling"] = JsonNode.Parse(scaling);
+        var model = Llama with { Position = position };
+        Assert.Equal(model, Read(config));
+        Assert.Equal(model, Read(HuggingFaceConfig.ToLlama(model)));
+    }
+
+    [Fact]
+    public void Dynamic_scaling_reaches_as_far_as_its_factor_promises()
+    {
+        var config = JsonNode.Parse(File.ReadAllText(Golden("llama/tied")))!.AsObject();
+        config["rope_scaling"] = JsonNode.Parse("""{"rope_type":"dynamic","factor":2.0}""");
+        var model = Llama with { ContextLength = 80, Position = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 2, OriginalLength = 40 } } };
+        Assert.Equal(model, Read(config));
+        Assert.Equal(40, (int)HuggingFaceConfig.ToLlama(model)["max_position_embeddings"]!);
+        Assert.Equal("context_length", HuggingFaceConfig.LlamaObstacle(model with { ContextLength = 60 }));
+    }
+
+    [Fact]
+    public void Scalings_in_both_forms_of_the_rotary_fields_are_refused()
+    {
+        var config = JsonNode.Parse(File.ReadAllText(Golden("llama/tied")))!.AsObject();
+        config["rope_scaling"] = JsonNode.Parse("""{"rope_type":"linear","factor":2}""");
+        config["rope_parameters"] = JsonNode.Parse("""{"rope_type":"linear","factor":2,"rope_theta":500000}""");
+        Assert.Contains("rope_scaling: found beside rope_parameters", Assert.Throws<InputException>(() => Read(config)).Message);
+        config["rope_scaling"] = null;
+        Assert.Equal(new RotaryPositionConfig { Theta = 500_000, Scaling = new LinearScalingConfig { Factor = 2 } }, Read(config).Position);
     }
 
     [Theory]

@@ -19,6 +19,18 @@ public class ConfigErrorTests
     [InlineData("model.mlp={kind: 3}", "model.mlp.kind: found 3, expected one of gelu")]
     [InlineData("model.mlp=swiglu", "model.mlp: found the text \"swiglu\", expected keys and values")]
     [InlineData("model.position={kind: learned, theta: 3}", "model.position.theta: unknown key; expected no keys")]
+    [InlineData("model.position={kind: rope, scaling: {kind: linear}}", "model.position.scaling.factor: missing; expected a finite number")]
+    [InlineData("model.position={kind: rope, scaling: {kind: ntk, factor: 0.5}}", "model.position.scaling.factor: found 0.5, expected 1 or more")]
+    [InlineData("model.position={kind: rope, scaling: {kind: dynamic_ntk, factor: 2, original_length: 0}}", "model.position.scaling.original_length: found 0, expected 1 or more")]
+    [InlineData("model.position={kind: rope, scaling: {kind: yarn, factor: 2, original_length: 9, beta_slow: 40}}", "model.position.scaling.beta_fast: found 32, expected more than beta_slow 40")]
+    [InlineData("model.position={kind: rope, scaling: {kind: yarn, factor: 2, original_length: 9, beta_slow: 0}}", "model.position.scaling.beta_slow: found 0, expected more than 0")]
+    [InlineData("model.position={kind: rope, theta: 1, scaling: {kind: yarn, factor: 2, original_length: 9}}", "model.position.theta: found 1, expected more than 1")]
+    [InlineData("model.position={kind: rope, scaling: {kind: llama3, factor: 2, original_length: 9, high_frequency_factor: 1}}", "model.position.scaling.high_frequency_factor: found 1")]
+    [InlineData("model.position={kind: rope, scaling: {kind: llama3, factor: 2, original_length: 9, low_frequency_factor: -1}}", "model.position.scaling.low_frequency_factor: found -1")]
+    [InlineData("model={width: 8, context_length: 4, layers: 1, attention: {kind: softmax, heads: 4}, position: {kind: rope, scaling: {kind: ntk, factor: 2}}}", "model.attention.head_width: NTK scaling leaves the first pair of a head as it is")]
+    [InlineData("model.position={kind: t5, buckets: 1}", "model.position.buckets: found 1, expected 2 or more")]
+    [InlineData("model.position={kind: t5, maximum_distance: 16}", "model.position.maximum_distance: found 16, expected more than 16")]
+    [InlineData("model.position={kind: relative, maximum: 0}", "model.position.maximum: found 0, expected 1 or more")]
     [InlineData("model.width=wide", "model.width: found the text \"wide\", expected a whole number of at most ten digits")]
     [InlineData("model.width='128'", "model.width: found the text \"128\", expected a whole number of at most ten digits")]
     [InlineData("model.width=128.0", "model.width: found 128, expected a whole number of at most ten digits")]
@@ -59,6 +71,37 @@ public class ConfigErrorTests
     {
         Assert.StartsWith($"run.yaml: {expected}", Assert.Throws<InputException>(() => Parse(Sound, set)).Message);
     }
+
+    [Theory]
+    [InlineData("alibi", 4, 8, 2, 16, "mixers: different numbers of heads")]
+    [InlineData("t5", 4, 8, 2, 8, "mixers: different numbers of heads")]
+    [InlineData("relative", 4, 8, 4, 16, "mixers: heads of different widths")]
+    [InlineData("relative", 4, 8, 2, 8, null)]
+    [InlineData("alibi", 4, 8, 4, 16, null)]
+    public void Mixers_that_cannot_share_a_bias_are_refused(string position, int heads, int headWidth, int otherHeads, int otherHeadWidth, string? expected)
+    {
+        var model = Tiny.Config with
+        {
+            Attention = null,
+            Mixers = new Dictionary<string, AttentionConfig>
+            {
+                ["a"] = new SoftmaxAttentionConfig { Heads = heads, HeadWidth = headWidth },
+                ["b"] = new SoftmaxAttentionConfig { Heads = otherHeads, HeadWidth = otherHeadWidth },
+            },
+            Pattern = ["a", "b"],
+            Position = Tiny.Positions[position],
+        };
+        if (expected is null) Assert.Empty(model.Problems());
+        else Assert.StartsWith(expected, Assert.Single(model.Problems()).ToString());
+    }
+
+    [Fact]
+    public void Biases_of_scores_need_softmax_attention()
+    {
+        Assert.StartsWith("position: biases the scores of softmax attention", Assert.Single((Tiny.Config with { Attention = new Other { Heads = 4 }, Position = new AlibiPositionConfig() }).Problems()).ToString());
+    }
+
+    private sealed record Other : AttentionConfig;
 
     [Fact]
     public void A_missing_part_is_named()

@@ -25,6 +25,11 @@ public sealed class CachedGenerationTests
         ["hyper-connections"] = Small with { Residual = new HyperConnectionsResidualConfig() },
         ["value residual"] = Small with { Layers = 3, Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, ValueResidual = true } },
         ["mixture of experts"] = Small with { Mlp = new MixtureMlpConfig { Experts = 4, Active = 2, Expert = new GeluMlpConfig { Hidden = 24 } } },
+        ["rope, yarn"] = Small with { Position = Tiny.Positions["rope_yarn"], Attention = new SoftmaxAttentionConfig { Heads = 4 } },
+        ["rope, dynamic ntk, keys cached unturned"] = Small with { Position = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 16 } }, Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2 } },
+        ["alibi, heads that are no power of two"] = Small with { Position = new AlibiPositionConfig(), Attention = new SoftmaxAttentionConfig { Heads = 6, KvHeads = 2, HeadWidth = 8 } },
+        ["t5"] = Small with { Position = Tiny.Positions["t5"], Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2 } },
+        ["relative, soft cap"] = Small with { Position = Tiny.Positions["relative"], Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 1, LogitSoftCap = 5 } },
     };
 
     [Theory]

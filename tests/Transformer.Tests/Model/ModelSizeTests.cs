@@ -83,6 +83,26 @@ public class ModelSizeTests
         Assert.Equal(plain + 4 * 2 * 2 * (3 + 1) * 8, Activations(new HyperConnectionsResidualConfig { Streams = 3 }));
     }
 
+    public static TheoryData<string> Positions => [.. Tests.Tiny.Positions.Keys];
+
+    [Theory, MemberData(nameof(Positions))]
+    public void A_model_has_as_many_parameters_as_its_size_says(string position)
+    {
+        var config = Tests.Tiny.Config with { Position = Tests.Tiny.Positions[position] };
+        using var model = new TransformerModel(config);
+        Assert.Equal(model.Weights.Sum(weight => weight.Value.numel()), new ModelSize(config).Parameters);
+    }
+
+    [Fact]
+    public void Tables_of_biases_are_counted_once_and_the_products_with_them_in_every_head_and_block()
+    {
+        Assert.Equal(new("positions", 32 * 2, 0), Part(new T5PositionConfig()));
+        Assert.Equal(new("positions", 17 * 4, 2 * 2 * 17 * 4), Part(new RelativePositionConfig { Maximum = 16 }));    // 2 blocks of 2 heads
+        Assert.Equal(new("positions", 0, 0), Part(new AlibiPositionConfig()));
+
+        static ModelSizePart Part(PositionConfig position) => new ModelSize(Tiny with { Position = position }).Parts.Single(part => part.Name == "positions");
+    }
+
     [Fact]
     public void A_tied_head_has_no_parameters_but_its_product_counts()
     {

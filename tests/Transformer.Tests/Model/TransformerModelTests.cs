@@ -103,6 +103,44 @@ public sealed class TransformerModelTests
         Assert.Equal([9, 6], state.Lengths);
     }
 
+    // One block: deeper ones would keep what earlier passes, of shorter texts, made of the first tokens.
+    [Fact]
+    public void Past_the_original_length_dynamic_ntk_continues_a_text_as_the_full_pass_of_its_length_does()
+    {
+        using var _ = no_grad();
+        using var model = new TransformerModel(Tiny.Config with { Layers = 1, Position = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 4 } } });
+        using var plain = new TransformerModel(model.Config with { Position = new RotaryPositionConfig() });
+        Tiny.CopyWeights(model, plain);
+        var ids = Tiny.Ids(2, 12);
+        using var state = model.NewState(rows: 2);
+        long start = 0;
+        foreach (var count in (long[])[3, 1, 1, 4, 1, 2])
+        {
+            var full = model.call(ids.narrow(1, 0, start + count), null);
+            Near.Equal(full.narrow(1, start, count), model.call(ids.narrow(1, start, count), state), 1e-5, $"{count} tokens after {start}");
+            var unscaled = plain.call(ids.narrow(1, 0, start + count), null);
+            Assert.Equal(start + count > 4, Near.Distance(unscaled, full) > 1e-3);
+            start += count;
+        }
+    }
+
+    [Fact]
+    public void Rows_of_dynamic_ntk_are_scaled_by_their_own_lengths()
+    {
+        using var _ = no_grad();
+        using var model = new TransformerModel(Tiny.Config with { Layers = 1, Position = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 4 } } });
+        var ids = Tiny.Ids(2, 9);
+        using var state = model.NewState(rows: 2);
+        Tensor Full(int row, int tokens) => model.call(ids[row].narrow(0, 0, tokens).unsqueeze(0), null)[0];
+
+        var first = model.Logits(model.Hidden(ids.narrow(1, 0, 6), state, [6, 3]));
+        Near.Equal(Full(0, 6), first[0], 1e-5, "the long row");
+        Near.Equal(Full(1, 3), first[1].narrow(0, 0, 3), 1e-5, "the short row");
+        var next = model.Logits(model.Hidden(stack([ids[0].narrow(0, 6, 3), ids[1].narrow(0, 3, 3)]), state, [3, 2]));
+        Near.Equal(Full(0, 9).narrow(0, 6, 3), next[0], 1e-5, "the long row goes on");
+        Near.Equal(Full(1, 5).narrow(0, 3, 2), next[1].narrow(0, 0, 2), 1e-5, "the short row goes on");
+    }
+
     [Fact]
     public void A_cache_takes_two_vectors_a_layer_and_key_value_head_and_token()
     {
@@ -131,6 +169,18 @@ public sealed class TransformerModelTests
         using var state = model.NewState(rows: 1);
         using var _ = no_grad();
         Assert.Throws<ArgumentException>(() => model.call(Tiny.Ids(2, 3), state));
+    }
+
+    [Theory]
+    [InlineData("t5")]
+    [InlineData("relative")]
+    public void The_table_of_a_bias_is_one_for_all_blocks_and_learns_from_each(string position)
+    {
+        using var model = new TransformerModel(Tiny.Config with { Position = Tiny.Positions[position] });
+        var table = Assert.Single(model.named_parameters(), parameter => parameter.name.StartsWith("model.position_bias.")).parameter;
+        var ids = Tiny.Ids(2, 9);
+        LanguageModelLoss.CrossEntropy(model.call(ids, null), ids).backward();
+        Assert.All(table.grad!.abs().sum(-1).data<float>().ToArray(), size => Assert.NotEqual(0, size));    // every distance or bucket up to 8
     }
 
     [Fact]

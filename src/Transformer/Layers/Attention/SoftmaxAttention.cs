@@ -73,9 +73,10 @@ public sealed class SoftmaxAttention : TokenMixer
             return o_proj.call(CausalAttention.Apply(q, k, v, context.Rotation, scale, sight).flatten(2));
 
         (q, k, v) = (q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2));  // [B, H, T, D], 2 x [B, G, T, D]
-        if (context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.Apply(k));
+        if (context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), context.CacheRotation is null ? rotation.Apply(k) : k);
         if (sight is not null) return o_proj.call(Join(AttendWithin(sight, q, k, v, context, state)));
         if (state is KeyValueCache cache) (k, v) = cache.Append(k, v, context);    // 2 x [B, G, S, D]
+        if (context.CacheRotation is { } keysRotation) k = keysRotation.Apply(k);
         return o_proj.call(Join(Attend(q, k, v, context)));                     // [B, T, C]
     }
 
@@ -100,7 +101,9 @@ public sealed class SoftmaxAttention : TokenMixer
         var mask = context.Causal ? CausalMask(q.shape[2], q.device) : context.Mask;
         var keys = arange(k.shape[2], device: k.device);
         var bias = context.Bias?.call(q, context.Positions ?? keys, keys);      // [B or 1, H, T, S]
-        return Explicit(q, k, v, scale, mask, softCap, drop, bias);
+        if (softCap is not null) return Explicit(q, k, v, scale, mask, softCap, drop, bias);
+        if (mask is not null) bias = bias!.masked_fill(mask.logical_not(), double.NegativeInfinity);
+        return Aten.ScaledDotProductAttention(q.contiguous(), k.contiguous(), v.contiguous(), bias, drop, causal: false, scale);
     }
 
     /// <summary>

@@ -11,21 +11,30 @@ namespace Transformer.Layers.Positions;
 /// </summary>
 public sealed class RotaryPosition : IDisposable
 {
+    private readonly RotaryPositionConfig config;
+    private readonly int headWidth;
     private readonly Tensor cos, sin;
 
-    /// <param name="config">The base of the wavelengths.</param>
+    /// <param name="config">The base of the wavelengths and how they are scaled.</param>
     /// <param name="headWidth">D, even.</param>
     /// <param name="length">The number of positions to prepare.</param>
     /// <param name="device">Where queries and keys live.</param>
     public RotaryPosition(RotaryPositionConfig config, int headWidth, int length, Device device)
     {
+        (this.config, this.headWidth) = (config, headWidth);
         using var scope = NewDisposeScope();
-        var pairs = arange(0, headWidth, 2, ScalarType.Float64);
-        var frequencies = pow(config.Theta, -pairs / headWidth);                                                // [D/2]
+        var frequencies = RotaryScaling.Frequencies(config, headWidth, length: 0);                              // [D/2]
         var angles = outer(arange(length, ScalarType.Float64), frequencies);                                    // [T, D/2]
-        cos = angles.cos().to(ScalarType.Float32).to(device).DetachFromDisposeScope();
-        sin = angles.sin().to(ScalarType.Float32).to(device).DetachFromDisposeScope();
+        (cos, sin) = Turn(angles, device);
+        cos.DetachFromDisposeScope();
+        sin.DetachFromDisposeScope();
     }
+
+    /// <summary>
+    /// Whether the angle of a position depends on the length of its text (dynamic NTK). Keys are then cached as they are and turned in every pass; else they
+    /// are turned once, before they are cached.
+    /// </summary>
+    public bool FollowsLength => config.Scaling is DynamicNtkScalingConfig;
 
     /// <summary>The rotation of the positions start .. start + count - 1.</summary>
     public Rotation At(long start, long count) => new(cos.narrow(0, start, count), sin.narrow(0, start, count));
@@ -36,6 +45,28 @@ public sealed class RotaryPosition : IDisposable
     {
         var (c, s) = (cos[positions], sin[positions]);                                                          // [..., T, D/2]
         return positions.dim() == 1 ? new(c, s) : new(c.unsqueeze(1), s.unsqueeze(1));                          // or [B, 1, T, D/2]
+    }
+
+    /// <summary>The rotation of the given positions in texts of the given lengths, for scalings that follow the length.</summary>
+    /// <param name="positions">[T], or [B, T] where rows differ; integers.</param>
+    /// <param name="lengths">The length of each row's text, or one for all.</param>
+    public Rotation At(Tensor positions, IReadOnlyList<int> lengths)
+    {
+        if (config.Scaling is not DynamicNtkScalingConfig dynamic || lengths.All(length => length <= dynamic.OriginalLength)) return At(positions);
+        using var scope = NewDisposeScope();
+        var together = positions.dim() == 1 && lengths.Distinct().Count() == 1;
+        var frequencies = stack([.. lengths.Take(together ? 1 : lengths.Count).Select(length => RotaryScaling.Frequencies(config, headWidth, length))])
+            .to(positions.device).unsqueeze(1);                                                                 // [B or 1, 1, D/2]
+        var (c, s) = Turn(positions.unsqueeze(-1) * frequencies, positions.device);                             // 2 x [B or 1, T, D/2]
+        (c, s) = together ? (c.squeeze(0), s.squeeze(0)) : (c.unsqueeze(1), s.unsqueeze(1));                    // [T, D/2] or [B, 1, T, D/2]
+        return new(c.MoveToOuterDisposeScope(), s.MoveToOuterDisposeScope());
+    }
+
+    // Angles are kept in double precision up to here: that of position 8,191 has an ulp of 5e-4 in single precision.
+    private (Tensor Cos, Tensor Sin) Turn(Tensor angles, Device device)
+    {
+        var amplitude = RotaryScaling.Amplitude(config);
+        return ((amplitude * angles.cos()).to(ScalarType.Float32).to(device), (amplitude * angles.sin()).to(ScalarType.Float32).to(device));
     }
 
     /// <inheritdoc/>

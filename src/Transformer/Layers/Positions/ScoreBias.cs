@@ -1,3 +1,4 @@
+using Transformer.Configuration;
 using static TorchSharp.torch;
 
 namespace Transformer.Layers.Positions;
@@ -16,4 +17,24 @@ public abstract class ScoreBias(string name) : nn.Module<Tensor, Tensor, Tensor,
     /// <param name="keys">The keys' positions: [S] or [B, S], integers. What a key after its query gets does not matter.</param>
     /// <returns>[B or 1, H, T, S]</returns>
     public abstract override Tensor forward(Tensor q, Tensor queries, Tensor keys);
+
+    /// <summary>The bias that all blocks of a model share, or null for other positions.</summary>
+    public static ScoreBias? FromConfig(ModelConfig config)
+    {
+        if (config.Position is not ScoreBiasPositionConfig || config.SoftmaxMixers().FirstOrDefault() is not { } attention) return null;
+        return config.Position switch
+        {
+            AlibiPositionConfig => new AlibiBias(attention.Heads),
+            T5PositionConfig t5 => new T5Bias(t5, attention.Heads),
+            RelativePositionConfig relative => new RelativeBias(relative, attention.HeadWidthAt(config.Width), TokenMixer.Scale(config, attention)),
+            var other => throw new ArgumentOutOfRangeException(nameof(config), other, "no such position"),
+        };
+    }
+
+    /// <summary>How far each key stands before each query: [B or 1, T, S].</summary>
+    private protected static Tensor Distances(Tensor queries, Tensor keys)
+    {
+        var distances = queries.unsqueeze(-1) - keys.unsqueeze(-2);
+        return distances.dim() == 2 ? distances.unsqueeze(0) : distances;
+    }
 }

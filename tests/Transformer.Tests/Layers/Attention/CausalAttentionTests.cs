@@ -31,6 +31,15 @@ public sealed class CausalAttentionTests
     }
 
     [Fact]
+    public void A_rotation_that_lengthens_too_equals_the_two_steps()
+    {
+        using var scope = NewDisposeScope();
+        var turn = Angles(8, 50);
+        var rotation = new Rotation(1.4 * turn.Cos, 1.4 * turn.Sin);
+        FusedOperator.Equals(TwoSteps(rotation), AtOnce(rotation), Inputs(50, 4, 2, 8), Tolerance);
+    }
+
+    [Fact]
     public void Pieces_on_several_threads_equal_the_two_steps()
     {
         using var scope = NewDisposeScope();

@@ -1,6 +1,8 @@
+using TorchSharp.Modules;
 using Transformer.Configuration;
 using Transformer.Layers;
 using Transformer.Layers.Attention;
+using Transformer.Layers.Positions;
 using Transformer.Native;
 using static TorchSharp.torch;
 
@@ -93,6 +95,36 @@ public sealed class SoftmaxAttentionTests
         Assert.NotEqual(0, Near.Distance(Pass(layer, x), Pass(layer, x)));
         layer.eval();
         Assert.Equal(0, Near.Distance(Pass(layer, x), Pass(layer, x)));
+    }
+
+    [Theory]
+    [InlineData("alibi")]
+    [InlineData("t5")]
+    [InlineData("relative")]
+    public void Biased_scores_through_the_fused_kernel_equal_the_equation_in_values_and_gradients(string position)
+    {
+        using var bias = ScoreBias.FromConfig(Tiny.Config with { Position = Tiny.Positions[position], Attention = new SoftmaxAttentionConfig { Heads = 4 } })!;
+        var layer = Layer(new() { Heads = 4 });
+        var (x, direction) = (randn(2, 9, 16), randn(2, 9, 16));
+        Parameter[] parameters = [.. bias.parameters(), layer.Weight("q_proj.weight"), layer.Weight("k_proj.weight"), layer.Weight("v_proj.weight")];
+
+        var (q, k, v) = (Heads(layer, "q_proj", x), Heads(layer, "k_proj", x), Heads(layer, "v_proj", x));
+        var scores = bias.call(q, arange(9), arange(9));
+        var z = SoftmaxAttention.Explicit(q, k, v, 0.5, SoftmaxAttention.CausalMask(9, CPU), bias: scores).transpose(1, 2).flatten(2);
+        var expected = matmul(z, layer.Weight("o_proj.weight").t());
+        var found = layer.call(x, new ForwardContext { Bias = bias }, null);
+        Near.Equal(expected, found, 1e-5, "values");
+        Assert.True(Near.Distance(Pass(layer, x), found) > 1e-3);
+
+        var gradients = Gradients(expected);
+        foreach (var (formula, kernel) in gradients.Zip(Gradients(found))) Near.Equal(formula, kernel, 1e-5 * formula.abs().max().item<float>(), "gradient");
+
+        List<Tensor> Gradients(Tensor y)
+        {
+            foreach (var parameter in parameters) parameter.grad = null;
+            (y * direction).sum().backward();
+            return [.. parameters.Select(parameter => parameter.grad!.clone())];
+        }
     }
 
     [Fact]
