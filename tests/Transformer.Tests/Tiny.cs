@@ -41,6 +41,37 @@ internal static class Tiny
         ["rms"] = new RmsNormConfig(),
     };
 
+    public static IReadOnlyDictionary<string, AttentionConfig> Linear { get; } = new Dictionary<string, AttentionConfig>
+    {
+        ["elu"] = new LinearAttentionConfig { Rule = LinearRule.Elu, Heads = 4 },
+        ["dpfp"] = new LinearAttentionConfig { Rule = LinearRule.Dpfp, Heads = 4, Nu = 2 },
+        ["taylor"] = new LinearAttentionConfig { Rule = LinearRule.Taylor, Heads = 2, HeadWidth = 3, ValueWidth = 8 },
+        ["retention"] = new LinearAttentionConfig { Rule = LinearRule.Retention, Heads = 4, ChunkLength = 4 },
+        ["gla"] = new LinearAttentionConfig { Rule = LinearRule.Gla, Heads = 4, ChunkLength = 4 },
+        ["scalar_gla"] = new LinearAttentionConfig { Rule = LinearRule.ScalarGla, Heads = 4, ValueWidth = 6, OutputGate = false },
+        ["delta"] = new LinearAttentionConfig { Rule = LinearRule.Delta, Heads = 4, ConvolutionWidth = 2, ChunkLength = 4 },
+        ["gated_delta"] = new LinearAttentionConfig { Heads = 4, ChunkLength = 4 },
+        ["gated_delta_without_convolution"] = new LinearAttentionConfig { Heads = 2, ConvolutionWidth = 0 },
+    };
+
+    /// <summary>Models of all kinds of positions and mixers, by what is special about them.</summary>
+    public static IReadOnlyDictionary<string, ModelConfig> Models { get; } = new Dictionary<string, ModelConfig>(
+    [
+        .. Positions.Select(position => KeyValuePair.Create(position.Key, Config with { Position = position.Value })),
+        .. Linear.Select(mixer => KeyValuePair.Create(mixer.Key, OnlyWith(mixer.Value))),
+        KeyValuePair.Create("hybrid", Config with
+        {
+            Layers = 3,
+            Attention = null,
+            Mixers = new Dictionary<string, AttentionConfig> { ["local"] = Linear["gated_delta"], ["sparse"] = Linear["dpfp"], ["global"] = Config.Attention! },
+            Pattern = ["local", "sparse", "global"],
+        }),
+    ]);
+
+    // With rotary positions where the mixer can use them.
+    private static ModelConfig OnlyWith(AttentionConfig mixer) =>
+        Config with { Attention = mixer, Position = mixer.ObstacleTo(Config.Position) is null ? Config.Position : new NoPositionConfig() };
+
     /// <summary>Random ids: [B, T].</summary>
     public static Tensor Ids(int rows, int tokens) => randint(0, Config.VocabularySize!.Value, [rows, tokens]);
 

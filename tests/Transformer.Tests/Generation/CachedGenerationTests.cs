@@ -18,6 +18,17 @@ public sealed class CachedGenerationTests
         ["one key/value head"] = Small with { Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 1, QueryKeyNorm = true } },
         ["learned positions, biases"] = Small with { Position = new LearnedPositionConfig(), Attention = new SoftmaxAttentionConfig { Heads = 2, Bias = true } },
         ["sinusoidal positions, soft cap"] = Small with { Position = new SinusoidalPositionConfig(), Attention = new SoftmaxAttentionConfig { Heads = 2, LogitSoftCap = 5 } },
+        ["linear attention with convolutions"] = Small with { Attention = new LinearAttentionConfig { Heads = 2, ChunkLength = 4 } },
+        ["linear attention with a key sum"] = Small with { Position = new LearnedPositionConfig(), Attention = new LinearAttentionConfig { Heads = 2, Rule = LinearRule.Elu } },
+        ["a hybrid"] = Small with
+        {
+            Mixers = new Dictionary<string, AttentionConfig>
+            {
+                ["local"] = new LinearAttentionConfig { Heads = 4 },
+                ["global"] = new SoftmaxAttentionConfig { Heads = 4 },
+            },
+            Pattern = ["local", "global"],
+        },
     };
 
     [Theory]
