@@ -73,9 +73,8 @@ public static class LinearRecurrence
         if (beta is not null)
         {
             var b = Chunks(beta, chunk);
-            var system = b * decay.Products(k, k);                                                  // read below the diagonal, which is taken for ones
-            var solved = linalg.solve_triangular(system, cat([b * v, b * decay.FromStart(k)], -1), upper: false, unitriangular: true);
-            (U, W) = (solved.narrow(-1, 0, v.shape[^1]), solved.narrow(-1, v.shape[^1], k.shape[^1]));
+            var solution = TriangularInverse.Of(b * decay.Products(k, k));                          // [B, H, N, C, C]
+            (U, W) = (matmul(solution, b * v), matmul(solution, b * decay.FromStart(k)));
         }
         var (before, end) = Carry(decay.ToEnd(k).transpose(-2, -1), U, W, decay.Whole?.transpose(-2, -1), state ?? Empty(k, v));
 
