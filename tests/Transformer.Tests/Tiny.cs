@@ -68,14 +68,57 @@ internal static class Tiny
         ["mixture in hyper_connections"] = Config with { Mlp = Mixture with { Active = 1 }, Residual = Residuals["hyper_connections"] },
     };
 
-    /// <summary>Moves the numbers of residuals away from where they start, so that nothing hides behind a zero or a one.</summary>
+    /// <summary>Moves the numbers of residuals and spans away from where they start, so that nothing hides behind a zero or a one.</summary>
     public static T Stir<T>(T model) where T : nn.Module
     {
         using var _ = no_grad();
         foreach (var (name, parameter) in model.named_parameters())
             if (name.Contains("_residual.", StringComparison.Ordinal) || name.EndsWith("value_mix", StringComparison.Ordinal)) parameter.add_(0.3 + 0.2 * randn_like(parameter));
+            else if (name.Contains(".window.", StringComparison.Ordinal)) parameter.add_(0.5 * rand_like(parameter));
         return model;
     }
+
+    public static IReadOnlyDictionary<string, WindowConfig> Windows { get; } = new Dictionary<string, WindowConfig>
+    {
+        ["sliding"] = new SlidingWindowConfig { Size = 3 },
+        ["length_scaled"] = new LengthScaledWindowConfig { Minimum = 2 },
+        ["adaptive"] = new AdaptiveWindowConfig { Maximum = 8, Ramp = 3 },
+        ["dynamic"] = new DynamicWindowConfig { Maximum = 8, Ramp = 3 },
+    };
+
+    public static IReadOnlyDictionary<string, AttentionConfig> Linear { get; } = new Dictionary<string, AttentionConfig>
+    {
+        ["elu"] = new LinearAttentionConfig { Rule = LinearRule.Elu, Heads = 4 },
+        ["dpfp"] = new LinearAttentionConfig { Rule = LinearRule.Dpfp, Heads = 4, Nu = 2 },
+        ["taylor"] = new LinearAttentionConfig { Rule = LinearRule.Taylor, Heads = 2, HeadWidth = 3, ValueWidth = 8 },
+        ["retention"] = new LinearAttentionConfig { Rule = LinearRule.Retention, Heads = 4, ChunkLength = 4 },
+        ["gla"] = new LinearAttentionConfig { Rule = LinearRule.Gla, Heads = 4, ChunkLength = 4 },
+        ["scalar_gla"] = new LinearAttentionConfig { Rule = LinearRule.ScalarGla, Heads = 4, ValueWidth = 6, OutputGate = false },
+        ["delta"] = new LinearAttentionConfig { Rule = LinearRule.Delta, Heads = 4, ConvolutionWidth = 2, ChunkLength = 4 },
+        ["gated_delta"] = new LinearAttentionConfig { Heads = 4, ChunkLength = 4 },
+        ["gated_delta_without_convolution"] = new LinearAttentionConfig { Heads = 2, ConvolutionWidth = 0 },
+    };
+
+    /// <summary>Models of all kinds of positions, mixers, windows and residuals, by what is special about them.</summary>
+    public static IReadOnlyDictionary<string, ModelConfig> Models { get; } = new Dictionary<string, ModelConfig>(
+    [
+        .. Positions.Select(position => KeyValuePair.Create(position.Key, Config with { Position = position.Value })),
+        .. Windows.Select(window => KeyValuePair.Create(window.Key, Config with { Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = window.Value } })),
+        KeyValuePair.Create("sliding with alibi", Config with { Position = Positions["alibi"], Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = Windows["sliding"] } }),
+        .. Deep,
+        .. Linear.Select(mixer => KeyValuePair.Create(mixer.Key, OnlyWith(mixer.Value))),
+        KeyValuePair.Create("hybrid", Config with
+        {
+            Layers = 3,
+            Attention = null,
+            Mixers = new Dictionary<string, AttentionConfig> { ["local"] = Linear["gated_delta"], ["sparse"] = Linear["dpfp"], ["global"] = Config.Attention! },
+            Pattern = ["local", "sparse", "global"],
+        }),
+    ]);
+
+    // With rotary positions where the mixer can use them.
+    private static ModelConfig OnlyWith(AttentionConfig mixer) =>
+        Config with { Attention = mixer, Position = mixer.ObstacleTo(Config.Position) is null ? Config.Position : new NoPositionConfig() };
 
     /// <summary>Random ids: [B, T].</summary>
     public static Tensor Ids(int rows, int tokens) => randint(0, Config.VocabularySize!.Value, [rows, tokens]);

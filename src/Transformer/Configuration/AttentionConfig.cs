@@ -5,6 +5,7 @@ namespace Transformer.Configuration;
 /// <summary>How a block moves information between positions.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(SoftmaxAttentionConfig), "softmax")]
+[JsonDerivedType(typeof(LinearAttentionConfig), "linear")]
 public abstract record AttentionConfig
 {
     /// <summary>H, the number of query heads.</summary>
@@ -15,6 +16,9 @@ public abstract record AttentionConfig
 
     /// <summary>D for a model of this width.</summary>
     public int HeadWidthAt(int width) => HeadWidth ?? width / Math.Max(1, Heads);
+
+    /// <summary>Why the mixer cannot use these positions; null where it can. Beside mixers that can, it goes without.</summary>
+    public virtual string? ObstacleTo(PositionConfig position) => null;
 
     /// <summary>What is wrong with the record inside a model of this width and with these positions; paths are relative to the record.</summary>
     public virtual IEnumerable<ConfigProblem> ProblemsAt(int width, PositionConfig position)
@@ -30,7 +34,7 @@ public abstract record AttentionConfig
             yield return new("heads", $"{Heads} heads do not divide width {width}. Take {string.Join(", ", divisors[..^1])} or {divisors[^1]}, or set head_width.");
         }
         if (HeadWidth is < 1) yield return new("head_width", $"found {HeadWidth}, expected 1 or more");
-        if (position is RotaryPositionConfig && HeadWidthAt(width) % 2 != 0)
+        if (position is RotaryPositionConfig && ObstacleTo(position) is null && HeadWidthAt(width) % 2 != 0)
             yield return new("head_width", $"rotary positions turn pairs, so a head needs an even width, not {HeadWidthAt(width)}");
         if (position is RotaryPositionConfig { Scaling: NtkScalingConfig or DynamicNtkScalingConfig } && HeadWidthAt(width) == 2)
             yield return new("head_width", "NTK scaling leaves the first pair of a head as it is, and a head of width 2 has no other");
@@ -75,5 +79,90 @@ public sealed record SoftmaxAttentionConfig : AttentionConfig
             yield return new("window", "dynamic_ntk turns all keys of the cache anew in each pass, and a window keeps turned ones; take another scaling or window {kind: full}");
         if (Dropout is < 0 or >= 1) yield return new("dropout", $"found {Dropout}, expected 0 or more and less than 1");
         if (LogitSoftCap is <= 0) yield return new("logit_soft_cap", $"found {LogitSoftCap}, expected more than 0");
+    }
+}
+
+/// <summary>
+/// Linear attention: a matrix a head, written by every token and read by its query, in place of the T x T scores. Time grows with T, the state of
+/// generation does not grow at all. Position signals that work through scores have nothing to work on here.
+/// </summary>
+public sealed record LinearAttentionConfig : AttentionConfig
+{
+    /// <summary>The rank of the projection from which rule gla computes a decay a component (Yang et al. 2023).</summary>
+    internal const int GateRank = 16;
+
+    private const int DefaultConvolutionWidth = 4;
+
+    /// <summary>How a token changes the matrix.</summary>
+    public LinearRule Rule { get; init; } = LinearRule.GatedDelta;
+
+    /// <summary>E, the width of a head's values; head_width where absent.</summary>
+    public int? ValueWidth { get; init; }
+
+    /// <summary>For dpfp: how many shifted products make the features, whose width is 2 x nu x head_width; 1 where absent.</summary>
+    public int? Nu { get; init; }
+
+    /// <summary>
+    /// For scalar_gla, delta and gated_delta: how many tokens the short convolution of queries, keys and values sees, its own included; 4 where absent,
+    /// 0 for none.
+    /// </summary>
+    public int? ConvolutionWidth { get; init; }
+
+    /// <summary>For all rules with a norm behind the matrix: whether silu of a projection gates the output. Where absent, all of them but delta have it.</summary>
+    public bool? OutputGate { get; init; }
+
+    /// <summary>How many tokens are worked on at once where the text is known; a power of two. It changes the speed only.</summary>
+    public int ChunkLength { get; init; } = 64;
+
+    /// <summary>E for a model of this width.</summary>
+    public int ValueWidthAt(int width) => ValueWidth ?? HeadWidthAt(width);
+
+    /// <summary>F, the width of a head's features, for a model of this width.</summary>
+    public int FeatureWidthAt(int width) => (Rule, HeadWidthAt(width)) switch
+    {
+        (LinearRule.Dpfp, var head) => 2 * (Nu ?? 1) * head,
+        (LinearRule.Taylor, var head) => 1 + head + head * head,
+        (_, var head) => head,
+    };
+
+    /// <summary>W, the tokens that the short convolution sees; 0 where there is none.</summary>
+    internal int Convolution => IsConvolvable ? ConvolutionWidth ?? DefaultConvolutionWidth : 0;
+
+    /// <summary>Whether silu of a projection gates the output.</summary>
+    internal bool IsOutputGated => !IsNormalised && (OutputGate ?? Rule != LinearRule.Delta);
+
+    /// <summary>Whether the output is a mean of the values, weighted by positive features, and so needs no norm.</summary>
+    internal bool IsNormalised => Rule is LinearRule.Elu or LinearRule.Dpfp or LinearRule.Taylor;
+
+    /// <summary>Whether a token replaces a part, beta, of what its key held.</summary>
+    internal bool HasBeta => Rule is LinearRule.Delta or LinearRule.GatedDelta;
+
+    /// <summary>Whether the decay comes from a step in time that is computed from the token.</summary>
+    internal bool HasStep => Rule is LinearRule.ScalarGla or LinearRule.GatedDelta;
+
+    /// <summary>Whether the rule has a short convolution and silu behind its projections.</summary>
+    internal bool IsConvolvable => Rule is LinearRule.ScalarGla or LinearRule.Delta or LinearRule.GatedDelta;
+
+    /// <inheritdoc/>
+    public override string? ObstacleTo(PositionConfig position) => position switch
+    {
+        NoPositionConfig or LearnedPositionConfig or SinusoidalPositionConfig => null,
+        RotaryPositionConfig when Rule is LinearRule.Dpfp or LinearRule.Taylor =>
+            $"rope turns queries and keys, but the features of rule {Rule.ToString().ToLowerInvariant()} are no vectors to turn; take none, learned or sinusoidal",
+        RotaryPositionConfig => null,
+        _ => "these positions change scores, and linear attention has none; take none, learned, sinusoidal or rope",
+    };
+
+    /// <inheritdoc/>
+    public override IEnumerable<ConfigProblem> ProblemsAt(int width, PositionConfig position)
+    {
+        foreach (var problem in base.ProblemsAt(width, position)) yield return problem;
+        if (ValueWidth is < 1) yield return new("value_width", $"found {ValueWidth}, expected 1 or more");
+        if (Nu is not null && Rule != LinearRule.Dpfp) yield return new("nu", "only rule dpfp has it; leave it out");
+        else if (Nu is < 1 || Nu >= 2 * HeadWidthAt(width)) yield return new("nu", $"found {Nu}, expected 1 to {2 * HeadWidthAt(width) - 1}, one less than twice the head's width");
+        if (ConvolutionWidth is not null && !IsConvolvable) yield return new("convolution_width", "only the rules scalar_gla, delta and gated_delta have it; leave it out");
+        else if (ConvolutionWidth is < 0 or 1) yield return new("convolution_width", $"found {ConvolutionWidth}, expected 2 or more, or 0 for none");
+        if (OutputGate is not null && IsNormalised) yield return new("output_gate", "the rules elu, dpfp and taylor have none; leave it out");
+        if (ChunkLength < 1 || !int.IsPow2(ChunkLength)) yield return new("chunk_length", $"found {ChunkLength}, expected a power of two");
     }
 }

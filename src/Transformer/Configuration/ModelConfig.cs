@@ -58,6 +58,9 @@ public sealed record ModelConfig : IValidated
 
     internal IEnumerable<SoftmaxAttentionConfig> SoftmaxMixers() => (Mixers?.Values ?? (Attention is null ? [] : [Attention])).OfType<SoftmaxAttentionConfig>();
 
+    /// <summary>The blocks' mixers that use the model's positions, from the embedding on.</summary>
+    internal IEnumerable<AttentionConfig> PositionedMixers => Enumerable.Range(0, Layers).Select(AttentionAt).Where(mixer => mixer.ObstacleTo(Position) is null);
+
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
     {
@@ -106,6 +109,9 @@ public sealed record ModelConfig : IValidated
 
     private IEnumerable<ConfigProblem> MixerProblems()
     {
+        // A position that some mixers can use is one for them alone.
+        var obstacles = (Mixers?.Values ?? (Attention is null ? [] : [Attention])).Select(mixer => mixer.ObstacleTo(Position)).ToArray();
+        if (obstacles.Length > 0 && Array.TrueForAll(obstacles, obstacle => obstacle is not null)) yield return new("position", obstacles[0]!);
         if (Mixers is null)
         {
             if (Pattern is not null) yield return new("pattern", "found without mixers; give mixers, whose names it repeats");
@@ -118,7 +124,7 @@ public sealed record ModelConfig : IValidated
         foreach (var name in (Pattern ?? []).Where(name => !Mixers.ContainsKey(name)).Distinct())
             yield return new("pattern", ConfigScalar.NotOneOf(name, [.. Mixers.Keys]));
         foreach (var name in Mixers.Keys.Except(Pattern ?? [])) yield return new($"mixers.{name}", "no block has it; name it in pattern or leave it out");
-        if (Position is RotaryPositionConfig && Mixers.Values.Select(mixer => mixer.HeadWidthAt(Width)).Distinct().Count() > 1)
+        if (Position is RotaryPositionConfig && Mixers.Values.Where(mixer => mixer.ObstacleTo(Position) is null).Select(mixer => mixer.HeadWidthAt(Width)).Distinct().Count() > 1)
             yield return new("mixers", "heads of different widths; rotary positions are made for one, so give all mixers the same head_width");
         foreach (var (name, mixer) in Mixers)
             foreach (var problem in mixer.ProblemsAt(Width, Position)) yield return problem with { Path = $"mixers.{name}.{problem.Path}" };

@@ -25,6 +25,7 @@ public abstract class TokenMixer(string name) : nn.Module<Tensor, ForwardContext
     public static TokenMixer FromConfig(ModelConfig config, int layer) => config.AttentionAt(layer) switch
     {
         SoftmaxAttentionConfig softmax => new SoftmaxAttention(softmax, config.Width, Scale(config, softmax), givesFirstValues: config.ValueResidualLayers().FirstOrDefault(-1) == layer),
+        LinearAttentionConfig linear => new LinearAttention(linear, config.Width),
         var other => throw new ArgumentOutOfRangeException(nameof(config), other, "no such attention"),
     };
 

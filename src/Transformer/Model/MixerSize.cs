@@ -2,7 +2,7 @@ using Transformer.Configuration;
 
 namespace Transformer.Model;
 
-// T tokens · C width · H heads · G key/value heads · D head width
+// T tokens · C width · H heads · G key/value heads · D head width · F feature width · E value width · W tokens of a convolution
 
 /// <summary>What the mixer of one block weighs and costs.</summary>
 /// <param name="Parameters">All trainable numbers.</param>
@@ -17,6 +17,7 @@ internal sealed record MixerSize(
     public static MixerSize Of(ModelConfig config, int layer) => config.AttentionAt(layer) switch
     {
         SoftmaxAttentionConfig softmax => Softmax(softmax, config.Width, mixesValues: config.ValueResidualLayers().Skip(1).Contains(layer)),
+        LinearAttentionConfig linear => Linear(linear, config.Width),
         var other => throw new ArgumentOutOfRangeException(nameof(config), other, "no such attention"),
     };
 
@@ -43,5 +44,23 @@ internal sealed record MixerSize(
         var sum = 0.0;
         for (long t = 0; t < tokens; t++) sum += Math.Min(t + 0.5, window.KeysAt(t));
         return sum / tokens;
+    }
+
+    private static MixerSize Linear(LinearAttentionConfig config, long width)
+    {
+        var (isDelta, isStepped, isGla) = (config.HasBeta, config.HasStep, config.Rule == LinearRule.Gla);
+        long heads = config.Heads, headWidth = config.HeadWidthAt((int)width), features = config.FeatureWidthAt((int)width), value = config.ValueWidthAt((int)width);
+        long keys = heads * headWidth, values = heads * value, convolved = 2 * keys + values;
+        var matrices = width * (2 * keys + 2 * values)                                        // q and k, v and o
+            + (config.IsOutputGated ? width * values : 0)
+            + (isDelta ? width * heads : 0) + (isStepped ? width * heads : 0) + (isGla ? LinearAttentionConfig.GateRank * (width + keys) : 0);
+        var others = config.Convolution * convolved + (isStepped ? 2 * heads : 0) + (isGla ? keys : 0) + (config.IsNormalised ? 0 : value);
+        var products = isDelta ? 3 : 2;                                                       // write and read; the delta rule reads what it replaces too
+        var state = heads * features * (value + (config.IsNormalised ? 1 : 0)) + Math.Max(0, config.Convolution - 1) * convolved;
+        return new(
+            matrices + others, matrices,
+            _ => 6.0 * products * heads * features * value,
+            2 * width + (config.IsConvolvable ? 3 : 1) * convolved + heads * (2 * features + (isDelta ? 3 : 1) * value + 2 * config.ChunkLength + features * value / config.ChunkLength),
+            _ => state);
     }
 }

@@ -34,8 +34,8 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         RegisterComponents();
         if (draw) WeightInitialization.Apply(this);
         this.to(Device);
-        if (config is { Position: RotaryPositionConfig rope, Layers: > 0 })
-            rotary = new RotaryPosition(rope, config.AttentionAt(0).HeadWidthAt(config.Width), config.ContextLength, Device);
+        if (config.Position is RotaryPositionConfig rope && config.PositionedMixers.FirstOrDefault() is { } turned)
+            rotary = new RotaryPosition(rope, turned.HeadWidthAt(config.Width), config.ContextLength, Device);
     }
 
     /// <summary>The architecture.</summary>

@@ -7,6 +7,8 @@ namespace Transformer.Model;
 /// <summary>How every parameter is drawn before the first step: the one place for it, by name and shape.</summary>
 public static class WeightInitialization
 {
+    private const double LeastRate = 1e-4;    // the logarithm of a rate of zero is none
+
     /// <summary>
     /// Draws all parameters of a model by libtorch's generator, as its configuration says. Norm weights are one, biases zero; what is neither called
     /// a weight nor a bias, such as the numbers of a residual, starts as its layer makes it, and so do learned windows.
@@ -16,8 +18,11 @@ public static class WeightInitialization
         using var _ = no_grad();
         foreach (var (name, parameter) in model.named_parameters())
         {
-            if (StartsAsMade(name)) continue;
-            if (parameter.dim() < 2) parameter.fill_(name.EndsWith("bias", StringComparison.Ordinal) ? 0 : 1);
+            if (name.EndsWith("A_log", StringComparison.Ordinal)) parameter.uniform_(0, 16).clamp_min_(LeastRate).log_();
+            else if (name.EndsWith("dt_bias", StringComparison.Ordinal)) DrawSteps(parameter);
+            else if (name.EndsWith("conv1d.weight", StringComparison.Ordinal)) DrawConvolution(parameter);
+            else if (StartsAsMade(name)) continue;
+            else if (parameter.dim() < 2) parameter.fill_(name.EndsWith("bias", StringComparison.Ordinal) ? 0 : 1);
             else if (Deviation(name, parameter, model.Config) is var deviation and > 0) nn.init.normal_(parameter, 0, deviation);
             else parameter.zero_();
         }
@@ -31,6 +36,21 @@ public static class WeightInitialization
 
     private static bool StartsAsMade(string name) =>
         IsWindow(name) || (!name.EndsWith("weight", StringComparison.Ordinal) && !name.EndsWith("bias", StringComparison.Ordinal));
+
+    // Steps softplus(dt_bias) are log-uniform from 0.001 to 0.1, rates exp(A_log) uniform up to 16: a token's decay is exp(-rate step) (Mamba-2, Gated DeltaNet).
+    private static void DrawSteps(Parameter bias)
+    {
+        using var scope = NewDisposeScope();
+        var steps = bias.uniform_(Math.Log(1e-3), Math.Log(0.1)).exp();
+        bias.copy_(steps + (-(-steps).expm1()).log());    // the inverse of softplus
+    }
+
+    // A depthwise convolution has a fan-in of its tokens.
+    private static void DrawConvolution(Parameter weight)
+    {
+        var bound = 1 / Math.Sqrt(weight.shape[^1]);
+        weight.uniform_(-bound, bound);
+    }
 
     // Projections back into the residual stream: 2 L of them add up there, or L where blocks have no MLP.
     private static bool IsResidualProjection(string name) =>

@@ -30,6 +30,17 @@ public sealed class CachedGenerationTests
         ["alibi, heads that are no power of two"] = Small with { Position = new AlibiPositionConfig(), Attention = new SoftmaxAttentionConfig { Heads = 6, KvHeads = 2, HeadWidth = 8 } },
         ["t5"] = Small with { Position = Tiny.Positions["t5"], Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2 } },
         ["relative, soft cap"] = Small with { Position = Tiny.Positions["relative"], Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 1, LogitSoftCap = 5 } },
+        ["linear attention with convolutions"] = Small with { Attention = new LinearAttentionConfig { Heads = 2, ChunkLength = 4 } },
+        ["linear attention with a key sum"] = Small with { Position = new LearnedPositionConfig(), Attention = new LinearAttentionConfig { Heads = 2, Rule = LinearRule.Elu } },
+        ["a hybrid"] = Small with
+        {
+            Mixers = new Dictionary<string, AttentionConfig>
+            {
+                ["local"] = new LinearAttentionConfig { Heads = 4 },
+                ["global"] = new SoftmaxAttentionConfig { Heads = 4 },
+            },
+            Pattern = ["local", "global"],
+        },
     };
 
     [Theory]

@@ -28,6 +28,32 @@ public class ModelSizeTests
         Assert.Equal(parameters, new ModelSize(ConfigFile.Preset(preset)).Parameters);
     }
 
+    public static TheoryData<string> Models => [.. Tests.Tiny.Models.Keys];
+
+    [Theory]
+    [MemberData(nameof(Models))]
+    public void Models_have_the_parameters_and_states_that_are_counted(string kind)
+    {
+        var config = Tests.Tiny.Models[kind];
+        using var model = new TransformerModel(config);
+        using var state = model.NewState(rows: 1, capacity: 7);
+        var size = new ModelSize(config);
+        Assert.Equal(model.parameters().Sum(parameter => parameter.numel()), size.Parameters);
+        Assert.Equal(model.named_parameters().Where(IsMatrix).Sum(parameter => parameter.parameter.numel()), size.MatrixParameters);
+        Assert.Equal(state.Bytes, size.StateBytes(7));
+
+        static bool IsMatrix((string Name, TorchSharp.Modules.Parameter Value) parameter) => parameter.Value.dim() == 2 && !parameter.Name.Contains("embed_positions");
+    }
+
+    [Fact]
+    public void The_work_and_the_state_of_linear_attention_do_not_depend_on_the_length()
+    {
+        var size = new ModelSize(Tests.Tiny.Models["gated_delta"]);
+        Assert.Equal(size.FlopsPerToken(10), size.FlopsPerToken(1000));
+        Assert.Equal(size.StateBytes(1), size.StateBytes(1000));
+        Assert.Equal(6 * size.MatrixParameters + 6 * 3 * 2 * 4 * 4 * 4, size.FlopsPerToken(10));    // 3 products of D x D in H heads and L blocks
+    }
+
     [Fact]
     public void Each_part_counts_its_own()
     {

@@ -8,6 +8,8 @@ public sealed class TransformerModelTests
 {
     public static TheoryData<string> Positions => [.. Tiny.Positions.Keys];
 
+    public static TheoryData<string> Models => [.. Tiny.Models.Keys];
+
     public static TheoryData<string, string, string> Kinds => new(
         from mlp in Tiny.Mlps.Keys from norm in Tiny.Norms.Keys from position in Tiny.Positions.Keys select (mlp, norm, position));
 
@@ -37,37 +39,25 @@ public sealed class TransformerModelTests
     }
 
     [Theory]
-    [MemberData(nameof(Positions))]
-    public void Changing_a_token_leaves_earlier_logits_unchanged(string position) => EarlierLogitsStay(Tiny.Config with { Position = Tiny.Positions[position] }, 0);
-
-    [Theory]
-    [MemberData(nameof(Deep))]
-    public void Changing_a_token_leaves_earlier_logits_unchanged_whatever_the_residual(string kind) => EarlierLogitsStay(Tiny.Deep[kind], 1e-6);
-
-    private static void EarlierLogitsStay(ModelConfig config, double tolerance)
+    [MemberData(nameof(Models))]
+    public void Changing_a_token_leaves_earlier_logits_unchanged(string kind)
     {
         using var _ = no_grad();
-        using var model = Tiny.Stir(new TransformerModel(config));
+        using var model = Tiny.Stir(new TransformerModel(Tiny.Models[kind]));
         var ids = Tiny.Ids(2, 10);
         var changed = ids.clone();
         changed[.., 6] = (changed[.., 6] + 1) % 13;
         var (before, after) = (model.call(ids, null), model.call(changed, null));
-        Near.Equal(before.narrow(1, 0, 6), after.narrow(1, 0, 6), tolerance);
+        Near.Equal(before.narrow(1, 0, 6), after.narrow(1, 0, 6), 1e-6);
         Assert.True(Near.Distance(before[.., 6], after[.., 6]) > 1e-3);
     }
 
     [Theory]
-    [MemberData(nameof(Positions))]
-    public void Cached_passes_equal_the_full_pass_wherever_the_text_is_split(string position) => CachedPassesEqualTheFullPass(Tiny.Config with { Position = Tiny.Positions[position] });
-
-    [Theory]
-    [MemberData(nameof(Deep))]
-    public void Cached_passes_equal_the_full_pass_whatever_the_residual(string kind) => CachedPassesEqualTheFullPass(Tiny.Deep[kind]);
-
-    private static void CachedPassesEqualTheFullPass(ModelConfig config)
+    [MemberData(nameof(Models))]
+    public void Cached_passes_equal_the_full_pass_wherever_the_text_is_split(string kind)
     {
         using var _ = no_grad();
-        using var model = Tiny.Stir(new TransformerModel(config));
+        using var model = Tiny.Stir(new TransformerModel(Tiny.Models[kind]));
         var ids = Tiny.Ids(2, 8);
         var full = model.call(ids, null);
         for (var split = 1; split < 8; split++)
@@ -80,17 +70,11 @@ public sealed class TransformerModelTests
     }
 
     [Theory]
-    [MemberData(nameof(Positions))]
-    public void Rows_of_unequal_length_are_continued_as_if_each_were_alone(string position) => UnequalRowsAreContinued(Tiny.Config with { Position = Tiny.Positions[position] });
-
-    [Theory]
-    [MemberData(nameof(Deep))]
-    public void Rows_of_unequal_length_are_continued_as_if_each_were_alone_whatever_the_residual(string kind) => UnequalRowsAreContinued(Tiny.Deep[kind]);
-
-    private static void UnequalRowsAreContinued(ModelConfig config)
+    [MemberData(nameof(Models))]
+    public void Rows_of_unequal_length_are_continued_as_if_each_were_alone(string kind)
     {
         using var _ = no_grad();
-        using var model = Tiny.Stir(new TransformerModel(config));
+        using var model = Tiny.Stir(new TransformerModel(Tiny.Models[kind]));
         var ids = Tiny.Ids(2, 9);
         using var state = model.NewState(rows: 2);
         model.Hidden(ids.narrow(1, 0, 6), state, [6, 3]);    // the short row's last three are filling

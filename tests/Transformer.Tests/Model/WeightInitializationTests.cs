@@ -32,6 +32,25 @@ public sealed class WeightInitializationTests
     }
 
     [Fact]
+    public void Decays_of_linear_attention_start_at_rates_up_to_sixteen_and_steps_between_a_thousandth_and_a_tenth()
+    {
+        using var model = new TransformerModel(Large with { Attention = new LinearAttentionConfig { Heads = 256 } });
+        var rates = model.Weight("model.layers.0.self_attn.A_log").exp();
+        var steps = TorchSharp.torch.nn.functional.softplus(model.Weight("model.layers.0.self_attn.dt_bias"));
+        Assert.InRange(rates.min().item<float>(), 0, 1);
+        Assert.InRange(rates.max().item<float>(), 15, 16);
+        Near.Equal(8, rates.mean().item<float>(), 1);
+        Assert.InRange(steps.min().item<float>(), 0.000999, 0.0012);
+        Assert.InRange(steps.max().item<float>(), 0.08, 0.1001);
+        Near.Equal(Math.Log(0.01), steps.log().mean().item<float>(), 0.3);
+
+        var convolution = model.Weight("model.layers.0.self_attn.k_conv1d.weight");
+        Assert.InRange(convolution.abs().max().item<float>(), 0.45, 0.5);    // 1 / sqrt(4)
+        using var space = new ParameterSpace(model);
+        Assert.All(space.Parameters.Where(parameter => parameter.Name.EndsWith("A_log") || parameter.Name.EndsWith("dt_bias")), parameter => Assert.False(parameter.Decays));
+    }
+
+    [Fact]
     public void With_zero_projections_and_a_zero_head_every_token_is_equally_likely()
     {
         using var model = new TransformerModel(Tiny.Config with { TiedHead = false, Initialization = new ZeroProjectionInitializationConfig() });

@@ -1,0 +1,33 @@
+using static TorchSharp.torch;
+
+namespace Transformer.Layers.Attention;
+
+// B batch · T tokens · C width · W tokens seen
+
+/// <summary>The last W - 1 inputs of a <see cref="ShortConvolution"/>, zeros before the first token.</summary>
+public sealed class ConvolutionState : LayerState
+{
+    internal ConvolutionState(int rows, int tokens, int width, Device device) =>
+        Tail = zeros(rows, tokens, width, device: device).DetachFromDisposeScope();                 // [B, W - 1, C]
+
+    /// <summary>[B, W - 1, C]</summary>
+    internal Tensor Tail { get; }
+
+    /// <inheritdoc/>
+    public override long Bytes => Tail.numel() * Tail.element_size();
+
+    /// <summary>Puts the last inputs before the new ones, and keeps those that are last now; filling is left out.</summary>
+    /// <param name="x">[B, T, C]</param>
+    /// <param name="context">How many tokens each row gets.</param>
+    /// <returns>[B, W - 1 + T, C]</returns>
+    internal Tensor Append(Tensor x, ForwardContext context)
+    {
+        var all = cat([Tail.to(x.dtype), x], 1);
+        for (var row = 0; row < x.shape[0]; row++)
+            Tail[row].copy_(all[row].narrow(0, context.NewTokens.Count == 0 ? x.shape[1] : context.NewTokens[row], Tail.shape[1]));
+        return all;
+    }
+
+    /// <inheritdoc/>
+    public override void Dispose() => Tail.Dispose();
+}

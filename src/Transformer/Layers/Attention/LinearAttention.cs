@@ -1,0 +1,163 @@
+using TorchSharp.Modules;
+using Transformer.Configuration;
+using Transformer.Layers.Norms;
+using static TorchSharp.torch;
+
+namespace Transformer.Layers.Attention;
+
+// B batch · T tokens · C width · H heads · D head width · F feature width · E value width
+
+/// <summary>
+/// Linear attention and its relatives around one recurrence (<see cref="LinearRecurrence"/>): projections and short convolutions make queries, keys and
+/// values, gates make the decay and the strength of writing, a norm and a gate finish what was read. The default is Gated DeltaNet (Yang, Kautz and
+/// Hatamizadeh 2024, arXiv:2412.06464). Parameters are named as in flash-linear-attention.
+/// </summary>
+public sealed class LinearAttention : TokenMixer
+{
+    private const double GateTemperature = 16;    // divides the logarithm of a decay a component (Yang et al. 2023)
+    private const double NormaliserEpsilon = 1e-6, UnitEpsilon = 1e-6, NormEpsilon = 1e-5;
+
+    private readonly LinearAttentionConfig config;
+    private readonly int headWidth, featureWidth, valueWidth;
+    private readonly bool turned;
+    private readonly Linear q_proj;
+    private readonly Linear k_proj;
+    private readonly Linear v_proj;
+    private readonly ShortConvolution? q_conv1d;
+    private readonly ShortConvolution? k_conv1d;
+    private readonly ShortConvolution? v_conv1d;
+    private readonly Linear? b_proj;
+    private readonly Linear? a_proj;
+    private readonly Parameter? A_log;
+    private readonly Parameter? dt_bias;
+    private readonly Sequential? gk_proj;
+    private readonly Linear? g_proj;
+    private readonly RmsNorm? o_norm;
+    private readonly Linear o_proj;
+
+    /// <param name="config">The rule, heads and options.</param>
+    /// <param name="width">C, the width of the residual stream.</param>
+    public LinearAttention(LinearAttentionConfig config, int width) : base(nameof(LinearAttention))
+    {
+        var (heads, rule) = (config.Heads, config.Rule);
+        (this.config, headWidth, featureWidth, valueWidth) = (config, config.HeadWidthAt(width), config.FeatureWidthAt(width), config.ValueWidthAt(width));
+        turned = rule is not (LinearRule.Dpfp or LinearRule.Taylor);
+        var (keys, values) = (heads * headWidth, heads * valueWidth);
+        q_proj = nn.Linear(width, keys, hasBias: false);
+        k_proj = nn.Linear(width, keys, hasBias: false);
+        v_proj = nn.Linear(width, values, hasBias: false);
+        if (config.Convolution is var tokens and > 0)
+            (q_conv1d, k_conv1d, v_conv1d) = (new(keys, tokens), new(keys, tokens), new(values, tokens));
+        if (config.HasBeta) b_proj = nn.Linear(width, heads, hasBias: false);
+        if (config.HasStep)
+            (a_proj, A_log, dt_bias) = (nn.Linear(width, heads, hasBias: false), nn.Parameter(zeros(heads)), nn.Parameter(zeros(heads)));
+        if (rule is LinearRule.Gla) gk_proj = nn.Sequential(nn.Linear(width, LinearAttentionConfig.GateRank, hasBias: false), nn.Linear(LinearAttentionConfig.GateRank, keys));
+        if (config.IsOutputGated) g_proj = nn.Linear(width, values, hasBias: false);
+        if (!config.IsNormalised) o_norm = new RmsNorm(valueWidth, NormEpsilon);
+        o_proj = nn.Linear(values, width, hasBias: false);
+        RegisterComponents();
+    }
+
+    /// <inheritdoc/>
+    public override LayerState NewState(int rows, int length, Device device) => new RecurrentState(
+        zeros(rows, config.Heads, featureWidth, valueWidth, device: device), config.IsNormalised ? zeros(rows, config.Heads, 1, featureWidth, device: device) : null,
+        q_conv1d?.NewState(rows, device), k_conv1d?.NewState(rows, device), v_conv1d?.NewState(rows, device));
+
+    /// <param name="x">[B, T, C]</param>
+    /// <param name="context">Rotation and filling of this pass.</param>
+    /// <param name="state">A <see cref="RecurrentState"/>, or null for a pass without one.</param>
+    /// <returns>[B, T, C]</returns>
+    public override Tensor forward(Tensor x, ForwardContext context, LayerState? state)
+    {
+        var past = state as RecurrentState;
+        var q = Features(Split(Convolve(q_conv1d, q_proj.call(x), context, past?.Queries), headWidth));     // [B, H, T, F]
+        var k = Features(Split(Convolve(k_conv1d, k_proj.call(x), context, past?.Keys), headWidth));        // [B, H, T, F]
+        var v = Split(Convolve(v_conv1d, v_proj.call(x), context, past?.Values), valueWidth);               // [B, H, T, E]
+        var beta = b_proj is null ? null : PerHead(b_proj.call(x)).sigmoid();                               // [B, H, T, 1]
+        var (logDecay, step) = Decay(x, k);                                                                 // [B, H, T, 1 or F], [B, H, T, 1]
+        if (step is not null) k = step * k;
+        if (!config.IsNormalised) q = q / Math.Sqrt(headWidth);
+        if (Filling(context, k) is { } filling) (k, logDecay) = (k.masked_fill(filling, 0), logDecay?.masked_fill(filling, 0));
+
+        var normaliser = config.IsNormalised ? Normaliser(q, k, past?.KeySum) : null;                               // [B, H, T, 1]
+        if (turned && context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.Apply(k));
+        var (o, end) = x.shape[1] == 1
+            ? LinearRecurrence.Recurrent(q, k, v, logDecay, beta, past?.Matrix)
+            : LinearRecurrence.Chunkwise(q, k, v, logDecay, beta, past?.Matrix, Chunk(x.shape[1]));         // [B, H, T, E]
+        past?.Matrix.copy_(end);
+        if (normaliser is not null) o = o / normaliser;
+        return o_proj.call(Finish(o.transpose(1, 2), x));                                                   // [B, T, C]
+    }
+
+    private Tensor Features(Tensor x) => config.Rule switch
+    {
+        LinearRule.Elu => FeatureMap.Elu(x),
+        LinearRule.Dpfp => FeatureMap.Dpfp(x, config.Nu ?? 1),
+        LinearRule.Taylor => FeatureMap.Taylor(x),
+        LinearRule.Delta or LinearRule.GatedDelta => x / (x.square().sum(-1, keepdim: true) + UnitEpsilon).sqrt(),
+        _ => x,
+    };
+
+    // The logarithm of the decay of each token and, where the decay comes from a step in time (Mamba-2), the length of that step, by which keys are multiplied.
+    private (Tensor? LogDecay, Tensor? Step) Decay(Tensor x, Tensor k)
+    {
+        switch (config.Rule)
+        {
+            case LinearRule.Retention:
+                return (Retention(config.Heads, k.device).expand(k.shape[0], -1, k.shape[2], -1), null);
+            case LinearRule.Gla:
+                return (nn.functional.logsigmoid(Split(gk_proj!.call(x), headWidth)) / GateTemperature, null);
+            case LinearRule.ScalarGla or LinearRule.GatedDelta:
+                var step = PerHead(nn.functional.softplus(a_proj!.call(x) + dt_bias!));                    // [B, H, T, 1]
+                return (-A_log!.exp().view(-1, 1, 1) * step, config.Rule == LinearRule.ScalarGla ? step : null);
+            default:
+                return (null, null);
+        }
+    }
+
+    /// <summary>ln(1 - 2^(-5 - h)), the constant decays of RetNet's heads: [H, 1, 1].</summary>
+    public static Tensor Retention(int heads, Device device) =>
+        log1p(-pow(2, -5 - arange(heads, ScalarType.Float32, device))).view(-1, 1, 1);
+
+    /// <summary>phi(q) . (the sum of phi(k) so far), by which the weights of the values sum to one (Katharopoulos et al. 2020, equation 9).</summary>
+    /// <param name="q">[B, H, T, F]</param>
+    /// <param name="k">[B, H, T, F]</param>
+    /// <param name="keySum">The sum before the first token, which then becomes that after the last: [B, H, 1, F]; null for a pass without a state.</param>
+    /// <returns>[B, H, T, 1]</returns>
+    public static Tensor Normaliser(Tensor q, Tensor k, Tensor? keySum = null)
+    {
+        var sums = k.cumsum(2);                                                                             // [B, H, T, F]
+        if (keySum is not null)
+        {
+            sums = sums + keySum;
+            keySum.copy_(sums.narrow(2, sums.shape[2] - 1, 1));
+        }
+        return (q * sums).sum(-1, keepdim: true) + NormaliserEpsilon;
+    }
+
+    private Tensor Convolve(ShortConvolution? convolution, Tensor x, ForwardContext context, ConvolutionState? state)
+    {
+        if (convolution is not null) x = convolution.call(x, context, state);
+        return config.IsConvolvable ? nn.functional.silu(x) : x;
+    }
+
+    // True at the tokens that are filling: [B, 1, T, 1]; null where there is none. A token whose key is zero and that lets nothing decay leaves the state as it was.
+    private static Tensor? Filling(ForwardContext context, Tensor k) => context.NewTokens.Count == 0
+        ? null
+        : (arange(k.shape[2]) >= tensor(context.NewTokens.Select(count => (long)count).ToArray()).unsqueeze(1)).to(k.device).view(-1, 1, k.shape[2], 1);
+
+    private Tensor Finish(Tensor o, Tensor x)
+    {
+        if (o_norm is not null) o = o_norm.call(o);                                                         // [B, T, H, E]
+        o = o.flatten(2).to(x.dtype);                                                                       // [B, T, H E]
+        return g_proj is null ? o : o * nn.functional.silu(g_proj.call(x));
+    }
+
+    // A short text is one chunk, no longer than it must be.
+    private int Chunk(long tokens) => (int)Math.Min(config.ChunkLength, (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)tokens));
+
+    // States are kept in fp32, whatever the model computes in: [B, T, H x n] to [B, H, T, n].
+    private Tensor Split(Tensor x, int n) => x.to(ScalarType.Float32).view(x.shape[0], x.shape[1], config.Heads, n).transpose(1, 2);
+
+    private static Tensor PerHead(Tensor x) => x.to(ScalarType.Float32).transpose(1, 2).unsqueeze(-1);      // [B, T, H] to [B, H, T, 1]
+}

@@ -1,0 +1,44 @@
+using static TorchSharp.torch;
+
+namespace Transformer.Layers.Attention;
+
+// B batch · H heads · F feature width · E value width
+
+/// <summary>
+/// What linear attention carries through a text: a matrix a head, the sum of the keys' features where outputs are normalised by it, and the
+/// convolutions' last tokens. Its size does not depend on the length of the text.
+/// </summary>
+public sealed class RecurrentState : LayerState
+{
+    internal RecurrentState(Tensor matrix, Tensor? keySum, ConvolutionState? queries, ConvolutionState? keys, ConvolutionState? values)
+    {
+        (Matrix, KeySum) = (matrix.DetachFromDisposeScope(), keySum?.DetachFromDisposeScope());
+        (Queries, Keys, Values) = (queries, keys, values);
+    }
+
+    /// <summary>S, fp32: [B, H, F, E].</summary>
+    internal Tensor Matrix { get; }
+
+    /// <summary>The sum of the keys' features, fp32: [B, H, 1, F].</summary>
+    internal Tensor? KeySum { get; }
+
+    internal ConvolutionState? Queries { get; }
+
+    internal ConvolutionState? Keys { get; }
+
+    internal ConvolutionState? Values { get; }
+
+    /// <inheritdoc/>
+    public override long Bytes =>
+        (Matrix.numel() + (KeySum?.numel() ?? 0)) * sizeof(float) + (Queries?.Bytes ?? 0) + (Keys?.Bytes ?? 0) + (Values?.Bytes ?? 0);
+
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
+        Matrix.Dispose();
+        KeySum?.Dispose();
+        Queries?.Dispose();
+        Keys?.Dispose();
+        Values?.Dispose();
+    }
+}
