@@ -65,7 +65,7 @@ public sealed class TransformerModelTests
             using var state = model.NewState(rows: 2);
             var parts = (int[])[split, 1, 8 - split - 1];
             var logits = ids.split(parts.Where(part => part > 0).Select(part => (long)part).ToArray(), 1).Select(part => model.call(part, state)).ToArray();
-            Near.Equal(full, cat(logits, 1), 1e-5, $"split at {split}");
+            Near.Equal(full, cat(logits, 1), 3e-5, $"split at {split}");
         }
     }
 
