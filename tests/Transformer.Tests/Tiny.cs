@@ -107,6 +107,7 @@ internal static class Tiny
         KeyValuePair.Create("sliding with alibi", Config with { Position = Positions["alibi"], Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = Windows["sliding"] } }),
         .. Deep,
         .. Linear.Select(mixer => KeyValuePair.Create(mixer.Key, OnlyWith(mixer.Value))),
+        KeyValuePair.Create("convolution", Config with { Attention = new ConvolutionConfig { Tokens = 3 }, Position = new LearnedPositionConfig() }),
         KeyValuePair.Create("hybrid", Config with
         {
             Layers = 3,

@@ -6,7 +6,18 @@ namespace Transformer.Configuration;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(SoftmaxAttentionConfig), "softmax")]
 [JsonDerivedType(typeof(LinearAttentionConfig), "linear")]
+[JsonDerivedType(typeof(ConvolutionConfig), "convolution")]
 public abstract record AttentionConfig
+{
+    /// <summary>Why the mixer cannot use these positions; null where it can. Beside mixers that can, it goes without.</summary>
+    public virtual string? ObstacleTo(PositionConfig position) => null;
+
+    /// <summary>What is wrong with the record inside a model of this width and with these positions; paths are relative to the record.</summary>
+    public abstract IEnumerable<ConfigProblem> ProblemsAt(int width, PositionConfig position);
+}
+
+/// <summary>Attention in several heads, each with queries, keys and values of its own.</summary>
+public abstract record HeadedAttentionConfig : AttentionConfig
 {
     /// <summary>H, the number of query heads.</summary>
     public required int Heads { get; init; }
@@ -17,11 +28,8 @@ public abstract record AttentionConfig
     /// <summary>D for a model of this width.</summary>
     public int HeadWidthAt(int width) => HeadWidth ?? width / Math.Max(1, Heads);
 
-    /// <summary>Why the mixer cannot use these positions; null where it can. Beside mixers that can, it goes without.</summary>
-    public virtual string? ObstacleTo(PositionConfig position) => null;
-
-    /// <summary>What is wrong with the record inside a model of this width and with these positions; paths are relative to the record.</summary>
-    public virtual IEnumerable<ConfigProblem> ProblemsAt(int width, PositionConfig position)
+    /// <inheritdoc/>
+    public override IEnumerable<ConfigProblem> ProblemsAt(int width, PositionConfig position)
     {
         if (Heads < 1)
         {
@@ -42,7 +50,7 @@ public abstract record AttentionConfig
 }
 
 /// <summary>Causal softmax attention: multi-head, grouped-query (kv_heads below heads) or multi-query (kv_heads 1).</summary>
-public sealed record SoftmaxAttentionConfig : AttentionConfig
+public sealed record SoftmaxAttentionConfig : HeadedAttentionConfig
 {
     /// <summary>G, the number of key/value heads; query head h reads key/value head h * G / H. As many as heads where absent.</summary>
     public int? KvHeads { get; init; }
@@ -86,7 +94,7 @@ public sealed record SoftmaxAttentionConfig : AttentionConfig
 /// Linear attention: a matrix a head, written by every token and read by its query, in place of the T x T scores. Time grows with T, the state of
 /// generation does not grow at all. Position signals that work through scores have nothing to work on here.
 /// </summary>
-public sealed record LinearAttentionConfig : AttentionConfig
+public sealed record LinearAttentionConfig : HeadedAttentionConfig
 {
     /// <summary>The rank of the projection from which rule gla computes a decay a component (Yang et al. 2023).</summary>
     internal const int GateRank = 16;
@@ -164,5 +172,26 @@ public sealed record LinearAttentionConfig : AttentionConfig
         else if (ConvolutionWidth is < 0 or 1) yield return new("convolution_width", $"found {ConvolutionWidth}, expected 2 or more, or 0 for none");
         if (OutputGate is not null && IsNormalised) yield return new("output_gate", "the rules elu, dpfp and taylor have none; leave it out");
         if (ChunkLength < 1 || !int.IsPow2(ChunkLength)) yield return new("chunk_length", $"found {ChunkLength}, expected a power of two");
+    }
+}
+
+/// <summary>
+/// A causal depthwise convolution alone: each component of a token becomes a learned weighted sum of that component in the last tokens. It cannot look
+/// further, which makes it the plainest partner of a layer that can (Fu et al. 2023; Arora et al. 2023).
+/// </summary>
+public sealed record ConvolutionConfig : AttentionConfig
+{
+    /// <summary>W, how many tokens it sees, its own included.</summary>
+    public int Tokens { get; init; } = 4;
+
+    /// <inheritdoc/>
+    public override string? ObstacleTo(PositionConfig position) => position is RotaryPositionConfig or ScoreBiasPositionConfig
+        ? "these positions turn queries and keys or change scores, and a convolution has neither; take none, learned or sinusoidal"
+        : null;
+
+    /// <inheritdoc/>
+    public override IEnumerable<ConfigProblem> ProblemsAt(int width, PositionConfig position)
+    {
+        if (Tokens < 2) yield return new("tokens", $"found {Tokens}, expected 2 or more; with one no token would see another");
     }
 }

@@ -59,7 +59,8 @@ public sealed record ModelConfig : IValidated
     internal IEnumerable<SoftmaxAttentionConfig> SoftmaxMixers() => (Mixers?.Values ?? (Attention is null ? [] : [Attention])).OfType<SoftmaxAttentionConfig>();
 
     /// <summary>The blocks' mixers that use the model's positions, from the embedding on.</summary>
-    internal IEnumerable<AttentionConfig> PositionedMixers => Enumerable.Range(0, Layers).Select(AttentionAt).Where(mixer => mixer.ObstacleTo(Position) is null);
+    internal IEnumerable<HeadedAttentionConfig> PositionedMixers =>
+        Enumerable.Range(0, Layers).Select(AttentionAt).OfType<HeadedAttentionConfig>().Where(mixer => mixer.ObstacleTo(Position) is null);
 
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
@@ -100,7 +101,6 @@ public sealed record ModelConfig : IValidated
     {
         if (Position is not ScoreBiasPositionConfig) yield break;
         var softmax = SoftmaxMixers().ToList();
-        if (softmax.Count == 0 && (Attention is not null || Mixers is not null)) yield return new("position", "biases the scores of softmax attention, and no block has any; take another kind of position");
         if (Position is RelativePositionConfig && softmax.Select(mixer => mixer.HeadWidthAt(Width)).Distinct().Count() > 1)
             yield return new("mixers", "heads of different widths; the vectors of relative positions are made for one, so give all mixers the same head_width");
         if (Position is AlibiPositionConfig or T5PositionConfig && softmax.Select(mixer => mixer.Heads).Distinct().Count() > 1)
@@ -124,7 +124,7 @@ public sealed record ModelConfig : IValidated
         foreach (var name in (Pattern ?? []).Where(name => !Mixers.ContainsKey(name)).Distinct())
             yield return new("pattern", ConfigScalar.NotOneOf(name, [.. Mixers.Keys]));
         foreach (var name in Mixers.Keys.Except(Pattern ?? [])) yield return new($"mixers.{name}", "no block has it; name it in pattern or leave it out");
-        if (Position is RotaryPositionConfig && Mixers.Values.Where(mixer => mixer.ObstacleTo(Position) is null).Select(mixer => mixer.HeadWidthAt(Width)).Distinct().Count() > 1)
+        if (Position is RotaryPositionConfig && Mixers.Values.OfType<HeadedAttentionConfig>().Where(mixer => mixer.ObstacleTo(Position) is null).Select(mixer => mixer.HeadWidthAt(Width)).Distinct().Count() > 1)
             yield return new("mixers", "heads of different widths; rotary positions are made for one, so give all mixers the same head_width");
         foreach (var (name, mixer) in Mixers)
             foreach (var problem in mixer.ProblemsAt(Width, Position)) yield return problem with { Path = $"mixers.{name}.{problem.Path}" };

@@ -26,6 +26,7 @@ public abstract class TokenMixer(string name) : nn.Module<Tensor, ForwardContext
     {
         SoftmaxAttentionConfig softmax => new SoftmaxAttention(softmax, config.Width, Scale(config, softmax), givesFirstValues: config.ValueResidualLayers().FirstOrDefault(-1) == layer),
         LinearAttentionConfig linear => new LinearAttention(linear, config.Width),
+        ConvolutionConfig convolution => new Convolution(convolution, config.Width),
         var other => throw new ArgumentOutOfRangeException(nameof(config), other, "no such attention"),
     };
 

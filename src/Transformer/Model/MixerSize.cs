@@ -18,6 +18,7 @@ internal sealed record MixerSize(
     {
         SoftmaxAttentionConfig softmax => Softmax(softmax, config.Width, mixesValues: config.ValueResidualLayers().Skip(1).Contains(layer)),
         LinearAttentionConfig linear => Linear(linear, config.Width),
+        ConvolutionConfig { Tokens: var seen } => new(seen * (long)config.Width, 0, _ => 6.0 * seen * config.Width, 2 * config.Width, _ => (seen - 1L) * config.Width),
         var other => throw new ArgumentOutOfRangeException(nameof(config), other, "no such attention"),
     };
 

@@ -96,12 +96,14 @@ public class ConfigErrorTests
     }
 
     [Fact]
-    public void Biases_of_scores_need_softmax_attention()
+    public void Biases_of_scores_and_turns_need_queries_and_keys()
     {
-        Assert.StartsWith("position: biases the scores of softmax attention", Assert.Single((Tiny.Config with { Attention = new Other { Heads = 4 }, Position = new AlibiPositionConfig() }).Problems()).ToString());
+        foreach (var position in (PositionConfig[])[new AlibiPositionConfig(), new RotaryPositionConfig()])
+        {
+            var problems = (Tiny.Config with { Attention = new ConvolutionConfig(), Position = position }).Problems();
+            Assert.StartsWith("position: these positions turn queries and keys or change scores", Assert.Single(problems).ToString());
+        }
     }
-
-    private sealed record Other : AttentionConfig;
 
     [Fact]
     public void A_missing_part_is_named()
