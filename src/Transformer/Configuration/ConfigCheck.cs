@@ -74,8 +74,8 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
         if (record is not IValidated validated) return;
         foreach (var problem in validated.Problems())
         {
-            var part = Join(path, problem.Path.Split('.', '[')[0]);
-            if (!unusable.Exists(key => key == part || key.StartsWith(part + ".") || key.StartsWith(part + "[")))
+            string[] parts = problem.Alternative is { } other ? [Join(path, FirstKey(problem.Path)), Join(path, other)] : [Join(path, FirstKey(problem.Path))];
+            if (!parts.Any(part => unusable.Exists(key => key == part || key.StartsWith(part + ".") || key.StartsWith(part + "["))))
                 Wrong(Join(path, problem.Path), problem.Message);
         }
     }
@@ -110,6 +110,8 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
 
     private static bool AllowsNull(JsonPropertyInfo property) =>
         property.PropertyType.IsValueType ? Nullable.GetUnderlyingType(property.PropertyType) is not null : property.IsSetNullable;
+
+    private static string FirstKey(string path) => path.Split('.', '[')[0];
 
     private static string Join(string path, string key) => path.Length == 0 ? key : $"{path}.{key}";
 

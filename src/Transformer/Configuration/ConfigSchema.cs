@@ -25,6 +25,7 @@ public static class ConfigSchema
     {
         if (node is not JsonObject schema) return node;
         if (context.TypeInfo.Type == typeof(ModelConfig)) AddPreset(schema);
+        if (context.TypeInfo.Type == typeof(DataConfig)) schema["anyOf"] = new JsonArray(Requires("path"), Requires("task"));
         // The property says what the part is for here; without a property, the type says what it is.
         var summary = summaries.Of((MemberInfo?)context.PropertyInfo?.AttributeProvider ?? context.TypeInfo.Type);
         if (summary is not null) schema.Insert(0, "description", summary);
@@ -40,8 +41,8 @@ public static class ConfigSchema
             ["enum"] = new JsonArray([.. ConfigLibrary.Presets.Select(name => JsonValue.Create(name))]),
         });
         model.Remove("required", out var required);
-        model["anyOf"] = new JsonArray(
-            new JsonObject { ["required"] = new JsonArray("preset") },
-            new JsonObject { ["required"] = required });
+        model["anyOf"] = new JsonArray(Requires("preset"), new JsonObject { ["required"] = required });
     }
+
+    private static JsonObject Requires(string key) => new() { ["required"] = new JsonArray(key) };
 }

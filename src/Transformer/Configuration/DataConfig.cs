@@ -24,7 +24,8 @@ public sealed record DataConfig : IValidated
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
     {
-        if (Path is null && Task is null) yield return new("path", "missing; expected a file, a folder or builtin:NAME here, or a generated task as data.task");
+        if (Path is null && Task is null)
+            yield return new("path", "missing; expected a file, a folder or builtin:NAME here, or a generated task as data.task", Alternative: "task");
         if (Path is { Length: 0 }) yield return new("path", "found an empty path, expected a file, a folder or builtin:NAME");
         if (ValidationFraction is <= 0 or >= 1) yield return new("validation_fraction", $"found {ValidationFraction}, expected more than 0 and less than 1");
         if (Task is null) yield break;

@@ -45,6 +45,12 @@ public sealed record TrainingConfig : IValidated
     /// <summary>The number of batches of an evaluation before the last one (a quick estimate); the whole validation text where absent.</summary>
     public int? EvaluateBatches { get; init; } = 20;
 
+    /// <summary>
+    /// The validation accuracy, from 0 to 1, at which the run ends before its last step; absent where it shall not. An estimate that reaches it is
+    /// confirmed on all that is held out. The schedule is not shortened.
+    /// </summary>
+    public double? StopAtAccuracy { get; init; }
+
     /// <summary>Steps between checkpoints; the last step is always saved.</summary>
     public int CheckpointEvery { get; init; } = 500;
 
@@ -68,6 +74,7 @@ public sealed record TrainingConfig : IValidated
         if (EmaDecay is <= 0 or >= 1) yield return new("ema_decay", $"found {EmaDecay}, expected more than 0 and less than 1");
         if (EvaluateEvery < 1) yield return new("evaluate_every", $"found {EvaluateEvery}, expected 1 or more");
         if (EvaluateBatches is < 1) yield return new("evaluate_batches", $"found {EvaluateBatches}, expected 1 or more");
+        if (StopAtAccuracy is <= 0 or > 1) yield return new("stop_at_accuracy", $"found {StopAtAccuracy}, expected more than 0 and at most 1");
         if (CheckpointEvery < 1) yield return new("checkpoint_every", $"found {CheckpointEvery}, expected 1 or more");
         if (KeepCheckpoints < 1) yield return new("keep_checkpoints", $"found {KeepCheckpoints}, expected 1 or more");
         if (SampleEvery is < 1) yield return new("sample_every", $"found {SampleEvery}, expected 1 or more");

@@ -127,7 +127,7 @@ public sealed class Trainer : IDisposable
         var watch = Stopwatch.StartNew();
         model.train();
         EvaluationResult? validation = null;
-        while (progress.Step < Training.Steps)
+        while (!IsOver)
         {
             if (cancellation.IsCancellationRequested)
             {
@@ -138,7 +138,7 @@ public sealed class Trainer : IDisposable
             var (result, learningRate, tokens, flops, seconds) = Step();
             progress = progress with { Seconds = secondsBefore + watch.Elapsed.TotalSeconds };
             matrixRate.Update(watch.Elapsed.TotalSeconds);
-            validation = IsDue(Training.EvaluateEvery) ? Evaluate() : null;
+            validation = IsDue(Training.EvaluateEvery) ? Evaluate(isFullPass: Training.EvaluateBatches is null || IsOver) : null;
             var metrics = new Metrics
             {
                 Step = progress.Step,
@@ -156,19 +156,21 @@ public sealed class Trainer : IDisposable
             log.Write(metrics);
             var pace = watch.Elapsed.TotalSeconds / (progress.Step - stepsBefore);
             report(new TrainingEvent.Stepped(metrics, pace * (Training.Steps - progress.Step)));
-            if (progress.Step == Training.Steps || (Training.SampleEvery is { } every && progress.Step % every == 0)) Sample();
+            if (IsOver || (Training.SampleEvery is { } every && progress.Step % every == 0)) Sample();
             if (IsDue(Training.CheckpointEvery) || progress.BestStep == progress.Step) Save();
         }
 
-        var final = validation ?? Evaluate();
+        var final = validation ?? Evaluate(isFullPass: true);
         Metrics[] lines = [.. MetricsLog.Read(run.PathOf(MetricsLog.FileName))];
         LossPlot.Write(lines, run.PathOf("loss.svg"));
         var trainLoss = lines.TakeLast(100).Average(line => line.TrainLoss);
         return new TrainingOutcome(run.Path, progress.Step, progress.Tokens, progress.Seconds, trainLoss, final.Loss, progress.BestLoss!.Value, final.Accuracy);
     }
 
+    private bool IsOver => progress.Step >= Training.Steps || progress.IsSolved;
+
     // Every so many steps, and after the last one.
-    private bool IsDue(int every) => progress.Step % every == 0 || progress.Step == Training.Steps;
+    private bool IsDue(int every) => progress.Step % every == 0 || IsOver;
 
     private (TrainingStep.Result Result, double LearningRate, long Tokens, double Flops, double Seconds) Step()
     {
@@ -190,14 +192,16 @@ public sealed class Trainer : IDisposable
         $"{what}. {(run.CheckpointBefore(progress.Step) is { } good ? $"The last good checkpoint is {good}" : "There is no good checkpoint yet")}. " +
         "Try a lower learning rate, a longer warm-up or gradient_clip.");
 
-    private EvaluationResult Evaluate()
+    private EvaluationResult Evaluate(bool isFullPass)
     {
-        var isFullPass = Training.EvaluateBatches is null || progress.Step == Training.Steps;
         var heldOut = data.HeldOut(Training.BatchSize, Model.ContextLength, isFullPass ? null : Training.EvaluateBatches);
         var result = WithAverage(() => ModelEvaluation.Measure(model, heldOut));
         if (!double.IsFinite(result.Loss)) throw NonFinite($"step {progress.Step}: the validation loss is {result.Loss}");
         if (progress.BestLoss is not { } best || result.Loss < best) progress = progress with { BestLoss = result.Loss, BestStep = progress.Step };
         report(new TrainingEvent.Evaluated(progress.Step, result, isFullPass));
+        if (!(result.Accuracy >= Training.StopAtAccuracy)) return result;
+        if (!isFullPass) return Evaluate(isFullPass: true);
+        progress = progress with { IsSolved = true };
         return result;
     }
 

@@ -23,6 +23,9 @@ public sealed record TrainingProgress : IValidated
     /// <summary>The step of that evaluation.</summary>
     public int? BestStep { get; init; }
 
+    /// <summary>Whether the validation accuracy has reached <see cref="TrainingConfig.StopAtAccuracy"/>, so that the run is over.</summary>
+    public bool IsSolved { get; init; }
+
     /// <summary>The length of samples.txt in bytes: what a killed process wrote after this checkpoint is written again.</summary>
     public long SampleBytes { get; init; }
 

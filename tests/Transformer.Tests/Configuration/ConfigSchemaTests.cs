@@ -26,7 +26,7 @@ public class ConfigSchemaTests
     public void A_kind_is_a_constant_of_its_alternative()
     {
         var kinds = At("model", "mlp")["anyOf"]!.AsArray().Select(alternative => (string?)alternative!["properties"]!["kind"]!["const"]);
-        Assert.Equal(["gelu", "gelu_tanh", "relu", "relu_squared", "swiglu", "mixture"], kinds);
+        Assert.Equal(["gelu", "gelu_tanh", "relu", "relu_squared", "swiglu", "mixture", "none"], kinds);
     }
 
     [Fact]
@@ -49,8 +49,8 @@ public class ConfigSchemaTests
     [Fact]
     public void Words_of_a_choice_are_listed()
     {
-        Assert.Equal("""["shuffled","random"]""", At("data", "sampling")["enum"]!.ToJsonString());
-        Assert.Equal("""["path"]""", At("data")["required"]!.ToJsonString());
+        Assert.Equal("""["shuffled","random",null]""", At("data", "sampling")["enum"]!.ToJsonString());
+        Assert.Equal("""[{"required":["path"]},{"required":["task"]}]""", At("data")["anyOf"]!.ToJsonString());
     }
 
     private static JsonObject At(params string[] keys) =>

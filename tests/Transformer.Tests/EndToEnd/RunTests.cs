@@ -29,7 +29,7 @@ public sealed class RunTests : IDisposable
         Assert.Equal([10, 20, 30, 40], here.Metrics("run").Where(line => line.ContainsKey("validation_loss")).Select(line => line["step"]!.GetValue<int>()));
 
         var outcome = JsonNode.Parse(output)!.AsObject();
-        Assert.Equal(["run", "steps", "tokens", "seconds", "train_loss", "validation_loss", "best_validation_loss"], outcome.Select(field => field.Key));
+        Assert.Equal(["run", "steps", "tokens", "seconds", "train_loss", "validation_loss", "best_validation_loss", "validation_accuracy"], outcome.Select(field => field.Key));
         Assert.Equal((40, 40 * 2 * 16), (outcome["steps"]!.GetValue<int>(), outcome["tokens"]!.GetValue<int>()));
         Assert.Equal(here.Metrics("run").Average(line => line["train_loss"]!.GetValue<double>()), outcome["train_loss"]!.GetValue<double>());
         Assert.InRange(outcome["train_loss"]!.GetValue<double>(), 0.5, 3.5);    // the text has 18 characters, ln 18 = 2.9

@@ -172,6 +172,27 @@ public class ModelSizeTests
     }
 
     [Fact]
+    public void Logits_that_are_not_made_cost_nothing()
+    {
+        var size = new ModelSize(Tiny);
+        Assert.Equal(size.FlopsPerToken(100) - 6 * 80 * 0.75, size.FlopsPerToken(100, labelled: 0.25), 1e-9);
+        Assert.Equal(size.ActivationBytes(1, 4) - 4 * 4 * 2 * 10 / 2, size.ActivationBytes(1, 4, labelled: 0.5));
+    }
+
+    [Fact]
+    public void Blocks_without_an_mlp_are_their_mixers_and_one_norm_each()
+    {
+        var config = Tiny with { Mlp = new NoMlpConfig() };
+        using var model = new TransformerModel(config);
+        var size = new ModelSize(config);
+        Assert.Equal(80 + 2 * 4 * 64 + (2 + 1) * 8, size.Parameters);
+        Assert.Equal(size.Parameters, model.Weights.Sum(weight => weight.Value.numel()));
+        Assert.Equal(2 * 4 * 64 + 80, size.MatrixParameters);
+        Assert.DoesNotContain(model.Weights, weight => weight.Name.Contains("mlp") || weight.Name.Contains("post_attention"));
+        Assert.Equal(4 * (2 * 50 + 24 + 20), size.ActivationBytes(1, 1));
+    }
+
+    [Fact]
     public void A_vocabulary_that_the_tokenizer_decides_must_be_given()
     {
         var open = Tiny with { VocabularySize = null };

@@ -24,6 +24,14 @@ public sealed class WeightInitializationTests
     }
 
     [Fact]
+    public void Without_an_mlp_half_as_many_projections_add_up()
+    {
+        using var model = new TransformerModel(Large with { Mlp = new NoMlpConfig(), Initialization = new Gpt2InitializationConfig() });
+        foreach (var (name, parameter) in model.named_parameters())
+            if (name.EndsWith("o_proj.weight", StringComparison.Ordinal)) Near.Equal(0.02 / Math.Sqrt(2), parameter.std().item<float>(), 0.03 * 0.02, name);
+    }
+
+    [Fact]
     public void Norm_weights_start_at_one_and_biases_at_zero()
     {
         using var model = new TransformerModel(Tiny.Config with { Mlp = new GeluMlpConfig { Bias = true }, Norm = new LayerNormConfig() });

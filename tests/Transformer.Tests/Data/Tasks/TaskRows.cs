@@ -1,0 +1,27 @@
+using Transformer.Configuration;
+using Transformer.Data;
+using Transformer.Data.Tasks;
+
+namespace Transformer.Tests.Data.Tasks;
+
+/// <summary>A row as words, and the answers by the place of their question.</summary>
+internal sealed record TaskRows(string[] Words, IReadOnlyDictionary<int, string> Answers)
+{
+    /// <summary>The first validation rows of a task.</summary>
+    public static TaskRows[] Of(TaskConfig config, int rows = 500)
+    {
+        using var data = new TaskDataset(config with { ValidationRows = rows });
+        return [.. data.HeldOut(rows, int.MaxValue).SelectMany(batch => Read(data, batch))];
+    }
+
+    private static IEnumerable<TaskRows> Read(TaskDataset data, Batch batch)
+    {
+        foreach (var (inputs, targets) in batch.Inputs.Chunk(batch.Columns).Zip(batch.Targets.Chunk(batch.Columns)))
+        {
+            string Word(long id) => data.Tokenizer.Decode([(int)id]);
+            yield return new(
+                [.. inputs.Select(Word)],
+                targets.Index().Where(target => target.Item != Batch.IgnoredTarget).ToDictionary(target => target.Index, target => Word(target.Item)));
+        }
+    }
+}
