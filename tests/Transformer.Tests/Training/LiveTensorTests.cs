@@ -25,11 +25,13 @@ public sealed class LiveTensorTests
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    [Fact]
-    public void Generated_tokens_leave_no_live_tensor_behind()
+    public static TheoryData<string> Positions => [.. Tiny.Positions.Keys];
+
+    [Theory, MemberData(nameof(Positions))]
+    public void Generated_tokens_leave_no_live_tensor_behind(string position)
     {
         using var _ = no_grad();
-        using var model = new TransformerModel(Tiny.Config);
+        using var model = new TransformerModel(Tiny.Config with { Position = Tiny.Positions[position] });
         using var ids = Tiny.Ids(1, 1);
         using var state = model.NewState(rows: 1);
         Generate(model, ids, state);
@@ -38,11 +40,11 @@ public sealed class LiveTensorTests
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    [Fact]
-    public void Disposing_a_model_a_space_and_an_optimizer_frees_them()
+    [Theory, MemberData(nameof(Positions))]
+    public void Disposing_a_model_a_space_and_an_optimizer_frees_them(string position)
     {
         var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        using (var model = new TransformerModel(Tiny.Config))
+        using (var model = new TransformerModel(Tiny.Config with { Position = Tiny.Positions[position] }))
         using (var space = new ParameterSpace(model))
         using (var optimizer = Optimizer.FromConfig(new MuonConfig { LearningRate = 1e-2 }, space))
             Step(model, space, optimizer);
