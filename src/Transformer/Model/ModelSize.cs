@@ -77,8 +77,8 @@ public sealed class ModelSize
 
     /// <summary>
     /// About how many bytes the forward pass keeps for the backward pass: the input of every product, norm and nonlinearity, and the logits twice.
-    /// What the fused kernels compute again (attention weights, turned queries and keys, the silu of a gate) is not kept, and dropout masks are
-    /// not counted.
+    /// What the fused kernels compute again (attention weights, turned queries and keys, the silu of a gate) is not kept, and dropout masks and
+    /// the T x S numbers of score biases and soft caps are not counted.
     /// </summary>
     /// <param name="batchSize">B, the number of sequences in one forward pass.</param>
     /// <param name="tokens">T, the length of a sequence.</param>

@@ -6,6 +6,9 @@ namespace Transformer.Tests.Model;
 
 public sealed class TransformerModelTests
 {
+    // With a small base, so that the second pair of a head turns visibly within a context of twelve.
+    private static readonly RotaryPositionConfig FromFourTokensOn = new() { Theta = 10, Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 4 } };
+
     public static TheoryData<string> Positions => [.. Tiny.Positions.Keys];
 
     public static TheoryData<string> Models => [.. Tiny.Models.Keys];
@@ -92,8 +95,8 @@ public sealed class TransformerModelTests
     public void Past_the_original_length_dynamic_ntk_continues_a_text_as_the_full_pass_of_its_length_does()
     {
         using var _ = no_grad();
-        using var model = new TransformerModel(Tiny.Config with { Layers = 1, Position = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 4 } } });
-        using var plain = new TransformerModel(model.Config with { Position = new RotaryPositionConfig() });
+        using var model = new TransformerModel(Tiny.Config with { Layers = 1, Position = FromFourTokensOn });
+        using var plain = new TransformerModel(model.Config with { Position = FromFourTokensOn with { Scaling = null } });
         Tiny.CopyWeights(model, plain);
         var ids = Tiny.Ids(2, 12);
         using var state = model.NewState(rows: 2);
@@ -112,7 +115,7 @@ public sealed class TransformerModelTests
     public void Rows_of_dynamic_ntk_are_scaled_by_their_own_lengths()
     {
         using var _ = no_grad();
-        using var model = new TransformerModel(Tiny.Config with { Layers = 1, Position = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 4 } } });
+        using var model = new TransformerModel(Tiny.Config with { Layers = 1, Position = FromFourTokensOn });
         var ids = Tiny.Ids(2, 9);
         using var state = model.NewState(rows: 2);
         Tensor Full(int row, int tokens) => model.call(ids[row].narrow(0, 0, tokens).unsqueeze(0), null)[0];

@@ -29,14 +29,13 @@ public sealed class LiveTensorTests
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    [Theory]
-    [InlineData("pre_norm")]
-    [InlineData("value_residual")]
-    [InlineData("mixture in hyper_connections")]
+    public static TheoryData<string> Models => [.. Tiny.Models.Keys];
+
+    [Theory, MemberData(nameof(Models))]
     public void Generated_tokens_leave_no_live_tensor_behind(string kind)
     {
         using var _ = no_grad();
-        using var model = new TransformerModel(Tiny.Deep[kind]);
+        using var model = new TransformerModel(Tiny.Models[kind]);
         using var ids = Tiny.Ids(1, 1);
         using var state = model.NewState(rows: 1);
         Generate(model, ids, state);
@@ -45,11 +44,11 @@ public sealed class LiveTensorTests
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    [Fact]
-    public void Disposing_a_model_a_space_and_an_optimizer_frees_them()
+    [Theory, MemberData(nameof(Positions))]
+    public void Disposing_a_model_a_space_and_an_optimizer_frees_them(string position)
     {
         var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        using (var model = new TransformerModel(Tiny.Config))
+        using (var model = new TransformerModel(Tiny.Config with { Position = Tiny.Positions[position] }))
         using (var space = new ParameterSpace(model))
         using (var optimizer = Optimizer.FromConfig(new MuonConfig { LearningRate = 1e-2 }, space))
             Step(model, space, optimizer);

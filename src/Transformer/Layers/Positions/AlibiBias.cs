@@ -30,6 +30,13 @@ public sealed class AlibiBias : ScoreBias
     public override Tensor forward(Tensor q, Tensor queries, Tensor keys) =>
         (slopes.view(-1, 1, 1) * -Distances(queries, keys).unsqueeze(1)).to(q.dtype);                           // [B or 1, H, T, S]
 
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) slopes.Dispose();
+        base.Dispose(disposing);
+    }
+
     private static IEnumerable<double> Series(int heads, int step)
     {
         for (var h = 1; ; h += step) yield return Math.Pow(2, -8.0 * h / heads);

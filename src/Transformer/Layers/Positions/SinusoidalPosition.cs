@@ -26,4 +26,11 @@ public sealed class SinusoidalPosition : nn.Module<Tensor, Tensor>
     /// <param name="positions">[B, T] or [T], integers.</param>
     /// <returns>[B, T, C] or [T, C]</returns>
     public override Tensor forward(Tensor positions) => table[positions];
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) table.Dispose();
+        base.Dispose(disposing);
+    }
 }

@@ -44,4 +44,11 @@ public sealed class T5Bias : ScoreBias
         return table.index_select(1, buckets[distances].flatten())
             .view([table.shape[0], .. distances.shape]).transpose(0, 1);                                        // [B or 1, H, T, S]
     }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) buckets.Dispose();
+        base.Dispose(disposing);
+    }
 }
