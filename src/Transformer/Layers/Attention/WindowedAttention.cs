@@ -30,16 +30,20 @@ internal static class WindowedAttention
     {
         var (T, S) = (q.shape[2], k.shape[2]);
         if (T <= Rows) return Block(q, k, v, window, queries, keys, scale, softCap, dropout, bias);
-        var reach = window.Keys();
+
+        // In chunks rather than in slices: the gradient of a slice is as large as the whole, that of a chunk is not.
+        long[] rows = [.. Enumerable.Range(0, (int)((T + Rows - 1) / Rows)).Select(block => Math.Min(Rows, T - block * Rows))];
+        var (qs, ks, vs) = (q.split(rows, 2), k.split([S - T, .. rows], 2), v.split([S - T, .. rows], 2));
+        var earlier = (window.Keys() - 1 + Rows - 1) / Rows;                                        // chunks that a block's first query reaches back
         var blocks = new List<Tensor>();
-        for (long first = 0; first < T; first += Rows)
+        for (var block = 0; block < rows.Length; block++)
         {
-            var rows = Math.Min(Rows, T - first);
-            var from = Math.Max(0, S - T + first + 1 - reach);
-            var count = S - T + first + rows - from;
+            var from = (int)Math.Max(0, block + 1 - earlier);
+            var (first, last) = (block * Rows, S - T + block * Rows + rows[block]);
+            var count = ks[from..(block + 2)].Sum(chunk => chunk.shape[2]);
             blocks.Add(Block(
-                q.narrow(2, first, rows), k.narrow(2, from, count), v.narrow(2, from, count), window.Of(first, rows),
-                queries.narrow(-1, first, rows), keys.narrow(-1, from, count), scale, softCap, dropout, bias));
+                qs[block], cat(ks[from..(block + 2)], 2), cat(vs[from..(block + 2)], 2), window.Of(first, rows[block]),
+                queries.narrow(-1, first, rows[block]), keys.narrow(-1, last - count, count), scale, softCap, dropout, bias));
         }
         return cat(blocks, 2);
     }

@@ -54,8 +54,8 @@ internal static class WindowCases
         using var _ = no_grad();
         foreach (var (name, parameter) in module.named_parameters())
         {
-            if (name.EndsWith("window.span", StringComparison.Ordinal)) parameter.copy_(linspace(0, 1, parameter.shape[0]) * 0.9 + 0.05);
-            if (name.EndsWith("window.weight", StringComparison.Ordinal)) parameter.normal_();
+            if (name.EndsWith("span", StringComparison.Ordinal)) parameter.copy_(linspace(0, 1, parameter.shape[0]) * 0.9 + 0.05);
+            if (name.EndsWith("window.weight", StringComparison.Ordinal) || module is LearnedSpan && name == "weight") parameter.normal_();
         }
     }
 }
