@@ -111,16 +111,19 @@ public sealed class TaskRunTests : IDisposable
         Assert.Equal(30 * 8 * 10, JsonNode.Parse(output)!["tokens"]!.GetValue<int>());
     }
 
-    // The recipe with fewer tokens, so that it is learned in seconds. Guessing among the values of a row would be right half of the time.
+    // A convolution brings each value its key, which is all that attention needs: learned in seconds. Guessing among the values of a row would be right
+    // half of the time.
     [Fact]
     public async Task Multi_query_recall_is_learned()
     {
         var (code, output, error) = await Workplace.Request("train", "mqar", "--out", here["run"], "--json",
             "--set", "data.task={kind: mqar, length: 16, pairs: 2, vocabulary: 32, validation_rows: 200}", "--set", "model.width=32",
-            "--set", "training={steps: 1500, batch_size: 32, evaluate_every: 100, evaluate_batches: null, stop_at_accuracy: 0.95, optimizer: {kind: adamw, learning_rate: 1.0e-2}, schedule: {kind: constant}}");
+            "--set", "model.attention=null", "--set", "model.mixers={near: {kind: convolution, tokens: 2}, far: {kind: softmax, heads: 1}}",
+            "--set", "model.pattern=[near, far]", "--set", "model.position={kind: none}",
+            "--set", "training={steps: 1500, batch_size: 32, evaluate_every: 100, evaluate_batches: null, stop_at_accuracy: 0.9, optimizer: {kind: adamw, learning_rate: 1.0e-2}, schedule: {kind: constant}}");
         Assert.True(code == CommandLine.Done, error);
         var accuracy = JsonNode.Parse(output)!["validation_accuracy"]!.GetValue<double>();
-        Assert.True(accuracy >= 0.95, $"accuracy {accuracy}\n{error}");
+        Assert.True(accuracy >= 0.9, $"accuracy {accuracy}\n{error}");
     }
 
     private Task<(int Code, string Output, string Error)> Train(string run, params string[] sets) =>

@@ -25,8 +25,8 @@ public sealed class HyperConnections : Residual
     public HyperConnections(nn.Module<Tensor, Tensor> norm, int streams, int sublayer) : base(nameof(HyperConnections))
     {
         (this.norm, this.streams) = (norm.call, streams);
-        input = new Parameter(eye(streams)[sublayer % streams].clone());
-        mixing = new Parameter(eye(streams).flatten());
+        input = new Parameter(tensor([.. Enumerable.Range(0, streams).Select(stream => stream == sublayer % streams ? 1f : 0f)]));
+        mixing = new Parameter(tensor([.. Enumerable.Range(0, streams * streams).Select(at => at % (streams + 1) == 0 ? 1f : 0f)]));
         output = new Parameter(ones(streams));
         RegisterComponents();
     }
