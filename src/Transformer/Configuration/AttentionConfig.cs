@@ -102,7 +102,7 @@ public sealed record LinearAttentionConfig : AttentionConfig
     public bool? OutputGate { get; init; }
 
     /// <summary>How many tokens are worked on at once where the text is known; a power of two. It changes the speed only.</summary>
-    public int ChunkLength { get; init; } = 64;
+    public int ChunkLength { get; init; } = 32;
 
     /// <summary>E for a model of this width.</summary>
     public int ValueWidthAt(int width) => ValueWidth ?? HeadWidthAt(width);

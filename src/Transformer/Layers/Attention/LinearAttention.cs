@@ -1,6 +1,7 @@
 using TorchSharp.Modules;
 using Transformer.Configuration;
 using Transformer.Layers.Norms;
+using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Layers.Attention;
@@ -94,9 +95,17 @@ public sealed class LinearAttention : TokenMixer
         LinearRule.Elu => FeatureMap.Elu(x),
         LinearRule.Dpfp => FeatureMap.Dpfp(x, config.Nu ?? 1),
         LinearRule.Taylor => FeatureMap.Taylor(x),
-        LinearRule.Delta or LinearRule.GatedDelta => x / (x.square().sum(-1, keepdim: true) + UnitEpsilon).sqrt(),
+        LinearRule.Delta or LinearRule.GatedDelta => UnitLength(x),
         _ => x,
     };
+
+    // x / sqrt(|x|^2 + epsilon), which is the root-mean-square norm with a weight of one over the root of the width.
+    private static Tensor UnitLength(Tensor x)
+    {
+        var width = x.shape[^1];
+        if (!Kernels.Cover(x)) return x / (x.square().sum(-1, keepdim: true) + UnitEpsilon).sqrt();
+        return FusedRmsNorm.Apply(x, full(width, 1 / Math.Sqrt(width)), UnitEpsilon / width);
+    }
 
     // The logarithm of the decay of each token and, where the decay comes from a step in time (Mamba-2), the length of that step, by which keys are multiplied.
     private (Tensor? LogDecay, Tensor? Step) Decay(Tensor x, Tensor k)

@@ -22,7 +22,7 @@ internal sealed unsafe class TriangularInverse : autograd.SingleTensorFunction<T
     public static Tensor Of(Tensor matrices)
     {
         if (Kernels.Cover(matrices)) return apply(matrices.contiguous());
-        return linalg.solve_triangular(matrices, eye(matrices.shape[^1], device: matrices.device), upper: false, unitriangular: true);
+        return linalg.solve_triangular(matrices, eye(matrices.shape[^1], dtype: matrices.dtype, device: matrices.device), upper: false, unitriangular: true);
     }
 
     /// <inheritdoc/>
