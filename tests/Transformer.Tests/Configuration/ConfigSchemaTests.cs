@@ -60,6 +60,7 @@ public class ConfigSchemaTests
     private static void AssertAccepts(JsonObject schema, JsonNode? value, string path)
     {
         if (value is not JsonObject record) return;
+        if ((string?)schema["$ref"] is { } reference) schema = Referred(reference);
         var kind = (string?)record["kind"];
         if (kind is not null && schema["anyOf"] is JsonArray alternatives)
             schema = alternatives.Single(alternative => (string?)alternative!["properties"]!["kind"]!["const"] == kind)!.AsObject();
@@ -71,6 +72,10 @@ public class ConfigSchemaTests
             AssertAccepts(found.AsObject(), part, $"{path}.{key}");
         }
     }
+
+    // What stood elsewhere before is referred to: #/properties/model/...
+    private static JsonObject Referred(string reference) => reference.Split('/')[1..]
+        .Aggregate((JsonNode)Schema, (node, key) => node is JsonArray list ? list[int.Parse(key)]! : node[key]!).AsObject();
 
     private static IEnumerable<JsonObject> Objects(JsonNode? node) => node switch
     {

@@ -63,7 +63,7 @@ public sealed class CachedGenerationTests
                 for (var at = first + second; at < Length; at++) parts.Add(model.forward(ids.narrow(1, at, 1), state));
 
                 var error = (cat([.. parts], 1) - full).abs().max().item<float>();
-                Assert.True(error < 1e-5, $"{first} + {second} + single tokens: off by {error}");
+                Assert.True(error < 3e-5, $"{first} + {second} + single tokens: off by {error}");
             }
         }
     }

@@ -68,7 +68,7 @@ public sealed class TransformerModelTests
             using var state = model.NewState(rows: 2);
             var parts = (int[])[split, 1, 8 - split - 1];
             var logits = ids.split(parts.Where(part => part > 0).Select(part => (long)part).ToArray(), 1).Select(part => model.call(part, state)).ToArray();
-            Near.Equal(full, cat(logits, 1), 3e-5, $"split at {split}");
+            Near.Equal(full, cat(logits, 1), Tolerance(kind), $"split at {split}");
         }
     }
 
@@ -82,11 +82,11 @@ public sealed class TransformerModelTests
         using var state = model.NewState(rows: 2);
         model.Hidden(ids.narrow(1, 0, 6), state, [6, 3]);    // the short row's last three are filling
         var logits = model.Logits(model.Hidden(stack([ids[0].narrow(0, 6, 3), ids[1].narrow(0, 3, 3)]), state, [3, 2]));
-        Near.Equal(model.call(ids, null)[0].narrow(0, 6, 3), logits[0], 1e-5, "the long row");
-        Near.Equal(model.call(ids, null)[1].narrow(0, 3, 2), logits[1].narrow(0, 0, 2), 1e-5, "the short row");
+        Near.Equal(model.call(ids, null)[0].narrow(0, 6, 3), logits[0], Tolerance(kind), "the long row");
+        Near.Equal(model.call(ids, null)[1].narrow(0, 3, 2), logits[1].narrow(0, 0, 2), Tolerance(kind), "the short row");
         Assert.Equal([9, 5], state.Lengths);
         var last = model.Logits(model.Hidden(ids.narrow(1, 5, 1), state, [0, 1]));
-        Near.Equal(model.call(ids, null)[1, 5], last[1, 0], 1e-5, "the short row beside one that has ended");
+        Near.Equal(model.call(ids, null)[1, 5], last[1, 0], Tolerance(kind), "the short row beside one that has ended");
         Assert.Equal([9, 6], state.Lengths);
     }
 
@@ -206,4 +206,7 @@ public sealed class TransformerModelTests
         var ids = Tiny.Ids(2, 5);
         Near.Equal(plain.call(ids, null), mup.call(ids, null), 1e-5);
     }
+
+    // Chunks and steps of a recurrence round differently, and the norm behind it makes small outputs large.
+    private static double Tolerance(string kind) => Tiny.Linear.ContainsKey(kind) || kind == "hybrid" ? 1e-4 : 1e-5;
 }
