@@ -1,5 +1,7 @@
 using TorchSharp.Modules;
 using Transformer.Configuration;
+using Transformer.Model;
+using Transformer.Tests.Layers.Attention;
 using static TorchSharp.torch;
 
 namespace Transformer.Tests;
@@ -40,6 +42,31 @@ internal static class Tiny
         ["layer_without_bias"] = new LayerNormConfig { Bias = false },
         ["rms"] = new RmsNormConfig(),
     };
+
+    public static IReadOnlyDictionary<string, WindowConfig> Windows { get; } = new Dictionary<string, WindowConfig>
+    {
+        ["sliding 1"] = new SlidingWindowConfig { Size = 1 },
+        ["sliding 3"] = new SlidingWindowConfig { Size = 3 },
+        ["sliding 100"] = new SlidingWindowConfig { Size = 100 },
+        ["length_scaled"] = new LengthScaledWindowConfig { Minimum = 2, Scale = 1, Exponent = 0.6 },
+        ["adaptive"] = new AdaptiveWindowConfig { Maximum = 6, Ramp = 2 },
+        ["dynamic"] = new DynamicWindowConfig { Maximum = 6, Ramp = 2, InitialBias = -0.5 },
+    };
+
+    /// <summary>A model with each kind of position, and one with each kind of window.</summary>
+    public static IReadOnlyDictionary<string, ModelConfig> Models { get; } = new Dictionary<string, ModelConfig>(
+    [
+        .. Positions.Select(position => KeyValuePair.Create(position.Key, Config with { Position = position.Value })),
+        .. Windows.Select(window => KeyValuePair.Create(window.Key, Config with { Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = window.Value } })),
+    ]);
+
+    /// <summary>One of <see cref="Models"/>; learned spans differ by head and, where they can, by token.</summary>
+    public static TransformerModel Model(string name)
+    {
+        var model = new TransformerModel(Models[name]);
+        WindowCases.Spread(model);
+        return model;
+    }
 
     /// <summary>Random ids: [B, T].</summary>
     public static Tensor Ids(int rows, int tokens) => randint(0, Config.VocabularySize!.Value, [rows, tokens]);

@@ -8,6 +8,8 @@ public sealed class TransformerModelTests
 {
     public static TheoryData<string> Positions => [.. Tiny.Positions.Keys];
 
+    public static TheoryData<string> Models => [.. Tiny.Models.Keys];
+
     public static TheoryData<string, string, string> Kinds => new(
         from mlp in Tiny.Mlps.Keys from norm in Tiny.Norms.Keys from position in Tiny.Positions.Keys select (mlp, norm, position));
 
@@ -34,11 +36,11 @@ public sealed class TransformerModelTests
     }
 
     [Theory]
-    [MemberData(nameof(Positions))]
-    public void Changing_a_token_leaves_earlier_logits_unchanged(string position)
+    [MemberData(nameof(Models))]
+    public void Changing_a_token_leaves_earlier_logits_unchanged(string kind)
     {
         using var _ = no_grad();
-        using var model = new TransformerModel(Tiny.Config with { Position = Tiny.Positions[position] });
+        using var model = Tiny.Model(kind);
         var ids = Tiny.Ids(2, 10);
         var changed = ids.clone();
         changed[.., 6] = (changed[.., 6] + 1) % 13;
@@ -48,11 +50,11 @@ public sealed class TransformerModelTests
     }
 
     [Theory]
-    [MemberData(nameof(Positions))]
-    public void Cached_passes_equal_the_full_pass_wherever_the_text_is_split(string position)
+    [MemberData(nameof(Models))]
+    public void Cached_passes_equal_the_full_pass_wherever_the_text_is_split(string kind)
     {
         using var _ = no_grad();
-        using var model = new TransformerModel(Tiny.Config with { Position = Tiny.Positions[position] });
+        using var model = Tiny.Model(kind);
         var ids = Tiny.Ids(2, 8);
         var full = model.call(ids, null);
         for (var split = 1; split < 8; split++)
@@ -65,11 +67,11 @@ public sealed class TransformerModelTests
     }
 
     [Theory]
-    [MemberData(nameof(Positions))]
-    public void Rows_of_unequal_length_are_continued_as_if_each_were_alone(string position)
+    [MemberData(nameof(Models))]
+    public void Rows_of_unequal_length_are_continued_as_if_each_were_alone(string kind)
     {
         using var _ = no_grad();
-        using var model = new TransformerModel(Tiny.Config with { Position = Tiny.Positions[position] });
+        using var model = Tiny.Model(kind);
         var ids = Tiny.Ids(2, 9);
         using var state = model.NewState(rows: 2);
         model.Hidden(ids.narrow(1, 0, 6), state, [6, 3]);    // the short row's last three are filling
