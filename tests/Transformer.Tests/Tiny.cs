@@ -1,5 +1,7 @@
 using TorchSharp.Modules;
 using Transformer.Configuration;
+using Transformer.Model;
+using Transformer.Tests.Layers.Attention;
 using static TorchSharp.torch;
 
 namespace Transformer.Tests;
@@ -68,22 +70,23 @@ internal static class Tiny
         ["mixture in hyper_connections"] = Config with { Mlp = Mixture with { Active = 1 }, Residual = Residuals["hyper_connections"] },
     };
 
-    /// <summary>Moves the numbers of residuals and spans away from where they start, so that nothing hides behind a zero or a one.</summary>
+    /// <summary>Moves the numbers of residuals away from where they start, so that nothing hides behind a zero or a one.</summary>
     public static T Stir<T>(T model) where T : nn.Module
     {
         using var _ = no_grad();
         foreach (var (name, parameter) in model.named_parameters())
             if (name.Contains("_residual.", StringComparison.Ordinal) || name.EndsWith("value_mix", StringComparison.Ordinal)) parameter.add_(0.3 + 0.2 * randn_like(parameter));
-            else if (name.Contains(".window.", StringComparison.Ordinal)) parameter.add_(0.5 * rand_like(parameter));
         return model;
     }
 
     public static IReadOnlyDictionary<string, WindowConfig> Windows { get; } = new Dictionary<string, WindowConfig>
     {
-        ["sliding"] = new SlidingWindowConfig { Size = 3 },
-        ["length_scaled"] = new LengthScaledWindowConfig { Minimum = 2 },
-        ["adaptive"] = new AdaptiveWindowConfig { Maximum = 8, Ramp = 3 },
-        ["dynamic"] = new DynamicWindowConfig { Maximum = 8, Ramp = 3 },
+        ["sliding 1"] = new SlidingWindowConfig { Size = 1 },
+        ["sliding 3"] = new SlidingWindowConfig { Size = 3 },
+        ["sliding 100"] = new SlidingWindowConfig { Size = 100 },
+        ["length_scaled"] = new LengthScaledWindowConfig { Minimum = 2, Scale = 1, Exponent = 0.6 },
+        ["adaptive"] = new AdaptiveWindowConfig { Maximum = 6, Ramp = 2 },
+        ["dynamic"] = new DynamicWindowConfig { Maximum = 6, Ramp = 2, InitialBias = -0.5 },
     };
 
     public static IReadOnlyDictionary<string, AttentionConfig> Linear { get; } = new Dictionary<string, AttentionConfig>
@@ -104,7 +107,7 @@ internal static class Tiny
     [
         .. Positions.Select(position => KeyValuePair.Create(position.Key, Config with { Position = position.Value })),
         .. Windows.Select(window => KeyValuePair.Create(window.Key, Config with { Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = window.Value } })),
-        KeyValuePair.Create("sliding with alibi", Config with { Position = Positions["alibi"], Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = Windows["sliding"] } }),
+        KeyValuePair.Create("sliding with alibi", Config with { Position = Positions["alibi"], Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = Windows["sliding 3"] } }),
         .. Deep,
         .. Linear.Select(mixer => KeyValuePair.Create(mixer.Key, OnlyWith(mixer.Value))),
         KeyValuePair.Create("convolution", Config with { Attention = new ConvolutionConfig { Tokens = 3 }, Position = new LearnedPositionConfig() }),
@@ -120,6 +123,14 @@ internal static class Tiny
     // With rotary positions where the mixer can use them.
     private static ModelConfig OnlyWith(AttentionConfig mixer) =>
         Config with { Attention = mixer, Position = mixer.ObstacleTo(Config.Position) is null ? Config.Position : new NoPositionConfig() };
+
+    /// <summary>One of <see cref="Models"/>; learned spans differ by head and, where they can, by token.</summary>
+    public static TransformerModel Model(string name)
+    {
+        var model = Stir(new TransformerModel(Models[name]));
+        WindowCases.Spread(model);
+        return model;
+    }
 
     /// <summary>Random ids: [B, T].</summary>
     public static Tensor Ids(int rows, int tokens) => randint(0, Config.VocabularySize!.Value, [rows, tokens]);

@@ -36,6 +36,22 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
+    public async Task A_run_with_learned_windows_logs_the_span_of_every_head_at_each_evaluation()
+    {
+        var (code, _, error) = await here.Train("run", "--set", "model.layers=2", "--set", "model.attention.window={kind: adaptive, maximum: 12, ramp: 4}");
+
+        Assert.True(code == CommandLine.Done, error);
+        var evaluated = here.Metrics("run").Where(line => line.ContainsKey("spans")).ToList();
+        Assert.Equal([10, 20, 30, 40], evaluated.Select(line => line["step"]!.GetValue<int>()));
+        var last = evaluated[^1]["spans"]!.AsArray().Select(layer => layer!.AsArray().Select(span => span!.GetValue<float>()).ToList()).ToList();
+        Assert.Equal([2, 2], last.Select(layer => layer.Count));
+        Assert.All(last.SelectMany(layer => layer), span => Assert.InRange(span, 0, 12));
+        Assert.Contains(last.SelectMany(layer => layer), span => span > 0);    // they began at zero
+        var events = File.ReadAllText(Directory.GetFiles(here["run"], "events.out.tfevents.*").Single(), System.Text.Encoding.Latin1);
+        Assert.Contains("span/layer_1/head_1", events, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task The_configuration_of_a_run_repeats_it()
     {
         await here.Train("run");

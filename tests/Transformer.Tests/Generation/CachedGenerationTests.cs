@@ -12,8 +12,18 @@ public sealed class CachedGenerationTests
 
     public static TheoryData<string> Kinds => [.. Configurations.Keys];
 
-    private static Dictionary<string, ModelConfig> Configurations { get; } = new()
+    private static Dictionary<string, ModelConfig> Configurations { get; } = new(
+        Tiny.Windows.Select(window => KeyValuePair.Create(window.Key, Small with { Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = window.Value } })))
     {
+        ["local and global"] = Small with
+        {
+            Mixers = new Dictionary<string, AttentionConfig>
+            {
+                ["local"] = new SoftmaxAttentionConfig { Heads = 4, Window = new SlidingWindowConfig { Size = 4 } },
+                ["global"] = new SoftmaxAttentionConfig { Heads = 4, LogitSoftCap = 5 },
+            },
+            Pattern = ["local", "global"],
+        },
         ["rope, two query heads a key/value head"] = Small with { Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2 } },
         ["one key/value head"] = Small with { Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 1, QueryKeyNorm = true } },
         ["learned positions, biases"] = Small with { Position = new LearnedPositionConfig(), Attention = new SoftmaxAttentionConfig { Heads = 2, Bias = true } },

@@ -1,6 +1,7 @@
 using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Model;
+using Transformer.Tests.Layers.Attention;
 using static TorchSharp.torch;
 
 namespace Transformer.Tests.Generation;
@@ -33,7 +34,9 @@ internal static class GenerationGoldens
     public static TransformerModel Random(ModelConfig config)
     {
         manual_seed(7);
-        return Tiny.Stir(new TransformerModel(config with { Initialization = new Gpt2InitializationConfig { Deviation = 0.2 } }));
+        var model = Tiny.Stir(new TransformerModel(config with { Initialization = new Gpt2InitializationConfig { Deviation = 0.2 } }));
+        WindowCases.Spread(model);
+        return model;
     }
 
     /// <summary>Greedy decoding as the definition has it: a pass over all that the model sees for every token.</summary>

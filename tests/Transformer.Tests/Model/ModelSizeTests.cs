@@ -163,6 +163,50 @@ public class ModelSizeTests
     }
 
     [Fact]
+    public void A_sliding_window_bounds_the_state_and_the_operations_of_a_token()
+    {
+        var (full, window) = (new ModelSize(Tiny), Windowed(new SlidingWindowConfig { Size = 4 }));
+        Assert.Equal(full.StateBytes(3), window.StateBytes(3));
+        Assert.Equal(full.StateBytes(4), window.StateBytes(100));
+        Assert.Equal(full.FlopsPerToken(4), window.FlopsPerToken(4));
+        Assert.Equal(6 * full.MatrixParameters + 12 * 2 * 8 * (4 - 4 * 4 / (2 * 100.0)), window.FlopsPerToken(100), 1e-9);    // 2 blocks, width 8, W - W^2 / 2T keys
+        Assert.Equal(full.Parameters, window.Parameters);
+    }
+
+    [Fact]
+    public void A_length_scaled_window_costs_the_root_of_the_length()
+    {
+        var window = Windowed(new LengthScaledWindowConfig { Minimum = 1, Scale = 1, Exponent = 0.5 });
+        var mixing = (long tokens) => window.FlopsPerToken(tokens) - 6 * window.MatrixParameters;
+        Assert.Equal(2, mixing(40_000) / mixing(10_000), 0.02);
+        Assert.Equal(100 * window.StateBytes(1), window.StateBytes(10_000));
+    }
+
+    [Fact]
+    public void Learned_windows_count_their_parameters_and_no_more_than_their_maximum()
+    {
+        var (full, adaptive, dynamic) = (new ModelSize(Tiny), Windowed(new AdaptiveWindowConfig { Maximum = 10, Ramp = 5 }), Windowed(new DynamicWindowConfig { Maximum = 10, Ramp = 5 }));
+        Assert.Equal((2 * 2, 0), (adaptive.Parameters - full.Parameters, adaptive.MatrixParameters - full.MatrixParameters));                   // p, a head
+        Assert.Equal((2 * 2 * 9, 2 * 2 * 8), (dynamic.Parameters - full.Parameters, dynamic.MatrixParameters - full.MatrixParameters));         // v and b, a head
+        foreach (var size in (ModelSize[])[adaptive, dynamic]) Assert.Equal(full.StateBytes(16), size.StateBytes(1000));
+    }
+
+    [Fact]
+    public void The_parameters_of_learned_windows_are_those_of_the_model()
+    {
+        foreach (var window in Tests.Tiny.Windows.Values)
+        {
+            var config = Tiny with { Attention = new SoftmaxAttentionConfig { Heads = 2, Window = window } };
+            using var model = new TransformerModel(config);
+            Assert.Equal(model.Weights.Sum(weight => weight.Value.numel()), new ModelSize(config).Parameters);
+            using var state = model.NewState(rows: 1);
+            Assert.InRange(state.Bytes, 1, new ModelSize(config).StateBytes(16));    // adaptive spans that are still zero keep less
+        }
+    }
+
+    private static ModelSize Windowed(WindowConfig window) => new(Tiny with { Attention = new SoftmaxAttentionConfig { Heads = 2, Window = window } });
+
+    [Fact]
     public void Activations_grow_with_every_token_alike()
     {
         var size = new ModelSize(Tiny);

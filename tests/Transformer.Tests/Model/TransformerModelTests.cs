@@ -46,7 +46,7 @@ public sealed class TransformerModelTests
     public void Changing_a_token_leaves_earlier_logits_unchanged(string kind)
     {
         using var _ = no_grad();
-        using var model = Tiny.Stir(new TransformerModel(Tiny.Models[kind]));
+        using var model = Tiny.Model(kind);
         var ids = Tiny.Ids(2, 10);
         var changed = ids.clone();
         changed[.., 6] = (changed[.., 6] + 1) % 13;
@@ -60,7 +60,7 @@ public sealed class TransformerModelTests
     public void Cached_passes_equal_the_full_pass_wherever_the_text_is_split(string kind)
     {
         using var _ = no_grad();
-        using var model = Tiny.Stir(new TransformerModel(Tiny.Models[kind]));
+        using var model = Tiny.Model(kind);
         var ids = Tiny.Ids(2, 8);
         var full = model.call(ids, null);
         for (var split = 1; split < 8; split++)
@@ -77,7 +77,7 @@ public sealed class TransformerModelTests
     public void Rows_of_unequal_length_are_continued_as_if_each_were_alone(string kind)
     {
         using var _ = no_grad();
-        using var model = Tiny.Stir(new TransformerModel(Tiny.Models[kind]));
+        using var model = Tiny.Model(kind);
         var ids = Tiny.Ids(2, 9);
         using var state = model.NewState(rows: 2);
         model.Hidden(ids.narrow(1, 0, 6), state, [6, 3]);    // the short row's last three are filling

@@ -14,7 +14,7 @@ public sealed class RollingKeyValueCacheTests
 
     public RollingKeyValueCacheTests() => manual_seed(1);
 
-    public static TheoryData<string> Windows => [.. WindowCases.Configs.Keys];
+    public static TheoryData<string> Windows => [.. Tiny.Windows.Keys];
 
     [Theory]
     [MemberData(nameof(Windows))]
@@ -22,7 +22,7 @@ public sealed class RollingKeyValueCacheTests
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        using var layer = Layer(WindowCases.Configs[name]);
+        using var layer = Layer(Tiny.Windows[name]);
         var x = randn(2, T, 16);
         var full = layer.call(x, new ForwardContext(), null);
         for (var first = 1; first <= T; first++)
@@ -46,7 +46,7 @@ public sealed class RollingKeyValueCacheTests
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        using var layer = Layer(WindowCases.Configs[name]);
+        using var layer = Layer(Tiny.Windows[name]);
         var x = randn(3, T, 16);
         var full = layer.call(x, new ForwardContext(), null);
         using var state = layer.NewState(rows: 3, T, CPU);
@@ -72,7 +72,7 @@ public sealed class RollingKeyValueCacheTests
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        using var layer = Layer(WindowCases.Configs[name]);
+        using var layer = Layer(Tiny.Windows[name]);
         var x = randn(2, 400, 16);
         using var state = layer.NewState(rows: 2, 400, CPU);
         var parts = (Tensor[])[Continue(layer, x.narrow(1, 0, 150), state, [0, 0]), Continue(layer, x.narrow(1, 150, 250), state, [150, 150])];
@@ -84,7 +84,7 @@ public sealed class RollingKeyValueCacheTests
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        foreach (var config in WindowCases.Configs.Values)
+        foreach (var config in Tiny.Windows.Values)
         {
             using var layer = Layer(config);
             using var bias = new Slope();
@@ -106,7 +106,7 @@ public sealed class RollingKeyValueCacheTests
     [InlineData("dynamic", 9)]            // 6 + 2 and the token itself
     public void The_state_is_as_large_as_the_window_however_long_the_text(string name, int keys)
     {
-        using var layer = Layer(WindowCases.Configs[name]);
+        using var layer = Layer(Tiny.Windows[name]);
         using var state = layer.NewState(rows: 3, 10_000, CPU);
         Assert.Equal(2 * 3 * 2 * 4 * keys * sizeof(float), state.Bytes);
         using var small = layer.NewState(rows: 3, 2, CPU);

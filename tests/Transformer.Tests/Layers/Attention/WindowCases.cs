@@ -1,4 +1,3 @@
-using Transformer.Configuration;
 using Transformer.Layers.Attention;
 using Transformer.Layers.Positions;
 using static TorchSharp.torch;
@@ -7,20 +6,10 @@ namespace Transformer.Tests.Layers.Attention;
 
 // B batch · T tokens · H heads · G key/value heads · D head width
 
-/// <summary>The windows that the tests share, and the definition that all of them are held against.</summary>
+/// <summary>What the tests of windows share: inputs, spans, and the definition that every form is held against.</summary>
 internal static class WindowCases
 {
     public const double Scale = 0.3;
-
-    public static IReadOnlyDictionary<string, WindowConfig> Configs { get; } = new Dictionary<string, WindowConfig>
-    {
-        ["sliding 1"] = new SlidingWindowConfig { Size = 1 },
-        ["sliding 3"] = new SlidingWindowConfig { Size = 3 },
-        ["sliding 100"] = new SlidingWindowConfig { Size = 100 },
-        ["length_scaled"] = new LengthScaledWindowConfig { Minimum = 2, Scale = 1, Exponent = 0.6 },
-        ["adaptive"] = new AdaptiveWindowConfig { Maximum = 6, Ramp = 2 },
-        ["dynamic"] = new DynamicWindowConfig { Maximum = 6, Ramp = 2, InitialBias = -0.5 },
-    };
 
     /// <summary>A span of its own for each row, head and query, between 0 and a maximum: [B, H, T].</summary>
     public static Tensor Spans(int heads, int tokens, double maximum) => rand(2, heads, tokens) * maximum;
@@ -55,7 +44,7 @@ internal static class WindowCases
         foreach (var (name, parameter) in module.named_parameters())
         {
             if (name.EndsWith("span", StringComparison.Ordinal)) parameter.copy_(linspace(0, 1, parameter.shape[0]) * 0.9 + 0.05);
-            if (name.EndsWith("window.weight", StringComparison.Ordinal) || module is LearnedSpan && name == "weight") parameter.normal_();
+            if (name.EndsWith("window.weight", StringComparison.Ordinal) || (module is DynamicSpan && name == "weight")) parameter.normal_();
         }
     }
 }

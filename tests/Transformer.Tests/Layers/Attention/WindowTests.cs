@@ -14,7 +14,7 @@ public sealed class WindowTests
 
     public WindowTests() => manual_seed(1);
 
-    public static TheoryData<string> Windows => [.. WindowCases.Configs.Keys];
+    public static TheoryData<string> Windows => [.. Tiny.Windows.Keys];
 
     [Theory]
     [InlineData(1)]
@@ -151,12 +151,12 @@ public sealed class WindowTests
     public void Every_layer_is_the_formula_with_its_window(string name)
     {
         using var scope = NewDisposeScope();
-        using var layer = Layer(new() { Heads = 4, KvHeads = 2, Window = WindowCases.Configs[name] });
+        using var layer = Layer(new() { Heads = 4, KvHeads = 2, Window = Tiny.Windows[name] });
         var x = randn(2, T, 16);
-        var expected = Formula(layer, x, WindowCases.Configs[name], softCap: null);
+        var expected = Formula(layer, x, Tiny.Windows[name], softCap: null);
         Near.Equal(expected, layer.call(x, new ForwardContext(), null), 1e-5, "the kernel");
         layer.to(float64);
-        Near.Equal(Formula(layer, x.to(float64), WindowCases.Configs[name], softCap: null), layer.call(x.to(float64), new ForwardContext(), null), 1e-6, "in double precision");
+        Near.Equal(Formula(layer, x.to(float64), Tiny.Windows[name], softCap: null), layer.call(x.to(float64), new ForwardContext(), null), 1e-6, "in double precision");
     }
 
     [Theory]
@@ -164,9 +164,9 @@ public sealed class WindowTests
     public void A_soft_cap_acts_inside_the_window(string name)
     {
         using var scope = NewDisposeScope();
-        using var layer = Layer(new() { Heads = 4, KvHeads = 2, Window = WindowCases.Configs[name], LogitSoftCap = 0.5 });
+        using var layer = Layer(new() { Heads = 4, KvHeads = 2, Window = Tiny.Windows[name], LogitSoftCap = 0.5 });
         var x = 4 * randn(2, T, 16);
-        Near.Equal(Formula(layer, x, WindowCases.Configs[name], softCap: 0.5), layer.call(x, new ForwardContext(), null), 1e-5);
+        Near.Equal(Formula(layer, x, Tiny.Windows[name], softCap: 0.5), layer.call(x, new ForwardContext(), null), 1e-5);
     }
 
     [Theory]
@@ -175,11 +175,11 @@ public sealed class WindowTests
     {
         if (name == "sliding 1") return;    // one weight, dropped or not
         using var scope = NewDisposeScope();
-        using var layer = Layer(new() { Heads = 4, KvHeads = 2, Window = WindowCases.Configs[name], Dropout = 0.5 });
+        using var layer = Layer(new() { Heads = 4, KvHeads = 2, Window = Tiny.Windows[name], Dropout = 0.5 });
         var x = randn(2, T, 16);
         Assert.True(Near.Distance(layer.call(x, new ForwardContext(), null), layer.call(x, new ForwardContext(), null)) > 1e-3);
         layer.eval();
-        Near.Equal(Formula(layer, x, WindowCases.Configs[name], softCap: null), layer.call(x, new ForwardContext(), null), 1e-5);
+        Near.Equal(Formula(layer, x, Tiny.Windows[name], softCap: null), layer.call(x, new ForwardContext(), null), 1e-5);
     }
 
     private static SoftmaxAttention Layer(SoftmaxAttentionConfig config)
