@@ -24,6 +24,13 @@ internal static class BenchScaling
     private static readonly (string Name, string Attention)[] Known =
     [
         ("full", "{kind: softmax, heads: 6}"),
+        ("sliding", "{kind: softmax, heads: 6, window: {kind: sliding, size: 256}}"),
+        ("length_scaled", "{kind: softmax, heads: 6, window: {kind: length_scaled}}"),
+        ("dynamic", "{kind: softmax, heads: 6, window: {kind: dynamic, maximum: 224}}"),
+        ("elu", "{kind: linear, rule: elu, heads: 6}"),
+        ("gla", "{kind: linear, rule: gla, heads: 6}"),
+        ("delta", "{kind: linear, rule: delta, heads: 6}"),
+        ("gated_delta", "{kind: linear, rule: gated_delta, heads: 6}"),
     ];
 
     private static readonly Option<string[]> Mixers = new("--mixer")

@@ -24,7 +24,8 @@ public abstract class TokenMixer(string name) : nn.Module<Tensor, ForwardContext
     /// <param name="layer">Which block, 0 being the one after the embedding.</param>
     public static TokenMixer FromConfig(ModelConfig config, int layer) => config.AttentionAt(layer) switch
     {
-        SoftmaxAttentionConfig softmax => new SoftmaxAttention(softmax, config.Width, Scale(config, softmax), givesFirstValues: config.ValueResidualLayers().FirstOrDefault(-1) == layer),
+        SoftmaxAttentionConfig softmax => new SoftmaxAttention(
+            softmax, config.Width, Scale(config, softmax), givesFirstValues: config.ValueResidualLayers().FirstOrDefault(-1) == layer),
         LinearAttentionConfig linear => new LinearAttention(linear, config.Width),
         ConvolutionConfig convolution => new Convolution(convolution, config.Width),
         var other => throw new ArgumentOutOfRangeException(nameof(config), other, "no such attention"),
