@@ -128,6 +128,17 @@ public sealed class TransformerModelTests
         Near.Equal(Full(1, 5).narrow(0, 3, 2), next[1].narrow(0, 0, 2), 1e-5, "the short row goes on");
     }
 
+    [Theory]
+    [InlineData("sinusoidal", "model.embed_positions.table")]
+    [InlineData("alibi", "model.position_bias.slopes")]
+    [InlineData("t5", "model.position_bias.buckets")]
+    public void Fixed_tables_of_positions_move_to_the_model_s_device_and_are_no_weights(string position, string table)
+    {
+        using var model = new TransformerModel(Tiny.Config with { Position = Tiny.Positions[position] }, new Device("meta"), draw: false);
+        Assert.Equal("meta", Assert.Single(model.named_buffers(), buffer => buffer.name == table).buffer.device.ToString());
+        Assert.DoesNotContain(model.Weights, weight => weight.Name == table);
+    }
+
     [Fact]
     public void A_cache_takes_two_vectors_a_layer_and_key_value_head_and_token()
     {

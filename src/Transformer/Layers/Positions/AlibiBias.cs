@@ -13,7 +13,7 @@ public sealed class AlibiBias : ScoreBias
     public AlibiBias(int heads) : base(nameof(AlibiBias))
     {
         slopes = tensor(Slopes(heads).ToArray(), ScalarType.Float32).DetachFromDisposeScope();                  // [H]
-        register_buffer("slopes", slopes, persistent: false);
+        RegisterComponents();
     }
 
     /// <summary>
@@ -29,13 +29,6 @@ public sealed class AlibiBias : ScoreBias
     /// <inheritdoc/>
     public override Tensor forward(Tensor q, Tensor queries, Tensor keys) =>
         (slopes.view(-1, 1, 1) * -Distances(queries, keys).unsqueeze(1)).to(q.dtype);                           // [B or 1, H, T, S]
-
-    /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing) slopes.Dispose();
-        base.Dispose(disposing);
-    }
 
     private static IEnumerable<double> Series(int heads, int step)
     {

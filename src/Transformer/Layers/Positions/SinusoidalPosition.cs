@@ -20,17 +20,10 @@ public sealed class SinusoidalPosition : nn.Module<Tensor, Tensor>
         var angles = outer(arange(length, ScalarType.Float64), frequencies);                                    // [T, C/2]
         table = stack([angles.sin(), angles.cos()], -1).flatten(1).narrow(1, 0, width).to(ScalarType.Float32)
             .contiguous().DetachFromDisposeScope();                                                             // [T, C]
-        register_buffer("table", table, persistent: false);
+        RegisterComponents();
     }
 
     /// <param name="positions">[B, T] or [T], integers.</param>
     /// <returns>[B, T, C] or [T, C]</returns>
     public override Tensor forward(Tensor positions) => table[positions];
-
-    /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing) table.Dispose();
-        base.Dispose(disposing);
-    }
 }

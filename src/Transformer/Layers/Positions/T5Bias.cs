@@ -23,7 +23,6 @@ public sealed class T5Bias : ScoreBias
         maximum = config.MaximumDistance;
         buckets = tensor(Enumerable.Range(0, config.MaximumDistance + 1).Select(distance => Bucket(distance, config)).ToArray()).DetachFromDisposeScope();
         relative_attention_bias = nn.Embedding(config.Buckets, heads);                                          // [N, H]
-        register_buffer("buckets", buckets, persistent: false);
         RegisterComponents();
     }
 
@@ -43,12 +42,5 @@ public sealed class T5Bias : ScoreBias
         var table = relative_attention_bias.weight!.t();                                                        // [H, N]
         return table.index_select(1, buckets[distances].flatten())
             .view([table.shape[0], .. distances.shape]).transpose(0, 1);                                        // [B or 1, H, T, S]
-    }
-
-    /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing) buckets.Dispose();
-        base.Dispose(disposing);
     }
 }
