@@ -45,7 +45,7 @@ public sealed class Trainer : IDisposable
             : TrainingCheckpoint.Load(checkpoint, model, space, optimizer, average);
         savedStep = checkpoint is null ? null : progress.Step;
         if (progress.Corpus != data.Checksum)
-            throw new InputException($"{run.Path}: {data.Name} is not what the run began with. Put that back, or start a new run.");
+            throw new InputException($"{run.Path}: {data.Name} is not the one that the run began with. Put that one back, or start a new run.");
         batches = data.Train(run.Config, progress.Position);
         samples = new SampleLog(run.Path, progress.SampleBytes);
         log = new MetricsLog(run.Path, progress.Step);
@@ -182,7 +182,7 @@ public sealed class Trainer : IDisposable
         var schedule = LearningRate.At(Training.Schedule, progress.Step, Training.Steps);
         var result = TrainingStep.Run(model, space, optimizer, Training, schedule, drawn);
         if (!result.IsFinite)
-            throw NonFinite($"step {progress.Step + 1}: the loss is {result.Loss} and its gradient's norm {result.GradientNorm}, at batch {position}");
+            throw NonFinite($"step {progress.Step + 1}: the loss is {result.Loss} and its gradient's norm {result.GradientNorm}, at batch {position} of the sampler");
         progress = progress with { Step = progress.Step + 1, Position = batches.Position, Tokens = progress.Tokens + tokens };
         average?.Update(progress.Step);
         return (result, Training.Optimizer.LearningRate * schedule, tokens, flops, watch.Elapsed.TotalSeconds);

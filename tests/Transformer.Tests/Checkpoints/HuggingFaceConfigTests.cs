@@ -70,6 +70,7 @@ public sealed class HuggingFaceConfigTests : IDisposable
         { "initialization", Llama with { Initialization = new MupInitializationConfig { BaseWidth = 16 } } },
         { "vocabulary_size", Llama with { VocabularySize = null } },
         { "a component", Gpt2 },
+        { "a component", Llama with { Mlp = new NoMlpConfig() } },
     };
 
     [Theory, MemberData(nameof(NoLlamas))]

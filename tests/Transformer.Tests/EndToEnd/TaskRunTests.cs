@@ -92,7 +92,7 @@ public sealed class TaskRunTests : IDisposable
         var (code, _, error) = await Workplace.Request("train", "--resume", here["run"]);
 
         Assert.Equal(CommandLine.Refused, code);
-        Assert.Contains("the task copy is not what the run began with. Put that back, or start a new run.", error);
+        Assert.Contains("the task copy is not the one that the run began with. Put that one back, or start a new run.", error);
     }
 
     [Fact]
@@ -111,16 +111,14 @@ public sealed class TaskRunTests : IDisposable
         Assert.Equal(30 * 8 * 10, JsonNode.Parse(output)!["tokens"]!.GetValue<int>());
     }
 
-    // A convolution brings each value its key, which is all that attention needs: learned in seconds. Guessing among the values of a row would be right
-    // half of the time.
+    // The recipe made small; drawn wider it leaves the plateau of guessing among a row's four values early: seeds 1 to 7 within 500 steps.
     [Fact]
     public async Task Multi_query_recall_is_learned()
     {
         var (code, output, error) = await Workplace.Request("train", "mqar", "--out", here["run"], "--json",
-            "--set", "data.task={kind: mqar, length: 16, pairs: 2, vocabulary: 32, validation_rows: 200}", "--set", "model.width=32",
-            "--set", "model.attention=null", "--set", "model.mixers={near: {kind: convolution, tokens: 2}, far: {kind: softmax, heads: 1}}",
-            "--set", "model.pattern=[near, far]", "--set", "model.position={kind: none}",
-            "--set", "training={steps: 1500, batch_size: 32, evaluate_every: 100, evaluate_batches: null, stop_at_accuracy: 0.9, optimizer: {kind: adamw, learning_rate: 1.0e-2}, schedule: {kind: constant}}");
+            "--set", "data.task={kind: mqar, length: 16, pairs: 4, vocabulary: 256, validation_rows: 200}", "--set", "model.norm={kind: rms}",
+            "--set", "model.initialization={kind: gpt2, deviation: 0.1}",
+            "--set", "training={steps: 1500, batch_size: 64, evaluate_every: 50, evaluate_batches: null, gradient_clip: null, stop_at_accuracy: 0.9, optimizer: {kind: adamw, learning_rate: 3.0e-3}, schedule: {kind: constant}}");
         Assert.True(code == CommandLine.Done, error);
         var accuracy = JsonNode.Parse(output)!["validation_accuracy"]!.GetValue<double>();
         Assert.True(accuracy >= 0.9, $"accuracy {accuracy}\n{error}");
