@@ -103,7 +103,7 @@ public sealed class BadInputTests : IDisposable
 
         here.Write("run/config.yaml", config);
         File.AppendAllText(here["corpus.txt"], "line\n");
-        AssertRefused(await Workplace.Request("train", "--resume", here["run"]), "is not what the run began with");
+        AssertRefused(await Workplace.Request("train", "--resume", here["run"]), "is not the one that the run began with");
     }
 
     [Theory]
@@ -162,7 +162,7 @@ public sealed class BadInputTests : IDisposable
 
         Assert.Equal((CommandLine.Failed, ""), (code, output));
         var message = error.TrimEnd().Split('\n')[^1];
-        Assert.Matches(@"^step \d+: the loss is .*, at batch \d+\. (The last good checkpoint is .*/step-\d+|There is no good checkpoint yet)\. Try a lower learning rate", message);
+        Assert.Matches(@"^step \d+: the loss is .*, at batch \d+ of the sampler\. (The last good checkpoint is .*/step-\d+|There is no good checkpoint yet)\. Try a lower learning rate", message);
     }
 
     private string Placed(string text) => text.Replace("HERE", here.Folder, StringComparison.Ordinal);

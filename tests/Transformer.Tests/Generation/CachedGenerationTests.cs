@@ -62,6 +62,7 @@ public sealed class CachedGenerationTests
         using var inference = inference_mode();
         var ids = randint(0, 40, [2, Length], ScalarType.Int64);
         var full = model.forward(ids, null);
+        var tolerance = model.Config.AttentionAt(0) is LinearAttentionConfig ? 5e-5 : 1e-5;    // chunks and steps of a recurrence round differently
 
         for (var first = 1; first <= Length; first++)
         {
@@ -73,7 +74,7 @@ public sealed class CachedGenerationTests
                 for (var at = first + second; at < Length; at++) parts.Add(model.forward(ids.narrow(1, at, 1), state));
 
                 var error = (cat([.. parts], 1) - full).abs().max().item<float>();
-                Assert.True(error < 3e-5, $"{first} + {second} + single tokens: off by {error}");
+                Assert.True(error < tolerance, $"{first} + {second} + single tokens: off by {error}");
             }
         }
     }
