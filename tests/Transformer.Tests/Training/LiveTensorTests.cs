@@ -12,11 +12,14 @@ public sealed class LiveTensorTests
     private static readonly TrainingConfig Config = new() { Steps = 50, BatchSize = 2, ZLoss = 1e-4, GradientClip = 0.1, Optimizer = new AdamWConfig { LearningRate = 1e-2 } };
 
     [Theory]
-    [InlineData("adamw")]
-    [InlineData("muon")]
-    public void Training_steps_leave_no_live_tensor_behind(string kind)
+    [InlineData("adamw", "rope")]
+    [InlineData("muon", "rope")]
+    [InlineData("adamw", "sliding 3")]
+    [InlineData("adamw", "adaptive")]
+    [InlineData("muon", "dynamic")]
+    public void Training_steps_leave_no_live_tensor_behind(string kind, string config)
     {
-        using var model = new TransformerModel(Tiny.Config);
+        using var model = Tiny.Model(config);
         using var space = new ParameterSpace(model);
         using var optimizer = Optimizer.FromConfig(kind == "muon" ? new MuonConfig { LearningRate = 1e-2 } : Config.Optimizer, space);
         for (var step = 0; step < 3; step++) Step(model, space, optimizer);
@@ -25,11 +28,14 @@ public sealed class LiveTensorTests
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    [Fact]
-    public void Generated_tokens_leave_no_live_tensor_behind()
+    [Theory]
+    [InlineData("rope")]
+    [InlineData("length_scaled")]
+    [InlineData("adaptive")]
+    public void Generated_tokens_leave_no_live_tensor_behind(string config)
     {
         using var _ = no_grad();
-        using var model = new TransformerModel(Tiny.Config);
+        using var model = Tiny.Model(config);
         using var ids = Tiny.Ids(1, 1);
         using var state = model.NewState(rows: 1);
         Generate(model, ids, state);
