@@ -125,8 +125,8 @@ internal static unsafe class CausalAttentionKernel
         ? new(0, t + 1, keys, 0, 0)
         : new(t - Reach(w, b, h, t) - from, t + 1 - from, keys, w->Spans[(b * w->Heads + h) * w->Tokens + t], w->Ramp);
 
-    // How many tokens row t sees back.
-    private static long Reach(Work* w, long b, long h, long t) => Math.Min(t, (long)(w->Spans[(b * w->Heads + h) * w->Tokens + t] + w->Ramp));
+    // How many tokens row t sees back; none where a span is out of its bounds.
+    private static long Reach(Work* w, long b, long h, long t) => Math.Clamp((long)(w->Spans[(b * w->Heads + h) * w->Tokens + t] + w->Ramp), 0, t);
 
     // The rows of one head, gathered and turned by their positions' angles: [T, D].
     private static void Turn(Work* w, float* from, long stride, float* to)

@@ -161,6 +161,18 @@ public sealed class WindowTests
 
     [Theory]
     [MemberData(nameof(Windows))]
+    public void Sixteen_bits_are_enough_to_compute_with(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var layer = Layer(new() { Heads = 4, KvHeads = 2, Window = Tiny.Windows[name] });
+        var x = randn(2, T, 16);
+        var expected = layer.call(x, new ForwardContext(), null);
+        layer.to(bfloat16);
+        Near.Equal(expected, layer.call(x.to(bfloat16), new ForwardContext(), null).to(float32), 0.03);
+    }
+
+    [Theory]
+    [MemberData(nameof(Windows))]
     public void A_soft_cap_acts_inside_the_window(string name)
     {
         using var scope = NewDisposeScope();

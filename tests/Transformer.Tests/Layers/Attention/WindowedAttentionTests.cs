@@ -112,6 +112,14 @@ public sealed class WindowedAttentionTests
     }
 
     [Fact]
+    public void A_span_that_left_its_bounds_leaves_each_token_itself()
+    {
+        using var scope = NewDisposeScope();
+        var qkv = WindowCases.Inputs(50, 2, 2, 8);
+        Near.Equal(qkv[2], CausalAttention.Apply(qkv[0], qkv[1], qkv[2], null, WindowCases.Scale, new Window(full([1, 1, 50], -3f), 0)), 1e-6);
+    }
+
+    [Fact]
     public void Pieces_on_several_threads_equal_the_formula()
     {
         using var scope = NewDisposeScope();
