@@ -12,11 +12,12 @@ public sealed class LiveTensorTests
     private static readonly TrainingConfig Config = new() { Steps = 50, BatchSize = 2, ZLoss = 1e-4, GradientClip = 0.1, Optimizer = new AdamWConfig { LearningRate = 1e-2 } };
 
     [Theory]
-    [InlineData("adamw")]
-    [InlineData("muon")]
-    public void Training_steps_leave_no_live_tensor_behind(string kind)
+    [InlineData("adamw", "rope")]
+    [InlineData("muon", "rope")]
+    [InlineData("muon", "hybrid")]
+    public void Training_steps_leave_no_live_tensor_behind(string kind, string which)
     {
-        using var model = new TransformerModel(Tiny.Config);
+        using var model = new TransformerModel(Tiny.Models[which]);
         using var space = new ParameterSpace(model);
         using var optimizer = Optimizer.FromConfig(kind == "muon" ? new MuonConfig { LearningRate = 1e-2 } : Config.Optimizer, space);
         for (var step = 0; step < 3; step++) Step(model, space, optimizer);
@@ -25,11 +26,13 @@ public sealed class LiveTensorTests
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    [Fact]
-    public void Generated_tokens_leave_no_live_tensor_behind()
+    [Theory]
+    [InlineData("rope")]
+    [InlineData("hybrid")]
+    public void Generated_tokens_leave_no_live_tensor_behind(string which)
     {
         using var _ = no_grad();
-        using var model = new TransformerModel(Tiny.Config);
+        using var model = new TransformerModel(Tiny.Models[which]);
         using var ids = Tiny.Ids(1, 1);
         using var state = model.NewState(rows: 1);
         Generate(model, ids, state);
@@ -38,11 +41,13 @@ public sealed class LiveTensorTests
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    [Fact]
-    public void Disposing_a_model_a_space_and_an_optimizer_frees_them()
+    [Theory]
+    [InlineData("rope")]
+    [InlineData("hybrid")]
+    public void Disposing_a_model_a_space_and_an_optimizer_frees_them(string which)
     {
         var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        using (var model = new TransformerModel(Tiny.Config))
+        using (var model = new TransformerModel(Tiny.Models[which]))
         using (var space = new ParameterSpace(model))
         using (var optimizer = Optimizer.FromConfig(new MuonConfig { LearningRate = 1e-2 }, space))
             Step(model, space, optimizer);
