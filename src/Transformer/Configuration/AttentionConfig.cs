@@ -142,6 +142,9 @@ public sealed record LinearAttentionConfig : HeadedAttentionConfig
     /// <summary>Whether the output is a mean of the values, weighted by positive features, and so needs no norm.</summary>
     internal bool IsNormalised => Rule is LinearRule.Elu or LinearRule.Dpfp or LinearRule.Taylor;
 
+    /// <summary>Whether features are vectors like those they are made of, so that rotary positions can turn them.</summary>
+    internal bool IsTurnable => Rule is not (LinearRule.Dpfp or LinearRule.Taylor);
+
     /// <summary>Whether a token replaces a part, beta, of what its key held.</summary>
     internal bool HasBeta => Rule is LinearRule.Delta or LinearRule.GatedDelta;
 
@@ -155,7 +158,7 @@ public sealed record LinearAttentionConfig : HeadedAttentionConfig
     public override string? ObstacleTo(PositionConfig position) => position switch
     {
         NoPositionConfig or LearnedPositionConfig or SinusoidalPositionConfig => null,
-        RotaryPositionConfig when Rule is LinearRule.Dpfp or LinearRule.Taylor =>
+        RotaryPositionConfig when !IsTurnable =>
             $"rope turns queries and keys, but the features of rule {Rule.ToString().ToLowerInvariant()} are no vectors to turn; take none, learned or sinusoidal",
         RotaryPositionConfig => null,
         _ => "these positions change scores, and linear attention has none; take none, learned, sinusoidal or rope",
@@ -168,7 +171,8 @@ public sealed record LinearAttentionConfig : HeadedAttentionConfig
         if (ValueWidth is < 1) yield return new("value_width", $"found {ValueWidth}, expected 1 or more");
         if (Nu is not null && Rule != LinearRule.Dpfp) yield return new("nu", "only rule dpfp has it; leave it out");
         else if (Nu is < 1 || Nu >= 2 * HeadWidthAt(width)) yield return new("nu", $"found {Nu}, expected 1 to {2 * HeadWidthAt(width) - 1}, one less than twice the head's width");
-        if (ConvolutionWidth is not null && !IsConvolvable) yield return new("convolution_width", "only the rules scalar_gla, delta and gated_delta have it; leave it out");
+        if (ConvolutionWidth is not null && !IsConvolvable)
+            yield return new("convolution_width", "only the rules scalar_gla, delta and gated_delta have it; leave it out");
         else if (ConvolutionWidth is < 0 or 1) yield return new("convolution_width", $"found {ConvolutionWidth}, expected 2 or more, or 0 for none");
         if (OutputGate is not null && IsNormalised) yield return new("output_gate", "the rules elu, dpfp and taylor have none; leave it out");
         if (ChunkLength < 1 || !int.IsPow2(ChunkLength)) yield return new("chunk_length", $"found {ChunkLength}, expected a power of two");

@@ -58,10 +58,11 @@ internal sealed record MixerSize(
         var others = config.Convolution * convolved + (isStepped ? 2 * heads : 0) + (isGla ? keys : 0) + (config.IsNormalised ? 0 : value);
         var products = isDelta ? 3 : 2;                                                       // write and read; the delta rule reads what it replaces too
         var state = heads * features * (value + (config.IsNormalised ? 1 : 0)) + Math.Max(0, config.Convolution - 1) * convolved;
+        var written = heads * (2 * features + (isDelta ? 3 : 1) * value + 2 * config.ChunkLength + features * value / config.ChunkLength);
         return new(
             matrices + others, matrices,
             _ => 6.0 * products * heads * features * value,
-            2 * width + (config.IsConvolvable ? 3 : 1) * convolved + heads * (2 * features + (isDelta ? 3 : 1) * value + 2 * config.ChunkLength + features * value / config.ChunkLength),
+            2 * width + (config.IsConvolvable ? 3 : 1) * convolved + written,
             _ => state);
     }
 }

@@ -20,7 +20,6 @@ public sealed class LinearAttention : TokenMixer
 
     private readonly LinearAttentionConfig config;
     private readonly int headWidth, featureWidth, valueWidth;
-    private readonly bool turned;
     private readonly Linear q_proj;
     private readonly Linear k_proj;
     private readonly Linear v_proj;
@@ -42,7 +41,6 @@ public sealed class LinearAttention : TokenMixer
     {
         var (heads, rule) = (config.Heads, config.Rule);
         (this.config, headWidth, featureWidth, valueWidth) = (config, config.HeadWidthAt(width), config.FeatureWidthAt(width), config.ValueWidthAt(width));
-        turned = rule is not (LinearRule.Dpfp or LinearRule.Taylor);
         var (keys, values) = (heads * headWidth, heads * valueWidth);
         q_proj = nn.Linear(width, keys, hasBias: false);
         k_proj = nn.Linear(width, keys, hasBias: false);
@@ -52,7 +50,8 @@ public sealed class LinearAttention : TokenMixer
         if (config.HasBeta) b_proj = nn.Linear(width, heads, hasBias: false);
         if (config.HasStep)
             (a_proj, A_log, dt_bias) = (nn.Linear(width, heads, hasBias: false), nn.Parameter(zeros(heads)), nn.Parameter(zeros(heads)));
-        if (rule is LinearRule.Gla) gk_proj = nn.Sequential(nn.Linear(width, LinearAttentionConfig.GateRank, hasBias: false), nn.Linear(LinearAttentionConfig.GateRank, keys));
+        if (rule is LinearRule.Gla)
+            gk_proj = nn.Sequential(nn.Linear(width, LinearAttentionConfig.GateRank, hasBias: false), nn.Linear(LinearAttentionConfig.GateRank, keys));
         if (config.IsOutputGated) g_proj = nn.Linear(width, values, hasBias: false);
         if (!config.IsNormalised) o_norm = new RmsNorm(valueWidth, NormEpsilon);
         o_proj = nn.Linear(values, width, hasBias: false);
@@ -80,8 +79,8 @@ public sealed class LinearAttention : TokenMixer
         if (!config.IsNormalised) q = q / Math.Sqrt(headWidth);
         if (Filling(context, k) is { } filling) (k, logDecay) = (k.masked_fill(filling, 0), logDecay?.masked_fill(filling, 0));
 
-        var normaliser = config.IsNormalised ? Normaliser(q, k, past?.KeySum) : null;                               // [B, H, T, 1]
-        if (turned && context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.Apply(k));
+        var normaliser = config.IsNormalised ? Normaliser(q, k, past?.KeySum) : null;                       // [B, H, T, 1]
+        if (config.IsTurnable && context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.Apply(k));
         var (o, end) = x.shape[1] == 1
             ? LinearRecurrence.Recurrent(q, k, v, logDecay, beta, past?.Matrix)
             : LinearRecurrence.Chunkwise(q, k, v, logDecay, beta, past?.Matrix, Chunk(x.shape[1]));         // [B, H, T, E]
