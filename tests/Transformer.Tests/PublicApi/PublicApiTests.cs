@@ -26,6 +26,9 @@ public sealed class PublicApiTests
         TiedHead = false,
     }));
 
+    [Fact]
+    public void The_keys_of_a_gated_deltanet_checkpoint_are_as_they_were() => Snapshot.Matches("gated_deltanet.keys.txt", Keys(Tiny.Models["gated_delta"]));
+
     // The state dictionary rather than the parameters: a buffer that becomes part of a checkpoint must show.
     private static string Keys(ModelConfig config)
     {
