@@ -1,0 +1,42 @@
+using Transformer.Configuration;
+using Transformer.Generation;
+using Transformer.Training;
+
+namespace Transformer.Tests.EndToEnd;
+
+/// <summary>What every kind of model owes its user: it trains, is saved, goes on where it was interrupted, is read again and writes.</summary>
+public sealed class EveryKindTests : IDisposable
+{
+    private readonly Workplace here = new();
+
+    public static TheoryData<string> Kinds => [.. Tiny.Models.Keys];
+
+    public void Dispose() => here.Dispose();
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void A_run_that_was_interrupted_ends_with_the_weights_of_one_that_was_not_and_writes(string kind)
+    {
+        using (var whole = Trainer.Start(Run(kind), here["whole"])) whole.Run(TestContext.Current.CancellationToken);
+
+        using (var interruption = new CancellationTokenSource())
+        using (var first = Trainer.Start(Run(kind), here["parts"], happened => { if (happened is TrainingEvent.Stepped { Metrics.Step: 3 }) interruption.Cancel(); }))
+            Assert.ThrowsAny<OperationCanceledException>(() => first.Run(interruption.Token));
+        using (var second = Trainer.Resume(here["parts"])) second.Run(TestContext.Current.CancellationToken);
+
+        using var expected = LoadedModel.Open(here["whole"]);
+        using var found = LoadedModel.Open(here["parts"]);
+        foreach (var ((name, value), (_, again)) in expected.Model.Weights.Zip(found.Model.Weights)) Near.Equal(value, again, 0, name);
+
+        var prompt = found.Tokenizer.Encode("line 1");
+        var written = new TextGenerator(found.Model, found.Tokenizer).Generate([prompt], SamplingOptions.Greedy with { MaxTokens = 5 }, cancellation: TestContext.Current.CancellationToken);
+        Assert.Equal(5, written[0].Tokens.Count);
+        Assert.Equal(Generation.GenerationGoldens.WithoutCache(found.Model, prompt, count: 5), written[0].Tokens);
+    }
+
+    private RunConfig Run(string kind)
+    {
+        var run = ConfigFile.Load(here["tiny.yaml"], [$"data.path={here["corpus.txt"]}", "training.steps=6", "training.evaluate_every=6", "training.sample_tokens=0"]);
+        return run with { Model = Tiny.Models[kind] with { VocabularySize = null } };
+    }
+}
