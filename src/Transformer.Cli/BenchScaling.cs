@@ -14,7 +14,6 @@ internal static class BenchScaling
           context_length: 1024
           layers: 1
           vocabulary_size: 65
-          attention: {kind: softmax, heads: 6}
           position: {kind: none}
         data: {path: builtin:tinyshakespeare}
         training: {steps: 1, batch_size: 1, optimizer: {kind: adamw, learning_rate: 1.0e-3}}

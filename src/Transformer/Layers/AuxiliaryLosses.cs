@@ -13,12 +13,13 @@ public sealed class AuxiliaryLosses
     /// <summary>Adds a scalar, weight included.</summary>
     public void Add(Tensor term) => terms.Add(term.DetachFromDisposeScope());
 
-    /// <summary>The sum of all terms: a scalar, or null where there are none. Called once.</summary>
+    /// <summary>The sum of all terms, which end with it: a scalar, or null where there are none.</summary>
     public Tensor? Total()
     {
         if (terms.Count == 0) return null;
-        var total = terms.Aggregate((sum, term) => sum + term);
-        foreach (var term in terms.Where(term => !ReferenceEquals(term, total))) term.Dispose();
-        return terms.Count == 1 ? total.alias() : total;
+        using var all = stack(terms);
+        foreach (var term in terms) term.Dispose();
+        terms.Clear();
+        return all.sum();
     }
 }

@@ -49,6 +49,11 @@ public sealed class ForwardContext
 
     internal Tensor KeepFirstValues(Tensor values) => FirstValues = values.MoveToOuterDisposeScope();
 
+    /// <summary>How many tokens of a row are text, from the left.</summary>
+    /// <param name="row">Which row of the batch.</param>
+    /// <param name="tokens">T, the tokens of the pass.</param>
+    public long NewTokensOf(int row, long tokens) => NewTokens.Count == 0 ? tokens : NewTokens[row];
+
     /// <summary>Where layers leave what they add to the loss; null outside training.</summary>
     public AuxiliaryLosses? AuxiliaryLosses { get; init; }
 

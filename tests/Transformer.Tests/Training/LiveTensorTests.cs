@@ -22,6 +22,11 @@ public sealed class LiveTensorTests
     [InlineData("dynamic")]
     public void Muon_s_steps_leave_no_live_tensor_behind(string kind) => StepsLeaveNothing(Tiny.Models[kind], new MuonConfig { LearningRate = 1e-2 });
 
+    [Theory]
+    [InlineData("adaptive")]
+    [InlineData("mixture")]
+    public void A_penalty_of_one_layer_leaves_no_live_tensor_behind(string kind) => StepsLeaveNothing(Tiny.Models[kind] with { Layers = 1 }, Config.Optimizer);
+
     private static void StepsLeaveNothing(ModelConfig config, OptimizerConfig rule)
     {
         using var model = new TransformerModel(config);

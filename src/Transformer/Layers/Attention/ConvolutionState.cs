@@ -24,7 +24,7 @@ public sealed class ConvolutionState : LayerState
     {
         var all = cat([Tail.to(x.dtype), x], 1);
         for (var row = 0; row < x.shape[0]; row++)
-            Tail[row].copy_(all[row].narrow(0, context.NewTokens.Count == 0 ? x.shape[1] : context.NewTokens[row], Tail.shape[1]));
+            Tail[row].copy_(all[row].narrow(0, context.NewTokensOf(row, x.shape[1]), Tail.shape[1]));
         return all;
     }
 

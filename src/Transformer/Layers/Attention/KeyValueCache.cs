@@ -31,7 +31,7 @@ public sealed class KeyValueCache : LayerState
         long used = 0;
         for (var row = 0; row < context.CachedLengths.Count; row++)
         {
-            var (start, count) = (context.CachedLengths[row], context.NewTokens.Count == 0 ? k.shape[2] : context.NewTokens[row]);
+            var (start, count) = (context.CachedLengths[row], context.NewTokensOf(row, k.shape[2]));
             keys[row].narrow(1, start, count).copy_(k[row].narrow(1, 0, count));
             values[row].narrow(1, start, count).copy_(v[row].narrow(1, 0, count));
             used = Math.Max(used, start + count);

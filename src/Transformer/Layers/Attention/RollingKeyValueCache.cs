@@ -55,7 +55,7 @@ public sealed class RollingKeyValueCache : LayerState
     {
         for (var row = 0; row < context.CachedLengths.Count; row++)
         {
-            var count = context.NewTokens.Count == 0 ? k.shape[2] : context.NewTokens[row];
+            var count = context.NewTokensOf(row, k.shape[2]);
             var (kept, end) = (Math.Min(count, size), context.CachedLengths[row] + count);
             var slots = arange(end - kept, end, device: k.device).remainder(size);
             keys[row].index_copy_(1, slots, k[row].narrow(1, count - kept, kept));
