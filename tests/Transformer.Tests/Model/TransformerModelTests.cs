@@ -9,6 +9,8 @@ public sealed class TransformerModelTests
     // With a small base, so that the second pair of a head turns visibly within a context of twelve.
     private static readonly RotaryPositionConfig FromFourTokensOn = new() { Theta = 10, Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 4 } };
 
+    public TransformerModelTests() => manual_seed(1);
+
     public static TheoryData<string> Positions => [.. Tiny.Positions.Keys];
 
     public static TheoryData<string> Models => [.. Tiny.Models.Keys];
@@ -51,7 +53,7 @@ public sealed class TransformerModelTests
         var changed = ids.clone();
         changed[.., 6] = (changed[.., 6] + 1) % 13;
         var (before, after) = (model.call(ids, null), model.call(changed, null));
-        Near.Equal(before.narrow(1, 0, 6), after.narrow(1, 0, 6), 1e-6);
+        Near.Equal(before.narrow(1, 0, 6), after.narrow(1, 0, 6), 1e-5);    // experts work on other groups of tokens, which rounds differently
         Assert.True(Near.Distance(before[.., 6], after[.., 6]) > 1e-3);
     }
 
