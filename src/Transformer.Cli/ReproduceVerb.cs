@@ -11,6 +11,7 @@ internal static class ReproduceVerb
         Command[] experiments =
         [
             ResidualGradientsReport.Create(),
+            AssociativeRetrievalReport.Create(),
         ];
         var verb = new Command("reproduce", "Repeats published experiments; lists them where none is named.") { SharedOptions.Json };
         foreach (var experiment in experiments) verb.Subcommands.Add(experiment);

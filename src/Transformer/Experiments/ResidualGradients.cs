@@ -49,18 +49,9 @@ public sealed record ResidualGradients(IReadOnlyList<ResidualGradients.Row> Rows
     /// <param name="cancellation">Ends the experiment between two models.</param>
     public static ResidualGradients Run(int seed, int seeds = 5, IReadOnlyList<int>? depths = null, CancellationToken cancellation = default)
     {
-        // Models this small wait for a second thread longer than it saves, and on one thread the numbers do not depend on how many there are.
-        var threads = get_num_threads();
-        set_num_threads(1);
-        try
-        {
-            var rows = (depths ?? Depths).Select(layers => new Row(layers, Mean(layers, new PreNormResidualConfig()), Mean(layers, new PostNormResidualConfig()))).ToList();
-            return new(rows, Slope([.. rows.Select(row => (row.Layers, row.PreNorm))]), Slope([.. rows.Select(row => (row.Layers, row.PostNorm))]), seeds);
-        }
-        finally
-        {
-            set_num_threads(threads);
-        }
+        using var oneThread = new OneThread();
+        var rows = (depths ?? Depths).Select(layers => new Row(layers, Mean(layers, new PreNormResidualConfig()), Mean(layers, new PostNormResidualConfig()))).ToList();
+        return new(rows, Slope([.. rows.Select(row => (row.Layers, row.PreNorm))]), Slope([.. rows.Select(row => (row.Layers, row.PostNorm))]), seeds);
 
         double Mean(int layers, ResidualConfig residual) => Enumerable.Range(seed, seeds).Average(each =>
         {

@@ -5,7 +5,7 @@ namespace Transformer.Native;
 /// <summary>The C library's memory allocator.</summary>
 public static partial class Allocator
 {
-    private const int TrimThreshold = -1, MmapThreshold = -3;    // M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of glibc's malloc.h
+    private const int TrimThreshold = -1, MmapThreshold = -3, MmapMaximum = -4;    // M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX of glibc's malloc.h
 
     /// <summary>
     /// Keeps freed memory for the next step instead of returning it: a training step allocates the same blocks over and over, and every fresh
@@ -16,7 +16,7 @@ public static partial class Allocator
         if (!OperatingSystem.IsLinux()) return;
         try
         {
-            _ = mallopt(MmapThreshold, 32 << 20);
+            _ = mallopt(MmapMaximum, 0);
             _ = mallopt(TrimThreshold, int.MaxValue);
         }
         catch (EntryPointNotFoundException)
@@ -34,6 +34,7 @@ public static partial class Allocator
         if (!OperatingSystem.IsLinux()) return false;
         try
         {
+            _ = mallopt(MmapMaximum, 65536);
             _ = mallopt(MmapThreshold, 64 << 10);
             _ = mallopt(TrimThreshold, 64 << 10);
             _ = malloc_trim(0);

@@ -21,7 +21,18 @@ public class ReproduceVerbTests
         Assert.All(result["rows"]!.AsArray(), row => Assert.True((double)row!["pre_norm"]! > 0 && (double)row["post_norm"]! > 0));
     }
 
+    [Fact]
+    public async Task Associative_retrieval_answers_for_the_rules_and_keys_that_are_asked_for()
+    {
+        var results = (await CliRun.Of("reproduce associative-retrieval --rule elu --rule delta --keys 5 --json")).Json.AsArray();
+        Assert.Equal(["elu", "delta"], results.Select(result => (string?)result!["rule"]));
+        Assert.All(results, result => Assert.Equal((5, false, null), ((int)result!["keys"]!, (bool)result["replacement"]!, result["published"])));
+        Assert.All(results, result => Assert.InRange((double)result!["loss"]!, 0, 0.001));
+    }
+
     [Theory]
+    [InlineData("reproduce associative-retrieval --rule ell", "--rule")]
+    [InlineData("reproduce associative-retrieval --keys 0", "--keys: found 0, expected 1 or more")]
     [InlineData("reproduce residual-gradiants", "did you mean residual-gradients?")]
     [InlineData("reproduce residual-gradients --sed 3", "did you mean --seed?")]
     public Task A_wrong_request_is_refused(string line, string message) => CliRun.Refuses(line, message);
