@@ -2,6 +2,7 @@ using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Evaluation;
 using Transformer.Model;
+using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Training;
@@ -29,7 +30,7 @@ public static class TrainingStep
     {
         using var scope = NewDisposeScope();
         var predictions = batches.Sum(batch => batch.Predictions);
-        var loss = batches.Sum(batch => Backward(model, batch, config.ZLoss, (double)batch.Predictions / predictions));
+        var loss = batches.Sum(batch => Backward(model, batch, config, (double)batch.Predictions / predictions));
         var norm = space.GradientNorm();
         var result = new Result(loss, norm);
         if (result.IsFinite)
@@ -44,17 +45,17 @@ public static class TrainingStep
     }
 
     // Batches count by the tokens that they predict, so that however many they are, the gradient is that of the mean over all tokens.
-    private static double Backward(TransformerModel model, Batch batch, double zLoss, double share)
+    private static double Backward(TransformerModel model, Batch batch, TrainingConfig config, double share)
     {
         using var scope = NewDisposeScope();
+        var recomputation = config.ActivationCheckpointing ? new Recomputation() : null;
         var (inputs, targets) = BatchTensors.On(batch, model.Device);
-        var (hidden, penalty) = model.HiddenAndPenalty(inputs);
+        var (hidden, penalty) = model.HiddenAndPenalty(inputs, recomputation);
         (hidden, targets) = BatchTensors.Labelled(hidden, targets, batch);
-        var logits = model.Logits(hidden);
-        var loss = LanguageModelLoss.CrossEntropy(logits, targets);
-        var penalized = zLoss == 0 ? loss : loss + zLoss * LanguageModelLoss.SquaredPartition(logits, targets);
+        var (loss, penalized) = model.Loss(hidden, targets, config.ZLoss);
         if (penalty is not null) penalized = penalized + penalty;
         (share == 1 ? penalized : penalized * share).backward();
+        recomputation?.ThrowIfFailed();
         return loss.item<float>() * share;
     }
 }
