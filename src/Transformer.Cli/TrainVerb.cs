@@ -19,12 +19,17 @@ internal static class TrainVerb
     private static readonly Option<bool> DryRun = new("--dry-run") { Description = "Estimate time and memory and stop." };
     private static readonly Option<bool> Range = new("--learning-rate-range") { Description = "Raise the learning rate step by step, report the loss at each, and stop." };
 
+    private static readonly Option<bool> Profile = new("--profile")
+    {
+        Description = $"Show where the time of {StepProfile.Steps} steps goes, and write them as a Chrome trace into the run's folder.",
+    };
+
     /// <summary>The verb.</summary>
     public static Command Create()
     {
         var verb = new Command("train", "Trains a model: a recipe, a configuration file, or a run to be continued.")
         {
-            Source, Out, Resume, SharedOptions.Set, SharedOptions.Threads, Overfit, DryRun, Range, SharedOptions.Json,
+            Source, Out, Resume, SharedOptions.Set, SharedOptions.Threads, Overfit, DryRun, Range, Profile, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -39,7 +44,7 @@ internal static class TrainVerb
         {
             if (request.GetValue(Source) is not null || request.GetValue(SharedOptions.Set)!.Length > 0 || request.GetValue(Out) is not null
                 || request.GetValue(Overfit) || request.GetValue(DryRun) || request.GetValue(Range))
-                throw new InputException("--resume: the run's folder says what to train; leave out the recipe and every option but --threads and --json.");
+                throw new InputException("--resume: the run's folder says what to train; leave out the recipe and every option but --threads, --profile and --json.");
             return Train(report => Trainer.Resume(resumed, report));
         }
 
@@ -55,6 +60,7 @@ internal static class TrainVerb
         {
             using var display = TrainingDisplay.On(error);
             using var trainer = start(display.Show);
+            trainer.Profile = request.GetValue(Profile) ? new StepProfile() : null;
             TrainingOutcome outcome;
             try
             {
@@ -65,6 +71,7 @@ internal static class TrainVerb
                 throw new OperationCanceledException($"interrupted; saved. Continue with: train --resume {trainer.Folder}", cancellation);
             }
             display.Finish(outcome);
+            if (trainer.Profile is { } profile) ProfileReport.Write(profile, trainer.Folder, error);
             if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(output, outcome);
             return CommandLine.Done;
         }

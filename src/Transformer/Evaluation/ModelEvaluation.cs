@@ -22,9 +22,13 @@ public static class ModelEvaluation
                 using var scope = NewDisposeScope();
                 var (inputs, targets) = BatchTensors.On(batch, model.Device);
                 (var hidden, targets) = BatchTensors.Labelled(model.Hidden(inputs), targets, batch);
-                var logits = model.Logits(hidden);
-                loss += LanguageModelLoss.CrossEntropy(logits, targets, reduction: nn.Reduction.Sum).item<float>();
-                correct += (logits.argmax(-1) == targets).sum().item<long>();
+                foreach (var (rows, labels) in Chunks(hidden, targets, model.Config.VocabularySize!.Value))
+                {
+                    using var chunk = NewDisposeScope();
+                    var logits = model.Logits(rows);                                                        // [1, n, V]
+                    loss += LanguageModelLoss.CrossEntropy(logits, labels, reduction: nn.Reduction.Sum).item<float>();
+                    correct += (logits.argmax(-1) == labels).sum().item<long>();
+                }
                 tokens += batch.Predictions;
             }
             return new EvaluationResult(loss / tokens, tokens, correct);
@@ -37,6 +41,13 @@ public static class ModelEvaluation
         using var _ = inference_mode();
         using var scope = NewDisposeScope();
         return WithoutDropout(model, () => model.MeanSpans(BatchTensors.On(batch, model.Device).Inputs));
+    }
+
+    // As many tokens at once as LanguageModelLoss makes logits for: [1, n, C] and [1, n].
+    private static IEnumerable<(Tensor Hidden, Tensor Targets)> Chunks(Tensor hidden, Tensor targets, long vocabulary)
+    {
+        var rows = LanguageModelLoss.RowsAtOnce(targets.numel(), vocabulary);
+        return hidden.flatten(0, 1).unsqueeze(0).split(rows, 1).Zip(targets.flatten().unsqueeze(0).split(rows, 1));
     }
 
     private static T WithoutDropout<T>(TransformerModel model, Func<T> measure)

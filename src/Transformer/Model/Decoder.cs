@@ -63,7 +63,8 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Ten
     private Tensor Blocks(Tensor x, ForwardContext context, ModelState? state)
     {
         var stream = layers[0].Open(x);
-        for (var i = 0; i < layers.Count; i++) stream = layers[i].call(stream, context, state?.Layers[i]);
+        for (var i = 0; i < layers.Count; i++)
+            stream = context.Recomputation is null ? layers[i].call(stream, context, state?.Layers[i]) : CheckpointedBlock.Apply(layers[i], stream, context);
         return layers[^1].Close(stream);
     }
 }

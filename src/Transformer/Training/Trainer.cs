@@ -55,6 +55,9 @@ public sealed class Trainer : IDisposable
     /// <summary>The run's folder.</summary>
     public string Folder => run.Path;
 
+    /// <summary>Told where the time of some steps goes; null where nobody asks.</summary>
+    public StepProfile? Profile { get; set; }
+
     private ModelConfig Model => run.Config.Model;
 
     private TrainingConfig Training => run.Config.Training;
@@ -174,13 +177,18 @@ public sealed class Trainer : IDisposable
 
     private (TrainingStep.Result Result, double LearningRate, long Tokens, double Flops, double Seconds) Step()
     {
+        var profile = Profile?.BeginsStep() is true ? Profile : null;
+        using var whole = profile?.Measure("step");
+        using var modules = profile?.Measure(model);
         var watch = Stopwatch.StartNew();
         var position = batches.Position;
+        var reading = profile?.Measure("batches");
         Batch[] drawn = [.. Enumerable.Range(0, Training.GradientAccumulation).Select(_ => Training.OverfitOneBatch ? batches.At(0) : batches.Next())];
+        reading?.Dispose();
         var tokens = drawn.Sum(batch => batch.Inputs.LongLength);
         var flops = tokens * size.FlopsPerToken(drawn[0].Columns, (double)drawn.Sum(batch => batch.Predictions) / tokens);
         var schedule = LearningRate.At(Training.Schedule, progress.Step, Training.Steps);
-        var result = TrainingStep.Run(model, space, optimizer, Training, schedule, drawn);
+        var result = TrainingStep.Run(model, space, optimizer, Training, schedule, drawn, profile);
         if (!result.IsFinite)
             throw NonFinite($"step {progress.Step + 1}: the loss is {result.Loss} and its gradient's norm {result.GradientNorm}, at batch {position} of the sampler");
         progress = progress with { Step = progress.Step + 1, Position = batches.Position, Tokens = progress.Tokens + tokens };

@@ -2,6 +2,7 @@ using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Evaluation;
 using Transformer.Model;
+using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Training;
@@ -24,14 +25,17 @@ public static class TrainingStep
     /// <param name="config">Clipping and z-loss.</param>
     /// <param name="schedule">The share of the peak learning rate that holds now.</param>
     /// <param name="batches">The batches whose gradients are added up.</param>
+    /// <param name="profile">Told what takes how long; null where nobody asks.</param>
     public static Result Run(
-        TransformerModel model, ParameterSpace space, Optimizer optimizer, TrainingConfig config, double schedule, IReadOnlyList<Batch> batches)
+        TransformerModel model, ParameterSpace space, Optimizer optimizer, TrainingConfig config, double schedule, IReadOnlyList<Batch> batches,
+        StepProfile? profile = null)
     {
         using var scope = NewDisposeScope();
         var predictions = batches.Sum(batch => batch.Predictions);
-        var loss = batches.Sum(batch => Backward(model, batch, config.ZLoss, (double)batch.Predictions / predictions));
-        var norm = space.GradientNorm();
+        var loss = batches.Sum(batch => Backward(model, batch, config, (double)batch.Predictions / predictions, profile));
+        var norm = Norm(space, profile);
         var result = new Result(loss, norm);
+        using var update = profile?.Measure("update");
         if (result.IsFinite)
         {
             // The coefficient of torch's clip_grad_norm_, min(1, clip / (norm + 1e-6)), as what gradients are divided by.
@@ -43,18 +47,32 @@ public static class TrainingStep
         return result;
     }
 
+    private static double Norm(ParameterSpace space, StepProfile? profile)
+    {
+        using var _ = profile?.Measure("gradient norm");
+        return space.GradientNorm();
+    }
+
     // Batches count by the tokens that they predict, so that however many they are, the gradient is that of the mean over all tokens.
-    private static double Backward(TransformerModel model, Batch batch, double zLoss, double share)
+    private static double Backward(TransformerModel model, Batch batch, TrainingConfig config, double share, StepProfile? profile)
     {
         using var scope = NewDisposeScope();
-        var (inputs, targets) = BatchTensors.On(batch, model.Device);
-        var (hidden, penalty) = model.HiddenAndPenalty(inputs);
-        (hidden, targets) = BatchTensors.Labelled(hidden, targets, batch);
-        var logits = model.Logits(hidden);
-        var loss = LanguageModelLoss.CrossEntropy(logits, targets);
-        var penalized = zLoss == 0 ? loss : loss + zLoss * LanguageModelLoss.SquaredPartition(logits, targets);
-        if (penalty is not null) penalized = penalized + penalty;
-        (share == 1 ? penalized : penalized * share).backward();
+        var recomputation = config.ActivationCheckpointing ? new Recomputation() : null;
+        var (loss, penalized) = Forward(model, batch, config, recomputation, profile);
+        using (profile?.Measure("backward pass")) (share == 1 ? penalized : penalized * share).backward();
+        recomputation?.ThrowIfFailed();
         return loss.item<float>() * share;
+    }
+
+    private static (Tensor Loss, Tensor Penalized) Forward(
+        TransformerModel model, Batch batch, TrainingConfig config, Recomputation? recomputation, StepProfile? profile)
+    {
+        using var _ = profile?.Measure("forward pass");
+        var (inputs, targets) = BatchTensors.On(batch, model.Device);
+        var (hidden, penalty) = model.HiddenAndPenalty(inputs, recomputation);
+        (hidden, targets) = BatchTensors.Labelled(hidden, targets, batch);
+        using var head = profile?.Measure("head and loss");
+        var (loss, penalized) = model.Loss(hidden, targets, config.ZLoss);
+        return (loss, penalty is null ? penalized : penalized + penalty);
     }
 }

@@ -99,6 +99,21 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
+    public async Task A_profile_tells_where_the_time_goes_and_leaves_a_trace()
+    {
+        var (code, output, error) = await here.Train("run", "--profile", "--json");
+        Assert.Equal((0, 40), (code, (int)JsonNode.Parse(output)!["steps"]!));
+        Assert.Matches(@"model\.layers\.\*\.self_attn\.q_proj +[\d.]+ ms +[\d.]+ ms +[\d.]+ ?%", error);
+        Assert.Contains("mean of 10 steps after 5", error);
+        Assert.NotEmpty(JsonNode.Parse(File.ReadAllText(here["run/trace.json"]))!["traceEvents"]!.AsArray());
+
+        (code, _, error) = await here.Train("short", "--profile", "--set", "training.steps=5");
+        Assert.Equal(0, code);
+        Assert.Contains("profile: nothing was measured, since the first 5 steps are warm-up", error);
+        Assert.False(File.Exists(here["short/trace.json"]));
+    }
+
+    [Fact]
     public async Task The_range_test_tells_the_loss_at_rising_learning_rates_and_leaves_nothing()
     {
         var (code, output, error) = await here.Train("run", "--learning-rate-range", "--json");
