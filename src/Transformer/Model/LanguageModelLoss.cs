@@ -30,10 +30,12 @@ public static class LanguageModelLoss
     {
         var rows = RowsAtOnce(targets.numel(), head.shape[0], logitBytes);
         if (rows < targets.numel()) return HeadLoss.Apply(hidden.flatten(0, 1), head, targets.flatten(), ignored, zLoss, logitScale, rows);
+        using var scope = NewDisposeScope();
         var logits = nn.functional.linear(hidden, head);                        // [B, T, V]
         if (logitScale != 1) logits = logits * logitScale;
         var loss = CrossEntropy(logits, targets, ignored);
-        return (loss, zLoss == 0 ? loss : loss + zLoss * SquaredPartition(logits, targets, ignored));
+        var total = zLoss == 0 ? loss : loss + zLoss * SquaredPartition(logits, targets, ignored);
+        return (scope.MoveToOuter(loss), zLoss == 0 ? loss : scope.MoveToOuter(total));
     }
 
     /// <summary>For how many tokens logits are made at once: all, or as many as there is room for, at least one.</summary>
