@@ -11,7 +11,7 @@ public static class LanguageModelLoss
     public const long Ignored = -100;
 
     /// <summary>How many bytes of logits are made at once; where all together take no more, they are whole.</summary>
-    public const long LogitBytes = 64 << 20;
+    public const long LogitBytes = 32 << 20;
 
     /// <summary>
     /// Both losses of a head from what it is given, [B, T, V] logits never being whole where they would be large: a chunk of tokens is brought to its loss

@@ -1,6 +1,4 @@
-using TorchSharp;
 using Transformer.Configuration;
-using Transformer.Layers;
 using Transformer.Model;
 using Transformer.Native;
 using static TorchSharp.torch;
