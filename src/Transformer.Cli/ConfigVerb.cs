@@ -57,6 +57,9 @@ internal static class ConfigVerb
         }
     }
 
+    private static TrainingMemory Memory(RunConfig run, ModelSize size) =>
+        TrainingMemory.Of(size, run.Training, run.Training.BatchSize, run.Model.ContextLength);
+
     private static object Summary(RunConfig run, ModelSize size) => new
     {
         size.Parts,
@@ -66,7 +69,9 @@ internal static class ConfigVerb
         size.ParameterBytes,
         size.GradientBytes,
         MomentBytes = size.MomentBytes(run.Training.Optimizer),
-        ActivationBytes = size.ActivationBytes(run.Training.BatchSize, run.Model.ContextLength),
+        ActivationBytes = Memory(run, size).Activations,
+        WorkspaceBytes = Memory(run, size).Workspace,
+        TrainingBytes = Memory(run, size).Bytes,
         StateBytes = size.StateBytes(run.Model.ContextLength),
     };
 
@@ -77,17 +82,19 @@ internal static class ConfigVerb
             error.WriteLine("The size depends on the tokenizer's vocabulary, and the corpus cannot be read; add e.g. --set model.vocabulary_size=65 to see it.");
             return;
         }
-        var model = run.Model;
+        var (model, memory) = (run.Model, Memory(run, size));
         var table = new Table().Border(TableBorder.Simple).AddColumn("").AddColumn(new TableColumn("").RightAligned()).HideHeaders();
         foreach (var part in size.Parts) table.AddRow($"{part.Name} parameters", $"{part.Parameters:N0}");
         table.AddRow("parameters", $"{size.Parameters:N0}").AddEmptyRow()
             .AddRow($"training, a token of {model.ContextLength}", Numbers.Flops(size.FlopsPerToken(model.ContextLength)))
             .AddRow($"generation, a token after {model.ContextLength}", Numbers.Flops(size.ForwardFlopsPerToken(model.ContextLength))).AddEmptyRow()
-            .AddRow("parameters", Numbers.Bytes(size.ParameterBytes))
-            .AddRow("gradients", Numbers.Bytes(size.GradientBytes))
-            .AddRow("the optimizer's moments", Numbers.Bytes(size.MomentBytes(run.Training.Optimizer)))
-            .AddRow($"activations of {run.Training.BatchSize} x {model.ContextLength} tokens, about",
-                Numbers.Bytes(size.ActivationBytes(run.Training.BatchSize, model.ContextLength)))
+            .AddRow("parameters", Numbers.Bytes(memory.Parameters))
+            .AddRow("gradients", Numbers.Bytes(memory.Gradients))
+            .AddRow("the optimizer's moments", Numbers.Bytes(memory.Moments))
+            .AddRow("the average of the weights", Numbers.Bytes(memory.Average))
+            .AddRow($"activations of {run.Training.BatchSize} x {model.ContextLength} tokens, about", Numbers.Bytes(memory.Activations))
+            .AddRow("logits and gradients on their way, about", Numbers.Bytes(memory.Workspace))
+            .AddRow("training at its peak, about", Numbers.Bytes(memory.Bytes)).AddEmptyRow()
             .AddRow($"generation's state after {model.ContextLength} tokens", Numbers.Bytes(size.StateBytes(model.ContextLength)));
         AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) }).Write(table);
     }

@@ -23,7 +23,7 @@ internal static class DryRunReport
         var size = new ModelSize(config.Model);
         var (seconds, batch) = Measure(config, data);
         var labelled = (double)batch.Predictions / batch.Inputs.Length;
-        var memory = size.ParameterBytes + size.GradientBytes + size.MomentBytes(config.Training.Optimizer) + size.ActivationBytes(batch.Rows, batch.Columns, labelled);
+        var memory = TrainingMemory.Of(size, config.Training, batch.Rows, batch.Columns, labelled).Bytes;
         var estimate = new
         {
             Steps = config.Training.Steps,
@@ -38,7 +38,7 @@ internal static class DryRunReport
             request.InvocationConfiguration.Output.WriteLine(
                 $"{estimate.Steps:n0} steps, {estimate.Tokens:n0} tokens, {Numbers.Count(estimate.Parameters)} parameters\n" +
                 $"time    about {TimeSpan.FromSeconds(estimate.Seconds):h\\:mm\\:ss}, evaluations not counted\n" +
-                $"memory  about {Numbers.Bytes(memory)} for parameters, gradients, moments and activations");
+                $"memory  about {Numbers.Bytes(memory)} at its peak");
         }
         return CommandLine.Done;
     }

@@ -30,9 +30,11 @@ public sealed record MemoryBenchmark(long? PeakBytes, long PredictedBytes, long?
         manual_seed(training.Seed);
         using var tokens = RandomTokens.Of(config.Model.VocabularySize!.Value, context + 1 + training.BatchSize * context, training.Seed);
         using var sampler = new BatchSampler(tokens, training.BatchSize, context, training.Seed, Sampling.Random);
+        Allocator.ReturnFreedMemory();
         Train(steps: 1);    // brings in code and what libraries keep
         long? step = null;
         var whole = ProcessMemory.PeakOf(() => Train(steps: 2));
+        Allocator.ReturnFreedMemory();    // no gaps in which the model would be put
         var seconds = Train(steps: 1, measured: steps => step = ProcessMemory.PeakOf(steps));
         var predicted = TrainingMemory.Of(new ModelSize(config.Model), training, training.BatchSize, context);
         return new(whole, predicted.Bytes, step, predicted.StepBytes, seconds);

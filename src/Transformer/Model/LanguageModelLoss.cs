@@ -11,7 +11,7 @@ public static class LanguageModelLoss
     public const long Ignored = -100;
 
     /// <summary>How many bytes of logits are made at once; where all together take no more, they are whole.</summary>
-    public const long LogitBytes = 64 << 20;
+    public const long LogitBytes = 32 << 20;
 
     /// <summary>
     /// Both losses of a head from what it is given, [B, T, V] logits never being whole where they would be large: a chunk of tokens is brought to its loss
@@ -30,10 +30,12 @@ public static class LanguageModelLoss
     {
         var rows = RowsAtOnce(targets.numel(), head.shape[0], logitBytes);
         if (rows < targets.numel()) return HeadLoss.Apply(hidden.flatten(0, 1), head, targets.flatten(), ignored, zLoss, logitScale, rows);
+        using var scope = NewDisposeScope();
         var logits = nn.functional.linear(hidden, head);                        // [B, T, V]
         if (logitScale != 1) logits = logits * logitScale;
         var loss = CrossEntropy(logits, targets, ignored);
-        return (loss, zLoss == 0 ? loss : loss + zLoss * SquaredPartition(logits, targets, ignored));
+        var total = zLoss == 0 ? loss : loss + zLoss * SquaredPartition(logits, targets, ignored);
+        return (scope.MoveToOuter(loss), zLoss == 0 ? loss : scope.MoveToOuter(total));
     }
 
     /// <summary>For how many tokens logits are made at once: all, or as many as there is room for, at least one.</summary>

@@ -1,3 +1,4 @@
+using System.Numerics;
 using Transformer.Configuration;
 
 namespace Transformer.Model;
@@ -9,16 +10,17 @@ namespace Transformer.Model;
 /// <param name="MatrixParameters">Those that are multiplied with every token's vector.</param>
 /// <param name="MixingFlops">The operations of training that move information between positions, a token of a sequence of T.</param>
 /// <param name="Activations">About how many numbers a token leaves for the backward pass.</param>
+/// <param name="Workspace">About how many numbers a token takes beside those while the layer is worked on, forward or backward, at most.</param>
 /// <param name="StateNumbers">How many numbers generation keeps after T tokens.</param>
 internal sealed record MixerSize(
-    long Parameters, long MatrixParameters, Func<long, double> MixingFlops, long Activations, Func<long, long> StateNumbers)
+    long Parameters, long MatrixParameters, Func<long, double> MixingFlops, long Activations, long Workspace, Func<long, long> StateNumbers)
 {
     /// <summary>The size of a block's mixer.</summary>
     public static MixerSize Of(ModelConfig config, int layer) => config.AttentionAt(layer) switch
     {
         SoftmaxAttentionConfig softmax => Softmax(softmax, config.Width, mixesValues: config.ValueResidualLayers().Skip(1).Contains(layer)),
         LinearAttentionConfig linear => Linear(linear, config.Width),
-        ConvolutionConfig { Tokens: var seen } => new(seen * (long)config.Width, 0, _ => 6.0 * seen * config.Width, 2 * config.Width, _ => (seen - 1L) * config.Width),
+        ConvolutionConfig { Tokens: var seen } => new(seen * (long)config.Width, 0, _ => 6.0 * seen * config.Width, 2 * config.Width, 2 * config.Width, _ => (seen - 1L) * config.Width),
         var other => throw new ArgumentOutOfRangeException(nameof(config), other, "no such attention"),
     };
 
@@ -36,6 +38,7 @@ internal sealed record MixerSize(
             matrices + vectors + biases + norms + spans + mix, matrices + vectors,
             tokens => 12.0 * KeysSeen(config.Window, tokens) * queries,                       // q k^T and the sum over v, three times
             2 * width + 2 * queries + (mixesValues ? 3 : 2) * keys + config.Heads * (config.Window is FullWindowConfig ? 1 : 2),
+            2 * queries + 2 * keys,
             tokens => 2 * keys * config.Window.KeysAt(tokens - 1));
     }
 
@@ -58,11 +61,19 @@ internal sealed record MixerSize(
         var others = config.Convolution * convolved + (isStepped ? 2 * heads : 0) + (isGla ? keys : 0) + (config.IsNormalised ? 0 : value);
         var products = isDelta ? 3 : 2;                                                       // write and read; the delta rule reads what it replaces too
         var state = heads * features * (value + (config.IsNormalised ? 1 : 0)) + Math.Max(0, config.Convolution - 1) * convolved;
-        var written = heads * (2 * features + (isDelta ? 3 : 1) * value + 2 * config.ChunkLength + features * value / config.ChunkLength);
+        var hasDecay = isStepped || isGla || config.Rule == LinearRule.Retention;
+        var tokens = config.ChunkLength;
+        var written = heads * (2 * headWidth + 2 * features + value                           // q and k before and after they are turned, v
+            + (hasDecay ? 2 * features : 0)                                                   // q from the start of a chunk, k to its end
+            + (isDelta ? (hasDecay ? 3 : 2) * features + 2 * value + 4 * tokens : 2 * tokens) // what is written and what it replaces; products of pairs
+            + (isGla ? 2 * features * (1 + BitOperations.Log2((ulong)tokens)) : 0)            // decays of components, half by half
+            + 2 * features * value / tokens + (isDelta && hasDecay ? features * features / tokens : 0));    // the states
+        var read = heads * value * (config.IsOutputGated ? 5 : 2);                            // the output, normalised and gated
         return new(
             matrices + others, matrices,
             _ => 6.0 * products * heads * features * value,
-            2 * width + (config.IsConvolvable ? 3 : 1) * convolved + written,
+            2 * width + (config.Convolution > 0 ? 2 : config.IsConvolvable ? 1 : 0) * convolved + written + read,
+            2 * written,                                                                      // going forward, until the block is over
             _ => state);
     }
 }

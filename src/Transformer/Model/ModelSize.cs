@@ -69,26 +69,48 @@ public sealed class ModelSize
     public long GradientBytes => Parameters * Bytes;
 
     /// <summary>The bytes that an optimizer remembers: two moments a parameter for AdamW; for Muon's hidden matrices their momentum only.</summary>
-    public long MomentBytes(OptimizerConfig optimizer) => Bytes * optimizer switch
+    public long MomentBytes(OptimizerConfig optimizer)
     {
-        MuonConfig => 2 * Parameters - mixers.Sum(mixer => mixer.MatrixParameters) - layers * mlp.Matrices,
-        _ => 2 * Parameters,
-    };
+        var hidden = mixers.Sum(mixer => mixer.MatrixParameters) + layers * mlp.Matrices;
+        return optimizer switch
+        {
+            MuonConfig muon => Bytes * hidden + Moments(muon.Adamw, Parameters - hidden),
+            AdamWConfig adamw => Moments(adamw, Parameters),
+            _ => throw new ArgumentOutOfRangeException(nameof(optimizer), optimizer, "no such optimizer"),
+        };
+
+        static long Moments(AdamWConfig config, long parameters) => 2 * parameters * (config.StatePrecision == StatePrecision.Bf16 ? 2 : Bytes);
+    }
 
     /// <summary>
-    /// About how many bytes the forward pass keeps for the backward pass: the input of every product, norm and nonlinearity, and the logits twice.
-    /// What the fused kernels compute again (attention weights, turned queries and keys, the silu of a gate) is not kept, and dropout masks and
-    /// the T x S numbers of score biases and soft caps are not counted.
+    /// About how many bytes the forward pass keeps for the backward pass, the logits not counted: the input of every product, norm and nonlinearity, or the input
+    /// of every block where blocks are computed again. What the fused kernels compute again (attention weights, turned queries and keys, the silu of a gate)
+    /// is not kept, and dropout masks and the T x S numbers of score biases and soft caps are not counted.
     /// </summary>
     /// <param name="batchSize">B, the number of sequences in one forward pass.</param>
     /// <param name="tokens">T, the length of a sequence.</param>
-    /// <param name="labelled">The share of the tokens that have a target, and so logits.</param>
-    public long ActivationBytes(long batchSize, long tokens, double labelled = 1)
+    /// <param name="checkpointing">Whether blocks are computed again in the backward pass.</param>
+    public long ActivationBytes(long batchSize, long tokens, bool checkpointing = false)
     {
-        var fed = (config.Mlp is NoMlpConfig ? 0 : 2 * width + mlp.Activations) + config.SubLayers * ResidualActivations();
-        var numbers = mixers.Sum(mixer => mixer.Activations) + layers * fed + 3 * width + (long)(labelled * 2 * vocabulary);
-        return batchSize * tokens * numbers * Bytes;
+        var blocks = checkpointing ? layers * Streams * width : mixers.Sum(BlockActivations);
+        return batchSize * tokens * (blocks + 2 * width) * Bytes;                             // and what the last norm and the head are given
     }
+
+    /// <summary>The bytes that a block takes while it is worked on, a token, beside what it keeps; with that where it is computed again.</summary>
+    internal long BlockWorkspace(bool checkpointing) => Bytes * mixers.Max(mixer =>
+        Math.Max(mixer.Workspace, mlp.Workspace) + Streams * width + (checkpointing ? BlockActivations(mixer) : 0));
+
+    /// <summary>The bytes of the logits of a token, and of what an embedding's gradient takes.</summary>
+    internal (long Logits, long Embedding) VocabularyBytes => (Bytes * vocabulary, Bytes * vocabulary * width);
+
+    /// <summary>V.</summary>
+    internal long Vocabulary => vocabulary;
+
+    // Numbers that a block keeps, a token.
+    private long BlockActivations(MixerSize mixer) =>
+        mixer.Activations + (config.Mlp is NoMlpConfig ? 0 : 2 * width + mlp.Activations) + config.SubLayers * ResidualActivations();
+
+    private long Streams => config.Residual is HyperConnectionsResidualConfig hyper ? hyper.Streams : 1;
 
     /// <summary>The bytes that generation keeps after a number of tokens: the states of all blocks.</summary>
     public long StateBytes(long tokens) => Bytes * mixers.Sum(mixer => mixer.StateNumbers(tokens));

@@ -2,17 +2,22 @@ using Transformer.Configuration;
 
 namespace Transformer.Model;
 
-// T tokens · C width · V vocabulary
+// B batch · T tokens · C width · V vocabulary
 
-/// <summary>The bytes that a training run takes at its peak, computed from its configuration.</summary>
+/// <summary>
+/// The bytes that a training run has in use at its peak, computed from its configuration. The process holds somewhat more: code, the allocator's gaps, and
+/// what the run does beside its steps.
+/// </summary>
 /// <param name="Parameters">The parameters.</param>
 /// <param name="Gradients">Their gradients.</param>
 /// <param name="Moments">What the optimizer remembers.</param>
-/// <param name="Average">The running mean of the weights.</param>
+/// <param name="Average">The running mean of the weights, where there is one.</param>
 /// <param name="Activations">What the forward pass keeps for the backward pass.</param>
-/// <param name="Workspace">What comes and goes beside it: the logits or the block that is worked on, whichever is more.</param>
+/// <param name="Workspace">What comes and goes beside it: logits, or a block that is worked on backward, whichever is more.</param>
 public sealed record TrainingMemory(long Parameters, long Gradients, long Moments, long Average, long Activations, long Workspace)
 {
+    private const int Bytes32 = 4;
+
     /// <summary>All of it.</summary>
     public long Bytes => Parameters + Gradients + Moments + Average + StepBytes;
 
@@ -25,7 +30,19 @@ public sealed record TrainingMemory(long Parameters, long Gradients, long Moment
     /// <param name="rows">B, the sequences of a forward pass.</param>
     /// <param name="tokens">T, the tokens of a sequence.</param>
     /// <param name="labelled">The share of the tokens that have a target, and so logits.</param>
-    public static TrainingMemory Of(ModelSize size, TrainingConfig training, long rows, long tokens, double labelled = 1) => new(
-        size.ParameterBytes, size.GradientBytes, size.MomentBytes(training.Optimizer), training.EmaDecay is null ? 0 : size.ParameterBytes,
-        size.ActivationBytes(rows, tokens, labelled), 0);
+    /// <param name="computeBytes">The bytes of a number in the type of the products.</param>
+    public static TrainingMemory Of(ModelSize size, TrainingConfig training, long rows, long tokens, double labelled = 1, int computeBytes = Bytes32)
+    {
+        var checkpointing = training.ActivationCheckpointing;
+        var (logits, embedding) = size.VocabularyBytes;
+        var predictions = (long)(labelled * rows * tokens);
+        var atOnce = LanguageModelLoss.RowsAtOnce(predictions, size.Vocabulary);
+        var isWhole = atOnce == predictions;
+        var loss = atOnce * logits * (isWhole ? 3 : 2);                                       // logarithms and two gradients; a chunk and its exponentials
+        var block = rows * tokens * size.BlockWorkspace(checkpointing);
+        return new(
+            size.ParameterBytes, size.GradientBytes, size.MomentBytes(training.Optimizer), training.EmaDecay is null ? 0 : size.ParameterBytes,
+            size.ActivationBytes(rows, tokens, checkpointing) * computeBytes / Bytes32,
+            embedding + Math.Max(loss, block) * computeBytes / Bytes32);                      // the head's gradient waits for the embedding's
+    }
 }

@@ -93,6 +93,20 @@ public sealed class LabelledTokensTests : IDisposable
     }
 
     [Fact]
+    public void A_vocabulary_whose_logits_come_in_chunks_is_measured_as_a_whole()
+    {
+        manual_seed(1);
+        using var large = new TransformerModel(Tiny.Config with { Width = 4, VocabularySize = 1_000_000, Attention = new SoftmaxAttentionConfig { Heads = 1 } });
+        var (inputs, targets) = BatchTensors.On(all, CPU);
+        Assert.True(LanguageModelLoss.RowsAtOnce(targets.numel(), 1_000_000) < targets.numel());
+        using var _ = no_grad();
+        using var logits = large.call(inputs, null);
+        var result = ModelEvaluation.Measure(large, [all], TestContext.Current.CancellationToken);
+        Near.Equal(LanguageModelLoss.CrossEntropy(logits, targets).item<float>(), result.Loss, 1e-5);
+        Assert.Equal((logits.argmax(-1) == targets).sum().item<long>(), result.Correct);
+    }
+
+    [Fact]
     public void The_measured_loss_is_that_of_all_logits_with_ignored_targets()
     {
         var (inputs, targets) = BatchTensors.On(few, CPU);
