@@ -24,12 +24,16 @@ public static class TrainingStep
     /// <param name="config">Clipping and z-loss.</param>
     /// <param name="schedule">The share of the peak learning rate that holds now.</param>
     /// <param name="batches">The batches whose gradients are added up.</param>
+    /// <param name="scaler">What keeps small gradients from being lost in fp16; told how the step went. Null for other types.</param>
+    /// <exception cref="NonFiniteLossException">The scaler has nothing left to try.</exception>
     public static Result Run(
-        TransformerModel model, ParameterSpace space, Optimizer optimizer, TrainingConfig config, double schedule, IReadOnlyList<Batch> batches)
+        TransformerModel model, ParameterSpace space, Optimizer optimizer, TrainingConfig config, double schedule, IReadOnlyList<Batch> batches,
+        GradientScaler? scaler = null)
     {
         using var scope = NewDisposeScope();
         var predictions = batches.Sum(batch => batch.Predictions);
-        var loss = batches.Sum(batch => Backward(model, batch, config.ZLoss, (double)batch.Predictions / predictions));
+        var loss = batches.Sum(batch => Backward(model, batch, config.ZLoss, (double)batch.Predictions / predictions, scaler));
+        scaler?.Unscale([space.Gradients]);
         var norm = space.GradientNorm();
         var result = new Result(loss, norm);
         if (result.IsFinite)
@@ -40,11 +44,12 @@ public static class TrainingStep
             model.Constrain();
         }
         space.ZeroGradients();
+        scaler?.Update(result.IsFinite);
         return result;
     }
 
     // Batches count by the tokens that they predict, so that however many they are, the gradient is that of the mean over all tokens.
-    private static double Backward(TransformerModel model, Batch batch, double zLoss, double share)
+    private static double Backward(TransformerModel model, Batch batch, double zLoss, double share, GradientScaler? scaler)
     {
         using var scope = NewDisposeScope();
         var (inputs, targets) = BatchTensors.On(batch, model.Device);
@@ -54,7 +59,8 @@ public static class TrainingStep
         var loss = LanguageModelLoss.CrossEntropy(logits, targets);
         var penalized = zLoss == 0 ? loss : loss + zLoss * LanguageModelLoss.SquaredPartition(logits, targets);
         if (penalty is not null) penalized = penalized + penalty;
-        (share == 1 ? penalized : penalized * share).backward();
+        if (share != 1) penalized = penalized * share;
+        (scaler?.Scaled(penalized) ?? penalized).backward();
         return loss.item<float>() * share;
     }
 }
