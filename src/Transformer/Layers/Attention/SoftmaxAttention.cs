@@ -131,7 +131,7 @@ public sealed class SoftmaxAttention : TokenMixer
         if (mask is not null) scores = scores.masked_fill(mask.logical_not(), double.NegativeInfinity);
         var weights = scores.softmax(-1);
         if (softMask is not null) weights = weights * softMask / ((weights * softMask).sum(-1, keepdim: true) + Epsilon);
-        return matmul(nn.functional.dropout(weights, dropout).to(v.dtype), v);                                                // [B, H, T, D]
+        return matmul(nn.functional.dropout(weights, dropout).to(v.dtype), v);                                     // [B, H, T, D]
     }
 
     /// <summary>True where query t may see key s, that is s &lt;= t: [T, T].</summary>
