@@ -48,15 +48,16 @@ internal static class DryRunReport
     {
         Allocator.KeepFreedMemory();
         manual_seed(config.Training.Seed);
-        using var model = new TransformerModel(config.Model);
+        using var model = new TransformerModel(config.Model) { Precision = config.Training.Precision };
         using var space = new ParameterSpace(model, config.Training.Parameters);
         using var optimizer = Optimizer.FromConfig(config.Training.Optimizer, space);
+        var trainingStep = new TrainingStep(model, space, optimizer, config.Training);
         using var stream = data.Train(config);
         var watch = new Stopwatch();
         for (var step = 0; step <= Steps; step++)
         {
             if (step == 1) watch.Start();
-            TrainingStep.Run(model, space, optimizer, config.Training, 1, [.. Enumerable.Range(0, config.Training.GradientAccumulation).Select(_ => stream.Next())]);
+            trainingStep.Run(1, [.. Enumerable.Range(0, config.Training.GradientAccumulation).Select(_ => stream.Next())]);
         }
         return (watch.Elapsed.TotalSeconds / Steps, stream.At(0));
     }

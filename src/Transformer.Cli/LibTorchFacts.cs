@@ -60,7 +60,7 @@ internal sealed record LibTorchFacts(
         using var model = new TransformerModel(config);
         using var space = new ParameterSpace(model);
         using var optimizer = Optimizer.FromConfig(training.Optimizer, space);
-        var result = TrainingStep.Run(model, space, optimizer, training, 1, [new Batch([0, 1, 2, 3], [1, 2, 3, 0], Rows: 1, Columns: 4)]);
+        var result = new TrainingStep(model, space, optimizer, training).Run(1, [new Batch([0, 1, 2, 3], [1, 2, 3, 0], Rows: 1, Columns: 4)]);
         if (!result.IsFinite) throw new InvalidOperationException($"a training step of a tiny model gave the loss {result.Loss}");
     }
 }

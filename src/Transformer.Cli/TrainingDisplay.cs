@@ -18,6 +18,9 @@ internal abstract class TrainingDisplay : IDisposable
             case TrainingEvent.Stepped stepped:
                 Step(stepped.Metrics, TimeSpan.FromSeconds(stepped.SecondsLeft));
                 break;
+            case TrainingEvent.Rescaled rescaled:
+                Line($"step {rescaled.Step,6}  {(rescaled.Skipped ? "overflowed in fp16 and was skipped; the" : "the")} gradient scale is now {rescaled.Scale:n0}");
+                break;
             case TrainingEvent.Evaluated evaluated:
                 Line($"step {evaluated.Step,6}  validation loss {evaluated.Result.Loss:f4}, accuracy {evaluated.Result.Accuracy:p1} ({(evaluated.IsFullPass ? "full pass" : "quick estimate")}, {evaluated.Result.Tokens:n0} tokens)");
                 break;
@@ -47,7 +50,7 @@ internal abstract class TrainingDisplay : IDisposable
     protected abstract void Line(string text);
 
     private static string Numbers(Metrics metrics, TimeSpan left) =>
-        $"loss {metrics.TrainLoss:f4}  {metrics.TokensPerSecond:n0} tokens/s  {metrics.Utilization:p0} of the matrix rate  {left:h\\:mm\\:ss} left";
+        $"loss {metrics.TrainLoss?.ToString("f4") ?? "overflowed"}  {metrics.TokensPerSecond:n0} tokens/s  {metrics.Utilization:p0} of the matrix rate  {left:h\\:mm\\:ss} left";
 
     private sealed class Lines(TextWriter error) : TrainingDisplay
     {

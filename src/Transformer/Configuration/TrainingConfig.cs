@@ -20,7 +20,7 @@ public sealed record TrainingConfig : IValidated
     /// <summary>Seeds the parameters, the batches and dropout.</summary>
     public int Seed { get; init; } = 1337;
 
-    /// <summary>The type of the products: fp32.</summary>
+    /// <summary>The type of the products: fp32, bf16, fp16 (whose loss is scaled) or tf32 (on NVIDIA's GPUs). Parameters and what is saved are fp32.</summary>
     public Precision Precision { get; init; } = Precision.Fp32;
 
     /// <summary>The rule that turns gradients into steps.</summary>

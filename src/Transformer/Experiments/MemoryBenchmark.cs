@@ -44,6 +44,7 @@ public sealed record MemoryBenchmark(long? PeakBytes, long PredictedBytes, long?
             using var model = new TransformerModel(config.Model);
             using var space = new ParameterSpace(model, training.Parameters);
             using var optimizer = Optimizer.FromConfig(training.Optimizer, space);
+            var trainingStep = new TrainingStep(model, space, optimizer, training);
             using var average = training.EmaDecay is { } decay ? new WeightAverage(space, decay) : null;
             model.train();
             for (var i = 0; i < steps; i++) Step(i);
@@ -59,7 +60,7 @@ public sealed record MemoryBenchmark(long? PeakBytes, long PredictedBytes, long?
             void Step(int i)
             {
                 cancellation.ThrowIfCancellationRequested();
-                TrainingStep.Run(model, space, optimizer, training, 1, [.. Enumerable.Range(0, training.GradientAccumulation).Select(_ => sampler.Next())]);
+                trainingStep.Run(1, [.. Enumerable.Range(0, training.GradientAccumulation).Select(_ => sampler.Next())]);
                 average?.Update(i + 1);
             }
         }

@@ -32,7 +32,7 @@ public sealed record ScalingBenchmark(string Mixer, int Length, double StepSecon
         if (length <= Decoded) throw new InputException($"model.context_length: found {length}, but {Decoded} tokens are decoded at its end; take more.");
         Allocator.KeepFreedMemory();
         manual_seed(config.Training.Seed);
-        using var model = new TransformerModel(config.Model);
+        using var model = new TransformerModel(config.Model) { Precision = config.Training.Precision };
         using var tokens = RandomTokens.Of(config.Model.VocabularySize!.Value, length + 1, config.Training.Seed);
         var (step, peak) = Train(model, tokens, config, cancellation);
         cancellation.ThrowIfCancellationRequested();
@@ -44,6 +44,7 @@ public sealed record ScalingBenchmark(string Mixer, int Length, double StepSecon
     {
         using var space = new ParameterSpace(model);
         using var optimizer = Optimizer.FromConfig(config.Training.Optimizer, space);
+        var trainingStep = new TrainingStep(model, space, optimizer, config.Training);
         var batch = ValidationBatches.Full(tokens, 1, config.Model.ContextLength).First();
         model.train();
         var best = double.PositiveInfinity;
@@ -56,7 +57,7 @@ public sealed record ScalingBenchmark(string Mixer, int Length, double StepSecon
         }
         return (best, ProcessMemory.PeakOf(Step));
 
-        void Step() => TrainingStep.Run(model, space, optimizer, config.Training, 1, [batch]);
+        void Step() => trainingStep.Run(1, [batch]);
     }
 
     private static (double Seconds, long StateBytes) Decode(TransformerModel model, TokenSequence tokens)

@@ -37,9 +37,10 @@ public sealed record TrainingBenchmark(
         var (training, context) = (config.Training, config.Model.ContextLength);
         Allocator.KeepFreedMemory();
         manual_seed(training.Seed);
-        using var model = new TransformerModel(config.Model);
+        using var model = new TransformerModel(config.Model) { Precision = training.Precision };
         using var space = new ParameterSpace(model, training.Parameters);
         using var optimizer = Optimizer.FromConfig(training.Optimizer, space);
+        var trainingStep = new TrainingStep(model, space, optimizer, training);
         using var tokens = RandomTokens.Of(config.Model.VocabularySize!.Value, context + 1 + training.BatchSize * context, training.Seed);
         using var sampler = new BatchSampler(tokens, training.BatchSize, context, training.Seed, Sampling.Random);
         model.train();
@@ -48,13 +49,13 @@ public sealed record TrainingBenchmark(
         var size = new ModelSize(config.Model);
         var tokensPerRound = (double)Steps * training.BatchSize * training.GradientAccumulation * context;
         var (seconds, limits) = (new double[rounds], new double[rounds]);
-        var before = MachineRate.MatrixFlopsPerSecond(model.Device);
+        var before = MachineRate.MatrixFlopsPerSecond(model.Device, model.Precision);
         for (var round = 0; round < rounds; round++)
         {
             var watch = Stopwatch.StartNew();
             Train(Steps);
             seconds[round] = watch.Elapsed.TotalSeconds;
-            var after = MachineRate.MatrixFlopsPerSecond(model.Device);
+            var after = MachineRate.MatrixFlopsPerSecond(model.Device, model.Precision);
             (limits[round], before) = (Math.Max(before, after), after);
         }
 
@@ -70,7 +71,7 @@ public sealed record TrainingBenchmark(
             for (var step = 0; step < steps; step++)
             {
                 cancellation.ThrowIfCancellationRequested();
-                TrainingStep.Run(model, space, optimizer, training, 1, [.. Enumerable.Range(0, training.GradientAccumulation).Select(_ => sampler.Next())]);
+                trainingStep.Run(1, [.. Enumerable.Range(0, training.GradientAccumulation).Select(_ => sampler.Next())]);
             }
         }
     }

@@ -55,6 +55,12 @@ public sealed record ForwardContext
     /// <param name="tokens">T, the tokens of the pass.</param>
     public long NewTokensOf(int row, long tokens) => NewTokens.Count == 0 ? tokens : NewTokens[row];
 
+    /// <summary>The type in which this pass computes products. Parameters and the residual stream are fp32 whatever it is.</summary>
+    public ScalarType ProductType { get; init; } = ScalarType.Float32;
+
+    /// <summary>What a sub-layer reads, rounded to <see cref="ProductType"/>: its products are computed in the type that they are given.</summary>
+    public Tensor ForProducts(Tensor x) => ProductType == ScalarType.Float32 ? x : x.to(ProductType);
+
     /// <summary>Where layers leave what they add to the loss; null outside training.</summary>
     public AuxiliaryLosses? AuxiliaryLosses { get; init; }
 

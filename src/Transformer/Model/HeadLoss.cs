@@ -35,8 +35,8 @@ internal sealed class HeadLoss : autograd.MultiTensorFunction<HeadLoss>
         using var scope = NewDisposeScope();
         var (hidden, head, targets) = ((Tensor)inputs[0], (Tensor)inputs[1], (Tensor)inputs[2]);
         var (ignored, zLoss, scale, rows) = ((long)inputs[3], (double)inputs[4], (double)inputs[5], (long)inputs[6]);
-        var shares = (targets != ignored).to(ScalarType.Float32).unsqueeze(1);                              // [N, 1]
-        shares = shares / shares.sum();
+        var counted = (targets != ignored).to(ScalarType.Float32).unsqueeze(1);                             // [N, 1]
+        var total = counted.sum();
         var labels = targets.clamp_min(0).unsqueeze(1);                                                     // [N, 1]
         var (hiddenGradient, headGradient) = (Zeros(hidden), Zeros(head));
         var (crossEntropy, squares) = (zeros(1, ScalarType.Float64, hidden.device), zeros(1, ScalarType.Float64, hidden.device));
@@ -44,20 +44,21 @@ internal sealed class HeadLoss : autograd.MultiTensorFunction<HeadLoss>
         {
             using var chunk = NewDisposeScope();
             var count = Math.Min(rows, hidden.shape[0] - first);
-            var (x, share, label) = (hidden.narrow(0, first, count), shares.narrow(0, first, count), labels.narrow(0, first, count));
+            var (x, counts, label) = (hidden.narrow(0, first, count), counted.narrow(0, first, count), labels.narrow(0, first, count));
             var logits = matmul(x, head.t()).to(ScalarType.Float32).mul_(scale);                            // [n, V]
             var partition = logits.logsumexp(-1, keepdim: true);                                            // [n, 1], ln Z
-            crossEntropy.add_(((partition - logits.gather(1, label)) * share).sum());
-            squares.add_((partition.square() * share).sum());
+            crossEntropy.add_(((partition - logits.gather(1, label)) * counts).sum());
+            squares.add_((partition.square() * counts).sum());
 
-            // Of logit v: the share of the token, times softmax_v (1 + 2 z ln Z), less one at the label.
-            var slopes = logits.sub_(partition).exp_().mul_(share * scale * (1 + 2 * zLoss * partition)).scatter_add_(1, label, -scale * share).to(head.dtype);
+            // Of logit v: softmax_v (1 + 2 z ln Z), less one at the label. Divided by the number of tokens only at the end, or fp16 would lose the small ones.
+            var slopes = logits.sub_(partition).exp_().mul_(counts * scale * (1 + 2 * zLoss * partition)).scatter_add_(1, label, -scale * counts).to(head.dtype);
             hiddenGradient?.narrow(0, first, count).copy_(matmul(slopes, head));
             if (headGradient?.dtype == head.dtype) headGradient.addmm_(slopes.t(), x, 1, 1);
             else headGradient?.add_(matmul(slopes.t(), x));
         }
+        foreach (var sum in new[] { hiddenGradient, headGradient, crossEntropy, squares }) sum?.div_(total);
         context.set_materialize_grads(false);
-        context.save_for_backward([.. new[] { hiddenGradient, headGradient?.to(head.dtype) }.OfType<Tensor>().Select(gradient => gradient.MoveToOuterDisposeScope())]);
+        context.save_for_backward([.. new[] { hiddenGradient, headGradient }.OfType<Tensor>().Select(gradient => gradient.MoveToOuterDisposeScope())]);
         context.save_data("hidden", hiddenGradient is not null);
         context.save_data("head", headGradient is not null);
         return [Scalar(crossEntropy), Scalar(crossEntropy + zLoss * squares)];

@@ -1,5 +1,4 @@
 using TorchSharp;
-using TorchSharp.Modules;
 using Transformer.Configuration;
 using Transformer.Layers;
 using Transformer.Layers.Attention;
@@ -21,6 +20,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     private readonly Linear? lm_head;
     private readonly RotaryPosition? rotary;
     private readonly double logitScale;
+    private Precision precision;
 
     /// <param name="config">The architecture; its vocabulary size is known. Parameters are drawn by libtorch's generator.</param>
     /// <param name="device">Where parameters live; the CPU where null.</param>
@@ -30,7 +30,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         Config = config;
         Device = device ?? CPU;
         model = new Decoder(config);
-        if (!config.TiedHead) lm_head = nn.Linear(config.Width, config.VocabularySize!.Value, hasBias: false);
+        if (!config.TiedHead) lm_head = new Linear(config.Width, config.VocabularySize!.Value, hasBias: false);
         logitScale = config.Initialization is MupInitializationConfig mup ? (double)mup.BaseWidth / config.Width : 1;
         RegisterComponents();
         if (draw) WeightInitialization.Apply(this);
@@ -44,6 +44,23 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
 
     /// <summary>Where the parameters live.</summary>
     public Device Device { get; }
+
+    /// <summary>
+    /// The type of the products of every pass from now on; fp32 at first. Parameters are fp32 and stay so: each product rounds what it takes, and norms,
+    /// softmax, loss, recurrent states and the residual stream are fp32 under all of them (Micikevicius et al. 2018, arXiv:1710.03740). tf32 is a switch of the process.
+    /// </summary>
+    /// <exception cref="InputException">tf32 for a model that is not on an NVIDIA GPU.</exception>
+    public Precision Precision
+    {
+        get => precision;
+        set
+        {
+            if (Device.type == DeviceType.CUDA) backends.cuda.matmul.allow_tf32 = value == Precision.Tf32;
+            else if (value == Precision.Tf32)
+                throw new InputException($"training.precision: found tf32, which only NVIDIA's GPUs compute in, but the model is on {Device}. Take fp32 or bf16.");
+            precision = value;
+        }
+    }
 
     /// <summary>All parameters by the names under which checkpoints hold them.</summary>
     public IEnumerable<(string Name, Tensor Value)> Weights => named_parameters().Select(parameter => (parameter.name, (Tensor)parameter.parameter));
@@ -139,6 +156,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
             Bias = model.PositionBias,
             CachedLengths = state?.Lengths ?? [],
             NewTokens = newTokens ?? [],
+            ProductType = ProductTypes.Of(precision),
             AuxiliaryLosses = auxiliaryLosses,
             MeanSpans = meanSpans,
             Recomputation = recomputation,
@@ -154,10 +172,11 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         (tensor(starts.Select(start => (long)start).ToArray(), device: Device).unsqueeze(1) + arange(tokens, device: Device))
             .clamp_max(Config.ContextLength - 1).squeeze(0);
 
-    /// <summary>The head: [..., C] to [..., V].</summary>
+    /// <summary>The head: [..., C] to [..., V], fp32.</summary>
     public Tensor Logits(Tensor hidden)
     {
-        var logits = nn.functional.linear(hidden, lm_head?.weight ?? model.TokenEmbedding);
+        hidden = hidden.to(ProductTypes.Of(precision));
+        var logits = (lm_head?.call(hidden) ?? Linear.Apply(hidden, Head)).Widened();
         return logitScale == 1 ? logits : logits * logitScale;
     }
 
@@ -165,8 +184,13 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     /// <param name="hidden">[B, T, C]</param>
     /// <param name="targets">[B, T]</param>
     /// <param name="zLoss">The weight of the z-loss.</param>
-    public (Tensor CrossEntropy, Tensor Total) Loss(Tensor hidden, Tensor targets, double zLoss = 0) =>
-        LanguageModelLoss.OfHead(hidden, lm_head?.weight ?? model.TokenEmbedding, targets, zLoss, logitScale);
+    public (Tensor CrossEntropy, Tensor Total) Loss(Tensor hidden, Tensor targets, double zLoss = 0)
+    {
+        var type = ProductTypes.Of(precision);
+        return LanguageModelLoss.OfHead(hidden.to(type), Head.to(type), targets, zLoss, logitScale);
+    }
+
+    private Tensor Head => lm_head?.Weight ?? model.TokenEmbedding;    // [V, C]
 
     // Key s is visible to the query at position p if s <= p: [B or 1, 1, T, S].
     private Tensor Visible(Tensor positions, int keys) =>

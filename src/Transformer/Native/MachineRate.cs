@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Numerics;
 using System.Runtime.InteropServices;
+using Transformer.Configuration;
 using static TorchSharp.torch;
 
 namespace Transformer.Native;
@@ -11,20 +12,22 @@ public static class MachineRate
     private const int Side = 2048;
 
     /// <summary>
-    /// Floating-point operations a second of libtorch's product of two 2048 x 2048 matrices in fp32: the best of ten. It draws no random number, so
-    /// that a run may measure in between.
+    /// Floating-point operations a second of libtorch's product of two 2048 x 2048 matrices: the best of ten. It draws no random number, so that a run
+    /// may measure in between.
     /// </summary>
-    public static double MatrixFlopsPerSecond(Device device)
+    /// <param name="device">Where the matrices lie.</param>
+    /// <param name="precision">The type of the product.</param>
+    public static double MatrixFlopsPerSecond(Device device, Precision precision = Precision.Fp32)
     {
         using var scope = NewDisposeScope();
-        var a = linspace(-1, 1, Side * Side, device: device).reshape(Side, Side);
+        var a = linspace(-1, 1, Side * Side, device: device).reshape(Side, Side).to(ProductTypes.Of(precision));
         var b = a.t().contiguous();
         var best = double.PositiveInfinity;
         for (var i = 0; i < 10; i++)
         {
             var watch = Stopwatch.StartNew();
             using var product = matmul(a, b);
-            _ = product[0, 0].item<float>();    // waits for the device
+            _ = product[0, 0].to(ScalarType.Float32).item<float>();    // waits for the device
             best = Math.Min(best, watch.Elapsed.TotalSeconds);
         }
         return 2.0 * Side * Side * Side / best;

@@ -1,10 +1,11 @@
 using System.Diagnostics;
+using Transformer.Configuration;
 using static TorchSharp.torch;
 
 namespace Transformer.Native;
 
 /// <summary>
-/// The machine's matrix rate, measured beside a run at a cost in proportion to it: one product of two 2048 x 2048 matrices in fp32 to begin with and
+/// The machine's matrix rate, measured beside a run at a cost in proportion to it: one product of two 2048 x 2048 matrices to begin with and
 /// one more after each second of work, ten at most. The best of them counts, as in <see cref="MachineRate"/>, so the rate can only rise.
 /// </summary>
 internal sealed class MatrixRate : IDisposable
@@ -14,13 +15,13 @@ internal sealed class MatrixRate : IDisposable
     private int measured;
 
     /// <summary>Measures the first product.</summary>
-    public MatrixRate(Device device)
+    public MatrixRate(Device device, Precision precision)
     {
         using var scope = NewDisposeScope();
         // A generator of its own: a run's dropout must not depend on how often the rate was measured.
         using var random = new Generator(seed: 0, device);
-        a = rand(Side, Side, device: device, generator: random).DetachFromDisposeScope();
-        b = rand(Side, Side, device: device, generator: random).DetachFromDisposeScope();
+        a = rand(Side, Side, device: device, generator: random).to(ProductTypes.Of(precision)).DetachFromDisposeScope();
+        b = rand(Side, Side, device: device, generator: random).to(ProductTypes.Of(precision)).DetachFromDisposeScope();
         Measure();
     }
 
@@ -46,7 +47,7 @@ internal sealed class MatrixRate : IDisposable
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var watch = Stopwatch.StartNew();
-        matmul(a, b)[0, 0].item<float>();    // waits for the device
+        matmul(a, b)[0, 0].to(ScalarType.Float32).item<float>();    // waits for the device
         FlopsPerSecond = Math.Max(FlopsPerSecond, 2.0 * Side * Side * Side / watch.Elapsed.TotalSeconds);
         measured++;
     }

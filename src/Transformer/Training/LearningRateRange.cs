@@ -26,9 +26,10 @@ public static class LearningRateRange
         ArgumentOutOfRangeException.ThrowIfLessThan(steps, 2);
         var training = config.Training;
         manual_seed(training.Seed);
-        using var model = new TransformerModel(config.Model);
+        using var model = new TransformerModel(config.Model) { Precision = training.Precision };
         using var space = new ParameterSpace(model, training.Parameters);
         using var optimizer = Optimizer.FromConfig(training.Optimizer, space);
+        var trainingStep = new TrainingStep(model, space, optimizer, training);
         using var stream = data.Train(config);
         var points = new List<Point>();
         var (smooth, lowest) = (0.0, double.PositiveInfinity);
@@ -37,8 +38,9 @@ public static class LearningRateRange
             cancellation.ThrowIfCancellationRequested();
             var factor = Math.Pow(10, -2 + 4.0 * step / (steps - 1));
             Batch[] batches = [.. Enumerable.Range(0, training.GradientAccumulation).Select(_ => stream.Next())];
-            var result = TrainingStep.Run(model, space, optimizer, training, factor, batches);
-            if (!result.IsFinite) break;
+            var result = trainingStep.Run(factor, batches);
+            if (!double.IsFinite(result.Loss)) break;
+            if (!result.IsFinite) continue;    // the gradient overflowed, and the step was left out
             smooth = step == 0 ? result.Loss : 0.9 * smooth + 0.1 * result.Loss;
             lowest = Math.Min(lowest, smooth);
             points.Add(new Point(training.Optimizer.LearningRate * factor, smooth));

@@ -13,10 +13,11 @@ public static class LossPlot
     {
         if (metrics.Count == 0) return;
         using var plot = new Plot();
-        var steps = metrics.Select(line => (double)line.Step).ToArray();
-        var each = plot.Add.ScatterLine(steps, [.. metrics.Select(line => line.TrainLoss)], Colors.C0.WithAlpha(0.25));
+        var trained = metrics.Where(line => line.TrainLoss is not null).ToArray();
+        var (steps, losses) = (trained.Select(line => (double)line.Step).ToArray(), trained.Select(line => line.TrainLoss!.Value).ToArray());
+        var each = plot.Add.ScatterLine(steps, losses, Colors.C0.WithAlpha(0.25));
         each.LineWidth = 1;
-        var smooth = plot.Add.ScatterLine(steps, Smooth([.. metrics.Select(line => line.TrainLoss)]), Colors.C0);
+        var smooth = plot.Add.ScatterLine(steps, Smooth(losses), Colors.C0);
         (smooth.LineWidth, smooth.LegendText) = (2, "training, smoothed");
         var evaluated = metrics.Where(line => line.ValidationLoss is not null).ToArray();
         var validation = plot.Add.Scatter(evaluated.Select(line => (double)line.Step).ToArray(), [.. evaluated.Select(line => line.ValidationLoss!.Value)], Colors.C1);

@@ -9,8 +9,8 @@ public sealed record Metrics
     /// <summary>The number of tokens trained on.</summary>
     public required long Tokens { get; init; }
 
-    /// <summary>The mean loss of the step's batches, in nats a token.</summary>
-    public required double TrainLoss { get; init; }
+    /// <summary>The mean loss of the step's batches, in nats a token; absent where it overflowed in fp16, so that the step was skipped.</summary>
+    public required double? TrainLoss { get; init; }
 
     /// <summary>The loss on the validation text, where it was measured at this step.</summary>
     public double? ValidationLoss { get; init; }
@@ -27,8 +27,11 @@ public sealed record Metrics
     /// <summary>The learning rate of the step.</summary>
     public required double LearningRate { get; init; }
 
-    /// <summary>The length of the gradient before clipping.</summary>
-    public required double GradientNorm { get; init; }
+    /// <summary>The length of the gradient before clipping; absent where it overflowed in fp16, so that the step was skipped.</summary>
+    public required double? GradientNorm { get; init; }
+
+    /// <summary>The scale of fp16's gradients after the step: half of that before it where it was skipped. Absent under other types.</summary>
+    public double? GradientScale { get; init; }
 
     /// <summary>Tokens a second of this step; evaluation and checkpoints are not counted.</summary>
     public required double TokensPerSecond { get; init; }

@@ -59,14 +59,15 @@ public sealed class MetricsLog : IDisposable
         try
         {
             lines.Write(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(metrics, Format) + "\n"));
-            events.add_scalar("loss/train", (float)metrics.TrainLoss, metrics.Step);
+            if (metrics.TrainLoss is { } loss) events.add_scalar("loss/train", (float)loss, metrics.Step);
             if (metrics.ValidationLoss is { } validation) events.add_scalar("loss/validation", (float)validation, metrics.Step);
             if (metrics.ValidationAccuracy is { } accuracy) events.add_scalar("accuracy/validation", (float)accuracy, metrics.Step);
             for (var layer = 0; layer < metrics.Spans?.Count; layer++)
                 for (var head = 0; head < metrics.Spans[layer].Count; head++)
                     events.add_scalar($"span/layer_{layer}/head_{head}", metrics.Spans[layer][head], metrics.Step);
             events.add_scalar("learning_rate", (float)metrics.LearningRate, metrics.Step);
-            events.add_scalar("gradient_norm", (float)metrics.GradientNorm, metrics.Step);
+            if (metrics.GradientNorm is { } norm) events.add_scalar("gradient_norm", (float)norm, metrics.Step);
+            if (metrics.GradientScale is { } scale) events.add_scalar("gradient_scale", (float)scale, metrics.Step);
             events.add_scalar("tokens_per_second", (float)metrics.TokensPerSecond, metrics.Step);
             events.add_scalar("utilization", (float)metrics.Utilization, metrics.Step);
         }

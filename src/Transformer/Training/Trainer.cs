@@ -22,6 +22,7 @@ public sealed class Trainer : IDisposable
     private readonly ParameterSpace space;
     private readonly Optimizer optimizer;
     private readonly WeightAverage? average;
+    private readonly TrainingStep trainingStep;
     private readonly TrainingBatches batches;
     private readonly MetricsLog log;
     private readonly SampleLog samples;
@@ -36,13 +37,14 @@ public sealed class Trainer : IDisposable
         data.RequireContext(Model.ContextLength);
         manual_seed(Training.Seed);
         Allocator.KeepFreedMemory();
-        model = new TransformerModel(Model);
+        model = new TransformerModel(Model) { Precision = Training.Precision };
         space = new ParameterSpace(model, Training.Parameters);
         optimizer = Optimizer.FromConfig(Training.Optimizer, space);
         average = Training.EmaDecay is { } decay ? new WeightAverage(space, decay) : null;
         progress = checkpoint is null
             ? new TrainingProgress { Corpus = data.Checksum }
             : TrainingCheckpoint.Load(checkpoint, model, space, optimizer, average);
+        trainingStep = new TrainingStep(model, space, optimizer, Training) { Scaler = GradientScaler.For(Training.Precision, progress.GradientScale, progress.GoodSteps) };
         savedStep = checkpoint is null ? null : progress.Step;
         if (progress.Corpus != data.Checksum)
             throw new InputException($"{run.Path}: {data.Name} is not the one that the run began with. Put that one back, or start a new run.");
@@ -125,7 +127,7 @@ public sealed class Trainer : IDisposable
     /// <exception cref="InputException">The run's folder can no longer be written.</exception>
     public TrainingOutcome Run(CancellationToken cancellation = default)
     {
-        using var matrixRate = new MatrixRate(model.Device);
+        using var matrixRate = new MatrixRate(model.Device, model.Precision);
         var (secondsBefore, stepsBefore) = (progress.Seconds, progress.Step);
         var watch = Stopwatch.StartNew();
         model.train();
@@ -146,12 +148,13 @@ public sealed class Trainer : IDisposable
             {
                 Step = progress.Step,
                 Tokens = progress.Tokens,
-                TrainLoss = result.Loss,
+                TrainLoss = double.IsFinite(result.Loss) ? result.Loss : null,
                 ValidationLoss = validation?.Loss,
                 ValidationAccuracy = validation?.Accuracy,
                 Spans = validation is null ? null : WithAverage(() => ModelEvaluation.MeanSpans(model, data.HeldOut(Training.BatchSize, Model.ContextLength, batches: 1).First())),
                 LearningRate = learningRate,
-                GradientNorm = result.GradientNorm,
+                GradientNorm = double.IsFinite(result.GradientNorm) ? result.GradientNorm : null,
+                GradientScale = progress.GradientScale,
                 TokensPerSecond = tokens / seconds,
                 Utilization = flops / seconds / matrixRate.FlopsPerSecond,
                 Seconds = progress.Seconds,
@@ -177,23 +180,44 @@ public sealed class Trainer : IDisposable
 
     private (TrainingStep.Result Result, double LearningRate, long Tokens, double Flops, double Seconds) Step()
     {
-        var profile = Profile?.BeginsStep() is true ? Profile : null;
-        using var whole = profile?.Measure("step");
-        using var modules = profile?.Measure(model);
+        trainingStep.Profile = Profile?.BeginsStep() is true ? Profile : null;
+        using var whole = trainingStep.Profile?.Measure("step");
         var watch = Stopwatch.StartNew();
         var position = batches.Position;
-        var reading = profile?.Measure("batches");
+        var reading = trainingStep.Profile?.Measure("batches");
         Batch[] drawn = [.. Enumerable.Range(0, Training.GradientAccumulation).Select(_ => Training.OverfitOneBatch ? batches.At(0) : batches.Next())];
         reading?.Dispose();
         var tokens = drawn.Sum(batch => batch.Inputs.LongLength);
         var flops = tokens * size.FlopsPerToken(drawn[0].Columns, (double)drawn.Sum(batch => batch.Predictions) / tokens);
         var schedule = LearningRate.At(Training.Schedule, progress.Step, Training.Steps);
-        var result = TrainingStep.Run(model, space, optimizer, Training, schedule, drawn, profile);
-        if (!result.IsFinite)
+        var scaler = trainingStep.Scaler;
+        var scale = scaler?.Scale;
+        var result = Update(schedule, drawn);
+        if (!result.IsFinite && scaler is null)
             throw NonFinite($"step {progress.Step + 1}: the loss is {result.Loss} and its gradient's norm {result.GradientNorm}, at batch {position} of the sampler");
-        progress = progress with { Step = progress.Step + 1, Position = batches.Position, Tokens = progress.Tokens + tokens };
-        average?.Update(progress.Step);
+        progress = progress with
+        {
+            Step = progress.Step + 1,
+            Position = batches.Position,
+            Tokens = progress.Tokens + tokens,
+            GradientScale = scaler?.Scale,
+            GoodSteps = scaler?.GoodSteps ?? 0,
+        };
+        if (scaler is not null && scaler.Scale != scale) report(new TrainingEvent.Rescaled(progress.Step, scaler.Scale, Skipped: !result.IsFinite));
+        if (result.IsFinite) average?.Update(progress.Step);
         return (result, Training.Optimizer.LearningRate * schedule, tokens, flops, watch.Elapsed.TotalSeconds);
+    }
+
+    private TrainingStep.Result Update(double schedule, Batch[] drawn)
+    {
+        try
+        {
+            return trainingStep.Run(schedule, drawn);
+        }
+        catch (NonFiniteLossException overflow)
+        {
+            throw NonFinite($"step {progress.Step + 1}: {overflow.Message}");
+        }
     }
 
     private NonFiniteLossException NonFinite(string what) => new(

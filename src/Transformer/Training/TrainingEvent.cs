@@ -10,6 +10,12 @@ public abstract record TrainingEvent
     /// <param name="SecondsLeft">How long the remaining steps take at the rate so far.</param>
     public sealed record Stepped(Metrics Metrics, double SecondsLeft) : TrainingEvent;
 
+    /// <summary>The scale of fp16's gradients changed.</summary>
+    /// <param name="Step">After how many steps.</param>
+    /// <param name="Scale">What it is now.</param>
+    /// <param name="Skipped">Whether the step overflowed and was left out.</param>
+    public sealed record Rescaled(int Step, double Scale, bool Skipped) : TrainingEvent;
+
     /// <summary>The model was evaluated.</summary>
     /// <param name="Step">After how many steps.</param>
     /// <param name="Result">Loss, tokens and accuracy.</param>

@@ -26,6 +26,12 @@ public sealed record TrainingProgress : IValidated
     /// <summary>Whether the validation accuracy has reached <see cref="TrainingConfig.StopAtAccuracy"/>, so that the run is over.</summary>
     public bool IsSolved { get; init; }
 
+    /// <summary>The scale of fp16's gradients; absent under other types.</summary>
+    public double? GradientScale { get; init; }
+
+    /// <summary>The good steps since that scale last changed.</summary>
+    public int GoodSteps { get; init; }
+
     /// <summary>The length of samples.txt in bytes: what a killed process wrote after this checkpoint is written again.</summary>
     public long SampleBytes { get; init; }
 
@@ -37,6 +43,8 @@ public sealed record TrainingProgress : IValidated
     {
         if (Step < 0) yield return new("step", $"found {Step}, expected 0 or more");
         if (Position < 0) yield return new("position", $"found {Position}, expected 0 or more");
+        if (GradientScale is <= 0) yield return new("gradient_scale", $"found {GradientScale}, expected more than 0");
+        if (GoodSteps < 0) yield return new("good_steps", $"found {GoodSteps}, expected 0 or more");
         if (SampleBytes < 0) yield return new("sample_bytes", $"found {SampleBytes}, expected 0 or more");
     }
 }

@@ -42,7 +42,7 @@ public sealed class LabelledTokensTests : IDisposable
         using var space = new ParameterSpace(model, []);
         using var optimizer = new GradientTaker(space);
         var training = new TrainingConfig { Steps = 1, BatchSize = Rows, Optimizer = new AdamWConfig { LearningRate = 1 }, ZLoss = zLoss, GradientClip = null };
-        var result = TrainingStep.Run(model, space, optimizer, training, 1, [few]);
+        var result = new TrainingStep(model, space, optimizer, training).Run(1, [few]);
 
         Near.Equal(loss.item<float>(), result.Loss, 1e-6, "loss");
         foreach (var (name, gradient) in expected) Near.Equal(gradient, optimizer.Taken[name], 1e-6, name);

@@ -68,7 +68,7 @@ public sealed class ReferenceModelTests
         var (losses, norms) = (reference.Training["losses"].data<float>().ToArray(), reference.Training["grad_norms_before_clip"].data<float>().ToArray());
         for (var step = 0; step < 10; step++)
         {
-            var result = TrainingStep.Run(model, space, optimizer, config, schedule: 1, [Batch(reference, step)]);
+            var result = new TrainingStep(model, space, optimizer, config).Run(1, [Batch(reference, step)]);
             Near.Equal(losses[step], result.Loss, reference.Loss, $"loss of step {step}");
             Near.Equal(norms[step], result.GradientNorm, reference.Norm * norms[step], $"gradient norm of step {step}");
         }

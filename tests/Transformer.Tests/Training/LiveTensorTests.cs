@@ -75,6 +75,6 @@ public sealed class LiveTensorTests
     private static void Step(TransformerModel model, ParameterSpace space, Optimizer optimizer, TrainingConfig? training = null)
     {
         var batch = new Batch([1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6, 7], Rows: 2, Columns: 3);
-        TrainingStep.Run(model, space, optimizer, training ?? Config, 1, [batch, batch]);
+        new TrainingStep(model, space, optimizer, training ?? Config).Run(1, [batch, batch]);
     }
 }

@@ -96,7 +96,6 @@ public sealed class StepProfileTests
     {
         var measured = profile?.BeginsStep() is true ? profile : null;
         using var whole = measured?.Measure("step");
-        using var modules = measured?.Measure(model);
-        TrainingStep.Run(model, space, optimizer, Config, 1, [new Batch([1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6, 7], Rows: 2, Columns: 3)], measured);
+        new TrainingStep(model, space, optimizer, Config) { Profile = measured }.Run(1, [new Batch([1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6, 7], Rows: 2, Columns: 3)]);
     }
 }

@@ -1,5 +1,6 @@
 using TorchSharp.Modules;
 using Transformer.Configuration;
+using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Layers.Attention;
@@ -27,5 +28,5 @@ public sealed class DynamicSpan : LearnedSpan
     }
 
     private protected override Tensor Shares(Tensor x) =>
-        nn.functional.linear(x, weight, bias).to(ScalarType.Float32).sigmoid().transpose(1, 2);    // [B, H, T]
+        nn.functional.linear(x.Widened(), weight.Widened(), bias.Widened()).to(ScalarType.Float32).sigmoid().transpose(1, 2);    // [B, H, T]
 }

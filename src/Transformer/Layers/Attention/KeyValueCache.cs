@@ -25,7 +25,7 @@ public sealed class KeyValueCache : LayerState
     /// <param name="k">[B, G, T, D]</param>
     /// <param name="v">[B, G, T, D]</param>
     /// <param name="context">How many tokens each row has and gets.</param>
-    /// <returns>The keys and values up to the longest row's last token: 2 x [B, G, S, D], views of the buffers.</returns>
+    /// <returns>The keys and values up to the longest row's last token: 2 x [B, G, S, D], in the type of k and v; fp32 ones are views of the buffers.</returns>
     internal (Tensor Keys, Tensor Values) Append(Tensor k, Tensor v, ForwardContext context)
     {
         long used = 0;
@@ -36,7 +36,7 @@ public sealed class KeyValueCache : LayerState
             values[row].narrow(1, start, count).copy_(v[row].narrow(1, 0, count));
             used = Math.Max(used, start + count);
         }
-        return (keys.narrow(2, 0, used), values.narrow(2, 0, used));
+        return (keys.narrow(2, 0, used).to(k.dtype), values.narrow(2, 0, used).to(v.dtype));
     }
 
     /// <inheritdoc/>

@@ -42,19 +42,19 @@ public sealed class LinearAttention : TokenMixer
         var (heads, rule) = (config.Heads, config.Rule);
         (this.config, headWidth, featureWidth, valueWidth) = (config, config.HeadWidthAt(width), config.FeatureWidthAt(width), config.ValueWidthAt(width));
         var (keys, values) = (heads * headWidth, heads * valueWidth);
-        q_proj = nn.Linear(width, keys, hasBias: false);
-        k_proj = nn.Linear(width, keys, hasBias: false);
-        v_proj = nn.Linear(width, values, hasBias: false);
+        q_proj = new Linear(width, keys, hasBias: false);
+        k_proj = new Linear(width, keys, hasBias: false);
+        v_proj = new Linear(width, values, hasBias: false);
         if (config.Convolution is var tokens and > 0)
             (q_conv1d, k_conv1d, v_conv1d) = (new(keys, tokens), new(keys, tokens), new(values, tokens));
-        if (config.HasBeta) b_proj = nn.Linear(width, heads, hasBias: false);
+        if (config.HasBeta) b_proj = new Linear(width, heads, hasBias: false);
         if (config.HasStep)
-            (a_proj, A_log, dt_bias) = (nn.Linear(width, heads, hasBias: false), nn.Parameter(zeros(heads)), nn.Parameter(zeros(heads)));
+            (a_proj, A_log, dt_bias) = (new Linear(width, heads, hasBias: false), nn.Parameter(zeros(heads)), nn.Parameter(zeros(heads)));
         if (rule is LinearRule.Gla)
-            gk_proj = nn.Sequential(nn.Linear(width, LinearAttentionConfig.GateRank, hasBias: false), nn.Linear(LinearAttentionConfig.GateRank, keys));
-        if (config.IsOutputGated) g_proj = nn.Linear(width, values, hasBias: false);
+            gk_proj = nn.Sequential(new Linear(width, LinearAttentionConfig.GateRank, hasBias: false), new Linear(LinearAttentionConfig.GateRank, keys, hasBias: true));
+        if (config.IsOutputGated) g_proj = new Linear(width, values, hasBias: false);
         if (!config.IsNormalised) o_norm = new RmsNorm(valueWidth, NormEpsilon);
-        o_proj = nn.Linear(values, width, hasBias: false);
+        o_proj = new Linear(values, width, hasBias: false);
         RegisterComponents();
     }
 

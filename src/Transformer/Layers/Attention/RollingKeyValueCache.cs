@@ -40,12 +40,12 @@ public sealed class RollingKeyValueCache : LayerState
             Keep(k, v, context);                                    // what it overwrites is out of the new token's sight
             var used = Math.Min(size, longest + 1);
             var back = (starts - arange(used, device: k.device)).remainder(size);                                              // [B, S]
-            return (keys.narrow(2, 0, used), values.narrow(2, 0, used), starts - back);
+            return (keys.narrow(2, 0, used).to(k.dtype), values.narrow(2, 0, used).to(v.dtype), starts - back);
         }
         var held = Math.Min(size, longest);
         var before = starts - held + arange(held, device: k.device);                                                           // [B, held]
         var slots = before.remainder(size).unsqueeze(1).unsqueeze(-1).expand(-1, k.shape[1], -1, k.shape[3]);                  // [B, G, held, D]
-        var all = (cat([keys.gather(2, slots), k], 2), cat([values.gather(2, slots), v], 2), starts + arange(-held, k.shape[2], device: k.device));
+        var all = (cat([keys.gather(2, slots).to(k.dtype), k], 2), cat([values.gather(2, slots).to(v.dtype), v], 2), starts + arange(-held, k.shape[2], device: k.device));
         Keep(k, v, context);
         return all;
     }
@@ -58,8 +58,8 @@ public sealed class RollingKeyValueCache : LayerState
             var count = context.NewTokensOf(row, k.shape[2]);
             var (kept, end) = (Math.Min(count, size), context.CachedLengths[row] + count);
             var slots = arange(end - kept, end, device: k.device).remainder(size);
-            keys[row].index_copy_(1, slots, k[row].narrow(1, count - kept, kept));
-            values[row].index_copy_(1, slots, v[row].narrow(1, count - kept, kept));
+            keys[row].index_copy_(1, slots, k[row].narrow(1, count - kept, kept).to(keys.dtype));
+            values[row].index_copy_(1, slots, v[row].narrow(1, count - kept, kept).to(values.dtype));
         }
     }
 

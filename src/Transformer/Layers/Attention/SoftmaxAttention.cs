@@ -38,10 +38,10 @@ public sealed class SoftmaxAttention : TokenMixer
     {
         (heads, keyValueHeads, headWidth) = (config.Heads, config.KvHeads ?? config.Heads, config.HeadWidthAt(width));
         (dropout, softCap, this.scale) = (config.Dropout, config.LogitSoftCap, scale ?? 1 / Math.Sqrt(headWidth));
-        q_proj = nn.Linear(width, heads * headWidth, hasBias: config.Bias);
-        k_proj = nn.Linear(width, keyValueHeads * headWidth, hasBias: config.Bias);
-        v_proj = nn.Linear(width, keyValueHeads * headWidth, hasBias: config.Bias);
-        o_proj = nn.Linear(heads * headWidth, width, hasBias: config.Bias);
+        q_proj = new Linear(width, heads * headWidth, hasBias: config.Bias);
+        k_proj = new Linear(width, keyValueHeads * headWidth, hasBias: config.Bias);
+        v_proj = new Linear(width, keyValueHeads * headWidth, hasBias: config.Bias);
+        o_proj = new Linear(heads * headWidth, width, hasBias: config.Bias);
         if (config.QueryKeyNorm) (q_norm, k_norm) = (new RmsNorm(headWidth, 1e-5), new RmsNorm(headWidth, 1e-5));
         valueResidual = config.ValueResidual;
         if (valueResidual && !givesFirstValues) value_mix = new Parameter(full([2], 0.5f));
@@ -67,7 +67,7 @@ public sealed class SoftmaxAttention : TokenMixer
         var k = Split(k_proj.call(x), keyValueHeads);                           // [B, T, G, D]
         var v = Split(v_proj.call(x), keyValueHeads);                           // [B, T, G, D]
         if (valueResidual) v = MixWithFirst(v, context);
-        if (q_norm is not null && k_norm is not null) (q, k) = (q_norm.call(q), k_norm.call(k));
+        if (q_norm is not null && k_norm is not null) (q, k) = (q_norm.call(q.Widened()).to(v.dtype), k_norm.call(k.Widened()).to(v.dtype));
         var sight = window?.call(x, context);
         if (state is null && context is { Causal: true, Mask: null, Bias: null } && softCap is null && !(training && dropout > 0) && CausalAttention.Covers(q))
             return o_proj.call(CausalAttention.Apply(q, k, v, context.Rotation, scale, sight).flatten(2));
@@ -103,12 +103,12 @@ public sealed class SoftmaxAttention : TokenMixer
         var bias = context.Bias?.call(q, context.Positions ?? keys, keys);      // [B or 1, H, T, S]
         if (softCap is not null) return Explicit(q, k, v, scale, mask, softCap, drop, bias);
         if (mask is not null) bias = bias!.masked_fill(mask.logical_not(), double.NegativeInfinity);
-        return Aten.ScaledDotProductAttention(q.contiguous(), k.contiguous(), v.contiguous(), bias, drop, causal: false, scale);
+        return Aten.ScaledDotProductAttention(q.contiguous(), k.contiguous(), v.contiguous(), bias!.to(q.dtype), drop, causal: false, scale);
     }
 
     /// <summary>
     /// The paper's equation, softmax(scale q k^T + mask) v, with the T x S scores in memory: the reference of the fused kernels, and what computes
-    /// soft caps and, block by block, soft masks.
+    /// soft caps and, block by block, soft masks. Scores and weights are fp32 where q, k and v are 16-bit.
     /// </summary>
     /// <param name="q">[B, H, T, D]</param>
     /// <param name="k">[B, G, S, D]</param>
@@ -125,13 +125,13 @@ public sealed class SoftmaxAttention : TokenMixer
     {
         var sharing = q.shape[1] / k.shape[1];
         if (sharing > 1) (k, v) = (k.repeat_interleave(sharing, dim: 1), v.repeat_interleave(sharing, dim: 1));    // 2 x [B, H, S, D]
-        var scores = matmul(q, k.transpose(-2, -1)) * scale;                                                       // [B, H, T, S]
+        var scores = matmul(scale * q, k.transpose(-2, -1)).Widened();                                             // [B, H, T, S]
         if (bias is not null) scores = scores + bias;
         if (softCap is { } cap) scores = cap * (scores / cap).tanh();
         if (mask is not null) scores = scores.masked_fill(mask.logical_not(), double.NegativeInfinity);
         var weights = scores.softmax(-1);
         if (softMask is not null) weights = weights * softMask / ((weights * softMask).sum(-1, keepdim: true) + Epsilon);
-        return matmul(nn.functional.dropout(weights, dropout), v);                                                 // [B, H, T, D]
+        return matmul(nn.functional.dropout(weights, dropout).to(v.dtype), v);                                     // [B, H, T, D]
     }
 
     /// <summary>True where query t may see key s, that is s &lt;= t: [T, T].</summary>

@@ -57,6 +57,6 @@ internal static class WindowedAttention
         var visible = window.Reaches(distance).logical_and(exists);                                 // [B or 1, H or 1, T, S]
         if (window.Ramp == 0 && softCap is null && bias is null)
             return Aten.ScaledDotProductAttention(q.contiguous(), k.contiguous(), v.contiguous(), visible, dropout, causal: false, scale);
-        return SoftmaxAttention.Explicit(q, k, v, scale, visible, softCap, dropout, bias?.call(q, queries, keys), window.SoftMask(distance)?.to(q.dtype));
+        return SoftmaxAttention.Explicit(q, k, v, scale, visible, softCap, dropout, bias?.call(q, queries, keys), window.SoftMask(distance));
     }
 }

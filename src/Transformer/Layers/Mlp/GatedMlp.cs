@@ -1,4 +1,3 @@
-using TorchSharp.Modules;
 using Transformer.Native;
 using static TorchSharp.torch;
 
@@ -18,9 +17,9 @@ public sealed class GatedMlp : Mlp
     /// <param name="bias">Whether the projections have biases.</param>
     public GatedMlp(long width, long hidden, bool bias) : base(nameof(GatedMlp))
     {
-        gate_proj = nn.Linear(width, hidden, hasBias: bias);
-        up_proj = nn.Linear(width, hidden, hasBias: bias);
-        down_proj = nn.Linear(hidden, width, hasBias: bias);
+        gate_proj = new Linear(width, hidden, hasBias: bias);
+        up_proj = new Linear(width, hidden, hasBias: bias);
+        down_proj = new Linear(hidden, width, hasBias: bias);
         RegisterComponents();
     }
 

@@ -1,5 +1,6 @@
 using TorchSharp.Modules;
 using Transformer.Configuration;
+using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Layers.Mlp;
@@ -23,7 +24,7 @@ public sealed class MixtureOfExperts : Mlp
     public MixtureOfExperts(MixtureMlpConfig config, int width) : base(nameof(MixtureOfExperts))
     {
         (active, balance, capacityFactor) = (config.Active, config.Balance, config.CapacityFactor);
-        gate = nn.Linear(width, config.Experts, hasBias: false);
+        gate = new Linear(width, config.Experts, hasBias: false);
         experts = new ModuleList<Mlp>([.. Enumerable.Range(0, config.Experts).Select(_ => FromConfig(config.Expert, width))]);
         RegisterComponents();
     }
@@ -34,7 +35,7 @@ public sealed class MixtureOfExperts : Mlp
     public override Tensor forward(Tensor x, ForwardContext context)
     {
         var tokens = x.reshape(-1, x.shape[^1]);                                   // [N, C]
-        var probabilities = gate.call(tokens).softmax(-1);                         // [N, E]
+        var probabilities = gate.call(tokens.Widened()).softmax(-1);               // [N, E], fp32: a rounded one chooses others
         var (weights, chosen) = probabilities.topk(active);                        // 2 x [N, K]
         // A single weight made to sum to one would be one, and the router would learn nothing: it stays the probability (Fedus et al. 2021).
         if (active > 1) weights = weights / weights.sum(-1, keepdim: true);
@@ -73,7 +74,7 @@ public sealed class MixtureOfExperts : Mlp
         }
         var places = cat(kept);
         var y = cat(results) * weights.flatten().index_select(0, places).unsqueeze(1);
-        return zeros_like(tokens).index_add(0, TokenOf(places), y, 1);                             // [N, C]
+        return zeros_like(tokens, y.dtype).index_add(0, TokenOf(places), y, 1);                    // [N, C]
 
         Tensor TokenOf(Tensor place) => place.div(active, RoundingMode.floor);
     }

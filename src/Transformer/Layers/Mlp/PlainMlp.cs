@@ -1,4 +1,3 @@
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Transformer.Layers.Mlp;
@@ -19,8 +18,8 @@ public sealed class PlainMlp : Mlp
     public PlainMlp(long width, long hidden, bool bias, Func<Tensor, Tensor> activation) : base(nameof(PlainMlp))
     {
         this.activation = activation;
-        up_proj = nn.Linear(width, hidden, hasBias: bias);
-        down_proj = nn.Linear(hidden, width, hasBias: bias);
+        up_proj = new Linear(width, hidden, hasBias: bias);
+        down_proj = new Linear(hidden, width, hasBias: bias);
         RegisterComponents();
     }
 

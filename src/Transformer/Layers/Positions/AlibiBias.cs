@@ -28,7 +28,7 @@ public sealed class AlibiBias : ScoreBias
 
     /// <inheritdoc/>
     public override Tensor forward(Tensor q, Tensor queries, Tensor keys) =>
-        (slopes.view(-1, 1, 1) * -Distances(queries, keys).unsqueeze(1)).to(q.dtype);                           // [B or 1, H, T, S]
+        slopes.view(-1, 1, 1) * -Distances(queries, keys).unsqueeze(1);                                         // [B or 1, H, T, S]
 
     private static IEnumerable<double> Series(int heads, int step)
     {

@@ -9,12 +9,12 @@ namespace Transformer.Layers.Positions;
 /// <param name="Sin">[T, D/2] or [B, 1, T, D/2]</param>
 public sealed record Rotation(Tensor Cos, Tensor Sin)
 {
-    /// <summary>Turns every pair (x_i, x_{i+D/2}) by its angle.</summary>
+    /// <summary>Turns every pair (x_i, x_{i+D/2}) by its angle, in fp32; the result is of the type of x.</summary>
     /// <param name="x">[B, H, T, D]</param>
     /// <returns>[B, H, T, D]</returns>
     public Tensor Apply(Tensor x)
     {
         var halves = x.chunk(2, -1);                                                     // 2 x [B, H, T, D/2]
-        return cat([halves[0] * Cos - halves[1] * Sin, halves[1] * Cos + halves[0] * Sin], -1);
+        return cat([halves[0] * Cos - halves[1] * Sin, halves[1] * Cos + halves[0] * Sin], -1).to(x.dtype);
     }
 }

@@ -13,5 +13,5 @@ public sealed class SandwichResidual : Residual
         (this.before, this.after) = (before.call, after.call);
 
     /// <inheritdoc/>
-    public override Tensor Apply(Tensor stream, Func<Tensor, Tensor> sublayer) => stream + after(sublayer(before(stream)));
+    public override Tensor Apply(Tensor stream, Func<Tensor, Tensor> sublayer) => stream + after(sublayer(before(stream)).to(stream.dtype));
 }

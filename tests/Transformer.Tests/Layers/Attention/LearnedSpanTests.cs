@@ -96,7 +96,7 @@ public sealed class LearnedSpanTests
             WindowCases.Spread(model);
             using var space = new ParameterSpace(model);
             using var optimizer = Optimizer.FromConfig(Training.Optimizer, space);
-            return TrainingStep.Run(model, space, optimizer, Training, 1, [Batch]);
+            return new TrainingStep(model, space, optimizer, Training).Run(1, [Batch]);
         }
     }
 
@@ -108,7 +108,7 @@ public sealed class LearnedSpanTests
         using var optimizer = Optimizer.FromConfig(Training.Optimizer, space);
         var span = model.Weight("model.layers.0.self_attn.window.span");
         using (no_grad()) span.copy_(tensor([0.1f, 0.2f, 0.8f, 0.9f]));
-        TrainingStep.Run(model, space, optimizer, Training, 1, [Batch]);
+        new TrainingStep(model, space, optimizer, Training).Run(1, [Batch]);
         Assert.All(span.data<float>(), share => Assert.True(share is 0 or 1, $"{share}"));    // Adam's first step is as long as the learning rate
         var place = space.Parameters.Single(parameter => parameter.Name == "model.layers.0.self_attn.window.span");
         Near.Equal(space.Values.narrow(0, place.Offset, 4), span, 0, "what the optimizer goes on from");

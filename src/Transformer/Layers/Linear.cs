@@ -1,0 +1,40 @@
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Transformer.Layers;
+
+// I inputs · O outputs
+
+/// <summary>
+/// x W^T + b, computed in the type of x: W and b are fp32 and are rounded to that type on their way into the product, where PyTorch's autocast would do it
+/// unseen. Their gradients pass the same way back and arrive in fp32.
+/// </summary>
+public sealed class Linear : nn.Module<Tensor, Tensor>
+{
+    private readonly Parameter weight;    // [O, I]
+    private readonly Parameter? bias;     // [O]
+
+    /// <param name="inputs">I.</param>
+    /// <param name="outputs">O.</param>
+    /// <param name="hasBias">Whether there is a b.</param>
+    public Linear(long inputs, long outputs, bool hasBias) : base(nameof(Linear))
+    {
+        weight = new Parameter(nn.init.kaiming_uniform_(empty(outputs, inputs), a: Math.Sqrt(5)));
+        if (hasBias) bias = new Parameter(nn.init.uniform_(empty(outputs), -1 / Math.Sqrt(inputs), 1 / Math.Sqrt(inputs)));
+        RegisterComponents();
+    }
+
+    /// <summary>[O, I]</summary>
+    public Parameter Weight => weight;
+
+    /// <param name="x">[..., I]</param>
+    /// <returns>[..., O], in the type of x.</returns>
+    public override Tensor forward(Tensor x) => Apply(x, weight, bias);
+
+    /// <summary>The product with a weight that belongs to another layer, as a tied head's does.</summary>
+    /// <param name="x">[..., I]</param>
+    /// <param name="weight">[O, I]</param>
+    /// <param name="bias">[O]; none where null.</param>
+    /// <returns>[..., O], in the type of x.</returns>
+    public static Tensor Apply(Tensor x, Tensor weight, Tensor? bias = null) => nn.functional.linear(x, weight.to(x.dtype), bias?.to(x.dtype));
+}
