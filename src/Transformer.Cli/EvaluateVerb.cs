@@ -3,6 +3,7 @@ using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Evaluation;
 using Transformer.Generation;
+using Transformer.Tokenization;
 
 namespace Transformer.Cli;
 
@@ -23,10 +24,17 @@ internal static class EvaluateVerb
         HelpName = "FILE",
     };
 
+    private static readonly Option<string[]> Set = new("--set")
+    {
+        Description = "Measure on other data of the run's kind: a data key of its configuration, such as data.task.pairs=8; may be given again.",
+        HelpName = "KEY=VALUE",
+        DefaultValueFactory = _ => [],
+    };
+
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var verb = new Command("evaluate", "Measures how well models predict a text or solve their task.") { Models, Data, SharedOptions.Threads, SharedOptions.Json };
+        var verb = new Command("evaluate", "Measures how well models predict a text or solve their task.") { Models, Data, Set, SharedOptions.Threads, SharedOptions.Json };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
     }
@@ -35,7 +43,10 @@ internal static class EvaluateVerb
     {
         SharedOptions.UseThreads(request);
         var given = request.GetValue(Data) is { } path ? TextSource.At(path) : null;
-        Line[] lines = [.. request.GetRequiredValue(Models).Select(model => Measure(model, given, cancellation))];
+        var overrides = request.GetRequiredValue(Set);
+        if (overrides.FirstOrDefault(set => given is not null || !set.StartsWith("data.", StringComparison.Ordinal)) is { } misplaced)
+            throw new InputException($"--set {misplaced}: changes what a run is measured on, so it takes keys that begin with data. and goes without --data.");
+        Line[] lines = [.. request.GetRequiredValue(Models).Select(model => Measure(model, given, overrides, cancellation))];
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json))
         {
@@ -52,10 +63,10 @@ internal static class EvaluateVerb
         return CommandLine.Done;
     }
 
-    private static Line Measure(string path, TextSource? given, CancellationToken cancellation)
+    private static Line Measure(string path, TextSource? given, string[] overrides, CancellationToken cancellation)
     {
         using var loaded = LoadedModel.Open(path);
-        var (result, bytes) = given is null ? OnItsOwn(path, loaded, cancellation) : OnText(path, given, loaded, cancellation);
+        var (result, bytes) = given is null ? OnItsOwn(path, loaded, overrides, cancellation) : OnText(path, given, loaded, cancellation);
         if (!double.IsFinite(result.Perplexity))
             throw new InvalidOperationException($"{path}: the loss is {result.Loss}; its weights are damaged, or its training has diverged.");
         return new(path, result.Loss, result.Perplexity, bytes is { } length ? result.BitsPerByte(length) : null, result.Accuracy, result.Tokens, bytes);
@@ -75,15 +86,20 @@ internal static class EvaluateVerb
     }
 
     // A run knows which part of its text it was not trained on, or which rows of its task.
-    private static (EvaluationResult Result, long? Bytes) OnItsOwn(string run, LoadedModel loaded, CancellationToken cancellation)
+    private static (EvaluationResult Result, long? Bytes) OnItsOwn(string run, LoadedModel loaded, string[] overrides, CancellationToken cancellation)
     {
         var config = Path.Combine(run, "config.yaml");
         if (!File.Exists(config)) throw new InputException($"{run}: is no run (no config.yaml), so what it may be validated on is not known. Name a text with --data FILE.");
-        using var data = Dataset.Open(ConfigFile.Load(config, []).Data);
+        using var data = Dataset.Open(ConfigFile.Load(config, overrides).Data);
+        data.RequireContext(loaded.Model.Config.ContextLength);
+        if (!Words(data.Tokenizer).SequenceEqual(Words(loaded.Tokenizer)))
+            throw new InputException($"{run}: was trained with other tokens than --set {string.Join(" --set ", overrides)} needs; what is measured must have the same.");
         if (data is not Corpus corpus)
             return (ModelEvaluation.Measure(loaded.Model, data.HeldOut(RowsAtOnce, loaded.Model.Config.ContextLength), cancellation), null);
         return (new TextEvaluation(corpus.Validation, corpus.ValidationBytes).Measure(loaded.Model, cancellation), corpus.ValidationBytes);
     }
+
+    private static IEnumerable<string> Words(Tokenizer tokenizer) => Enumerable.Range(0, tokenizer.VocabularySize).Select(id => tokenizer.Decode([id]));
 
     private sealed record Line(string Model, double Loss, double Perplexity, double? BitsPerByte, double Accuracy, long Tokens, long? Bytes);
 }

@@ -104,6 +104,30 @@ public sealed class TaskRunTests : IDisposable
     }
 
     [Fact]
+    public async Task A_run_is_measured_on_other_rows_of_its_task()
+    {
+        await Train("run", "model.dropout=0", "data.task.training_rows=null", "training.steps=250");
+        double Accuracy(string output) => JsonNode.Parse(output)![0]!["accuracy"]!.GetValue<double>();
+        var (_, own, _) = await Workplace.Request("evaluate", here["run"], "--json");
+        var (code, shorter, error) = await Workplace.Request("evaluate", here["run"], "--json", "--set", "data.task.length=4", "--set", "data.task.validation_rows=10");
+        Assert.True(code == CommandLine.Done, error);
+        Assert.Equal(10 * 4, JsonNode.Parse(shorter)![0]!["tokens"]!.GetValue<int>());
+        Assert.True(Accuracy(own) > 0.99 && Accuracy(shorter) < Accuracy(own), "copying five symbols is not what copies four");
+
+        foreach (var (set, message) in new[]
+        {
+            ("data.task.symbols=3", "was trained with other tokens than --set data.task.symbols=3 needs"),
+            ("data.task.length=50", "model.context_length is 16"),
+            ("model.layers=3", "--set model.layers=3: changes what a run is measured on, so it takes keys that begin with data."),
+        })
+        {
+            (code, _, error) = await Workplace.Request("evaluate", here["run"], "--set", set);
+            Assert.Equal(CommandLine.Refused, code);
+            Assert.Contains(message, error);
+        }
+    }
+
+    [Fact]
     public async Task A_dry_run_counts_the_tokens_of_the_rows()
     {
         var (code, output, error) = await Workplace.Request("train", here["copy.yaml"], "--dry-run", "--json");
