@@ -97,8 +97,8 @@ public sealed class ModelSize
     }
 
     /// <summary>The bytes that a block takes while it is worked on, a token, beside what it keeps; with that where it is computed again.</summary>
-    internal long BlockWorkspace(bool checkpointing) => Bytes * mixers.Max(mixer =>
-        Math.Max(mixer.Workspace, mlp.Workspace) + Streams * width + (checkpointing ? BlockActivations(mixer) : 0));
+    internal long BlockWorkspace(bool checkpointing) => Bytes * mixers.Select(mixer =>
+        Math.Max(mixer.Workspace, mlp.Workspace) + Streams * width + (checkpointing ? BlockActivations(mixer) : 0)).DefaultIfEmpty().Max();
 
     /// <summary>The bytes of the logits of a token, and of what an embedding's gradient takes.</summary>
     internal (long Logits, long Embedding) VocabularyBytes => (Bytes * vocabulary, Bytes * vocabulary * width);
