@@ -27,9 +27,16 @@ public sealed class LiveTensorTests
     [InlineData("mixture")]
     public void A_penalty_of_one_layer_leaves_no_live_tensor_behind(string kind) => StepsLeaveNothing(Tiny.Models[kind] with { Layers = 1 }, Config.Optimizer);
 
-    private static void StepsLeaveNothing(ModelConfig config, OptimizerConfig rule)
+    [Theory]
+    [InlineData("rope")]
+    [InlineData("mixture")]
+    [InlineData("dynamic")]
+    [InlineData("gated_delta")]
+    public void Steps_in_16_bits_leave_no_live_tensor_behind(string kind) => StepsLeaveNothing(Tiny.Models[kind], Config.Optimizer, Precision.Fp16);
+
+    private static void StepsLeaveNothing(ModelConfig config, OptimizerConfig rule, Precision precision = Precision.Fp32)
     {
-        using var model = new TransformerModel(config);
+        using var model = new TransformerModel(config) { Precision = precision };
         using var space = new ParameterSpace(model);
         using var optimizer = Optimizer.FromConfig(rule, space);
         for (var step = 0; step < 3; step++) Step(model, space, optimizer);
@@ -71,6 +78,6 @@ public sealed class LiveTensorTests
     private static void Step(TransformerModel model, ParameterSpace space, Optimizer optimizer)
     {
         var batch = new Batch([1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6, 7], Rows: 2, Columns: 3);
-        TrainingStep.Run(model, space, optimizer, Config, 1, [batch, batch]);
+        TrainingStep.Run(model, space, optimizer, Config, 1, [batch, batch], GradientScaler.For(model.Precision));
     }
 }
