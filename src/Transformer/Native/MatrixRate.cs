@@ -6,13 +6,15 @@ namespace Transformer.Native;
 
 /// <summary>
 /// The machine's matrix rate, measured beside a run at a cost in proportion to it: one product of two 2048 x 2048 matrices to begin with and
-/// one more after each second of work, ten at most. The best of them counts, as in <see cref="MachineRate"/>, so the rate can only rise.
+/// one more after each second of work, ten at most, and where a product is slow after ten times what all have taken so far. The best of them counts, as
+/// in <see cref="MachineRate"/>, so the rate can only rise.
 /// </summary>
 internal sealed class MatrixRate : IDisposable
 {
     private const int Side = 2048, Most = 10;
     private readonly Tensor a, b;
     private int measured;
+    private double spent;
 
     /// <summary>Measures the first product.</summary>
     public MatrixRate(Device device, Precision precision)
@@ -32,7 +34,7 @@ internal sealed class MatrixRate : IDisposable
     /// <param name="seconds">How long the run has worked.</param>
     public void Update(double seconds)
     {
-        if (measured < Most && seconds >= measured) Measure();
+        if (measured < Most && seconds >= Math.Max(measured, 10 * spent)) Measure();
     }
 
     /// <inheritdoc/>
@@ -48,7 +50,8 @@ internal sealed class MatrixRate : IDisposable
         using var _ = no_grad();
         var watch = Stopwatch.StartNew();
         matmul(a, b)[0, 0].to(ScalarType.Float32).item<float>();    // waits for the device
-        FlopsPerSecond = Math.Max(FlopsPerSecond, 2.0 * Side * Side * Side / watch.Elapsed.TotalSeconds);
-        measured++;
+        var taken = watch.Elapsed.TotalSeconds;
+        FlopsPerSecond = Math.Max(FlopsPerSecond, 2.0 * Side * Side * Side / taken);
+        (measured, spent) = (measured + 1, spent + taken);
     }
 }

@@ -31,10 +31,10 @@ public sealed class LinearTests
         var x = randn(4, 7).to(type).requires_grad_(true);
 
         var y = layer.call(x);
-        y.to(float32).sum().backward();
+        y.sum().backward();
         Assert.Equal((type, type, ScalarType.Float32, ScalarType.Float32), (y.dtype, x.grad!.dtype, weight.grad!.dtype, bias.grad!.dtype));
         Near.Equal(nn.functional.linear(x.to(float64), weight.to(type).to(float64), bias.to(type).to(float64)), y, type == bfloat16 ? 0.02 : 0.002);
-        Near.Equal(x.to(float32).sum(0).expand(5, -1), weight.grad!, type == bfloat16 ? 0.03 : 0.004);
+        Near.Equal(x.to(float32).sum(dim: 0).expand(5, -1), weight.grad!, type == bfloat16 ? 0.03 : 0.004);
     }
 
     // 1 + 2^-12 lies between 1 and the next number of fp16, 1 + 2^-10, and nearer to 1.

@@ -31,9 +31,17 @@ public sealed class LiveTensorTests
     [InlineData("mixture")]
     public void A_penalty_of_one_layer_leaves_no_live_tensor_behind(string kind) => StepsLeaveNothing(Tiny.Models[kind] with { Layers = 1 }, Config.Optimizer);
 
+    [Theory]
+    [InlineData("rope")]
+    [InlineData("mixture")]
+    [InlineData("dynamic")]
+    [InlineData("gated_delta")]
+    public void Steps_in_16_bits_leave_no_live_tensor_behind(string kind) =>
+        StepsLeaveNothing(Tiny.Models[kind], Config.Optimizer, Config with { Precision = Precision.Fp16 });
+
     private static void StepsLeaveNothing(ModelConfig config, OptimizerConfig rule, TrainingConfig? training = null)
     {
-        using var model = new TransformerModel(config);
+        using var model = new TransformerModel(config) { Precision = (training ?? Config).Precision };
         using var space = new ParameterSpace(model);
         using var optimizer = Optimizer.FromConfig(rule, space);
         for (var step = 0; step < 3; step++) Step(model, space, optimizer, training);
