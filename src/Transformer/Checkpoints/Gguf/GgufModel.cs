@@ -48,7 +48,7 @@ public static class GgufModel
         List<KeyValuePair<string, object>> metadata =
         [
             new("general.architecture", architecture),
-            new("general.file_type", precision switch { GgufPrecision.F32 => 0u, GgufPrecision.F16 => 1, GgufPrecision.Q4 => 2, _ => 7 }),
+            new("general.file_type", precision switch { GgufPrecision.F32 => 0u, GgufPrecision.F16 => 1u, GgufPrecision.Q4 => 2u, _ => 7u }),
             new("general.quantization_version", 2u),
             .. model.Position is LearnedPositionConfig ? GgufGpt2.Write(model) : GgufLlama.Write(model),
             .. GgufTokenizer.Write(tokenizer, model.VocabularySize!.Value),
