@@ -57,9 +57,12 @@ public static class GgufModel
     }
 
     /// <summary>Why no GGUF file can be this model: the first key that differs; null where one can.</summary>
-    public static string? Obstacle(ModelConfig model) => model.Position is LearnedPositionConfig
-        ? HuggingFaceConfig.Gpt2Obstacle(model) ?? (model.Mlp is GeluTanhMlpConfig ? null : "mlp.kind")
-        : HuggingFaceConfig.LlamaObstacle(model) ?? (model.Position is RotaryPositionConfig { Scaling: null or LinearScalingConfig or YarnScalingConfig } ? null : "position.scaling");
+    public static string? Obstacle(ModelConfig model) => model.Position switch
+    {
+        LearnedPositionConfig => HuggingFaceConfig.Gpt2Obstacle(model) ?? (model.Mlp is GeluTanhMlpConfig ? null : "mlp.kind"),
+        RotaryPositionConfig { Scaling: not (null or LinearScalingConfig or YarnScalingConfig) } => "position.scaling",
+        _ => HuggingFaceConfig.LlamaObstacle(model),
+    };
 
     private static ModelConfig ReadConfig(string path, GgufFile file)
     {

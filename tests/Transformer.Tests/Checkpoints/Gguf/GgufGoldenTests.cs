@@ -44,7 +44,7 @@ public sealed class GgufGoldenTests : IDisposable
 
     [Fact]
     public void Q8_0_is_written_as_llama_cpp_writes_it_byte_for_byte() =>
-        Assert.Equal(Hashes("stories260K_q8_0_sha256").Order(), Write(GgufPrecision.Q8).Select(tensor => KeyValuePair.Create(tensor.Key, Hash(tensor.Value))).Order());
+        Assert.Equal(Hashes("stories260K_q8_0_sha256"), Write(GgufPrecision.Q8).ToDictionary(tensor => tensor.Key, tensor => Hash(tensor.Value)));
 
     [Theory]
     [InlineData("stories260K", null)]
