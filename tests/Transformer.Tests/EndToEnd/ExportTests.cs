@@ -1,7 +1,5 @@
 using System.Text.Json.Nodes;
 using Transformer.Checkpoints;
-using Transformer.Checkpoints.Gguf;
-using Transformer.Configuration;
 using Transformer.Model;
 using Transformer.Tests.Checkpoints.Gguf;
 using static TorchSharp.torch;
