@@ -12,8 +12,6 @@ public sealed class HeaderFuzzTests : IDisposable
 {
     private const int Inputs = 60_000, Models = 250, MostAllocated = 50_000;
 
-    private const string Json = """{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]},"b":{"dtype":"U8","shape":[3],"data_offsets":[16,19]}}""";
-
     // What breaks readers more often than chance does: bounds of integers, counts of one too many, types and signs of the formats.
     private static readonly byte[][] Pieces =
     [
@@ -31,7 +29,7 @@ public sealed class HeaderFuzzTests : IDisposable
 
     [Fact]
     public void Any_change_of_a_Safetensors_header_is_refused_or_read_and_takes_no_more_memory_than_the_file_deserves() =>
-        Fuzz(Encoding.UTF8.GetBytes(Json), bytes => SafetensorsHeader.Parse("file", bytes, dataLength: 19));
+        Fuzz(Encoding.UTF8.GetBytes(SafetensorsHostileFileTests.Valid), bytes => SafetensorsHeader.Parse("file", bytes, SafetensorsHostileFileTests.ValidData));
 
     // Behind the header stand the claims about model and tokenizer: what contradicts itself or the tensors there is refused, too, and nothing else is thrown.
     [Theory]

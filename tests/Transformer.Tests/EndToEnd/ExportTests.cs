@@ -36,6 +36,19 @@ public sealed class ExportTests : IDisposable
         Assert.Contains("read back: logits differ by", error);
     }
 
+    [Theory]
+    [InlineData("gguf")]
+    [InlineData("safetensors")]
+    public async Task A_GPT_2_goes_the_same_ways(string format)
+    {
+        manual_seed(1337);
+        using var model = new TransformerModel(GgufModelTests.Expressible["gpt2"]);
+        CheckpointFolder.Save(here["gpt2"], model.Config, model.Weights, GgufModelTests.Characters(13));
+        var (code, output, error) = await Workplace.Request("export", here["gpt2"], "--format", format, "--out", here["out"] + (format == "gguf" ? ".gguf" : ""), "--json");
+        Assert.True(code == 0, error);
+        Assert.Equal(0, (double)JsonNode.Parse(output)!["greatest_difference"]!);
+    }
+
     [Fact]
     public async Task A_file_is_read_wherever_a_model_is()
     {

@@ -61,7 +61,7 @@ internal sealed class GgufFields(IReadOnlyDictionary<string, object> values, str
         Array<T>(key) is var array && array.Length == length ? array : throw Bad(key, $"{array.Length} elements, expected {length}");
 
     /// <summary>An error about a key.</summary>
-    public InputException Bad(string key, string problem) => new($"{file}: {key}: {problem}");
+    public InputException Bad(string key, string problem) => new($"{file}: {ForeignText.Shown(key)}: {ForeignText.Shown(problem, longest: 400)}");
 
     private delegate bool Valid<T>(object value, out T taken);
 
@@ -74,7 +74,7 @@ internal sealed class GgufFields(IReadOnlyDictionary<string, object> values, str
     private static string Shown(object value) => value switch
     {
         Array array => $"an array of {array.Length}",
-        string text => $"the text {string.Concat(text.Take(60).Select(c => char.IsControl(c) ? '?' : c))}",
+        string text => $"the text {ForeignText.Shown(text)}",
         var other => $"{other}",
     };
 }

@@ -60,22 +60,22 @@ internal sealed class GgufHeader
     private void ReadValue()
     {
         var key = reader.Text();
-        if (!metadata.TryAdd(key, reader.Value(reader.Number<uint>()))) throw reader.Bad($"{Quote(key)} stands twice in the metadata");
+        if (!metadata.TryAdd(key, reader.Value(reader.Number<uint>()))) throw reader.Bad($"{ForeignText.Shown(key)} stands twice in the metadata");
     }
 
     private void ReadTensor()
     {
         var name = reader.Text();
         var dimensions = reader.Number<uint>();
-        if (dimensions > MostDimensions) throw reader.Bad($"{Quote(name)}: {dimensions} dimensions, expected {MostDimensions} at most");
+        if (dimensions > MostDimensions) throw reader.Bad($"{ForeignText.Shown(name)}: {dimensions} dimensions, expected {MostDimensions} at most");
         var shape = new long[dimensions];
         for (var i = shape.Length - 1; i >= 0; i--) shape[i] = reader.Number<long>();
         var typeId = reader.Number<uint>();
         var type = GgufTensorType.Numbered(typeId)
-            ?? throw reader.Bad($"{Quote(name)}: numbers of ggml's type {typeId}, expected one of {string.Join(", ", GgufTensorType.Names)}");
+            ?? throw reader.Bad($"{ForeignText.Shown(name)}: numbers of ggml's type {typeId}, expected one of {string.Join(", ", GgufTensorType.Names)}");
         var begin = reader.Number<long>();
         CheckSize(name, type, shape);
-        if (!tensors.TryAdd(name, new GgufTensor(name, type, shape, begin))) throw reader.Bad($"{Quote(name)}: stands twice in the file");
+        if (!tensors.TryAdd(name, new GgufTensor(name, type, shape, begin))) throw reader.Bad($"{ForeignText.Shown(name)}: stands twice in the file");
     }
 
     // A tensor is no larger than its file, so that no product of its dimensions overflows.
@@ -84,18 +84,18 @@ internal sealed class GgufHeader
         var size = (Int128)type.Bytes;
         foreach (var dimension in shape)
         {
-            if (dimension < 1) throw reader.Bad($"{Quote(name)}: a dimension of {dimension}, expected 1 or more");
+            if (dimension < 1) throw reader.Bad($"{ForeignText.Shown(name)}: a dimension of {dimension}, expected 1 or more");
             size *= dimension;
             if (size / type.Length > reader.Remaining)
-                throw reader.Bad($"{Quote(name)}: {type.Name} [{string.Join(", ", shape)}] is larger than the file. It is cut off: copy or download it again.");
+                throw reader.Bad($"{ForeignText.Shown(name)}: {type.Name} [{string.Join(", ", shape)}] is larger than the file. It is cut off: copy or download it again.");
         }
         if ((shape.Length == 0 ? 1 : shape[^1]) % type.Length != 0)
-            throw reader.Bad($"{Quote(name)}: rows of {(shape.Length == 0 ? 1 : shape[^1])}, but {type.Name} has blocks of {type.Length}");
+            throw reader.Bad($"{ForeignText.Shown(name)}: rows of {(shape.Length == 0 ? 1 : shape[^1])}, but {type.Name} has blocks of {type.Length}");
     }
 
     private int Alignment() => !metadata.TryGetValue(AlignmentKey, out var value) ? DefaultAlignment
         : value is uint and >= 8 and <= 1 << 20 and var number && uint.IsPow2(number) ? (int)number
-        : throw reader.Bad($"{AlignmentKey}: found {value}, expected a power of two from 8 to 1048576");
+        : throw reader.Bad($"{AlignmentKey}: found {ForeignText.Shown($"{value}")}, expected a power of two from 8 to 1048576");
 
     private void CheckLayout(long dataLength, int alignment)
     {
@@ -103,15 +103,11 @@ internal sealed class GgufHeader
         foreach (var tensor in tensors.Values)
         {
             if (tensor.Begin != Aligned(end, alignment))
-                throw reader.Bad($"{Quote(tensor.Name)}: begins at byte {tensor.Begin} of the data, expected {Aligned(end, alignment)}, right behind the one before");
+                throw reader.Bad($"{ForeignText.Shown(tensor.Name)}: begins at byte {tensor.Begin} of the data, expected {Aligned(end, alignment)}, right behind the one before");
             end = tensor.Begin + tensor.Bytes;
             if (end > dataLength)
-                throw reader.Bad($"{Quote(tensor.Name)}: ends at byte {end} of the data, but the file holds {dataLength}. It is cut off: copy or download it again.");
+                throw reader.Bad($"{ForeignText.Shown(tensor.Name)}: ends at byte {end} of the data, but the file holds {dataLength}. It is cut off: copy or download it again.");
         }
         if (dataLength > Aligned(end, alignment)) throw reader.Bad($"{dataLength - end} bytes follow the last tensor, expected none");
     }
-
-    // Names come from the file: a message must not print control characters or a megabyte of them.
-    private static string Quote(string name) =>
-        string.Concat((name.Length > 120 ? name[..120] + "..." : name).Select(c => char.IsControl(c) ? '?' : c));
 }

@@ -24,7 +24,7 @@ public static class GgufModel
         var tensors = new Dictionary<string, Tensor>();
         foreach (var name in file.Names)
             foreach (var (ours, value) in GgufNames.FromGguf(path, model, name, file.Read(name)))
-                if (!tensors.TryAdd(ours, value)) throw new InputException($"{path}: {name}: a part of it stands there twice");
+                if (!tensors.TryAdd(ours, value)) throw new InputException($"{path}: {ForeignText.Shown(name)}: a part of it stands there twice");
         var tokenizer = GgufTokenizer.Read(new GgufFields(file.Metadata, path));
         foreach (var tensor in tensors.Values) tensor.DetachFromDisposeScope();
         return new ImportedModel(model, tensors, $"GGUF, {path}", tokenizer);

@@ -43,7 +43,7 @@ internal static partial class GgufNames
     {
         foreach (var (name, value) in tensors)
         {
-            var (module, kind) = Split(name);
+            var (module, kind) = HuggingFaceNames.Split(name);
             if (OurLayer().Match(module) is not { Success: true } layer)
             {
                 yield return ($"{Gguf(Modules, module)}.{kind}", value);
@@ -65,7 +65,7 @@ internal static partial class GgufNames
     /// <exception cref="InputException">No such model has this tensor, or it has an impossible shape.</exception>
     public static IEnumerable<(string Name, Tensor Value)> FromGguf(string file, ModelConfig model, string name, Tensor value)
     {
-        var (module, kind) = Split(name);
+        var (module, kind) = HuggingFaceNames.Split(name);
         if (Layer().Match(module) is not { Success: true } layer) return [($"{Ours(Modules, module)}.{kind}", value)];
         var (prefix, part) = ($"model.layers.{layer.Groups[1]}", layer.Groups[2].Value);
         if (part == Joined && IsJoined(model))
@@ -81,7 +81,7 @@ internal static partial class GgufNames
         string Ours((string Gguf, string Ours)[] table, string module) =>
             table.FirstOrDefault(pair => pair.Gguf == module).Ours ?? throw Bad("a tensor that this library cannot place in such a model");
 
-        InputException Bad(string problem) => new($"{file}: {name}: {problem}");
+        InputException Bad(string problem) => new($"{file}: {ForeignText.Shown(name)}: {problem}");
     }
 
     private static string Gguf((string Gguf, string Ours)[] table, string ours) => table.First(pair => pair.Ours == ours).Gguf;
@@ -96,12 +96,6 @@ internal static partial class GgufNames
         ("self_attn.k_proj", SoftmaxAttentionConfig attention) => attention.KvHeads ?? attention.Heads,
         _ => null,
     };
-
-    private static (string Module, string Kind) Split(string name)
-    {
-        var dot = name.LastIndexOf('.');
-        return dot < 0 ? (name, "") : (name[..dot], name[(dot + 1)..]);
-    }
 
     [GeneratedRegex(@"^blk\.(0|[1-9][0-9]{0,5})\.(.+)$")]
     private static partial Regex Layer();

@@ -101,7 +101,7 @@ internal static class GgufTokenizer
         foreach (var (key, expected) in new[] { ("add_bos_token", true), ("add_eos_token", false), ("add_space_prefix", true) })
             if (fields.Flag($"{Prefix}{key}", absent: expected) != expected) throw fields.Bad($"{Prefix}{key}", $"found {!expected}, expected {expected}, as Llama has it");
         var tokens = fields.Array<string>($"{Prefix}tokens");
-        var scores = fields.Array<float>($"{Prefix}scores", tokens.Length);
+        float[] scores = [.. fields.Array<float>($"{Prefix}scores", tokens.Length)];
         var types = fields.Array<int>($"{Prefix}token_type", tokens.Length);
         if (Array.IndexOf(types, UserDefined) is >= 0 and var user) throw fields.Bad($"{Prefix}token_type", $"token {user} is user-defined, which this library does not know");
         for (var id = 0; id < scores.Length; id++)
