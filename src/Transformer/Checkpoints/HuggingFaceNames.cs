@@ -157,7 +157,8 @@ public static partial class HuggingFaceNames
         return name;
     }
 
-    private static (string Module, string Kind) Split(string name)
+    /// <summary>A tensor's module and what of it the tensor is, weight or bias.</summary>
+    internal static (string Module, string Kind) Split(string name)
     {
         var dot = name.LastIndexOf('.');
         return dot < 0 ? (name, "") : (name[..dot], name[(dot + 1)..]);

@@ -106,8 +106,8 @@ internal sealed class SafetensorsHeader
         {
             var key = reader.GetString()!;
             reader.Read();
-            if (reader.TokenType != JsonTokenType.String) throw Bad(MetadataKey, $"{Quote(key)} is a {reader.TokenType}, expected a string");
-            if (!metadata.TryAdd(key, reader.GetString()!)) throw Bad(MetadataKey, $"{Quote(key)} stands twice");
+            if (reader.TokenType != JsonTokenType.String) throw Bad(MetadataKey, $"{ForeignText.Shown(key)} is a {reader.TokenType}, expected a string");
+            if (!metadata.TryAdd(key, reader.GetString()!)) throw Bad(MetadataKey, $"{ForeignText.Shown(key)} stands twice");
         }
     }
 
@@ -124,7 +124,7 @@ internal sealed class SafetensorsHeader
                 case "dtype" when type is null:
                     var found = reader.TokenType == JsonTokenType.String ? reader.GetString()! : reader.TokenType.ToString();
                     type = SafetensorsType.Named(found)
-                        ?? throw Bad(name, $"dtype {Quote(found)}, expected one of {string.Join(", ", SafetensorsType.All.Select(known => known.Name))}");
+                        ?? throw Bad(name, $"dtype {ForeignText.Shown(found)}, expected one of {string.Join(", ", SafetensorsType.All.Select(known => known.Name))}");
                     break;
                 case "shape" when shape is null:
                     shape = ReadNumbers(ref reader, name, key);
@@ -133,7 +133,7 @@ internal sealed class SafetensorsHeader
                     offsets = ReadNumbers(ref reader, name, key);
                     break;
                 default:
-                    throw Bad(name, $"unexpected or repeated key {Quote(key)}, expected dtype, shape and data_offsets once each");
+                    throw Bad(name, $"unexpected or repeated key {ForeignText.Shown(key)}, expected dtype, shape and data_offsets once each");
             }
         }
         if (type is null || shape is null || offsets is not [var begin, var end])
@@ -187,11 +187,7 @@ internal sealed class SafetensorsHeader
         if (end != dataLength) throw Bad($"{dataLength - end} bytes follow the last tensor, expected none");
     }
 
-    private InputException Bad(string name, string problem) => Bad($"{Quote(name)}: {problem}");
+    private InputException Bad(string name, string problem) => Bad($"{ForeignText.Shown(name)}: {problem}");
 
     private InputException Bad(string problem) => new($"{file}: not a valid Safetensors file\n  {problem}");
-
-    // Names come from the file: a message must not print control characters or a megabyte of them.
-    private static string Quote(string name) =>
-        string.Concat((name.Length > 120 ? name[..120] + "..." : name).Select(c => char.IsControl(c) ? '?' : c));
 }

@@ -7,8 +7,8 @@ namespace Transformer.Tests.Checkpoints;
 
 public sealed class SafetensorsHostileFileTests : IDisposable
 {
-    private const string Valid = """{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]},"b":{"dtype":"U8","shape":[3],"data_offsets":[16,19]}}""";
-    private const int ValidData = 19;
+    internal const string Valid = """{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]},"b":{"dtype":"U8","shape":[3],"data_offsets":[16,19]}}""";
+    internal const int ValidData = 19;
 
     private readonly string path = Path.GetTempFileName();
 
@@ -102,33 +102,6 @@ public sealed class SafetensorsHostileFileTests : IDisposable
         Assert.Throws<InputException>(() => Open(bytes).Dispose());
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 100_000);
     }
-
-    [Fact]
-    public void Any_change_of_bytes_is_refused_or_read_and_takes_no_more_memory_than_the_file_deserves()
-    {
-        var random = new Random(1337);
-        var whole = Bytes(Valid, ValidData);
-        var accepted = 0;
-        for (var n = 0; n < 20_000; n++)
-        {
-            var changed = (byte[])whole.Clone();
-            for (var changes = random.Next(1, 4); changes > 0; changes--) changed[random.Next(changed.Length)] = Byte(random);
-            var before = GC.GetAllocatedBytesForCurrentThread();
-            try
-            {
-                var headerLength = BinaryPrimitives.ReadUInt64LittleEndian(changed);
-                if (headerLength > (ulong)(changed.Length - 8)) continue; // proved above, on real files
-                SafetensorsHeader.Parse(path, changed.AsSpan(8, (int)headerLength), changed.Length - 8 - (int)headerLength);
-                accepted++;
-            }
-            catch (InputException) { }
-            Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 50_000);
-        }
-        Assert.InRange(accepted, 1, 19_999);
-    }
-
-    // Half of the bytes are such as headers are made of, so that some of the changed headers come far.
-    private static byte Byte(Random random) => random.Next(2) == 0 ? (byte)random.Next(256) : (byte)"{}[]:,\"0123456789-abF "[random.Next(22)];
 
     private static byte[] Bytes(string header, int data)
     {
