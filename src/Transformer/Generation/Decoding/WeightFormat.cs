@@ -1,0 +1,28 @@
+using System.Text.Json.Serialization;
+
+namespace Transformer.Generation.Decoding;
+
+/// <summary>How the matrices of a model lie in memory while it writes. A token reads all of them, so the bytes set the pace.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<WeightFormat>))]
+public enum WeightFormat
+{
+    /// <summary>As the model has them: 4 bytes a weight, or 2 where a checkpoint holds 16-bit numbers.</summary>
+    [JsonStringEnumMemberName("none")]
+    AsIs,
+
+    /// <summary>2 bytes a weight: bfloat16.</summary>
+    [JsonStringEnumMemberName("bf16")]
+    BFloat16,
+
+    /// <summary>2 bytes a weight: IEEE half precision.</summary>
+    [JsonStringEnumMemberName("fp16")]
+    Float16,
+
+    /// <summary>Blocks of 32 weights of 8 bits with a scale in half precision, 34 bytes: the numbers of GGUF's Q8_0.</summary>
+    [JsonStringEnumMemberName("q8")]
+    Int8,
+
+    /// <summary>Blocks of 32 weights of 4 bits with a scale in half precision, 18 bytes: the numbers of GGUF's Q4_0.</summary>
+    [JsonStringEnumMemberName("q4")]
+    Int4,
+}
