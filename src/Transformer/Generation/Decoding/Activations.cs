@@ -19,12 +19,15 @@ internal sealed unsafe class Activations : IDisposable
     /// <param name="width">I.</param>
     public Activations(int tokens, int width)
     {
-        (Width, blocks) = (width, QuantizedBlocks.In(width));
+        (Tokens, Width, blocks) = (tokens, width, QuantizedBlocks.In(width));
         values = new(((long)tokens * width) + 8);
         quants = new((long)tokens * blocks * QuantizedBlocks.Length);
         scales = new((long)tokens * blocks);
         sums = new((long)tokens * blocks);
     }
+
+    /// <summary>The most tokens.</summary>
+    public int Tokens { get; }
 
     /// <summary>I.</summary>
     public int Width { get; }
@@ -51,7 +54,10 @@ internal sealed unsafe class Activations : IDisposable
         var padded = stackalloc float[QuantizedBlocks.Length];
         for (var token = 0; token < tokens; token++)
         {
-            var (x, q, scale, sum) = (Row(token), Quants(token), Scales(token), Sums(token));
+            var x = Row(token);
+            var q = Quants(token);
+            var scale = Scales(token);
+            var sum = Sums(token);
             for (var i = 0; i < Width; i += QuantizedBlocks.Length, q += QuantizedBlocks.Length)
             {
                 var block = x + i;

@@ -15,13 +15,17 @@ internal sealed unsafe class FloatMatrix<TElement> : WeightMatrix where TElement
     private const int Block = 48;    // tokens whose inputs stay in the core's own cache while all rows pass by
 
     private readonly byte* weights;
-    private readonly object owner;
+    private readonly IDisposable? owned;
 
     /// <param name="weights">[O, I], row by row.</param>
     /// <param name="outputs">O.</param>
     /// <param name="inputs">I.</param>
-    /// <param name="owner">What keeps the memory; it is disposed of with the matrix where it can be.</param>
-    public FloatMatrix(byte* weights, int outputs, int inputs, object owner) : base(outputs, inputs) => (this.weights, this.owner) = (weights, owner);
+    /// <param name="owned">The memory where it ends with the matrix; null where it is another's.</param>
+    public FloatMatrix(byte* weights, int outputs, int inputs, IDisposable? owned = null) : base(outputs, inputs)
+    {
+        this.weights = weights;
+        this.owned = owned;
+    }
 
     /// <inheritdoc/>
     public override long Bytes => (long)Outputs * Inputs * TElement.Size;
@@ -58,7 +62,7 @@ internal sealed unsafe class FloatMatrix<TElement> : WeightMatrix where TElement
     /// <inheritdoc/>
     public override void Dispose()
     {
-        (owner as IDisposable)?.Dispose();
+        owned?.Dispose();
         base.Dispose();
     }
 
@@ -77,7 +81,9 @@ internal sealed unsafe class FloatMatrix<TElement> : WeightMatrix where TElement
     private void FourByOne(byte* w, float* x, float* y)
     {
         var (step, inputs) = ((long)Inputs * TElement.Size, Inputs);
-        var (w1, w2, w3) = (w + step, w + 2 * step, w + 3 * step);
+        var w1 = w + step;
+        var w2 = w1 + step;
+        var w3 = w2 + step;
         var (a0, a1, a2, a3) = (Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero);
         var i = 0;
         for (; i + 8 <= inputs; i += 8)
@@ -98,8 +104,12 @@ internal sealed unsafe class FloatMatrix<TElement> : WeightMatrix where TElement
     private void FourByThree(byte* w, Activations activations, int token, float* y, long stride)
     {
         var (step, inputs) = ((long)Inputs * TElement.Size, Inputs);
-        var (w1, w2, w3) = (w + step, w + 2 * step, w + 3 * step);
-        var (x, p, q) = (activations.Row(token), activations.Row(token + 1), activations.Row(token + 2));
+        var w1 = w + step;
+        var w2 = w1 + step;
+        var w3 = w2 + step;
+        var x = activations.Row(token);
+        var p = activations.Row(token + 1);
+        var q = activations.Row(token + 2);
         var (a0, a1, a2, a3) = (Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero);
         var (b0, b1, b2, b3) = (Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero);
         var (c0, c1, c2, c3) = (Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero);

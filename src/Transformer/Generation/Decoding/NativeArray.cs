@@ -8,8 +8,11 @@ internal sealed unsafe class NativeArray<T>(long length) : IDisposable where T :
 {
     private const int Alignment = 64;
 
-    /// <summary>Where the first number lies; null after the end.</summary>
-    public T* Pointer { get; private set; } = Allocate(length);
+    // Zeroed by the system as it is first touched: what is never used costs nothing.
+    private void* memory = NativeMemory.AllocZeroed((nuint)(length * sizeof(T) + Alignment));
+
+    /// <summary>Where the first number lies.</summary>
+    public T* Pointer => (T*)(((nint)memory + Alignment - 1) & -Alignment);
 
     /// <summary>How many there are.</summary>
     public long Length { get; } = length;
@@ -27,18 +30,10 @@ internal sealed unsafe class NativeArray<T>(long length) : IDisposable where T :
         GC.SuppressFinalize(this);
     }
 
-    private static T* Allocate(long length)
-    {
-        var bytes = (nuint)(Math.Max(1, length) * sizeof(T));
-        var pointer = NativeMemory.AlignedAlloc(bytes, Alignment);
-        NativeMemory.Clear(pointer, bytes);
-        return (T*)pointer;
-    }
-
     private void Release()
     {
-        NativeMemory.AlignedFree(Pointer);
-        Pointer = null;
+        NativeMemory.Free(memory);
+        memory = null;
     }
 
     /// <summary>Frees what nobody freed.</summary>

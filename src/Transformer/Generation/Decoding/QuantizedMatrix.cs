@@ -50,7 +50,8 @@ internal sealed unsafe class QuantizedMatrix<TPair> : WeightMatrix where TPair :
     /// <inheritdoc/>
     public override void Read(int output, float* row)
     {
-        var (pair, scale) = (Numbers(output), Scales(output));
+        var pair = Numbers(output);
+        var scale = Scales(output);
         for (var i = 0; i < Inputs; i++)
             row[i] = (float)scale[i / 32] * (TPair.Number(pair + i / 64 * TPair.Bytes, i % 64) - TPair.Bias);
     }
@@ -74,7 +75,11 @@ internal sealed unsafe class QuantizedMatrix<TPair> : WeightMatrix where TPair :
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private float Dot(int output, Activations x, int token, float* products)
     {
-        var (w, d, v, e, s) = (Numbers(output), Scales(output), x.Quants(token), x.Scales(token), x.Sums(token));
+        var w = Numbers(output);
+        var d = Scales(output);
+        var v = x.Quants(token);
+        var e = x.Scales(token);
+        var s = x.Sums(token);
         var bias = Vector256.Create((float)-TPair.Bias);
         var sum = Vector256<float>.Zero;
         for (var group = 0; group < groups; group++)
@@ -91,7 +96,11 @@ internal sealed unsafe class QuantizedMatrix<TPair> : WeightMatrix where TPair :
     private void FourByOne(int output, Activations x, int token, float* y, float* products)
     {
         var (step, scaleStep) = (pairs * TPair.Bytes, groups * 8);
-        var (w, d, v, e, s) = (Numbers(output), Scales(output), x.Quants(token), x.Scales(token), x.Sums(token));
+        var w = Numbers(output);
+        var d = Scales(output);
+        var v = x.Quants(token);
+        var e = x.Scales(token);
+        var s = x.Sums(token);
         var bias = Vector256.Create((float)-TPair.Bias);
         var (a0, a1, a2, a3) = (Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero);
         for (var group = 0; group < groups; group++, d += 8, e += 8, s += 8)

@@ -16,13 +16,13 @@ public enum WeightFormat
 
     /// <summary>2 bytes a weight: IEEE half precision.</summary>
     [JsonStringEnumMemberName("fp16")]
-    Float16,
+    Half,
 
     /// <summary>Blocks of 32 weights of 8 bits with a scale in half precision, 34 bytes: the numbers of GGUF's Q8_0.</summary>
     [JsonStringEnumMemberName("q8")]
-    Int8,
+    Q8,
 
     /// <summary>Blocks of 32 weights of 4 bits with a scale in half precision, 18 bytes: the numbers of GGUF's Q4_0.</summary>
     [JsonStringEnumMemberName("q4")]
-    Int4,
+    Q4,
 }

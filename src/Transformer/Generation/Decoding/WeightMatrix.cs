@@ -17,7 +17,7 @@ internal abstract unsafe class WeightMatrix(int outputs, int inputs) : IDisposab
     /// <summary>What one pass over all weights reads.</summary>
     public abstract long Bytes { get; }
 
-    /// <summary>Whether the kernel reads the inputs as <see cref="Activations.Quantize"/> makes them.</summary>
+    /// <summary>Whether the kernel reads the inputs as <see cref="Activations.Quantize(int)"/> makes them.</summary>
     public abstract bool TakesQuantized { get; }
 
     /// <summary>y_o = sum over i of w_oi x_i for some outputs of all tokens.</summary>
