@@ -57,9 +57,6 @@ public sealed unsafe class DecodeEngine : IDisposable
     /// <summary>The architecture.</summary>
     public ModelConfig Config { get; }
 
-    /// <summary>The bytes of the matrices that every token reads: those of experts that a token does not take are counted too.</summary>
-    public long WeightBytes => weights.MatrixBytes - (Config.TiedHead ? 0 : embedding.Bytes);
-
     /// <summary>Makes an engine of a model, which must live as long.</summary>
     /// <param name="model">The model; its weights are not copied unless they are packed.</param>
     /// <param name="format">How matrices lie in memory.</param>
@@ -88,9 +85,8 @@ public sealed unsafe class DecodeEngine : IDisposable
     /// <param name="counts">How many tokens each of them gets, one or more.</param>
     /// <param name="tokens">The tokens, those of the first row first.</param>
     /// <param name="all">Whether the logits of every token are wanted; else only those of each row's last.</param>
-    /// <returns>[rows, V] or [tokens, V]; overwritten by the next call, and to be overwritten by the caller at will.</returns>
     /// <exception cref="InputException">The tokens do not fit the state.</exception>
-    public Span<float> Read(DecodeState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, ReadOnlySpan<int> tokens, bool all = false)
+    public void Read(DecodeState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, ReadOnlySpan<int> tokens, bool all = false)
     {
         Check(state, rows, counts, tokens);
         var wanted = all ? tokens.Length : rows.Length;
@@ -112,10 +108,13 @@ public sealed unsafe class DecodeEngine : IDisposable
             Keep(state, firstPart, part, firstToken, all);
         }
         headProduct.Run(last, wanted);                                             // [rows or tokens, V]
-        var found = new Span<float>(logits.Values, wanted * logits.Width);
-        if (logitScale != 1) VectorKernels.Scale(logitScale, logits.Values, logits.Values, found.Length);
-        return found;
+        if (logitScale != 1) VectorKernels.Scale(logitScale, logits.Values, logits.Values, wanted * logits.Width);
     }
+
+    /// <summary>The logits that the last call of <see cref="Read"/> made; the next call overwrites them, and the caller may.</summary>
+    /// <param name="place">Which of its rows or, where the logits of every token were wanted, of its tokens.</param>
+    /// <returns>[V]</returns>
+    public Span<float> LogitsOf(int place) => new(logits.Row(place), logits.Width);
 
     // The hidden states of all tokens of the pass: [N, C].
     private void Run(DecodeState state, ReadOnlySpan<int> tokens)

@@ -28,9 +28,6 @@ internal sealed unsafe class DecoderWeights : IDisposable
     /// <summary>A matrix of the layers or the head, in the format that was asked for.</summary>
     public WeightMatrix Matrix(string name) => Own(MatrixPacking.Pack(Plain(name), format));
 
-    /// <summary>The bytes of all matrices that were asked for.</summary>
-    public long MatrixBytes => owned.OfType<WeightMatrix>().Sum(matrix => matrix.Bytes);
-
     /// <summary>A matrix that is too small or too delicate for few bits, as it is.</summary>
     public WeightMatrix Exact(string name) => Own(Plain(name));
 

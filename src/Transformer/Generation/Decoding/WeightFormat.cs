@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Transformer.Configuration;
 
 namespace Transformer.Generation.Decoding;
 
@@ -25,4 +26,31 @@ public enum WeightFormat
     /// <summary>Blocks of 32 weights of 4 bits with a scale in half precision, 18 bytes: the numbers of GGUF's Q4_0.</summary>
     [JsonStringEnumMemberName("q4")]
     Q4,
+}
+
+/// <summary>What formats are called and cost.</summary>
+public static class WeightFormats
+{
+    private static readonly Dictionary<string, WeightFormat> Names = new()
+    {
+        ["none"] = WeightFormat.AsIs,
+        ["bf16"] = WeightFormat.BFloat16,
+        ["fp16"] = WeightFormat.Half,
+        ["q8"] = WeightFormat.Q8,
+        ["q4"] = WeightFormat.Q4,
+    };
+
+    /// <summary>The format of a name.</summary>
+    /// <exception cref="InputException">There is none of this name.</exception>
+    public static WeightFormat Named(string name) =>
+        Names.TryGetValue(name, out var format) ? format : throw new InputException($"--quantize: {ConfigScalar.NotOneOf(name, [.. Names.Keys])}");
+
+    /// <summary>The bytes of a weight, scales included.</summary>
+    public static double BytesPerWeight(this WeightFormat format) => format switch
+    {
+        WeightFormat.BFloat16 or WeightFormat.Half => 2,
+        WeightFormat.Q8 => 34.0 / 32,
+        WeightFormat.Q4 => 18.0 / 32,
+        _ => sizeof(float),
+    };
 }
