@@ -5,19 +5,21 @@ namespace Transformer.Generation.Decoding;
 
 /// <summary>
 /// Threads that stay awake between two pieces of work. A token takes some sixty parallel steps of a few microseconds to a few hundred, so that waking a
-/// thread for each would cost more than the work: the others watch a number that says which round it is. Left alone for a while they sleep.
+/// thread for each would cost more than the work: the others watch a ticket. Left alone for a while they sleep. Nobody waits for a thread that has not
+/// come: where the processor has other things to do, those that are there do all of the work.
 /// </summary>
 internal sealed class ThreadTeam : IDisposable
 {
-    // About a tenth of a millisecond of watching, then as much again that leaves the core to whoever else wants it, many times over.
+    // About a tenth of a millisecond of watching, then a while that leaves the core to whoever else wants it.
     private const int Watching = 4_000, Yielding = 8_000;
+    private const int Closed = int.MaxValue;
 
     private readonly Thread[] others;
     private readonly Lock running = new();
     private readonly object bed = new();
     private Shared shared;
     private ITeamWork? work;
-    private int pieces, asleep;
+    private int pieces, round, asleep;
     private bool ends;
     private ExceptionDispatchInfo? failure;
 
@@ -25,6 +27,7 @@ internal sealed class ThreadTeam : IDisposable
     public ThreadTeam(int threads)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
+        shared.Ticket = Closed;
         others = new Thread[threads - 1];
         for (var i = 0; i < others.Length; i++)
         {
@@ -49,11 +52,9 @@ internal sealed class ThreadTeam : IDisposable
         }
         lock (running)
         {
-            (this.work, this.pieces, shared.Next, shared.Busy) = (work, pieces, 0, others.Length);
-            Begin();
+            Open(work, pieces);
             Take(0);
-            for (var spins = 0; Volatile.Read(ref shared.Busy) > 0; spins++) Pause(spins);
-            this.work = null;
+            for (var spins = 0; Volatile.Read(ref shared.Done) < pieces; spins++) Pause(spins);
             if (failure is null) return;
             var thrown = failure;
             failure = null;
@@ -64,32 +65,36 @@ internal sealed class ThreadTeam : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        ends = true;
-        Begin();
+        Volatile.Write(ref ends, true);
+        Open(null, 0);
         foreach (var other in others) other.Join();
     }
 
-    private void Begin()
+    // A ticket is the round's number and the next piece's. While what is to be done changes it is closed, and belongs to no earlier round any more.
+    private void Open(ITeamWork? work, int pieces)
     {
-        Interlocked.Increment(ref shared.Round);
+        round++;
+        Interlocked.Exchange(ref shared.Ticket, Ticket(round, Closed));
+        (this.work, this.pieces, shared.Done) = (work, pieces, 0);
+        Interlocked.Exchange(ref shared.Ticket, Ticket(round, 0));
         if (Volatile.Read(ref asleep) == 0) return;
         lock (bed) Monitor.PulseAll(bed);
     }
 
     private void Serve(int number)
     {
-        for (var seen = 0; ; seen++)
+        for (var seen = 0; ;)
         {
-            Await(seen);
-            if (ends) return;
+            seen = Await(seen);
+            if (Volatile.Read(ref ends)) return;
             Take(number);
-            Interlocked.Decrement(ref shared.Busy);
         }
     }
 
-    private void Await(int seen)
+    // The next round that is open.
+    private int Await(int seen)
     {
-        for (var spins = 0; Volatile.Read(ref shared.Round) == seen; spins++)
+        for (var spins = 0; !IsOpen(seen); spins++)
         {
             if (spins < Watching + Yielding)
             {
@@ -99,11 +104,14 @@ internal sealed class ThreadTeam : IDisposable
             lock (bed)
             {
                 Interlocked.Increment(ref asleep);
-                while (Volatile.Read(ref shared.Round) == seen) Monitor.Wait(bed);
+                while (!IsOpen(seen)) Monitor.Wait(bed);
                 Interlocked.Decrement(ref asleep);
             }
         }
+        return RoundOf(Volatile.Read(ref shared.Ticket));
     }
+
+    private bool IsOpen(int seen) => Volatile.Read(ref shared.Ticket) is var ticket && RoundOf(ticket) != seen && PieceOf(ticket) != Closed;
 
     private static void Pause(int spins)
     {
@@ -111,11 +119,32 @@ internal sealed class ThreadTeam : IDisposable
         else Thread.Yield();
     }
 
+    // What is read between looking at the ticket and taking it belongs to its round, since the exchange fails where the round has changed.
     private void Take(int thread)
+    {
+        var done = 0;
+        var ticket = Volatile.Read(ref shared.Ticket);
+        while (true)
+        {
+            var (work, pieces) = (this.work, this.pieces);
+            if (PieceOf(ticket) >= pieces) break;
+            var found = Interlocked.CompareExchange(ref shared.Ticket, ticket + 1, ticket);
+            if (found == ticket)
+            {
+                Do(work!, PieceOf(ticket), thread);
+                done++;
+                found = Volatile.Read(ref shared.Ticket);
+            }
+            ticket = found;
+        }
+        if (done > 0) Interlocked.Add(ref shared.Done, done);
+    }
+
+    private void Do(ITeamWork work, int piece, int thread)
     {
         try
         {
-            for (int piece; (piece = Interlocked.Increment(ref shared.Next) - 1) < pieces;) work!.Do(piece, thread);
+            work.Do(piece, thread);
         }
         catch (Exception e)
         {
@@ -123,12 +152,17 @@ internal sealed class ThreadTeam : IDisposable
         }
     }
 
+    private static long Ticket(int round, int piece) => ((long)round << 32) | (uint)piece;
+
+    private static int RoundOf(long ticket) => (int)(ticket >> 32);
+
+    private static int PieceOf(long ticket) => (int)ticket;
+
     // What several threads write, each on cache lines of its own.
-    [StructLayout(LayoutKind.Explicit, Size = 512)]
+    [StructLayout(LayoutKind.Explicit, Size = 384)]
     private struct Shared
     {
-        [FieldOffset(128)] public int Round;
-        [FieldOffset(256)] public int Next;
-        [FieldOffset(384)] public int Busy;
+        [FieldOffset(128)] public long Ticket;
+        [FieldOffset(256)] public int Done;
     }
 }

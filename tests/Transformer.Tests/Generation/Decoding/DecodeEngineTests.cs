@@ -72,7 +72,7 @@ public sealed class DecodeEngineTests
         using var model = Model(kind);
         foreach (var format in Enum.GetValues<WeightFormat>())
         {
-            using var engine = DecodeEngine.TryCreate(model, format, threads: 2)!;
+            using var engine = DecodeEngine.TryCreate(model, format)!;
             using var together = engine.NewState(rows: 4);
             using var alone = engine.NewState(rows: 1);
             var texts = Enumerable.Range(0, 4).Select(row => Text(4 + row)).ToArray();
