@@ -41,7 +41,7 @@ public sealed unsafe class DecodeEngine : IDisposable
         team = new ThreadTeam(threads);
         workspace = new Workspace(MostTokens);
         if (Config.Position is RotaryPositionConfig rope && Config.PositionedMixers.FirstOrDefault() is { } turned)
-            rotation = new Rotation(rope, turned.HeadWidthAt(Config.Width), MostTokens);
+            rotation = new Rotation(rope, turned.HeadWidthAt(Config.Width), MostTokens, Config.ContextLength);
         var plan = new DecoderPlan(Config, weights, team, workspace, rotation, DistanceBias.Of(Config, weights));
         embedding = weights.Matrix("model.embed_tokens.weight");
         head = Config.TiedHead ? embedding : weights.Matrix("lm_head.weight");

@@ -18,19 +18,22 @@ internal sealed unsafe class Rotation : IDisposable
     private readonly double amplitude;
     private readonly double[] frequencies;
     private readonly NativeArray<float> cos, sin;
-    private NativeArray<float> keyCos = new(0), keySin = new(0);
-    private int keyRegime = -1;
+    private readonly NativeArray<float> keyCos, keySin;
+    private int keyRegime, keysReady;
     private double[] grown = [];
     private int grownTo;
 
     /// <param name="config">The base of the wavelengths and how they are scaled.</param>
     /// <param name="headWidth">D, even.</param>
     /// <param name="tokens">The most tokens of a pass.</param>
-    public Rotation(RotaryPositionConfig config, int headWidth, int tokens)
+    /// <param name="length">The most tokens of a text.</param>
+    public Rotation(RotaryPositionConfig config, int headWidth, int tokens, int length)
     {
         (this.config, this.headWidth, amplitude) = (config, headWidth, RotaryScaling.Amplitude(config));
         frequencies = Frequencies(0);
         (cos, sin) = (new((long)tokens * headWidth / 2), new((long)tokens * headWidth / 2));
+        var keys = FollowsLength ? (long)length * headWidth / 2 : 0;
+        (keyCos, keySin) = (new(keys), new(keys));
     }
 
     /// <summary>Whether the angles of a text of this length are others than those of a short one, so that its cached keys must be turned anew.</summary>
@@ -89,13 +92,8 @@ internal sealed unsafe class Rotation : IDisposable
     {
         var half = headWidth / 2;
         var regime = HasGrownAt(length) ? length : 0;
-        if (keyCos.Length < (long)length * half || keyRegime != regime)
-        {
-            keyCos.Dispose();
-            keySin.Dispose();
-            (keyCos, keySin, keyRegime) = (new((long)length * half * 2), new((long)length * half * 2), regime);
-            for (var position = 0; position < 2 * length; position++) Angles(position, length, keyCos.Pointer + position * half, keySin.Pointer + position * half);
-        }
+        if (keyRegime != regime) (keyRegime, keysReady) = (regime, 0);
+        for (; keysReady < length; keysReady++) Angles(keysReady, length, keyCos.Pointer + keysReady * half, keySin.Pointer + keysReady * half);
         return ((nint)keyCos.Pointer, (nint)keySin.Pointer);
     }
 

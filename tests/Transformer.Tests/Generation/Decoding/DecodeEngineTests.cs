@@ -144,21 +144,24 @@ public sealed class DecodeEngineTests
         if (kind == "rope") Near.Equal(Logits(model, text, 420)[^13], whole[0], Tolerance);
     }
 
+    // Beside the weights' own rounding, which the model is given too, few-bit kernels round their inputs to 8 bits.
     [Theory]
-    [InlineData(WeightFormat.BFloat16, 0.02)]
-    [InlineData(WeightFormat.Half, 0.002)]
+    [InlineData(WeightFormat.BFloat16, 1e-6)]
+    [InlineData(WeightFormat.Half, 1e-6)]
     [InlineData(WeightFormat.Q8, 0.03)]
-    [InlineData(WeightFormat.Q4, 0.3)]
-    public void Packed_weights_change_logits_by_no_more_than_their_bits(WeightFormat format, double tolerance)
+    [InlineData(WeightFormat.Q4, 0.03)]
+    public void A_packed_model_is_the_model_of_its_rounded_weights(WeightFormat format, double tolerance)
     {
         manual_seed(13);
-        using var model = new TransformerModel(Tiny.Config with { Width = 64 });
-        using var exact = DecodeEngine.TryCreate(model)!;
+        using var model = new TransformerModel(Tiny.Config with { Width = 64, Initialization = new Gpt2InitializationConfig { Deviation = 0.1 } });
         using var packed = DecodeEngine.TryCreate(model, format)!;
         var text = Text(12);
-        var (expected, found) = (Last(exact), Last(packed));
-        var spread = Math.Sqrt(expected.Select(x => (double)x * x).Average());
-        Assert.InRange(Math.Sqrt(expected.Zip(found, (a, b) => (double)(a - b) * (a - b)).Average()) / spread, 1e-7, tolerance);
+        var found = Last(packed);
+        foreach (var (_, weight) in model.Weights.Where(weight => weight.Value.dim() == 2)) Round(weight, format);
+        using var exact = DecodeEngine.TryCreate(model)!;
+        var expected = Last(exact);
+        var size = Math.Sqrt(expected.Select(x => (double)x * x).Average());
+        Near.Equal(0, Math.Sqrt(expected.Zip(found, (a, b) => (double)(a - b) * (a - b)).Average()) / size, tolerance, "error of the logits as a share of their size");
 
         float[] Last(DecodeEngine engine)
         {
@@ -215,6 +218,23 @@ public sealed class DecodeEngineTests
         var model = Tiny.Stir(new TransformerModel(config));
         Layers.Attention.WindowCases.Spread(model);
         return model;
+    }
+
+    private static void Round(Tensor weight, WeightFormat format)
+    {
+        using var _ = no_grad();
+        using var scope = NewDisposeScope();
+        if (format is WeightFormat.BFloat16 or WeightFormat.Half)
+        {
+            weight.copy_(weight.to(format == WeightFormat.Half ? ScalarType.Float16 : ScalarType.BFloat16));
+            return;
+        }
+        var blocks = format == WeightFormat.Q8 ? Transformer.Layers.Quantization.Q8_0.Format : Transformer.Layers.Quantization.Q4_0.Format;
+        var numbers = weight.detach().flatten().data<float>().ToArray();
+        var bytes = new byte[blocks.BytesOf(numbers.Length)];
+        blocks.Quantize(numbers, bytes);
+        blocks.Dequantize(bytes, numbers);
+        weight.copy_(tensor(numbers).view(weight.shape));
     }
 
     private static int[] Text(int tokens) => [.. Tiny.Ids(1, tokens).data<long>().Select(id => (int)id)];
