@@ -43,15 +43,23 @@ public sealed unsafe class Mpi : ICollective
     public string Doing { get => doing; set => doing = value; }
 
     /// <inheritdoc/>
-    public Task ReduceScatter(Tensor buffer) => buffer.dtype switch
+    public Task ReduceScatter(Tensor buffer)
     {
-        ScalarType.Float32 => Begin(buffer, bytes => ring.ReduceScatter<float>(bytes, SliceBytes(buffer))),
-        ScalarType.Float64 => Begin(buffer, bytes => ring.ReduceScatter<double>(bytes, SliceBytes(buffer))),
-        var other => throw new ArgumentException($"found {other}, expected numbers of 32 or 64 bits", nameof(buffer)),
-    };
+        var slice = SliceBytes(buffer);
+        return buffer.dtype switch
+        {
+            ScalarType.Float32 => Begin(buffer, bytes => ring.ReduceScatter<float>(bytes, slice)),
+            ScalarType.Float64 => Begin(buffer, bytes => ring.ReduceScatter<double>(bytes, slice)),
+            var other => throw new ArgumentException($"found {other}, expected numbers of 32 or 64 bits", nameof(buffer)),
+        };
+    }
 
     /// <inheritdoc/>
-    public Task AllGather(Tensor buffer) => Begin(buffer, bytes => ring.AllGather(bytes, SliceBytes(buffer)));
+    public Task AllGather(Tensor buffer)
+    {
+        var slice = SliceBytes(buffer);
+        return Begin(buffer, bytes => ring.AllGather(bytes, slice));
+    }
 
     /// <inheritdoc/>
     public void Broadcast(Tensor tensor, int root) =>

@@ -44,6 +44,9 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Ten
     /// <summary>What positions add to the scores in every block, or null.</summary>
     public ScoreBias? PositionBias => position_bias;
 
+    /// <summary>What stands around each block, or null.</summary>
+    internal BlockPass? Pass { get; set; }
+
     /// <summary>[V, C]; also the head where that is tied.</summary>
     public Parameter TokenEmbedding => embed_tokens.weight!;
 
@@ -63,7 +66,8 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Ten
     private Tensor Blocks(Tensor x, ForwardContext context, ModelState? state)
     {
         var stream = layers[0].Open(x);
-        for (var i = 0; i < layers.Count; i++) stream = layers[i].call(stream, context, state?.Layers[i]);
+        for (var i = 0; i < layers.Count; i++)
+            stream = Pass is null ? layers[i].call(stream, context, state?.Layers[i]) : Pass.Run(i, layers[i], stream, context, state?.Layers[i]);
         return layers[^1].Close(stream);
     }
 }

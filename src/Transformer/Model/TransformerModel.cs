@@ -44,6 +44,9 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     /// <summary>Where the parameters live.</summary>
     public Device Device { get; }
 
+    /// <summary>What stands around each block in every pass, or null.</summary>
+    internal BlockPass? BlockPass { set => model.Pass = value; }
+
     /// <summary>All parameters by the names under which checkpoints hold them.</summary>
     public IEnumerable<(string Name, Tensor Value)> Weights => named_parameters().Select(parameter => (parameter.name, (Tensor)parameter.parameter));
 
