@@ -22,6 +22,19 @@ public abstract record OptimizerConfig : IValidated
     }
 }
 
+/// <summary>The type in which an optimizer keeps what it remembers.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<StatePrecision>))]
+public enum StatePrecision
+{
+    /// <summary>32-bit floating point.</summary>
+    [JsonStringEnumMemberName("fp32")]
+    Fp32,
+
+    /// <summary>The upper 16 bits of it: its range, and 8 bits of precision.</summary>
+    [JsonStringEnumMemberName("bf16")]
+    Bf16,
+}
+
 /// <summary>Adam with decoupled weight decay (Loshchilov and Hutter 2019).</summary>
 public sealed record AdamWConfig : OptimizerConfig
 {
@@ -33,6 +46,12 @@ public sealed record AdamWConfig : OptimizerConfig
 
     /// <summary>Added to the root of the mean squared gradient.</summary>
     public double Epsilon { get; init; } = 1e-8;
+
+    /// <summary>
+    /// The type in which the two means are kept: bf16 halves their memory. Steps are computed in fp32, and what is kept is rounded at random, so that changes
+    /// too small for it count in the mean.
+    /// </summary>
+    public StatePrecision StatePrecision { get; init; } = StatePrecision.Fp32;
 
     /// <inheritdoc/>
     public override IEnumerable<ConfigProblem> Problems()

@@ -31,6 +31,28 @@ public static class Gathering
         return [.. gathered.Zip(lengths, (text, length) => Encoding.UTF8.GetString(text, 0, length))];
     }
 
+    /// <summary>
+    /// Does something on every rank that may fail on some, and goes on only where it has failed on none. Nothing in it may wait for other ranks.
+    /// </summary>
+    /// <exception cref="AgreedException">It failed on some rank, of several.</exception>
+    public static T Together<T>(this ICollective ranks, Func<T> act)
+    {
+        if (ranks.Ranks == 1) return act();
+        var (result, failure) = (default(T), (Exception?)null);
+        try
+        {
+            result = act();
+        }
+        catch (Exception e)
+        {
+            failure = e;
+        }
+        var failed = ranks.Gather(failure is null ? 0 : 1);
+        var first = Array.FindIndex(failed, rank => rank[0] != 0);
+        if (first < 0) return result!;
+        throw failure is not null && first == ranks.Rank ? new AgreedException(first == 0 ? failure.Message : $"rank {first}: {failure.Message}", failure) : new AgreedException();
+    }
+
     /// <summary>The sum over all ranks.</summary>
     public static double Sum(this ICollective ranks, double mine) => ranks.Gather(mine).Sum(numbers => numbers[0]);
 

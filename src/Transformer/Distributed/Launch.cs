@@ -11,6 +11,10 @@ public static class Launch
     /// <summary>How many processes the launcher says that there are.</summary>
     public static int Ranks => Launcher()?.Ranks ?? 1;
 
+    /// <summary>How many of them run on this machine, as far as the launcher tells.</summary>
+    public static int RanksHere => ((string[])["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE"])
+        .Select(variable => int.TryParse(Environment.GetEnvironmentVariable(variable), out var ranks) ? ranks : 0).FirstOrDefault(ranks => ranks > 0, Ranks);
+
     /// <summary>Joins the other ranks, where there are any.</summary>
     /// <param name="error">Where it is said that another rank is lost, before the job is ended.</param>
     /// <exception cref="InputException">MPI is missing, or is not that of the launcher.</exception>

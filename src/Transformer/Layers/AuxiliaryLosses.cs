@@ -13,6 +13,14 @@ public sealed class AuxiliaryLosses
     /// <summary>Adds a scalar, weight included.</summary>
     public void Add(Tensor term) => terms.Add(term.DetachFromDisposeScope());
 
+    /// <summary>Hands the terms over, one by one; whoever takes them frees them.</summary>
+    internal IReadOnlyList<Tensor> Take()
+    {
+        Tensor[] taken = [.. terms];
+        terms.Clear();
+        return taken;
+    }
+
     /// <summary>The sum of all terms, which end with it: a scalar, or null where there are none.</summary>
     public Tensor? Total()
     {

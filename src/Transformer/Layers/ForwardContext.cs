@@ -1,5 +1,6 @@
 using Transformer.Layers.Attention;
 using Transformer.Layers.Positions;
+using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Layers;
@@ -7,7 +8,7 @@ namespace Transformer.Layers;
 // B batch · T tokens · S cached tokens · H heads
 
 /// <summary>What the layers of one forward pass share. One a pass; no layer keeps it.</summary>
-public sealed class ForwardContext
+public sealed record ForwardContext
 {
     /// <summary>The place of each token in its sequence: [T], or [B, T] where rows differ. Null for a pass over whole sequences, 0 .. T - 1.</summary>
     public Tensor? Positions { get; init; }
@@ -56,6 +57,12 @@ public sealed class ForwardContext
 
     /// <summary>Where layers leave what they add to the loss; null outside training.</summary>
     public AuxiliaryLosses? AuxiliaryLosses { get; init; }
+
+    /// <summary>Asks blocks to keep their input only and to compute themselves again in the backward pass; null where they keep what that needs.</summary>
+    public Recomputation? Recomputation { get; init; }
+
+    /// <summary>What a block that is computed twice sees each time: the same, but with terms of the loss of its own.</summary>
+    internal ForwardContext Apart(Tensor? firstValues) => this with { FirstValues = firstValues, AuxiliaryLosses = AuxiliaryLosses is null ? null : new() };
 
     /// <summary>Where learned windows leave the mean span of each head in this pass, in tokens; null where nobody asks.</summary>
     public IDictionary<LearnedSpan, IReadOnlyList<float>>? MeanSpans { get; init; }

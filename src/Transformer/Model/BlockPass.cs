@@ -1,4 +1,3 @@
-using Transformer.Layers;
 using static TorchSharp.torch;
 
 namespace Transformer.Model;
@@ -9,12 +8,12 @@ namespace Transformer.Model;
 /// </summary>
 internal abstract class BlockPass
 {
-    /// <summary>Runs one block.</summary>
-    /// <param name="layer">Which, 0 being the one after the embedding.</param>
-    /// <param name="block">The block.</param>
-    /// <param name="stream">What it is given.</param>
-    /// <param name="context">What the layers of this pass share.</param>
-    /// <param name="state">The layer's part of the generation's state, or null.</param>
-    /// <returns>What the block makes of the stream.</returns>
-    public abstract Tensor Run(int layer, Block block, Tensor stream, ForwardContext context, LayerState? state);
+    /// <summary>Called before a block, 0 being the one after the embedding.</summary>
+    /// <param name="layer">Which block.</param>
+    /// <param name="stream">What it is to be given.</param>
+    /// <returns>The same numbers.</returns>
+    public abstract Tensor Enter(int layer, Tensor stream);
+
+    /// <summary>Brings the parameters of a block, until the result is disposed; null where they are always there.</summary>
+    public virtual IDisposable? Parameters(int layer) => null;
 }

@@ -67,7 +67,18 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Ten
     {
         var stream = layers[0].Open(x);
         for (var i = 0; i < layers.Count; i++)
-            stream = Pass is null ? layers[i].call(stream, context, state?.Layers[i]) : Pass.Run(i, layers[i], stream, context, state?.Layers[i]);
+        {
+            if (Pass is not null) stream = Pass.Enter(i, stream);
+            stream = context.Recomputation is null ? Compute(i, stream, context, state) : CheckpointedBlock.Apply(layers[i], stream, context, ParametersOf(i));
+        }
         return layers[^1].Close(stream);
     }
+
+    private Tensor Compute(int layer, Tensor stream, ForwardContext context, ModelState? state)
+    {
+        using var parameters = ParametersOf(layer)();
+        return layers[layer].call(stream, context, state?.Layers[layer]);
+    }
+
+    private Func<IDisposable?> ParametersOf(int layer) => () => Pass?.Parameters(layer);
 }

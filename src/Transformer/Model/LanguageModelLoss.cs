@@ -10,6 +10,38 @@ public static class LanguageModelLoss
     /// <summary>The label of a token that does not count.</summary>
     public const long Ignored = -100;
 
+    /// <summary>How many bytes of logits are made at once; where all together take no more, they are whole.</summary>
+    public const long LogitBytes = 64 << 20;
+
+    /// <summary>
+    /// Both losses of a head from what it is given, [B, T, V] logits never being whole where they would be large: a chunk of tokens is brought to its loss
+    /// and its gradients before the next one's logits are made.
+    /// </summary>
+    /// <param name="hidden">[B, T, C]</param>
+    /// <param name="head">[V, C]</param>
+    /// <param name="targets">[B, T], integers below V or <paramref name="ignored"/>.</param>
+    /// <param name="zLoss">The weight of <see cref="SquaredPartition"/>.</param>
+    /// <param name="logitScale">What logits are multiplied by.</param>
+    /// <param name="ignored">The label of a token that does not count.</param>
+    /// <param name="logitBytes">How many bytes of logits may be made at once.</param>
+    /// <returns>The mean cross-entropy, and its sum with the weighted z-loss, which is the one to be differentiated: two scalars.</returns>
+    public static (Tensor CrossEntropy, Tensor Total) OfHead(
+        Tensor hidden, Tensor head, Tensor targets, double zLoss = 0, double logitScale = 1, long ignored = Ignored, long logitBytes = LogitBytes)
+    {
+        var rows = RowsAtOnce(targets.numel(), head.shape[0], logitBytes);
+        if (rows < targets.numel()) return HeadLoss.Apply(hidden.flatten(0, 1), head, targets.flatten(), ignored, zLoss, logitScale, rows);
+        var logits = nn.functional.linear(hidden, head);                        // [B, T, V]
+        if (logitScale != 1) logits = logits * logitScale;
+        var loss = CrossEntropy(logits, targets, ignored);
+        return (loss, zLoss == 0 ? loss : loss + zLoss * SquaredPartition(logits, targets, ignored));
+    }
+
+    /// <summary>For how many tokens logits are made at once: all, or as many as there is room for, at least one.</summary>
+    /// <param name="tokens">All of them.</param>
+    /// <param name="vocabulary">V.</param>
+    /// <param name="logitBytes">How many bytes of logits may be made at once.</param>
+    public static long RowsAtOnce(long tokens, long vocabulary, long logitBytes = LogitBytes) => Math.Clamp(logitBytes / (sizeof(float) * vocabulary), 1, Math.Max(1, tokens));
+
     /// <summary>The mean over the counted tokens of -ln softmax(logits)[target], in nats.</summary>
     /// <param name="logits">[B, T, V]</param>
     /// <param name="targets">[B, T], integers below V or <paramref name="ignored"/>.</param>

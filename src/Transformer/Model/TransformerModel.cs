@@ -4,6 +4,7 @@ using Transformer.Configuration;
 using Transformer.Layers;
 using Transformer.Layers.Attention;
 using Transformer.Layers.Positions;
+using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Model;
@@ -85,12 +86,13 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
 
     /// <summary>A pass of training over whole sequences: what <see cref="Hidden(Tensor, ModelState?, IReadOnlyList{int}?)"/> gives, and what the layers add to the loss.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
+    /// <param name="recomputation">Asks blocks to keep their input only; to be asked after the backward pass whether it failed. Null where they keep everything.</param>
     /// <returns>[B, T, C] and a scalar, weights included; null where no layer adds anything.</returns>
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
-    public (Tensor Hidden, Tensor? Penalty) HiddenAndPenalty(Tensor ids)
+    public (Tensor Hidden, Tensor? Penalty) HiddenAndPenalty(Tensor ids, Recomputation? recomputation = null)
     {
         var losses = new AuxiliaryLosses();
-        var hidden = Hidden(ids, null, null, losses);
+        var hidden = Hidden(ids, null, null, losses, recomputation: recomputation);
         return (hidden, losses.Total());
     }
 
@@ -106,6 +108,9 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         return [.. windows.Select(window => window is null ? [] : spans[window])];
     }
 
+    /// <summary>Whether <see cref="Constrain"/> has anything to do.</summary>
+    public bool HasBounds => modules().OfType<LearnedSpan>().Any();
+
     /// <summary>Brings parameters that have bounds back into them: learned spans. To be called after each step of an optimizer.</summary>
     public void Constrain()
     {
@@ -114,7 +119,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
 
     private Tensor Hidden(
         Tensor ids, ModelState? state, IReadOnlyList<int>? newTokens, AuxiliaryLosses? auxiliaryLosses = null,
-        IDictionary<LearnedSpan, IReadOnlyList<float>>? meanSpans = null)
+        IDictionary<LearnedSpan, IReadOnlyList<float>>? meanSpans = null, Recomputation? recomputation = null)
     {
         using var scope = NewDisposeScope();
         var (rows, tokens) = ((int)ids.shape[0], (int)ids.shape[1]);
@@ -142,7 +147,9 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
             NewTokens = newTokens ?? [],
             AuxiliaryLosses = auxiliaryLosses,
             MeanSpans = meanSpans,
+            Recomputation = recomputation,
         };
+        if (recomputation is not null && context.Rotation is { } rotation) (_, _) = (scope.MoveToOuter(rotation.Cos), scope.MoveToOuter(rotation.Sin));
         var hidden = model.call(ids, context, state);
         state?.Advance(counts);
         return scope.MoveToOuter(hidden);
@@ -159,6 +166,13 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         var logits = nn.functional.linear(hidden, lm_head?.weight ?? model.TokenEmbedding);
         return logitScale == 1 ? logits : logits * logitScale;
     }
+
+    /// <summary>The losses of the head, by <see cref="LanguageModelLoss.OfHead"/>.</summary>
+    /// <param name="hidden">[B, T, C]</param>
+    /// <param name="targets">[B, T]</param>
+    /// <param name="zLoss">The weight of the z-loss.</param>
+    public (Tensor CrossEntropy, Tensor Total) Loss(Tensor hidden, Tensor targets, double zLoss = 0) =>
+        LanguageModelLoss.OfHead(hidden, lm_head?.weight ?? model.TokenEmbedding, targets, zLoss, logitScale);
 
     // Key s is visible to the query at position p if s <= p: [B or 1, 1, T, S].
     private Tensor Visible(Tensor positions, int keys) =>

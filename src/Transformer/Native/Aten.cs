@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Transformer.Native;
@@ -55,6 +56,15 @@ public static unsafe partial class Aten
         if (weight.dim() != 1 || x.shape[^1] != weight.shape[0]) throw new ArgumentException("the weight must be as wide as the last dimension");
         var stack = stackalloc ulong[4] { Handle(x), List([(ulong)weight.shape[0]]), Optional(Handle(weight)), Optional(Bits(epsilon)) };
         Call("aten::rms_norm"u8, ""u8, stack);
+        return Owned(stack[0]);
+    }
+
+    /// <summary>The bits of a tensor as numbers of another type of the same size; both share one memory.</summary>
+    public static Tensor View(Tensor tensor, ScalarType type)
+    {
+        if (tensor.element_size() != type.ElementSize()) throw new ArgumentException($"{tensor.dtype} and {type} differ in size");
+        var stack = stackalloc ulong[2] { Handle(tensor), (ulong)(sbyte)type };
+        Call("aten::view"u8, "dtype"u8, stack);
         return Owned(stack[0]);
     }
 

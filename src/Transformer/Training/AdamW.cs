@@ -10,11 +10,13 @@ namespace Transformer.Training;
 /// </summary>
 public sealed class AdamW : Optimizer
 {
+    private const long Piece = 1 << 16;    // numbers whose parameters, gradients and moments fit a core's cache
+
     private readonly AdamWConfig config;
     private readonly ParameterSpace space;
     private readonly List<(long Offset, long Length)> places = [];    // in the space, in the order of the moments
     private readonly Tensor means, squares, steps;
-    private readonly List<(bool Decays, double RateScale, List<Tensor[]> Ranges)> groups = [];
+    private readonly List<(bool Decays, double RateScale, List<Tensor[]> Ranges, List<long> Offsets)> groups = [];
 
     /// <param name="config">Rates and decays.</param>
     /// <param name="parameters">Which parameters of the space this rule changes.</param>
@@ -24,13 +26,14 @@ public sealed class AdamW : Optimizer
         (this.config, this.space) = (config, space);
         using var scope = NewDisposeScope();
         var size = parameters.SelectMany(parameter => space.Owned(parameter.Offset, parameter.Length)).Sum(owned => owned.Length);
-        means = zeros(size, device: space.Values.device).DetachFromDisposeScope();
-        squares = zeros(size, device: space.Values.device).DetachFromDisposeScope();
+        var type = config.StatePrecision == StatePrecision.Bf16 ? ScalarType.BFloat16 : ScalarType.Float32;
+        means = zeros(size, type, space.Values.device).DetachFromDisposeScope();
+        squares = zeros(size, type, space.Values.device).DetachFromDisposeScope();
         steps = zeros(1, device: space.Values.device).DetachFromDisposeScope();
         long used = 0;    // the moments of the ranges lie one after the other
         foreach (var alike in parameters.GroupBy(parameter => (parameter.Decays, RateScale: parameter.LearningRateScale * parameter.WidthScale)))
         {
-            var ranges = new List<Tensor[]>();
+            var (ranges, offsets) = (new List<Tensor[]>(), new List<long>());
             foreach (var (offset, length) in Join(alike).SelectMany(range => space.Owned(range.Offset, range.Length)))
             {
                 ranges.Add(
@@ -38,10 +41,11 @@ public sealed class AdamW : Optimizer
                     space.Cut(space.Values, offset, length).DetachFromDisposeScope(), space.Cut(space.Gradients, offset, length).DetachFromDisposeScope(),
                     Cut(means, used, length), Cut(squares, used, length), steps.clone().DetachFromDisposeScope(),
                 ]);
+                offsets.Add(offset);
                 places.Add((offset, length));
                 used += length;
             }
-            groups.Add((alike.Key.Decays, alike.Key.RateScale, ranges));
+            groups.Add((alike.Key.Decays, alike.Key.RateScale, ranges, offsets));
         }
     }
 
@@ -53,14 +57,33 @@ public sealed class AdamW : Optimizer
     public override void Step(double schedule, Tensor? gradientScale = null)
     {
         using var _ = no_grad();
-        foreach (var (decays, scale, ranges) in groups)
+        foreach (var (decays, scale, ranges, offsets) in groups)
         {
             foreach (var range in ranges) range[4].copy_(steps).add_(1);
-            Aten.FusedAdamW(
-                Column(ranges, 0), Column(ranges, 1), Column(ranges, 2), Column(ranges, 3), Column(ranges, 4),
-                config.LearningRate * schedule * scale, config.Beta1, config.Beta2, decays ? config.WeightDecay : 0, config.Epsilon, gradientScale);
+            if (config.StatePrecision == StatePrecision.Fp32) Update(ranges, decays, scale * schedule, gradientScale);
+            else foreach (var (range, offset) in ranges.Zip(offsets)) UpdateRounded(range, offset, decays, scale * schedule, gradientScale);
         }
         steps.add_(1);
+    }
+
+    private void Update(IReadOnlyList<Tensor[]> ranges, bool decays, double scale, Tensor? gradientScale) => Aten.FusedAdamW(
+        Column(ranges, 0), Column(ranges, 1), Column(ranges, 2), Column(ranges, 3), Column(ranges, 4),
+        config.LearningRate * scale, config.Beta1, config.Beta2, decays ? config.WeightDecay : 0, config.Epsilon, gradientScale);
+
+    // A piece at a time the moments are widened, updated and rounded again. Where a number lies in the space and the step decide how it is rounded, so that
+    // neither threads nor pieces nor an interruption change it.
+    private void UpdateRounded(Tensor[] range, long offset, bool decays, double scale, Tensor? gradientScale)
+    {
+        var step = (long)steps.item<float>();
+        for (long first = 0; first < range[0].numel(); first += Piece)
+        {
+            using var scope = NewDisposeScope();
+            Tensor[] piece = [.. range[..4].Select(buffer => buffer.narrow(0, first, Math.Min(Piece, buffer.numel() - first)))];
+            var (mean, square) = (piece[2].to(ScalarType.Float32), piece[3].to(ScalarType.Float32));
+            Update([[piece[0], piece[1], mean, square, range[4]]], decays, scale, gradientScale);
+            StochasticRounding.Store(mean, piece[2], seed: 2 * step, offset + first);
+            StochasticRounding.Store(square, piece[3], seed: 2 * step + 1, offset + first);
+        }
     }
 
     /// <inheritdoc/>
@@ -69,7 +92,7 @@ public sealed class AdamW : Optimizer
         foreach (var tensor in groups.SelectMany(group => group.Ranges).SelectMany(range => range).Concat([means, squares, steps])) tensor.Dispose();
     }
 
-    private static Tensor[] Column(List<Tensor[]> ranges, int column) => [.. ranges.Select(range => range[column])];
+    private static Tensor[] Column(IReadOnlyList<Tensor[]> ranges, int column) => [.. ranges.Select(range => range[column])];
 
     private static Tensor Cut(Tensor buffer, long offset, long length) => buffer.narrow(0, offset, length).DetachFromDisposeScope();
 

@@ -1,6 +1,6 @@
 using System.Runtime.ExceptionServices;
-using Transformer.Layers;
 using Transformer.Model;
+using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Training;
@@ -47,11 +47,10 @@ internal class GradientReduction : BlockPass
     }
 
     /// <inheritdoc/>
-    public override Tensor Run(int layer, Block block, Tensor stream, ForwardContext context, LayerState? state) =>
-        block.call(is_grad_enabled() && stream.requires_grad ? Entrance.apply(stream, this, layer) : stream, context, state);
+    public override Tensor Enter(int layer, Tensor stream) => is_grad_enabled() && stream.requires_grad ? Entrance.apply(stream, this, layer) : stream;
 
     /// <summary>Sends off what is final once the backward pass has come out of a block. Must not throw: it is called by libtorch.</summary>
-    protected void Left(int layer)
+    private void Left(int layer)
     {
         if (!isActive || failure is not null) return;
         try
@@ -106,22 +105,18 @@ internal class GradientReduction : BlockPass
     }
 
     // Hands the stream through; its backward is the place where the block's gradients are final and those of the block below are not begun.
-    private sealed class Entrance : autograd.SingleTensorFunction<Entrance>
+    private sealed class Entrance : Operator<Entrance>
     {
-        private const string Data = "left";
-
-        public override string Name => nameof(Entrance);
-
         public override Tensor forward(autograd.AutogradContext context, params object[] inputs)
         {
             var (reduction, layer) = ((GradientReduction)inputs[1], (int)inputs[2]);
-            context.save_data(Data, () => reduction.Left(layer));
-            return ((Tensor)inputs[0]).alias();
+            context.save_data(nameof(Left), () => reduction.Left(layer));
+            return ((Tensor)inputs[0]).detach();
         }
 
-        public override List<Tensor> backward(autograd.AutogradContext context, Tensor gradient)
+        protected override List<Tensor> Gradients(autograd.AutogradContext context, Tensor gradient)
         {
-            ((Action)context.get_data(Data))();
+            ((Action)context.get_data(nameof(Left)))();
             return [gradient.alias(), null!, null!];
         }
     }

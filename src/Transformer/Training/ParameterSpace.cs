@@ -126,6 +126,23 @@ public sealed class ParameterSpace : IDisposable
     /// </summary>
     public IDisposable? Gathered() => (reduction as ShardedBlocks)?.GatherEnds();
 
+    /// <summary>Reads or changes all parameters in the model; where they are sharded they are brought together for it, and this rank's slices taken back.</summary>
+    public void WithAll(Action act)
+    {
+        if (reduction is ShardedBlocks sharded) sharded.WithAll(act);
+        else act();
+    }
+
+    /// <summary>A bucket's parameters from the slices of all ranks, in a new buffer of this bucket alone.</summary>
+    internal Tensor Whole(Bucket bucket)
+    {
+        using var _ = no_grad();
+        var buffer = empty(bucket.Length, device: Values.device);
+        bucket.Slice(buffer, Ranks.Rank, Ranks.Ranks).copy_(Own(Values, bucket));
+        Ranks.AllGather(buffer).GetAwaiter().GetResult();
+        return buffer;
+    }
+
     /// <summary>This rank's slice of a bucket, in a buffer of all of the space or of this rank's part of it.</summary>
     internal Tensor Own(Tensor buffer, Bucket bucket)
     {
@@ -174,6 +191,11 @@ public sealed class ParameterSpace : IDisposable
             used += length;
         }
     }
+
+    /// <summary>The same of what this rank holds of a buffer that is laid out as <see cref="Values"/>.</summary>
+    internal IEnumerable<(string Name, Tensor Value)> Pieces(string name, Tensor buffer) => Pieces(name, buffer, buffer.numel() == Size
+        ? [(0, Size)]
+        : Buckets.Select(bucket => (bucket.Offset + Ranks.Rank * (bucket.Length / Ranks.Ranks), bucket.Length / Ranks.Ranks)));
 
     /// <inheritdoc/>
     public void Dispose()

@@ -11,11 +11,8 @@ namespace Transformer.Layers.Attention;
 /// Rotation and causal attention, within a window where there is one, as one operator with its own gradient: what training on the CPU spends its time
 /// on beside the plain products. Equal to turning q and k, then <see cref="SoftmaxAttention.Explicit"/>; nothing of size T x T is kept.
 /// </summary>
-internal sealed unsafe class CausalAttention : autograd.SingleTensorFunction<CausalAttention>
+internal sealed unsafe class CausalAttention : Operator<CausalAttention>
 {
-    /// <inheritdoc/>
-    public override string Name => nameof(CausalAttention);
-
     /// <summary>Whether the operator covers these tensors: fp32 on the CPU, where libtorch's BLAS can be called.</summary>
     public static bool Covers(Tensor q) => Kernels.Cover(q) && Blas.IsAvailable;
 
@@ -55,7 +52,7 @@ internal sealed unsafe class CausalAttention : autograd.SingleTensorFunction<Cau
     }
 
     /// <inheritdoc/>
-    public override List<Tensor> backward(autograd.AutogradContext context, Tensor gradient)
+    protected override List<Tensor> Gradients(autograd.AutogradContext context, Tensor gradient)
     {
         var saved = context.get_saved_variables();
         var (q, k, v, z, logSums) = (saved[0], saved[1], saved[2], saved[3], saved[4]);

@@ -12,11 +12,8 @@ namespace Transformer.Layers.Attention;
 /// (I + L)^-1 for many small L at once, where L is what stands below the diagonal: forward substitution in the core's own cache, where libtorch on the CPU
 /// solves matrix by matrix on one thread. Its gradient is two products, -(I + L)^-T dT (I + L)^-T.
 /// </summary>
-internal sealed unsafe class TriangularInverse : autograd.SingleTensorFunction<TriangularInverse>
+internal sealed unsafe class TriangularInverse : Operator<TriangularInverse>
 {
-    /// <inheritdoc/>
-    public override string Name => nameof(TriangularInverse);
-
     /// <param name="matrices">[..., C, C]; only what stands below the diagonal is read.</param>
     /// <returns>[..., C, C]</returns>
     public static Tensor Of(Tensor matrices)
@@ -38,7 +35,7 @@ internal sealed unsafe class TriangularInverse : autograd.SingleTensorFunction<T
     }
 
     /// <inheritdoc/>
-    public override List<Tensor> backward(autograd.AutogradContext context, Tensor gradient)
+    protected override List<Tensor> Gradients(autograd.AutogradContext context, Tensor gradient)
     {
         using var transposed = context.get_saved_variables()[0].transpose(-2, -1);
         using var left = matmul(transposed, gradient);

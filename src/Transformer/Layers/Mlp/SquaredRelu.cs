@@ -4,11 +4,8 @@ using static TorchSharp.torch;
 namespace Transformer.Layers.Mlp;
 
 /// <summary>relu(x)^2 (So et al. 2021) as one operator with its own gradient, which reads and writes each number once.</summary>
-internal sealed unsafe class SquaredRelu : autograd.SingleTensorFunction<SquaredRelu>
+internal sealed unsafe class SquaredRelu : Operator<SquaredRelu>
 {
-    /// <inheritdoc/>
-    public override string Name => nameof(SquaredRelu);
-
     /// <summary>The activation: the fused operator on the CPU, libtorch's own ones elsewhere.</summary>
     /// <param name="x">[...]</param>
     /// <returns>[...]</returns>
@@ -26,7 +23,7 @@ internal sealed unsafe class SquaredRelu : autograd.SingleTensorFunction<Squared
     }
 
     /// <inheritdoc/>
-    public override List<Tensor> backward(autograd.AutogradContext context, Tensor gradient)
+    protected override List<Tensor> Gradients(autograd.AutogradContext context, Tensor gradient)
     {
         var x = context.get_saved_variables()[0];
         using var dy = gradient.contiguous();

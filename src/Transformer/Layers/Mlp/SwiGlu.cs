@@ -4,11 +4,8 @@ using static TorchSharp.torch;
 namespace Transformer.Layers.Mlp;
 
 /// <summary>silu(gate) * up as one operator with its own gradient, which reads and writes each number once.</summary>
-internal sealed unsafe class SwiGlu : autograd.SingleTensorFunction<SwiGlu>
+internal sealed unsafe class SwiGlu : Operator<SwiGlu>
 {
-    /// <inheritdoc/>
-    public override string Name => nameof(SwiGlu);
-
     /// <param name="gate">[..., F]</param>
     /// <param name="up">[..., F]</param>
     /// <returns>[..., F]</returns>
@@ -27,7 +24,7 @@ internal sealed unsafe class SwiGlu : autograd.SingleTensorFunction<SwiGlu>
     }
 
     /// <inheritdoc/>
-    public override List<Tensor> backward(autograd.AutogradContext context, Tensor gradient)
+    protected override List<Tensor> Gradients(autograd.AutogradContext context, Tensor gradient)
     {
         var saved = context.get_saved_variables();
         var (gate, up) = (saved[0], saved[1]);

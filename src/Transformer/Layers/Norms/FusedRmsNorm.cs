@@ -8,11 +8,8 @@ namespace Transformer.Layers.Norms;
 /// <summary>
 /// The formula of <see cref="RmsNorm"/> as one operator with its own gradient, where libtorch on the CPU makes a dozen passes of it.
 /// </summary>
-internal sealed unsafe class FusedRmsNorm : autograd.SingleTensorFunction<FusedRmsNorm>
+internal sealed unsafe class FusedRmsNorm : Operator<FusedRmsNorm>
 {
-    /// <inheritdoc/>
-    public override string Name => nameof(FusedRmsNorm);
-
     /// <param name="x">[..., C]</param>
     /// <param name="weight">[C]</param>
     /// <param name="epsilon">Added to the mean square.</param>
@@ -39,7 +36,7 @@ internal sealed unsafe class FusedRmsNorm : autograd.SingleTensorFunction<FusedR
     }
 
     /// <inheritdoc/>
-    public override List<Tensor> backward(autograd.AutogradContext context, Tensor gradient)
+    protected override List<Tensor> Gradients(autograd.AutogradContext context, Tensor gradient)
     {
         var saved = context.get_saved_variables();
         var (x, weight, inverses) = (saved[0], saved[1], saved[2]);

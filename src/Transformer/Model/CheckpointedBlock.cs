@@ -1,0 +1,105 @@
+using TorchSharp;
+using Transformer.Layers;
+using Transformer.Native;
+using static TorchSharp.torch;
+
+namespace Transformer.Model;
+
+// B batch · T tokens · C width · G key/value heads · D head width
+
+/// <summary>
+/// A block that leaves nothing for the backward pass but what it was given (Chen et al. 2016, arXiv:1604.06174): it is computed without a graph, and once more
+/// with one when its gradients are due, from the same random numbers and so to the same bits.
+/// </summary>
+internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<CheckpointedBlock>
+{
+    /// <inheritdoc/>
+    public override string Name => nameof(CheckpointedBlock);
+
+    /// <summary>What <c>block.call(stream, context, null)</c> gives and leaves in the context.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="stream">[B, T, C], or what the residual made of it.</param>
+    /// <param name="context">What the layers of this pass share; its tensors live until the backward pass.</param>
+    /// <param name="parameters">Brings the block's parameters while they are needed; gives null where they are always there.</param>
+    public static Tensor Apply(Block block, Tensor stream, ForwardContext context, Func<IDisposable?> parameters)
+    {
+        using var scope = NewDisposeScope();
+        // Parameters are no inputs of this function: above frozen embeddings the stream must ask for a gradient in their place.
+        if (!stream.requires_grad) stream = stream.detach().requires_grad_(true);
+        var computation = new Computation(block, context, parameters);
+        var results = apply(stream, context.FirstValues!, computation);
+        if (computation.GivesValues) context.KeepFirstValues(results[^1]);
+        foreach (var term in results[1..^(computation.GivesValues ? 1 : 0)]) context.AuxiliaryLosses!.Add(term);
+        return scope.MoveToOuter(results[0]);
+    }
+
+    /// <inheritdoc/>
+    public override List<Tensor> forward(autograd.AutogradContext context, params object[] inputs)
+    {
+        using var scope = NewDisposeScope();
+        var (stream, firstValues, computation) = ((Tensor)inputs[0], (Tensor?)inputs[1], (Computation)inputs[2]);
+        context.set_materialize_grads(false);
+        context.save_data(nameof(Computation), computation);
+        context.save_for_backward([.. new[] { get_rng_state().MoveToOuterDisposeScope(), stream, firstValues }.OfType<Tensor>()]);
+        using var parameters = computation.Parameters();
+        var results = computation.Run(scope, stream, firstValues);
+        foreach (var result in results) scope.MoveToOuter(result);
+        return results;
+    }
+
+    /// <inheritdoc/>
+    public override List<Tensor> backward(autograd.AutogradContext context, List<Tensor> gradients)
+    {
+        using var scope = NewDisposeScope();
+        var computation = (Computation)context.get_data(nameof(Computation));
+        var random = get_rng_state();
+        try
+        {
+            var saved = context.get_saved_variables();
+            Tensor[] inputs = [.. saved.Skip(1).Select(input => input.detach().requires_grad_(true))];    // the stream and, where there are, v_1
+            set_rng_state(saved[0]);
+            using var parameters = computation.Parameters();
+            using (enable_grad())
+            {
+                var results = computation.Run(scope, inputs[0], inputs.ElementAtOrDefault(1));
+                var asked = results.Zip(gradients).Where(pair => pair.First.requires_grad && !pair.Second.IsInvalid).ToList();
+                autograd.backward([.. asked.Select(pair => pair.First)], [.. asked.Select(pair => pair.Second)]);
+            }
+            return BackwardPass.Return(scope, [inputs[0].grad!, inputs.ElementAtOrDefault(1)?.grad!, null!]);
+        }
+        catch (Exception exception)
+        {
+            computation.Fail(exception);
+            return [null!, null!, null!];
+        }
+        finally
+        {
+            set_rng_state(random);
+            foreach (var gradient in gradients) gradient.Dispose();
+        }
+    }
+
+    // A block in the place where it stands, to be computed twice.
+    private sealed class Computation(Block block, ForwardContext context, Func<IDisposable?> parameters)
+    {
+        /// <summary>Brings the block's parameters, until the result is disposed.</summary>
+        public IDisposable? Parameters() => parameters();
+
+        /// <summary>Whether the block's values are those that later blocks mix theirs with.</summary>
+        public bool GivesValues { get; private set; }
+
+        /// <summary>The stream after the block, its terms of the loss and, where it gives them, its values.</summary>
+        public List<Tensor> Run(DisposeScope scope, Tensor stream, Tensor? firstValues)
+        {
+            var own = context.Apart(firstValues);
+            List<Tensor> results = [block.call(stream, own, null)];
+            results.AddRange(own.AuxiliaryLosses?.Take() ?? []);
+            foreach (var term in results.Skip(1)) scope.Attach(term);
+            GivesValues = firstValues is null && own.FirstValues is not null;
+            if (GivesValues) results.Add(own.FirstValues!);
+            return results;
+        }
+
+        public void Fail(Exception exception) => context.Recomputation?.Fail(exception);
+    }
+}

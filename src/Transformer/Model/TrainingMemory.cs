@@ -1,0 +1,31 @@
+using Transformer.Configuration;
+
+namespace Transformer.Model;
+
+// T tokens · C width · V vocabulary
+
+/// <summary>The bytes that a training run takes at its peak, computed from its configuration.</summary>
+/// <param name="Parameters">The parameters.</param>
+/// <param name="Gradients">Their gradients.</param>
+/// <param name="Moments">What the optimizer remembers.</param>
+/// <param name="Average">The running mean of the weights.</param>
+/// <param name="Activations">What the forward pass keeps for the backward pass.</param>
+/// <param name="Workspace">What comes and goes beside it: the logits or the block that is worked on, whichever is more.</param>
+public sealed record TrainingMemory(long Parameters, long Gradients, long Moments, long Average, long Activations, long Workspace)
+{
+    /// <summary>All of it.</summary>
+    public long Bytes => Parameters + Gradients + Moments + Average + StepBytes;
+
+    /// <summary>What comes and goes with every step.</summary>
+    public long StepBytes => Activations + Workspace;
+
+    /// <summary>The memory of a run.</summary>
+    /// <param name="size">The model.</param>
+    /// <param name="training">The optimizer, the average and whether blocks are computed again.</param>
+    /// <param name="rows">B, the sequences of a forward pass.</param>
+    /// <param name="tokens">T, the tokens of a sequence.</param>
+    /// <param name="labelled">The share of the tokens that have a target, and so logits.</param>
+    public static TrainingMemory Of(ModelSize size, TrainingConfig training, long rows, long tokens, double labelled = 1) => new(
+        size.ParameterBytes, size.GradientBytes, size.MomentBytes(training.Optimizer), training.EmaDecay is null ? 0 : size.ParameterBytes,
+        size.ActivationBytes(rows, tokens, labelled), 0);
+}
