@@ -35,7 +35,7 @@ public sealed class Trainer : IDisposable
 
     private Trainer(ICollective ranks, RunFolder run, Dataset data, CheckpointFolder? checkpoint, Action<TrainingEvent>? report)
     {
-        (this.ranks, this.run, this.data, this.report) = (ranks, run, data, IsFirst && report is not null ? report : _ => { });
+        (this.ranks, this.run, this.data, this.report) = (ranks, run, data, ranks.Rank == 0 && report is not null ? report : _ => { });
         data.RequireContext(Model.ContextLength);
         manual_seed(Training.Seed);
         Allocator.KeepFreedMemory();
