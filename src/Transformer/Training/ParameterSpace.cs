@@ -150,53 +150,6 @@ public sealed class ParameterSpace : IDisposable
         return buffer.narrow(0, buffer.numel() == Size ? bucket.Offset + Ranks.Rank * length : bucket.Offset / Ranks.Ranks, length);
     }
 
-    /// <summary>The parts of a range that this rank's optimizer changes: all of it, or what lies in this rank's slices.</summary>
-    internal IEnumerable<(long Offset, long Length)> Owned(long offset, long length)
-    {
-        if (!ShardsOptimizer) return [(offset, length)];
-        return from bucket in Buckets
-               let slice = bucket.Length / Ranks.Ranks
-               let first = bucket.Offset + Ranks.Rank * slice
-               let begin = Math.Max(offset, first)
-               let end = Math.Min(offset + length, first + slice)
-               where begin < end
-               select (begin, end - begin);
-    }
-
-    /// <summary>A range that this rank owns, in a buffer of all of the space or of this rank's part of it.</summary>
-    internal Tensor Cut(Tensor buffer, long offset, long length)
-    {
-        if (buffer.numel() == Size) return buffer.narrow(0, offset, length);
-        var bucket = Buckets.Last(bucket => bucket.Offset <= offset);
-        return Own(buffer, bucket).narrow(0, offset - bucket.Offset - Ranks.Rank * (bucket.Length / Ranks.Ranks), length);
-    }
-
-    /// <summary>
-    /// A tensor of the space as a checkpoint holds it, so that any number of ranks can read it: what there is of each parameter, under the tensor's name, the
-    /// parameter's, and which of the parameter's numbers is the first.
-    /// </summary>
-    /// <param name="name">What the numbers are.</param>
-    /// <param name="tensor">The numbers, one range after the other.</param>
-    /// <param name="ranges">Where in the space they belong.</param>
-    internal IEnumerable<(string Name, Tensor Value)> Pieces(string name, Tensor tensor, IEnumerable<(long Offset, long Length)> ranges)
-    {
-        long used = 0;
-        foreach (var (offset, length) in ranges)
-        {
-            foreach (var parameter in Parameters)
-            {
-                var (begin, end) = (Math.Max(offset, parameter.Offset), Math.Min(offset + length, parameter.Offset + parameter.Count));
-                if (begin < end) yield return ($"{name}.{parameter.Name}@{begin - parameter.Offset}", tensor.narrow(0, used + begin - offset, end - begin));
-            }
-            used += length;
-        }
-    }
-
-    /// <summary>The same of what this rank holds of a buffer that is laid out as <see cref="Values"/>.</summary>
-    internal IEnumerable<(string Name, Tensor Value)> Pieces(string name, Tensor buffer) => Pieces(name, buffer, buffer.numel() == Size
-        ? [(0, Size)]
-        : Buckets.Select(bucket => (bucket.Offset + Ranks.Rank * (bucket.Length / Ranks.Ranks), bucket.Length / Ranks.Ranks)));
-
     /// <inheritdoc/>
     public void Dispose()
     {
