@@ -2,6 +2,7 @@ using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Distributed;
 using Transformer.Model;
+using Transformer.Native;
 using Transformer.Training;
 using static TorchSharp.torch;
 
@@ -115,7 +116,7 @@ public sealed class ShardingTests
         Assert.All(bytes, found => Assert.InRange(found, 0.98 * expected, 1.02 * expected));
 
         static bool Inside(Tensor tensor, ParameterSpace space) => ((Tensor[])[space.Values, space.Gradients]).Any(buffer =>
-            Native.Aten.DataPointer(tensor) is var place && place >= Native.Aten.DataPointer(buffer) && place < Native.Aten.DataPointer(buffer) + (nint)(buffer.numel() * sizeof(float)));
+            Aten.DataPointer(tensor) is var place && place >= Aten.DataPointer(buffer) && place < Aten.DataPointer(buffer) + (nint)(buffer.numel() * sizeof(float)));
     }
 
     [Fact]
