@@ -52,13 +52,13 @@ public sealed class TrainingTensors : IDisposable
     /// <exception cref="InputException">That rank has no such tensor.</exception>
     public Tensor Read(string name, int rank = 0) => files[rank].Read(name);
 
-    /// <summary>Copies a tensor, or a part of one, into an existing one of the same size.</summary>
+    /// <summary>Copies a tensor of some rank, or a part of one of whatever ranks, into an existing one of the same size.</summary>
     /// <exception cref="InputException">It is not there, or it has another size.</exception>
-    public void ReadInto(string name, Tensor destination)
+    public void ReadInto(string name, Tensor destination, int rank = 0)
     {
         if (!IsPart(name))
         {
-            files[0].ReadInto(name, destination);
+            files[rank].ReadInto(name, destination);
             return;
         }
         using var scope = NewDisposeScope();

@@ -90,7 +90,12 @@ internal static class TrainingCheckpoint
             foreach (var (name, value) in space.Pieces(Weights, space.Values)) file.ReadInto(name, value);
         }
         // Other ranks than those that were are given other rows, and so other random numbers too.
-        if (file.Ranks == space.Ranks.Ranks) set_rng_state(file.Read(RandomState, space.Ranks.Rank));
+        if (file.Ranks == space.Ranks.Ranks)
+        {
+            var random = get_rng_state();
+            file.ReadInto(RandomState, random, space.Ranks.Rank);
+            set_rng_state(random);
+        }
         return ConfigJson.FromJson<TrainingProgress>(checkpoint.TrainingState(), checkpoint.Folder);
     }
 }

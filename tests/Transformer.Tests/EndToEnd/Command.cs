@@ -78,10 +78,10 @@ internal sealed partial class Command : IDisposable
         }
     }
 
-    /// <summary>SIGKILL: the process learns nothing of it.</summary>
+    /// <summary>SIGKILL: neither the process nor those that it has started learn anything of it.</summary>
     public void Kill()
     {
-        process.Kill();
+        process.Kill(entireProcessTree: true);
         process.WaitForExit();
     }
 
