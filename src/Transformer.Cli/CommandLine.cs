@@ -4,6 +4,7 @@ using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Runtime.InteropServices;
 using Transformer.Configuration;
+using Transformer.Distributed;
 using Transformer.Native;
 
 namespace Transformer.Cli;
@@ -55,13 +56,8 @@ internal static class CommandLine
         }
         catch (Exception failure)
         {
-            var (code, message) = failure switch
-            {
-                InputException => (Refused, failure.Message),
-                OperationCanceledException => (Interrupted, failure.Message),
-                _ => (Failed, failure.Message.ReplaceLineEndings(" ")),
-            };
-            error.WriteLine(request.GetValue(SharedOptions.Verbose) ? failure.ToString() : message);
+            var (code, message) = Describe(failure);
+            if (message.Length > 0) error.WriteLine(request.GetValue(SharedOptions.Verbose) ? failure.ToString() : message);
             return code;
         }
 
@@ -72,6 +68,16 @@ internal static class CommandLine
             interruption.Cancel();
         }
     }
+
+    /// <summary>The exit code of a failure, and what to say of it: nothing where another rank does.</summary>
+    public static (int Code, string Message) Describe(Exception failure) => failure switch
+    {
+        AgreedException { InnerException: { } cause } => (Describe(cause).Code, failure.Message),
+        AgreedException => (Failed, ""),
+        InputException => (Refused, failure.Message),
+        OperationCanceledException => (Interrupted, failure.Message),
+        _ => (Failed, failure.Message.ReplaceLineEndings(" ")),
+    };
 
     private static bool NeedsLibTorch(ParseResult request) =>
         request.Action is not HelpAction && Lineage(request).Skip(1).FirstOrDefault() is { } verb && !WithoutLibTorch.Contains(verb.Name);

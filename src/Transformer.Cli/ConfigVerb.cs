@@ -3,6 +3,7 @@ using Spectre.Console;
 using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Model;
+using Transformer.Training;
 
 namespace Transformer.Cli;
 
@@ -15,6 +16,8 @@ internal static class ConfigVerb
         DefaultValueFactory = _ => ConfigLibrary.DefaultRecipe,
     };
 
+    private static readonly Option<int?> Ranks = new("--ranks") { Description = "Print the bytes that each of N ranks keeps, by strategy.", HelpName = "N" };
+
     /// <summary>The verb with its two parts.</summary>
     public static Command Create()
     {
@@ -22,6 +25,7 @@ internal static class ConfigVerb
         {
             Source,
             SharedOptions.Set,
+            Ranks,
             SharedOptions.Json,
         };
         show.SetAction(Show);
@@ -34,12 +38,15 @@ internal static class ConfigVerb
     {
         var run = ConfigFile.Load(request.GetRequiredValue(Source), request.GetRequiredValue(SharedOptions.Set));
         var size = Size(run);
+        var ranks = request.GetValue(Ranks);
+        if (ranks < 1) throw new InputException($"--ranks: found {ranks}, expected 1 or more.");
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json))
-            ScriptJson.Write(output, new { Config = ConfigJson.ToJson(run), Size = size is null ? null : Summary(run, size) });
+            ScriptJson.Write(output, new { Config = ConfigJson.ToJson(run), Size = size is null ? null : Summary(run, size), Ranks = ranks is null || size is null ? null : Strategies(size, ranks.Value) });
         else
             output.Write(ConfigFile.ToYaml(run));
         WriteSize(request.InvocationConfiguration.Error, run, size);
+        if (ranks is not null && size is not null) WriteStrategies(request.InvocationConfiguration.Error, size, ranks.Value);
     }
 
     // A vocabulary that is left open is the tokenizer's, which the data tell; where that cannot be read there is no size to show.
@@ -74,6 +81,24 @@ internal static class ConfigVerb
         TrainingBytes = Memory(run, size).Bytes,
         StateBytes = size.StateBytes(run.Model.ContextLength),
     };
+
+    private static IEnumerable<RankBytes> Strategies(ModelSize size, int ranks) => Enum.GetValues<DistributedStrategy>().Select(strategy => new RankBytes(
+        strategy,
+        (long)(RankMemory.BytesPerParameter(strategy, ranks, isMixed: false) * size.Parameters),
+        (long)(RankMemory.BytesPerParameter(strategy, ranks, isMixed: true) * size.Parameters)));
+
+    private static void WriteStrategies(TextWriter error, ModelSize size, int ranks)
+    {
+        var table = new Table().Border(TableBorder.Simple).AddColumn($"each of {ranks} ranks keeps")
+            .AddColumn(new TableColumn("fp32").RightAligned()).AddColumn(new TableColumn("16 bits, fp32 masters").RightAligned());
+        foreach (var line in Strategies(size, ranks))
+            table.AddRow(ConfigJson.ToJson(line)["strategy"]!.GetValue<string>(), Gigabytes(line.Fp32Bytes), Gigabytes(line.MixedBytes));
+        AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) }).Write(table);
+
+        static string Gigabytes(long bytes) => bytes < 1e9 ? $"{bytes / 1e6:0.00} MB" : $"{bytes / 1e9:0.00} GB";
+    }
+
+    private sealed record RankBytes(DistributedStrategy Strategy, long Fp32Bytes, long MixedBytes);
 
     private static void WriteSize(TextWriter error, RunConfig run, ModelSize? size)
     {

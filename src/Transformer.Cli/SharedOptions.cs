@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Transformer.Configuration;
+using Transformer.Distributed;
 using static TorchSharp.torch;
 
 namespace Transformer.Cli;
@@ -32,15 +33,23 @@ internal static class SharedOptions
     /// <summary>The threads that work.</summary>
     public static Option<int?> Threads { get; } = new("--threads")
     {
-        Description = "The threads that work; as many as cores where absent.",
+        Description = "The threads that work; as many as cores where absent, shared by the ranks of a machine.",
         HelpName = "N",
     };
 
     /// <summary>Lets libtorch use as many threads as the request says.</summary>
     /// <exception cref="InputException">They are none.</exception>
-    public static void UseThreads(ParseResult request)
+    public static void UseThreads(ParseResult request) => UseThreads(request, new SingleProcess());
+
+    /// <summary>Lets libtorch use as many threads as the request says or, on each of several ranks of a machine, its share of the cores.</summary>
+    /// <exception cref="InputException">They are none.</exception>
+    public static void UseThreads(ParseResult request, ICollective ranks)
     {
-        if (request.GetValue(Threads) is not { } threads) return;
+        if (request.GetValue(Threads) is not { } threads)
+        {
+            if (ranks.Ranks > 1) set_num_threads(Math.Min(get_num_threads(), Math.Max(1, Environment.ProcessorCount / Launch.RanksHere)));
+            return;
+        }
         if (threads < 1) throw new InputException($"--threads: found {threads}, expected 1 or more.");
         set_num_threads(threads);
     }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Transformer.Configuration;
+using Transformer.Distributed;
 using Transformer.Training;
 
 namespace Transformer.Cli;
@@ -37,7 +38,28 @@ internal static class TrainVerb
 
     private static int Run(ParseResult request, CancellationToken cancellation)
     {
-        SharedOptions.UseThreads(request);
+        var error = request.InvocationConfiguration.Error;
+        using var ranks = Launch.Join(error);
+        SharedOptions.UseThreads(request, ranks);
+        using var told = ranks.Ranks == 1 ? default : cancellation.Register(() => error.WriteLine($"rank {ranks.Rank}: asked to end, in {ranks.Doing}"));
+        try
+        {
+            return Run(request, ranks, cancellation);
+        }
+        // What all ranks know, each takes its leave of; what one alone meets ends the others too, which would wait for it.
+        catch (Exception failure) when (ranks.Ranks > 1 && failure is not AgreedException)
+        {
+            var (code, message) = CommandLine.Describe(failure);
+            if (failure is OperationCanceledException or NonFiniteLossException)
+                throw ranks.Rank == 0 ? new AgreedException(message, failure) : new AgreedException();
+            error.WriteLine(request.GetValue(SharedOptions.Verbose) ? failure.ToString() : $"rank {ranks.Rank}, {ranks.Doing}: {message}");
+            ranks.Abort(code);
+            return code;
+        }
+    }
+
+    private static int Run(ParseResult request, ICollective ranks, CancellationToken cancellation)
+    {
         var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
         var source = request.GetValue(Source) ?? ConfigLibrary.DefaultRecipe;
         if (request.GetValue(Resume) is { } resumed)
@@ -45,16 +67,21 @@ internal static class TrainVerb
             if (request.GetValue(Source) is not null || request.GetValue(SharedOptions.Set)!.Length > 0 || request.GetValue(Out) is not null
                 || request.GetValue(Overfit) || request.GetValue(DryRun) || request.GetValue(Range))
                 throw new InputException("--resume: the run's folder says what to train; leave out the recipe and every option but --threads, --profile and --json.");
-            return Train(report => Trainer.Resume(resumed, report));
+            return Train(report => Trainer.Resume(resumed, report, ranks));
         }
 
         var overrides = request.GetValue(SharedOptions.Set)!.AsEnumerable();
         if (request.GetValue(Overfit)) overrides = overrides.Append("training.overfit_one_batch=true");
-        var config = ConfigFile.Load(source, overrides);
+        var config = ranks.Together(() =>
+        {
+            if (ranks.Ranks > 1 && (request.GetValue(DryRun) || request.GetValue(Range)))
+                throw new InputException("--dry-run and --learning-rate-range are for one process; leave out mpirun or srun.");
+            return ConfigFile.Load(source, overrides);
+        });
         if (request.GetValue(DryRun)) return DryRunReport.Write(config, request);
         if (request.GetValue(Range)) return LearningRateRangeReport.Write(config, request, cancellation);
         var folder = request.GetValue(Out) ?? NewFolder(Path.GetFileNameWithoutExtension(source));
-        return Train(report => Trainer.Start(config, folder, report));
+        return Train(report => Trainer.Start(config, folder, report, ranks));
 
         int Train(Func<Action<TrainingEvent>, Trainer> start)
         {
@@ -70,6 +97,7 @@ internal static class TrainVerb
             {
                 throw new OperationCanceledException($"interrupted; saved. Continue with: train --resume {trainer.Folder}", cancellation);
             }
+            if (ranks.Rank > 0) return CommandLine.Done;
             display.Finish(outcome);
             if (trainer.Profile is { } profile) ProfileReport.Write(profile, trainer.Folder, error);
             if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(output, outcome);

@@ -8,12 +8,11 @@ namespace Transformer.Checkpoints;
 /// <summary>
 /// A folder that holds a model: <c>model.safetensors</c> in Hugging Face's names and <c>config.json</c> with our whole architecture under
 /// <c>transformer</c> and, where the model is a Llama, the fields by which other tools read it. The tokenizer lies in <c>tokenizer.json</c>, what a
-/// run needs to go on in <c>training.safetensors</c> and <c>training.json</c>.
+/// run needs to go on in <c>training.safetensors</c>, or one such file a rank, and <c>training.json</c>.
 /// </summary>
 public sealed class CheckpointFolder : IDisposable
 {
     internal const string TokenizerName = "tokenizer.json";
-    private const string TrainingTensorsName = "training.safetensors";
     private const string TrainingStateName = "training.json";
 
     private readonly WeightFiles weights;
@@ -70,13 +69,25 @@ public sealed class CheckpointFolder : IDisposable
         Tokenizer? tokenizer = null,
         IEnumerable<(string Name, Tensor Value)>? training = null,
         JsonObject? trainingState = null) =>
+        Save(folder, model, tokenizer, trainingState, partial =>
+        {
+            WeightFiles.Write(partial, weights);
+            if (training is not null) TrainingTensors.Write(partial, training);
+        });
+
+    /// <summary>Writes a checkpoint whole or not at all, whose tensors come from the caller.</summary>
+    /// <param name="folder">The checkpoint's folder; the one above is made if need be.</param>
+    /// <param name="model">The architecture.</param>
+    /// <param name="tokenizer">What makes the model's tokens.</param>
+    /// <param name="trainingState">The numbers that a run needs to go on.</param>
+    /// <param name="writeTensors">Writes them into the folder that it is told; called last.</param>
+    internal static void Save(string folder, ModelConfig model, Tokenizer? tokenizer, JsonObject? trainingState, Action<string> writeTensors) =>
         DurableFolder.Write(folder, partial =>
         {
-            SafetensorsWriter.Write(Path.Combine(partial, WeightFiles.SingleFile), weights, new Dictionary<string, string> { ["format"] = "pt" });
             DurableFile.WriteJson(Path.Combine(partial, CheckpointConfig.FileName), CheckpointConfig.Write(model));
             tokenizer?.Save(Path.Combine(partial, TokenizerName));
-            if (training is not null) SafetensorsWriter.Write(Path.Combine(partial, TrainingTensorsName), training);
             if (trainingState is not null) DurableFile.WriteJson(Path.Combine(partial, TrainingStateName), trainingState);
+            writeTensors(partial);
         });
 
     /// <summary>The dimensions of a tensor.</summary>
@@ -108,7 +119,7 @@ public sealed class CheckpointFolder : IDisposable
 
     /// <summary>The tensors that a run needs to go on.</summary>
     /// <exception cref="InputException">The checkpoint has none.</exception>
-    public SafetensorsFile OpenTraining() => SafetensorsFile.Open(Path.Combine(Folder, TrainingTensorsName));
+    public TrainingTensors OpenTraining() => TrainingTensors.Open(Folder);
 
     /// <inheritdoc/>
     public void Dispose() => weights.Dispose();

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Transformer.Configuration;
 using static TorchSharp.torch;
 
@@ -12,6 +13,8 @@ internal sealed class WeightFiles : IDisposable
     /// <summary>The list of a sharded model's tensors and the files that hold them.</summary>
     public const string IndexFile = "model.safetensors.index.json";
 
+    private static readonly Dictionary<string, string> Metadata = new() { ["format"] = "pt" };
+
     private readonly Dictionary<string, SafetensorsFile> files = [];
     private readonly Dictionary<string, SafetensorsFile> tensors = [];
 
@@ -25,6 +28,34 @@ internal sealed class WeightFiles : IDisposable
 
     /// <summary>Whether a folder holds a model.</summary>
     public static bool In(string folder) => File.Exists(System.IO.Path.Combine(folder, SingleFile)) || File.Exists(System.IO.Path.Combine(folder, IndexFile));
+
+    /// <summary>Writes a model as one file.</summary>
+    /// <exception cref="InputException">The file cannot be written.</exception>
+    public static void Write(string folder, IEnumerable<(string Name, Tensor Value)> weights) =>
+        SafetensorsWriter.Write(System.IO.Path.Combine(folder, SingleFile), weights, Metadata);
+
+    /// <summary>Writes one of several files of a model.</summary>
+    /// <param name="folder">The checkpoint's folder.</param>
+    /// <param name="weights">What it holds.</param>
+    /// <param name="number">Which file, from 0.</param>
+    /// <param name="count">How many files there are.</param>
+    /// <exception cref="InputException">The file cannot be written.</exception>
+    public static void WriteShard(string folder, IEnumerable<(string Name, Tensor Value)> weights, int number, int count) =>
+        SafetensorsWriter.Write(System.IO.Path.Combine(folder, ShardOf(number, count)), weights, Metadata);
+
+    /// <summary>Writes the list of a model's tensors and files, as Hugging Face's tools read it.</summary>
+    /// <param name="folder">The checkpoint's folder.</param>
+    /// <param name="shards">The names of the tensors of each file.</param>
+    /// <param name="bytes">The bytes of all tensors.</param>
+    /// <exception cref="InputException">The file cannot be written.</exception>
+    public static void WriteIndex(string folder, IReadOnlyList<IEnumerable<string>> shards, long bytes) =>
+        DurableFile.WriteJson(System.IO.Path.Combine(folder, IndexFile), new JsonObject
+        {
+            ["metadata"] = new JsonObject { ["total_size"] = bytes },
+            ["weight_map"] = new JsonObject(shards.SelectMany((names, number) => names.Select(name => KeyValuePair.Create(name, (JsonNode?)ShardOf(number, shards.Count))))),
+        });
+
+    private static string ShardOf(int number, int count) => $"model-{number + 1:d5}-of-{count:d5}.safetensors";
 
     /// <summary>Opens the model of a folder, or one file.</summary>
     /// <exception cref="InputException">A file is missing or not valid.</exception>

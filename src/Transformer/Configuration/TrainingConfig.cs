@@ -6,7 +6,7 @@ public sealed record TrainingConfig : IValidated
     /// <summary>The number of optimizer steps.</summary>
     public required int Steps { get; init; }
 
-    /// <summary>B, the number of sequences in one forward pass.</summary>
+    /// <summary>B, the number of sequences in one forward pass; several ranks share them.</summary>
     public required int BatchSize { get; init; }
 
     /// <summary>The number of batches whose gradients are added up before a step.</summary>
@@ -40,6 +40,9 @@ public sealed record TrainingConfig : IValidated
 
     /// <summary>Learning rates and freezing by parameter name; the first pattern that matches a name counts.</summary>
     public IReadOnlyList<ParameterRule> Parameters { get; init; } = [];
+
+    /// <summary>How the ranks of mpirun or srun share the work; of no account where there is one.</summary>
+    public DistributedConfig Distributed { get; init; } = new();
 
     /// <summary>Whether every step sees the first batch only: a model that cannot learn it by heart has a mistake in it.</summary>
     public bool OverfitOneBatch { get; init; }
@@ -83,6 +86,8 @@ public sealed record TrainingConfig : IValidated
         if (CheckpointEvery < 1) yield return new("checkpoint_every", $"found {CheckpointEvery}, expected 1 or more");
         if (KeepCheckpoints < 1) yield return new("keep_checkpoints", $"found {KeepCheckpoints}, expected 1 or more");
         if (SampleEvery is < 1) yield return new("sample_every", $"found {SampleEvery}, expected 1 or more");
+        if (Optimizer is MuonConfig && Distributed.Strategy != DistributedStrategy.DataParallel)
+            yield return new("distributed.strategy", "a shard ends in the middle of matrices, which muon needs whole; take data_parallel, or the optimizer adamw");
         if (SampleTokens < 0) yield return new("sample_tokens", $"found {SampleTokens}, expected 0 or more");
     }
 }

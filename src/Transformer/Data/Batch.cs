@@ -13,6 +13,14 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// <summary>The number of tokens that are predicted: what a mean loss over several batches is weighted by.</summary>
     public int Predictions => Targets.Count(target => target != IgnoredTarget);
 
+    /// <summary>The rows of one of several ranks: as many as the others have, or one more where the ranks do not divide them.</summary>
+    internal Batch Share(int rank, int ranks)
+    {
+        if (ranks == 1) return this;
+        var (first, end) = (Rows * rank / ranks, Rows * (rank + 1) / ranks);
+        return new Batch(Inputs[(first * Columns)..(end * Columns)], Targets[(first * Columns)..(end * Columns)], end - first, Columns);
+    }
+
     /// <summary>Reads the windows that start at the offsets. One that meets the end of the tokens is filled up with token 0 and ignored targets.</summary>
     internal static Batch Read(TokenSequence tokens, ReadOnlySpan<long> offsets, int columns)
     {

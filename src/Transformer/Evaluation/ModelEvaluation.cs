@@ -1,4 +1,5 @@
 using Transformer.Data;
+using Transformer.Distributed;
 using Transformer.Model;
 using static TorchSharp.torch;
 
@@ -10,18 +11,27 @@ public static class ModelEvaluation
     /// <param name="model">The model; its training mode is restored afterwards.</param>
     /// <param name="batches">What it predicts; targets of <see cref="Batch.IgnoredTarget"/> do not count.</param>
     /// <param name="cancellation">Ends the measurement between two batches.</param>
-    public static EvaluationResult Measure(TransformerModel model, IEnumerable<Batch> batches, CancellationToken cancellation = default)
+    public static EvaluationResult Measure(TransformerModel model, IEnumerable<Batch> batches, CancellationToken cancellation = default) =>
+        Measure(model, batches, new SingleProcess(), cancellation);
+
+    /// <summary>The same by several processes, each of which gets the result.</summary>
+    /// <param name="model">The model; its training mode is restored afterwards.</param>
+    /// <param name="batches">What it predicts, all of it on each rank.</param>
+    /// <param name="ranks">Between whom the batches are shared.</param>
+    /// <param name="cancellation">Ends the measurement between two batches, on all ranks at the same.</param>
+    public static EvaluationResult Measure(TransformerModel model, IEnumerable<Batch> batches, ICollective ranks, CancellationToken cancellation = default)
     {
         using var _ = inference_mode();
         return WithoutDropout(model, () =>
         {
             var (loss, tokens, correct) = (0.0, 0L, 0L);
-            foreach (var batch in batches)
+            foreach (var (batch, counts) in Share(batches, ranks))
             {
                 cancellation.ThrowIfCancellationRequested();
                 using var scope = NewDisposeScope();
                 var (inputs, targets) = BatchTensors.On(batch, model.Device);
                 (var hidden, targets) = BatchTensors.Labelled(model.Hidden(inputs), targets, batch);
+                if (!counts) continue;
                 foreach (var (rows, labels) in Chunks(hidden, targets, model.Config.VocabularySize!.Value))
                 {
                     using var chunk = NewDisposeScope();
@@ -31,6 +41,8 @@ public static class ModelEvaluation
                 }
                 tokens += batch.Predictions;
             }
+            var all = ranks.Gather(loss, tokens, correct);
+            (loss, tokens, correct) = (all.Sum(rank => rank[0]), (long)all.Sum(rank => rank[1]), (long)all.Sum(rank => rank[2]));
             return new EvaluationResult(loss / tokens, tokens, correct);
         });
     }
@@ -42,6 +54,10 @@ public static class ModelEvaluation
         using var scope = NewDisposeScope();
         return WithoutDropout(model, () => model.MeanSpans(BatchTensors.On(batch, model.Device).Inputs));
     }
+
+    // Turn by turn each rank gets a batch. Where they run out before the ranks do, the rest get one that does not count: they may be needed for its passes.
+    private static IEnumerable<(Batch Batch, bool Counts)> Share(IEnumerable<Batch> batches, ICollective ranks) =>
+        batches.Chunk(ranks.Ranks).Select(turn => ranks.Rank < turn.Length ? (turn[ranks.Rank], true) : (turn[0], false));
 
     // As many tokens at once as LanguageModelLoss makes logits for: [1, n, C] and [1, n].
     private static IEnumerable<(Tensor Hidden, Tensor Targets)> Chunks(Tensor hidden, Tensor targets, long vocabulary)

@@ -20,12 +20,13 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
     /// <param name="block">The block.</param>
     /// <param name="stream">[B, T, C], or what the residual made of it.</param>
     /// <param name="context">What the layers of this pass share; its tensors live until the backward pass.</param>
-    public static Tensor Apply(Block block, Tensor stream, ForwardContext context)
+    /// <param name="parameters">Brings the block's parameters while they are needed; gives null where they are always there.</param>
+    public static Tensor Apply(Block block, Tensor stream, ForwardContext context, Func<IDisposable?> parameters)
     {
         using var scope = NewDisposeScope();
         // Parameters are no inputs of this function: above frozen embeddings the stream must ask for a gradient in their place.
         if (!stream.requires_grad) stream = stream.detach().requires_grad_(true);
-        var computation = new Computation(block, context);
+        var computation = new Computation(block, context, parameters);
         var results = apply(stream, context.FirstValues!, computation);
         if (computation.GivesValues) context.KeepFirstValues(results[^1]);
         foreach (var term in results[1..^(computation.GivesValues ? 1 : 0)]) context.AuxiliaryLosses!.Add(term);
@@ -40,6 +41,7 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
         context.set_materialize_grads(false);
         context.save_data(nameof(Computation), computation);
         context.save_for_backward([.. new[] { get_rng_state().MoveToOuterDisposeScope(), stream, firstValues }.OfType<Tensor>()]);
+        using var parameters = computation.Parameters();
         var results = computation.Run(scope, stream, firstValues);
         foreach (var result in results) scope.MoveToOuter(result);
         return results;
@@ -56,6 +58,7 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
             var saved = context.get_saved_variables();
             Tensor[] inputs = [.. saved.Skip(1).Select(input => input.detach().requires_grad_(true))];    // the stream and, where there are, v_1
             set_rng_state(saved[0]);
+            using var parameters = computation.Parameters();
             using (enable_grad())
             {
                 var results = computation.Run(scope, inputs[0], inputs.ElementAtOrDefault(1));
@@ -77,8 +80,11 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
     }
 
     // A block in the place where it stands, to be computed twice.
-    private sealed class Computation(Block block, ForwardContext context)
+    private sealed class Computation(Block block, ForwardContext context, Func<IDisposable?> parameters)
     {
+        /// <summary>Brings the block's parameters, until the result is disposed.</summary>
+        public IDisposable? Parameters() => parameters();
+
         /// <summary>Whether the block's values are those that later blocks mix theirs with.</summary>
         public bool GivesValues { get; private set; }
 

@@ -44,6 +44,9 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Ten
     /// <summary>What positions add to the scores in every block, or null.</summary>
     public ScoreBias? PositionBias => position_bias;
 
+    /// <summary>What stands around each block, or null.</summary>
+    internal BlockPass? Pass { get; set; }
+
     /// <summary>[V, C]; also the head where that is tied.</summary>
     public Parameter TokenEmbedding => embed_tokens.weight!;
 
@@ -64,7 +67,18 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Ten
     {
         var stream = layers[0].Open(x);
         for (var i = 0; i < layers.Count; i++)
-            stream = context.Recomputation is null ? layers[i].call(stream, context, state?.Layers[i]) : CheckpointedBlock.Apply(layers[i], stream, context);
+        {
+            if (Pass is not null) stream = Pass.Enter(i, stream);
+            stream = context.Recomputation is null ? Compute(i, stream, context, state) : CheckpointedBlock.Apply(layers[i], stream, context, ParametersOf(i));
+        }
         return layers[^1].Close(stream);
     }
+
+    private Tensor Compute(int layer, Tensor stream, ForwardContext context, ModelState? state)
+    {
+        using var parameters = ParametersOf(layer)();
+        return layers[layer].call(stream, context, state?.Layers[layer]);
+    }
+
+    private Func<IDisposable?> ParametersOf(int layer) => () => Pass?.Parameters(layer);
 }

@@ -62,6 +62,9 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         }
     }
 
+    /// <summary>What stands around each block in every pass, or null.</summary>
+    internal BlockPass? BlockPass { set => model.Pass = value; }
+
     /// <summary>All parameters by the names under which checkpoints hold them.</summary>
     public IEnumerable<(string Name, Tensor Value)> Weights => named_parameters().Select(parameter => (parameter.name, (Tensor)parameter.parameter));
 
@@ -121,6 +124,9 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         Hidden(ids, null, null, meanSpans: spans).Dispose();
         return [.. windows.Select(window => window is null ? [] : spans[window])];
     }
+
+    /// <summary>Whether <see cref="Constrain"/> has anything to do.</summary>
+    public bool HasBounds => modules().OfType<LearnedSpan>().Any();
 
     /// <summary>Brings parameters that have bounds back into them: learned spans. To be called after each step of an optimizer.</summary>
     public void Constrain()

@@ -13,6 +13,8 @@ public sealed class AdamW : Optimizer
     private const long Piece = 1 << 16;    // numbers whose parameters, gradients and moments fit a core's cache
 
     private readonly AdamWConfig config;
+    private readonly ParameterSpace space;
+    private readonly List<(long Offset, long Length)> places = [];    // in the space, in the order of the moments
     private readonly Tensor means, squares, steps;
     private readonly List<(bool Decays, double RateScale, List<Tensor[]> Ranges, List<long> Offsets)> groups = [];
 
@@ -21,9 +23,9 @@ public sealed class AdamW : Optimizer
     /// <param name="space">Where they lie.</param>
     public AdamW(AdamWConfig config, IReadOnlyList<ParameterView> parameters, ParameterSpace space)
     {
-        this.config = config;
+        (this.config, this.space) = (config, space);
         using var scope = NewDisposeScope();
-        var size = parameters.Sum(parameter => parameter.Length);
+        var size = parameters.SelectMany(parameter => space.Owned(parameter.Offset, parameter.Length)).Sum(owned => owned.Length);
         var type = config.StatePrecision == StatePrecision.Bf16 ? ScalarType.BFloat16 : ScalarType.Float32;
         means = zeros(size, type, space.Values.device).DetachFromDisposeScope();
         squares = zeros(size, type, space.Values.device).DetachFromDisposeScope();
@@ -32,14 +34,15 @@ public sealed class AdamW : Optimizer
         foreach (var alike in parameters.GroupBy(parameter => (parameter.Decays, RateScale: parameter.LearningRateScale * parameter.WidthScale)))
         {
             var (ranges, offsets) = (new List<Tensor[]>(), new List<long>());
-            foreach (var (offset, length) in Join(alike))
+            foreach (var (offset, length) in Join(alike).SelectMany(range => space.Owned(range.Offset, range.Length)))
             {
                 ranges.Add(
                 [
-                    Cut(space.Values, offset, length), Cut(space.Gradients, offset, length), Cut(means, used, length), Cut(squares, used, length),
-                    steps.clone().DetachFromDisposeScope(),
+                    space.Cut(space.Values, offset, length).DetachFromDisposeScope(), space.Cut(space.Gradients, offset, length).DetachFromDisposeScope(),
+                    Cut(means, used, length), Cut(squares, used, length), steps.clone().DetachFromDisposeScope(),
                 ]);
                 offsets.Add(offset);
+                places.Add((offset, length));
                 used += length;
             }
             groups.Add((alike.Key.Decays, alike.Key.RateScale, ranges, offsets));
@@ -47,7 +50,8 @@ public sealed class AdamW : Optimizer
     }
 
     /// <inheritdoc/>
-    public override IEnumerable<(string Name, Tensor Value)> State => [("adamw.means", means), ("adamw.squares", squares), ("adamw.steps", steps)];
+    public override IEnumerable<(string Name, Tensor Value)> State =>
+        [.. space.Pieces("adamw.means", means, places), .. space.Pieces("adamw.squares", squares, places), ("adamw.steps", steps)];
 
     /// <inheritdoc/>
     public override void Step(double schedule, Tensor? gradientScale = null)

@@ -43,7 +43,7 @@ public sealed class Muon : Optimizer
         foreach (var (matrices, momentum) in groups)
         {
             using var scope = NewDisposeScope();
-            var gradients = stack(matrices.Select(matrix => matrix.Gradient));                           // [n, R, K]
+            var gradients = stack(matrices.Select(matrix => matrix.Gradient!));                          // [n, R, K]
             momentum.mul_(config.Momentum).add_(gradients, alpha: 1 - config.Momentum);
             var steps = Orthogonalize(gradients.mul_(1 - config.Momentum).add_(momentum, alpha: config.Momentum), config.NewtonSchulzSteps);
             var shape = Math.Sqrt(Math.Max(1, (double)steps.shape[1] / steps.shape[2]));

@@ -6,7 +6,10 @@ namespace Transformer.Training;
 /// <summary>The rule that turns gradients into steps.</summary>
 public abstract class Optimizer : IDisposable
 {
-    /// <summary>What the rule remembers, by name, for a checkpoint; restored by copying into these tensors.</summary>
+    /// <summary>
+    /// What the rule remembers on this rank, by name, for a checkpoint; restored by copying into these tensors. A name that ends with @ and a number is a part of
+    /// what all ranks together remember of a parameter, the number being its first place.
+    /// </summary>
     public abstract IEnumerable<(string Name, Tensor Value)> State { get; }
 
     /// <summary>Changes the parameters by their gradients.</summary>

@@ -10,9 +10,9 @@ public sealed class RunFolder : IDisposable
     internal const string EnvironmentName = "environment.json";
 
     private const string ConfigName = "config.yaml";
-    private readonly FileStream hold;
+    private readonly FileStream? hold;
 
-    private RunFolder(string path, RunConfig config, FileStream hold) => (Path, Config, this.hold) = (path, config, hold);
+    private RunFolder(string path, RunConfig config, FileStream? hold) => (Path, Config, this.hold) = (path, config, hold);
 
     /// <summary>Where it lies.</summary>
     public string Path { get; }
@@ -68,6 +68,9 @@ public sealed class RunFolder : IDisposable
         }
     }
 
+    /// <summary>The folder of a run that another rank holds; here it is only read, and added to where that rank asks for it.</summary>
+    internal static RunFolder HeldByRank0(string path, RunConfig config) => new(path, config, hold: null);
+
     /// <summary>The path of a file of the run.</summary>
     public string PathOf(string name) => System.IO.Path.Combine(Path, name);
 
@@ -96,6 +99,7 @@ public sealed class RunFolder : IDisposable
     /// <summary>Takes back what a run has written that could not begin, and its folder unless that holds something else.</summary>
     internal void Withdraw()
     {
+        if (hold is null) return;
         Dispose();
         string[] written = [ConfigName, EnvironmentName, MetricsLog.FileName, "events.out.tfevents.*"];
         foreach (var file in written.SelectMany(name => Directory.GetFiles(Path, name))) File.Delete(file);
@@ -103,7 +107,7 @@ public sealed class RunFolder : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => hold.Dispose();
+    public void Dispose() => hold?.Dispose();
 
     private string Checkpoints(string name) => System.IO.Path.Combine(Path, CheckpointMark.CheckpointsName, name);
 

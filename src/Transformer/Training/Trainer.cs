@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Data;
+using Transformer.Distributed;
 using Transformer.Evaluation;
 using Transformer.Generation;
 using Transformer.Model;
@@ -12,10 +13,12 @@ namespace Transformer.Training;
 
 /// <summary>
 /// A training run from its first step to its last: batches, steps, evaluations, samples, checkpoints and metrics in the run's folder. A run that
-/// was interrupted, however roughly, goes on from its last checkpoint to the same weights.
+/// was interrupted, however roughly, goes on from its last checkpoint to the same weights. Where several ranks train together, each of them calls what is here
+/// in the same order; rank 0 writes and reports for all.
 /// </summary>
 public sealed class Trainer : IDisposable
 {
+    private readonly ICollective ranks;
     private readonly RunFolder run;
     private readonly Dataset data;
     private readonly TransformerModel model;
@@ -24,23 +27,24 @@ public sealed class Trainer : IDisposable
     private readonly WeightAverage? average;
     private readonly TrainingStep trainingStep;
     private readonly TrainingBatches batches;
-    private readonly MetricsLog log;
-    private readonly SampleLog samples;
+    private readonly MetricsLog? log;
+    private readonly SampleLog? samples;
     private readonly Action<TrainingEvent> report;
     private readonly ModelSize size;
     private TrainingProgress progress;
     private int? savedStep;
 
-    private Trainer(RunFolder run, Dataset data, CheckpointFolder? checkpoint, Action<TrainingEvent>? report)
+    private Trainer(ICollective ranks, RunFolder run, Dataset data, CheckpointFolder? checkpoint, Action<TrainingEvent>? report)
     {
-        (this.run, this.data, this.report) = (run, data, report ?? (_ => { }));
+        (this.ranks, this.run, this.data, this.report) = (ranks, run, data, ranks.Rank == 0 && report is not null ? report : _ => { });
         data.RequireContext(Model.ContextLength);
         manual_seed(Training.Seed);
         Allocator.KeepFreedMemory();
         model = new TransformerModel(Model) { Precision = Training.Precision };
-        space = new ParameterSpace(model, Training.Parameters);
+        space = new ParameterSpace(model, Training.Parameters, ranks, Training.Distributed.Strategy);
         optimizer = Optimizer.FromConfig(Training.Optimizer, space);
         average = Training.EmaDecay is { } decay ? new WeightAverage(space, decay) : null;
+        if (ranks.Ranks > 1) manual_seed(Training.Seed + (checkpoint is null ? 0 : 1) + 1_000_003L * ranks.Rank);    // ranks drop different numbers
         progress = checkpoint is null
             ? new TrainingProgress { Corpus = data.Checksum }
             : TrainingCheckpoint.Load(checkpoint, model, space, optimizer, average);
@@ -49,9 +53,10 @@ public sealed class Trainer : IDisposable
         if (progress.Corpus != data.Checksum)
             throw new InputException($"{run.Path}: {data.Name} is not the one that the run began with. Put that one back, or start a new run.");
         batches = data.Train(run.Config, progress.Position);
+        size = new ModelSize(Model);
+        if (!IsFirst) return;
         samples = new SampleLog(run.Path, progress.SampleBytes);
         log = new MetricsLog(run.Path, progress.Step);
-        size = new ModelSize(Model);
     }
 
     /// <summary>The run's folder.</summary>
@@ -59,6 +64,8 @@ public sealed class Trainer : IDisposable
 
     /// <summary>Told where the time of some steps goes; null where nobody asks.</summary>
     public StepProfile? Profile { get; set; }
+
+    private bool IsFirst => ranks.Rank == 0;
 
     private ModelConfig Model => run.Config.Model;
 
@@ -68,21 +75,30 @@ public sealed class Trainer : IDisposable
     /// <param name="config">What to train; a vocabulary size that is left open is taken from the tokenizer.</param>
     /// <param name="folder">The run's folder, made here.</param>
     /// <param name="report">Told what happens, in order, on the calling thread.</param>
+    /// <param name="ranks">The processes that train together; this one alone where null. The folder is where rank 0 says.</param>
     /// <exception cref="InputException">Configuration, corpus or folder cannot be used.</exception>
-    public static Trainer Start(RunConfig config, string folder, Action<TrainingEvent>? report = null)
+    /// <exception cref="AgreedException">They cannot on some rank, of several, or are not the same on all.</exception>
+    public static Trainer Start(RunConfig config, string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null)
     {
-        var data = Dataset.Open(config.Data);
+        ranks ??= new SingleProcess();
+        Dataset? data = null;
         RunFolder? run = null;
         try
         {
-            data.RequireContext(config.Model.ContextLength);
-            run = RunFolder.Create(folder, Resolve(config, data));
-            RunEnvironment.Current().Write(run.PathOf(RunFolder.EnvironmentName));
-            return new Trainer(run, data, checkpoint: null, report);
+            var resolved = ranks.Together(() =>
+            {
+                data = OpenData(config, ranks);
+                return Resolve(config, data);
+            });
+            folder = ranks.Gather(folder)[0];
+            Agreement.Check(ranks, resolved, data!.Checksum);
+            run = ranks.Together(() => ranks.Rank == 0 ? RunFolder.Create(folder, resolved) : RunFolder.HeldByRank0(folder, resolved));
+            if (ranks.Rank == 0) RunEnvironment.Current().Write(run.PathOf(RunFolder.EnvironmentName));
+            return new Trainer(ranks, run, data, checkpoint: null, report);
         }
         catch
         {
-            data.Dispose();
+            data?.Dispose();
             run?.Withdraw();
             throw;
         }
@@ -91,23 +107,46 @@ public sealed class Trainer : IDisposable
     /// <summary>Continues a run from its last checkpoint, or from its beginning where it has none.</summary>
     /// <param name="folder">The run's folder.</param>
     /// <param name="report">Told what happens, in order, on the calling thread.</param>
+    /// <param name="ranks">The processes that train together, as many or as few as before or others; this one alone where null.</param>
     /// <exception cref="InputException">There is no run, another process works on it, or its corpus has changed.</exception>
-    public static Trainer Resume(string folder, Action<TrainingEvent>? report = null)
+    /// <exception cref="AgreedException">It is so on some rank, of several.</exception>
+    public static Trainer Resume(string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null)
     {
-        var run = RunFolder.Open(folder);
+        ranks ??= new SingleProcess();
+        var held = ranks.Together(() => ranks.Rank == 0 ? RunFolder.Open(folder) : null);
+        var config = ranks.Gather(held is null ? "" : ConfigFile.ToYaml(held.Config))[0];
+        var run = held ?? RunFolder.HeldByRank0(folder, ConfigFile.Parse(config, folder, []));
         Dataset? data = null;
         try
         {
-            data = Dataset.Open(run.Config.Data);
-            foreach (var difference in RunEnvironment.Continue(run.PathOf(RunFolder.EnvironmentName)))
+            ranks.Together(() => data = OpenData(run.Config, ranks));
+            Agreement.Check(ranks, run.Config, data!.Checksum);
+            if (ranks.Rank == 0) foreach (var difference in RunEnvironment.Continue(run.PathOf(RunFolder.EnvironmentName)))
                 report?.Invoke(new TrainingEvent.Warned($"The last digits may differ from an uninterrupted run: {difference}."));
             using var checkpoint = run.HasCheckpoint ? CheckpointFolder.Open(folder) : null;
-            return new Trainer(run, data, checkpoint, report);
+            return new Trainer(ranks, run, data, checkpoint, report);
         }
         catch
         {
             data?.Dispose();
             run.Dispose();
+            throw;
+        }
+    }
+
+    private static Dataset OpenData(RunConfig config, ICollective ranks)
+    {
+        if (config.Training.BatchSize < ranks.Ranks)
+            throw new InputException($"training.batch_size: {config.Training.BatchSize} sequences are too few for {ranks.Ranks} ranks. Take as many or more, or start fewer ranks.");
+        var data = Dataset.Open(config.Data);
+        try
+        {
+            data.RequireContext(config.Model.ContextLength);
+            return data;
+        }
+        catch
+        {
+            data.Dispose();
             throw;
         }
     }
@@ -121,7 +160,7 @@ public sealed class Trainer : IDisposable
         return config with { Model = config.Model with { VocabularySize = config.Model.VocabularySize ?? tokens } };
     }
 
-    /// <summary>Trains to the last step. Cancellation saves a checkpoint first.</summary>
+    /// <summary>Trains to the last step. Cancellation, of any rank, saves a checkpoint first. What the steps' losses came to is known to rank 0.</summary>
     /// <exception cref="OperationCanceledException">The run was cancelled; it is saved.</exception>
     /// <exception cref="NonFiniteLossException">The loss is no longer a number.</exception>
     /// <exception cref="InputException">The run's folder can no longer be written.</exception>
@@ -134,10 +173,10 @@ public sealed class Trainer : IDisposable
         EvaluationResult? validation = null;
         while (!IsOver)
         {
-            if (cancellation.IsCancellationRequested)
+            if (ranks.Any(cancellation.IsCancellationRequested))
             {
                 if (savedStep != progress.Step) Save();
-                cancellation.ThrowIfCancellationRequested();
+                throw new OperationCanceledException(cancellation);
             }
 
             var (result, learningRate, tokens, flops, seconds) = Step();
@@ -151,15 +190,15 @@ public sealed class Trainer : IDisposable
                 TrainLoss = double.IsFinite(result.Loss) ? result.Loss : null,
                 ValidationLoss = validation?.Loss,
                 ValidationAccuracy = validation?.Accuracy,
-                Spans = validation is null ? null : WithAverage(() => ModelEvaluation.MeanSpans(model, data.HeldOut(Training.BatchSize, Model.ContextLength, batches: 1).First())),
+                Spans = validation is null ? null : Measured(() => ModelEvaluation.MeanSpans(model, data.HeldOut(Training.BatchSize, Model.ContextLength, batches: 1).First())),
                 LearningRate = learningRate,
                 GradientNorm = double.IsFinite(result.GradientNorm) ? result.GradientNorm : null,
                 GradientScale = progress.GradientScale,
                 TokensPerSecond = tokens / seconds,
-                Utilization = flops / seconds / matrixRate.FlopsPerSecond,
+                Utilization = flops / seconds / ranks.Ranks / matrixRate.FlopsPerSecond,
                 Seconds = progress.Seconds,
             };
-            log.Write(metrics);
+            log?.Write(metrics);
             var pace = watch.Elapsed.TotalSeconds / (progress.Step - stepsBefore);
             report(new TrainingEvent.Stepped(metrics, pace * (Training.Steps - progress.Step)));
             if (IsOver || (Training.SampleEvery is { } every && progress.Step % every == 0)) Sample();
@@ -167,9 +206,13 @@ public sealed class Trainer : IDisposable
         }
 
         var final = validation ?? Evaluate(isFullPass: true);
-        Metrics[] lines = [.. MetricsLog.Read(run.PathOf(MetricsLog.FileName))];
-        LossPlot.Write(lines, run.PathOf("loss.svg"));
-        var trainLoss = lines.TakeLast(100).Average(line => line.TrainLoss);
+        double? trainLoss = null;
+        if (IsFirst)
+        {
+            Metrics[] lines = [.. MetricsLog.Read(run.PathOf(MetricsLog.FileName))];
+            LossPlot.Write(lines, run.PathOf("loss.svg"));
+            trainLoss = lines.TakeLast(100).Average(line => line.TrainLoss);
+        }
         return new TrainingOutcome(run.Path, progress.Step, progress.Tokens, progress.Seconds, trainLoss, final.Loss, progress.BestLoss!.Value, final.Accuracy);
     }
 
@@ -180,6 +223,7 @@ public sealed class Trainer : IDisposable
 
     private (TrainingStep.Result Result, double LearningRate, long Tokens, double Flops, double Seconds) Step()
     {
+        ranks.Doing = $"step {progress.Step + 1}";
         trainingStep.Profile = Profile?.BeginsStep() is true ? Profile : null;
         using var whole = trainingStep.Profile?.Measure("step");
         var watch = Stopwatch.StartNew();
@@ -226,8 +270,9 @@ public sealed class Trainer : IDisposable
 
     private EvaluationResult Evaluate(bool isFullPass)
     {
+        ranks.Doing = $"the evaluation after step {progress.Step}";
         var heldOut = data.HeldOut(Training.BatchSize, Model.ContextLength, isFullPass ? null : Training.EvaluateBatches);
-        var result = WithAverage(() => ModelEvaluation.Measure(model, heldOut));
+        var result = Measured(() => ModelEvaluation.Measure(model, heldOut, ranks));
         if (!double.IsFinite(result.Loss)) throw NonFinite($"step {progress.Step}: the validation loss is {result.Loss}");
         if (progress.BestLoss is not { } best || result.Loss < best) progress = progress with { BestLoss = result.Loss, BestStep = progress.Step };
         report(new TrainingEvent.Evaluated(progress.Step, result, isFullPass));
@@ -240,32 +285,35 @@ public sealed class Trainer : IDisposable
     // A text at a temperature that keeps to what the model is fairly sure of, as nanoGPT samples; an answer as the model would give it, after its question.
     private void Sample()
     {
-        if (Training.SampleTokens == 0) return;
+        if (Training.SampleTokens == 0 || !(IsFirst || space.ShardsParameters)) return;    // where parameters are sharded, every pass needs all ranks
         var (prompt, answer) = data.SamplePrompt();
         var options = new SamplingOptions { Temperature = answer is null ? 0.8 : 0, MaxTokens = answer ?? Training.SampleTokens, Seed = Training.Seed };
-        var sample = WithAverage(() => new TextGenerator(model, data.Tokenizer).Generate([prompt], options))[0];
+        var sample = Measured(() => new TextGenerator(model, data.Tokenizer).Generate([prompt], options))[0];
         var text = answer is null ? sample.Text : data.Tokenizer.Decode(prompt) + sample.Text;
-        progress = progress with { SampleBytes = samples.Append(progress.Step, text) };
+        if (samples is not null) progress = progress with { SampleBytes = samples.Append(progress.Step, text) };
         report(new TrainingEvent.Sampled(progress.Step, text));
     }
 
     private void Save()
     {
+        ranks.Doing = $"saving after step {progress.Step}";
         var folder = run.Checkpoint(progress.Step);
         TrainingCheckpoint.Save(folder, model, data.Tokenizer, space, optimizer, average, progress);
+        savedStep = progress.Step;
+        if (!IsFirst) return;
         if (progress.BestStep == progress.Step) CheckpointMark.Set(folder, CheckpointMark.Best);
         CheckpointMark.Set(folder, CheckpointMark.Latest);
         run.DeleteCheckpoints(Training.KeepCheckpoints, progress.BestStep);
-        savedStep = progress.Step;
         report(new TrainingEvent.Saved(progress.Step, folder));
     }
 
     // The averaged weights are what is saved as the model, so they are what is measured.
-    private T WithAverage<T>(Func<T> measure)
+    private T Measured<T>(Func<T> measure)
     {
         average?.Exchange();
         try
         {
+            using var ends = space.Gathered();
             return measure();
         }
         finally
@@ -277,7 +325,7 @@ public sealed class Trainer : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        log.Dispose();
+        log?.Dispose();
         batches.Dispose();
         average?.Dispose();
         optimizer.Dispose();

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Transformer.Checkpoints;
 using Transformer.Configuration;
+using Transformer.Distributed;
 using Transformer.Model;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
@@ -9,29 +10,68 @@ namespace Transformer.Training;
 
 /// <summary>
 /// All that a run needs to go on exactly where it stood: the weights, the optimizer's memory, the weight average, the state of the random number generator
-/// and the counters. With a weight average the model file holds the average, and the weights themselves lie beside it.
+/// and the counters. With a weight average the model file holds the average, and the weights themselves lie beside it. Of several ranks each writes what it
+/// alone keeps, and as many others as there are may read it.
 /// </summary>
 internal static class TrainingCheckpoint
 {
     private const string RandomState = "random_state", Weights = "weights";
 
     /// <summary>Saves everything whole or not at all.</summary>
+    /// <exception cref="InputException">It cannot be written, on this rank.</exception>
+    /// <exception cref="AgreedException">It cannot be written, on one of several.</exception>
     public static void Save(
         string folder, TransformerModel model, Tokenizer tokenizer, ParameterSpace space, Optimizer optimizer, WeightAverage? average, TrainingProgress progress)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var state = optimizer.State.Append((RandomState, get_rng_state())).ToList();
-        if (average is not null) state.Add((Weights, space.Values.clone()));
+        var (ranks, isFirst) = (space.Ranks, space.Ranks.Rank == 0);
+        List<(string Name, Tensor Value)> state = [(RandomState, get_rng_state())];
+        if (isFirst || space.ShardsOptimizer) state.AddRange(optimizer.State);
+        if (average is not null && (isFirst || space.ShardsParameters)) state.AddRange(space.Pieces(Weights, space.Values.clone()));
         average?.Exchange();
         try
         {
-            CheckpointFolder.Save(folder, model.Config, model.Weights, tokenizer, state, JsonSerializer.SerializeToNode(progress, ConfigJson.Options)!.AsObject());
+            if (isFirst) CheckpointFolder.Save(folder, model.Config, tokenizer, JsonSerializer.SerializeToNode(progress, ConfigJson.Options)!.AsObject(), WriteTensors);
+            else WriteTensors("");
         }
         finally
         {
             average?.Exchange();
         }
+
+        void WriteTensors(string partial)
+        {
+            partial = ranks.Gather(partial)[0];
+            ranks.Together(() =>
+            {
+                TrainingTensors.Write(partial, state, ranks.Rank, ranks.Ranks);
+                if (isFirst && !space.ShardsParameters) WeightFiles.Write(partial, model.Weights);
+                return true;
+            });
+            if (space.ShardsParameters) WriteBuckets(partial, model, space);
+        }
+    }
+
+    // A file a bucket, turn by turn by another rank: no rank ever holds more than the bucket that is written.
+    private static void WriteBuckets(string folder, TransformerModel model, ParameterSpace space)
+    {
+        var (ranks, buckets) = (space.Ranks, space.Buckets);
+        var frozen = model.Weights.ExceptBy(space.Parameters.Select(parameter => parameter.Name), weight => weight.Name).ToList();
+        for (var i = 0; i < buckets.Count; i++)
+        {
+            using var scope = NewDisposeScope();
+            var (bucket, whole) = (buckets[i], space.Whole(buckets[i]));
+            ranks.Together(() =>
+            {
+                if (i % ranks.Ranks == ranks.Rank)
+                    WeightFiles.WriteShard(folder, bucket.Parameters.Select(parameter => (parameter.Name, bucket.View(whole, parameter))).Concat(i == 0 ? frozen : []), i, buckets.Count);
+                return true;
+            });
+        }
+        if (ranks.Rank != 0) return;
+        var names = buckets.Select((bucket, i) => bucket.Parameters.Select(parameter => parameter.Name).Concat(i == 0 ? frozen.Select(weight => weight.Name) : []));
+        WeightFiles.WriteIndex(folder, [.. names], sizeof(float) * (space.Parameters.Sum(parameter => parameter.Count) + frozen.Sum(weight => weight.Value.numel())));
     }
 
     /// <summary>Puts everything back.</summary>
@@ -41,17 +81,21 @@ internal static class TrainingCheckpoint
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        checkpoint.CopyInto(model.Weights);
+        space.WithAll(() => checkpoint.CopyInto(model.Weights));
         using var file = checkpoint.OpenTraining();
         foreach (var (name, value) in optimizer.State) file.ReadInto(name, value);
         if (average is not null)
         {
             average.Values.copy_(space.Values);
-            file.ReadInto(Weights, space.Values);
+            foreach (var (name, value) in space.Pieces(Weights, space.Values)) file.ReadInto(name, value);
         }
-        var random = get_rng_state();
-        file.ReadInto(RandomState, random);
-        set_rng_state(random);
+        // Other ranks than those that were are given other rows, and so other random numbers too.
+        if (file.Ranks == space.Ranks.Ranks)
+        {
+            var random = get_rng_state();
+            file.ReadInto(RandomState, random, space.Ranks.Rank);
+            set_rng_state(random);
+        }
         return ConfigJson.FromJson<TrainingProgress>(checkpoint.TrainingState(), checkpoint.Folder);
     }
 }

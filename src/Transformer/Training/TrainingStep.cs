@@ -1,5 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Data;
+using Transformer.Distributed;
 using Transformer.Evaluation;
 using Transformer.Model;
 using Transformer.Native;
@@ -31,14 +32,13 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
 
     /// <summary>Takes one step.</summary>
     /// <param name="schedule">The share of the peak learning rate that holds now.</param>
-    /// <param name="batches">The batches whose gradients are added up.</param>
+    /// <param name="batches">The batches whose gradients are added up; each rank works on its rows of them.</param>
     /// <exception cref="NonFiniteLossException">The scaler has nothing left to try.</exception>
     public Result Run(double schedule, IReadOnlyList<Batch> batches)
     {
         using var scope = NewDisposeScope();
         using var modules = Profile?.Measure(model);
-        var predictions = batches.Sum(batch => batch.Predictions);
-        var result = new Result(batches.Sum(batch => Gradients(batch, (double)batch.Predictions / predictions)), Norm());
+        var result = new Result(Gradients(batches), Norm());
         using (Profile?.Measure("update"))
         {
             if (result.IsFinite) Update(schedule, result.GradientNorm);
@@ -48,11 +48,24 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         return result;
     }
 
-    // Batches count by the tokens that they predict, so that however many they are, the gradient is that of the mean over all tokens.
+    // The mean loss of the batches; their gradients are in the space then. Batches count by the tokens that they predict, so that however many they are, and
+    // however many ranks, the gradient is that of the mean over all tokens.
+    private double Gradients(IReadOnlyList<Batch> batches)
+    {
+        using var ends = space.Gathered();
+        double loss = 0, predictions = batches.Sum(batch => batch.Predictions);
+        for (var i = 0; i < batches.Count; i++)
+        {
+            var rows = batches[i].Share(space.Ranks.Rank, space.Ranks.Ranks);
+            loss += space.Backward(isLast: i == batches.Count - 1, () => Gradients(rows, rows.Predictions / predictions));
+        }
+        return space.Ranks.Sum(loss);
+    }
+
     private double Gradients(Batch batch, double share)
     {
         using var scope = NewDisposeScope();
-        var recomputation = config.ActivationCheckpointing ? new Recomputation() : null;
+        var recomputation = config.ActivationCheckpointing || space.ShardsParameters ? new Recomputation() : null;
         var (loss, penalized) = Forward(batch, recomputation);
         if (share != 1) penalized = penalized * share;
         using (Profile?.Measure("backward pass")) (Scaler?.Scaled(penalized) ?? penalized).backward();
@@ -65,6 +78,7 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         using var pass = Profile?.Measure("forward pass");
         var (inputs, targets) = BatchTensors.On(batch, model.Device);
         var (hidden, penalty) = model.HiddenAndPenalty(inputs, recomputation);
+        if (batch.Predictions == 0) return (zeros(1), hidden.sum());    // nothing to predict in this rank's rows, whose share is nothing; the others wait for its gradients
         (hidden, targets) = BatchTensors.Labelled(hidden, targets, batch);
         using var head = Profile?.Measure("head and loss");
         var (loss, penalized) = model.Loss(hidden, targets, config.ZLoss);
@@ -83,6 +97,7 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         // The coefficient of torch's clip_grad_norm_, min(1, clip / (norm + 1e-6)), as what gradients are divided by.
         var excess = config.GradientClip is { } clip ? Math.Max(1, (norm + 1e-6) / clip) : 1;
         optimizer.Step(schedule, excess == 1 ? null : tensor((float)excess, device: model.Device));
-        model.Constrain();
+        space.Publish();
+        if (model.HasBounds) space.WithAll(model.Constrain);
     }
 }

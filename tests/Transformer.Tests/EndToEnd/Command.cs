@@ -24,6 +24,9 @@ internal sealed partial class Command : IDisposable
 
     public int Id => process.Id;
 
+    /// <summary>The processes that it has started itself.</summary>
+    public IEnumerable<int> Children => File.ReadAllText($"/proc/{process.Id}/task/{process.Id}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse);
+
     public bool HasExited => process.HasExited;
 
     public string Output { get { lock (output) return output.ToString(); } }
@@ -34,6 +37,15 @@ internal sealed partial class Command : IDisposable
     public static Command Start(string folder, params string[] arguments) => OperatingSystem.IsLinux()
         ? StartProgram(folder, "env", ["--default-signal=INT", "dotnet", Assembly, .. arguments])    // a shell's background job ignores SIGINT, and so would its children
         : StartProgram(folder, "dotnet", [Assembly, .. arguments]);
+
+    /// <summary>Starts <c>transformer ARGUMENTS</c> as so many ranks of mpirun; a colon among the arguments begins other ranks with other arguments.</summary>
+    public static Command StartRanks(string folder, int ranks, params string[] arguments)
+    {
+        if (!Environment.GetEnvironmentVariable("PATH")!.Split(Path.PathSeparator).Any(path => File.Exists(Path.Combine(path, "mpirun"))))
+            Assert.Skip("mpirun is not installed; `apt-get install openmpi-bin` brings it");
+        string[] program = ["-np", $"{ranks}", "dotnet", Assembly];
+        return StartProgram(folder, "mpirun", ["--allow-run-as-root", "--oversubscribe", .. program, .. arguments.SelectMany(argument => argument == ":" ? [":", .. program] : new[] { argument })]);
+    }
 
     /// <summary>Starts it in a shell, whose line finds the command as "$@".</summary>
     public static Command StartInShell(string folder, IEnumerable<string> shell, params string[] arguments) =>
@@ -66,10 +78,10 @@ internal sealed partial class Command : IDisposable
         }
     }
 
-    /// <summary>SIGKILL: the process learns nothing of it.</summary>
+    /// <summary>SIGKILL: neither the process nor those that it has started learn anything of it.</summary>
     public void Kill()
     {
-        process.Kill();
+        process.Kill(entireProcessTree: true);
         process.WaitForExit();
     }
 

@@ -123,7 +123,7 @@ public sealed class LabelledTokensTests : IDisposable
 
         public override void Step(double schedule, Tensor? gradientScale = null)
         {
-            foreach (var parameter in space.Parameters) Taken[parameter.Name] = parameter.Gradient.clone().DetachFromDisposeScope();
+            foreach (var parameter in space.Parameters) Taken[parameter.Name] = parameter.Gradient!.clone().DetachFromDisposeScope();
         }
 
         public override void Dispose()

@@ -50,7 +50,7 @@ public sealed class ReferenceModelTests
         LanguageModelLoss.CrossEntropy(model.call(reference.Forward["ids"], null), reference.Forward["targets"]).backward();
         var expected = reference.Read("grads");
         Assert.Equal(expected.Keys.Order(), space.Parameters.Select(parameter => parameter.Name).Order());
-        Assert.All(space.Parameters, parameter => Near.Equal(expected[parameter.Name], parameter.Gradient, reference.Gradient, parameter.Name));
+        Assert.All(space.Parameters, parameter => Near.Equal(expected[parameter.Name], parameter.Gradient!, reference.Gradient, parameter.Name));
     }
 
     [Theory]

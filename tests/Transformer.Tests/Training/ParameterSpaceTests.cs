@@ -36,7 +36,7 @@ public sealed class ParameterSpaceTests
             Assert.Equal(end, parameter.Offset);
             Assert.Equal(0, parameter.Offset * sizeof(float) % 64);
             Assert.Equal(Aten.DataPointer(space.Values) + (nint)parameter.Offset * sizeof(float), Aten.DataPointer(parameter.Value));
-            Assert.Equal(Aten.DataPointer(space.Gradients) + (nint)parameter.Offset * sizeof(float), Aten.DataPointer(parameter.Gradient));
+            Assert.Equal(Aten.DataPointer(space.Gradients) + (nint)parameter.Offset * sizeof(float), Aten.DataPointer(parameter.Gradient!));
             end += parameter.Length;
         }
         Assert.Equal(space.Values.numel(), end);

@@ -1,0 +1,31 @@
+using System.Text.Json.Serialization;
+
+namespace Transformer.Configuration;
+
+/// <summary>How the processes that mpirun or srun starts, the ranks, train one model together. However many they are, the batch stays what batch_size says.</summary>
+public sealed record DistributedConfig
+{
+    /// <summary>What each rank keeps of parameters, gradients and the optimizer's moments; the steps are the same, bit for bit.</summary>
+    public DistributedStrategy Strategy { get; init; }
+}
+
+/// <summary>What each of N ranks keeps (Rajbhandari et al. 2020 for the stages of ZeRO).</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<DistributedStrategy>))]
+public enum DistributedStrategy
+{
+    /// <summary>Everything: 16 bytes a parameter with Adam.</summary>
+    [JsonStringEnumMemberName("data_parallel")]
+    DataParallel,
+
+    /// <summary>A share of the moments: 8 + 8/N bytes a parameter.</summary>
+    [JsonStringEnumMemberName("zero1")]
+    Zero1,
+
+    /// <summary>A share of moments and gradients: 4 + 12/N bytes a parameter.</summary>
+    [JsonStringEnumMemberName("zero2")]
+    Zero2,
+
+    /// <summary>A share of moments, gradients and parameters, which are brought together block by block: 16/N bytes a parameter.</summary>
+    [JsonStringEnumMemberName("zero3")]
+    Zero3,
+}

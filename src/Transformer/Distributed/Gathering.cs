@@ -1,0 +1,61 @@
+using System.Text;
+using static TorchSharp.torch;
+
+namespace Transformer.Distributed;
+
+/// <summary>Numbers and texts that every rank learns of every other. What is added up is added in the order of the ranks, so that all get the same.</summary>
+public static class Gathering
+{
+    /// <summary>The numbers of all ranks, by rank; as many on each.</summary>
+    public static double[][] Gather(this ICollective ranks, params double[] mine)
+    {
+        if (ranks.Ranks == 1) return [mine];
+        using var scope = NewDisposeScope();
+        var all = zeros(ranks.Ranks, mine.Length, dtype: ScalarType.Float64);
+        all[ranks.Rank].copy_(tensor(mine));
+        ranks.AllGather(all).GetAwaiter().GetResult();
+        return [.. all.data<double>().ToArray().Chunk(mine.Length)];
+    }
+
+    /// <summary>The texts of all ranks, by rank.</summary>
+    public static string[] Gather(this ICollective ranks, string mine)
+    {
+        if (ranks.Ranks == 1) return [mine];
+        using var scope = NewDisposeScope();
+        var bytes = Encoding.UTF8.GetBytes(mine);
+        int[] lengths = [.. ranks.Gather(bytes.Length).Select(length => (int)length[0])];
+        var all = zeros(ranks.Ranks, Math.Max(1, lengths.Max()), dtype: ScalarType.Byte);
+        all[ranks.Rank].narrow(0, 0, bytes.Length).copy_(tensor(bytes));
+        ranks.AllGather(all).GetAwaiter().GetResult();
+        var gathered = all.data<byte>().ToArray().Chunk((int)all.shape[1]);
+        return [.. gathered.Zip(lengths, (text, length) => Encoding.UTF8.GetString(text, 0, length))];
+    }
+
+    /// <summary>
+    /// Does something on every rank that may fail on some, and goes on only where it has failed on none. Nothing in it may wait for other ranks.
+    /// </summary>
+    /// <exception cref="AgreedException">It failed on some rank, of several.</exception>
+    public static T Together<T>(this ICollective ranks, Func<T> act)
+    {
+        if (ranks.Ranks == 1) return act();
+        var (result, failure) = (default(T), (Exception?)null);
+        try
+        {
+            result = act();
+        }
+        catch (Exception e)
+        {
+            failure = e;
+        }
+        var failed = ranks.Gather(failure is null ? 0 : 1);
+        var first = Array.FindIndex(failed, rank => rank[0] != 0);
+        if (first < 0) return result!;
+        throw failure is not null && first == ranks.Rank ? new AgreedException(first == 0 ? failure.Message : $"rank {first}: {failure.Message}", failure) : new AgreedException();
+    }
+
+    /// <summary>The sum over all ranks.</summary>
+    public static double Sum(this ICollective ranks, double mine) => ranks.Gather(mine).Sum(numbers => numbers[0]);
+
+    /// <summary>Whether it is so on any rank.</summary>
+    public static bool Any(this ICollective ranks, bool mine) => ranks.Sum(mine ? 1 : 0) > 0;
+}

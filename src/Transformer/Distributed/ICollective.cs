@@ -1,0 +1,56 @@
+using static TorchSharp.torch;
+
+namespace Transformer.Distributed;
+
+// N ranks, numbered from 0
+
+/// <summary>
+/// What the processes of one training run do together. Every rank starts the same operations in the same order; they are carried out in that order,
+/// beside whatever the caller goes on with. A buffer has N slices of one length, of which slice r is rank r's, and is left alone until its task is done.
+/// </summary>
+public interface ICollective : IDisposable
+{
+    /// <summary>Which of the processes this is, from 0.</summary>
+    int Rank { get; }
+
+    /// <summary>N, how many there are.</summary>
+    int Ranks { get; }
+
+    /// <summary>What this rank is about, for whoever must tell that it is no longer heard of.</summary>
+    string Doing { get; set; }
+
+    /// <summary>
+    /// Adds up the buffers of all ranks. Once done, this rank's slice is the sum; the other slices are of no use. Whatever the buffer is part of, a slice is
+    /// added up in the same order.
+    /// </summary>
+    /// <param name="buffer">Contiguous, with a length that N divides.</param>
+    Task ReduceScatter(Tensor buffer);
+
+    /// <summary>Brings together the slices of all ranks. Once done, the buffer is the same on every rank, bit for bit.</summary>
+    /// <param name="buffer">Contiguous, with a length that N divides.</param>
+    Task AllGather(Tensor buffer);
+
+    /// <summary>Gives every rank the tensor of one of them; done when it returns.</summary>
+    /// <param name="tensor">Contiguous, alike in shape on every rank.</param>
+    /// <param name="root">Whose it is.</param>
+    void Broadcast(Tensor tensor, int root);
+
+    /// <summary>Ends the processes of all ranks at once.</summary>
+    /// <param name="code">The exit code.</param>
+    void Abort(int code);
+
+    /// <summary>Adds up the buffers of all ranks: once done, each has the whole sum. By definition a reduce-scatter followed by an all-gather.</summary>
+    /// <param name="buffer">Contiguous, with a length that N divides.</param>
+    Task AllReduce(Tensor buffer)
+    {
+        _ = ReduceScatter(buffer);
+        return AllGather(buffer);    // which comes second, and fails if the first did
+    }
+
+    /// <summary>Returns when every rank has called it.</summary>
+    void Barrier()
+    {
+        using var mark = zeros(Ranks, dtype: ScalarType.Byte);
+        AllGather(mark).GetAwaiter().GetResult();
+    }
+}

@@ -1,0 +1,39 @@
+using Transformer.Configuration;
+
+namespace Transformer.Distributed;
+
+/// <summary>How this process was started: by itself, or as one of several by mpirun, mpiexec or srun.</summary>
+public static class Launch
+{
+    // What the launchers leave in the environment: Open MPI's mpirun, the PMI of MPICH's and Intel's, Slurm's srun (not its batch script, which is one process).
+    private static readonly (string Variable, bool? IsOpenMpi)[] Launchers = [("OMPI_COMM_WORLD_SIZE", true), ("PMI_SIZE", false), ("SLURM_STEP_NUM_TASKS", null)];
+
+    /// <summary>How many processes the launcher says that there are.</summary>
+    public static int Ranks => Launcher()?.Ranks ?? 1;
+
+    /// <summary>How many of them run on this machine, as far as the launcher tells.</summary>
+    public static int RanksHere => ((string[])["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE"])
+        .Select(variable => int.TryParse(Environment.GetEnvironmentVariable(variable), out var ranks) ? ranks : 0).FirstOrDefault(ranks => ranks > 0, Ranks);
+
+    /// <summary>Joins the other ranks, where there are any.</summary>
+    /// <param name="error">Where it is said that another rank is lost, before the job is ended.</param>
+    /// <exception cref="InputException">MPI is missing, or is not that of the launcher.</exception>
+    public static ICollective Join(TextWriter error)
+    {
+        if (Launcher() is not { } launcher || launcher.Ranks == 1) return new SingleProcess();
+        var ranks = new Mpi(MpiLibrary.Load(launcher.IsOpenMpi), error);
+        if (ranks.Ranks == launcher.Ranks) return ranks;
+        var found = ranks.Ranks;
+        ranks.Dispose();
+        throw new InputException(
+            $"{launcher.Variable} says {launcher.Ranks} ranks, but MPI found {found}: it is not the launcher's.\n" +
+            "  Start with the mpirun of the installed MPI; with Slurm, srun --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH).");
+    }
+
+    private static (string Variable, int Ranks, bool? IsOpenMpi)? Launcher()
+    {
+        foreach (var (variable, isOpenMpi) in Launchers)
+            if (int.TryParse(Environment.GetEnvironmentVariable(variable), out var ranks) && ranks > 0) return (variable, ranks, isOpenMpi);
+        return null;
+    }
+}

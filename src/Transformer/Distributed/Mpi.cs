@@ -1,0 +1,152 @@
+using System.Collections.Concurrent;
+using Transformer.Native;
+using static TorchSharp.torch;
+
+namespace Transformer.Distributed;
+
+/// <summary>
+/// The ranks of mpirun or srun. A thread of its own does all that concerns MPI, one operation after the other: sums are made while the caller computes, and
+/// any MPI will do, however little it knows of threads.
+/// </summary>
+public sealed unsafe class Mpi : ICollective
+{
+    private static readonly TimeSpan Idle = TimeSpan.FromMilliseconds(100);
+
+    private readonly BlockingCollection<Action> operations = [];
+    private readonly MpiLibrary library;
+    private readonly TextWriter error;
+    private readonly Thread thread;
+    private readonly TaskCompletionSource joined = new();
+    private Ring ring = null!;    // made by the thread before the constructor returns
+    private Heartbeat heartbeat = null!;
+    private Exception? failure;
+    private volatile string doing = "its start";
+    private volatile int exitCode = -1;
+
+    /// <param name="library">The MPI of the launcher.</param>
+    /// <param name="error">Where it is said that another rank is lost, before the job is ended.</param>
+    internal Mpi(MpiLibrary library, TextWriter error)
+    {
+        (this.library, this.error) = (library, error);
+        thread = new Thread(Work) { IsBackground = true, Name = "MPI" };
+        thread.Start();
+        joined.Task.GetAwaiter().GetResult();
+    }
+
+    /// <inheritdoc/>
+    public int Rank { get; private set; }
+
+    /// <inheritdoc/>
+    public int Ranks { get; private set; }
+
+    /// <inheritdoc/>
+    public string Doing { get => doing; set => doing = value; }
+
+    /// <inheritdoc/>
+    public Task ReduceScatter(Tensor buffer)
+    {
+        var slice = SliceBytes(buffer);
+        return buffer.dtype switch
+        {
+            ScalarType.Float32 => Begin(buffer, bytes => ring.ReduceScatter<float>(bytes, slice)),
+            ScalarType.Float64 => Begin(buffer, bytes => ring.ReduceScatter<double>(bytes, slice)),
+            var other => throw new ArgumentException($"found {other}, expected numbers of 32 or 64 bits", nameof(buffer)),
+        };
+    }
+
+    /// <inheritdoc/>
+    public Task AllGather(Tensor buffer)
+    {
+        var slice = SliceBytes(buffer);
+        return Begin(buffer, bytes => ring.AllGather(bytes, slice));
+    }
+
+    /// <inheritdoc/>
+    public void Broadcast(Tensor tensor, int root) =>
+        Begin(tensor, bytes => ring.Broadcast(bytes, tensor.numel() * tensor.element_size(), root)).GetAwaiter().GetResult();
+
+    /// <inheritdoc/>
+    public void Abort(int code)
+    {
+        exitCode = code;
+        thread.Join(TimeSpan.FromSeconds(5));
+        Environment.Exit(code);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        operations.CompleteAdding();
+        thread.Join();
+        operations.Dispose();
+    }
+
+    private long SliceBytes(Tensor buffer) => buffer.numel() % Ranks == 0
+        ? buffer.numel() / Ranks * buffer.element_size()
+        : throw new ArgumentException($"{Ranks} ranks do not divide {buffer.numel()} numbers", nameof(buffer));
+
+    private delegate void Transfer(byte* bytes);
+
+    private Task Begin(Tensor buffer, Transfer transfer)
+    {
+        if (!buffer.is_contiguous()) throw new ArgumentException("the buffer is not contiguous", nameof(buffer));
+        var done = new TaskCompletionSource();
+        operations.Add(() =>
+        {
+            try
+            {
+                // After a failure the ranks may no longer be at the same operation.
+                if (failure is not null) throw new InvalidOperationException(failure.Message, failure);
+                transfer((byte*)Aten.DataPointer(buffer));
+                GC.KeepAlive(buffer);
+                done.SetResult();
+            }
+            catch (Exception e)
+            {
+                failure ??= e;
+                done.SetException(e);
+            }
+        });
+        return done.Task;
+    }
+
+    private void Work()
+    {
+        try
+        {
+            (Rank, Ranks) = library.Initialize();
+            heartbeat = new Heartbeat(library, Rank, Ranks);
+            ring = new Ring(library, Rank, Ranks, Listen);
+        }
+        catch (Exception e)
+        {
+            joined.SetException(e);
+            return;
+        }
+        joined.SetResult();
+        while (!operations.IsCompleted)
+        {
+            if (operations.TryTake(out var operation, Idle)) operation();
+            Listen();
+        }
+        heartbeat.Finish(wait: () =>
+        {
+            Listen();
+            Thread.Sleep(1);
+        });
+        library.Finish();
+        heartbeat.Dispose();
+        ring.Dispose();
+    }
+
+    // Called again and again, also while an operation waits for other ranks.
+    private void Listen()
+    {
+        if (heartbeat.Beat(doing) is { } silence && exitCode < 0)
+        {
+            error.WriteLine($"{silence}. The job ends; its last checkpoint is whole.");
+            exitCode = 1;
+        }
+        if (exitCode >= 0) library.Abort(exitCode);
+    }
+}

@@ -1,0 +1,35 @@
+using static TorchSharp.torch;
+
+namespace Transformer.Distributed;
+
+/// <summary>One process by itself: sums are its own numbers.</summary>
+public sealed class SingleProcess : ICollective
+{
+    /// <inheritdoc/>
+    public int Rank => 0;
+
+    /// <inheritdoc/>
+    public int Ranks => 1;
+
+    /// <inheritdoc/>
+    public string Doing { get; set; } = "";
+
+    /// <inheritdoc/>
+    public Task ReduceScatter(Tensor buffer) => Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public Task AllGather(Tensor buffer) => Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public void Broadcast(Tensor tensor, int root)
+    {
+    }
+
+    /// <inheritdoc/>
+    public void Abort(int code) => Environment.Exit(code);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+    }
+}

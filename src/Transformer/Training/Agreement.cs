@@ -1,0 +1,33 @@
+using Transformer.Configuration;
+using Transformer.Distributed;
+
+namespace Transformer.Training;
+
+/// <summary>Whether all ranks are about to do the same: a rank of another version, with another configuration or another text would spoil the run unseen.</summary>
+internal static class Agreement
+{
+    /// <summary>Compares every rank with rank 0.</summary>
+    /// <param name="ranks">The ranks.</param>
+    /// <param name="config">This rank's resolved configuration.</param>
+    /// <param name="corpus">The checksum of this rank's data.</param>
+    /// <exception cref="AgreedException">They differ, by the message of rank 0.</exception>
+    public static void Check(ICollective ranks, RunConfig config, string corpus)
+    {
+        var all = ranks.Gather($"{RunEnvironment.Current().Version}\n{corpus}\n{ConfigFile.ToYaml(config)}").Select(text => text.Split('\n')).ToList();
+        var other = all.FindIndex(rank => !rank.SequenceEqual(all[0]));
+        if (other < 0) return;
+        if (ranks.Rank != 0) throw new AgreedException();
+        var problem = new InputException(Difference(other, all[other], all[0]));
+        throw new AgreedException(problem.Message, problem);
+    }
+
+    private static string Difference(int rank, string[] its, string[] first)
+    {
+        if (its[0] != first[0]) return $"rank {rank} runs version {its[0]}, rank 0 {first[0]}. Install the same one on all machines.";
+        if (its[1] != first[1]) return $"rank {rank} has another text than rank 0 (xxHash-128 {its[1]}, not {first[1]}). Give all machines the same file.";
+        var line = Enumerable.Range(0, Math.Max(its.Length, first.Length)).First(i => its.ElementAtOrDefault(i) != first.ElementAtOrDefault(i));
+        return $"rank {rank} has another configuration than rank 0: {Line(its)}, not {Line(first)}. Give all ranks the same file and the same options.";
+
+        string Line(string[] lines) => lines.ElementAtOrDefault(line)?.Trim() ?? "nothing";
+    }
+}

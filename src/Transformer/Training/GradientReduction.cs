@@ -1,0 +1,123 @@
+using System.Runtime.ExceptionServices;
+using Transformer.Model;
+using Transformer.Native;
+using static TorchSharp.torch;
+
+namespace Transformer.Training;
+
+/// <summary>
+/// Adds up the gradients of all ranks while they are made: what the backward pass leaves at the entrance of a block is final for that block, so its bucket is
+/// sent off there, and the block below computes meanwhile (Li et al. 2020). Every rank sends the same buckets in the same order.
+/// </summary>
+internal class GradientReduction : BlockPass
+{
+    private const int MostUnderway = 2;    // of those that have a buffer of their own
+
+    private readonly ParameterSpace space;
+    private readonly Bucket[] order;    // as the backward pass leaves them
+    private readonly Queue<(Bucket Bucket, Tensor Buffer, Task Done)> underway = [];
+    private int begun;
+    private bool isActive;
+    private ExceptionDispatchInfo? failure;
+
+    public GradientReduction(ParameterSpace space)
+    {
+        this.space = space;
+        var firstBlock = space.Buckets.Select(bucket => bucket.Layer is null ? long.MaxValue : bucket.Offset).Min();
+        order =
+        [
+            .. space.Buckets.Where(bucket => bucket.Layer is null && bucket.Offset > firstBlock),     // after the blocks: ready before the last block is
+            .. space.Buckets.Where(bucket => bucket.Layer is not null).Reverse(),
+            .. space.Buckets.Where(bucket => bucket.Layer is null && bucket.Offset < firstBlock),     // the embedding, which a tied head shares
+        ];
+    }
+
+    /// <summary>Runs a forward and a backward pass and, where no more gradients are added, waits until all are sums over all ranks.</summary>
+    public double Backward(bool isLast, Func<double> pass)
+    {
+        isActive = isLast || space.ShardsGradients;
+        begun = 0;
+        var result = pass();
+        failure?.Throw();
+        if (!isActive) return result;
+        BeginBefore(order.Length);
+        while (underway.Count > 0) Complete();
+        isActive = false;
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Enter(int layer, Tensor stream) => is_grad_enabled() && stream.requires_grad ? Entrance.apply(stream, this, layer) : stream;
+
+    /// <summary>Sends off what is final once the backward pass has come out of a block. Must not throw: it is called by libtorch.</summary>
+    private void Left(int layer)
+    {
+        if (!isActive || failure is not null) return;
+        try
+        {
+            BeginBefore(Array.FindIndex(order, bucket => bucket.Layer < layer || (bucket.Layer is null && bucket.Offset == 0)) is var end and >= 0 ? end : order.Length);
+        }
+        catch (Exception e)
+        {
+            failure = ExceptionDispatchInfo.Capture(e);
+        }
+    }
+
+    private void BeginBefore(int end)
+    {
+        using var _ = no_grad();
+        for (; begun < end; begun++)
+        {
+            var bucket = order[begun];
+            if (space.ShardsGradients) BeginSharded(bucket);
+            else
+            {
+                var buffer = bucket.Of(space.Gradients).DetachFromDisposeScope();
+                underway.Enqueue((bucket, buffer, space.ShardsOptimizer ? space.Ranks.ReduceScatter(buffer) : space.Ranks.AllReduce(buffer)));
+            }
+        }
+    }
+
+    // The backward pass has left each gradient in a tensor of its own; they are together only until they are added up.
+    private void BeginSharded(Bucket bucket)
+    {
+        while (underway.Count >= MostUnderway) Complete();
+        var buffer = zeros(bucket.Length, device: space.Values.device).DetachFromDisposeScope();
+        using var scope = NewDisposeScope();
+        foreach (var parameter in bucket.Parameters)
+        {
+            if (parameter.Value.grad is not { } gradient) continue;    // nothing came to it
+            bucket.View(buffer, parameter).copy_(gradient);
+            parameter.Value.grad = null;
+            gradient.Dispose();
+        }
+        underway.Enqueue((bucket, buffer, space.Ranks.ReduceScatter(buffer)));
+    }
+
+    private void Complete()
+    {
+        using var _ = no_grad();
+        using var scope = NewDisposeScope();
+        var (bucket, buffer, done) = underway.Dequeue();
+        done.GetAwaiter().GetResult();
+        if (space.ShardsGradients) space.Own(space.Gradients, bucket).add_(bucket.Slice(buffer, space.Ranks.Rank, space.Ranks.Ranks));
+        buffer.Dispose();
+    }
+
+    // Hands the stream through; its backward is the place where the block's gradients are final and those of the block below are not begun.
+    private sealed class Entrance : Operator<Entrance>
+    {
+        public override Tensor forward(autograd.AutogradContext context, params object[] inputs)
+        {
+            var (reduction, layer) = ((GradientReduction)inputs[1], (int)inputs[2]);
+            context.save_data(nameof(Left), () => reduction.Left(layer));
+            return ((Tensor)inputs[0]).detach();
+        }
+
+        protected override List<Tensor> Gradients(autograd.AutogradContext context, Tensor gradient)
+        {
+            ((Action)context.get_data(nameof(Left)))();
+            return [gradient.alias(), null!, null!];
+        }
+    }
+}

@@ -1,0 +1,26 @@
+using Transformer.Configuration;
+
+namespace Transformer.Training;
+
+// N ranks
+
+/// <summary>What a rank keeps of parameters, gradients and Adam's moments from step to step (Rajbhandari et al. 2020, section 5); activations are beside it.</summary>
+public static class RankMemory
+{
+    /// <param name="strategy">What is sharded.</param>
+    /// <param name="ranks">N.</param>
+    /// <param name="isMixed">Whether parameters and gradients have 16 bits beside parameters of 32 that the optimizer keeps; else all have 32.</param>
+    /// <returns>Bytes a parameter of the model.</returns>
+    public static double BytesPerParameter(DistributedStrategy strategy, int ranks, bool isMixed)
+    {
+        var (parameters, gradients, optimizer) = isMixed ? (2.0, 2.0, 12.0) : (4.0, 4.0, 8.0);
+        return strategy switch
+        {
+            DistributedStrategy.DataParallel => parameters + gradients + optimizer,
+            DistributedStrategy.Zero1 => parameters + gradients + optimizer / ranks,
+            DistributedStrategy.Zero2 => parameters + (gradients + optimizer) / ranks,
+            DistributedStrategy.Zero3 => (parameters + gradients + optimizer) / ranks,
+            _ => throw new ArgumentOutOfRangeException(nameof(strategy), strategy, "no such strategy"),
+        };
+    }
+}
