@@ -10,10 +10,15 @@ public sealed class CheckpointedBlockTests
     public static TheoryData<string> Models => [.. Tiny.Models.Keys];
 
     [Theory, MemberData(nameof(Models))]
-    public void Gradients_are_to_the_bit_those_of_blocks_that_keep_everything(string kind)
+    public void Gradients_are_to_the_bit_those_of_blocks_that_keep_everything(string kind) => AreToTheBit(Tiny.Models[kind]);
+
+    [Theory, MemberData(nameof(Models))]
+    public void Gradients_are_to_the_bit_those_of_blocks_that_keep_everything_with_dropout(string kind) => AreToTheBit(WithDropout(Tiny.Models[kind]));
+
+    private static void AreToTheBit(ModelConfig config)
     {
         manual_seed(1);
-        using var model = new TransformerModel(WithDropout(Tiny.Models[kind]));
+        using var model = new TransformerModel(config);
         Tiny.Stir(model);
         using var ids = Tiny.Ids(2, 9);
         var expected = Gradients(model, ids, recomputation: null);

@@ -101,7 +101,8 @@ public sealed class SoftmaxAttention : TokenMixer
         var mask = context.Causal ? CausalMask(q.shape[2], q.device) : context.Mask;
         var keys = arange(k.shape[2], device: k.device);
         var bias = context.Bias?.call(q, context.Positions ?? keys, keys);      // [B or 1, H, T, S]
-        if (softCap is not null) return Explicit(q, k, v, scale, mask, softCap, drop, bias);
+        // Under a learned bias the fused kernel computes otherwise where there is a graph than where there is none; a block that is computed twice may not.
+        if (softCap is not null || (training && context.Bias!.IsLearned)) return Explicit(q, k, v, scale, mask, softCap, drop, bias);
         if (mask is not null) bias = bias!.masked_fill(mask.logical_not(), double.NegativeInfinity);
         return Aten.ScaledDotProductAttention(q.contiguous(), k.contiguous(), v.contiguous(), bias!.to(q.dtype), drop, causal: false, scale);
     }

@@ -27,6 +27,9 @@ public sealed class AlibiBias : ScoreBias
     }
 
     /// <inheritdoc/>
+    public override bool IsLearned => false;
+
+    /// <inheritdoc/>
     public override Tensor forward(Tensor q, Tensor queries, Tensor keys) =>
         slopes.view(-1, 1, 1) * -Distances(queries, keys).unsqueeze(1);                                         // [B or 1, H, T, S]
 

@@ -12,6 +12,9 @@ namespace Transformer.Layers.Positions;
 /// <param name="name">The name of the module's kind.</param>
 public abstract class ScoreBias(string name) : nn.Module<Tensor, Tensor, Tensor, Tensor>(name)
 {
+    /// <summary>Whether it has parameters.</summary>
+    public virtual bool IsLearned => true;
+
     /// <param name="q">The queries: [B, H, T, D].</param>
     /// <param name="queries">Their positions: [T] or [B, T], integers.</param>
     /// <param name="keys">The keys' positions: [S] or [B, S], integers. What a key after its query gets does not matter.</param>
