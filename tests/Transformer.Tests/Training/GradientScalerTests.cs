@@ -12,7 +12,12 @@ public sealed class GradientScalerTests
 
     private static readonly TrainingConfig Config = new()
     {
-        Steps = 10, BatchSize = 2, GradientClip = 0.1, ZLoss = 1e-4, Precision = Precision.Fp16, Optimizer = new AdamWConfig { LearningRate = 1e-2 },
+        Steps = 10,
+        BatchSize = 2,
+        GradientClip = 0.1,
+        ZLoss = 1e-4,
+        Precision = Precision.Fp16,
+        Optimizer = new AdamWConfig { LearningRate = 1e-2 },
     };
 
     public GradientScalerTests() => manual_seed(1);
