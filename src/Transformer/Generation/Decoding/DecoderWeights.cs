@@ -67,8 +67,9 @@ internal sealed unsafe class DecoderWeights : IDisposable
         };
     }
 
+    // A weight without numbers lies with other ranks.
     private static bool Covers(Tensor tensor) =>
-        tensor.device_type == TorchSharp.DeviceType.CPU && tensor.is_contiguous() && tensor.dtype is ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16;
+        tensor.device_type == TorchSharp.DeviceType.CPU && tensor.numel() > 0 && tensor.is_contiguous() && tensor.dtype is ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16;
 
     private T Own<T>(T resource) where T : IDisposable
     {
