@@ -84,13 +84,19 @@ internal static class GenerateVerb
         DefaultValueFactory = _ => 1,
     };
 
+    private static readonly Option<int> Guesses = new("--guess")
+    {
+        Description = "Read up to N tokens ahead that the text itself suggests; changes the pace, never the text.",
+        HelpName = "N",
+    };
+
     /// <summary>The verb.</summary>
     public static Command Create()
     {
         var verb = new Command("generate", "Continues a prompt with a trained model.")
         {
             Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Seed, Count,
-            SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Json,
+            Guesses, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -106,7 +112,11 @@ internal static class GenerateVerb
         SharedOptions.UseThreads(request);
         using var loaded = LoadedModel.Open(request.GetRequiredValue(Source));
         using var packed = format == WeightFormat.AsIs ? null : DecodeEngine.TryCreate(loaded.Model, format);
-        var generator = packed is null ? new TextGenerator(loaded.Model, loaded.Tokenizer) : new TextGenerator(packed, loaded.Tokenizer);
+        var guesses = request.GetValue(Guesses);
+        if (guesses < 0) throw new InputException($"--guess: found {guesses}, expected 0 or more.");
+        var generator = packed is null
+            ? new TextGenerator(loaded.Model, loaded.Tokenizer) { Guesses = guesses }
+            : new TextGenerator(packed, loaded.Tokenizer) { Guesses = guesses };
 
         // One sample is shown as it comes; several would mingle, so they follow each other at the end.
         var live = !json && count == 1;

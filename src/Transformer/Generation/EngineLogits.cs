@@ -11,11 +11,11 @@ internal sealed class EngineLogits : NextLogits
     private int[] tokens;
 
     /// <param name="engine">The engine; it stays the caller's.</param>
-    /// <param name="rows">How many rows there are.</param>
-    /// <param name="capacity">The most tokens of a window.</param>
-    public EngineLogits(DecodeEngine engine, int rows, int capacity)
+    /// <param name="state">A state of as many rows; it ends with this.</param>
+    public EngineLogits(DecodeEngine engine, DecodeState state)
     {
-        (this.engine, state) = (engine, engine.NewState(rows, capacity));
+        var rows = state.Lengths.Count;
+        (this.engine, this.state) = (engine, state);
         (parts, counts, placeOf, tokens) = (new int[rows], new int[rows], new int[rows], new int[rows]);
     }
 

@@ -35,11 +35,14 @@ internal sealed class GenerationRow
     /// <summary>The tokens that the model sees, the last one being that from which the next one follows.</summary>
     public IReadOnlyList<int> Window => window;
 
+    /// <summary>As <see cref="Window"/>, in one piece of memory until the next token.</summary>
+    public ReadOnlySpan<int> WindowTokens => CollectionsMarshal.AsSpan(window);
+
     /// <summary>How many of the window's last tokens the model has not read yet: all of them before the first step and after the window was cut.</summary>
     public int Unread { get; private set; }
 
     /// <summary>Those tokens, the last of <see cref="Window"/>.</summary>
-    public ReadOnlySpan<int> UnreadTokens => CollectionsMarshal.AsSpan(window)[^Unread..];
+    public ReadOnlySpan<int> UnreadTokens => WindowTokens[^Unread..];
 
     /// <summary>Why the row has ended; null while it has not.</summary>
     public FinishReason? Finished { get; private set; }

@@ -41,6 +41,12 @@ public sealed class TextGenerator
         vocabularySize = Math.Min(config.VocabularySize!.Value, tokenizer?.VocabularySize ?? int.MaxValue);
     }
 
+    /// <summary>
+    /// How many tokens are guessed ahead by what stands in the text, where one text is written alone and the model's state can forget wrong guesses; 0 for none.
+    /// It changes the pace, never the tokens.
+    /// </summary>
+    public int Guesses { get; init; }
+
     /// <summary>Continues texts.</summary>
     /// <param name="prompts">One a row; they become tokens by <see cref="Encode"/>.</param>
     /// <param name="options">How tokens are chosen.</param>
@@ -98,12 +104,12 @@ public sealed class TextGenerator
         var context = config.ContextLength;
         var rows = prompts.Select((prompt, row) => new GenerationRow(options, row, prompt, context, vocabularySize, tokenizer)).ToArray();
         var capacity = (int)Math.Min(context, prompts.Max(prompt => prompt.Length) + (long)options.MaxTokens);
-        if (engine is not null) Write(new EngineLogits(engine, rows.Length, capacity), rows, onToken, onText, cancellation);
+        if (engine is not null) Write(Logits(engine, rows.Length, capacity), rows, onToken, onText, cancellation);
         else WriteWithModel(model!, rows, capacity, onToken, onText, cancellation);
         return rows.Select(row => row.Result).ToArray();
     }
 
-    private static void WriteWithModel(
+    private void WriteWithModel(
         TransformerModel model, GenerationRow[] rows, int capacity, Action<int, int>? onToken, Action<int, string>? onText, CancellationToken cancellation)
     {
         var training = model.training;
@@ -112,12 +118,18 @@ public sealed class TextGenerator
         try
         {
             using var engine = DecodeEngine.TryCreate(model);
-            Write(engine is null ? new ModelLogits(model, rows.Length, capacity) : new EngineLogits(engine, rows.Length, capacity), rows, onToken, onText, cancellation);
+            Write(engine is null ? new ModelLogits(model, rows.Length, capacity) : Logits(engine, rows.Length, capacity), rows, onToken, onText, cancellation);
         }
         finally
         {
             model.train(training);
         }
+    }
+
+    private NextLogits Logits(DecodeEngine engine, int rows, int capacity)
+    {
+        var state = engine.NewState(rows, capacity);
+        return Guesses > 0 && rows == 1 && state.CanForget ? new SpeculativeLogits(engine, state, Guesses) : new EngineLogits(engine, state);
     }
 
     private static void Write(NextLogits next, GenerationRow[] rows, Action<int, int>? onToken, Action<int, string>? onText, CancellationToken cancellation)

@@ -1,0 +1,50 @@
+using Transformer.Configuration;
+using Transformer.Generation;
+using Transformer.Generation.Decoding;
+using Transformer.Model;
+
+namespace Transformer.Tests.Generation;
+
+public sealed class SpeculationTests
+{
+    private static readonly ModelConfig Small = new() { Width = 32, ContextLength = 48, Layers = 2, VocabularySize = 12, Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2 } };
+
+    [Theory]
+    [InlineData(0, 1)]
+    [InlineData(0, 5)]
+    [InlineData(0.8, 3)]
+    [InlineData(2, 5)]
+    public void Guessing_changes_no_token_also_past_the_context(double temperature, int guesses)
+    {
+        using var model = GenerationGoldens.Random(Small);
+        using var engine = DecodeEngine.TryCreate(model, WeightFormat.Q8)!;
+        foreach (var prompt in (int[][])[[1], [1, 2, 3, 1, 2, 3, 1, 2]])
+        {
+            var options = new SamplingOptions { Temperature = temperature, MaxTokens = 120, Seed = 3 };
+            Assert.Equal(Tokens(new(engine), prompt, options), Tokens(new(engine) { Guesses = guesses }, prompt, options));
+            Assert.Equal(Tokens(new(model), prompt, options), Tokens(new(model) { Guesses = guesses }, prompt, options));
+        }
+    }
+
+    [Fact]
+    public void A_state_that_cannot_forget_is_never_guessed_for()
+    {
+        using var model = GenerationGoldens.Random(Small with { Attention = new LinearAttentionConfig { Heads = 4 } });
+        Assert.Equal(Tokens(new(model), [1, 2, 1], SamplingOptions.Greedy), Tokens(new(model) { Guesses = 4 }, [1, 2, 1], SamplingOptions.Greedy));
+    }
+
+    [Theory]
+    [InlineData(new[] { 5, 6, 7, 8, 5, 6 }, new[] { 7, 8, 5 })]
+    [InlineData(new[] { 1, 2, 9, 4, 2, 3, 1, 2 }, new[] { 9, 4, 2 })]
+    [InlineData(new[] { 4, 4 }, new[] { 4 })]
+    [InlineData(new[] { 1, 2, 3 }, new int[0])]
+    [InlineData(new[] { 1 }, new int[0])]
+    public void Guesses_are_what_followed_the_last_tokens_when_they_stood_before(int[] text, int[] expected)
+    {
+        var guesses = new int[3];
+        Assert.Equal(expected, guesses[..PromptLookup.Guess(text, guesses)]);
+    }
+
+    private static IReadOnlyList<int> Tokens(TextGenerator generator, int[] prompt, SamplingOptions options) =>
+        generator.Generate([prompt], options, cancellation: TestContext.Current.CancellationToken)[0].Tokens;
+}
