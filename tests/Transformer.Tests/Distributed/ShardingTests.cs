@@ -29,12 +29,11 @@ public sealed class ShardingTests
     public void Zero_1_2_and_3_equal_plain_data_parallel_bit_for_bit_where_three_ranks_share_five_rows(string kind)
     {
         var plain = Train(kind, 3, DistributedStrategy.DataParallel);
-        foreach (var strategy in (DistributedStrategy[])[DistributedStrategy.Zero1, DistributedStrategy.Zero2, DistributedStrategy.Zero3])
-        {
-            var sharded = Train(kind, 3, strategy);
-            Assert.Equal(plain.Results, sharded.Results);
-            foreach (var (name, value) in plain.Weights) Near.Equal(value, sharded.Weights[name], 0, $"{strategy}, {name}");
-        }
+        foreach (var strategy in (DistributedStrategy[])[DistributedStrategy.Zero1, DistributedStrategy.Zero2]) AssertSame(plain, Train(kind, 3, strategy));
+
+        // Attention under a learned bias is another kernel of libtorch's where no gradient is asked, as when a block is computed for the first of two times.
+        if (Tiny.Models[kind].Position is T5PositionConfig or RelativePositionConfig) plain = Train(kind, 3, DistributedStrategy.DataParallel, Config with { ActivationCheckpointing = true });
+        AssertSame(plain, Train(kind, 3, DistributedStrategy.Zero3));
     }
 
     [Theory]
@@ -44,9 +43,7 @@ public sealed class ShardingTests
     public void Four_ranks_with_rounded_moments_and_recomputed_blocks_stay_equal_bit_for_bit(DistributedStrategy strategy)
     {
         var config = Config with { ActivationCheckpointing = true, Optimizer = new AdamWConfig { LearningRate = 0.01, StatePrecision = StatePrecision.Bf16 } };
-        var (plain, sharded) = (Train("rope", 4, DistributedStrategy.DataParallel, config), Train("rope", 4, strategy, config));
-        Assert.Equal(plain.Results, sharded.Results);
-        foreach (var (name, value) in plain.Weights) Near.Equal(value, sharded.Weights[name], 0, name);
+        AssertSame(Train("rope", 4, DistributedStrategy.DataParallel, config), Train("rope", 4, strategy, config));
     }
 
     [Theory, MemberData(nameof(Kinds))]
@@ -127,6 +124,12 @@ public sealed class ShardingTests
         Near.Equal(31.4, Gigabytes(DistributedStrategy.Zero1), 0.05);
         Near.Equal(16.6, Gigabytes(DistributedStrategy.Zero2), 0.05);
         Near.Equal(1.88, Gigabytes(DistributedStrategy.Zero3), 0.005);
+    }
+
+    private static void AssertSame(Outcome plain, Outcome sharded)
+    {
+        Assert.Equal(plain.Results, sharded.Results);
+        foreach (var (name, value) in plain.Weights) Near.Equal(value, sharded.Weights[name], 0, name);
     }
 
     private static void AssertNear(Outcome one, Outcome several)

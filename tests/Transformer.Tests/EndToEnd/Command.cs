@@ -8,6 +8,7 @@ namespace Transformer.Tests.EndToEnd;
 internal sealed partial class Command : IDisposable
 {
     private const int Interrupt = 2;
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);    // for a busy machine
     private static readonly string Assembly = Path.Combine(AppContext.BaseDirectory, "Transformer.Cli.dll");
     private readonly Process process;
     private readonly StringBuilder output = new(), error = new();
@@ -61,7 +62,7 @@ internal sealed partial class Command : IDisposable
     /// <summary>The exit code and what was written.</summary>
     public (int Code, string Output, string Error) Wait()
     {
-        if (!process.WaitForExit(TimeSpan.FromMinutes(1))) throw new TimeoutException($"did not end\n{Output}\n{Error}");
+        if (!process.WaitForExit(Patience)) throw new TimeoutException($"did not end\n{Output}\n{Error}");
         process.WaitForExit();    // for the last lines
         return (process.ExitCode, Output, Error);
     }
@@ -73,7 +74,7 @@ internal sealed partial class Command : IDisposable
         while (!holds())
         {
             if (process.HasExited) Assert.Fail($"ended with {process.ExitCode} before what was waited for\n{Wait()}");
-            if (watch.Elapsed.TotalMinutes > 1) throw new TimeoutException(Error);
+            if (watch.Elapsed > Patience) throw new TimeoutException(Error);
             Thread.Sleep(10);
         }
     }
