@@ -29,11 +29,7 @@ public sealed class ShardingTests
     public void Zero_1_2_and_3_equal_plain_data_parallel_bit_for_bit_where_three_ranks_share_five_rows(string kind)
     {
         var plain = Train(kind, 3, DistributedStrategy.DataParallel);
-        foreach (var strategy in (DistributedStrategy[])[DistributedStrategy.Zero1, DistributedStrategy.Zero2]) AssertSame(plain, Train(kind, 3, strategy));
-
-        // Attention under a learned bias is another kernel of libtorch's where no gradient is asked, as when a block is computed for the first of two times.
-        if (Tiny.Models[kind].Position is T5PositionConfig or RelativePositionConfig) plain = Train(kind, 3, DistributedStrategy.DataParallel, Config with { ActivationCheckpointing = true });
-        AssertSame(plain, Train(kind, 3, DistributedStrategy.Zero3));
+        foreach (var strategy in (DistributedStrategy[])[DistributedStrategy.Zero1, DistributedStrategy.Zero2, DistributedStrategy.Zero3]) AssertSame(plain, Train(kind, 3, strategy));
     }
 
     [Theory]
