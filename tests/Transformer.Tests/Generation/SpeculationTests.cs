@@ -1,7 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Generation;
 using Transformer.Generation.Decoding;
-using Transformer.Model;
 
 namespace Transformer.Tests.Generation;
 
