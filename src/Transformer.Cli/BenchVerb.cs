@@ -58,7 +58,7 @@ internal static class BenchVerb
     {
         var train = new Command("train", "Measures training steps against the machine's matrix products.")
         {
-            Source, SharedOptions.Set, Rounds, SharedOptions.Threads, SharedOptions.Json,
+            Source, SharedOptions.Set, Rounds, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
         train.SetAction((request, cancellation) => Task.FromResult(Train(request, cancellation)));
         var decode = new Command("decode", "Measures writing against the machine's memory.")
@@ -73,7 +73,7 @@ internal static class BenchVerb
     {
         var rounds = Prepare(request);
         var config = Load(request.GetValue(Source), request.GetValue(SharedOptions.Set)!);
-        var result = TrainingBenchmark.Run(config, rounds, cancellation);
+        var result = TrainingBenchmark.Run(config, rounds, SharedOptions.DeviceOf(request), cancellation);
         if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(request.InvocationConfiguration.Output, result);
         else
         {

@@ -4,6 +4,7 @@ using Transformer.Data;
 using Transformer.Evaluation;
 using Transformer.Generation;
 using Transformer.Tokenization;
+using static TorchSharp.torch;
 
 namespace Transformer.Cli;
 
@@ -34,7 +35,7 @@ internal static class EvaluateVerb
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var verb = new Command("evaluate", "Measures how well models predict a text or solve their task.") { Models, Data, Set, SharedOptions.Threads, SharedOptions.Json };
+        var verb = new Command("evaluate", "Measures how well models predict a text or solve their task.") { Models, Data, Set, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
     }
@@ -46,7 +47,8 @@ internal static class EvaluateVerb
         var overrides = request.GetRequiredValue(Set);
         if (overrides.FirstOrDefault(set => given is not null || !set.StartsWith("data.", StringComparison.Ordinal)) is { } misplaced)
             throw new InputException($"--set {misplaced}: changes what a run is measured on, so it takes keys that begin with data. and goes without --data.");
-        Line[] lines = [.. request.GetRequiredValue(Models).Select(model => Measure(model, given, overrides, cancellation))];
+        var device = SharedOptions.DeviceOf(request);
+        Line[] lines = [.. request.GetRequiredValue(Models).Select(model => Measure(model, given, overrides, device, cancellation))];
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json))
         {
@@ -63,9 +65,9 @@ internal static class EvaluateVerb
         return CommandLine.Done;
     }
 
-    private static Line Measure(string path, TextSource? given, string[] overrides, CancellationToken cancellation)
+    private static Line Measure(string path, TextSource? given, string[] overrides, Device device, CancellationToken cancellation)
     {
-        using var loaded = LoadedModel.Open(path);
+        using var loaded = LoadedModel.Open(path, device);
         var (result, bytes) = given is null ? OnItsOwn(path, loaded, overrides, cancellation) : OnText(path, given, loaded, cancellation);
         if (!double.IsFinite(result.Perplexity))
             throw new InvalidOperationException($"{path}: the loss is {result.Loss}; its weights are damaged, or its training has diverged.");

@@ -96,7 +96,7 @@ internal static class GenerateVerb
         var verb = new Command("generate", "Continues a prompt with a trained model.")
         {
             Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Seed, Count,
-            Guesses, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Json,
+            Guesses, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -110,7 +110,7 @@ internal static class GenerateVerb
         if (count < 1) throw new InputException($"--count: found {count}, expected 1 or more.");
         var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
         SharedOptions.UseThreads(request);
-        using var loaded = LoadedModel.Open(request.GetRequiredValue(Source));
+        using var loaded = LoadedModel.Open(request.GetRequiredValue(Source), SharedOptions.DeviceOf(request));
         using var packed = format == WeightFormat.AsIs ? null : DecodeEngine.TryCreate(loaded.Model, format);
         var guesses = request.GetValue(Guesses);
         if (guesses < 0) throw new InputException($"--guess: found {guesses}, expected 0 or more.");

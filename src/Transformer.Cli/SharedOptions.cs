@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Transformer.Configuration;
 using Transformer.Distributed;
+using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Cli;
@@ -29,6 +30,18 @@ internal static class SharedOptions
         HelpName = "FORMAT",
         DefaultValueFactory = _ => "none",
     };
+
+    /// <summary>Where the model lives and computes.</summary>
+    public static Option<string> Device { get; } = new("--device")
+    {
+        Description = "Where to compute: cpu, cuda or cuda:N.",
+        HelpName = "DEVICE",
+        DefaultValueFactory = _ => "cpu",
+    };
+
+    /// <summary>The device that the request names.</summary>
+    /// <exception cref="InputException">There is no such device, or this libtorch cannot use it.</exception>
+    public static Device DeviceOf(ParseResult request) => ComputeDevice.Named(request.GetRequiredValue(Device));
 
     /// <summary>The threads that work.</summary>
     public static Option<int?> Threads { get; } = new("--threads")

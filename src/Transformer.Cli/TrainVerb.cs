@@ -30,7 +30,7 @@ internal static class TrainVerb
     {
         var verb = new Command("train", "Trains a model: a recipe, a configuration file, or a run to be continued.")
         {
-            Source, Out, Resume, SharedOptions.Set, SharedOptions.Threads, Overfit, DryRun, Range, Profile, SharedOptions.Json,
+            Source, Out, Resume, SharedOptions.Set, SharedOptions.Threads, SharedOptions.Device, Overfit, DryRun, Range, Profile, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -62,12 +62,15 @@ internal static class TrainVerb
     {
         var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
         var source = request.GetValue(Source) ?? ConfigLibrary.DefaultRecipe;
+        var device = SharedOptions.DeviceOf(request);
+        if (ranks.Ranks > 1 && device.type != TorchSharp.DeviceType.CPU)
+            throw new InputException($"--device {device}: several ranks add up their gradients by MPI, in the processors' memory; take cpu, or one rank.");
         if (request.GetValue(Resume) is { } resumed)
         {
             if (request.GetValue(Source) is not null || request.GetValue(SharedOptions.Set)!.Length > 0 || request.GetValue(Out) is not null
                 || request.GetValue(Overfit) || request.GetValue(DryRun) || request.GetValue(Range))
-                throw new InputException("--resume: the run's folder says what to train; leave out the recipe and every option but --threads, --profile and --json.");
-            return Train(report => Trainer.Resume(resumed, report, ranks));
+                throw new InputException("--resume: the run's folder says what to train; leave out the recipe and every option but --threads, --device, --profile and --json.");
+            return Train(report => Trainer.Resume(resumed, report, ranks, device));
         }
 
         var overrides = request.GetValue(SharedOptions.Set)!.AsEnumerable();
@@ -81,7 +84,7 @@ internal static class TrainVerb
         if (request.GetValue(DryRun)) return DryRunReport.Write(config, request);
         if (request.GetValue(Range)) return LearningRateRangeReport.Write(config, request, cancellation);
         var folder = request.GetValue(Out) ?? NewFolder(Path.GetFileNameWithoutExtension(source));
-        return Train(report => Trainer.Start(config, folder, report, ranks));
+        return Train(report => Trainer.Start(config, folder, report, ranks, device));
 
         int Train(Func<Action<TrainingEvent>, Trainer> start)
         {

@@ -1,3 +1,4 @@
+using TorchSharp;
 using Transformer.Data;
 using static TorchSharp.torch;
 
@@ -10,7 +11,7 @@ public static class BatchTensors
 {
     /// <summary>A batch's inputs and targets on a device: 2 x [rows, columns], 64-bit integers.</summary>
     public static (Tensor Inputs, Tensor Targets) On(Batch batch, Device device) =>
-        (tensor(batch.Inputs, batch.Rows, batch.Columns).to(device), tensor(batch.Targets, batch.Rows, batch.Columns).to(device));
+        (On(batch.Inputs, batch, device), On(batch.Targets, batch, device));
 
     /// <summary>
     /// What the head has to work on. Where few tokens have a target most logits would be made for nothing: only theirs are kept, in one row of N.
@@ -27,5 +28,12 @@ public static class BatchTensors
         return (
             hidden.flatten(0, 1).index_select(0, chosen).unsqueeze(0),      // [1, N, C]
             targets.flatten().index_select(0, chosen).unsqueeze(0));        // [1, N]
+    }
+
+    // A graphics processor fetches pinned memory by itself while this thread goes on.
+    private static Tensor On(long[] ids, Batch batch, Device device)
+    {
+        var here = tensor(ids, batch.Rows, batch.Columns);
+        return device.type == DeviceType.CUDA ? here.pin_memory().to(device, non_blocking: true) : here.to(device);
     }
 }

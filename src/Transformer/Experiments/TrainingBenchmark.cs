@@ -30,14 +30,15 @@ public sealed record TrainingBenchmark(
     /// <summary>Trains on random tokens, in the very steps of a training run.</summary>
     /// <param name="config">Model, batch size and optimizer; its vocabulary size is known, and its data are not read.</param>
     /// <param name="rounds">How often ten steps are measured.</param>
+    /// <param name="device">Where the model lives; the CPU where null.</param>
     /// <param name="cancellation">Ends the measurement between two steps.</param>
     /// <exception cref="InputException">Parameter rules that fit no parameter.</exception>
-    public static TrainingBenchmark Run(RunConfig config, int rounds, CancellationToken cancellation = default)
+    public static TrainingBenchmark Run(RunConfig config, int rounds, Device? device = null, CancellationToken cancellation = default)
     {
         var (training, context) = (config.Training, config.Model.ContextLength);
         Allocator.KeepFreedMemory();
         manual_seed(training.Seed);
-        using var model = new TransformerModel(config.Model) { Precision = training.Precision };
+        using var model = new TransformerModel(config.Model, device) { Precision = training.Precision };
         using var space = new ParameterSpace(model, training.Parameters);
         using var optimizer = Optimizer.FromConfig(training.Optimizer, space);
         var trainingStep = new TrainingStep(model, space, optimizer, training);

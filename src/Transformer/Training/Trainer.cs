@@ -34,13 +34,13 @@ public sealed class Trainer : IDisposable
     private TrainingProgress progress;
     private int? savedStep;
 
-    private Trainer(ICollective ranks, RunFolder run, Dataset data, CheckpointFolder? checkpoint, Action<TrainingEvent>? report)
+    private Trainer(ICollective ranks, RunFolder run, Dataset data, CheckpointFolder? checkpoint, Action<TrainingEvent>? report, Device? device)
     {
         (this.ranks, this.run, this.data, this.report) = (ranks, run, data, ranks.Rank == 0 && report is not null ? report : _ => { });
         data.RequireContext(Model.ContextLength);
         manual_seed(Training.Seed);
         Allocator.KeepFreedMemory();
-        model = new TransformerModel(Model) { Precision = Training.Precision };
+        model = new TransformerModel(Model, device) { Precision = Training.Precision };
         space = new ParameterSpace(model, Training.Parameters, ranks, Training.Distributed.Strategy);
         optimizer = Optimizer.FromConfig(Training.Optimizer, space);
         average = Training.EmaDecay is { } decay ? new WeightAverage(space, decay) : null;
@@ -76,9 +76,10 @@ public sealed class Trainer : IDisposable
     /// <param name="folder">The run's folder, made here.</param>
     /// <param name="report">Told what happens, in order, on the calling thread.</param>
     /// <param name="ranks">The processes that train together; this one alone where null. The folder is where rank 0 says.</param>
+    /// <param name="device">Where the model lives; the CPU where null.</param>
     /// <exception cref="InputException">Configuration, corpus or folder cannot be used.</exception>
     /// <exception cref="AgreedException">They cannot on some rank, of several, or are not the same on all.</exception>
-    public static Trainer Start(RunConfig config, string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null)
+    public static Trainer Start(RunConfig config, string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null, Device? device = null)
     {
         ranks ??= new SingleProcess();
         Dataset? data = null;
@@ -94,7 +95,7 @@ public sealed class Trainer : IDisposable
             Agreement.Check(ranks, resolved, data!.Checksum);
             run = ranks.Together(() => ranks.Rank == 0 ? RunFolder.Create(folder, resolved) : RunFolder.HeldByRank0(folder, resolved));
             if (ranks.Rank == 0) RunEnvironment.Current().Write(run.PathOf(RunFolder.EnvironmentName));
-            return new Trainer(ranks, run, data, checkpoint: null, report);
+            return new Trainer(ranks, run, data, checkpoint: null, report, device);
         }
         catch
         {
@@ -108,9 +109,10 @@ public sealed class Trainer : IDisposable
     /// <param name="folder">The run's folder.</param>
     /// <param name="report">Told what happens, in order, on the calling thread.</param>
     /// <param name="ranks">The processes that train together, as many or as few as before or others; this one alone where null.</param>
+    /// <param name="device">Where the model lives; the CPU where null.</param>
     /// <exception cref="InputException">There is no run, another process works on it, or its corpus has changed.</exception>
     /// <exception cref="AgreedException">It is so on some rank, of several.</exception>
-    public static Trainer Resume(string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null)
+    public static Trainer Resume(string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null, Device? device = null)
     {
         ranks ??= new SingleProcess();
         var held = ranks.Together(() => ranks.Rank == 0 ? RunFolder.Open(folder) : null);
@@ -124,7 +126,7 @@ public sealed class Trainer : IDisposable
             if (ranks.Rank == 0) foreach (var difference in RunEnvironment.Continue(run.PathOf(RunFolder.EnvironmentName)))
                 report?.Invoke(new TrainingEvent.Warned($"The last digits may differ from an uninterrupted run: {difference}."));
             using var checkpoint = run.HasCheckpoint ? CheckpointFolder.Open(folder) : null;
-            return new Trainer(ranks, run, data, checkpoint, report);
+            return new Trainer(ranks, run, data, checkpoint, report, device);
         }
         catch
         {
