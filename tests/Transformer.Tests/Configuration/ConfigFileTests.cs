@@ -48,7 +48,7 @@ public class ConfigFileTests
     {
         var lines = ConfigFile.ToYaml(Parse(Sound)).Split('\n');
         Assert.Contains("  norm: {kind: rms, epsilon: 1e-5}", lines);
-        Assert.Contains("  optimizer: {kind: adamw, learning_rate: 0.001, weight_decay: 0.1, beta1: 0.9, beta2: 0.95, epsilon: 1e-8}", lines);
+        Assert.Contains("  optimizer: {kind: adamw, learning_rate: 0.001, weight_decay: 0.1, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, state_precision: fp32}", lines);
         Assert.Contains("  parameters: []", lines);
     }
 
