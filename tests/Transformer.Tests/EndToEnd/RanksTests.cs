@@ -30,7 +30,7 @@ public sealed class RanksTests : IDisposable
         AssertAsOne("two ranks from step 10 on");
 
         here.Write("run/checkpoints/latest", "step-10\n");
-        Assert.Equal(0, (await Workplace.Request("train", "--resume", here["run"])).Code);
+        Succeeds(Command.Start(here.Folder, "train", "--resume", "run"));
         AssertAsOne("one rank from step 10 on");
 
         File.Delete(here["run/checkpoints/best"]);
