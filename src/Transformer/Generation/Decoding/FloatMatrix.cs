@@ -51,7 +51,11 @@ internal sealed unsafe class FloatMatrix<TElement> : WeightMatrix where TElement
             for (; output + 4 <= end; output += 4)
             {
                 var token = from;
-                for (; token + 3 <= to; token += 3) FourByThree(Row(output), x, token, y + token * stride + output, stride);
+                for (; token + 3 <= to; token += 3)
+                {
+                    FourByThree(Row(output), x, token, y + token * stride + output, stride);
+                    Ahead.Fetch(Row(output + 4), 4L * Inputs * TElement.Size, (token - from) / 3, (to - from) / 3);
+                }
                 for (; token < to; token++) FourByOne(Row(output), x.Row(token), y + token * stride + output);
             }
             for (; output < end; output++)

@@ -66,7 +66,13 @@ internal sealed unsafe class QuantizedMatrix<TPair> : WeightMatrix where TPair :
             var to = Math.Min(from + Block, tokens);
             var output = first;
             for (; output + 4 <= end; output += 4)
-                for (var token = from; token < to; token++) FourByOne(output, x, token, y + token * stride + output, products);
+            {
+                for (var token = from; token < to; token++)
+                {
+                    FourByOne(output, x, token, y + token * stride + output, products);
+                    if (tokens > 1) Ahead.Fetch(Numbers(output + 4), 4L * pairs * TPair.Bytes, token - from, to - from);
+                }
+            }
             for (; output < end; output++)
                 for (var token = from; token < to; token++) y[token * stride + output] = Dot(output, x, token, products);
         }
