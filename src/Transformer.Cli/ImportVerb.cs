@@ -12,7 +12,7 @@ internal static class ImportVerb
 
     private static readonly Argument<string> Source = new("SOURCE")
     {
-        Description = "A Hugging Face folder of a GPT-2 or Llama, a .safetensors file with config.json beside it, or a .bin file of llama2.c.",
+        Description = "A Hugging Face folder of a GPT-2 or Llama, a .safetensors file with config.json beside it, a .bin file of llama2.c, or a .gguf file.",
     };
 
     private static readonly Option<string> Out = new("--out") { Description = "The new checkpoint's folder.", HelpName = "DIR", Required = true };
@@ -41,7 +41,7 @@ internal static class ImportVerb
         using var imported = ModelImport.Import(source);
         var tokenizer = request.GetValue(TokenizerPath) is { } given
             ? Find(given) ?? throw new InputException($"{given}: holds no tokenizer, expected {KnownTokenizers}.")
-            : Find(Directory.Exists(source) ? source : Path.GetDirectoryName(Path.GetFullPath(source))!);
+            : imported.Tokenizer ?? Find(Directory.Exists(source) ? source : Path.GetDirectoryName(Path.GetFullPath(source))!);
         if (tokenizer?.VocabularySize > imported.Model.VocabularySize)
             throw new InputException($"the tokenizer has {tokenizer.VocabularySize} tokens, the model only {imported.Model.VocabularySize}. " +
                 "Give the model's own with --tokenizer FILE.");

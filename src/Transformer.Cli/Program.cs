@@ -16,6 +16,7 @@ internal static class Program
         EvaluateVerb.Create(),
         GenerateVerb.Create(),
         ImportVerb.Create(),
+        ExportVerb.Create(),
         DataVerb.Create(),
         RecipesVerb.Create(),
         ConfigVerb.Create(),

@@ -12,7 +12,7 @@ namespace Transformer.Checkpoints;
 /// </summary>
 public sealed class CheckpointFolder : IDisposable
 {
-    private const string TokenizerName = "tokenizer.json";
+    internal const string TokenizerName = "tokenizer.json";
     private const string TrainingTensorsName = "training.safetensors";
     private const string TrainingStateName = "training.json";
 

@@ -19,12 +19,12 @@ public static class HuggingFaceConfig
     public static ModelConfig Read(string path) => Read(JsonFields.Open(path));
 
     /// <summary>Why a Hugging Face Llama cannot be this model: the first key that differs; null where it can.</summary>
-    public static string? LlamaObstacle(ModelConfig config) => Obstacle(config, HuggingFaceLlama.Write(config));
+    public static string? LlamaObstacle(ModelConfig config) => Obstacle(config, HuggingFaceLlama.Write(config), config.Position is RotaryPositionConfig);
 
     /// <summary>Why a Hugging Face GPT-2 cannot be this model: the first key that differs; null where it can.</summary>
     public static string? Gpt2Obstacle(ModelConfig config) =>
         // nanoGPT's models without biases are read, but Hugging Face's GPT-2 always has them.
-        config.Attention is SoftmaxAttentionConfig { Bias: false } ? "attention.bias" : Obstacle(config, HuggingFaceGpt2.Write(config));
+        config.Attention is SoftmaxAttentionConfig { Bias: false } ? "attention.bias" : Obstacle(config, HuggingFaceGpt2.Write(config), config.Position is LearnedPositionConfig);
 
     /// <summary>The config.json of a Hugging Face Llama.</summary>
     /// <exception cref="InputException">No Llama is this model.</exception>
@@ -52,14 +52,22 @@ public static class HuggingFaceConfig
     }
 
     // Written and read back, the model must be the same: an option that the fields cannot say shows as a difference, also one invented later.
-    private static string? Obstacle(ModelConfig config, JsonObject? fields)
+    private static string? Obstacle(ModelConfig config, JsonObject? fields, bool positionFits)
     {
         if (config.VocabularySize is null) return "vocabulary_size";
-        if (fields is null) return $"a component ({config.Attention?.GetType().Name ?? "mixers"}, {config.Position.GetType().Name} or {config.Mlp.GetType().Name})";
+        if (fields is null)
+            return config.Mixers is not null ? "mixers" : config.Attention is not SoftmaxAttentionConfig ? "attention.kind" : positionFits ? "mlp.kind" : "position.kind";
         if (config.Initialization is MupInitializationConfig) return "initialization";
-        var wanted = ConfigJson.ToJson(Canonical(config)).AsObject();
-        var said = ConfigJson.ToJson(Canonical(Read(new JsonFields(JsonNode.Parse(fields.ToJsonString())!.AsObject(), "config.json"))));
-        return wanted.Select(pair => pair.Key).FirstOrDefault(key => !JsonNode.DeepEquals(wanted[key], said[key]));
+        var said = Read(new JsonFields(JsonNode.Parse(fields.ToJsonString())!.AsObject(), "config.json"));
+        return Difference("", ConfigJson.ToJson(Canonical(config)), ConfigJson.ToJson(Canonical(said)));
+    }
+
+    // The first key at which two configurations differ, null where none is.
+    private static string? Difference(string path, JsonNode? wanted, JsonNode? said)
+    {
+        if (JsonNode.DeepEquals(wanted, said)) return null;
+        if (wanted is not JsonObject keys || said is not JsonObject other) return path;
+        return keys.Select(pair => Difference(path.Length == 0 ? pair.Key : $"{path}.{pair.Key}", pair.Value, other[pair.Key])).FirstOrDefault(found => found is not null) ?? path;
     }
 
     // Defaults written out, and without what only training knows.

@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Tokenization;
 using static TorchSharp.torch;
 
 namespace Transformer.Checkpoints;
@@ -7,8 +8,23 @@ namespace Transformer.Checkpoints;
 /// <param name="Model">The architecture.</param>
 /// <param name="Tensors">The weights by our names, on the CPU, in the type of the source.</param>
 /// <param name="Origin">What it was read from: the format and the path.</param>
-public sealed record ImportedModel(ModelConfig Model, IReadOnlyDictionary<string, Tensor> Tensors, string Origin) : IDisposable
+/// <param name="Tokenizer">What makes the model's tokens, where the file says so itself.</param>
+public sealed record ImportedModel(ModelConfig Model, IReadOnlyDictionary<string, Tensor> Tensors, string Origin, Tokenizer? Tokenizer = null) : IDisposable
 {
+    /// <summary>Copies all tensors into a model. Names and shapes are compared first: a model is filled whole or not touched.</summary>
+    /// <param name="model">The model's parameters by name; other types than the tensors' are converted to.</param>
+    /// <exception cref="InputException">Names or shapes differ; the message lists all that do.</exception>
+    public void CopyInto(IEnumerable<(string Name, Tensor Parameter)> model)
+    {
+        var parameters = model.ToDictionary(pair => pair.Name, pair => pair.Parameter);
+        ModelFit.Check(
+            Origin,
+            found: Tensors.ToDictionary(tensor => tensor.Key, tensor => (IReadOnlyList<long>)tensor.Value.shape),
+            expected: parameters.ToDictionary(pair => pair.Key, pair => (IReadOnlyList<long>)pair.Value.shape));
+        using var gradient = no_grad();
+        foreach (var (name, parameter) in parameters) parameter.copy_(Tensors[name]).Dispose();
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -100,22 +100,16 @@ public static class Llama2CFile
 
         for (var layer = 0; layer < model.Layers; layer++)
         {
-            HalveSplit(tensors, $"model.layers.{layer}.self_attn.q_proj.weight", heads);
-            HalveSplit(tensors, $"model.layers.{layer}.self_attn.k_proj.weight", kvHeads);
+            HalfSplit(tensors, $"model.layers.{layer}.self_attn.q_proj.weight", heads);
+            HalfSplit(tensors, $"model.layers.{layer}.self_attn.k_proj.weight", kvHeads);
         }
         return tensors;
     }
 
-    // Rows 2 i and 2 i + 1 of a head, which llama2.c turns together, become its rows i and i + D / 2.
-    private static void HalveSplit(Dictionary<string, Tensor> tensors, string name, long heads)
+    private static void HalfSplit(Dictionary<string, Tensor> tensors, string name, long heads)
     {
         using var adjacent = tensors[name];
-        using var scope = NewDisposeScope();
-        var (rows, columns) = (adjacent.shape[0], adjacent.shape[1]);
-        tensors[name] = adjacent.view(heads, rows / heads / 2, 2, columns)     // [H, D / 2, 2, C]
-            .transpose(1, 2)                                                   // [H, 2, D / 2, C]
-            .reshape(rows, columns)                                            // [H D, C]
-            .MoveToOuterDisposeScope();
+        tensors[name] = RotaryPairs.HalfSplit(adjacent, heads);
     }
 
     private static Tensor ReadTensor(FileStream stream, long[] shape)

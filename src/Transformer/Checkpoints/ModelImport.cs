@@ -1,16 +1,17 @@
+using Transformer.Checkpoints.Gguf;
 using Transformer.Configuration;
 using static TorchSharp.torch;
 
 namespace Transformer.Checkpoints;
 
-/// <summary>Reads models of other tools: Hugging Face's GPT-2 and Llama, nanoGPT's weights as Safetensors, and llama2.c.</summary>
+/// <summary>Reads models of other tools: Hugging Face's GPT-2 and Llama, nanoGPT's weights as Safetensors, llama2.c, and GGUF.</summary>
 public static class ModelImport
 {
     private const string Expected =
-        "expected a folder with config.json and model.safetensors, a .safetensors file with config.json beside it, or a .bin file of llama2.c";
+        "expected a folder with config.json and model.safetensors, a .safetensors file with config.json beside it, a .bin file of llama2.c, or a .gguf file";
 
     /// <summary>Reads a model.</summary>
-    /// <param name="source">A folder with config.json and Safetensors files, a .safetensors file with config.json beside it, or llama2.c's .bin.</param>
+    /// <param name="source">A folder with config.json and Safetensors files, a .safetensors file with config.json beside it, llama2.c's .bin, or a .gguf file.</param>
     /// <exception cref="InputException">The source is none of these, is not valid, or cannot be expressed.</exception>
     public static ImportedModel Import(string source)
     {
@@ -37,6 +38,10 @@ public static class ModelImport
             case ".bin":
                 var (model, tensors) = Llama2CFile.Read(source);
                 return Kept(model, tensors, $"llama2.c, {source}");
+            case GgufModel.Extension:
+                var imported = GgufModel.Read(source);
+                CheckSize(source, imported.Model, imported.Tensors);
+                return imported;
             default:
                 throw new InputException($"{source}: unknown kind of file, {Expected}");
         }
@@ -64,17 +69,24 @@ public static class ModelImport
         return Kept(model, tensors, $"{(gpt2 ? "GPT-2" : "Llama")}, {weights.Path}");
     }
 
-    // Before a model of the size that config.json claims is made: the claim must be that of the weights.
+    // Before a model of the size that its configuration claims is made: the claim must be that of the weights.
     private static void CheckSize(string path, ModelConfig model, IReadOnlyDictionary<string, Tensor> tensors)
     {
-        long[] expected = [model.VocabularySize!.Value, model.Width];
-        if (!tensors.TryGetValue("model.embed_tokens.weight", out var embedding))
-            throw new InputException($"{path}: has no token embedding, so it is neither GPT-2 nor Llama");
-        if (!embedding.shape.SequenceEqual(expected))
-            throw new InputException($"{path}: token embedding [{string.Join(", ", embedding.shape)}], but config.json says [{string.Join(", ", expected)}]");
+        if (!tensors.ContainsKey("model.embed_tokens.weight")) throw new InputException($"{path}: has no token embedding, so it is neither GPT-2 nor Llama");
+        Check("token embedding", "model.embed_tokens.weight", model.VocabularySize!.Value, model.Width);
         var layers = Enumerable.Range(0, model.Layers + 1).TakeWhile(layer => tensors.ContainsKey($"model.layers.{layer}.input_layernorm.weight")).Count();
         if (layers != model.Layers)
-            throw new InputException($"{path}: {(layers > model.Layers ? "more" : layers)} layers, but config.json says {model.Layers}");
+            throw new InputException($"{path}: {(layers > model.Layers ? "more" : layers)} layers, but its configuration says {model.Layers}");
+        if (model.Attention is not SoftmaxAttentionConfig attention) return;
+        Check("queries", "model.layers.0.self_attn.q_proj.weight", (long)attention.Heads * attention.HeadWidthAt(model.Width), model.Width);
+        Check("keys", "model.layers.0.self_attn.k_proj.weight", (long)(attention.KvHeads ?? attention.Heads) * attention.HeadWidthAt(model.Width), model.Width);
+        Check("MLP", "model.layers.0.mlp.up_proj.weight", model.Mlp.HiddenAt(model.Width), model.Width);
+
+        void Check(string what, string name, long rows, long columns)
+        {
+            if (tensors.TryGetValue(name, out var matrix) && !matrix.shape.SequenceEqual([rows, columns]))
+                throw new InputException($"{path}: {what} [{string.Join(", ", matrix.shape)}], but its configuration says [{rows}, {columns}]");
+        }
     }
 
     private static ImportedModel Kept(ModelConfig model, IReadOnlyDictionary<string, Tensor> tensors, string origin)

@@ -1,4 +1,5 @@
 using Transformer.Checkpoints;
+using Transformer.Checkpoints.Gguf;
 using Transformer.Configuration;
 using Transformer.Model;
 using Transformer.Tokenization;
@@ -12,23 +13,37 @@ namespace Transformer.Generation;
 public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer) : IDisposable
 {
     /// <summary>Loads a model and its tokenizer.</summary>
-    /// <param name="path">A run's folder, a checkpoint's folder or a .safetensors file, as for <see cref="CheckpointFolder.Open"/>.</param>
+    /// <param name="path">A run's folder, a checkpoint's folder or a .safetensors file, as for <see cref="CheckpointFolder.Open"/>, or a .gguf file.</param>
     /// <param name="device">Where the model shall live; the CPU where null.</param>
     /// <exception cref="InputException">There is no model at this path, it is not valid, or it lacks its tokenizer.</exception>
     public static LoadedModel Open(string path, Device? device = null)
     {
+        if (File.Exists(path) && Path.GetExtension(path) == GgufModel.Extension)
+        {
+            using var imported = ModelImport.Import(path);
+            return Of(imported, imported.Tokenizer ?? throw NoTokenizer(path, "names none that is known"), device);
+        }
         using var checkpoint = CheckpointFolder.Open(path);
-        if (!checkpoint.HasTokenizer)
-            throw new InputException($"{checkpoint.Folder}: has no tokenizer.json, so text cannot become tokens. " +
-                "Import the model again with --tokenizer FILE.");
-        var tokenizer = checkpoint.ReadTokenizer();
-        if (tokenizer.VocabularySize > checkpoint.Model.VocabularySize)
-            throw new InputException($"{checkpoint.Folder}: the tokenizer has {tokenizer.VocabularySize} tokens, " +
-                $"the model only {checkpoint.Model.VocabularySize}. Is it the model's own?");
-        var model = new TransformerModel(checkpoint.Model, device, draw: false);
+        if (!checkpoint.HasTokenizer) throw NoTokenizer(checkpoint.Folder, "has no tokenizer.json");
+        return Filled(checkpoint.Folder, checkpoint.Model, checkpoint.ReadTokenizer(), checkpoint.CopyInto, device);
+    }
+
+    /// <summary>A model that was read from another tool's files.</summary>
+    /// <param name="imported">Its configuration and weights, which are copied.</param>
+    /// <param name="tokenizer">What its ids mean.</param>
+    /// <param name="device">Where the model shall live; the CPU where null.</param>
+    /// <exception cref="InputException">Configuration, weights and tokenizer do not belong together.</exception>
+    public static LoadedModel Of(ImportedModel imported, Tokenizer tokenizer, Device? device = null) =>
+        Filled(imported.Origin, imported.Model, tokenizer, imported.CopyInto, device);
+
+    private static LoadedModel Filled(string origin, ModelConfig config, Tokenizer tokenizer, Action<IEnumerable<(string, Tensor)>> fill, Device? device)
+    {
+        if (tokenizer.VocabularySize > config.VocabularySize)
+            throw new InputException($"{origin}: the tokenizer has {tokenizer.VocabularySize} tokens, the model only {config.VocabularySize}. Is it the model's own?");
+        var model = new TransformerModel(config, device, draw: false);
         try
         {
-            checkpoint.CopyInto(model.Weights);
+            fill(model.Weights);
             model.eval();
             return new LoadedModel(model, tokenizer);
         }
@@ -38,6 +53,9 @@ public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer) : 
             throw;
         }
     }
+
+    private static InputException NoTokenizer(string origin, string problem) =>
+        new($"{origin}: {problem}, so text cannot become tokens. Import the model again with --tokenizer FILE.");
 
     /// <inheritdoc/>
     public void Dispose() => Model.Dispose();

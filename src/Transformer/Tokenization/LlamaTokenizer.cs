@@ -34,6 +34,7 @@ public sealed class LlamaTokenizer : Tokenizer
             throw new InputException($"the vocabulary has no token <0x{missing:X2}>; all 256 bytes must be there");
         }
 
+        Scores = new float[pieces.Count];
         var rank = 0;
         foreach (var (piece, id) in ids.OrderByDescending(piece => scores[piece.Value]).ThenBy(piece => piece.Value))
         {
@@ -41,7 +42,7 @@ public sealed class LlamaTokenizer : Tokenizer
             {
                 if (ids.TryGetValue(piece[..cut], out var left) && ids.TryGetValue(piece[cut..], out var right)) Merges.Add(left, right, rank, id);
             }
-            rank++;
+            Scores[id] = -rank++;
         }
     }
 
@@ -54,6 +55,9 @@ public sealed class LlamaTokenizer : Tokenizer
     internal IReadOnlyList<string> Pieces { get; }
 
     internal MergeTable Merges { get; } = new();
+
+    /// <summary>By id how early a piece is merged, the earlier the higher; no two pieces are equal.</summary>
+    internal float[] Scores { get; }
 
     /// <summary>
     /// Reads the tokenizer file of llama2.c, little-endian: int32 length of the longest piece, then for every piece float32 score,
@@ -80,6 +84,9 @@ public sealed class LlamaTokenizer : Tokenizer
             throw new InputException($"{path}: not a whole tokenizer of llama2.c ({e.Message})", e);
         }
     }
+
+    /// <summary>Whether a token is a byte of a character that the vocabulary lacks.</summary>
+    internal bool IsByte(int id) => Array.IndexOf(byteIds, id) >= 0;
 
     internal override ReadOnlySpan<byte> BytesOf(int id, int? previous)
     {

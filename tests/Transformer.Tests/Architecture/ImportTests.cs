@@ -20,7 +20,7 @@ public sealed partial class ImportTests
         ["Data"] = ["Tokenization"],
         ["Layers"] = ["Distributed"],
         ["Model"] = ["Layers"],
-        ["Checkpoints"] = ["Model", "Tokenization"],
+        ["Checkpoints"] = ["Model", "Layers", "Tokenization"],
         ["Generation"] = Generation,
         ["Evaluation"] = Evaluation,
         ["Training"] = Training,

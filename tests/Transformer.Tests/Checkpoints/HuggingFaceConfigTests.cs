@@ -64,13 +64,13 @@ public sealed class HuggingFaceConfigTests : IDisposable
         { "residual", Llama with { Residual = new ReZeroResidualConfig() } },
         { "residual", Llama with { Residual = new HyperConnectionsResidualConfig() } },
         { "norm", Llama with { Norm = new LayerNormConfig() } },
-        { "a component", Llama with { Position = new LearnedPositionConfig() } },
-        { "a component", Llama with { Position = new AlibiPositionConfig() } },
+        { "position.kind", Llama with { Position = new LearnedPositionConfig() } },
+        { "position.kind", Llama with { Position = new AlibiPositionConfig() } },
         { "position", Llama with { Position = new RotaryPositionConfig { Scaling = new NtkScalingConfig { Factor = 2 } } } },
         { "initialization", Llama with { Initialization = new MupInitializationConfig { BaseWidth = 16 } } },
         { "vocabulary_size", Llama with { VocabularySize = null } },
-        { "a component", Gpt2 },
-        { "a component", Llama with { Mlp = new NoMlpConfig() } },
+        { "position.kind", Gpt2 },
+        { "mlp.kind", Llama with { Mlp = new NoMlpConfig() } },
     };
 
     [Theory, MemberData(nameof(NoLlamas))]
@@ -84,8 +84,8 @@ public sealed class HuggingFaceConfigTests : IDisposable
     public void A_gpt_2_of_another_residual_is_refused_by_name()
     {
         Assert.Null(HuggingFaceConfig.Gpt2Obstacle(Gpt2));
-        Assert.Equal("residual", HuggingFaceConfig.Gpt2Obstacle(Gpt2 with { Residual = new PostNormResidualConfig() }));
-        Assert.StartsWith("a component", HuggingFaceConfig.Gpt2Obstacle(Gpt2 with { Mlp = new MixtureMlpConfig { Experts = 2, Active = 1, Expert = Gpt2.Mlp } }));
+        Assert.Equal("residual.kind", HuggingFaceConfig.Gpt2Obstacle(Gpt2 with { Residual = new PostNormResidualConfig() }));
+        Assert.Equal("mlp.kind", HuggingFaceConfig.Gpt2Obstacle(Gpt2 with { Mlp = new MixtureMlpConfig { Experts = 2, Active = 1, Expert = Gpt2.Mlp } }));
     }
 
     [Theory]

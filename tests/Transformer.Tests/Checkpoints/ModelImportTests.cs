@@ -98,9 +98,9 @@ public sealed class ModelImportTests : IDisposable
     }
 
     [Theory]
-    [InlineData("vocab_size", 102, "token embedding [101, 48], but config.json says [102, 48]")]
-    [InlineData("num_hidden_layers", 2, "more layers, but config.json says 2")]
-    [InlineData("num_hidden_layers", 4, "3 layers, but config.json says 4")]
+    [InlineData("vocab_size", 102, "token embedding [101, 48], but its configuration says [102, 48]")]
+    [InlineData("num_hidden_layers", 2, "more layers, but its configuration says 2")]
+    [InlineData("num_hidden_layers", 4, "3 layers, but its configuration says 4")]
     public void A_config_that_claims_another_size_is_refused(string key, int value, string expected)
     {
         var config = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(Golden("llama/tied/config.json")))!;

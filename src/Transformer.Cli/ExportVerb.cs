@@ -1,0 +1,163 @@
+using System.CommandLine;
+using Transformer.Checkpoints;
+using Transformer.Checkpoints.Gguf;
+using Transformer.Configuration;
+using Transformer.Data;
+using Transformer.Evaluation;
+using Transformer.Generation;
+using static TorchSharp.torch;
+
+namespace Transformer.Cli;
+
+/// <summary><c>export</c>: writes a model for other tools, and reads it back to see that it is the same.</summary>
+internal static class ExportVerb
+{
+    // What the greatest difference of two logits may be, as a share of the greatest distance of a logit from the mean: weights that are the same numbers give
+    // the same logits, weights of 11 and of 8 bits nearly so; four bits change a small model much, but far less than wrong rows or a lost tensor do.
+    private static readonly Precision[] Precisions =
+    [
+        new("f32", GgufPrecision.F32, Tolerance: 1e-5),
+        new("f16", GgufPrecision.F16, Tolerance: 0.01),
+        new("q8", GgufPrecision.Q8, Tolerance: 0.05),
+        new("q4", GgufPrecision.Q4, Tolerance: 0.5),
+    ];
+
+    private static readonly Format[] Formats =
+    [
+        new("safetensors", WriteSafetensors),
+        new("gguf", (model, path, precision) => GgufModel.Write(path, model.Model.Config, model.Model.Weights, model.Tokenizer, precision.Gguf)),
+    ];
+
+    private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or a .gguf file." };
+
+    private static readonly Option<string> Kind = new("--format")
+    {
+        Description = "safetensors: a folder for Hugging Face's libraries; gguf: a file for llama.cpp.",
+        HelpName = string.Join('|', Formats.Select(format => format.Name)),
+        Required = true,
+    };
+
+    private static readonly Option<string> Out = new("--out") { Description = "The new file, or folder for safetensors.", HelpName = "PATH", Required = true };
+
+    private static readonly Option<string> Quantize = new("--quantize")
+    {
+        Description = "How matrices are kept: float32, float16 or, in GGUF only, blocks of 8.5 or 4.5 bits a weight.",
+        HelpName = string.Join('|', Precisions.Select(precision => precision.Name)),
+        DefaultValueFactory = _ => Precisions[0].Name,
+    };
+
+    private static readonly Option<bool> Verify = new("--verify")
+    {
+        Description = "Read the file back, compare, and remove it where it differs too much; on unless false.",
+        DefaultValueFactory = _ => true,
+    };
+
+    private static readonly Option<string?> Evaluate = new("--evaluate")
+    {
+        Description = "A text on which both models are measured, or builtin:NAME.",
+        HelpName = "FILE",
+    };
+
+    /// <summary>The verb.</summary>
+    public static Command Create()
+    {
+        var verb = new Command("export", "Writes a model for other tools.") { Source, Kind, Out, Quantize, Verify, Evaluate, SharedOptions.Json };
+        verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
+        return verb;
+    }
+
+    private static int Run(ParseResult request, CancellationToken cancellation)
+    {
+        var format = Named("--format", request.GetRequiredValue(Kind), Formats, format => format.Name);
+        var precision = Named("--quantize", request.GetRequiredValue(Quantize), Precisions, precision => precision.Name);
+        var (path, error) = (request.GetRequiredValue(Out), request.InvocationConfiguration.Error);
+        var text = request.GetValue(Evaluate) is { } given ? TextSource.At(given) : null;
+        if (Path.Exists(path)) throw new InputException($"{path}: stands there already. Choose another --out.");
+
+        using var original = LoadedModel.Open(request.GetRequiredValue(Source));
+        format.Write(original, path, precision);
+        ModelComparison? comparison = null;
+        (double Before, double After)? bits = null;
+        try
+        {
+            if (request.GetValue(Verify) || text is not null)
+            {
+                using var imported = ModelImport.Import(path);
+                using var copy = LoadedModel.Of(imported, imported.Tokenizer ?? original.Tokenizer);
+                if (request.GetValue(Verify)) comparison = Compared(path, original, copy, precision);
+                if (text is not null) bits = (BitsPerByte(original, text, cancellation), BitsPerByte(copy, text, cancellation));
+            }
+        }
+        catch
+        {
+            Remove(path);
+            throw;
+        }
+
+        var bytes = Size(path);
+        error.WriteLine($"{path}: {Numbers.Bytes(bytes)}");
+        if (comparison is not null)
+            error.WriteLine($"read back: logits differ by {comparison.Difference:g3} at most, {comparison.Share:p3} of their range ({precision.Tolerance:p3} allowed); " +
+                $"{comparison.Alike} of {comparison.Tokens} greedy tokens are the same");
+        if (bits is var (before, after)) error.WriteLine($"bits per byte: {before:f4} before, {after:f4} after");
+        if (request.GetValue(SharedOptions.Json))
+        {
+            ScriptJson.Write(request.InvocationConfiguration.Output, new
+            {
+                Path = path,
+                Bytes = bytes,
+                GreatestDifference = comparison?.Difference,
+                GreatestShare = comparison?.Share,
+                precision.Tolerance,
+                GreedyAlike = comparison?.Alike,
+                GreedyTokens = comparison?.Tokens,
+                BitsPerByteBefore = bits?.Before,
+                BitsPerByteAfter = bits?.After,
+            });
+        }
+        return CommandLine.Done;
+    }
+
+    // The negated comparison refuses what is not a number, too.
+    private static ModelComparison Compared(string path, LoadedModel original, LoadedModel copy, Precision precision)
+    {
+        var comparison = ModelComparison.Of(original, copy);
+        return comparison.Share <= precision.Tolerance ? comparison : throw new InvalidOperationException(
+            $"{path}: read back, its logits differ by {comparison.Difference:g3}, {comparison.Share:p3} of their range where {precision.Tolerance:p3} is allowed; the file was removed. " +
+            "Take a finer --quantize, or --verify false to have it all the same.");
+    }
+
+    private static double BitsPerByte(LoadedModel model, TextSource source, CancellationToken cancellation)
+    {
+        using var text = TextEvaluation.Of(source, model.Tokenizer);
+        return text.Measure(model.Model, cancellation).BitsPerByte(text.Bytes);
+    }
+
+    private static void WriteSafetensors(LoadedModel model, string folder, Precision precision)
+    {
+        using var scope = NewDisposeScope();
+        ScalarType type = precision.Gguf switch
+        {
+            GgufPrecision.F32 => ScalarType.Float32,
+            GgufPrecision.F16 => ScalarType.Float16,
+            _ => throw new InputException($"--quantize {precision.Name}: safetensors has no blocks; take --format gguf, or f16."),
+        };
+        HuggingFaceFolder.Write(folder, model.Model.Config, model.Model.Weights.Select(weight => (weight.Name, weight.Value.detach().to(type))), model.Tokenizer);
+    }
+
+    private static T Named<T>(string option, string name, T[] known, Func<T, string> nameOf) => Array.Find(known, item => nameOf(item) == name)
+        ?? throw new InputException($"{option}: found {name}, expected {string.Join(", ", known[..^1].Select(nameOf))} or {nameOf(known[^1])}.");
+
+    private static long Size(string path) =>
+        File.Exists(path) ? new FileInfo(path).Length : new DirectoryInfo(path).EnumerateFiles().Sum(file => file.Length);
+
+    private static void Remove(string path)
+    {
+        if (File.Exists(path)) File.Delete(path);
+        else Directory.Delete(path, recursive: true);
+    }
+
+    private sealed record Precision(string Name, GgufPrecision Gguf, double Tolerance);
+
+    private sealed record Format(string Name, Action<LoadedModel, string, Precision> Write);
+}

@@ -1,0 +1,48 @@
+using Transformer.Generation;
+using Transformer.Model;
+using static TorchSharp.torch;
+
+namespace Transformer.Evaluation;
+
+// T tokens · V vocabulary
+
+/// <summary>How far apart two models are that should be one: in the logits of a text that the first one writes, and in the tokens that they choose greedily.</summary>
+/// <param name="Difference">The greatest difference of two logits.</param>
+/// <param name="Share">That difference as a share of the greatest distance of a logit from its row's mean, so that models of any scale can be judged alike.</param>
+/// <param name="Alike">How many greedily chosen tokens are the same before the first that is not.</param>
+/// <param name="Tokens">How many were chosen.</param>
+public sealed record ModelComparison(double Difference, double Share, int Alike, int Tokens)
+{
+    private const int TextLength = 128, PromptLength = 8, Chosen = 32;
+
+    /// <summary>Compares a copy with its original; both have one vocabulary.</summary>
+    public static ModelComparison Of(LoadedModel original, LoadedModel copy)
+    {
+        using var inference = inference_mode();
+        using var scope = NewDisposeScope();
+        var text = Text(original);
+        var expected = Logits(original.Model, text);                                                    // [T, V]
+        var difference = (expected - Logits(copy.Model, text)).abs().max().item<double>();
+        var scale = (expected - expected.mean([-1], keepdim: true)).abs().max().item<double>();
+        var prompt = text[..Math.Min(PromptLength, text.Length)];
+        var (first, second) = (Greedy(original, prompt), Greedy(copy, prompt));
+        return new(difference, difference == 0 ? 0 : difference / scale, first.Zip(second).TakeWhile(pair => pair.First == pair.Second).Count(), first.Count);
+    }
+
+    // What a model writes is what it will be asked to continue, and there is no text that suits every vocabulary.
+    private static int[] Text(LoadedModel model)
+    {
+        int[] begin = [model.Tokenizer.BeginOfText ?? model.Tokenizer.EndOfText ?? 0];
+        var length = Math.Min(TextLength, model.Model.Config.ContextLength);
+        var written = Generate(model, begin, new SamplingOptions { MaxTokens = TextLength });
+        return [.. begin.Concat(written).Take(length)];
+    }
+
+    private static Tensor Logits(TransformerModel model, int[] text) =>
+        model.call(tensor(text, ScalarType.Int64, model.Device).unsqueeze(0), null).squeeze(0).to(ScalarType.Float64).cpu();
+
+    private static IReadOnlyList<int> Greedy(LoadedModel model, int[] prompt) => Generate(model, prompt, SamplingOptions.Greedy with { MaxTokens = Chosen });
+
+    private static IReadOnlyList<int> Generate(LoadedModel model, int[] prompt, SamplingOptions options) =>
+        new TextGenerator(model.Model, model.Tokenizer).Generate([prompt], options)[0].Tokens;
+}
