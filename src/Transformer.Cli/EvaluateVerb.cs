@@ -13,7 +13,7 @@ internal static class EvaluateVerb
 
     private static readonly Argument<string[]> Models = new("PATH")
     {
-        Description = "Runs, checkpoints or .safetensors files.",
+        Description = "Runs, checkpoints, .safetensors or .gguf files.",
         Arity = ArgumentArity.OneOrMore,
     };
 

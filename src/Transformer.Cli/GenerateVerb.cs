@@ -13,7 +13,7 @@ internal static class GenerateVerb
     private const string Separator = "---------------";
     private static readonly SamplingOptions Defaults = new();
 
-    private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder or a .safetensors file." };
+    private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or a .gguf file." };
     private static readonly Option<string?> Prompt = new("--prompt")
     {
         Description = "The text to continue; nothing where absent.",

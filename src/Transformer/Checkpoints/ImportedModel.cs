@@ -22,7 +22,7 @@ public sealed record ImportedModel(ModelConfig Model, IReadOnlyDictionary<string
             found: Tensors.ToDictionary(tensor => tensor.Key, tensor => (IReadOnlyList<long>)tensor.Value.shape),
             expected: parameters.ToDictionary(pair => pair.Key, pair => (IReadOnlyList<long>)pair.Value.shape));
         using var gradient = no_grad();
-        foreach (var (name, parameter) in parameters) parameter.copy_(Tensors[name]).Dispose();
+        foreach (var (name, parameter) in parameters) parameter.copy_(Tensors[name]);
     }
 
     /// <inheritdoc/>

@@ -25,7 +25,8 @@ public sealed record ModelComparison(double Difference, double Share, int Alike,
         var difference = (expected - Logits(copy.Model, text)).abs().max().item<double>();
         var scale = (expected - expected.mean([-1], keepdim: true)).abs().max().item<double>();
         var prompt = text[..Math.Min(PromptLength, text.Length)];
-        var (first, second) = (Greedy(original, prompt), Greedy(copy, prompt));
+        var first = Greedy(original, prompt);
+        var second = double.IsFinite(difference) ? Greedy(copy, prompt) : [];
         return new(difference, difference == 0 ? 0 : difference / scale, first.Zip(second).TakeWhile(pair => pair.First == pair.Second).Count(), first.Count);
     }
 

@@ -2,13 +2,15 @@ using System.Text;
 using Transformer.Checkpoints;
 using Transformer.Checkpoints.Gguf;
 using Transformer.Configuration;
+using Transformer.Model;
 using Transformer.Tests.Checkpoints.Gguf;
+using Transformer.Tokenization;
 
 namespace Transformer.Tests.Checkpoints;
 
-public sealed class HeaderFuzzTests
+public sealed class HeaderFuzzTests : IDisposable
 {
-    private const int Inputs = 60_000, MostAllocated = 50_000;
+    private const int Inputs = 60_000, Models = 250, MostAllocated = 50_000;
 
     private const string Json = """{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]},"b":{"dtype":"U8","shape":[3],"data_offsets":[16,19]}}""";
 
@@ -19,6 +21,10 @@ public sealed class HeaderFuzzTests
         [.. "GGUF"u8], [.. "[[[["u8], [.. "}}"u8], [.. "99999999999999999999"u8], [.. "-1"u8], [.. "\\ud800"u8],
     ];
 
+    private readonly TemporaryFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
     [Fact]
     public void Any_change_of_a_GGUF_header_is_refused_or_read_and_takes_no_more_memory_than_the_file_deserves() =>
         Fuzz(GgufBytes.Valid, bytes => GgufHeader.Read("file", new MemoryStream(bytes)));
@@ -26,6 +32,43 @@ public sealed class HeaderFuzzTests
     [Fact]
     public void Any_change_of_a_Safetensors_header_is_refused_or_read_and_takes_no_more_memory_than_the_file_deserves() =>
         Fuzz(Encoding.UTF8.GetBytes(Json), bytes => SafetensorsHeader.Parse("file", bytes, dataLength: 19));
+
+    // Behind the header stand the claims about model and tokenizer: what contradicts itself or the tensors there is refused, too, and nothing else is thrown.
+    [Theory]
+    [InlineData("characters", 13)]
+    [InlineData("pieces", 512)]
+    [InlineData("pairs", 257)]
+    public void Any_change_of_a_GGUF_model_is_refused_or_read(string tokens, int vocabulary)
+    {
+        TorchSharp.torch.manual_seed(1337);
+        using var model = new TransformerModel(Tiny.Config with { Layers = 1, VocabularySize = vocabulary });
+        Tokenizer tokenizer = tokens switch
+        {
+            "characters" => GgufModelTests.Characters(vocabulary),
+            "pieces" => GgufModelTests.Stories(),
+            _ => new BpeTokenizer(Enumerable.Range(0, 256).Select(value => ByteSymbols.Write([(byte)value])).Append("th").Select((token, id) => (token, id)).ToDictionary(), [("t", "h")]),
+        };
+        var path = folder.File("model.gguf");
+        GgufModel.Write(path, model.Config, model.Weights, tokenizer, GgufPrecision.F32);
+        var valid = File.ReadAllBytes(path);
+        int header;
+        using (var stream = new MemoryStream(valid)) header = (int)GgufHeader.Read(path, stream).DataStart;
+
+        var (random, accepted) = (new Random(1337), 0);
+        for (var input = 0; input < Models; input++)
+        {
+            var bytes = (byte[])valid.Clone();
+            for (var changes = random.Next(1, 4); changes > 0; changes--) bytes[random.Next(header)] ^= (byte)(1 << random.Next(8));
+            File.WriteAllBytes(path, bytes);
+            try
+            {
+                ModelImport.Import(path).Dispose();
+                accepted++;
+            }
+            catch (InputException) { }
+        }
+        Assert.InRange(accepted, 1, Models - 1);
+    }
 
     private static void Fuzz(byte[] valid, Action<byte[]> read)
     {

@@ -48,7 +48,7 @@ public static class GgufModel
         List<KeyValuePair<string, object>> metadata =
         [
             new("general.architecture", architecture),
-            new("general.file_type", precision switch { GgufPrecision.F32 => 0u, GgufPrecision.F16 => 1, GgufPrecision.Q4 => 2, _ => 7 }),
+            new("general.file_type", precision switch { GgufPrecision.F32 => 0u, GgufPrecision.F16 => 1u, GgufPrecision.Q4 => 2u, _ => 7u }),
             new("general.quantization_version", 2u),
             .. model.Position is LearnedPositionConfig ? GgufGpt2.Write(model) : GgufLlama.Write(model),
             .. GgufTokenizer.Write(tokenizer, model.VocabularySize!.Value),
@@ -57,9 +57,12 @@ public static class GgufModel
     }
 
     /// <summary>Why no GGUF file can be this model: the first key that differs; null where one can.</summary>
-    public static string? Obstacle(ModelConfig model) => model.Position is LearnedPositionConfig
-        ? HuggingFaceConfig.Gpt2Obstacle(model) ?? (model.Mlp is GeluTanhMlpConfig ? null : "mlp.kind")
-        : HuggingFaceConfig.LlamaObstacle(model) ?? (model.Position is RotaryPositionConfig { Scaling: null or LinearScalingConfig or YarnScalingConfig } ? null : "position.scaling");
+    public static string? Obstacle(ModelConfig model) => model.Position switch
+    {
+        LearnedPositionConfig => HuggingFaceConfig.Gpt2Obstacle(model) ?? (model.Mlp is GeluTanhMlpConfig ? null : "mlp.kind"),
+        RotaryPositionConfig { Scaling: not (null or LinearScalingConfig or YarnScalingConfig) } => "position.scaling",
+        _ => HuggingFaceConfig.LlamaObstacle(model),
+    };
 
     private static ModelConfig ReadConfig(string path, GgufFile file)
     {

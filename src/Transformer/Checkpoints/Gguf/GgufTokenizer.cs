@@ -11,7 +11,6 @@ namespace Transformer.Checkpoints.Gguf;
 internal static class GgufTokenizer
 {
     private const string Prefix = "tokenizer.ggml.";
-    private const string EndOfText = "<|endoftext|>";
     private const char SpaceSymbol = '\u2581';
     private const int Normal = 1, Unknown = 2, Control = 3, UserDefined = 4, Unused = 5, Byte = 6;    // token types
 
@@ -23,10 +22,7 @@ internal static class GgufTokenizer
     {
         LlamaTokenizer llama => Llama(llama, vocabulary),
         BpeTokenizer bpe => Bpe(bpe, vocabulary),
-        _ when Enumerable.Range(0, tokenizer.VocabularySize).All(id => tokenizer.BytesOf(id).Length == 1) && tokenizer.VocabularySize == vocabulary && tokenizer is not WordTokenizer
-            => Bytes(tokenizer),
-        CharacterTokenizer => throw new InputException(
-            "the tokenizer's characters go beyond ASCII: llama.cpp has no tokenizer for them that is sure to end. Train with data.tokenizer.kind byte or bpe to export to GGUF."),
+        ByteTokenizer or CharacterTokenizer => Bytes(tokenizer, vocabulary),
         _ => throw new InputException($"GGUF has no tokenizer of this kind ({tokenizer.GetType().Name}). Train with data.tokenizer.kind byte or bpe to export to GGUF."),
     };
 
@@ -83,12 +79,19 @@ internal static class GgufTokenizer
         string Symbols(int id) => ByteSymbols.Write(tokenizer.BytesOf(id));
     }
 
-    private static IEnumerable<KeyValuePair<string, object>> Bytes(Tokenizer tokenizer)
+    private static KeyValuePair<string, object>[] Bytes(Tokenizer tokenizer, int vocabulary)
     {
-        yield return new($"{Prefix}model", "rwkv");
-        yield return new($"{Prefix}tokens", Enumerable.Range(0, tokenizer.VocabularySize).Select(id => Escaped(tokenizer.BytesOf(id)[0])).ToArray());
-        yield return new($"{Prefix}add_bos_token", false);
-        yield return new($"{Prefix}add_eos_token", false);
+        if (tokenizer.VocabularySize != vocabulary)
+            throw new InputException($"the model has {vocabulary} tokens, its tokenizer {tokenizer.VocabularySize}: GGUF would take the others for text. Train with as many as there are.");
+        if (Enumerable.Range(0, vocabulary).Any(id => tokenizer.BytesOf(id).Length != 1))
+            throw new InputException("the tokenizer's characters go beyond ASCII: llama.cpp has none for them that is sure to end. Train with data.tokenizer.kind byte or bpe to export to GGUF.");
+        return
+        [
+            new($"{Prefix}model", "rwkv"),
+            new($"{Prefix}tokens", Enumerable.Range(0, vocabulary).Select(id => Escaped(tokenizer.BytesOf(id)[0])).ToArray()),
+            new($"{Prefix}add_bos_token", false),
+            new($"{Prefix}add_eos_token", false),
+        ];
     }
 
     private static LlamaTokenizer ReadLlama(GgufFields fields)

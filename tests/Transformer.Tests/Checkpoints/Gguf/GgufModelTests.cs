@@ -130,7 +130,7 @@ public sealed class GgufModelTests : IDisposable
     [InlineData("llama.block_count", -1, "llama.block_count: found -1, expected an integer from 1 to 4096")]
     [InlineData("llama.embedding_length", 8u, "token embedding [13, 16], but its configuration says [13, 8]")]
     [InlineData("llama.feed_forward_length", 200_000u, "MLP [24, 16], but its configuration says [200000, 16]")]
-    [InlineData("llama.attention.head_count", 7u, "7 heads do not divide width 16")]
+    [InlineData("llama.attention.head_count", 7u, "2 key/value heads do not divide 7 heads")]
     [InlineData("llama.attention.head_count", 262_144u, "does not split into pairs of 262144 heads")]
     [InlineData("llama.attention.key_length", 8u, "llama.attention.value_length: found 4, expected 8")]
     [InlineData("llama.attention.layer_norm_rms_epsilon", float.NaN, "expected a number above 0")]

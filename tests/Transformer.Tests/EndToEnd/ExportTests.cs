@@ -1,0 +1,90 @@
+using System.Text.Json.Nodes;
+using Transformer.Checkpoints;
+using Transformer.Model;
+using Transformer.Tests.Checkpoints.Gguf;
+using static TorchSharp.torch;
+
+namespace Transformer.Tests.EndToEnd;
+
+public sealed class ExportTests : IDisposable
+{
+    private readonly Workplace here = new();
+
+    public void Dispose() => here.Dispose();
+
+    [Theory]
+    [InlineData("gguf", "f32", 0)]
+    [InlineData("gguf", "f16", 0.01)]
+    [InlineData("gguf", "q8", 0.05)]
+    [InlineData("gguf", "q4", 0.5)]
+    [InlineData("safetensors", "f32", 0)]
+    [InlineData("safetensors", "f16", 0.01)]
+    public async Task An_exported_model_is_read_back_and_measured(string format, string precision, double share)
+    {
+        SaveStories("stories");
+        here.Write("text.txt", File.ReadAllText(Golden.PathOf("stories260k/greedy_200_tokens.txt")));
+
+        var (code, output, error) = await Workplace.Request(
+            "export", here["stories"], "--format", format, "--out", here["out"] + (format == "gguf" ? ".gguf" : ""), "--quantize", precision, "--evaluate", here["text.txt"], "--json");
+
+        Assert.True(code == 0, error);
+        var result = JsonNode.Parse(output)!;
+        Near.Equal(0, (double)result["greatest_share"]!, share, "share");
+        Assert.Equal(32, (int)result["greedy_tokens"]!);
+        Assert.Equal(share > 0.01 ? (int)result["greedy_alike"]! : 32, (int)result["greedy_alike"]!);
+        Near.Equal((double)result["bits_per_byte_before"]!, (double)result["bits_per_byte_after"]!, share == 0 ? 0 : share, "bits per byte");
+        Assert.Contains("read back: logits differ by", error);
+    }
+
+    [Fact]
+    public async Task A_file_is_read_wherever_a_model_is()
+    {
+        SaveStories("stories");
+        await Workplace.Request("export", here["stories"], "--format", "gguf", "--out", here["s.gguf"]);
+        var known = await Workplace.Request("generate", here["stories"], "--prompt", "Once", "--greedy", "--max-tokens", "20");
+        Assert.Equal(known, await Workplace.Request("generate", here["s.gguf"], "--prompt", "Once", "--greedy", "--max-tokens", "20"));
+
+        var (code, _, error) = await Workplace.Request("import", here["s.gguf"], "--out", here["again"]);
+        Assert.True(code == 0, error);
+        Assert.Equal(known, await Workplace.Request("generate", here["again"], "--prompt", "Once", "--greedy", "--max-tokens", "20"));
+    }
+
+    // Weights beyond what 16 bits hold become infinite.
+    [Fact]
+    public async Task A_file_that_is_not_the_model_any_more_is_removed()
+    {
+        manual_seed(1337);
+        using var model = new TransformerModel(Tiny.Config);
+        using (no_grad()) model.Weight("model.layers.0.mlp.down_proj.weight").mul_(1e9);
+        CheckpointFolder.Save(here["wild"], model.Config, model.Weights, GgufModelTests.Characters(13));
+
+        var (code, _, error) = await Workplace.Request("export", here["wild"], "--format", "gguf", "--out", here["w.gguf"], "--quantize", "f16");
+        Assert.Equal(1, code);
+        Assert.Contains("the file was removed", error);
+        Assert.False(File.Exists(here["w.gguf"]));
+        Assert.Equal(0, (await Workplace.Request("export", here["wild"], "--format", "gguf", "--out", here["w.gguf"], "--quantize", "f16", "--verify", "false")).Code);
+        Assert.True(File.Exists(here["w.gguf"]));
+    }
+
+    [Theory]
+    [InlineData("--format onxx --out HERE/new", "--format: found onxx, expected")]
+    [InlineData("--format gguf --out HERE/new --quantize q5", "--quantize: found q5, expected f32, f16, q8 or q4.")]
+    [InlineData("--format gguf --out HERE/stories", "stands there already")]
+    [InlineData("--format gguf --out HERE/nowhere/new", "cannot be written")]
+    [InlineData("--format safetensors --out HERE/new --quantize q8", "safetensors has no blocks")]
+    [InlineData("--format gguf --out HERE/new --evaluate HERE/none.txt", "none.txt: no such file")]
+    public async Task A_request_that_makes_no_sense_ends_with_2_and_writes_nothing(string line, string message)
+    {
+        SaveStories("stories");
+        var (code, output, error) = await Workplace.Request(["export", here["stories"], .. line.Replace("HERE", here.Folder).Split(' ')]);
+        Assert.Equal((2, ""), (code, output));
+        Assert.Contains(message, error);
+        Assert.False(Path.Exists(here["new"]));
+    }
+
+    private void SaveStories(string name)
+    {
+        using var stories = ModelImport.Import(Golden.PathOf("stories260k/stories260K.bin"));
+        CheckpointFolder.Save(here[name], stories.Model, stories.Tensors.Select(tensor => (tensor.Key, tensor.Value)), GgufModelTests.Stories());
+    }
+}
