@@ -2,6 +2,7 @@ using System.CommandLine;
 using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Experiments;
+using Transformer.Generation.Decoding;
 using Transformer.Model;
 using static TorchSharp.torch;
 
@@ -45,6 +46,13 @@ internal static class BenchVerb
         DefaultValueFactory = _ => 5,
     };
 
+    private static readonly Option<int> Sequences = new("--sequences")
+    {
+        Description = "How many texts are written together.",
+        HelpName = "N",
+        DefaultValueFactory = _ => 1,
+    };
+
     /// <summary>The verb with its parts.</summary>
     public static Command Create()
     {
@@ -53,9 +61,9 @@ internal static class BenchVerb
             Source, SharedOptions.Set, Rounds, SharedOptions.Threads, SharedOptions.Json,
         };
         train.SetAction((request, cancellation) => Task.FromResult(Train(request, cancellation)));
-        var decode = new Command("decode", "Measures writing, one text at a time, against the machine's memory.")
+        var decode = new Command("decode", "Measures writing against the machine's memory.")
         {
-            Model, SharedOptions.Set, Rounds, SharedOptions.Threads, SharedOptions.Json,
+            Model, SharedOptions.Set, SharedOptions.Quantize, Sequences, Rounds, SharedOptions.Threads, SharedOptions.Json,
         };
         decode.SetAction((request, cancellation) => Task.FromResult(Decode(request, cancellation)));
         return new Command("bench", "Measures speed beside what the machine can do at best.") { train, decode, BenchScaling.Create() };
@@ -82,14 +90,17 @@ internal static class BenchVerb
     private static int Decode(ParseResult request, CancellationToken cancellation)
     {
         var rounds = Prepare(request);
+        var (format, sequences) = (WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!), request.GetValue(Sequences));
+        if (sequences < 1) throw new InputException($"--sequences: found {sequences}, expected 1 or more.");
         using var model = OpenModel(request.GetValue(Model), request.GetValue(SharedOptions.Set)!);
-        var result = DecodingBenchmark.Run(model, rounds, cancellation);
+        var result = DecodingBenchmark.Run(model, rounds, format, sequences, cancellation);
         if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(request.InvocationConfiguration.Output, result);
         else
         {
             Report(
                 request.InvocationConfiguration.Output, result.UtilizationMinimum, result.UtilizationMaximum, result.Utilization,
-                ("model", $"{Numbers.Count(result.Parameters)} parameters, {result.PromptTokens} + {result.GeneratedTokens} tokens, {result.Threads} threads"),
+                ("model", $"{Numbers.Count(result.Parameters)} parameters, {sequences} x ({result.PromptTokens} + {result.GeneratedTokens}) tokens, {result.Threads} threads"),
+                ("weights", $"{format.BytesPerWeight()} bytes each"),
                 ("writing", $"{result.TokensPerSecond:f1} tokens/s"),
                 ("first token", $"{1000 * result.FirstTokenSeconds:f1} ms"),
                 ("weights read", $"{Numbers.Bytes(result.WeightBytesPerSecond)}/s"),

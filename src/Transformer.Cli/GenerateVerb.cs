@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using Transformer.Configuration;
 using Transformer.Generation;
+using Transformer.Generation.Decoding;
 
 namespace Transformer.Cli;
 
@@ -89,7 +90,7 @@ internal static class GenerateVerb
         var verb = new Command("generate", "Continues a prompt with a trained model.")
         {
             Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Seed, Count,
-            SharedOptions.Json,
+            SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -101,8 +102,11 @@ internal static class GenerateVerb
         var (options, prompt) = (Options(request), ReadPrompt(request));
         var (count, json) = (request.GetValue(Count), request.GetValue(SharedOptions.Json));
         if (count < 1) throw new InputException($"--count: found {count}, expected 1 or more.");
+        var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
+        SharedOptions.UseThreads(request);
         using var loaded = LoadedModel.Open(request.GetRequiredValue(Source));
-        var generator = new TextGenerator(loaded.Model, loaded.Tokenizer);
+        using var packed = format == WeightFormat.AsIs ? null : DecodeEngine.TryCreate(loaded.Model, format);
+        var generator = packed is null ? new TextGenerator(loaded.Model, loaded.Tokenizer) : new TextGenerator(packed, loaded.Tokenizer);
 
         // One sample is shown as it comes; several would mingle, so they follow each other at the end.
         var live = !json && count == 1;

@@ -21,10 +21,18 @@ internal static class SharedOptions
         DefaultValueFactory = _ => [],
     };
 
-    /// <summary>The threads that libtorch uses.</summary>
+    /// <summary>How a model's matrices lie in memory while it writes.</summary>
+    public static Option<string> Quantize { get; } = new("--quantize")
+    {
+        Description = "Pack the weights for writing: bf16, fp16, q8 or q4; none leaves them as they are.",
+        HelpName = "FORMAT",
+        DefaultValueFactory = _ => "none",
+    };
+
+    /// <summary>The threads that work.</summary>
     public static Option<int?> Threads { get; } = new("--threads")
     {
-        Description = "The threads that libtorch uses; as many as cores where absent.",
+        Description = "The threads that work; as many as cores where absent.",
         HelpName = "N",
     };
 

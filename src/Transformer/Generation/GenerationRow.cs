@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using Transformer.Tokenization;
 
@@ -8,7 +9,7 @@ internal sealed class GenerationRow
 {
     private readonly SamplingOptions options;
     private readonly Tokenizer? tokenizer;
-    private readonly int contextLength;
+    private readonly int contextLength, vocabularySize;
     private readonly TokenSampler sampler;
     private readonly StreamingDecoder? decoder;
     private readonly StopScanner stops;
@@ -23,15 +24,22 @@ internal sealed class GenerationRow
     /// <param name="tokenizer">What the tokens mean; without one the row has no text.</param>
     public GenerationRow(SamplingOptions options, int row, int[] prompt, int contextLength, int vocabularySize, Tokenizer? tokenizer)
     {
-        (this.options, this.tokenizer, this.contextLength, window) = (options, tokenizer, contextLength, [.. prompt]);
+        (this.options, this.tokenizer, this.contextLength, this.vocabularySize, window) = (options, tokenizer, contextLength, vocabularySize, [.. prompt]);
         sampler = new TokenSampler(options, vocabularySize, row);
         foreach (var token in prompt) sampler.Observe(token);
         if (tokenizer is not null) decoder = new StreamingDecoder(tokenizer, prompt[^1]);
         stops = new StopScanner(options.Stop);
+        Unread = window.Count;
     }
 
     /// <summary>The tokens that the model sees, the last one being that from which the next one follows.</summary>
     public IReadOnlyList<int> Window => window;
+
+    /// <summary>How many of the window's last tokens the model has not read yet: all of them before the first step and after the window was cut.</summary>
+    public int Unread { get; private set; }
+
+    /// <summary>Those tokens, the last of <see cref="Window"/>.</summary>
+    public ReadOnlySpan<int> UnreadTokens => CollectionsMarshal.AsSpan(window)[^Unread..];
 
     /// <summary>Why the row has ended; null while it has not.</summary>
     public FinishReason? Finished { get; private set; }
@@ -40,24 +48,25 @@ internal sealed class GenerationRow
     public GeneratedText Result => new(text.ToString(), tokens, Finished!.Value);
 
     /// <summary>Where the window has outgrown the context, cuts it down to the newest half of one.</summary>
-    /// <returns>Whether it was cut, so that what the caches hold is no longer the window.</returns>
-    public bool Slide()
+    public void Slide()
     {
-        if (window.Count <= contextLength) return false;
+        if (window.Count <= contextLength) return;
         window.RemoveRange(0, window.Count - Math.Max(1, contextLength / 2));
-        return true;
+        Unread = window.Count;
     }
 
     /// <summary>Chooses the next token.</summary>
-    /// <param name="logits">[V]; overwritten.</param>
+    /// <param name="logits">[V] or more, of which those past the tokens to choose from do not count; overwritten.</param>
     /// <returns>The text that is now sure; often a word, sometimes nothing. The token is null where it ended the text.</returns>
     public (int? Token, string Text) Advance(Span<float> logits)
     {
-        var token = sampler.Next(logits);
+        Unread = 0;
+        var token = sampler.Next(logits[..vocabularySize]);
         if (token == tokenizer?.EndOfText || token == tokenizer?.BeginOfText) return (null, Finish(FinishReason.EndOfText));
 
         tokens.Add(token);
         window.Add(token);
+        Unread = 1;
         var sure = decoder is null ? "" : stops.Append(decoder.Append(token));
         text.Append(sure);
         return (token, sure + (Limit() is { } reason ? Finish(reason) : ""));

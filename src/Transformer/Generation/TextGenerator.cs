@@ -1,16 +1,17 @@
-using System.Runtime.InteropServices;
 using Transformer.Configuration;
+using Transformer.Generation.Decoding;
 using Transformer.Model;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
 
 namespace Transformer.Generation;
 
-// B batch · T tokens · C width · V vocabulary
+// T tokens · V vocabulary
 
 /// <summary>
 /// Continues prompts: one pass over all of them fills the caches, then each step adds a token to every row (autoregressive decoding). Prompts
-/// of unequal length share a batch. One generation at a time a model: it is set to evaluation meanwhile.
+/// of unequal length share a batch. One generation at a time a model: it is set to evaluation meanwhile. Where a <see cref="DecodeEngine"/> covers the model
+/// it computes the logits, else libtorch does.
 /// </summary>
 /// <remarks>
 /// A text may grow past the model's context of T tokens. When a row has filled it, the row goes on from its last T / 2 tokens as if they were the
@@ -18,7 +19,9 @@ namespace Transformer.Generation;
 /// </remarks>
 public sealed class TextGenerator
 {
-    private readonly TransformerModel model;
+    private readonly TransformerModel? model;
+    private readonly DecodeEngine? engine;
+    private readonly ModelConfig config;
     private readonly Tokenizer? tokenizer;
     private readonly int vocabularySize;
 
@@ -26,10 +29,16 @@ public sealed class TextGenerator
     /// <param name="tokenizer">
     /// Its tokenizer. Logits beyond its vocabulary (padding of the model's) are never chosen. Without one there are tokens only.
     /// </param>
-    public TextGenerator(TransformerModel model, Tokenizer? tokenizer = null)
+    public TextGenerator(TransformerModel model, Tokenizer? tokenizer = null) : this(model.Config, tokenizer) => this.model = model;
+
+    /// <param name="engine">An engine, with its weights packed for one; it stays the caller's.</param>
+    /// <param name="tokenizer">As for a model.</param>
+    public TextGenerator(DecodeEngine engine, Tokenizer? tokenizer = null) : this(engine.Config, tokenizer) => this.engine = engine;
+
+    private TextGenerator(ModelConfig config, Tokenizer? tokenizer)
     {
-        (this.model, this.tokenizer) = (model, tokenizer);
-        vocabularySize = Math.Min(model.Config.VocabularySize!.Value, tokenizer?.VocabularySize ?? int.MaxValue);
+        (this.config, this.tokenizer) = (config, tokenizer);
+        vocabularySize = Math.Min(config.VocabularySize!.Value, tokenizer?.VocabularySize ?? int.MaxValue);
     }
 
     /// <summary>Continues texts.</summary>
@@ -86,80 +95,53 @@ public sealed class TextGenerator
         for (var row = 0; row < prompts.Count; row++) CheckPrompt(prompts[row], row);
         if (prompts.Count == 0) return [];
 
-        var context = model.Config.ContextLength;
+        var context = config.ContextLength;
         var rows = prompts.Select((prompt, row) => new GenerationRow(options, row, prompt, context, vocabularySize, tokenizer)).ToArray();
         var capacity = (int)Math.Min(context, prompts.Max(prompt => prompt.Length) + (long)options.MaxTokens);
+        if (engine is not null) Write(new EngineLogits(engine, rows.Length, capacity), rows, onToken, onText, cancellation);
+        else WriteWithModel(model!, rows, capacity, onToken, onText, cancellation);
+        return rows.Select(row => row.Result).ToArray();
+    }
+
+    private static void WriteWithModel(
+        TransformerModel model, GenerationRow[] rows, int capacity, Action<int, int>? onToken, Action<int, string>? onText, CancellationToken cancellation)
+    {
         var training = model.training;
         using var inference = inference_mode();
-        ModelState? state = null;
         model.eval();
         try
         {
-            while (rows.Any(row => row.Finished is null))
+            using var engine = DecodeEngine.TryCreate(model);
+            Write(engine is null ? new ModelLogits(model, rows.Length, capacity) : new EngineLogits(engine, rows.Length, capacity), rows, onToken, onText, cancellation);
+        }
+        finally
+        {
+            model.train(training);
+        }
+    }
+
+    private static void Write(NextLogits next, GenerationRow[] rows, Action<int, int>? onToken, Action<int, string>? onText, CancellationToken cancellation)
+    {
+        using (next)
+        {
+            while (Array.Exists(rows, row => row.Finished is null))
             {
                 if (cancellation.IsCancellationRequested)
                 {
                     Cancel(rows, onText);
-                    break;
+                    return;
                 }
-                var begins = state is null;
-                foreach (var row in rows) begins |= row.Slide();
-                if (begins)
+                foreach (var row in rows) row.Slide();
+                next.Read(rows);
+                for (var row = 0; row < rows.Length; row++)
                 {
-                    state?.Dispose();
-                    state = model.NewState(rows.Length, capacity);
+                    if (rows[row].Finished is not null) continue;
+                    var (token, text) = rows[row].Advance(next.Of(row));
+                    if (token is { } chosen) onToken?.Invoke(row, chosen);
+                    if (text.Length > 0) onText?.Invoke(row, text);
                 }
-                Step(rows, begins, state!, onToken, onText);
             }
         }
-        finally
-        {
-            state?.Dispose();
-            model.train(training);
-        }
-        return rows.Select(row => row.Result).ToArray();
-    }
-
-    private void Step(GenerationRow[] rows, bool begins, ModelState state, Action<int, int>? onToken, Action<int, string>? onText)
-    {
-        using var scope = NewDisposeScope();
-        var found = begins ? Prefill(rows, state) : Continue(rows, state);                                      // [B, V]
-        var logits = found.to(ScalarType.Float32).cpu().contiguous();
-        var numbers = MemoryMarshal.Cast<byte, float>(logits.bytes);
-        for (var row = 0; row < rows.Length; row++)
-        {
-            if (rows[row].Finished is not null) continue;
-            var (token, text) = rows[row].Advance(numbers.Slice(row * (int)logits.shape[1], vocabularySize));
-            if (token is { } chosen) onToken?.Invoke(row, chosen);
-            if (text.Length > 0) onText?.Invoke(row, text);
-        }
-    }
-
-    // Shorter rows are filled up on the right; the state does not keep the filling.
-    private Tensor Prefill(GenerationRow[] rows, ModelState state)
-    {
-        var longest = rows.Max(row => row.Window.Count);
-        var ids = zeros(rows.Length, longest, ScalarType.Int64);                                                // [B, T]
-        var numbers = MemoryMarshal.Cast<byte, long>(ids.bytes);
-        for (var row = 0; row < rows.Length; row++)
-            for (var at = 0; at < rows[row].Window.Count; at++) numbers[row * longest + at] = rows[row].Window[at];
-
-        var hidden = model.Hidden(ids.to(model.Device), state, [.. rows.Select(row => row.Window.Count)]);      // [B, T, C]
-        var last = tensor(rows.Select(row => row.Window.Count - 1L).ToArray(), device: model.Device);           // [B]
-        return model.Logits(hidden[arange(rows.Length, device: model.Device), last]);                           // [B, V]
-    }
-
-    private Tensor Continue(GenerationRow[] rows, ModelState state)
-    {
-        var ids = empty(rows.Length, 1, ScalarType.Int64);                                                      // [B, 1]
-        var numbers = MemoryMarshal.Cast<byte, long>(ids.bytes);
-        for (var row = 0; row < rows.Length; row++)
-        {
-            numbers[row] = rows[row].Window[^1];
-        }
-        // A row that has ended runs along unheard, as filling.
-        var hidden = model.Hidden(ids.to(model.Device), state, [.. rows.Select(row => row.Finished is null ? 1 : 0)]);    // [B, 1, C]
-        return model.Logits(hidden.squeeze(1));                                                                 // [B, V]
     }
 
     private static void Cancel(GenerationRow[] rows, Action<int, string>? onText)
@@ -174,7 +156,7 @@ public sealed class TextGenerator
 
     private void CheckPrompt(int[] prompt, int row)
     {
-        var context = model.Config.ContextLength;
+        var context = config.ContextLength;
         if (prompt.Length == 0) throw new InputException($"prompt {row}: no tokens, expected at least one");
         if (prompt.Length > context)
             throw new InputException($"prompt {row}: {prompt.Length} tokens do not fit the context length of {context}. Shorten it to {context} or fewer.");

@@ -6,7 +6,7 @@ namespace Transformer.Tests.Architecture;
 public sealed partial class ImportTests
 {
     private static readonly string[] Everywhere = ["Native", "Configuration"];
-    private static readonly string[] Generation = ["Model", "Tokenization", "Checkpoints"];
+    private static readonly string[] Generation = ["Model", "Tokenization", "Checkpoints", "Layers"];
     private static readonly string[] Evaluation = ["Generation", .. Generation, "Data", "Distributed"];
     private static readonly string[] Training = ["Evaluation", .. Evaluation];
 

@@ -31,6 +31,14 @@ public class BenchVerbTests
     }
 
     [Fact]
+    public async Task Packed_weights_are_counted_by_the_bytes_that_a_step_of_all_sequences_reads()
+    {
+        var result = (await CliRun.Of($"bench decode --json {Tiny} --set model.vocabulary_size=65 --quantize q4 --sequences 3")).Json;
+        Assert.Equal(("q4", 3), ((string)result["quantize"]!, (int)result["sequences"]!));
+        Assert.Equal(18.0 / 32 * (520 + 256 + 512) / 3, (double)result["weight_bytes_per_second"]! / (double)result["tokens_per_second"]!, 1e-6);
+    }
+
+    [Fact]
     public async Task Bench_scaling_gives_a_row_for_each_mixer_and_length()
     {
         var rows = (await CliRun.Of("bench scaling --json --mixer full --length 32 --length 64 --set model.width=12")).Json.AsArray();
@@ -54,6 +62,8 @@ public class BenchVerbTests
     [InlineData("bench train nams", "did you mean the recipe names?")]
     [InlineData("bench train --set model.widht=3", "did you mean model.width?")]
     [InlineData("bench decode --set model.context_length=2", "model.context_length: found 2")]
+    [InlineData("bench decode --quantize q5", "--quantize: found q5, expected one of none, bf16, fp16, q8, q4")]
+    [InlineData("bench decode --sequences 0", "--sequences: found 0, expected 1 or more")]
     [InlineData("bench decode . --set model.layers=1", "which --set cannot change")]
     [InlineData("bench decode .", "holds no model")]
     [InlineData("bench scaling --mixer ful", "--mixer: found ful, expected one of full")]

@@ -1,0 +1,71 @@
+namespace Transformer.Generation.Decoding;
+
+/// <summary>
+/// What a <see cref="DecodeEngine"/> carries of several texts from one token to the next. Each row is a place for one text with a length of its own: rows begin, end
+/// and are taken again without regard to the others.
+/// </summary>
+public sealed class DecodeState : IDisposable
+{
+    private readonly MixerState[] layers;
+    private readonly int[] lengths;
+
+    internal DecodeState(MixerState[] layers, int rows, int capacity)
+    {
+        (this.layers, lengths, Capacity) = (layers, new int[rows], capacity);
+        CanForget = Array.TrueForAll(layers, layer => layer.CanForget);
+    }
+
+    /// <summary>For each row the number of tokens that it holds.</summary>
+    public IReadOnlyList<int> Lengths => lengths;
+
+    /// <summary>The most tokens that a row may have.</summary>
+    public int Capacity { get; }
+
+    /// <summary>The bytes that the state takes.</summary>
+    public long Bytes => layers.Sum(layer => layer.Bytes);
+
+    /// <summary>Whether the last tokens of a row can be forgotten: where all tokens are kept, not where a window or a recurrence overwrites them.</summary>
+    public bool CanForget { get; }
+
+    internal MixerState Layer(int layer) => layers[layer];
+
+    internal void Advance(int row, int tokens) => lengths[row] += tokens;
+
+    /// <summary>Ends a row's text: the row is free for another.</summary>
+    public void Clear(int row)
+    {
+        foreach (var layer in layers) layer.Clear(row);
+        lengths[row] = 0;
+    }
+
+    /// <summary>Forgets the last tokens of a row.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="length">How many tokens stay.</param>
+    /// <exception cref="InvalidOperationException"><see cref="CanForget"/> is false.</exception>
+    public void Truncate(int row, int length)
+    {
+        if (length < 0 || length > lengths[row]) throw new ArgumentOutOfRangeException(nameof(length), length, $"the row has {lengths[row]} tokens");
+        if (length == lengths[row]) return;
+        if (length == 0)
+        {
+            Clear(row);
+            return;
+        }
+        if (!CanForget) throw new InvalidOperationException("this model's state cannot forget single tokens: go back to a copy of the row");
+        lengths[row] = length;
+    }
+
+    /// <summary>Makes a row equal to another: both go on from the same text.</summary>
+    public void Copy(int from, int to)
+    {
+        if (from == to) return;
+        foreach (var layer in layers) layer.Copy(from, to, lengths[from]);
+        lengths[to] = lengths[from];
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var layer in layers) layer.Dispose();
+    }
+}

@@ -1,0 +1,29 @@
+using Transformer.Configuration;
+
+namespace Transformer.Generation.Decoding;
+
+// N tokens · C width · F hidden width
+
+/// <summary>down(silu(gate(x)) * up(x))</summary>
+internal sealed unsafe class GatedMlpStep : MlpStep
+{
+    private readonly Activations gate, up;
+    private readonly MatrixProducts gateAndUp, down;
+
+    /// <inheritdoc cref="MlpStep.Of"/>
+    public GatedMlpStep(DecoderPlan plan, MlpConfig config, string name, Activations y)
+    {
+        var hidden = config.HiddenAt(plan.Width);
+        (gate, up) = (plan.Workspace.Buffer("gate", hidden), plan.Workspace.Buffer("hidden", hidden));
+        gateAndUp = plan.Products(plan.Map(name + "gate_proj", gate), plan.Map(name + "up_proj", up));
+        down = plan.Products(plan.Map(name + "down_proj", y));
+    }
+
+    /// <inheritdoc/>
+    public override void Run(Activations x, int tokens)
+    {
+        gateAndUp.Run(x, tokens);                                                  // 2 x [N, F]
+        Activation.Apply<Silu>(gate.Values, up.Values, up.Values, tokens * up.Width);
+        down.Run(up, tokens);                                                      // [N, C]
+    }
+}

@@ -1,0 +1,50 @@
+namespace Transformer.Generation.Decoding;
+
+// N tokens · I inputs · O outputs
+
+/// <summary>
+/// Several linear maps of the same inputs in one parallel step: queries, keys and values, or gate and up. The rows of all of them are cut into pieces, and
+/// whoever is free takes the next.
+/// </summary>
+internal sealed unsafe class MatrixProducts : ITeamWork
+{
+    private const int PiecesAThread = 8;
+    private const long LeastBytes = 16 << 10;
+
+    private readonly ThreadTeam team;
+    private readonly LinearMap[] maps;
+    private readonly int[] rows, ends;    // of each map: a piece's rows, and one past its last piece
+    private Activations x = null!;
+    private int tokens;
+
+    /// <param name="team">Who works.</param>
+    /// <param name="maps">Maps of equal inputs.</param>
+    public MatrixProducts(ThreadTeam team, params LinearMap[] maps)
+    {
+        (this.team, this.maps) = (team, maps);
+        var bytes = maps.Sum(map => map.Weight.Bytes);
+        var pieceBytes = Math.Max(LeastBytes, bytes / (PiecesAThread * team.Threads));
+        rows = [.. maps.Select(map => (int)Math.Max(4, pieceBytes / Math.Max(1, map.Weight.Bytes / map.Weight.Outputs) / 4 * 4))];
+        ends = new int[maps.Length];
+        for (var i = 0; i < maps.Length; i++) ends[i] = (i == 0 ? 0 : ends[i - 1]) + (maps[i].Weight.Outputs + rows[i] - 1) / rows[i];
+    }
+
+    /// <summary>Computes the outputs of all maps.</summary>
+    /// <param name="x">[N, I]</param>
+    /// <param name="tokens">N.</param>
+    public void Run(Activations x, int tokens)
+    {
+        (this.x, this.tokens) = (x, tokens);
+        if (maps[0].Weight.TakesQuantized) x.Quantize(tokens);
+        team.Run(this, ends[^1]);
+    }
+
+    /// <inheritdoc/>
+    public void Do(int piece, int thread)
+    {
+        var i = 0;
+        while (piece >= ends[i]) i++;
+        var first = (piece - (i == 0 ? 0 : ends[i - 1])) * rows[i];
+        maps[i].Apply(x, tokens, first, Math.Min(first + rows[i], maps[i].Weight.Outputs));
+    }
+}

@@ -1,0 +1,32 @@
+using Transformer.Configuration;
+
+namespace Transformer.Generation.Decoding;
+
+// N tokens · C width
+
+/// <summary>What a block uses to move information between positions.</summary>
+internal abstract class MixerStep
+{
+    /// <summary>The state of rows that have no tokens yet.</summary>
+    /// <param name="rows">How many rows.</param>
+    /// <param name="length">The most tokens of a row.</param>
+    public abstract MixerState NewState(int rows, int length);
+
+    /// <summary>y = mixer(x); the state takes in the tokens.</summary>
+    /// <param name="pass">Which tokens these are.</param>
+    /// <param name="x">[N, C]; kept.</param>
+    /// <param name="y">[N, C]</param>
+    /// <param name="state">What <see cref="NewState"/> made.</param>
+    public abstract void Run(Pass pass, Activations x, Activations y, MixerState state);
+
+    /// <summary>The mixer of a block.</summary>
+    /// <param name="plan">What all blocks share.</param>
+    /// <param name="layer">Which block.</param>
+    public static MixerStep Of(DecoderPlan plan, int layer) => plan.Model.AttentionAt(layer) switch
+    {
+        SoftmaxAttentionConfig softmax => new SoftmaxStep(plan, softmax, layer),
+        LinearAttentionConfig linear => new LinearStep(plan, linear, layer),
+        ConvolutionConfig convolution => new ConvolutionStep(plan, convolution, layer),
+        var other => throw new ArgumentOutOfRangeException(nameof(layer), other, "no such attention"),
+    };
+}

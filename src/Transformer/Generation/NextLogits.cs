@@ -1,0 +1,17 @@
+namespace Transformer.Generation;
+
+// V vocabulary
+
+/// <summary>What computes the logits of a generation's rows, step by step.</summary>
+internal abstract class NextLogits : IDisposable
+{
+    /// <summary>Reads what each row that goes on has got since the last step: its whole window at first and after that was cut, else its last token.</summary>
+    public abstract void Read(GenerationRow[] rows);
+
+    /// <summary>The logits of a row's next token after <see cref="Read"/>; to be overwritten at will.</summary>
+    /// <returns>[V]</returns>
+    public abstract Span<float> Of(int row);
+
+    /// <inheritdoc/>
+    public abstract void Dispose();
+}

@@ -1,0 +1,234 @@
+using Transformer.Configuration;
+using Transformer.Generation.Decoding;
+using Transformer.Model;
+using static TorchSharp.torch;
+
+namespace Transformer.Tests.Generation.Decoding;
+
+// B rows · T tokens · V vocabulary
+
+public sealed class DecodeEngineTests
+{
+    private const double Tolerance = 1e-4;
+
+    private static readonly SoftmaxAttentionConfig FourHeads = new() { Heads = 4, KvHeads = 2 };
+
+    // What the tiny models leave out.
+    private static Dictionary<string, ModelConfig> More { get; } = new()
+    {
+        ["biases, soft cap, normalised queries"] = Tiny.Config with { Attention = FourHeads with { Bias = true, LogitSoftCap = 5, QueryKeyNorm = true } },
+        ["grown dynamic ntk"] = Tiny.Config with { Position = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 5 } } },
+        ["linear scaling"] = Tiny.Config with { Position = new RotaryPositionConfig { Scaling = new LinearScalingConfig { Factor = 2 } } },
+        ["llama3 scaling"] = Tiny.Config with { Position = new RotaryPositionConfig { Scaling = new Llama3ScalingConfig { Factor = 4, OriginalLength = 8 } } },
+        ["relative with a soft mask"] = Tiny.Config with { Position = Tiny.Positions["relative"], Attention = FourHeads with { Window = Tiny.Windows["dynamic"] } },
+        ["untied head, width that no vector fits"] = Tiny.Config with { Width = 20, TiedHead = false, Attention = new SoftmaxAttentionConfig { Heads = 2, HeadWidth = 6 } },
+        ["muP"] = Tiny.Config with { Initialization = new MupInitializationConfig { BaseWidth = 4, Deviation = 0.3 } },
+        ["no MLP"] = Tiny.Config with { Mlp = new NoMlpConfig() },
+        ["no layers"] = Tiny.Config with { Layers = 0 },
+        ["one expert of four, with biases"] = Tiny.Config with { Mlp = Tiny.Mixture with { Active = 1, Expert = new GeluMlpConfig { Hidden = 24, Bias = true } } },
+    };
+
+    public static TheoryData<string> Kinds =>
+    [
+        .. Tiny.Models.Keys,
+        .. Tiny.Mlps.Keys.Select(name => $"mlp {name}"),
+        .. Tiny.Norms.Keys.Select(name => $"norm {name}"),
+        .. More.Keys,
+    ];
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Prompts_and_steps_of_rows_of_unequal_length_give_the_logits_of_the_model(string kind)
+    {
+        using var model = Model(kind);
+        using var engine = DecodeEngine.TryCreate(model)!;
+        using var state = engine.NewState(rows: 3);
+        var (texts, prompts) = (new[] { Text(7), Text(12), Text(4) }, new[] { 3, 8, 1 });
+        var expected = texts.Select((text, row) => Logits(model, text, prompts[row])).ToArray();
+        var read = prompts.ToArray();
+
+        engine.Read(state, [0, 1, 2], prompts, [.. texts.SelectMany((text, row) => text[..prompts[row]])], all: true);
+        var place = 0;
+        for (var row = 0; row < 3; row++)
+            for (var token = 0; token < prompts[row]; token++) Compare(row, token, place++);
+        while (Enumerable.Range(0, 3).Where(row => read[row] < texts[row].Length).ToArray() is { Length: > 0 } rows)
+        {
+            engine.Read(state, rows, [.. rows.Select(_ => 1)], [.. rows.Select(row => texts[row][read[row]])]);
+            for (var part = 0; part < rows.Length; part++) Compare(rows[part], read[rows[part]]++, part);
+        }
+        Assert.Equal(texts.Select(text => text.Length), state.Lengths);
+
+        void Compare(int row, int token, int place)
+        {
+            var logits = engine.LogitsOf(place);
+            for (var i = 0; i < logits.Length; i++) Near.Equal(expected[row][token * logits.Length + i], logits[i], Tolerance, $"row {row}, token {token}, logit {i}");
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void A_row_gives_the_same_bits_alone_and_beside_others_in_every_format(string kind)
+    {
+        using var model = Model(kind);
+        foreach (var format in Enum.GetValues<WeightFormat>())
+        {
+            using var engine = DecodeEngine.TryCreate(model, format, threads: 2)!;
+            using var together = engine.NewState(rows: 4);
+            using var alone = engine.NewState(rows: 1);
+            var texts = Enumerable.Range(0, 4).Select(row => Text(4 + row)).ToArray();
+            for (var token = 0; token < 4; token++)
+            {
+                engine.Read(together, [0, 1, 2, 3], [1, 1, 1, 1], [.. texts.Select(text => text[token])]);
+                var beside = engine.LogitsOf(2).ToArray();
+                engine.Read(alone, [0], [1], [texts[2][token]]);
+                Assert.Equal(beside, engine.LogitsOf(0).ToArray());
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void A_copied_row_goes_on_as_the_first_and_a_cleared_one_begins_anew(string kind)
+    {
+        using var model = Model(kind);
+        using var engine = DecodeEngine.TryCreate(model)!;
+        using var state = engine.NewState(rows: 2);
+        var (text, other) = (Text(6), Text(5));
+        var expected = After(0, text);
+        After(1, other);
+        state.Clear(0);
+        After(0, text[..4]);
+        state.Copy(from: 0, to: 1);
+        Assert.Equal(expected, After(1, text[4..]));
+        Assert.Equal(expected, After(0, text[4..]));
+
+        float[] After(int row, int[] tokens)
+        {
+            // One by one, since scalings that follow the length make a text differ from its parts.
+            foreach (var token in tokens) engine.Read(state, [row], [1], [token]);
+            return engine.LogitsOf(0).ToArray();
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void A_step_allocates_nothing(string kind)
+    {
+        using var model = Model(kind);
+        using var engine = DecodeEngine.TryCreate(model, WeightFormat.Q8)!;
+        using var state = engine.NewState(rows: 2);
+        if (kind == "grown dynamic ntk") return;    // makes its frequencies anew at each length
+        int[] rows = [0, 1], ones = [1, 1], tokens = [3, 5];
+        for (var step = 0; step < 4; step++) engine.Read(state, rows, ones, tokens);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var step = 0; step < 6; step++) engine.Read(state, rows, ones, tokens);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [Theory]
+    [InlineData("sliding 3")]
+    [InlineData("rope")]
+    [InlineData("gated_delta")]
+    [InlineData("convolution")]
+    public void A_prompt_of_several_passes_gives_the_same_bits_as_its_tokens_one_by_one(string kind)
+    {
+        manual_seed(12);
+        using var model = new TransformerModel(Tiny.Models[kind] with { ContextLength = 450 });
+        using var engine = DecodeEngine.TryCreate(model)!;
+        using var state = engine.NewState(rows: 3);
+        var (text, other) = (Text(420), Text(130));
+        engine.Read(state, [0, 1], [130, 420], [.. other, .. text]);
+        var whole = engine.LogitsOf(1).ToArray();
+        foreach (var token in text) engine.Read(state, [2], [1], [token]);
+        Assert.Equal(whole, engine.LogitsOf(0).ToArray());
+        if (kind == "rope") Near.Equal(Logits(model, text, 420)[^13], whole[0], Tolerance);
+    }
+
+    [Theory]
+    [InlineData(WeightFormat.BFloat16, 0.02)]
+    [InlineData(WeightFormat.Half, 0.002)]
+    [InlineData(WeightFormat.Q8, 0.03)]
+    [InlineData(WeightFormat.Q4, 0.3)]
+    public void Packed_weights_change_logits_by_no_more_than_their_bits(WeightFormat format, double tolerance)
+    {
+        manual_seed(13);
+        using var model = new TransformerModel(Tiny.Config with { Width = 64 });
+        using var exact = DecodeEngine.TryCreate(model)!;
+        using var packed = DecodeEngine.TryCreate(model, format)!;
+        var text = Text(12);
+        var (expected, found) = (Last(exact), Last(packed));
+        var spread = Math.Sqrt(expected.Select(x => (double)x * x).Average());
+        Assert.InRange(Math.Sqrt(expected.Zip(found, (a, b) => (double)(a - b) * (a - b)).Average()) / spread, 1e-7, tolerance);
+
+        float[] Last(DecodeEngine engine)
+        {
+            using var state = engine.NewState(rows: 1);
+            engine.Read(state, [0], [12], text);
+            return engine.LogitsOf(0).ToArray();
+        }
+    }
+
+    [Fact]
+    public void Where_every_token_is_kept_the_last_ones_can_be_forgotten()
+    {
+        using var model = Model("rope");
+        using var engine = DecodeEngine.TryCreate(model)!;
+        using var state = engine.NewState(rows: 1);
+        engine.Read(state, [0], [3], [1, 2, 3]);
+        var expected = engine.LogitsOf(0).ToArray();
+        engine.Read(state, [0], [4], [4, 5, 6, 7]);
+        state.Truncate(0, 2);
+        engine.Read(state, [0], [1], [3]);
+        Assert.Equal(expected, engine.LogitsOf(0).ToArray());
+    }
+
+    [Fact]
+    public void A_recurrence_forgets_all_or_nothing()
+    {
+        using var model = Model("gated_delta");
+        using var engine = DecodeEngine.TryCreate(model)!;
+        using var state = engine.NewState(rows: 1);
+        engine.Read(state, [0], [3], [1, 2, 3]);
+        Assert.False(state.CanForget);
+        Assert.Throws<InvalidOperationException>(() => state.Truncate(0, 2));
+        state.Truncate(0, 0);
+        Assert.Equal([0], state.Lengths);
+    }
+
+    [Fact]
+    public void Tokens_past_the_context_are_refused_and_leave_the_state_as_it_was()
+    {
+        using var model = Model("rope");
+        using var engine = DecodeEngine.TryCreate(model)!;
+        using var state = engine.NewState(rows: 1);
+        Assert.Contains("13 tokens", Assert.Throws<InputException>(() => engine.Read(state, [0], [13], new int[13])).Message);
+        Assert.Equal([0], state.Lengths);
+    }
+
+    private static TransformerModel Model(string kind)
+    {
+        manual_seed(11);
+        if (Tiny.Models.ContainsKey(kind)) return Tiny.Model(kind);
+        var config = kind.StartsWith("mlp ", StringComparison.Ordinal) ? Tiny.Config with { Mlp = Tiny.Mlps[kind[4..]] }
+            : kind.StartsWith("norm ", StringComparison.Ordinal) ? Tiny.Config with { Norm = Tiny.Norms[kind[5..]] }
+            : More[kind];
+        var model = Tiny.Stir(new TransformerModel(config));
+        Layers.Attention.WindowCases.Spread(model);
+        return model;
+    }
+
+    private static int[] Text(int tokens) => [.. Tiny.Ids(1, tokens).data<long>().Select(id => (int)id)];
+
+    // The prompt in one pass and then token by token, as the model itself generates: all logits.
+    private static float[] Logits(TransformerModel model, int[] text, int prompt)
+    {
+        using var inference = inference_mode();
+        using var scope = NewDisposeScope();
+        using var state = model.NewState(rows: 1);
+        var ids = tensor(text.Select(token => (long)token).ToArray()).unsqueeze(0);
+        model.eval();
+        var logits = model.forward(ids.narrow(1, 0, prompt), state).flatten().data<float>().ToList();
+        for (var at = prompt; at < text.Length; at++) logits.AddRange(model.forward(ids.narrow(1, at, 1), state).flatten().data<float>());
+        return [.. logits];
+    }
+}
