@@ -2,6 +2,7 @@ using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using Transformer.Checkpoints;
 using Transformer.Configuration;
+using Transformer.Generation;
 using Transformer.Onnx.Graph;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
@@ -32,6 +33,10 @@ public sealed class OnnxModel : IDisposable
 
     /// <summary>What the ids mean; null where the folder has no tokenizer.json.</summary>
     public Tokenizer? Tokenizer { get; }
+
+    /// <summary>What writes with this model, which must live as long.</summary>
+    /// <param name="tokenizer">What the ids mean; the folder's own tokenizer where null.</param>
+    public TextGenerator Generator(Tokenizer? tokenizer = null) => new(Config, (rows, capacity) => new OnnxLogits(this, rows, capacity), tokenizer ?? Tokenizer);
 
     /// <summary>Whether a path is a folder with a model for ONNX Runtime.</summary>
     public static bool IsAt(string path) => File.Exists(Path.Combine(path, OnnxFolder.ModelFolder, OnnxFolder.ModelName));

@@ -31,10 +31,14 @@ internal sealed class GraphBuilder(string name)
         return new Value(this, input);
     }
 
-    public void Output(string output, Value value, ScalarType type, params Axis[] shape)
+    /// <summary>Gives what a node has just made, and no other has read, away under a name of its own.</summary>
+    /// <returns>The same value under that name.</returns>
+    public Value Output(string output, Value value, ScalarType type, params Axis[] shape)
     {
-        Graph.Node.Add(new NodeProto { Name = $"{output}/Identity", OpType = "Identity", Input = { value.Name }, Output = { output } });
+        var made = Graph.Node.Last(node => node.Output.Contains(value.Name)).Output;
+        made[made.IndexOf(value.Name)] = output;
         Graph.Output.Add(Info(output, type, shape));
+        return new Value(this, output);
     }
 
     /// <summary>A weight; the same name is the same weight.</summary>

@@ -67,7 +67,7 @@ internal sealed class LinearAttentionGraph
         if (alpha is not null) S = Each("alpha", alpha.Unsqueeze(4)) * S;                                       // by [B, H, 1 or F, 1]
         if (beta is not null) u = Each("beta", beta.Unsqueeze(3)) * (u - kt.MatMul(S));
         S += column * u;
-        body.Output("state_after", S, ScalarType.Float32);
+        S = body.Output("state_after", S, ScalarType.Float32);
         body.Output("o", qt.MatMul(S), ScalarType.Float32);                                                     // [B, H, 1, E]
 
         var (scanned, along) = (inputs.Count - 1, 2L);

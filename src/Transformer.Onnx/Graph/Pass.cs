@@ -83,9 +83,7 @@ internal sealed class Pass
     public Value Append(int layer, string part, Value added, int heads, int headWidth)
     {
         var cache = graph.Input(PastName(layer, part), ScalarType.Float32, Batch, heads, Past, headWidth);
-        var all = cache.Concat(added, 2);
-        graph.Output(PresentName(layer, part), all, ScalarType.Float32, Batch, heads, All, headWidth);
-        return all;
+        return graph.Output(PresentName(layer, part), cache.Concat(added, 2), ScalarType.Float32, Batch, heads, All, headWidth);
     }
 
     /// <summary>A state whose size does not depend on the length of the text, before this pass.</summary>

@@ -39,12 +39,13 @@ internal static class OnnxCases
         return new TransformerModel(Models[kind]);
     }
 
-    /// <summary>The tokens as a graph takes them, and the logits of all of them as libtorch has them: [B, T, V].</summary>
-    public static float[] Expected(TransformerModel model, int[][] rows)
+    /// <summary>The logits of all tokens of a text, as libtorch has them, read in one pass or in these: [T, V].</summary>
+    public static float[] Expected(TransformerModel model, params int[][] parts)
     {
         using var inference = inference_mode();
         using var scope = NewDisposeScope();
-        return [.. rows.SelectMany(row => model.forward(tensor(row, ScalarType.Int64).unsqueeze(0), null).contiguous().data<float>().ToArray())];
+        using var state = model.NewState(1);
+        return [.. parts.SelectMany(part => model.forward(tensor(part, ScalarType.Int64).unsqueeze(0), parts.Length == 1 ? null : state).contiguous().data<float>().ToArray())];
     }
 
     /// <summary>The logits of every token of some rows, each of which gets its tokens in one pass.</summary>
