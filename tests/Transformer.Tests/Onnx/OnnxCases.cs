@@ -32,7 +32,7 @@ internal static class OnnxCases
         KeyValuePair.Create("relative, soft cap", Tiny.Config with { Position = Tiny.Positions["relative"], Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 1, LogitSoftCap = 5 } }),
     ]);
 
-    public static TransformerModel Model(string kind)
+    public static TransformerModel ModelOf(string kind)
     {
         random.manual_seed(1337);
         if (Tiny.Models.ContainsKey(kind)) return Tiny.Model(kind);
@@ -58,7 +58,7 @@ internal static class OnnxCases
     public static float Distance(IEnumerable<float> a, IEnumerable<float> b) =>
         a.Zip(b, (x, y) => Math.Abs(x - y)).Aggregate(0f, (greatest, d) => float.IsNaN(d) ? d : Math.Max(greatest, d));
 
-    public static void Near(IReadOnlyList<float> expected, IReadOnlyList<float> found, double tolerance, string what)
+    public static void AssertNear(IReadOnlyList<float> expected, IReadOnlyList<float> found, double tolerance, string what)
     {
         Assert.Equal(expected.Count, found.Count);
         var distance = Distance(expected, found);

@@ -28,15 +28,17 @@ public sealed class OnnxFolderTests : IDisposable
     [Fact]
     public void The_folder_is_that_of_Hugging_Face_and_reads_back_as_the_same_model()
     {
-        using var model = Model("rope");
+        using var model = ModelOf("rope");
         OnnxFolder.Write(folder.Path, model.Config, model.Weights, GgufModelTests.Characters(13));
-        Assert.Equal(["config.json", "genai_config.json", "onnx", "tokenizer.json"], Directory.GetFileSystemEntries(folder.Path).Select(Path.GetFileName).Order());
+        string[] entries = ["config.json", "genai_config.json", "onnx", "tokenizer.json"];
+        string[] inputs = ["input_ids", "attention_mask", "position_ids", .. Caches("past_key_values")], outputs = ["logits", .. Caches("present")];
+        Assert.Equal(entries, Directory.GetFileSystemEntries(folder.Path).Select(Path.GetFileName).Order());
         using var onnx = OnnxModel.Open(folder.Path);
         Assert.Equal(model.Config, onnx.Config);
         Assert.Equal(13, onnx.Tokenizer!.VocabularySize);
         var file = Parsed();
-        Assert.Equal(["input_ids", "attention_mask", "position_ids", .. Caches("past_key_values")], file.Graph.Input.Select(input => input.Name));
-        Assert.Equal(["logits", .. Caches("present")], file.Graph.Output.Select(output => output.Name).OrderBy(name => name != "logits"));
+        Assert.Equal(inputs, file.Graph.Input.Select(input => input.Name));
+        Assert.Equal(outputs, file.Graph.Output.Select(output => output.Name).OrderBy(name => name != "logits"));
         var decoder = JsonNode.Parse(File.ReadAllText(folder.File("genai_config.json")))!["model"]!["decoder"]!;
         Assert.Equal("past_key_values.%d.key", (string)decoder["inputs"]!["past_key_names"]!);
         Assert.Equal(2, (int)decoder["num_key_value_heads"]!);
@@ -50,7 +52,7 @@ public sealed class OnnxFolderTests : IDisposable
         foreach (var kind in Models.Keys)
         {
             using var scope = NewDisposeScope();
-            using var model = Model(kind);
+            using var model = ModelOf(kind);
             Assert.Empty(DecoderGraph.Of(model.Config, model.Weights.ToDictionary(weight => weight.Name, weight => weight.Value), OnnxPrecision.F32).Domains);
         }
     }
@@ -58,7 +60,7 @@ public sealed class OnnxFolderTests : IDisposable
     [Fact]
     public void Weights_past_the_limit_lie_in_a_file_beside_and_are_the_same()
     {
-        using var model = Model("hybrid");
+        using var model = ModelOf("hybrid");
         OnnxFolder.Write(folder.Path, model.Config, model.Weights, null, OnnxPrecision.F32, inlineLimit: 0);
         Assert.True(new FileInfo(ModelPath + "_data").Length > new FileInfo(ModelPath).Length / 2);
         var outside = Logits(Tokens(12, 3));
@@ -86,14 +88,14 @@ public sealed class OnnxFolderTests : IDisposable
                 value.copy_(rounded);
             }
         }
-        OnnxCases.Near(Expected(model, Tokens(12, 3)), Logits(Tokens(12, 3)), 1e-3, "logits");
+        AssertNear(Expected(model, Tokens(12, 3)), Logits(Tokens(12, 3)), 1e-3, "logits");
         Assert.Contains(Parsed().Graph.Node, node => node.OpType == "MatMulNBits");
     }
 
     [Fact]
     public void A_weight_that_no_layer_asks_for_is_refused_by_its_name()
     {
-        using var model = Model("rope");
+        using var model = ModelOf("rope");
         var weights = model.Weights.Append(("model.layers.0.self_attn.sinks", zeros(4)));
         var error = Assert.Throws<InputException>(() => OnnxFolder.Write(folder.File("out"), model.Config, weights));
         Assert.StartsWith("model.layers.0.self_attn.sinks: no ONNX graph is known", error.Message);
@@ -122,7 +124,7 @@ public sealed class OnnxFolderTests : IDisposable
     [Fact]
     public void Weights_that_are_missing_or_cut_short_are_refused()
     {
-        using var model = Model("rope");
+        using var model = ModelOf("rope");
         OnnxFolder.Write(folder.Path, model.Config, model.Weights, null, OnnxPrecision.F32, inlineLimit: 0);
         using (var file = File.OpenWrite(ModelPath + "_data")) file.SetLength(file.Length - 5000);
         Refused("model.onnx: ONNX Runtime cannot load it");
@@ -144,7 +146,7 @@ public sealed class OnnxFolderTests : IDisposable
     [Fact]
     public void A_vocabulary_other_than_the_configurations_is_refused()
     {
-        using var model = Model("rope");
+        using var model = ModelOf("rope");
         OnnxFolder.Write(folder.Path, model.Config, model.Weights);
         var config = File.ReadAllText(folder.File("config.json"));
         File.WriteAllText(folder.File("config.json"), config.Replace("\"vocabulary_size\": 13", "\"vocabulary_size\": 14", StringComparison.Ordinal));
@@ -156,7 +158,7 @@ public sealed class OnnxFolderTests : IDisposable
 
     private void Write()
     {
-        using var model = Model("rope");
+        using var model = ModelOf("rope");
         OnnxFolder.Write(folder.Path, model.Config, model.Weights);
     }
 

@@ -22,15 +22,15 @@ public sealed class OnnxModelTests : IDisposable
     [MemberData(nameof(Kinds))]
     public void Logits_are_those_of_the_model_in_one_pass_and_in_several(string kind)
     {
-        using var model = Model(kind);
+        using var model = ModelOf(kind);
         using var onnx = Exported(model);
         var length = model.Config.ContextLength;
         int[][] rows = [Tokens(length, 1), Tokens(length, 4), Tokens(length, 9)];
-        using (var state = onnx.NewState(3)) Near([.. rows.SelectMany(row => Expected(model, row))], Read(onnx, state, rows), Tolerance, "one pass");
+        using (var state = onnx.NewState(3)) AssertNear([.. rows.SelectMany(row => Expected(model, row))], Read(onnx, state, rows), Tolerance, "one pass");
         using (var state = onnx.NewState(1))
         {
             int[][] parts = [rows[0][..5], rows[0][5..8], .. rows[0][8..].Chunk(1)];
-            Near(Expected(model, parts), [.. parts.SelectMany(part => Read(onnx, state, part))], Tolerance, "5 + 3 + single tokens");
+            AssertNear(Expected(model, parts), [.. parts.SelectMany(part => Read(onnx, state, part))], Tolerance, "5 + 3 + single tokens");
         }
     }
 
@@ -39,7 +39,7 @@ public sealed class OnnxModelTests : IDisposable
     [MemberData(nameof(Kinds))]
     public void Rows_of_unequal_length_do_not_see_each_other(string kind)
     {
-        using var model = Model(kind);
+        using var model = ModelOf(kind);
         using var onnx = Exported(model);
         int[][] rows = [Tokens(9, 1), Tokens(9, 4), Tokens(9, 9)];
         using var state = onnx.NewState(3);
@@ -48,7 +48,7 @@ public sealed class OnnxModelTests : IDisposable
         var found = onnx.Read(state, [0, 1, 2], [1, 1, 2], [rows[0][6], rows[1][5], .. rows[2][5..7]]);
 
         int[][][] parts = [[rows[0][..6], rows[0][6..7]], [rows[1][..2], rows[1][2..5], rows[1][5..6]], [rows[2][..4], rows[2][4..5], rows[2][5..7]]];
-        Near([.. parts.SelectMany(row => Expected(model, row)[^13..])], found, Tolerance, "last tokens");
+        AssertNear([.. parts.SelectMany(row => Expected(model, row)[^13..])], found, Tolerance, "last tokens");
     }
 
     // Hugging Face's libraries put filling before the shorter prompts of a batch.
@@ -56,7 +56,7 @@ public sealed class OnnxModelTests : IDisposable
     [MemberData(nameof(Kinds))]
     public void Filling_before_a_text_changes_nothing(string kind)
     {
-        using var model = Model(kind);
+        using var model = ModelOf(kind);
         Exported(model).Dispose();
         using var session = new InferenceSession(folder.File("onnx/model.onnx"));
         var text = Tokens(5, 4);
@@ -72,7 +72,7 @@ public sealed class OnnxModelTests : IDisposable
         }
         using var options = new RunOptions();
         using var results = session.Run(options, values, ["logits"]);
-        Near(Expected(model, text), results[0].GetTensorDataAsSpan<float>()[(2 * 13)..].ToArray(), Tolerance, "logits");
+        AssertNear(Expected(model, text), results[0].GetTensorDataAsSpan<float>()[(2 * 13)..].ToArray(), Tolerance, "logits");
         foreach (var value in values.Values) value.Dispose();
     }
 
@@ -96,13 +96,13 @@ public sealed class OnnxModelTests : IDisposable
         using var state = onnx.NewState(1);
         var found = new List<float>(Read(onnx, state, text[..150]));
         for (var at = 150; at < 200; at++) found.AddRange(Read(onnx, state, text[at..(at + 1)]));
-        Near(Expected(model, text), found, Tolerance, "logits");
+        AssertNear(Expected(model, text), found, Tolerance, "logits");
     }
 
     [Fact]
     public void A_text_that_does_not_fit_is_refused_before_anything_is_computed()
     {
-        using var model = Model("rope");
+        using var model = ModelOf("rope");
         using var onnx = Exported(model);
         using var state = onnx.NewState(1);
         Assert.Contains("13 tokens do not fit the context length of 12", Assert.Throws<InputException>(() => Read(onnx, state, Tokens(13, 1))).Message);
