@@ -97,11 +97,12 @@ internal sealed class GraphBuilder(string name)
         return value;
     }
 
+    // Without axes the shape is left open, which is not that of a number.
     private static ValueInfoProto Info(string value, ScalarType type, Axis[] shape)
     {
-        var known = new TensorShapeProto();
-        known.Dim.Add(shape.Select(axis => axis.ToDimension()));
-        return new ValueInfoProto { Name = value, Type = new TypeProto { TensorType = new() { ElemType = (int)TypeOf(type), Shape = known } } };
+        var tensor = new TypeProto.Types.Tensor { ElemType = (int)TypeOf(type) };
+        if (shape.Length > 0) tensor.Shape = new TensorShapeProto { Dim = { shape.Select(axis => axis.ToDimension()) } };
+        return new ValueInfoProto { Name = value, Type = new TypeProto { TensorType = tensor } };
     }
 
     private static AttributeProto Attribute(string name, object value)

@@ -14,7 +14,6 @@ internal static class OnnxCases
         .. Tiny.Mlps.Select(mlp => KeyValuePair.Create($"mlp {mlp.Key}", Tiny.Config with { Mlp = mlp.Value })),
         .. Tiny.Norms.Select(norm => KeyValuePair.Create($"norm {norm.Key}", Tiny.Config with { Norm = norm.Value })),
         KeyValuePair.Create("no mlp", Tiny.Config with { Mlp = new NoMlpConfig() }),
-        KeyValuePair.Create("no layers", Tiny.Config with { Layers = 0 }),
         KeyValuePair.Create("gpt2", Tiny.Config with
         {
             Attention = new SoftmaxAttentionConfig { Heads = 4, Bias = true },
