@@ -50,7 +50,7 @@ internal sealed record QuantizedMatrix(Tensor Packed, Tensor Scales)
 
     private static Tensor Halves(Tensor q)
     {
-        var pairs = q.unflatten(-1, [-1, 2]);
+        var pairs = q.view(q.shape[0], -1, BlockLength / 2, 2);
         return pairs.select(-1, 0) + pairs.select(-1, 1) * 16;
     }
 }
