@@ -16,7 +16,11 @@ public sealed class OnnxFolderTests : IDisposable
 {
     private static readonly ModelConfig Wide = Tiny.Config with
     {
-        Width = 64, TiedHead = false, VocabularySize = 40, Mlp = new SwiGluMlpConfig { Hidden = 96 }, Initialization = new Gpt2InitializationConfig { Deviation = 0.15 },
+        Width = 64,
+        TiedHead = false,
+        VocabularySize = 40,
+        Mlp = new SwiGluMlpConfig { Hidden = 96 },
+        Initialization = new Gpt2InitializationConfig { Deviation = 0.15 },
     };
 
     private readonly TemporaryFolder folder = new();
