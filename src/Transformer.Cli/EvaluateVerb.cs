@@ -3,6 +3,7 @@ using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Evaluation;
 using Transformer.Generation;
+using Transformer.Onnx;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
 
@@ -15,7 +16,7 @@ internal static class EvaluateVerb
 
     private static readonly Argument<string[]> Models = new("PATH")
     {
-        Description = "Runs, checkpoints, .safetensors or .gguf files.",
+        Description = "Runs, checkpoints, .safetensors or .gguf files, or folders with ONNX models.",
         Arity = ArgumentArity.OneOrMore,
     };
 
@@ -67,19 +68,34 @@ internal static class EvaluateVerb
 
     private static Line Measure(string path, TextSource? given, string[] overrides, Device device, CancellationToken cancellation)
     {
-        using var loaded = LoadedModel.Open(path, device);
-        var (result, bytes) = given is null ? OnItsOwn(path, loaded, overrides, cancellation) : OnText(path, given, loaded, cancellation);
+        var (result, bytes) = OnnxModel.IsAt(path) ? WithOnnx(path, given, cancellation) : WithOurs(path, given, overrides, device, cancellation);
         if (!double.IsFinite(result.Perplexity))
             throw new InvalidOperationException($"{path}: the loss is {result.Loss}; its weights are damaged, or its training has diverged.");
         return new(path, result.Loss, result.Perplexity, bytes is { } length ? result.BitsPerByte(length) : null, result.Accuracy, result.Tokens, bytes);
     }
 
-    private static (EvaluationResult Result, long? Bytes) OnText(string path, TextSource source, LoadedModel loaded, CancellationToken cancellation)
+    private static (EvaluationResult Result, long? Bytes) WithOurs(string path, TextSource? given, string[] overrides, Device device, CancellationToken cancellation)
+    {
+        using var loaded = LoadedModel.Open(path, device);
+        return given is null
+            ? OnItsOwn(path, loaded, overrides, cancellation)
+            : OnText(path, given, loaded.Tokenizer, text => text.Measure(loaded.Model, cancellation));
+    }
+
+    private static (EvaluationResult Result, long? Bytes) WithOnnx(string path, TextSource? given, CancellationToken cancellation)
+    {
+        using var model = OnnxModel.Open(path);
+        if (given is null || model.Tokenizer is not { } tokenizer)
+            throw new InputException($"{path}: is an ONNX model, which is measured on a text by its own tokenizer.json. Name a text with --data FILE.");
+        return OnText(path, given, tokenizer, text => OnnxEvaluation.Measure(model, text, cancellation));
+    }
+
+    private static (EvaluationResult Result, long? Bytes) OnText(string path, TextSource source, Tokenizer tokenizer, Func<TextEvaluation, EvaluationResult> measure)
     {
         try
         {
-            using var text = TextEvaluation.Of(source, loaded.Tokenizer);
-            return (text.Measure(loaded.Model, cancellation), text.Bytes);
+            using var text = TextEvaluation.Of(source, tokenizer);
+            return (measure(text), text.Bytes);
         }
         catch (InputException e)
         {

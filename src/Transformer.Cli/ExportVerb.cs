@@ -5,6 +5,8 @@ using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Evaluation;
 using Transformer.Generation;
+using Transformer.Onnx;
+using Transformer.Tokenization;
 using static TorchSharp.torch;
 
 namespace Transformer.Cli;
@@ -24,24 +26,25 @@ internal static class ExportVerb
 
     private static readonly Format[] Formats =
     [
-        new("safetensors", WriteSafetensors),
-        new("gguf", (model, path, precision) => GgufModel.Write(path, model.Model.Config, model.Model.Weights, model.Tokenizer, precision.Gguf)),
+        new("safetensors", WriteSafetensors, ReadBack),
+        new("gguf", (model, path, precision) => GgufModel.Write(path, model.Model.Config, model.Model.Weights, model.Tokenizer, precision.Gguf), ReadBack),
+        new("onnx", WriteOnnx, ReadOnnxBack, Rounding: 1e-4),
     ];
 
     private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or a .gguf file." };
 
     private static readonly Option<string> Kind = new("--format")
     {
-        Description = "safetensors: a folder for Hugging Face's libraries; gguf: a file for llama.cpp.",
+        Description = "safetensors: a folder for Hugging Face's libraries; gguf: a file for llama.cpp; onnx: a folder for ONNX Runtime.",
         HelpName = string.Join('|', Formats.Select(format => format.Name)),
         Required = true,
     };
 
-    private static readonly Option<string> Out = new("--out") { Description = "The new file, or folder for safetensors.", HelpName = "PATH", Required = true };
+    private static readonly Option<string> Out = new("--out") { Description = "The new file, or folder for safetensors and onnx.", HelpName = "PATH", Required = true };
 
     private static readonly Option<string> Quantize = new("--quantize")
     {
-        Description = "How matrices are kept: float32, float16 or, in GGUF only, blocks of 8.5 or 4.5 bits a weight.",
+        Description = "How matrices are kept: float32, float16 (not in ONNX) or, in GGUF and ONNX, blocks of 8 or 4 bits a weight with a scale each.",
         HelpName = string.Join('|', Precisions.Select(precision => precision.Name)),
         DefaultValueFactory = _ => Precisions[0].Name,
     };
@@ -76,16 +79,18 @@ internal static class ExportVerb
 
         using var original = LoadedModel.Open(request.GetRequiredValue(Source));
         format.Write(original, path, precision);
+        var tolerance = Math.Max(precision.Tolerance, format.Rounding);
         ModelComparison? comparison = null;
         (double Before, double After)? bits = null;
         try
         {
             if (request.GetValue(Verify) || text is not null)
             {
-                using var imported = ModelImport.Import(path);
-                using var copy = LoadedModel.Of(imported, imported.Tokenizer ?? original.Tokenizer);
-                if (request.GetValue(Verify)) comparison = Compared(path, original, copy, precision);
-                if (text is not null) bits = (BitsPerByte(original, text, cancellation), BitsPerByte(copy, text, cancellation));
+                var copy = format.ReadBack(path, original);
+                using var files = copy.Model;
+                if (request.GetValue(Verify)) comparison = Compared(path, copy, tolerance);
+                if (text is not null)
+                    bits = (BitsPerByte(text, original.Tokenizer, all => all.Measure(original.Model, cancellation)), BitsPerByte(text, copy.Tokenizer, all => copy.Measure(all, cancellation)));
             }
         }
         catch
@@ -97,7 +102,7 @@ internal static class ExportVerb
         var bytes = Size(path);
         error.WriteLine($"{path}: {Numbers.Bytes(bytes)}");
         if (comparison is not null)
-            error.WriteLine($"read back: logits differ by {comparison.Difference:g3} at most, {comparison.Share:p3} of their range ({precision.Tolerance:p3} allowed); " +
+            error.WriteLine($"read back: logits differ by {comparison.Difference:g3} at most, {comparison.Share:p3} of their range ({tolerance:p3} allowed); " +
                 $"{comparison.Alike} of {comparison.Tokens} greedy tokens are the same");
         if (bits is var (before, after)) error.WriteLine($"bits per byte: {before:f4} before, {after:f4} after");
         if (request.GetValue(SharedOptions.Json))
@@ -108,7 +113,7 @@ internal static class ExportVerb
                 Bytes = bytes,
                 GreatestDifference = comparison?.Difference,
                 GreatestShare = comparison?.Share,
-                precision.Tolerance,
+                Tolerance = tolerance,
                 GreedyAlike = comparison?.Alike,
                 GreedyTokens = comparison?.Tokens,
                 BitsPerByteBefore = bits?.Before,
@@ -119,19 +124,43 @@ internal static class ExportVerb
     }
 
     // The negated comparison refuses what is not a number, too.
-    private static ModelComparison Compared(string path, LoadedModel original, LoadedModel copy, Precision precision)
+    private static ModelComparison Compared(string path, Copy copy, double tolerance)
     {
-        var comparison = ModelComparison.Of(original, copy);
-        return comparison.Share <= precision.Tolerance ? comparison : throw new InvalidOperationException(
-            $"{path}: read back, its logits differ by {comparison.Difference:g3}, {comparison.Share:p3} of their range where {precision.Tolerance:p3} is allowed; the file was removed. " +
+        var comparison = copy.Compare();
+        return comparison.Share <= tolerance ? comparison : throw new InvalidOperationException(
+            $"{path}: read back, its logits differ by {comparison.Difference:g3}, {comparison.Share:p3} of their range where {tolerance:p3} is allowed; the file was removed. " +
             "Take a finer --quantize, or --verify false to have it all the same.");
     }
 
-    private static double BitsPerByte(LoadedModel model, TextSource source, CancellationToken cancellation)
+    private static double BitsPerByte(TextSource source, Tokenizer tokenizer, Func<TextEvaluation, EvaluationResult> measure)
     {
-        using var text = TextEvaluation.Of(source, model.Tokenizer);
-        return text.Measure(model.Model, cancellation).BitsPerByte(text.Bytes);
+        using var text = TextEvaluation.Of(source, tokenizer);
+        return measure(text).BitsPerByte(text.Bytes);
     }
+
+    private static Copy ReadBack(string path, LoadedModel original)
+    {
+        using var imported = ModelImport.Import(path);
+        var copy = LoadedModel.Of(imported, imported.Tokenizer ?? original.Tokenizer);
+        return new(copy, copy.Tokenizer, () => ModelComparison.Of(original, copy), (text, cancellation) => text.Measure(copy.Model, cancellation));
+    }
+
+    private static Copy ReadOnnxBack(string path, LoadedModel original)
+    {
+        var copy = OnnxModel.Open(path);
+        return new(
+            copy, original.Tokenizer, () => OnnxEvaluation.Compare(original, copy), (text, cancellation) => OnnxEvaluation.Measure(copy, text, cancellation));
+    }
+
+    private static void WriteOnnx(LoadedModel model, string folder, Precision precision) => OnnxFolder.Write(
+        folder, model.Model.Config, model.Model.Weights, model.Tokenizer,
+        precision.Gguf switch
+        {
+            GgufPrecision.F32 => OnnxPrecision.F32,
+            GgufPrecision.Q8 => OnnxPrecision.Q8,
+            GgufPrecision.Q4 => OnnxPrecision.Q4,
+            _ => throw new InputException($"--quantize {precision.Name}: ONNX Runtime computes in float32 on a CPU; take f32, q8 or q4."),
+        });
 
     private static void WriteSafetensors(LoadedModel model, string folder, Precision precision)
     {
@@ -149,7 +178,7 @@ internal static class ExportVerb
         ?? throw new InputException($"{option}: found {name}, expected {string.Join(", ", known[..^1].Select(nameOf))} or {nameOf(known[^1])}.");
 
     private static long Size(string path) =>
-        File.Exists(path) ? new FileInfo(path).Length : new DirectoryInfo(path).EnumerateFiles().Sum(file => file.Length);
+        File.Exists(path) ? new FileInfo(path).Length : new DirectoryInfo(path).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length);
 
     private static void Remove(string path)
     {
@@ -159,5 +188,10 @@ internal static class ExportVerb
 
     private sealed record Precision(string Name, GgufPrecision Gguf, double Tolerance);
 
-    private sealed record Format(string Name, Action<LoadedModel, string, Precision> Write);
+    // Rounding is what the kernels of whatever computes the copy may add to the tolerance's share.
+    private sealed record Format(
+        string Name, Action<LoadedModel, string, Precision> Write, Func<string, LoadedModel, Copy> ReadBack, double Rounding = 0);
+
+    private sealed record Copy(
+        IDisposable Model, Tokenizer Tokenizer, Func<ModelComparison> Compare, Func<TextEvaluation, CancellationToken, EvaluationResult> Measure);
 }

@@ -14,7 +14,7 @@ internal static class GenerateVerb
     private const string Separator = "---------------";
     private static readonly SamplingOptions Defaults = new();
 
-    private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or a .gguf file." };
+    private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or .gguf file, or a folder with an ONNX model." };
     private static readonly Option<string?> Prompt = new("--prompt")
     {
         Description = "The text to continue; nothing where absent.",
@@ -110,13 +110,10 @@ internal static class GenerateVerb
         if (count < 1) throw new InputException($"--count: found {count}, expected 1 or more.");
         var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
         SharedOptions.UseThreads(request);
-        using var loaded = LoadedModel.Open(request.GetRequiredValue(Source), SharedOptions.DeviceOf(request));
-        using var packed = format == WeightFormat.AsIs ? null : DecodeEngine.TryCreate(loaded.Model, format);
         var guesses = request.GetValue(Guesses);
         if (guesses < 0) throw new InputException($"--guess: found {guesses}, expected 0 or more.");
-        var generator = packed is null
-            ? new TextGenerator(loaded.Model, loaded.Tokenizer) { Guesses = guesses }
-            : new TextGenerator(packed, loaded.Tokenizer) { Guesses = guesses };
+        using var writer = Writer.Open(request.GetRequiredValue(Source), format, SharedOptions.DeviceOf(request), guesses);
+        var generator = writer.Generator;
 
         // One sample is shown as it comes; several would mingle, so they follow each other at the end.
         var live = !json && count == 1;
@@ -130,9 +127,9 @@ internal static class GenerateVerb
             onToken: (row, _) =>
             {
                 if (firstToken is null) Begin();
-                if (++lengths[row] <= loaded.Model.Config.ContextLength || slid) return;
+                if (++lengths[row] <= writer.ContextLength || slid) return;
                 slid = true;
-                NoteFullContext(error, loaded.Model.Config.ContextLength, live);
+                NoteFullContext(error, writer.ContextLength, live);
             },
             onText: (_, text) => { if (live) output.Write(text); },
             cancellation);

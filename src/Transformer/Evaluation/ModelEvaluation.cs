@@ -24,7 +24,7 @@ public static class ModelEvaluation
         using var _ = inference_mode();
         return WithoutDropout(model, () =>
         {
-            var (loss, tokens, correct) = (0.0, 0L, 0L);
+            var tally = new Tally();
             foreach (var (batch, counts) in Share(batches, ranks))
             {
                 cancellation.ThrowIfCancellationRequested();
@@ -35,16 +35,30 @@ public static class ModelEvaluation
                 foreach (var (rows, labels) in Chunks(hidden, targets, model.Config.VocabularySize!.Value))
                 {
                     using var chunk = NewDisposeScope();
-                    var logits = model.Logits(rows);                                                        // [1, n, V]
-                    loss += LanguageModelLoss.CrossEntropy(logits, labels, reduction: nn.Reduction.Sum).item<float>();
-                    correct += (logits.argmax(-1) == labels).sum().item<long>();
+                    tally.Add(model.Logits(rows), labels);                                                  // [1, n, V]
                 }
-                tokens += batch.Predictions;
+                tally.Tokens += batch.Predictions;
             }
-            var all = ranks.Gather(loss, tokens, correct);
-            (loss, tokens, correct) = (all.Sum(rank => rank[0]), (long)all.Sum(rank => rank[1]), (long)all.Sum(rank => rank[2]));
-            return new EvaluationResult(loss / tokens, tokens, correct);
+            return Tally.Together(ranks.Gather(tally.Loss, tally.Tokens, tally.Correct));
         });
+    }
+
+    /// <summary>The same of another implementation.</summary>
+    /// <param name="batches">What is predicted.</param>
+    /// <param name="logits">The logits of a batch: [B, T, V].</param>
+    /// <param name="cancellation">Ends the measurement between two batches.</param>
+    internal static EvaluationResult Measure(IEnumerable<Batch> batches, Func<Batch, Tensor> logits, CancellationToken cancellation)
+    {
+        using var _ = inference_mode();
+        var tally = new Tally();
+        foreach (var batch in batches)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            using var scope = NewDisposeScope();
+            tally.Add(logits(batch), BatchTensors.On(batch, CPU).Targets);
+            tally.Tokens += batch.Predictions;
+        }
+        return Tally.Together([[tally.Loss, tally.Tokens, tally.Correct]]);
     }
 
     /// <summary>The mean spans of a model's learned windows on a batch, as <see cref="TransformerModel.MeanSpans"/> has them.</summary>
@@ -77,6 +91,28 @@ public static class ModelEvaluation
         finally
         {
             model.train(wasTraining);
+        }
+    }
+
+    // What one process has counted.
+    private sealed class Tally
+    {
+        public double Loss { get; private set; }
+
+        public long Correct { get; private set; }
+
+        public long Tokens { get; set; }
+
+        public void Add(Tensor logits, Tensor targets)
+        {
+            Loss += LanguageModelLoss.CrossEntropy(logits, targets, reduction: nn.Reduction.Sum).item<float>();
+            Correct += (logits.argmax(-1) == targets).sum().item<long>();
+        }
+
+        public static EvaluationResult Together(double[][] ranks)
+        {
+            var tokens = (long)ranks.Sum(rank => rank[1]);
+            return new(ranks.Sum(rank => rank[0]) / tokens, tokens, (long)ranks.Sum(rank => rank[2]));
         }
     }
 }

@@ -28,11 +28,11 @@ public sealed record TextEvaluation(TokenSequence Tokens, long Bytes) : IDisposa
     /// <summary>The loss over all windows, one after the other, each of the model's context or, where the text is shorter, of its length.</summary>
     /// <param name="model">What predicts.</param>
     /// <param name="cancellation">Ends the measurement between two batches.</param>
-    public EvaluationResult Measure(TransformerModel model, CancellationToken cancellation = default)
-    {
-        var window = (int)Math.Min(model.Config.ContextLength, Tokens.Length - 1);
-        return ModelEvaluation.Measure(model, ValidationBatches.Full(Tokens, BatchSize, window), cancellation);
-    }
+    public EvaluationResult Measure(TransformerModel model, CancellationToken cancellation = default) =>
+        ModelEvaluation.Measure(model, Batches(model.Config.ContextLength), cancellation);
+
+    /// <summary>The windows for a model of this context.</summary>
+    internal IEnumerable<Batch> Batches(int contextLength) => ValidationBatches.Full(Tokens, BatchSize, (int)Math.Min(contextLength, Tokens.Length - 1));
 
     /// <inheritdoc/>
     public void Dispose() => Tokens.Dispose();

@@ -21,6 +21,7 @@ public sealed class TextGenerator
 {
     private readonly TransformerModel? model;
     private readonly DecodeEngine? engine;
+    private readonly Func<int, int, NextLogits>? logits;
     private readonly ModelConfig config;
     private readonly Tokenizer? tokenizer;
     private readonly int vocabularySize;
@@ -34,6 +35,11 @@ public sealed class TextGenerator
     /// <param name="engine">An engine, with its weights packed for one; it stays the caller's.</param>
     /// <param name="tokenizer">As for a model.</param>
     public TextGenerator(DecodeEngine engine, Tokenizer? tokenizer = null) : this(engine.Config, tokenizer) => this.engine = engine;
+
+    /// <param name="config">The architecture.</param>
+    /// <param name="logits">What computes the logits of so many rows, whose windows have at most so many tokens.</param>
+    /// <param name="tokenizer">As for a model.</param>
+    internal TextGenerator(ModelConfig config, Func<int, int, NextLogits> logits, Tokenizer? tokenizer) : this(config, tokenizer) => this.logits = logits;
 
     private TextGenerator(ModelConfig config, Tokenizer? tokenizer)
     {
@@ -105,6 +111,7 @@ public sealed class TextGenerator
         var rows = prompts.Select((prompt, row) => new GenerationRow(options, row, prompt, context, vocabularySize, tokenizer)).ToArray();
         var capacity = (int)Math.Min(context, prompts.Max(prompt => prompt.Length) + (long)options.MaxTokens);
         if (engine is not null) Write(Logits(engine, rows.Length, capacity), rows, onToken, onText, cancellation);
+        else if (logits is not null) Write(logits(rows.Length, capacity), rows, onToken, onText, cancellation);
         else WriteWithModel(model!, rows, capacity, onToken, onText, cancellation);
         return rows.Select(row => row.Result).ToArray();
     }

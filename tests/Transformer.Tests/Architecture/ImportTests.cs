@@ -41,6 +41,19 @@ public sealed partial class ImportTests
         Assert.Empty(wrong);
     }
 
+    [Theory]
+    [InlineData("Transformer.Onnx", "Server", "Cli")]
+    [InlineData("Transformer.Server", "Cli")]
+    public void A_project_imports_none_of_those_above_it(string project, params string[] above)
+    {
+        var wrong =
+            from file in SourceTree.FilesIn(Path.Combine(SourceTree.Root, "src", project))
+            from line in File.ReadLines(file)
+            where Import().Match(line) is { Success: true } import && above.Contains(import.Groups[1].Value)
+            select $"{Path.GetRelativePath(SourceTree.Root, file)}: {line}";
+        Assert.Empty(wrong);
+    }
+
     private static bool Allowed(string folder, string imported) =>
         imported == folder || Everywhere.Contains(imported) || (Imports.TryGetValue(folder, out var allowed) && allowed.Contains(imported));
 

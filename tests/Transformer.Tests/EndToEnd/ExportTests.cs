@@ -19,6 +19,9 @@ public sealed class ExportTests : IDisposable
     [InlineData("gguf", "q4", 0.5)]
     [InlineData("safetensors", "f32", 0)]
     [InlineData("safetensors", "f16", 0.01)]
+    [InlineData("onnx", "f32", 1e-4)]
+    [InlineData("onnx", "q8", 0.05)]
+    [InlineData("onnx", "q4", 0.5)]
     public async Task An_exported_model_is_read_back_and_measured(string format, string precision, double share)
     {
         SaveStories("stories");
@@ -62,6 +65,20 @@ public sealed class ExportTests : IDisposable
         Assert.Equal(known, await Workplace.Request("generate", here["again"], "--prompt", "Once", "--greedy", "--max-tokens", "20"));
     }
 
+    [Fact]
+    public async Task An_ONNX_folder_writes_and_is_measured_as_the_model_that_it_was_made_of()
+    {
+        SaveStories("stories");
+        await Workplace.Request("export", here["stories"], "--format", "onnx", "--out", here["onnx"]);
+        string[] writing = ["--prompt", "Once upon a time", "--greedy", "--max-tokens", "60"];
+        Assert.Equal(await Workplace.Request(["generate", here["stories"], .. writing]), await Workplace.Request(["generate", here["onnx"], .. writing]));
+
+        here.Write("text.txt", File.ReadAllText(Golden.PathOf("stories260k/greedy_200_tokens.txt")));
+        var (code, output, error) = await Workplace.Request("evaluate", here["stories"], here["onnx"], "--data", here["text.txt"], "--json");
+        Assert.True(code == 0, error);
+        Near.Equal((double)JsonNode.Parse(output)![0]!["loss"]!, (double)JsonNode.Parse(output)![1]!["loss"]!, 1e-5, "loss");
+    }
+
     // Weights beyond what 16 bits hold become infinite.
     [Fact]
     public async Task A_file_that_is_not_the_model_any_more_is_removed()
@@ -86,6 +103,7 @@ public sealed class ExportTests : IDisposable
     [InlineData("--format gguf --out HERE/nowhere/new", "cannot be written")]
     [InlineData("--format safetensors --out HERE/new --quantize q8", "safetensors has no blocks")]
     [InlineData("--format gguf --out HERE/new --evaluate HERE/none.txt", "none.txt: no such file")]
+    [InlineData("--format onnx --out HERE/new --quantize f16", "ONNX Runtime computes in float32 on a CPU")]
     public async Task A_request_that_makes_no_sense_ends_with_2_and_writes_nothing(string line, string message)
     {
         SaveStories("stories");

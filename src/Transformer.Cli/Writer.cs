@@ -1,0 +1,46 @@
+using Transformer.Configuration;
+using Transformer.Generation;
+using Transformer.Generation.Decoding;
+using Transformer.Onnx;
+using static TorchSharp.torch;
+
+namespace Transformer.Cli;
+
+/// <summary>What writes with the model at a path: this project's own code, or ONNX Runtime where the path is a folder for that.</summary>
+/// <param name="Generator">What writes.</param>
+/// <param name="ContextLength">The most tokens that the model sees.</param>
+/// <param name="Models">What is disposed with it.</param>
+internal sealed record Writer(TextGenerator Generator, int ContextLength, params IDisposable?[] Models) : IDisposable
+{
+    /// <summary>Loads a model.</summary>
+    /// <param name="path">Whatever <see cref="LoadedModel.Open"/> takes, or a folder with an ONNX model.</param>
+    /// <param name="format">How weights are packed.</param>
+    /// <param name="device">Where this project's own code computes.</param>
+    /// <param name="guesses">As <see cref="TextGenerator.Guesses"/>; ONNX Runtime writes without.</param>
+    /// <exception cref="InputException">There is no such model, it lacks its tokenizer, or it cannot be packed.</exception>
+    public static Writer Open(string path, WeightFormat format, Device device, int guesses)
+    {
+        if (OnnxModel.IsAt(path)) return OpenOnnx(path, format);
+        var loaded = LoadedModel.Open(path, device);
+        var packed = format == WeightFormat.AsIs ? null : DecodeEngine.TryCreate(loaded.Model, format);
+        var generator = packed is null
+            ? new TextGenerator(loaded.Model, loaded.Tokenizer) { Guesses = guesses }
+            : new TextGenerator(packed, loaded.Tokenizer) { Guesses = guesses };
+        return new(generator, loaded.Model.Config.ContextLength, packed, loaded);
+    }
+
+    private static Writer OpenOnnx(string path, WeightFormat format)
+    {
+        if (format != WeightFormat.AsIs) throw new InputException($"--quantize: {path} is an ONNX model, whose weights are packed when it is exported; leave it out.");
+        var model = OnnxModel.Open(path);
+        if (model.Tokenizer is not null) return new(model.Generator(), model.Config.ContextLength, model);
+        model.Dispose();
+        throw new InputException($"{path}: has no tokenizer.json, so text cannot become tokens.");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var model in Models) model?.Dispose();
+    }
+}

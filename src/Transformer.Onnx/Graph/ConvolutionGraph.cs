@@ -1,0 +1,37 @@
+using static TorchSharp.torch;
+
+namespace Transformer.Onnx.Graph;
+
+// B batch · T tokens · C width · W tokens seen
+
+/// <summary>A causal depthwise convolution over the last W tokens, which carries W - 1 of them from pass to pass.</summary>
+internal static class ConvolutionGraph
+{
+    /// <param name="pass">Weights and mask.</param>
+    /// <param name="x">[B, T, C]</param>
+    /// <param name="name">The module's name: its weight is [C, 1, W].</param>
+    /// <param name="layer">The block.</param>
+    /// <param name="part">What its state is called.</param>
+    /// <returns>[B, T, C]</returns>
+    public static Value Convolve(Pass pass, Value x, string name, int layer, string part)
+    {
+        var weight = pass.Weights.Numbers($"{name}.weight");
+        var (width, tail) = (weight.shape[0], weight.shape[2] - 1);
+        var text = x * pass.NewTokens.To(ScalarType.Float32).Unsqueeze(2);                                      // filling before a text is as nothing
+        var all = pass.State(layer, part, tail, width).Concat(text, 1);                                         // [B, W - 1 + T, C]
+        pass.Keep(layer, part, Last(pass, all, tail, width), tail, width);
+        return Enumerable.Range(0, (int)tail + 1)
+            .Select(w => all.Slice(1, w, w == tail ? long.MaxValue : w - tail) * pass.Graph.Initializer($"{name}.weight.{w}", weight.select(2, w).squeeze(1)))
+            .Aggregate((sum, y) => sum + y);
+    }
+
+    // The W - 1 inputs up to each row's last token, which filling may follow: [B, W - 1, C].
+    private static Value Last(Pass pass, Value all, long tail, long width)
+    {
+        var graph = pass.Graph;
+        var places = graph.Node("Range", [graph.Scalar(1L), pass.NewTokens.Length(1).Squeeze(0) + 1, graph.Scalar(1L)]);    // 1 .. T
+        var end = (places * pass.NewTokens).Greatest(1);                   // [B, 1]
+        var slots = end + graph.Vector([.. Enumerable.Range(0, (int)tail).Select(slot => (long)slot)]);         // [B, W - 1]
+        return all.GatherElements(slots.Unsqueeze(2).Expand(1, 1, width), 1);
+    }
+}

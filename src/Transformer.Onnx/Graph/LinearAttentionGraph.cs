@@ -1,0 +1,151 @@
+using Transformer.Configuration;
+using Transformer.Layers.Attention;
+using static TorchSharp.torch;
+
+namespace Transformer.Onnx.Graph;
+
+// B batch · T tokens · C width · H heads · D head width · F feature width · E value width
+
+/// <summary>Linear attention and its relatives: the gates and projections of <see cref="LinearAttention"/> around the recurrence, token by token in a Scan.</summary>
+internal sealed class LinearAttentionGraph
+{
+    private const double GateTemperature = 16, NormaliserEpsilon = 1e-6, UnitEpsilon = 1e-6, NormEpsilon = 1e-5;
+
+    private readonly Pass pass;
+    private readonly LinearAttentionConfig config;
+    private readonly int layer, heads, headWidth, featureWidth, valueWidth;
+    private readonly string name;
+
+    private LinearAttentionGraph(Pass pass, LinearAttentionConfig config, int layer, string name)
+    {
+        (this.pass, this.config, this.layer, this.name, heads) = (pass, config, layer, name, config.Heads);
+        var width = pass.Config.Width;
+        (headWidth, featureWidth, valueWidth) = (config.HeadWidthAt(width), config.FeatureWidthAt(width), config.ValueWidthAt(width));
+    }
+
+    /// <param name="pass">What layers share.</param>
+    /// <param name="x">[B, T, C]</param>
+    /// <param name="config">The rule, heads and options.</param>
+    /// <param name="layer">The block.</param>
+    /// <param name="name">The module's name.</param>
+    /// <returns>[B, T, C]</returns>
+    public static Value Mix(Pass pass, Value x, LinearAttentionConfig config, int layer, string name) => new LinearAttentionGraph(pass, config, layer, name).Mix(x);
+
+    private Value Mix(Value x)
+    {
+        var q = Features(Split(Project(x, "q"), headWidth));                                                    // [B, H, T, F]
+        var k = Features(Split(Project(x, "k"), headWidth));                                                    // [B, H, T, F]
+        var v = Split(Project(x, "v"), valueWidth);                                                             // [B, H, T, E]
+        var beta = config.HasBeta ? PerHead(pass.Weights.Linear(x, $"{name}.b_proj")).Apply("Sigmoid") : null;  // [B, H, T, 1]
+        var (logDecay, step) = Decay(x);                                                                        // [B, H, T, 1 or F], [B, H, T, 1]
+        if (step is not null) k *= step;
+        if (!config.IsNormalised) q *= 1 / Math.Sqrt(headWidth);
+        var text = pass.NewTokens.To(ScalarType.Float32).Unsqueeze(1, 3);                                       // [B, 1, T, 1]
+        (k, logDecay) = (k * text, logDecay is null ? null : logDecay * text);                                  // filling writes nothing and lets nothing decay
+
+        var normaliser = config.IsNormalised ? Normaliser(q, k) : null;                                         // [B, H, T, 1]
+        if (config.IsTurnable && pass.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.Apply(k));
+        var o = Recurrence(q, k, v, logDecay?.Apply("Exp"), beta);                                              // [B, H, T, E]
+        if (normaliser is not null) o /= normaliser;
+        return pass.Weights.Linear(Finish(o.Transpose(0, 2, 1, 3), x), $"{name}.o_proj");                       // [B, T, C]
+    }
+
+    // S = alpha S; u = v, or beta (v - S^T k); S = S + k u^T; o = S^T q. A token's row stands before its product, so that the loop's body has nothing to reshape.
+    private Value Recurrence(Value q, Value k, Value v, Value? alpha, Value? beta)
+    {
+        var body = new GraphBuilder($"{name}.recurrence");
+        var S = body.Input("state", ScalarType.Float32);                                                        // [B, H, F, E]
+        var inputs = new List<Value> { pass.State(layer, "recurrent", heads, featureWidth, valueWidth) };
+        Value Each(string input, Value all)
+        {
+            inputs.Add(all);
+            return body.Input(input, ScalarType.Float32);
+        }
+
+        var (qt, kt) = (Each("q", q.Unsqueeze(3)), Each("k", k.Unsqueeze(3)));                                  // 2 x [B, H, 1, F]
+        var (u, column) = (Each("v", v.Unsqueeze(3)), Each("k_column", k.Unsqueeze(4)));                        // [B, H, 1, E], [B, H, F, 1]
+        if (alpha is not null) S = Each("alpha", alpha.Unsqueeze(4)) * S;                                       // by [B, H, 1 or F, 1]
+        if (beta is not null) u = Each("beta", beta.Unsqueeze(3)) * (u - kt.MatMul(S));
+        S += column * u;
+        S = body.Output("state_after", S, ScalarType.Float32);
+        body.Output("o", qt.MatMul(S), ScalarType.Float32);                                                     // [B, H, 1, E]
+
+        var (scanned, along) = (inputs.Count - 1, 2L);
+        var outputs = pass.Graph.Nodes(
+            "Scan", inputs, outputs: 2, domain: "",
+            ("body", body.Graph), ("num_scan_inputs", (long)scanned), ("scan_input_axes", Enumerable.Repeat(along, scanned).ToArray()), ("scan_output_axes", new[] { along }));
+        pass.Keep(layer, "recurrent", outputs[0], heads, featureWidth, valueWidth);
+        return outputs[1].Squeeze(3);                                                                           // [B, H, T, E]
+    }
+
+    private Value Normaliser(Value q, Value k)
+    {
+        const string part = "key_sum";
+        var before = pass.State(layer, part, heads, 1, featureWidth);                                           // [B, H, 1, F]
+        pass.Keep(layer, part, before + k.Sum(2), heads, 1, featureWidth);
+        return (q * (k.CumulativeSum(2) + before)).Sum(-1) + NormaliserEpsilon;
+    }
+
+    private Value Features(Value x) => config.Rule switch
+    {
+        LinearRule.Elu => x.Apply("Elu") + 1.0,
+        LinearRule.Dpfp => Dpfp(x, config.Nu ?? 1),
+        LinearRule.Taylor => Taylor(x),
+        LinearRule.Delta or LinearRule.GatedDelta => x / ((x * x).Sum(-1) + UnitEpsilon).Apply("Sqrt"),
+        LinearRule.Retention or LinearRule.Gla or LinearRule.ScalarGla => x,
+        var other => throw new InputException($"model.attention.rule: no ONNX graph is known for {other}"),
+    };
+
+    // r_i r_{i+j} for shifts j = 1 .. nu of r = relu([x, -x]).
+    private static Value Dpfp(Value x, int nu)
+    {
+        var r = x.Concat(-x, 3).Apply("Relu");                                                                  // [B, H, T, 2 D]
+        return Enumerable.Range(1, nu).Select(j => r * r.Slice(3, j, long.MaxValue).Concat(r.Slice(3, 0, j), 3)).Aggregate((all, next) => all.Concat(next, 3));
+    }
+
+    // 1, x and x x^T / sqrt(2) of x / D^(1/4).
+    private Value Taylor(Value x)
+    {
+        x *= Math.Pow(headWidth, -0.25);
+        var squares = (x.Unsqueeze(4) * x.Unsqueeze(3)).Reshape(0, 0, 0, headWidth * headWidth) * Math.Sqrt(0.5);
+        var one = x.Graph.Node("Pow", [x.Slice(3, 0, 1), x.Graph.Scalar(0f)]);
+        return one.Concat(x, 3).Concat(squares, 3);
+    }
+
+    // The logarithm of the decay of each token and, for rules with a step in time, the length of that step.
+    private (Value? LogDecay, Value? Step) Decay(Value x)
+    {
+        switch (config.Rule)
+        {
+            case LinearRule.Retention:
+                return (pass.Graph.Initializer($"{name}.retention", LinearAttention.Retention(heads, CPU)), null);
+            case LinearRule.Gla:
+                var gate = pass.Weights.Linear(pass.Weights.Linear(x, $"{name}.gk_proj.0"), $"{name}.gk_proj.1");
+                return (Split((-gate).Apply("Softplus") * (-1 / GateTemperature), headWidth), null);
+            case LinearRule.ScalarGla or LinearRule.GatedDelta:
+                var step = PerHead((pass.Weights.Linear(x, $"{name}.a_proj") + pass.Weights.Tensor($"{name}.dt_bias")).Apply("Softplus"));
+                var rate = pass.Graph.Initializer($"{name}.rate", -pass.Weights.Numbers($"{name}.A_log").exp().view(-1, 1, 1));
+                return (rate * step, config.Rule == LinearRule.ScalarGla ? step : null);
+            default:
+                return (null, null);
+        }
+    }
+
+    private Value Project(Value x, string part)
+    {
+        x = pass.Weights.Linear(x, $"{name}.{part}_proj");
+        if (config.Convolution > 0) x = ConvolutionGraph.Convolve(pass, x, $"{name}.{part}_conv1d", layer, $"{part}_convolution");
+        return config.IsConvolvable ? MlpGraph.Silu(x) : x;
+    }
+
+    private Value Finish(Value o, Value x)
+    {
+        if (!config.IsNormalised) o = NormGraph.Rms(o, pass.Weights.Tensor($"{name}.o_norm.weight"), NormEpsilon);    // [B, T, H, E]
+        o = o.Reshape(0, 0, heads * valueWidth);                                                                // [B, T, H E]
+        return config.IsOutputGated ? o * MlpGraph.Silu(pass.Weights.Linear(x, $"{name}.g_proj")) : o;
+    }
+
+    private Value Split(Value x, int n) => x.Reshape(0, 0, heads, n).Transpose(0, 2, 1, 3);                     // [B, T, H n] to [B, H, T, n]
+
+    private static Value PerHead(Value x) => x.Transpose(0, 2, 1).Unsqueeze(3);                                 // [B, T, H] to [B, H, T, 1]
+}

@@ -1,0 +1,112 @@
+using Transformer.Configuration;
+using Transformer.Layers;
+using Transformer.Layers.Attention;
+using static TorchSharp.torch;
+
+namespace Transformer.Onnx.Graph;
+
+// B batch · T tokens · S keys · C width · H heads · G key/value heads · D head width
+
+/// <summary>Causal softmax attention: <see cref="SoftmaxAttention.Explicit"/> as a graph, over a cache that each pass makes longer.</summary>
+internal sealed class SoftmaxAttentionGraph
+{
+    /// <summary>What a cache's two parts are called.</summary>
+    public const string Keys = "key", Values = "value";
+
+    private const double NormEpsilon = 1e-5;
+    private const float Unseen = float.MinValue;
+
+    private readonly Pass pass;
+    private readonly SoftmaxAttentionConfig config;
+    private readonly int layer, heads, keyValueHeads, headWidth;
+    private readonly string name;
+
+    private SoftmaxAttentionGraph(Pass pass, SoftmaxAttentionConfig config, int layer, string name)
+    {
+        (this.pass, this.config, this.layer, this.name) = (pass, config, layer, name);
+        (heads, keyValueHeads, headWidth) = (config.Heads, config.KvHeads ?? config.Heads, config.HeadWidthAt(pass.Config.Width));
+    }
+
+    /// <param name="pass">What layers share.</param>
+    /// <param name="x">[B, T, C]</param>
+    /// <param name="config">Heads and options.</param>
+    /// <param name="layer">The block.</param>
+    /// <param name="name">The module's name.</param>
+    /// <returns>[B, T, C]</returns>
+    public static Value Mix(Pass pass, Value x, SoftmaxAttentionConfig config, int layer, string name) => new SoftmaxAttentionGraph(pass, config, layer, name).Mix(x);
+
+    private Value Mix(Value x)
+    {
+        var q = Split(pass.Weights.Linear(x, $"{name}.q_proj"), heads);                                         // [B, T, H, D]
+        var k = Split(pass.Weights.Linear(x, $"{name}.k_proj"), keyValueHeads);                                 // [B, T, G, D]
+        var v = Split(pass.Weights.Linear(x, $"{name}.v_proj"), keyValueHeads);                                 // [B, T, G, D]
+        if (config.ValueResidual) v = MixWithFirst(v);
+        if (config.QueryKeyNorm) (q, k) = (Norm(q, "q_norm"), Norm(k, "k_norm"));
+        (q, k, v) = (q.Transpose(0, 2, 1, 3), k.Transpose(0, 2, 1, 3), v.Transpose(0, 2, 1, 3));                // [B, H, T, D], 2 x [B, G, T, D]
+        if (pass.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.TurnsCache ? k : rotation.Apply(k));
+        k = pass.Append(layer, Keys, k, keyValueHeads, headWidth);                                               // [B, G, S, D]
+        v = pass.Append(layer, Values, v, keyValueHeads, headWidth);                                            // [B, G, S, D]
+        if (pass.Rotation is { TurnsCache: true } later) k = later.ApplyToCache(k);
+
+        var z = Shared(Weights(q, k, x)).MatMul(v).Reshape(0, heads, -1, headWidth);                            // [B, H, T, D]
+        return pass.Weights.Linear(z.Transpose(0, 2, 1, 3).Reshape(0, 0, heads * headWidth), $"{name}.o_proj"); // [B, T, C]
+    }
+
+    // How much of each key's value every query takes: [B, H, T, S].
+    private Value Weights(Value q, Value k, Value x)
+    {
+        var scores = Shared(q).MatMul(k.Transpose(0, 1, 3, 2)) * TokenMixer.Scale(pass.Config, config);         // [B, G, H/G T, S]
+        scores = scores.Reshape(0, heads, -1, 0);                                                               // [B, H, T, S]
+        if (pass.Bias is { } bias) scores += bias.For(q, config);
+        if (config.LogitSoftCap is { } cap) scores = (scores * (1 / cap)).Apply("Tanh") * cap;
+        var (visible, softMask) = Sight(x);
+        var weights = visible.Where(scores, pass.Graph.Scalar(Unseen)).Softmax();
+        if (softMask is null) return weights;
+        weights *= softMask;
+        return weights / (weights.Sum(-1) + SoftmaxAttention.Epsilon);
+    }
+
+    // Which keys each query sees, and the soft mask of a learned span where there is one: 2 x [B, H or 1, T, S].
+    private (Value Visible, Value? SoftMask) Sight(Value x)
+    {
+        switch (config.Window)
+        {
+            case FullWindowConfig:
+                return (pass.Visible, null);
+            case SlidingWindowConfig sliding:
+                return (pass.Visible.And(pass.Distance.AtMost(pass.Graph.Scalar(sliding.Size - 1L))), null);
+            case LengthScaledWindowConfig scaled:
+                var reach = tensor(Enumerable.Range(0, pass.Config.ContextLength).Select(position => scaled.KeysAt(position) - 1).ToArray());
+                return (pass.Visible.And(pass.Distance.AtMost(pass.Graph.Initializer($"{name}.window.reach", reach).Gather(pass.Positions).Unsqueeze(1, 3))), null);
+            case LearnedWindowConfig learned:
+                var distance = pass.Distance.To(ScalarType.Float32);
+                var span = Spans(learned, x);                                                                   // [1, H, 1, 1] or [B, H, T, 1]
+                var open = ((span - distance) * (1.0 / learned.Ramp) + 1.0).Clip(pass.Graph.Scalar(0f), pass.Graph.Scalar(1f));
+                return (pass.Visible.And(distance.AtMost(span + (double)learned.Ramp)), open);
+            default:
+                throw new InputException($"model.attention.window.kind: no ONNX graph is known for {config.Window.GetType().Name}");
+        }
+    }
+
+    private Value Spans(LearnedWindowConfig learned, Value x)
+    {
+        if (learned is AdaptiveWindowConfig)
+            return pass.Graph.Initializer($"{name}.window.span", pass.Weights.Numbers($"{name}.window.span").view(1, -1, 1, 1) * learned.Maximum);
+        var logits = pass.Weights.Linear(x, $"{name}.window");                                                  // [B, T, H]
+        return (logits.Apply("Sigmoid") * learned.Maximum).Transpose(0, 2, 1).Unsqueeze(3);
+    }
+
+    private Value MixWithFirst(Value v)
+    {
+        if (pass.FirstValues is not { } first) return pass.FirstValues = v;
+        var mix = pass.Weights.Numbers($"{name}.value_mix").data<float>().ToArray();
+        return first * mix[0] + v * mix[1];
+    }
+
+    private Value Norm(Value x, string norm) => NormGraph.Rms(x, pass.Weights.Tensor($"{name}.{norm}.weight"), NormEpsilon);
+
+    private Value Split(Value x, int n) => x.Reshape(0, 0, n, headWidth);
+
+    // Query heads that share keys and values stand side by side, so that a product serves them all: [B, H, T, n] to [B, G, H/G T, n].
+    private Value Shared(Value x) => keyValueHeads == heads ? x : x.Reshape(0, keyValueHeads, -1, 0);
+}

@@ -1,0 +1,43 @@
+using Transformer.Checkpoints;
+using Transformer.Configuration;
+using Transformer.Onnx.Graph;
+using Transformer.Tokenization;
+using static TorchSharp.torch;
+
+namespace Transformer.Onnx;
+
+/// <summary>
+/// Writes models for ONNX Runtime as Hugging Face's libraries lay them out: <c>onnx/model.onnx</c>, and beside that folder <c>config.json</c>,
+/// <c>tokenizer.json</c> and, where onnxruntime-genai can run the model, <c>genai_config.json</c>.
+/// </summary>
+public static class OnnxFolder
+{
+    internal const string ModelFolder = "onnx", ModelName = "model.onnx";
+
+    /// <summary>Writes a model whole or not at all. Its graph is made from the configuration, so that nothing has to be run for it.</summary>
+    /// <param name="folder">The folder, replaced if it exists.</param>
+    /// <param name="model">The architecture.</param>
+    /// <param name="weights">The model's tensors by our names.</param>
+    /// <param name="tokenizer">What makes the model's tokens.</param>
+    /// <param name="precision">How matrices are kept.</param>
+    /// <exception cref="InputException">A part of the model has no graph, or the folder cannot be written.</exception>
+    public static void Write(
+        string folder, ModelConfig model, IEnumerable<(string Name, Tensor Value)> weights, Tokenizer? tokenizer = null, OnnxPrecision precision = OnnxPrecision.F32) =>
+        Write(folder, model, weights, tokenizer, precision, OnnxFile.InlineLimit);
+
+    internal static void Write(
+        string folder, ModelConfig model, IEnumerable<(string Name, Tensor Value)> weights, Tokenizer? tokenizer, OnnxPrecision precision, long inlineLimit)
+    {
+        using var scope = NewDisposeScope();
+        using var gradient = no_grad();
+        var graph = DecoderGraph.Of(model, weights.ToDictionary(weight => weight.Name, weight => weight.Value), precision);
+        DurableFolder.Write(folder, partial =>
+        {
+            var path = Path.Combine(Directory.CreateDirectory(Path.Combine(partial, ModelFolder)).FullName, ModelName);
+            OnnxFile.Write(path, graph, inlineLimit);
+            DurableFile.WriteJson(Path.Combine(partial, CheckpointConfig.FileName), CheckpointConfig.Write(model));
+            if (GenAiConfig.Of(model, tokenizer) is { } config) DurableFile.WriteJson(Path.Combine(partial, GenAiConfig.FileName), config);
+            tokenizer?.Save(Path.Combine(partial, CheckpointFolder.TokenizerName));
+        });
+    }
+}

@@ -1,0 +1,194 @@
+using System.Text.Json.Nodes;
+using Google.Protobuf;
+using Transformer.Configuration;
+using Transformer.Model;
+using Transformer.Onnx;
+using Transformer.Onnx.Format;
+using Transformer.Onnx.Graph;
+using Transformer.Tests.Checkpoints;
+using Transformer.Tests.Checkpoints.Gguf;
+using static TorchSharp.torch;
+using static Transformer.Tests.Onnx.OnnxCases;
+
+namespace Transformer.Tests.Onnx;
+
+public sealed class OnnxFolderTests : IDisposable
+{
+    private static readonly ModelConfig Wide = Tiny.Config with
+    {
+        Width = 64,
+        TiedHead = false,
+        VocabularySize = 40,
+        Mlp = new SwiGluMlpConfig { Hidden = 96 },
+        Initialization = new Gpt2InitializationConfig { Deviation = 0.15 },
+    };
+
+    private readonly TemporaryFolder folder = new();
+
+    private string ModelPath => folder.File("onnx/model.onnx");
+
+    public void Dispose() => folder.Dispose();
+
+    [Fact]
+    public void The_folder_is_that_of_Hugging_Face_and_reads_back_as_the_same_model()
+    {
+        using var model = ModelOf("rope");
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights, GgufModelTests.Characters(13));
+        string[] entries = ["config.json", "genai_config.json", "onnx", "tokenizer.json"];
+        string[] inputs = ["input_ids", "attention_mask", "position_ids", .. Caches("past_key_values")], outputs = ["logits", .. Caches("present")];
+        Assert.Equal(entries, Directory.GetFileSystemEntries(folder.Path).Select(Path.GetFileName).Order());
+        using var onnx = OnnxModel.Open(folder.Path);
+        Assert.Equal(model.Config, onnx.Config);
+        Assert.Equal(13, onnx.Tokenizer!.VocabularySize);
+        var file = Parsed();
+        Assert.Equal(inputs, file.Graph.Input.Select(input => input.Name));
+        Assert.Equal(outputs, file.Graph.Output.Select(output => output.Name).OrderBy(name => name != "logits"));
+        var decoder = JsonNode.Parse(File.ReadAllText(folder.File("genai_config.json")))!["model"]!["decoder"]!;
+        Assert.Equal("past_key_values.%d.key", (string)decoder["inputs"]!["past_key_names"]!);
+        Assert.Equal(2, (int)decoder["num_key_value_heads"]!);
+
+        static IEnumerable<string> Caches(string prefix) => from layer in Enumerable.Range(0, 2) from part in new[] { "key", "value" } select $"{prefix}.{layer}.{part}";
+    }
+
+    [Fact]
+    public void A_model_in_fp32_asks_for_standard_operators_only()
+    {
+        foreach (var kind in Models.Keys)
+        {
+            using var scope = NewDisposeScope();
+            using var model = ModelOf(kind);
+            Assert.Empty(DecoderGraph.Of(model.Config, model.Weights.ToDictionary(weight => weight.Name, weight => weight.Value), OnnxPrecision.F32).Domains);
+        }
+    }
+
+    [Fact]
+    public void Weights_past_the_limit_lie_in_a_file_beside_and_are_the_same()
+    {
+        using var model = ModelOf("hybrid");
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights, null, OnnxPrecision.F32, inlineLimit: 0);
+        Assert.Contains(Parsed().Graph.Initializer, weight => weight.DataLocation == TensorProto.Types.DataLocation.External);
+        var outside = Logits(Tokens(12, 3));
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights);
+        Assert.False(File.Exists(ModelPath + "_data"));
+        Assert.Equal(Logits(Tokens(12, 3)), outside);
+    }
+
+    [Theory]
+    [InlineData(OnnxPrecision.Q8, 8, 1.0 / 128)]
+    [InlineData(OnnxPrecision.Q4, 4, 1.0 / 8)]
+    public void A_quantised_model_computes_with_the_weights_that_its_blocks_hold(OnnxPrecision precision, int bits, double step)
+    {
+        random.manual_seed(1337);
+        using var model = new TransformerModel(Wide);
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights, null, precision);
+        using (var scope = NewDisposeScope())
+        using (var gradient = no_grad())
+        {
+            foreach (var (name, value) in model.Weights.Where(weight => weight.Name.EndsWith("_proj.weight", StringComparison.Ordinal) || weight.Name == "lm_head.weight"))
+            {
+                var rounded = QuantizedMatrix.Of(value, name == "lm_head.weight" ? 8 : bits).Dequantize();
+                var greatest = value.abs().max().item<float>();
+                Assert.True((rounded - value).abs().max().item<float>() <= step * greatest, name);
+                value.copy_(rounded);
+            }
+        }
+        AssertNear(Expected(model, Tokens(12, 3)), Logits(Tokens(12, 3)), 1e-3, "logits");
+        Assert.Contains(Parsed().Graph.Node, node => node.OpType == "MatMulNBits");
+    }
+
+    [Fact]
+    public void A_weight_that_no_layer_asks_for_is_refused_by_its_name()
+    {
+        using var model = ModelOf("rope");
+        var weights = model.Weights.Append(("model.layers.0.self_attn.sinks", zeros(4)));
+        var error = Assert.Throws<InputException>(() => OnnxFolder.Write(folder.File("out"), model.Config, weights));
+        Assert.StartsWith("model.layers.0.self_attn.sinks: no ONNX graph is known", error.Message);
+        Assert.False(Directory.Exists(folder.File("out")));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(100)]
+    [InlineData(5000)]
+    public void A_file_that_is_cut_short_is_refused(int length)
+    {
+        Write();
+        using (var file = File.OpenWrite(ModelPath)) file.SetLength(length);
+        Refused("model.onnx: ");
+    }
+
+    [Fact]
+    public void A_file_of_something_else_is_refused()
+    {
+        Write();
+        File.WriteAllText(ModelPath, "What is this?");
+        Refused("model.onnx: ONNX Runtime cannot load it");
+    }
+
+    [Fact]
+    public void Weights_that_are_missing_or_cut_short_are_refused()
+    {
+        using var model = ModelOf("rope");
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights, null, OnnxPrecision.F32, inlineLimit: 0);
+        using (var file = File.OpenWrite(ModelPath + "_data")) file.SetLength(file.Length - 5000);
+        Refused("model.onnx: ONNX Runtime cannot load it");
+        File.Delete(ModelPath + "_data");
+        Refused("model.onnx: ONNX Runtime cannot load it");
+    }
+
+    [Fact]
+    public void Inputs_and_outputs_of_other_names_are_refused()
+    {
+        Write();
+        Change(model => Renamed(model, "position_ids", "token_type_ids"));
+        Refused("model.onnx: its input token_type_ids is unknown");
+        Write();
+        Change(model => Renamed(model, "past_key_values.1.key", "past_key_values.7.key"));
+        Refused("model.onnx: has no output present.7.key");
+    }
+
+    [Fact]
+    public void A_vocabulary_other_than_the_configurations_is_refused()
+    {
+        using var model = ModelOf("rope");
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights);
+        var config = File.ReadAllText(folder.File("config.json"));
+        File.WriteAllText(folder.File("config.json"), config.Replace("\"vocabulary_size\": 13", "\"vocabulary_size\": 14", StringComparison.Ordinal));
+        Refused("model.onnx: its logits are not those of the 14 tokens that config.json says");
+    }
+
+    [Fact]
+    public void A_folder_without_a_model_is_refused() => Refused("holds no onnx/model.onnx");
+
+    private void Write()
+    {
+        using var model = ModelOf("rope");
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights);
+    }
+
+    private float[] Logits(int[] text)
+    {
+        using var onnx = OnnxModel.Open(folder.Path, threads: 1);
+        using var state = onnx.NewState(1);
+        return Read(onnx, state, text);
+    }
+
+    private void Refused(string problem) => Assert.Contains(problem, Assert.Throws<InputException>(() => OnnxModel.Open(folder.Path)).Message);
+
+    private ModelProto Parsed() => ModelProto.Parser.ParseFrom(File.ReadAllBytes(ModelPath));
+
+    private void Change(Action<ModelProto> change)
+    {
+        var model = Parsed();
+        change(model);
+        File.WriteAllBytes(ModelPath, model.ToByteArray());
+    }
+
+    private static void Renamed(ModelProto model, string name, string other)
+    {
+        model.Graph.Input.Single(input => input.Name == name).Name = other;
+        foreach (var node in model.Graph.Node)
+            for (var at = 0; at < node.Input.Count; at++)
+                if (node.Input[at] == name) node.Input[at] = other;
+    }
+}

@@ -1,0 +1,119 @@
+using Microsoft.ML.OnnxRuntime;
+using Transformer.Configuration;
+using Transformer.Model;
+using Transformer.Onnx;
+using Transformer.Tests.Checkpoints;
+using static TorchSharp.torch;
+using static Transformer.Tests.Onnx.OnnxCases;
+
+namespace Transformer.Tests.Onnx;
+
+public sealed class OnnxModelTests : IDisposable
+{
+    private const double Tolerance = 1e-4;
+
+    private readonly TemporaryFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    public static TheoryData<string> Kinds => [.. Models.Keys];
+
+    public static TheoryData<string> TinyKinds => [.. Tiny.Models.Keys];
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Logits_are_those_of_the_model_in_one_pass_and_in_several(string kind)
+    {
+        using var model = ModelOf(kind);
+        using var onnx = Exported(model);
+        var length = model.Config.ContextLength;
+        int[][] rows = [Tokens(length, 1), Tokens(length, 4), Tokens(length, 9)];
+        using (var state = onnx.NewState(3)) AssertNear([.. rows.SelectMany(row => Expected(model, row))], Read(onnx, state, rows), Tolerance, "one pass");
+        using (var state = onnx.NewState(1))
+        {
+            int[][] parts = [rows[0][..5], rows[0][5..8], .. rows[0][8..].Chunk(1)];
+            AssertNear(Expected(model, parts), [.. parts.SelectMany(part => Read(onnx, state, part))], Tolerance, "5 + 3 + single tokens");
+        }
+    }
+
+    // Filling stands behind the shorter rows of a pass, and rows that pause get nothing but filling.
+    [Theory]
+    [MemberData(nameof(TinyKinds))]
+    public void Rows_of_unequal_length_do_not_see_each_other(string kind)
+    {
+        using var model = ModelOf(kind);
+        using var onnx = Exported(model);
+        int[][] rows = [Tokens(9, 1), Tokens(9, 4), Tokens(9, 9)];
+        using var state = onnx.NewState(3);
+        Read(onnx, state, rows[0][..6], rows[1][..2], rows[2][..4]);
+        onnx.Read(state, [1, 2], [3, 1], [.. rows[1][2..5], rows[2][4]]);
+        var found = onnx.Read(state, [0, 1, 2], [1, 1, 2], [rows[0][6], rows[1][5], .. rows[2][5..7]]);
+
+        int[][][] parts = [[rows[0][..6], rows[0][6..7]], [rows[1][..2], rows[1][2..5], rows[1][5..6]], [rows[2][..4], rows[2][4..5], rows[2][5..7]]];
+        AssertNear([.. parts.SelectMany(row => Expected(model, row)[^13..])], found, Tolerance, "last tokens");
+    }
+
+    // Hugging Face's libraries put filling before the shorter prompts of a batch.
+    [Theory]
+    [MemberData(nameof(TinyKinds))]
+    public void Filling_before_a_text_changes_nothing(string kind)
+    {
+        using var model = ModelOf(kind);
+        Exported(model).Dispose();
+        using var session = new InferenceSession(folder.File("onnx/model.onnx"));
+        var text = Tokens(5, 4);
+        long[] ids = [0, 0, .. text], mask = [0, 0, 1, 1, 1, 1, 1], positions = [1, 1, 0, 1, 2, 3, 4];
+        var values = new Dictionary<string, OrtValue>();
+        foreach (var (name, value) in session.InputMetadata)
+        {
+            long[]? given = name switch { "input_ids" => ids, "attention_mask" => mask, "position_ids" => positions, _ => null };
+            values[name] = given is null
+                ? OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, value.ElementDataType, [1, .. value.Dimensions.Skip(1).Select(size => Math.Max(0L, size))])
+                : OrtValue.CreateTensorValueFromMemory(given, [1, given.Length]);
+            if (given is null) values[name].GetTensorMutableDataAsSpan<float>().Clear();
+        }
+        using var options = new RunOptions();
+        using var results = session.Run(options, values, ["logits"]);
+        AssertNear(Expected(model, text), results[0].GetTensorDataAsSpan<float>()[(2 * 13)..].ToArray(), Tolerance, "logits");
+        foreach (var value in values.Values) value.Dispose();
+    }
+
+    public static IReadOnlyDictionary<string, ModelConfig> Longer { get; } = new Dictionary<string, ModelConfig>
+    {
+        ["llama"] = Models["rope"] with { ContextLength = 200, Initialization = new Gpt2InitializationConfig { Deviation = 0.15 } },
+        ["gpt2"] = Models["gpt2"] with { ContextLength = 200, Initialization = new Gpt2InitializationConfig { Deviation = 0.15 } },
+        ["hybrid"] = Models["hybrid"] with { ContextLength = 200, Initialization = new Gpt2InitializationConfig { Deviation = 0.15 } },
+    };
+
+    public static TheoryData<string> LongerKinds => [.. Longer.Keys];
+
+    [Theory]
+    [MemberData(nameof(LongerKinds))]
+    public void Logits_of_200_tokens_are_those_of_the_model_after_a_prompt_and_token_by_token(string kind)
+    {
+        random.manual_seed(1337);
+        using var model = new TransformerModel(Longer[kind]);
+        using var onnx = Exported(model);
+        var text = Tokens(200, 5);
+        using var state = onnx.NewState(1);
+        var found = new List<float>(Read(onnx, state, text[..150]));
+        for (var at = 150; at < 200; at++) found.AddRange(Read(onnx, state, text[at..(at + 1)]));
+        AssertNear(Expected(model, text), found, Tolerance, "logits");
+    }
+
+    [Fact]
+    public void A_text_that_does_not_fit_is_refused_before_anything_is_computed()
+    {
+        using var model = ModelOf("rope");
+        using var onnx = Exported(model);
+        using var state = onnx.NewState(1);
+        Assert.Contains("13 tokens do not fit the context length of 12", Assert.Throws<InputException>(() => Read(onnx, state, Tokens(13, 1))).Message);
+        Assert.Equal(0, state.Lengths[0]);
+    }
+
+    private OnnxModel Exported(TransformerModel model)
+    {
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights);
+        return OnnxModel.Open(folder.Path, threads: 1);
+    }
+}
