@@ -47,6 +47,7 @@ internal static class AssociativeRetrievalReport
     {
         var rules = request.GetRequiredValue(Rules);
         if (request.GetValue(Keys)?.FirstOrDefault(keys => keys < 1, 1) is < 1 and var wrong) throw new InputException($"--keys: found {wrong}, expected 1 or more.");
+        if (request.GetValue(Replacement) && request.GetValue(Keys) is not { Length: > 0 }) throw new InputException("--replacement: goes with --keys; the paper's table has both kinds.");
         var cells = request.GetValue(Keys) is { Length: > 0 } asked
             ? from rule in rules from keys in asked select (Rule: rule, Replacement: request.GetValue(Replacement), Keys: keys)
             : AssociativeRetrieval.Figures.Keys.Where(cell => rules.Contains(cell.Rule));

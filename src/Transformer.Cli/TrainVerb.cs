@@ -81,6 +81,8 @@ internal static class TrainVerb
                 throw new InputException("--dry-run and --learning-rate-range are for one process; leave out mpirun or srun.");
             return ConfigFile.Load(source, overrides);
         });
+        if ((request.GetValue(DryRun) || request.GetValue(Range)) && (device.type != TorchSharp.DeviceType.CPU || request.GetValue(Profile)))
+            throw new InputException("--dry-run and --learning-rate-range measure on the processor and are not profiled; leave out --device and --profile.");
         if (request.GetValue(DryRun)) return DryRunReport.Write(config, request);
         if (request.GetValue(Range)) return LearningRateRangeReport.Write(config, request, cancellation);
         var folder = request.GetValue(Out) ?? NewFolder(Path.GetFileNameWithoutExtension(source));

@@ -22,7 +22,8 @@ internal sealed unsafe class Heartbeat : IDisposable
     private readonly byte* sent = (byte*)NativeMemory.AllocZeroed(Length), heard = (byte*)NativeMemory.AllocZeroed(Length);
     private readonly Stopwatch sinceSent = Stopwatch.StartNew(), sinceHeard = Stopwatch.StartNew();
     private nint sending, receiving;
-    private bool isSending, isReceiving;
+    private readonly Stopwatch sinceBeat = Stopwatch.StartNew();
+    private bool isSending, isReceiving, isLast;
 
     public Heartbeat(MpiLibrary mpi, int rank, int ranks)
     {
@@ -35,8 +36,10 @@ internal sealed unsafe class Heartbeat : IDisposable
     /// <returns>What is wrong with the rank before, or null.</returns>
     public string? Beat(string doing)
     {
+        if (sinceBeat.Elapsed > Patience) sinceHeard.Restart();    // it was this process that was stopped; the others may have been with it
+        sinceBeat.Restart();
         if (isSending && mpi.IsDone(ref sending)) isSending = false;
-        if (!isSending && sinceSent.Elapsed > Interval) Send(doing, isLast: false);
+        if (!isSending && !isLast && sinceSent.Elapsed > Interval) Send(doing);
         if (isReceiving && mpi.IsDone(ref receiving))
         {
             sinceHeard.Restart();
@@ -52,12 +55,13 @@ internal sealed unsafe class Heartbeat : IDisposable
     public void Finish(Action wait)
     {
         while (isSending && !mpi.IsDone(ref sending)) wait();
-        Send("", isLast: true);
+        isLast = true;
+        Send("");
         while (isReceiving) wait();
         while (isSending && !mpi.IsDone(ref sending)) wait();
     }
 
-    private void Send(string doing, bool isLast)
+    private void Send(string doing)
     {
         var message = new Span<byte>(sent, Length);
         message.Clear();

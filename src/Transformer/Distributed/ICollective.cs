@@ -46,11 +46,4 @@ public interface ICollective : IDisposable
         _ = ReduceScatter(buffer);
         return AllGather(buffer);    // which comes second, and fails if the first did
     }
-
-    /// <summary>Returns when every rank has called it.</summary>
-    void Barrier()
-    {
-        using var mark = zeros(Ranks, dtype: ScalarType.Byte);
-        AllGather(mark).GetAwaiter().GetResult();
-    }
 }

@@ -73,7 +73,7 @@ public sealed record AssociativeRetrieval(RetrievalRule Rule, bool Replacement, 
         var training = new RetrievalSequences(keys, replacement, length: replacement ? 2 * keys : keys, CounterRandom.Bits((ulong)seed, 0));
         var heldOut = new RetrievalSequences(keys, replacement, length: keys, CounterRandom.Bits((ulong)seed, 1));
         var (best, failures, steps) = (double.PositiveInfinity, 0, 0);
-        while (steps < maximumSteps && best > Solved && failures <= Patience)
+        while (steps < maximumSteps && best > Solved && failures < Patience)
         {
             for (var i = 0; i < EvaluateEvery; i++, steps++)
             {

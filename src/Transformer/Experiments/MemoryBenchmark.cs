@@ -41,7 +41,7 @@ public sealed record MemoryBenchmark(long? PeakBytes, long PredictedBytes, long?
 
         double Train(int steps, Action<Action>? measured = null)
         {
-            using var model = new TransformerModel(config.Model);
+            using var model = new TransformerModel(config.Model) { Precision = training.Precision };
             using var space = new ParameterSpace(model, training.Parameters);
             using var optimizer = Optimizer.FromConfig(training.Optimizer, space);
             var trainingStep = new TrainingStep(model, space, optimizer, training);

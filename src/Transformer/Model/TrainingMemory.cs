@@ -6,7 +6,7 @@ namespace Transformer.Model;
 
 /// <summary>
 /// The bytes that a training run has in use at its peak, computed from its configuration. The process holds somewhat more: code, the allocator's gaps, and
-/// what the run does beside its steps.
+/// what the run does beside its steps. Activations are counted as fp32, of which a run in 16 bits keeps less.
 /// </summary>
 /// <param name="Parameters">The parameters.</param>
 /// <param name="Gradients">Their gradients.</param>
@@ -16,8 +16,6 @@ namespace Transformer.Model;
 /// <param name="Workspace">What comes and goes beside it: logits, or a block that is worked on backward, whichever is more.</param>
 public sealed record TrainingMemory(long Parameters, long Gradients, long Moments, long Average, long Activations, long Workspace)
 {
-    private const int Bytes32 = 4;
-
     /// <summary>All of it.</summary>
     public long Bytes => Parameters + Gradients + Moments + Average + StepBytes;
 
@@ -30,8 +28,7 @@ public sealed record TrainingMemory(long Parameters, long Gradients, long Moment
     /// <param name="rows">B, the sequences of a forward pass.</param>
     /// <param name="tokens">T, the tokens of a sequence.</param>
     /// <param name="labelled">The share of the tokens that have a target, and so logits.</param>
-    /// <param name="computeBytes">The bytes of a number in the type of the products.</param>
-    public static TrainingMemory Of(ModelSize size, TrainingConfig training, long rows, long tokens, double labelled = 1, int computeBytes = Bytes32)
+    public static TrainingMemory Of(ModelSize size, TrainingConfig training, long rows, long tokens, double labelled = 1)
     {
         var checkpointing = training.ActivationCheckpointing;
         var (logits, embedding) = size.VocabularyBytes;
@@ -42,7 +39,7 @@ public sealed record TrainingMemory(long Parameters, long Gradients, long Moment
         var block = rows * tokens * size.BlockWorkspace(checkpointing);
         return new(
             size.ParameterBytes, size.GradientBytes, size.MomentBytes(training.Optimizer), training.EmaDecay is null ? 0 : size.ParameterBytes,
-            size.ActivationBytes(rows, tokens, checkpointing) * computeBytes / Bytes32,
-            embedding + Math.Max(loss, block) * computeBytes / Bytes32);                      // the head's gradient waits for the embedding's
+            size.ActivationBytes(rows, tokens, checkpointing),
+            embedding + Math.Max(loss, block));                      // the head's gradient waits for the embedding's
     }
 }

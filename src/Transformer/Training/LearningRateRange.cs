@@ -41,7 +41,7 @@ public static class LearningRateRange
             var result = trainingStep.Run(factor, batches);
             if (!double.IsFinite(result.Loss)) break;
             if (!result.IsFinite) continue;    // the gradient overflowed, and the step was left out
-            smooth = step == 0 ? result.Loss : 0.9 * smooth + 0.1 * result.Loss;
+            smooth = points.Count == 0 ? result.Loss : 0.9 * smooth + 0.1 * result.Loss;
             lowest = Math.Min(lowest, smooth);
             points.Add(new Point(training.Optimizer.LearningRate * factor, smooth));
             if (smooth > 4 * lowest) break;

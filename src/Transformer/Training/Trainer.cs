@@ -38,6 +38,9 @@ public sealed class Trainer : IDisposable
     {
         (this.ranks, this.run, this.data, this.report) = (ranks, run, data, ranks.Rank == 0 && report is not null ? report : _ => { });
         data.RequireContext(Model.ContextLength);
+        if (device is { type: not TorchSharp.DeviceType.CPU } && Training.ActivationCheckpointing
+            && (Model.Dropout > 0 || Model.SoftmaxMixers().Any(mixer => mixer.Dropout > 0)))
+            throw new InputException($"training.activation_checkpointing: a block that is computed twice on {device} would drop other numbers the second time. Train without dropout, or keep activations.");
         manual_seed(Training.Seed);
         Allocator.KeepFreedMemory();
         model = new TransformerModel(Model, device) { Precision = Training.Precision };
@@ -125,7 +128,7 @@ public sealed class Trainer : IDisposable
             Agreement.Check(ranks, run.Config, data!.Checksum);
             if (ranks.Rank == 0) foreach (var difference in RunEnvironment.Continue(run.PathOf(RunFolder.EnvironmentName)))
                 report?.Invoke(new TrainingEvent.Warned($"The last digits may differ from an uninterrupted run: {difference}."));
-            using var checkpoint = run.HasCheckpoint ? CheckpointFolder.Open(folder) : null;
+            using var checkpoint = ranks.Together(() => OpenCheckpoint(run, ranks));
             return new Trainer(ranks, run, data, checkpoint, report, device);
         }
         catch
@@ -134,6 +137,13 @@ public sealed class Trainer : IDisposable
             run.Dispose();
             throw;
         }
+    }
+
+    // Rank 0 says whether there is a checkpoint: a rank that does not see it may not begin anew beside the others.
+    private static CheckpointFolder? OpenCheckpoint(RunFolder run, ICollective ranks)
+    {
+        if (!ranks.Gather(run.HasCheckpoint ? 1.0 : 0)[0].SequenceEqual([1.0])) return null;
+        return CheckpointFolder.Open(run.Path);
     }
 
     private static Dataset OpenData(RunConfig config, ICollective ranks)
