@@ -15,13 +15,13 @@ public sealed class ExportTests : IDisposable
     [Theory]
     [InlineData("gguf", "f32", 0, 32)]
     [InlineData("gguf", "f16", 0.01, 32)]
-    [InlineData("gguf", "q8", 0.05, 99)]
-    [InlineData("gguf", "q4", 0.5, 99)]
+    [InlineData("gguf", "q8", 0.05, 24)]
+    [InlineData("gguf", "q4", 0.5, 8)]
     [InlineData("safetensors", "f32", 0, 32)]
     [InlineData("safetensors", "f16", 0.01, 32)]
     [InlineData("onnx", "f32", 1e-4, 32)]
-    [InlineData("onnx", "q8", 0.05, 99)]
-    [InlineData("onnx", "q4", 0.5, 99)]
+    [InlineData("onnx", "q8", 0.05, 24)]
+    [InlineData("onnx", "q4", 0.5, 8)]
     public async Task An_exported_model_is_read_back_and_measured(string format, string precision, double share, int alike)
     {
         SaveStories("stories");
