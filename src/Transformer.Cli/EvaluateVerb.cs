@@ -111,7 +111,9 @@ internal static class EvaluateVerb
         using var data = Dataset.Open(ConfigFile.Load(config, overrides).Data);
         data.RequireContext(loaded.Model.Config.ContextLength);
         if (!Words(data.Tokenizer).SequenceEqual(Words(loaded.Tokenizer)))
-            throw new InputException($"{run}: was trained with other tokens than --set {string.Join(" --set ", overrides)} needs; what is measured must have the same.");
+            throw new InputException(overrides.Length > 0
+                ? $"{run}: was trained with other tokens than --set {string.Join(" --set ", overrides)} needs; what is measured must have the same."
+                : $"{run}: was trained with other tokens than its data gives now; the data has changed since. Name a text with --data FILE.");
         if (data is not Corpus corpus)
             return (ModelEvaluation.Measure(loaded.Model, data.HeldOut(RowsAtOnce, loaded.Model.Config.ContextLength), cancellation), null);
         return (new TextEvaluation(corpus.Validation, corpus.ValidationBytes).Measure(loaded.Model, cancellation), corpus.ValidationBytes);

@@ -27,7 +27,7 @@ internal static class ExportVerb
     private static readonly Format[] Formats =
     [
         new("safetensors", WriteSafetensors, ReadBack),
-        new("gguf", (model, path, precision) => GgufModel.Write(path, model.Model.Config, model.Model.Weights, model.Tokenizer, precision.Gguf), ReadBack),
+        new("gguf", (model, path, precision) => GgufModel.Write(path, model.Model.Config, model.Model.Weights, model.Tokenizer, precision.Gguf), ReadBack, Extension: GgufModel.Extension),
         new("onnx", WriteOnnx, ReadOnnxBack, Rounding: 1e-4),
     ];
 
@@ -74,36 +74,24 @@ internal static class ExportVerb
         var format = Named("--format", request.GetRequiredValue(Kind), Formats, format => format.Name);
         var precision = Named("--quantize", request.GetRequiredValue(Quantize), Precisions, precision => precision.Name);
         var (path, error) = (request.GetRequiredValue(Out), request.InvocationConfiguration.Error);
-        var text = request.GetValue(Evaluate) is { } given ? TextSource.At(given) : null;
+        var source = request.GetValue(Evaluate) is { } given ? TextSource.At(given) : null;
         if (Path.Exists(path)) throw new InputException($"{path}: stands there already. Choose another --out.");
+        if (format.Extension is { } extension && Path.GetExtension(path) != extension)
+            throw new InputException($"--out: found {path}, expected a name that ends with {extension}, by which such a file is known.");
 
         using var original = LoadedModel.Open(request.GetRequiredValue(Source));
+        using var text = source is null ? null : TextEvaluation.Of(source, original.Tokenizer);
         format.Write(original, path, precision);
         var tolerance = Math.Max(precision.Tolerance, format.Rounding);
-        ModelComparison? comparison = null;
-        (double Before, double After)? bits = null;
-        try
-        {
-            if (request.GetValue(Verify) || text is not null)
-            {
-                var copy = format.ReadBack(path, original);
-                using var files = copy.Model;
-                if (request.GetValue(Verify)) comparison = Compared(path, copy, tolerance);
-                if (text is not null)
-                    bits = (BitsPerByte(text, original.Tokenizer, all => all.Measure(original.Model, cancellation)), BitsPerByte(text, copy.Tokenizer, all => copy.Measure(all, cancellation)));
-            }
-        }
-        catch
-        {
-            Remove(path);
-            throw;
-        }
+        var (copy, comparison) = ReadAgain(format, path, original, request.GetValue(Verify) ? tolerance : null, isWanted: text is not null);
+        using var files = copy?.Model;
 
         var bytes = Size(path);
         error.WriteLine($"{path}: {Numbers.Bytes(bytes)}");
         if (comparison is not null)
             error.WriteLine($"read back: logits differ by {comparison.Difference:g3} at most, {comparison.Share:p3} of their range ({tolerance:p3} allowed); " +
                 $"{comparison.Alike} of {comparison.Tokens} greedy tokens are the same");
+        (double Before, double After)? bits = text is null ? null : (text.Measure(original.Model, cancellation).BitsPerByte(text.Bytes), BitsPerByte(source!, copy!, cancellation));
         if (bits is var (before, after)) error.WriteLine($"bits per byte: {before:f4} before, {after:f4} after");
         if (request.GetValue(SharedOptions.Json))
         {
@@ -123,6 +111,24 @@ internal static class ExportVerb
         return CommandLine.Done;
     }
 
+    // What cannot be read, or is another model, does not stay. Compared where there is a tolerance.
+    private static (Copy? Copy, ModelComparison? Comparison) ReadAgain(Format format, string path, LoadedModel original, double? tolerance, bool isWanted)
+    {
+        if (tolerance is null && !isWanted) return (null, null);
+        Copy? copy = null;
+        try
+        {
+            copy = format.ReadBack(path, original);
+            return (copy, tolerance is { } allowed ? Compared(path, copy, allowed) : null);
+        }
+        catch
+        {
+            copy?.Model.Dispose();
+            Remove(path);
+            throw;
+        }
+    }
+
     // The negated comparison refuses what is not a number, too.
     private static ModelComparison Compared(string path, Copy copy, double tolerance)
     {
@@ -132,10 +138,10 @@ internal static class ExportVerb
             "Take a finer --quantize, or --verify false to have it all the same.");
     }
 
-    private static double BitsPerByte(TextSource source, Tokenizer tokenizer, Func<TextEvaluation, EvaluationResult> measure)
+    private static double BitsPerByte(TextSource source, Copy copy, CancellationToken cancellation)
     {
-        using var text = TextEvaluation.Of(source, tokenizer);
-        return measure(text).BitsPerByte(text.Bytes);
+        using var text = TextEvaluation.Of(source, copy.Tokenizer);
+        return copy.Measure(text, cancellation).BitsPerByte(text.Bytes);
     }
 
     private static Copy ReadBack(string path, LoadedModel original)
@@ -190,7 +196,7 @@ internal static class ExportVerb
 
     // Rounding is what the kernels of whatever computes the copy may add to the tolerance's share.
     private sealed record Format(
-        string Name, Action<LoadedModel, string, Precision> Write, Func<string, LoadedModel, Copy> ReadBack, double Rounding = 0);
+        string Name, Action<LoadedModel, string, Precision> Write, Func<string, LoadedModel, Copy> ReadBack, double Rounding = 0, string? Extension = null);
 
     private sealed record Copy(
         IDisposable Model, Tokenizer Tokenizer, Func<ModelComparison> Compare, Func<TextEvaluation, CancellationToken, EvaluationResult> Measure);

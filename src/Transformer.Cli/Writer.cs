@@ -23,6 +23,11 @@ internal sealed record Writer(TextGenerator Generator, int ContextLength, params
         if (OnnxModel.IsAt(path)) return OpenOnnx(path, format);
         var loaded = LoadedModel.Open(path, device);
         var packed = format == WeightFormat.AsIs ? null : DecodeEngine.TryCreate(loaded.Model, format);
+        if (packed is null && format != WeightFormat.AsIs)
+        {
+            loaded.Dispose();
+            throw new InputException("--quantize: weights are packed for the processor's own kernels, and this model is on another device. Leave it out.");
+        }
         var generator = packed is null
             ? new TextGenerator(loaded.Model, loaded.Tokenizer) { Guesses = guesses }
             : new TextGenerator(packed, loaded.Tokenizer) { Guesses = guesses };

@@ -91,7 +91,7 @@ internal sealed class SoftmaxAttentionGraph
     private Value Spans(LearnedWindowConfig learned, Value x)
     {
         if (learned is AdaptiveWindowConfig)
-            return pass.Graph.Initializer($"{name}.window.span", pass.Weights.Numbers($"{name}.window.span").view(1, -1, 1, 1) * learned.Maximum);
+            return pass.Graph.Initializer($"{name}.window.span", pass.Weights.Numbers($"{name}.window.span").clamp(0, 1).view(1, -1, 1, 1) * learned.Maximum);
         var logits = pass.Weights.Linear(x, $"{name}.window");                                                  // [B, T, H]
         return (logits.Apply("Sigmoid") * learned.Maximum).Transpose(0, 2, 1).Unsqueeze(3);
     }

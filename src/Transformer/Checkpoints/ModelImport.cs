@@ -7,6 +7,9 @@ namespace Transformer.Checkpoints;
 /// <summary>Reads models of other tools: Hugging Face's GPT-2 and Llama, nanoGPT's weights as Safetensors, llama2.c, and GGUF.</summary>
 public static class ModelImport
 {
+    // A million positions of heads of 128: eightfold what published models have, and a table of half a gigabyte at most while it is made.
+    private const long AnglesLimit = 1L << 27;
+
     private const string Expected =
         "expected a folder with config.json and model.safetensors, a .safetensors file with config.json beside it, a .bin file of llama2.c, or a .gguf file";
 
@@ -74,17 +77,21 @@ public static class ModelImport
     {
         if (!tensors.ContainsKey("model.embed_tokens.weight")) throw new InputException($"{path}: has no token embedding, so it is neither GPT-2 nor Llama");
         Check("token embedding", "model.embed_tokens.weight", model.VocabularySize!.Value, model.Width);
+        if (model.Position is LearnedPositionConfig) Check("position table", "model.embed_positions.weight", model.ContextLength, model.Width);
+        if (model.Position is RotaryPositionConfig && model.PositionedMixers.FirstOrDefault()?.HeadWidthAt(model.Width) is { } turned && (long)model.ContextLength * turned > AnglesLimit)
+            throw new InputException($"{path}: a context of {model.ContextLength} tokens with heads of {turned} asks for more angles than are made; expected {AnglesLimit / turned} tokens at most");
         var layers = Enumerable.Range(0, model.Layers + 1).TakeWhile(layer => tensors.ContainsKey($"model.layers.{layer}.input_layernorm.weight")).Count();
         if (layers != model.Layers)
             throw new InputException($"{path}: {(layers > model.Layers ? "more" : layers)} layers, but its configuration says {model.Layers}");
-        if (model.Attention is not SoftmaxAttentionConfig attention) return;
+        if (layers == 0 || model.Attention is not SoftmaxAttentionConfig attention) return;
         Check("queries", "model.layers.0.self_attn.q_proj.weight", (long)attention.Heads * attention.HeadWidthAt(model.Width), model.Width);
         Check("keys", "model.layers.0.self_attn.k_proj.weight", (long)(attention.KvHeads ?? attention.Heads) * attention.HeadWidthAt(model.Width), model.Width);
-        Check("MLP", "model.layers.0.mlp.up_proj.weight", model.Mlp.HiddenAt(model.Width), model.Width);
+        if (model.Mlp is not (NoMlpConfig or MixtureMlpConfig)) Check("MLP", "model.layers.0.mlp.up_proj.weight", model.Mlp.HiddenAt(model.Width), model.Width);
 
         void Check(string what, string name, long rows, long columns)
         {
-            if (tensors.TryGetValue(name, out var matrix) && !matrix.shape.SequenceEqual([rows, columns]))
+            if (!tensors.TryGetValue(name, out var matrix)) throw new InputException($"{path}: has no {what} ({name}), which its configuration asks for");
+            if (!matrix.shape.SequenceEqual([rows, columns]))
                 throw new InputException($"{path}: {what} [{string.Join(", ", matrix.shape)}], but its configuration says [{rows}, {columns}]");
         }
     }

@@ -29,7 +29,8 @@ public sealed class TrainingTensors : IDisposable
     public static TrainingTensors Open(string folder)
     {
         var first = Directory.GetFiles(folder, $"{FileOf(0, 2)[..^"00002.safetensors".Length]}*.safetensors");
-        var ranks = first.Length == 0 ? 1 : int.Parse(Path.GetFileNameWithoutExtension(first[0])[^5..], CultureInfo.InvariantCulture);
+        var ranks = first.Length == 0 ? 1 : RanksOf(first[0]);
+        if (first.Length > 1) throw new InputException($"{first[0]} and {first[1]}: files of two runs; expected those of one.");
         var files = new List<SafetensorsFile>();
         try
         {
@@ -64,9 +65,13 @@ public sealed class TrainingTensors : IDisposable
         using var scope = NewDisposeScope();
         var (whole, begin) = Part(name);
         var (wanted, found) = (destination.numel(), 0L);
-        foreach (var (first, part, file) in parts[whole])
+        long? end = null;
+        foreach (var (first, part, file) in parts[whole].OrderBy(part => part.Begin))
         {
-            var (from, to) = (Math.Max(begin, first), Math.Min(begin + wanted, first + file.Shape(part)[0]));
+            if (file.Shape(part) is not [var count]) throw new InputException($"{folder}: {part} is [{string.Join(", ", file.Shape(part))}], expected numbers in a row");
+            if (end is { } last && first != last) throw new InputException($"{folder}: {part} begins where no part ends; expected {last}, where the one before it does");
+            end = first + count;
+            var (from, to) = (Math.Max(begin, first), Math.Min(begin + wanted, first + count));
             if (from >= to) continue;
             destination.narrow(0, from - begin, to - from).copy_(file.Read(part).narrow(0, from - first, to - from));
             found += to - from;
@@ -81,6 +86,11 @@ public sealed class TrainingTensors : IDisposable
     }
 
     private static string FileOf(int rank, int ranks) => ranks == 1 ? $"{Name}.safetensors" : $"{Name}-{rank + 1:d5}-of-{ranks:d5}.safetensors";
+
+    private static int RanksOf(string first) =>
+        int.TryParse(Path.GetFileNameWithoutExtension(first)[^5..], NumberStyles.None, CultureInfo.InvariantCulture, out var ranks) && ranks > 1 && Path.GetFileName(first) == FileOf(0, ranks)
+            ? ranks
+            : throw new InputException($"{first}: no file of a checkpoint; expected a name such as {FileOf(0, 4)}.");
 
     private static bool IsPart(string name) => name.Contains('@', StringComparison.Ordinal);
 

@@ -14,32 +14,35 @@ internal sealed class SpeculativeLogits : NextLogits
     private readonly DecodeEngine engine;
     private readonly DecodeState state;
     private readonly int[] guesses;
-    private int[] tokens;
-    private int guessed, place, firstPlace;
+    private readonly int[] tokens;
+    private int guessed, place;
 
     /// <param name="engine">The engine; it stays the caller's. Its states can forget.</param>
     /// <param name="state">A state of one row.</param>
-    /// <param name="guesses">K, the most guesses of a pass.</param>
-    public SpeculativeLogits(DecodeEngine engine, DecodeState state, int guesses) =>
-        (this.engine, this.state, this.guesses, tokens) = (engine, state, new int[guesses], new int[guesses + 1]);
+    /// <param name="guesses">K, the most guesses of a pass; no more than the state can hold are made.</param>
+    public SpeculativeLogits(DecodeEngine engine, DecodeState state, int guesses)
+    {
+        (this.engine, this.state, this.guesses) = (engine, state, new int[Math.Min(guesses, state.Capacity)]);
+        tokens = new int[this.guesses.Length + 1];
+    }
 
     /// <inheritdoc/>
     public override void Read(GenerationRow[] rows)
     {
         var unread = rows[0].UnreadTokens;
-        var (length, hit) = (rows[0].Window.Count, place - firstPlace);
-        if (unread.Length == 1 && length > 1 && hit < guessed && guesses[hit] == unread[0])
+        var length = rows[0].Window.Count;
+        if (unread.Length == 1 && length > 1 && place < guessed && guesses[place] == unread[0])
         {
             place++;
             return;
         }
         state.Truncate(0, length - unread.Length);
         guessed = Math.Min(PromptLookup.Guess(rows[0].WindowTokens, guesses), state.Capacity - length);
-        if (tokens.Length < unread.Length + guessed) tokens = new int[unread.Length + guesses.Length];
-        unread.CopyTo(tokens);
-        guesses.AsSpan(0, guessed).CopyTo(tokens.AsSpan(unread.Length));
-        engine.Read(state, [0], [unread.Length + guessed], tokens.AsSpan(0, unread.Length + guessed), all: true);
-        place = firstPlace = unread.Length - 1;
+        if (unread.Length > 1) engine.Read(state, [0], [unread.Length - 1], unread[..^1]);    // nobody asks for the logits of all these
+        tokens[0] = unread[^1];
+        guesses.AsSpan(0, guessed).CopyTo(tokens.AsSpan(1));
+        engine.Read(state, [0], [1 + guessed], tokens.AsSpan(0, 1 + guessed), all: true);
+        place = 0;
     }
 
     /// <inheritdoc/>

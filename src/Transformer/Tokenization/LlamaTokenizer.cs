@@ -13,12 +13,13 @@ namespace Transformer.Tokenization;
 public sealed class LlamaTokenizer : Tokenizer
 {
     private const int Unknown = 0, Begin = 1, End = 2;
+    private const int LongestPiece = 512;    // characters; each is cut at every place
     private readonly Dictionary<string, int> ids = [];
     private readonly int[] byteIds = new int[256];
 
     /// <param name="pieces">The tokens' texts by id; <c>&lt;0xNN&gt;</c> is a byte.</param>
     /// <param name="scores">The higher, the earlier a piece is merged; equal ones in order of id.</param>
-    /// <exception cref="InputException">A piece stands twice, or a byte has none.</exception>
+    /// <exception cref="InputException">A piece stands twice or is longer than any text has them, or a byte has none.</exception>
     internal LlamaTokenizer(IReadOnlyList<string> pieces, IReadOnlyList<float> scores)
         : base([.. pieces.Select(BytesOfPiece)])
     {
@@ -26,6 +27,7 @@ public sealed class LlamaTokenizer : Tokenizer
         Array.Fill(byteIds, -1);
         for (var id = End + 1; id < pieces.Count; id++)
         {
+            if (pieces[id].Length > LongestPiece) throw new InputException($"token {id} has {pieces[id].Length} characters; expected {LongestPiece} at most");
             if (ByteOf(pieces[id]) is { } value) byteIds[value] = id;
             else if (!ids.TryAdd(pieces[id], id)) throw new InputException($"the piece '{pieces[id]}' is both token {ids[pieces[id]]} and {id}");
         }

@@ -111,6 +111,16 @@ public sealed class ModelImportTests : IDisposable
     }
 
     [Theory]
+    [InlineData("model.layers.0.mlp.up_proj.weight", "has no MLP (model.layers.0.mlp.up_proj.weight)")]
+    [InlineData("model.layers.0.self_attn.k_proj.weight", "has no keys (model.layers.0.self_attn.k_proj.weight)")]
+    public void A_matrix_that_shows_a_claimed_size_must_be_there(string missing, string expected)
+    {
+        using var file = SafetensorsFile.Open(Golden("llama/tied/model.safetensors"));
+        WriteModel("llama", File.ReadAllText(Golden("llama/tied/config.json")), file.Names.Where(name => name != missing).ToDictionary(name => name, file.Read));
+        Assert.Contains(expected, Assert.Throws<InputException>(() => ModelImport.Import(folder.File("llama"))).Message);
+    }
+
+    [Theory]
     [InlineData("model.pt", new byte[] { 1, 2, 3 }, "runs the code in it")]
     [InlineData("pytorch_model.bin", new byte[] { 0x50, 0x4b, 3, 4 }, "runs the code in it")]
     [InlineData("old.bin", new byte[] { 0x80, 2, 0, 0 }, "runs the code in it")]

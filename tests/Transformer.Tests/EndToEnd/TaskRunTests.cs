@@ -50,6 +50,16 @@ public sealed class TaskRunTests : IDisposable
     }
 
     [Fact]
+    public async Task A_run_whose_data_has_changed_is_not_measured_on_it()
+    {
+        await here.Train("text", "--set", "training.steps=1");
+        here.Write("corpus.txt", string.Concat(Enumerable.Range(0, 300).Select(i => $"other {i}\n")));
+        var (code, _, error) = await Workplace.Request("evaluate", here["text"]);
+        Assert.Equal(CommandLine.Refused, code);
+        Assert.Contains("was trained with other tokens than its data gives now", error);
+    }
+
+    [Fact]
     public async Task A_run_that_was_interrupted_ends_as_the_uninterrupted_one()
     {
         await Train("whole");

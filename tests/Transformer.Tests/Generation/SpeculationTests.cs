@@ -32,6 +32,24 @@ public sealed class SpeculationTests
         Assert.Equal(Tokens(new(model), [1, 2, 1], SamplingOptions.Greedy), Tokens(new(model) { Guesses = 4 }, [1, 2, 1], SamplingOptions.Greedy));
     }
 
+    // A pass turns all of its tokens by the angles of its last, a guess among them.
+    [Fact]
+    public void Where_angles_follow_the_length_guessing_changes_no_token()
+    {
+        using var model = GenerationGoldens.Random(Small with { Position = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 6 } } });
+        using var engine = DecodeEngine.TryCreate(model)!;
+        using (var state = engine.NewState(rows: 1)) Assert.False(state.CanForget);
+        var options = new SamplingOptions { Temperature = 2, MaxTokens = 60, Seed = 3 };
+        Assert.Equal(Tokens(new(engine), [1, 2, 1, 2], options), Tokens(new(engine) { Guesses = 4 }, [1, 2, 1, 2], options));
+    }
+
+    [Fact]
+    public void More_guesses_than_the_state_can_hold_are_as_many_as_it_can()
+    {
+        using var model = GenerationGoldens.Random(Small);
+        Assert.Equal(Tokens(new(model), [1, 2, 1], SamplingOptions.Greedy), Tokens(new(model) { Guesses = int.MaxValue }, [1, 2, 1], SamplingOptions.Greedy));
+    }
+
     [Theory]
     [InlineData(new[] { 5, 6, 7, 8, 5, 6 }, new[] { 7, 8, 5 })]
     [InlineData(new[] { 1, 2, 9, 4, 2, 3, 1, 2 }, new[] { 9, 4, 2 })]

@@ -49,6 +49,13 @@ public sealed class LlamaTokenizerTests
         File.Delete(path);
     }
 
+    [Fact]
+    public void A_piece_of_a_length_that_no_text_has_is_refused()
+    {
+        string[] pieces = [.. Stories.Pieces, new('a', 513)];
+        Assert.Contains("token 512 has 513 characters; expected 512 at most", Assert.Throws<InputException>(() => new LlamaTokenizer(pieces, new float[pieces.Length])).Message);
+    }
+
     // Greedy merging as the definition has it: look at every pair, merge the best, begin again.
     private static List<int> Rescan(string text)
     {

@@ -42,7 +42,7 @@ internal sealed unsafe class AttentionSpans
     /// <summary>z of a token's head.</summary>
     public float Of(int token, int head) => window switch
     {
-        AdaptiveWindowConfig adaptive => adaptive.Maximum * shares[head],
+        AdaptiveWindowConfig adaptive => adaptive.Maximum * Math.Clamp(shares[head], 0, 1),
         DynamicWindowConfig dynamic => dynamic.Maximum * VectorKernels.Sigmoid(logits!.Row(token)[head]),
         SlidingWindowConfig sliding => sliding.Size - 1,
         _ => window.KeysAt(pass.Position(token)) - 1,

@@ -9,13 +9,15 @@ internal sealed unsafe class ConvolutionStep : MixerStep
 {
     private readonly int width, seen;
     private readonly float* weight;
+    private readonly Activations y;
 
     /// <param name="plan">What all blocks share.</param>
     /// <param name="config">W.</param>
     /// <param name="layer">Which block.</param>
-    public ConvolutionStep(DecoderPlan plan, ConvolutionConfig config, int layer)
+    /// <param name="y">Where the output goes: [N, C].</param>
+    public ConvolutionStep(DecoderPlan plan, ConvolutionConfig config, int layer, Activations y)
     {
-        (width, seen) = (plan.Width, config.Tokens);
+        (width, seen, this.y) = (plan.Width, config.Tokens, y);
         weight = plan.Weights.Vector(DecoderPlan.Block(layer) + "self_attn.conv1d.weight");
     }
 
@@ -23,7 +25,7 @@ internal sealed unsafe class ConvolutionStep : MixerStep
     public override MixerState NewState(int rows, int length) => new ConvolutionTail(rows, seen, width);
 
     /// <inheritdoc/>
-    public override void Run(Pass pass, Activations x, Activations y, MixerState state)
+    public override void Run(Pass pass, Activations x, MixerState state)
     {
         VectorKernels.Scale(1, x.Values, y.Values, pass.Tokens * width);
         for (var stretch = 0; stretch < pass.Stretches; stretch++)

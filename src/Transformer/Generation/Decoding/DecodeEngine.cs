@@ -11,14 +11,13 @@ namespace Transformer.Generation.Decoding;
 /// weight once a token, without libtorch and without allocating. Weights are read where the model has them, or packed into fewer bits.
 /// </summary>
 /// <remarks>
-/// What a row computes does not depend on the rows beside it, nor on how its text is cut into passes: the same tokens give the same logits to the last bit.
-/// One call at a time.
+/// What a row computes does not depend on the rows beside it, nor on how its text is cut into passes: the same tokens give the same logits to the last bit;
+/// but for dynamic NTK past its original length, where a pass turns all of its tokens by the angles of its last. One call at a time.
 /// </remarks>
 public sealed unsafe class DecodeEngine : IDisposable
 {
     private const int MostTokens = 192;    // of a pass: enough to make full use of each weight that is read
 
-    private readonly TransformerModel source;
     private readonly DecoderWeights weights;
     private readonly ThreadTeam team;
     private readonly Workspace workspace;
@@ -34,10 +33,11 @@ public sealed unsafe class DecodeEngine : IDisposable
     private readonly Pass pass = new(MostTokens);
     private Activations last, logits;
     private MatrixProducts headProduct;
+    private int ready;    // logits of so many places
 
     private DecodeEngine(TransformerModel model, DecoderWeights weights, int threads)
     {
-        (source, this.weights, Config) = (model, weights, model.Config);
+        (this.weights, Config) = (weights, model.Config);
         team = new ThreadTeam(threads);
         workspace = new Workspace(MostTokens);
         if (Config.Position is RotaryPositionConfig rope && Config.PositionedMixers.FirstOrDefault() is { } turned)
@@ -57,7 +57,9 @@ public sealed unsafe class DecodeEngine : IDisposable
     /// <summary>The architecture.</summary>
     public ModelConfig Config { get; }
 
-    /// <summary>Makes an engine of a model, which must live as long.</summary>
+    /// <summary>
+    /// Makes an engine of a model as it is now. After a step of training make another: some weights are copies, others the model's own numbers.
+    /// </summary>
     /// <param name="model">The model; its weights are not copied unless they are packed.</param>
     /// <param name="format">How matrices lie in memory.</param>
     /// <param name="threads">How many threads work; as many as libtorch's where null.</param>
@@ -76,19 +78,21 @@ public sealed unsafe class DecodeEngine : IDisposable
         var length = capacity ?? Config.ContextLength;
         if (length < 1 || length > Config.ContextLength)
             throw new ArgumentOutOfRangeException(nameof(capacity), capacity, $"the context length is {Config.ContextLength}");
-        return new DecodeState([.. blocks.Select(block => block.NewState(rows, length))], rows, length);
+        return new DecodeState(this, [.. blocks.Select(block => block.NewState(rows, length))], rows, length);
     }
 
     /// <summary>Reads texts on: the tokens of several rows, one behind the other.</summary>
-    /// <param name="state">What <see cref="NewState"/> made; it takes in the tokens.</param>
+    /// <param name="state">What <see cref="NewState"/> of this engine made; it takes in the tokens.</param>
     /// <param name="rows">The rows that go on, each once.</param>
     /// <param name="counts">How many tokens each of them gets, one or more.</param>
     /// <param name="tokens">The tokens, those of the first row first.</param>
     /// <param name="all">Whether the logits of every token are wanted; else only those of each row's last.</param>
     /// <exception cref="InputException">The tokens do not fit the state.</exception>
+    /// <exception cref="ArgumentException">The state is another engine's, a row stands twice, or the numbers of rows, counts and tokens do not agree.</exception>
     public void Read(DecodeState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, ReadOnlySpan<int> tokens, bool all = false)
     {
         Check(state, rows, counts, tokens);
+        ready = 0;
         var wanted = all ? tokens.Length : rows.Length;
         if (wanted > last.Tokens) (last, logits, headProduct) = Outputs(wanted);
         var (part, done, read) = (0, 0, 0);    // the current row, how many of its tokens have been read, and of all
@@ -109,12 +113,16 @@ public sealed unsafe class DecodeEngine : IDisposable
         }
         headProduct.Run(last, wanted);                                             // [rows or tokens, V]
         if (logitScale != 1) VectorKernels.Scale(logitScale, logits.Values, logits.Values, wanted * logits.Width);
+        ready = wanted;
     }
 
-    /// <summary>The logits that the last call of <see cref="Read"/> made; the next call overwrites them, and the caller may.</summary>
+    /// <summary>The logits that the last call of <see cref="Read"/> made; the caller may overwrite them, and the next call ends the span.</summary>
     /// <param name="place">Which of its rows or, where the logits of every token were wanted, of its tokens.</param>
     /// <returns>[V]</returns>
-    public Span<float> LogitsOf(int place) => new(logits.Row(place), logits.Width);
+    /// <exception cref="ArgumentOutOfRangeException">The last call made no logits of this place.</exception>
+    public Span<float> LogitsOf(int place) => (uint)place < (uint)ready
+        ? new(logits.Row(place), logits.Width)
+        : throw new ArgumentOutOfRangeException(nameof(place), place, $"there are logits of {ready} places");
 
     // The hidden states of all tokens of the pass: [N, C].
     private void Run(DecodeState state, ReadOnlySpan<int> tokens)
@@ -184,16 +192,21 @@ public sealed unsafe class DecodeEngine : IDisposable
 
     private void Check(DecodeState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, ReadOnlySpan<int> tokens)
     {
-        var sum = 0;
+        if (!state.IsOf(this)) throw new ArgumentException("the state is another engine's", nameof(state));
+        if (rows.Length != counts.Length) throw new ArgumentException($"{counts.Length} counts for {rows.Length} rows", nameof(counts));
+        var sum = 0L;
         for (var part = 0; part < rows.Length; part++)
         {
+            var row = rows[part];
+            if ((uint)row >= (uint)state.Lengths.Count) throw new ArgumentOutOfRangeException(nameof(rows), row, $"the state has {state.Lengths.Count} rows");
+            if (rows[..part].Contains(row)) throw new ArgumentException($"row {row} stands twice", nameof(rows));
             sum += counts[part];
-            var end = state.Lengths[rows[part]] + counts[part];
+            var end = (long)state.Lengths[row] + counts[part];
             if (end > state.Capacity)
                 throw new InputException($"{end} tokens do not fit the context length of {state.Capacity}. Give a shorter text or a model with a longer context.");
             if (counts[part] < 1) throw new ArgumentException("every row gets one token or more", nameof(counts));
         }
-        if (rows.Length != counts.Length || sum != tokens.Length) throw new ArgumentException($"{tokens.Length} tokens for rows that get {sum}", nameof(tokens));
+        if (sum != tokens.Length) throw new ArgumentException($"{tokens.Length} tokens for rows that get {sum}", nameof(tokens));
         foreach (var token in tokens)
             if ((uint)token >= (uint)head.Outputs) throw new ArgumentOutOfRangeException(nameof(tokens), token, $"the vocabulary has {head.Outputs} tokens");
     }
@@ -207,6 +220,5 @@ public sealed unsafe class DecodeEngine : IDisposable
         rotation?.Dispose();
         workspace.Dispose();
         weights.Dispose();
-        GC.KeepAlive(source);
     }
 }

@@ -6,12 +6,13 @@ namespace Transformer.Generation.Decoding;
 /// </summary>
 public sealed class DecodeState : IDisposable
 {
+    private readonly DecodeEngine engine;
     private readonly MixerState[] layers;
     private readonly int[] lengths;
 
-    internal DecodeState(MixerState[] layers, int rows, int capacity)
+    internal DecodeState(DecodeEngine engine, MixerState[] layers, int rows, int capacity)
     {
-        (this.layers, lengths, Capacity) = (layers, new int[rows], capacity);
+        (this.engine, this.layers, lengths, Capacity) = (engine, layers, new int[rows], capacity);
         CanForget = Array.TrueForAll(layers, layer => layer.CanForget);
     }
 
@@ -24,16 +25,21 @@ public sealed class DecodeState : IDisposable
     /// <summary>The bytes that the state takes.</summary>
     public long Bytes => layers.Sum(layer => layer.Bytes);
 
-    /// <summary>Whether the last tokens of a row can be forgotten: where all tokens are kept, not where a window or a recurrence overwrites them.</summary>
+    /// <summary>Whether the last tokens of a row can be forgotten: where all tokens are kept, not where a window or a recurrence overwrites them
+    /// or where the angles of all keys follow the length.</summary>
     public bool CanForget { get; }
 
     internal MixerState Layer(int layer) => layers[layer];
 
+    internal bool IsOf(DecodeEngine other) => engine == other;
+
     internal void Advance(int row, int tokens) => lengths[row] += tokens;
 
     /// <summary>Ends a row's text: the row is free for another.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such row.</exception>
     public void Clear(int row)
     {
+        Check(row);
         foreach (var layer in layers) layer.Clear(row);
         lengths[row] = 0;
     }
@@ -41,9 +47,11 @@ public sealed class DecodeState : IDisposable
     /// <summary>Forgets the last tokens of a row.</summary>
     /// <param name="row">The row.</param>
     /// <param name="length">How many tokens stay.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such row, or it has fewer tokens.</exception>
     /// <exception cref="InvalidOperationException"><see cref="CanForget"/> is false.</exception>
     public void Truncate(int row, int length)
     {
+        Check(row);
         if (length < 0 || length > lengths[row]) throw new ArgumentOutOfRangeException(nameof(length), length, $"the row has {lengths[row]} tokens");
         if (length == lengths[row]) return;
         if (length == 0)
@@ -56,11 +64,20 @@ public sealed class DecodeState : IDisposable
     }
 
     /// <summary>Makes a row equal to another: both go on from the same text.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such row.</exception>
     public void Copy(int from, int to)
     {
+        Check(from);
+        Check(to);
         if (from == to) return;
         foreach (var layer in layers) layer.Copy(from, to, lengths[from]);
         lengths[to] = lengths[from];
+    }
+
+    // Behind the rows lies memory that nobody guards.
+    private void Check(int row)
+    {
+        if ((uint)row >= (uint)lengths.Length) throw new ArgumentOutOfRangeException(nameof(row), row, $"the state has {lengths.Length} rows");
     }
 
     /// <inheritdoc/>

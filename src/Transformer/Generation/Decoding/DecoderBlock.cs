@@ -20,7 +20,7 @@ internal sealed class DecoderBlock
         var name = DecoderPlan.Block(layer);
         x = plan.Workspace.Buffer("sub-layer", plan.Width);
         (mixed, fed) = (plan.Workspace.Buffer("mixer", plan.Width), plan.Workspace.Buffer("mlp", plan.Width));
-        mixer = MixerStep.Of(plan, layer);
+        mixer = MixerStep.Of(plan, layer, mixed);
         mixerResidual = ResidualStep.Of(plan, name, isMixer: true);
         if (plan.Model.Mlp is NoMlpConfig) return;
         mlp = MlpStep.Of(plan, plan.Model.Mlp, name + "mlp.", fed);
@@ -37,7 +37,7 @@ internal sealed class DecoderBlock
     public void Run(Pass pass, Activations stream, MixerState state)
     {
         mixerResidual.Before(stream, x, pass.Tokens);
-        mixer.Run(pass, x, mixed, state);
+        mixer.Run(pass, x, state);
         mixerResidual.After(stream, mixed, pass.Tokens);
         if (mlp is null) return;
         mlpResidual!.Before(stream, x, pass.Tokens);

@@ -6,7 +6,8 @@ namespace Transformer.Generation.Decoding;
 
 // I inputs · O outputs
 
-/// <summary>A model's weights by name, where they lie: matrices are read in place or packed into another format, vectors are copied.</summary>
+/// <summary>A model's weights by name, where they lie: matrices are read in place or packed into another format, vectors are copied.
+/// Memory that is read in place stays as long as this does, whatever becomes of the model.</summary>
 internal sealed unsafe class DecoderWeights : IDisposable
 {
     private readonly Dictionary<string, Tensor> tensors;
@@ -18,8 +19,8 @@ internal sealed unsafe class DecoderWeights : IDisposable
     /// <summary>The weights of a model; null where they do not lie in this machine's own memory, row by row, as numbers of a known type.</summary>
     public static DecoderWeights? Of(TransformerModel model, WeightFormat format)
     {
-        var tensors = model.Weights.ToDictionary(weight => weight.Name, weight => weight.Value);
-        return tensors.Values.All(Covers) ? new DecoderWeights(tensors, format) : null;
+        if (!model.Weights.All(weight => Covers(weight.Value))) return null;
+        return new DecoderWeights(model.Weights.ToDictionary(weight => weight.Name, weight => weight.Value.detach().DetachFromDisposeScope()), format);
     }
 
     /// <summary>Whether there is such a tensor.</summary>
@@ -81,5 +82,6 @@ internal sealed unsafe class DecoderWeights : IDisposable
     public void Dispose()
     {
         foreach (var resource in owned) resource.Dispose();
+        foreach (var tensor in tensors.Values) tensor.Dispose();
     }
 }

@@ -20,7 +20,7 @@ internal sealed unsafe class KeyValueState : MixerState
     /// <param name="keepsUnturned">Whether keys are kept unturned, and turned into a second buffer in each pass.</param>
     public KeyValueState(int rows, int heads, int places, int width, bool isWhole, bool keepsUnturned)
     {
-        (this.rows, this.heads, this.width, Places, CanForget) = (rows, heads, width, places, isWhole);
+        (this.rows, this.heads, this.width, Places, CanForget) = (rows, heads, width, places, isWhole && !keepsUnturned);
         keys = new((long)rows * heads * places * width);
         values = new((long)rows * heads * places * width);
         if (keepsUnturned) turned = new(keys.Length);
@@ -30,6 +30,7 @@ internal sealed unsafe class KeyValueState : MixerState
     public int Places { get; }
 
     /// <inheritdoc/>
+    /// <remarks>Not where angles follow the length: what tokens became beside later ones is not what they are without them.</remarks>
     public override bool CanForget { get; }
 
     /// <inheritdoc/>

@@ -18,7 +18,8 @@ internal sealed unsafe class LinearStep : MixerStep
     /// <param name="plan">What all blocks share.</param>
     /// <param name="config">The rule, heads and options.</param>
     /// <param name="layer">Which block.</param>
-    public LinearStep(DecoderPlan plan, LinearAttentionConfig config, int layer)
+    /// <param name="y">Where the output goes: [N, C].</param>
+    public LinearStep(DecoderPlan plan, LinearAttentionConfig config, int layer, Activations y)
     {
         this.config = config;
         (headWidth, featureWidth, valueWidth) = (config.HeadWidthAt(plan.Width), config.FeatureWidthAt(plan.Width), config.ValueWidthAt(plan.Width));
@@ -44,7 +45,7 @@ internal sealed unsafe class LinearStep : MixerStep
             decays = plan.Products(plan.ExactMap(name + "gk_proj.1", buffers.Decays));
         }
         work = new LinearWork(plan, config, name, buffers, o);
-        output = plan.Products(plan.Map(name + "o_proj", plan.Workspace.Buffer("mixer", plan.Width)));
+        output = plan.Products(plan.Map(name + "o_proj", y));
     }
 
     /// <inheritdoc/>
@@ -56,7 +57,7 @@ internal sealed unsafe class LinearStep : MixerStep
     }
 
     /// <inheritdoc/>
-    public override void Run(Pass pass, Activations x, Activations y, MixerState state)
+    public override void Run(Pass pass, Activations x, MixerState state)
     {
         projections.Run(x, pass.Tokens);                                           // 2 x [N, H D], [N, H E], and the gate
         gates?.Run(x, pass.Tokens);                                                // [N, H] each

@@ -12,21 +12,21 @@ internal abstract class MixerStep
     /// <param name="length">The most tokens of a row.</param>
     public abstract MixerState NewState(int rows, int length);
 
-    /// <summary>y = mixer(x); the state takes in the tokens.</summary>
+    /// <summary>y = mixer(x), y being the buffer that the step was made with; the state takes in the tokens.</summary>
     /// <param name="pass">Which tokens these are.</param>
     /// <param name="x">[N, C]; kept.</param>
-    /// <param name="y">[N, C]</param>
     /// <param name="state">What <see cref="NewState"/> made.</param>
-    public abstract void Run(Pass pass, Activations x, Activations y, MixerState state);
+    public abstract void Run(Pass pass, Activations x, MixerState state);
 
     /// <summary>The mixer of a block.</summary>
     /// <param name="plan">What all blocks share.</param>
     /// <param name="layer">Which block.</param>
-    public static MixerStep Of(DecoderPlan plan, int layer) => plan.Model.AttentionAt(layer) switch
+    /// <param name="y">Where its output goes: [N, C].</param>
+    public static MixerStep Of(DecoderPlan plan, int layer, Activations y) => plan.Model.AttentionAt(layer) switch
     {
-        SoftmaxAttentionConfig softmax => new SoftmaxStep(plan, softmax, layer),
-        LinearAttentionConfig linear => new LinearStep(plan, linear, layer),
-        ConvolutionConfig convolution => new ConvolutionStep(plan, convolution, layer),
+        SoftmaxAttentionConfig softmax => new SoftmaxStep(plan, softmax, layer, y),
+        LinearAttentionConfig linear => new LinearStep(plan, linear, layer, y),
+        ConvolutionConfig convolution => new ConvolutionStep(plan, convolution, layer, y),
         var other => throw new ArgumentOutOfRangeException(nameof(layer), other, "no such attention"),
     };
 }

@@ -23,7 +23,8 @@ internal sealed unsafe class SoftmaxStep : MixerStep
     /// <param name="plan">What all blocks share.</param>
     /// <param name="config">Heads and options.</param>
     /// <param name="layer">Which block.</param>
-    public SoftmaxStep(DecoderPlan plan, SoftmaxAttentionConfig config, int layer)
+    /// <param name="y">Where the output goes: [N, C].</param>
+    public SoftmaxStep(DecoderPlan plan, SoftmaxAttentionConfig config, int layer, Activations y)
     {
         (this.config, width, workspace) = (config, plan.Width, plan.Workspace);
         (heads, keyValueHeads, headWidth) = (config.Heads, config.KvHeads ?? config.Heads, config.HeadWidthAt(width));
@@ -31,7 +32,7 @@ internal sealed unsafe class SoftmaxStep : MixerStep
         (q, z) = (workspace.Buffer("queries", heads * headWidth), workspace.Buffer("mixed values", heads * headWidth));
         (k, v) = (workspace.Buffer("keys", keyValueHeads * headWidth), workspace.Buffer("values", keyValueHeads * headWidth));
         projections = plan.Products(plan.Map(name + "q_proj", q), plan.Map(name + "k_proj", k), plan.Map(name + "v_proj", v));
-        output = plan.Products(plan.Map(name + "o_proj", workspace.Buffer("mixer", width)));
+        output = plan.Products(plan.Map(name + "o_proj", y));
         queryNorm = plan.Weights.VectorIfAny(name + "q_norm.weight");
         keyNorm = plan.Weights.VectorIfAny(name + "k_norm.weight");
         if (config.ValueResidual) firstValues = workspace.Buffer("first values", v.Width);
@@ -49,7 +50,7 @@ internal sealed unsafe class SoftmaxStep : MixerStep
     }
 
     /// <inheritdoc/>
-    public override void Run(Pass pass, Activations x, Activations y, MixerState state)
+    public override void Run(Pass pass, Activations x, MixerState state)
     {
         var cache = (KeyValueState)state;
         projections.Run(x, pass.Tokens);                                           // [N, H D], 2 x [N, G D]

@@ -7,7 +7,7 @@ namespace Transformer.Generation.Decoding;
 [JsonConverter(typeof(JsonStringEnumConverter<WeightFormat>))]
 public enum WeightFormat
 {
-    /// <summary>As the model has them: 4 bytes a weight, or 2 where a checkpoint holds 16-bit numbers.</summary>
+    /// <summary>As the model has them: 4 bytes a weight, since loading widens the 16-bit numbers of a checkpoint.</summary>
     [JsonStringEnumMemberName("none")]
     AsIs,
 

@@ -36,5 +36,6 @@ public sealed class AdaptiveSpan : LearnedSpan
         span.clamp_(0, 1);
     }
 
-    private protected override Tensor Shares(Tensor x) => span.to(ScalarType.Float32).view(1, -1, 1);
+    // A checkpoint may hold anything, and caches are as long as the greatest span.
+    private protected override Tensor Shares(Tensor x) => span.to(ScalarType.Float32).clamp(0, 1).view(1, -1, 1);
 }

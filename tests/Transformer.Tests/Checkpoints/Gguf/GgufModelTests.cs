@@ -134,6 +134,7 @@ public sealed class GgufModelTests : IDisposable
     [InlineData("llama.attention.head_count", 262_144u, "does not split into pairs of 262144 heads")]
     [InlineData("llama.attention.key_length", 8u, "llama.attention.value_length: found 4, expected 8")]
     [InlineData("llama.attention.layer_norm_rms_epsilon", float.NaN, "expected a number above 0")]
+    [InlineData("llama.context_length", 1u << 28, "a context of 268435456 tokens with heads of 4 asks for more angles than are made; expected 33554432 tokens at most")]
     [InlineData("llama.context_length", "twelve", "found the text twelve, expected an integer")]
     [InlineData("tokenizer.ggml.model", "bert", "found bert, expected llama, gpt2")]
     public void Metadata_that_claim_what_is_not_there_are_refused(string key, object value, string problem)
@@ -148,6 +149,21 @@ public sealed class GgufModelTests : IDisposable
             GgufWriter.Write(folder.File("false.gguf"), metadata, [.. file.Names.Select(name => (name, file.Read(name), GgufTensorType.F32))]);
         }
         Assert.Contains(problem, Assert.Throws<InputException>(() => ModelImport.Import(folder.File("false.gguf"))).Message);
+    }
+
+    [Fact]
+    public void A_context_beyond_the_table_of_positions_is_refused()
+    {
+        random.manual_seed(1337);
+        using var model = new TransformerModel(Gpt2(4));
+        GgufModel.Write(Path, model.Config, model.Weights, Characters(13), GgufPrecision.F32);
+        using (var file = GgufFile.Open(Path))
+        {
+            var metadata = file.Metadata.ToDictionary();
+            metadata["gpt2.context_length"] = 1u << 28;
+            GgufWriter.Write(folder.File("false.gguf"), metadata, [.. file.Names.Select(name => (name, file.Read(name), GgufTensorType.F32))]);
+        }
+        Assert.Contains("position table [12, 16], but its configuration says [268435456, 16]", Assert.Throws<InputException>(() => ModelImport.Import(folder.File("false.gguf"))).Message);
     }
 
     internal static CharacterTokenizer Characters(int count) => new([.. Enumerable.Range(0, count).Select(id => new System.Text.Rune('a' + id))]);
