@@ -32,6 +32,9 @@ internal class GradientReduction : BlockPass
         ];
     }
 
+    /// <summary>Told how long each reduction takes; null where nobody asks.</summary>
+    public StepProfile? Profile { get; set; }
+
     /// <summary>Runs a forward and a backward pass and, where no more gradients are added, waits until all are sums over all ranks.</summary>
     public double Backward(bool isLast, Func<double> pass)
     {
@@ -73,7 +76,7 @@ internal class GradientReduction : BlockPass
             else
             {
                 var buffer = bucket.Of(space.Gradients).DetachFromDisposeScope();
-                underway.Enqueue((bucket, buffer, space.ShardsOptimizer ? space.Ranks.ReduceScatter(buffer) : space.Ranks.AllReduce(buffer)));
+                Await(bucket, buffer, space.ShardsOptimizer ? space.Ranks.ReduceScatter(buffer) : space.Ranks.AllReduce(buffer));
             }
         }
     }
@@ -91,7 +94,13 @@ internal class GradientReduction : BlockPass
             parameter.Value.grad = null;
             gradient.Dispose();
         }
-        underway.Enqueue((bucket, buffer, space.Ranks.ReduceScatter(buffer)));
+        Await(bucket, buffer, space.Ranks.ReduceScatter(buffer));
+    }
+
+    private void Await(Bucket bucket, Tensor buffer, Task done)
+    {
+        Profile?.Beside($"reduction of {(bucket.Layer is { } layer ? $"model.layers.{layer}" : bucket.Parameters[0].Name)}", done);
+        underway.Enqueue((bucket, buffer, done));
     }
 
     private void Complete()

@@ -111,7 +111,13 @@ public sealed class ParameterSpace : IDisposable
     /// <summary>Runs a forward and a backward pass, after whose last one of a step the gradients are the sums over all ranks.</summary>
     /// <param name="isLast">Whether no more gradients are added before the step.</param>
     /// <param name="pass">What makes the gradients; its number is handed through.</param>
-    public double Backward(bool isLast, Func<double> pass) => reduction is null ? pass() : reduction.Backward(isLast, pass);
+    /// <param name="profile">Told how long each reduction takes; null where nobody asks.</param>
+    public double Backward(bool isLast, Func<double> pass, StepProfile? profile = null)
+    {
+        if (reduction is null) return pass();
+        reduction.Profile = profile;
+        return reduction.Backward(isLast, pass);
+    }
 
     /// <summary>Brings the parameters that the ranks have stepped to all of them.</summary>
     public void Publish()

@@ -15,6 +15,7 @@ public sealed partial class StepProfile
     private readonly Stopwatch watch = Stopwatch.StartNew();
     private readonly Stack<Span> open = [];
     private readonly List<Span> closed = [];
+    private readonly List<Span> beside = [];
     private int stepsSeen;
 
     /// <summary>How many steps pass before the first is measured: the first ones compile kernels and fill the allocator.</summary>
@@ -46,6 +47,18 @@ public sealed partial class StepProfile
     /// <summary>Measures the modules of a model, forward and backward, until the result is disposed.</summary>
     public IDisposable Measure(TransformerModel model) => new ModuleWatch(model, new(Begin, End));
 
+    /// <summary>Measures work that goes on beside the thread that trains, until it is done. It is in the trace, in a row of its own, and not in the table.</summary>
+    internal void Beside(string part, Task work)
+    {
+        var start = watch.Elapsed.TotalSeconds;
+        work.ContinueWith(
+            _ =>
+            {
+                lock (beside) beside.Add(new(part, IsBackward: true, Depth: 0, start) { Seconds = watch.Elapsed.TotalSeconds - start });
+            },
+            CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+    }
+
     /// <summary>The parts that took longest first; the shares add up to one.</summary>
     public IReadOnlyList<Line> Lines()
     {
@@ -66,7 +79,15 @@ public sealed partial class StepProfile
         using var json = new Utf8JsonWriter(stream);
         json.WriteStartObject();
         json.WriteStartArray("traceEvents");
-        foreach (var span in closed.OrderBy(span => span.Start))
+        lock (beside)
+        {
+            foreach (var span in closed.OrderBy(span => span.Start)) Write(span, row: 0);
+            foreach (var span in beside.OrderBy(span => span.Start)) Write(span, row: 1);
+        }
+        json.WriteEndArray();
+        json.WriteEndObject();
+
+        void Write(Span span, int row)
         {
             json.WriteStartObject();
             json.WriteString("name", span.Part);
@@ -75,11 +96,9 @@ public sealed partial class StepProfile
             json.WriteNumber("ts", 1e6 * span.Start);
             json.WriteNumber("dur", 1e6 * span.Seconds);
             json.WriteNumber("pid", 0);
-            json.WriteNumber("tid", 0);
+            json.WriteNumber("tid", row);
             json.WriteEndObject();
         }
-        json.WriteEndArray();
-        json.WriteEndObject();
     });
 
     private void Begin(string part, bool isBackward) => open.Push(new(part, isBackward, open.Count, watch.Elapsed.TotalSeconds));

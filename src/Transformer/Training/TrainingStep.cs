@@ -57,7 +57,7 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         for (var i = 0; i < batches.Count; i++)
         {
             var rows = batches[i].Share(space.Ranks.Rank, space.Ranks.Ranks);
-            loss += space.Backward(isLast: i == batches.Count - 1, () => Gradients(rows, rows.Predictions / predictions));
+            loss += space.Backward(isLast: i == batches.Count - 1, () => Gradients(rows, rows.Predictions / predictions), Profile);
         }
         return space.Ranks.Sum(loss);
     }

@@ -1,8 +1,10 @@
+using System.Text.Json.Nodes;
 using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Distributed;
 using Transformer.Model;
 using Transformer.Native;
+using Transformer.Tests.Checkpoints;
 using Transformer.Training;
 using static TorchSharp.torch;
 
@@ -120,6 +122,34 @@ public sealed class ShardingTests
         Near.Equal(31.4, Gigabytes(DistributedStrategy.Zero1), 0.05);
         Near.Equal(16.6, Gigabytes(DistributedStrategy.Zero2), 0.05);
         Near.Equal(1.88, Gigabytes(DistributedStrategy.Zero3), 0.005);
+    }
+
+    [Theory]
+    [InlineData(DistributedStrategy.DataParallel)]
+    [InlineData(DistributedStrategy.Zero2)]
+    public void Reductions_begin_before_the_backward_pass_has_ended_the_last_block_s_first(DistributedStrategy strategy)
+    {
+        using var folder = new TemporaryFolder();
+        TransformerModel[] models = [.. Models("rope", 2, Tiny.Models["rope"])];
+        Threads.Run(2, rank =>
+        {
+            using var scope = NewDisposeScope();
+            using var model = models[rank.Rank];
+            using var space = new ParameterSpace(model, ranks: rank, strategy: strategy);
+            using var optimizer = Optimizer.FromConfig(Config.Optimizer, space);
+            var profile = new StepProfile();
+            for (var step = 0; step <= StepProfile.WarmUp; step++)
+                new TrainingStep(model, space, optimizer, Config) { Profile = profile.BeginsStep() ? profile : null }.Run(1, [Draw(step)]);
+            if (rank.Rank == 0) profile.WriteTrace(folder.File("trace.json"));
+        });
+
+        var events = JsonNode.Parse(File.ReadAllText(folder.File("trace.json")))!["traceEvents"]!.AsArray().Select(happened => happened!).ToList();
+        var backward = events.Single(happened => (string)happened["name"]! == "backward pass");
+        var reductions = events.Where(happened => (int)happened["tid"]! == 1).ToList();
+        string[] blocks = ["reduction of model.layers.1", "reduction of model.layers.0"];
+        Assert.Equal(blocks, reductions.Select(happened => (string)happened["name"]!).Where(blocks.Contains));
+        var end = (double)backward["ts"]! + (double)backward["dur"]!;
+        Assert.All(reductions.Where(happened => blocks.Contains((string)happened["name"]!)), happened => Assert.InRange((double)happened["ts"]!, (double)backward["ts"]!, end));
     }
 
     private static void AssertSame(Outcome plain, Outcome sharded)
