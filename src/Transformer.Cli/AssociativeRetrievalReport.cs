@@ -7,13 +7,6 @@ namespace Transformer.Cli;
 /// <summary><c>reproduce associative-retrieval</c>: how many associations a memory of each rule holds apart, beside the paper's losses.</summary>
 internal static class AssociativeRetrievalReport
 {
-    private static readonly Option<int> Seed = new("--seed")
-    {
-        Description = "Of the parameters and the sequences.",
-        HelpName = "N",
-        DefaultValueFactory = _ => 1337,
-    };
-
     private static readonly Option<RetrievalRule[]> Rules = new("--rule")
     {
         Description = "Only this rule; may be given again. All where absent.",
@@ -37,7 +30,7 @@ internal static class AssociativeRetrievalReport
     {
         var verb = new Command("associative-retrieval", "How many associations linear attention, the delta rule and softmax hold (Schlag et al. 2021).")
         {
-            Rules, Keys, Replacement, Seed, SharedOptions.Json,
+            Rules, Keys, Replacement, ReproduceVerb.Seed, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -51,7 +44,7 @@ internal static class AssociativeRetrievalReport
         var cells = request.GetValue(Keys) is { Length: > 0 } asked
             ? from rule in rules from keys in asked select (Rule: rule, Replacement: request.GetValue(Replacement), Keys: keys)
             : AssociativeRetrieval.Figures.Keys.Where(cell => rules.Contains(cell.Rule));
-        var results = cells.Select(cell => AssociativeRetrieval.Run(cell.Rule, cell.Replacement, cell.Keys, request.GetValue(Seed), cancellation: cancellation));
+        var results = cells.Select(cell => AssociativeRetrieval.Run(cell.Rule, cell.Replacement, cell.Keys, request.GetValue(ReproduceVerb.Seed), cancellation: cancellation));
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json))
         {

@@ -5,6 +5,14 @@ namespace Transformer.Cli;
 /// <summary><c>reproduce</c>: published experiments that are not plain training runs, each a verb of its own.</summary>
 internal static class ReproduceVerb
 {
+    /// <summary>What is drawn at random in an experiment follows from it.</summary>
+    public static Option<int> Seed { get; } = new("--seed")
+    {
+        Description = "Of all that is drawn at random; where there are several models, the first one's, and the next ones have those after it.",
+        HelpName = "N",
+        DefaultValueFactory = _ => 1337,
+    };
+
     /// <summary>The verb with its experiments.</summary>
     public static Command Create()
     {

@@ -6,19 +6,12 @@ namespace Transformer.Cli;
 /// <summary><c>reproduce residual-gradients</c>: the gradient by depth under pre-norm and post-norm, beside what theory says.</summary>
 internal static class ResidualGradientsReport
 {
-    private static readonly Option<int> Seed = new("--seed")
-    {
-        Description = "The first model's seed; the next ones have those after it.",
-        HelpName = "N",
-        DefaultValueFactory = _ => 1337,
-    };
-
     /// <summary>The experiment's verb.</summary>
     public static Command Create()
     {
         var verb = new Command("residual-gradients", "How gradients at initialization depend on depth under pre-norm and post-norm (Xiong et al. 2020).")
         {
-            Seed, SharedOptions.Json,
+            ReproduceVerb.Seed, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -26,7 +19,7 @@ internal static class ResidualGradientsReport
 
     private static int Run(ParseResult request, CancellationToken cancellation)
     {
-        var result = ResidualGradients.Run(request.GetValue(Seed), cancellation: cancellation);
+        var result = ResidualGradients.Run(request.GetValue(ReproduceVerb.Seed), cancellation: cancellation);
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json))
         {

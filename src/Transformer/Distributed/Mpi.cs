@@ -13,7 +13,7 @@ public sealed unsafe class Mpi : ICollective
     private static readonly TimeSpan Idle = TimeSpan.FromMilliseconds(100);
 
     private readonly BlockingCollection<Action> operations = [];
-    private readonly MpiLibrary library;
+    private readonly MpiLibrary mpi;
     private readonly TextWriter error;
     private readonly Thread thread;
     private readonly TaskCompletionSource joined = new();
@@ -23,11 +23,11 @@ public sealed unsafe class Mpi : ICollective
     private volatile string doing = "its start";
     private volatile int exitCode = -1;
 
-    /// <param name="library">The MPI of the launcher.</param>
+    /// <param name="mpi">The MPI of the launcher.</param>
     /// <param name="error">Where it is said that another rank is lost, before the job is ended.</param>
-    internal Mpi(MpiLibrary library, TextWriter error)
+    internal Mpi(MpiLibrary mpi, TextWriter error)
     {
-        (this.library, this.error) = (library, error);
+        (this.mpi, this.error) = (mpi, error);
         thread = new Thread(Work) { IsBackground = true, Name = "MPI" };
         thread.Start();
         joined.Task.GetAwaiter().GetResult();
@@ -114,9 +114,9 @@ public sealed unsafe class Mpi : ICollective
     {
         try
         {
-            (Rank, Ranks) = library.Initialize();
-            heartbeat = new Heartbeat(library, Rank, Ranks);
-            ring = new Ring(library, Rank, Ranks, Listen);
+            (Rank, Ranks) = mpi.Initialize();
+            heartbeat = new Heartbeat(mpi, Rank, Ranks);
+            ring = new Ring(mpi, Rank, Ranks, Listen);
         }
         catch (Exception e)
         {
@@ -132,9 +132,9 @@ public sealed unsafe class Mpi : ICollective
         heartbeat.Finish(wait: () =>
         {
             Listen();
-            Thread.Sleep(1);
+            Thread.Sleep(1);    // MPI can wait for a message only without hearing others
         });
-        library.Finish();
+        mpi.Finish();
         heartbeat.Dispose();
         ring.Dispose();
     }
@@ -147,6 +147,6 @@ public sealed unsafe class Mpi : ICollective
             error.WriteLine($"{silence}. The job ends; its last checkpoint is whole.");
             exitCode = 1;
         }
-        if (exitCode >= 0) library.Abort(exitCode);
+        if (exitCode >= 0) mpi.Abort(exitCode);
     }
 }

@@ -167,7 +167,11 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
             MeanSpans = meanSpans,
             Recomputation = recomputation,
         };
-        if (recomputation is not null && context.Rotation is { } rotation) (_, _) = (scope.MoveToOuter(rotation.Cos), scope.MoveToOuter(rotation.Sin));
+        if (recomputation is not null && context.Rotation is { } rotation)
+        {
+            scope.MoveToOuter(rotation.Cos);
+            scope.MoveToOuter(rotation.Sin);
+        }
         var hidden = model.call(ids, context, state);
         state?.Advance(counts);
         return scope.MoveToOuter(hidden);

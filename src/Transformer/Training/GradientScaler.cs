@@ -54,11 +54,14 @@ public sealed class GradientScaler(double scale = GradientScaler.FirstScale, int
         foreach (var gradient in gradients)
         {
             if (gradient is null) continue;
-            gradient.div_(Scale);
+            Divide(gradient);
             finite &= double.IsFinite(linalg.vector_norm(gradient, double.PositiveInfinity).to(ScalarType.Float64).item<double>());    // the greatest, or not a number
         }
         return finite;
     }
+
+    /// <summary>Divides a gradient by the scale, in place, for who sees in another way whether it is finite.</summary>
+    public void Divide(Tensor gradient) => gradient.div_(Scale);
 
     /// <summary>Adapts the scale after a step; to be called once a step, whether it was taken or left out.</summary>
     /// <param name="finite">Whether the step's gradients were finite.</param>

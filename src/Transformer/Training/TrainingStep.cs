@@ -88,7 +88,7 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
     private double Norm()
     {
         using var norm = Profile?.Measure("gradient norm");
-        Scaler?.Unscale([space.Gradients]);
+        Scaler?.Divide(space.Gradients);    // whether they are finite, their norm tells
         return space.GradientNorm();
     }
 

@@ -75,7 +75,7 @@ internal sealed partial class Command : IDisposable
         {
             if (process.HasExited) Assert.Fail($"ended with {process.ExitCode} before what was waited for\n{Wait()}");
             if (watch.Elapsed > Patience) throw new TimeoutException(Error);
-            Thread.Sleep(10);
+            Thread.Sleep(10);    // what a process has written can only be looked at again
         }
     }
 

@@ -35,7 +35,7 @@ public sealed class SignalTests : IDisposable
         run.Until(() => File.Exists(here["run/metrics.jsonl"]));
         Thread.Sleep(4000);
         run.CtrlC();
-        Thread.Sleep(500);
+        Thread.Sleep(500);    // time enough to end, which it must not
         Assert.False(run.HasExited);
 
         var watch = Stopwatch.StartNew();

@@ -17,7 +17,7 @@ public sealed class ThreadTeamTests
             team.Run(work, round % 7);
             Assert.All(work.Times, times => Assert.Equal(1, times));
             Assert.InRange(work.HighestThread, 0, threads - 1);
-            if (round % 100 == 50) Thread.Sleep(30);
+            if (round % 100 == 50) Thread.Sleep(30);    // longer than a thread watches before it sleeps
         }
     }
 
