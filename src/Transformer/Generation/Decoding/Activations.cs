@@ -11,19 +11,19 @@ namespace Transformer.Generation.Decoding;
 /// </summary>
 internal sealed unsafe class Activations : IDisposable
 {
-    private readonly NativeArray<float> values, scales, sums;
+    private readonly NativeArray<float> values, scales;
+    private readonly NativeArray<int> sums;
     private readonly NativeArray<sbyte> quants;
-    private readonly int blocks;
 
     /// <param name="tokens">The most tokens.</param>
     /// <param name="width">I.</param>
     public Activations(int tokens, int width)
     {
-        (Tokens, Width, blocks) = (tokens, width, QuantizedBlocks.In(width));
+        (Tokens, Width, Blocks) = (tokens, width, QuantizedBlocks.In(width));
         values = new(((long)tokens * width) + 8);
-        quants = new((long)tokens * blocks * QuantizedBlocks.Length);
-        scales = new((long)tokens * blocks);
-        sums = new((long)tokens * blocks);
+        quants = new((long)tokens * Blocks * QuantizedBlocks.Length);
+        scales = new((long)tokens * Blocks);
+        sums = new((long)tokens * Blocks);
     }
 
     /// <summary>The most tokens.</summary>
@@ -32,20 +32,23 @@ internal sealed unsafe class Activations : IDisposable
     /// <summary>I.</summary>
     public int Width { get; }
 
+    /// <summary>The blocks of a token's 8-bit form.</summary>
+    public int Blocks { get; }
+
     /// <summary>[N, I]</summary>
     public float* Values => values.Pointer;
 
     /// <summary>One token's vector: [I].</summary>
     public float* Row(int token) => values.Pointer + (long)token * Width;
 
-    /// <summary>One token's vector in 8 bits, padded with zeros to whole groups of blocks.</summary>
-    public sbyte* Quants(int token) => quants.Pointer + (long)token * blocks * QuantizedBlocks.Length;
+    /// <summary>One token's vector in 8 bits, padded with zeros to an even number of blocks.</summary>
+    public sbyte* Quants(int token) => quants.Pointer + (long)token * Blocks * QuantizedBlocks.Length;
 
     /// <summary>What a block's 8-bit numbers are multiplied by.</summary>
-    public float* Scales(int token) => scales.Pointer + (long)token * blocks;
+    public float* Scales(int token) => scales.Pointer + (long)token * Blocks;
 
     /// <summary>The sum of a block's 8-bit numbers.</summary>
-    public float* Sums(int token) => sums.Pointer + (long)token * blocks;
+    public int* Sums(int token) => sums.Pointer + (long)token * Blocks;
 
     /// <summary>Makes the 8-bit form: of each block the number furthest from zero becomes 127 or -127.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -72,7 +75,7 @@ internal sealed unsafe class Activations : IDisposable
         }
     }
 
-    private static (float Scale, float Sum) Quantize(float* x, sbyte* q)
+    private static (float Scale, int Sum) Quantize(float* x, sbyte* q)
     {
         var (a, b, c, d) = (Vector256.Load(x), Vector256.Load(x + 8), Vector256.Load(x + 16), Vector256.Load(x + 24));
         var greatest8 = Vector256.Max(Vector256.Max(Vector256.Abs(a), Vector256.Abs(b)), Vector256.Max(Vector256.Abs(c), Vector256.Abs(d)));

@@ -11,6 +11,16 @@ internal static unsafe class Ahead
 {
     private const int Line = 64;
 
+    /// <summary>Wishes for a stretch of memory.</summary>
+    /// <param name="start">Where the stretch begins; it may lie past the end of the weights.</param>
+    /// <param name="bytes">Its length.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Fetch(byte* start, int bytes)
+    {
+        if (!Sse.IsSupported) return;
+        for (var at = 0; at < bytes; at += Line) Sse.Prefetch0(start + at);
+    }
+
     /// <summary>Wishes for the share of a stretch of memory that falls to one of several tokens.</summary>
     /// <param name="start">Where the stretch begins; it may lie past the end of the weights.</param>
     /// <param name="bytes">Its length.</param>

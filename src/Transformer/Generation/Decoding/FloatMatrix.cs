@@ -92,6 +92,7 @@ internal sealed unsafe class FloatMatrix<TElement> : WeightMatrix where TElement
         var i = 0;
         for (; i + 8 <= inputs; i += 8)
         {
+            Ahead.Fetch(w + 4 * step + 4 * i * TElement.Size, 32 * TElement.Size);     // the next four rows
             var v = Vector256.Load(x + i);
             a0 = Vector256.FusedMultiplyAdd(TElement.Load(w, i), v, a0);
             a1 = Vector256.FusedMultiplyAdd(TElement.Load(w1, i), v, a1);

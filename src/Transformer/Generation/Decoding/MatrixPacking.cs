@@ -13,8 +13,8 @@ internal static unsafe class MatrixPacking
         WeightFormat.AsIs => matrix,
         WeightFormat.BFloat16 => ToHalves<BFloat16Element>(matrix),
         WeightFormat.Half => ToHalves<Float16Element>(matrix),
-        WeightFormat.Q8 => ToBlocks(matrix, new QuantizedMatrix<Int8Pair>(matrix.Outputs, matrix.Inputs), Q8_0.Format, Signed),
-        WeightFormat.Q4 => ToBlocks(matrix, new QuantizedMatrix<Int4Pair>(matrix.Outputs, matrix.Inputs), Q4_0.Format, Nibbles),
+        WeightFormat.Q8 => ToBlocks(matrix, new QuantizedMatrix<Int8Numbers>(matrix.Outputs, matrix.Inputs), Q8_0.Format, Signed),
+        WeightFormat.Q4 => ToBlocks(matrix, new QuantizedMatrix<Int4Numbers>(matrix.Outputs, matrix.Inputs), Q4_0.Format, Nibbles),
         _ => throw new ArgumentOutOfRangeException(nameof(format), format, "no such format"),
     };
 
@@ -31,7 +31,7 @@ internal static unsafe class MatrixPacking
 
     private delegate void BlockNumbers(ReadOnlySpan<byte> block, Span<byte> biased);
 
-    private static QuantizedMatrix<TPair> ToBlocks<TPair>(WeightMatrix matrix, QuantizedMatrix<TPair> packed, BlockFormat format, BlockNumbers numbers) where TPair : struct, IQuantizedPair
+    private static QuantizedMatrix<TNumbers> ToBlocks<TNumbers>(WeightMatrix matrix, QuantizedMatrix<TNumbers> packed, BlockFormat format, BlockNumbers numbers) where TNumbers : struct, IQuantizedNumbers
     {
         EachRow(matrix, (output, row) =>
         {

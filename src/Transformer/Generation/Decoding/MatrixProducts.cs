@@ -10,6 +10,7 @@ internal sealed unsafe class MatrixProducts : ITeamWork
 {
     private const int PiecesAThread = 8;
     private const long LeastBytes = 16 << 10;
+    private const int RowsTogether = QuantizedBlocks.Rows;    // no piece ends within rows that lie together
 
     private readonly ThreadTeam team;
     private readonly LinearMap[] maps;
@@ -24,7 +25,7 @@ internal sealed unsafe class MatrixProducts : ITeamWork
         (this.team, this.maps) = (team, maps);
         var bytes = maps.Sum(map => map.Weight.Bytes);
         var pieceBytes = Math.Max(LeastBytes, bytes / (PiecesAThread * team.Threads));
-        rows = [.. maps.Select(map => (int)Math.Max(4, pieceBytes / Math.Max(1, map.Weight.Bytes / map.Weight.Outputs) / 4 * 4))];
+        rows = [.. maps.Select(map => (int)Math.Max(RowsTogether, pieceBytes / Math.Max(1, map.Weight.Bytes / map.Weight.Outputs) / RowsTogether * RowsTogether))];
         ends = new int[maps.Length];
         for (var i = 0; i < maps.Length; i++) ends[i] = (i == 0 ? 0 : ends[i - 1]) + (maps[i].Weight.Outputs + rows[i] - 1) / rows[i];
     }

@@ -7,30 +7,32 @@ namespace Transformer.Generation.Decoding;
 
 /// <summary>
 /// A matrix in blocks of 32 weights d (u - b). Inputs come in blocks too, d' v, so that a block of an output is d d' (sum u v - b sum v): integer products, and
-/// one multiplication by the scales. The blocks of a row lie two by two, scales apart from numbers, eight of them making one vector.
+/// one multiplication by the scales. Eight rows lie together, block by block as they are read, so that a vector holds a sum of each and memory is one stream.
 /// </summary>
-/// <typeparam name="TPair">How the numbers lie in memory.</typeparam>
-internal sealed unsafe class QuantizedMatrix<TPair> : WeightMatrix where TPair : struct, IQuantizedPair
+/// <typeparam name="TNumbers">How the numbers lie in memory.</typeparam>
+internal sealed unsafe class QuantizedMatrix<TNumbers> : WeightMatrix where TNumbers : struct, IQuantizedNumbers
 {
+    private const int Rows = QuantizedBlocks.Rows;
     private const int Block = 64;    // tokens whose inputs stay in the core's own cache while all rows pass by
+    private const int Reach = 2048;  // bytes between what is used and what is fetched
 
-    private readonly NativeArray<byte> numbers;
-    private readonly NativeArray<Half> scales;
-    private readonly int groups, pairs;
+    // Two blocks of eight rows at a time: their scales, 2 x 8 halves, and their numbers.
+    private static readonly int Step = 2 * (Rows * sizeof(ushort) + TNumbers.Bytes);
+
+    private readonly NativeArray<byte> memory;
+    private readonly int pairs;
 
     /// <summary>A matrix of zeros, to be filled by <see cref="Write"/>.</summary>
     /// <param name="outputs">O.</param>
     /// <param name="inputs">I.</param>
     public QuantizedMatrix(int outputs, int inputs) : base(outputs, inputs)
     {
-        groups = QuantizedBlocks.In(inputs) / QuantizedBlocks.Group;
-        pairs = (inputs + 2 * QuantizedBlocks.Length - 1) / (2 * QuantizedBlocks.Length);
-        numbers = new((long)outputs * pairs * TPair.Bytes);
-        scales = new((long)outputs * groups * QuantizedBlocks.Group);
+        pairs = QuantizedBlocks.In(inputs) / 2;
+        memory = new((long)(outputs + Rows - 1) / Rows * pairs * Step);
     }
 
     /// <inheritdoc/>
-    public override long Bytes => numbers.Bytes + scales.Bytes;
+    public override long Bytes => memory.Bytes;
 
     /// <inheritdoc/>
     public override bool TakesQuantized => true;
@@ -42,122 +44,122 @@ internal sealed unsafe class QuantizedMatrix<TPair> : WeightMatrix where TPair :
     /// <param name="biased">u, at most 32 numbers; those past the row's end are none.</param>
     public void Write(int output, int block, Half scale, ReadOnlySpan<byte> biased)
     {
-        Scales(output)[block] = scale;
-        var pair = Numbers(output) + block / 2 * TPair.Bytes;
-        for (var i = 0; i < biased.Length; i++) TPair.Store(biased[i], pair, block % 2 * QuantizedBlocks.Length + i);
+        *Scale(output, block) = scale;
+        for (var i = 0; i < biased.Length; i++) TNumbers.Store(biased[i], Numbers(output, block), output % Rows, i);
     }
 
     /// <inheritdoc/>
     public override void Read(int output, float* row)
     {
-        var pair = Numbers(output);
-        var scale = Scales(output);
         for (var i = 0; i < Inputs; i++)
-            row[i] = (float)scale[i / 32] * (TPair.Number(pair + i / 64 * TPair.Bytes, i % 64) - TPair.Bias);
+            row[i] = (float)*Scale(output, i / 32) * (TNumbers.Number(Numbers(output, i / 32), output % Rows, i % 32) - TNumbers.Bias);
     }
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Multiply(Activations x, int tokens, int first, int end, float* y, long stride)
     {
-        var products = stackalloc float[4 * QuantizedBlocks.Group];
         for (var from = 0; from < tokens; from += Block)
         {
             var to = Math.Min(from + Block, tokens);
-            var output = first;
-            for (; output + 4 <= end; output += 4)
+            for (var output = first; output < end; output += Rows)
             {
-                for (var token = from; token < to; token++)
-                {
-                    FourByOne(output, x, token, y + token * stride + output, products);
-                    if (tokens > 1) Ahead.Fetch(Numbers(output + 4), 4L * pairs * TPair.Bytes, token - from, to - from);
-                }
+                var count = Math.Min(Rows, end - output);
+                var token = from;
+                for (; token + 4 <= to; token += 4) EightByFour(Pair(output), x, token, y + token * stride + output, stride, count);
+                for (; token < to; token++) EightByOne(Pair(output), x, token, y + token * stride + output, count);
             }
-            for (; output < end; output++)
-                for (var token = from; token < to; token++) y[token * stride + output] = Dot(output, x, token, products);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private float Dot(int output, Activations x, int token, float* products)
+    private void EightByOne(byte* w, Activations x, int token, float* y, int count)
     {
-        var w = Numbers(output);
-        var d = Scales(output);
-        var v = x.Quants(token);
+        var v = (int*)x.Quants(token);
         var e = x.Scales(token);
         var s = x.Sums(token);
-        var bias = Vector256.Create((float)-TPair.Bias);
         var sum = Vector256<float>.Zero;
-        for (var group = 0; group < groups; group++)
+        for (var end = w + pairs * Step; w < end; w += Step, v += 16, e += 2, s += 2)
         {
-            sum = Begin(d + group * 8, Vector256.Load(e + group * 8), Vector256.Load(s + group * 8) * bias, products, sum);
-            var count = Math.Min(4, pairs - group * 4);
-            for (var pair = 0; pair < count; pair++, w += TPair.Bytes, v += 64)
-                sum = Add(w, Vector256.Load(v), Vector256.Load(v + 32), products + 2 * pair, sum);
+            Ahead.Fetch(w + Reach, Step);
+            var numbers = w + 2 * Rows * sizeof(ushort);
+            sum = Vector256.FusedMultiplyAdd(Dot(numbers, v, s[0]), HalfPrecision.ToSingle(Vector128.Load((ushort*)w)) * e[0], sum);
+            sum = Vector256.FusedMultiplyAdd(Dot(numbers + TNumbers.Bytes, v + 8, s[1]), HalfPrecision.ToSingle(Vector128.Load((ushort*)w + Rows)) * e[1], sum);
         }
-        return Vector256.Sum(sum);
+        Store(sum, y, count);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void FourByOne(int output, Activations x, int token, float* y, float* products)
+    private void EightByFour(byte* w, Activations x, int token, float* y, long stride, int count)
     {
-        var (step, scaleStep) = (pairs * TPair.Bytes, groups * 8);
-        var w = Numbers(output);
-        var d = Scales(output);
-        var v = x.Quants(token);
+        var v = (int*)x.Quants(token);
         var e = x.Scales(token);
         var s = x.Sums(token);
-        var bias = Vector256.Create((float)-TPair.Bias);
-        var (a0, a1, a2, a3) = (Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero);
-        for (var group = 0; group < groups; group++, d += 8, e += 8, s += 8)
+        var (one, two, three) = (x.Blocks, 2 * x.Blocks, 3 * x.Blocks);            // from one token's blocks to the others'
+        var (a, b, c, d) = (Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero);
+        for (var block = 0; block < 2 * pairs; block++, v += 8, e++, s++)
         {
-            var (scale, excess) = (Vector256.Load(e), Vector256.Load(s) * bias);
-            a0 = Begin(d, scale, excess, products, a0);
-            a1 = Begin(d + scaleStep, scale, excess, products + 8, a1);
-            a2 = Begin(d + 2 * scaleStep, scale, excess, products + 16, a2);
-            a3 = Begin(d + 3 * scaleStep, scale, excess, products + 24, a3);
-            var count = Math.Min(4, pairs - group * 4);
-            for (var pair = 0; pair < count; pair++, w += TPair.Bytes, v += 64)
+            var numbers = w + 2 * Rows * sizeof(ushort) + block % 2 * TNumbers.Bytes;
+            var scale = HalfPrecision.ToSingle(Vector128.Load((ushort*)w + block % 2 * Rows));
+            var (i, j, k, l) = (Excess(s[0]), Excess(s[one]), Excess(s[two]), Excess(s[three]));
+            for (var n = 0; n < 4; n++)
             {
-                var (p, q) = (Vector256.Load(v), Vector256.Load(v + 32));
-                a0 = Add(w, p, q, products + 2 * pair, a0);
-                a1 = Add(w + step, p, q, products + 8 + 2 * pair, a1);
-                a2 = Add(w + 2 * step, p, q, products + 16 + 2 * pair, a2);
-                a3 = Add(w + 3 * step, p, q, products + 24 + 2 * pair, a3);
+                var (low, high) = TNumbers.Load(numbers, n);
+                i = IntegerDot.Add(IntegerDot.Add(i, low, Four(v + n)), high, Four(v + n + 4));
+                j = IntegerDot.Add(IntegerDot.Add(j, low, Four(v + 8 * one + n)), high, Four(v + 8 * one + n + 4));
+                k = IntegerDot.Add(IntegerDot.Add(k, low, Four(v + 8 * two + n)), high, Four(v + 8 * two + n + 4));
+                l = IntegerDot.Add(IntegerDot.Add(l, low, Four(v + 8 * three + n)), high, Four(v + 8 * three + n + 4));
             }
+            a = Vector256.FusedMultiplyAdd(Vector256.ConvertToSingle(i), scale * e[0], a);
+            b = Vector256.FusedMultiplyAdd(Vector256.ConvertToSingle(j), scale * e[one], b);
+            c = Vector256.FusedMultiplyAdd(Vector256.ConvertToSingle(k), scale * e[two], c);
+            d = Vector256.FusedMultiplyAdd(Vector256.ConvertToSingle(l), scale * e[three], d);
+            if (block % 2 == 1) w += Step;
         }
-        y[0] = Vector256.Sum(a0);
-        y[1] = Vector256.Sum(a1);
-        y[2] = Vector256.Sum(a2);
-        y[3] = Vector256.Sum(a3);
+        Store(a, y, count);
+        Store(b, y + stride, count);
+        Store(c, y + 2 * stride, count);
+        Store(d, y + 3 * stride, count);
     }
 
-    // The products of eight blocks' scales, and what the bias adds to those blocks: -b d d' sum v.
+    // sum u v - b sum v of eight rows' blocks.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Begin(Half* d, Vector256<float> scale, Vector256<float> excess, float* products, Vector256<float> sum)
+    private static Vector256<float> Dot(byte* numbers, int* v, int sum)
     {
-        var product = HalfPrecision.ToSingle(Vector128.Load((ushort*)d)) * scale;
-        product.Store(products);
-        return Vector256.FusedMultiplyAdd(product, excess, sum);
+        var (a, b) = (Excess(sum), Vector256<int>.Zero);
+        for (var n = 0; n < 4; n++)
+        {
+            var (low, high) = TNumbers.Load(numbers, n);
+            a = IntegerDot.Add(a, low, Four(v + n));
+            b = IntegerDot.Add(b, high, Four(v + n + 4));
+        }
+        return Vector256.ConvertToSingle(a + b);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Add(byte* w, Vector256<sbyte> p, Vector256<sbyte> q, float* products, Vector256<float> sum)
+    private static Vector256<int> Excess(int sum) => Vector256.Create(-TNumbers.Bias * sum);
+
+    // Four neighbouring inputs, for all eight rows.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<sbyte> Four(int* v) => Vector256.Create(*v).AsSByte();
+
+    private static void Store(Vector256<float> sums, float* y, int count)
     {
-        var (first, second) = TPair.Load(w);
-        sum = Vector256.FusedMultiplyAdd(Vector256.ConvertToSingle(IntegerDot.Of(first, p)), Vector256.Create(products[0]), sum);
-        return Vector256.FusedMultiplyAdd(Vector256.ConvertToSingle(IntegerDot.Of(second, q)), Vector256.Create(products[1]), sum);
+        if (count == Rows) sums.Store(y);
+        else
+            for (var row = 0; row < count; row++) y[row] = sums[row];
     }
 
-    private byte* Numbers(int output) => numbers.Pointer + (long)output * pairs * TPair.Bytes;
+    private byte* Pair(int output, int block = 0) => memory.Pointer + ((long)(output / Rows) * pairs + block / 2) * Step;
 
-    private Half* Scales(int output) => scales.Pointer + (long)output * groups * QuantizedBlocks.Group;
+    private byte* Numbers(int output, int block) => Pair(output, block) + 2 * Rows * sizeof(ushort) + block % 2 * TNumbers.Bytes;
+
+    private Half* Scale(int output, int block) => (Half*)Pair(output, block) + block % 2 * Rows + output % Rows;
 
     /// <inheritdoc/>
     public override void Dispose()
     {
-        numbers.Dispose();
-        scales.Dispose();
+        memory.Dispose();
         base.Dispose();
     }
 }
