@@ -53,6 +53,12 @@ internal static class BenchVerb
         DefaultValueFactory = _ => 1,
     };
 
+    private static readonly Option<int?> Prompt = new("--prompt")
+    {
+        Description = "The tokens of each prompt; where absent 128, or half the context.",
+        HelpName = "N",
+    };
+
     /// <summary>The verb with its parts.</summary>
     public static Command Create()
     {
@@ -63,7 +69,7 @@ internal static class BenchVerb
         train.SetAction((request, cancellation) => Task.FromResult(Train(request, cancellation)));
         var decode = new Command("decode", "Measures writing against the machine's memory.")
         {
-            Model, SharedOptions.Set, SharedOptions.Quantize, Sequences, Rounds, SharedOptions.Threads, SharedOptions.Json,
+            Model, SharedOptions.Set, SharedOptions.Quantize, Prompt, Sequences, Rounds, SharedOptions.Threads, SharedOptions.Json,
         };
         decode.SetAction((request, cancellation) => Task.FromResult(Decode(request, cancellation)));
         return new Command("bench", "Measures speed beside what the machine can do at best.") { train, decode, BenchScaling.Create(), BenchMemory.Create(Source, Load) };
@@ -93,7 +99,7 @@ internal static class BenchVerb
         var (format, sequences) = (WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!), request.GetValue(Sequences));
         if (sequences < 1) throw new InputException($"--sequences: found {sequences}, expected 1 or more.");
         using var model = OpenModel(request.GetValue(Model), request.GetValue(SharedOptions.Set)!);
-        var result = DecodingBenchmark.Run(model, rounds, format, sequences, cancellation);
+        var result = DecodingBenchmark.Run(model, rounds, format, sequences, request.GetValue(Prompt), cancellation);
         if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(request.InvocationConfiguration.Output, result);
         else
         {
@@ -102,7 +108,7 @@ internal static class BenchVerb
                 ("model", $"{Numbers.Count(result.Parameters)} parameters, {sequences} x ({result.PromptTokens} + {result.GeneratedTokens}) tokens, {result.Threads} threads"),
                 ("weights", $"{format.BytesPerWeight()} bytes each"),
                 ("writing", $"{result.TokensPerSecond:f1} tokens/s"),
-                ("first token", $"{1000 * result.FirstTokenSeconds:f1} ms"),
+                ("first token", $"{1000 * result.FirstTokenSeconds:f1} ms, {sequences * result.PromptTokens / result.FirstTokenSeconds:n0} tokens of prompt/s"),
                 ("weights read", $"{Numbers.Bytes(result.WeightBytesPerSecond)}/s"),
                 ("memory rate", $"{Numbers.Bytes(result.MemoryBytesPerSecond)}/s"));
         }

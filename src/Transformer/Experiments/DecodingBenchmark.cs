@@ -33,19 +33,22 @@ public sealed record DecodingBenchmark(
 {
     private const int MostTokens = 128;
 
-    /// <summary>Continues prompts of random tokens greedily: 128 tokens by 128, or as many as the context holds.</summary>
+    /// <summary>Continues prompts of random tokens greedily, by 128 tokens or as many as the context holds.</summary>
     /// <param name="model">What writes.</param>
     /// <param name="rounds">How often it writes.</param>
     /// <param name="format">How the matrices lie in memory.</param>
     /// <param name="sequences">How many texts it writes together.</param>
+    /// <param name="prompt">The length of the prompts; 128 tokens or half the context where null.</param>
     /// <param name="cancellation">Ends the measurement after the current token.</param>
-    /// <exception cref="InputException">The context is shorter than the three tokens that are needed, or the format is for the engine and the model is not.</exception>
+    /// <exception cref="InputException">The context is shorter than the three tokens that are needed, the prompt does not fit it, or the format is for the engine and the model is not.</exception>
     public static DecodingBenchmark Run(
-        TransformerModel model, int rounds, WeightFormat format = WeightFormat.AsIs, int sequences = 1, CancellationToken cancellation = default)
+        TransformerModel model, int rounds, WeightFormat format = WeightFormat.AsIs, int sequences = 1, int? prompt = null, CancellationToken cancellation = default)
     {
         var context = model.Config.ContextLength;
         if (context < 3) throw new InputException($"model.context_length: found {context}, but a prompt and two tokens after it need 3 or more.");
-        var promptLength = Math.Min(MostTokens, context / 2);
+        var promptLength = prompt ?? Math.Min(MostTokens, context / 2);
+        if (promptLength < 1 || promptLength > context - 2)
+            throw new InputException($"--prompt: found {promptLength}, expected 1 to {context - 2}, so that two more tokens fit the context length of {context}.");
         var random = new Random(0);
         int[][] prompts = [.. Enumerable.Range(0, sequences).Select(_ => Enumerable.Range(0, promptLength).Select(_ => random.Next(model.Config.VocabularySize!.Value)).ToArray())];
         var options = SamplingOptions.Greedy with { MaxTokens = Math.Min(MostTokens, context - promptLength) };

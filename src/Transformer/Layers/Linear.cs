@@ -1,4 +1,5 @@
 using TorchSharp.Modules;
+using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Layers;
@@ -36,5 +37,6 @@ public sealed class Linear : nn.Module<Tensor, Tensor>
     /// <param name="weight">[O, I]</param>
     /// <param name="bias">[O]; none where null.</param>
     /// <returns>[..., O], in the type of x.</returns>
-    public static Tensor Apply(Tensor x, Tensor weight, Tensor? bias = null) => nn.functional.linear(x, weight.to(x.dtype), bias?.to(x.dtype));
+    public static Tensor Apply(Tensor x, Tensor weight, Tensor? bias = null) =>
+        nn.functional.linear(x.ForProduct(), weight.to(x.dtype).ForProduct(), bias?.to(x.dtype).ForProduct()).to(x.dtype);
 }

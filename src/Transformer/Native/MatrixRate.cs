@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using TorchSharp;
 using Transformer.Configuration;
 using static TorchSharp.torch;
 
@@ -7,13 +6,11 @@ namespace Transformer.Native;
 
 /// <summary>
 /// The machine's matrix rate, measured beside a run at a cost in proportion to it: one product of two 2048 x 2048 matrices to begin with and
-/// one more after each second of work, ten at most. The best of them counts, as in <see cref="MachineRate"/>, so the rate can only rise. For fp16 on the
-/// CPU, where such a product takes seconds, it is one of two 256 x 256 matrices.
+/// one more after each second of work, ten at most. The best of them counts, as in <see cref="MachineRate"/>, so the rate can only rise.
 /// </summary>
 internal sealed class MatrixRate : IDisposable
 {
-    private const int Most = 10;
-    private readonly int side;
+    private const int Most = 10, Side = 2048;
     private readonly Tensor a, b;
     private int measured;
 
@@ -23,9 +20,8 @@ internal sealed class MatrixRate : IDisposable
         using var scope = NewDisposeScope();
         // A generator of its own: a run's dropout must not depend on how often the rate was measured.
         using var random = new Generator(seed: 0, device);
-        side = precision == Precision.Fp16 && device.type == DeviceType.CPU ? 256 : 2048;
-        a = rand(side, side, device: device, generator: random).to(ProductTypes.Of(precision)).DetachFromDisposeScope();
-        b = rand(side, side, device: device, generator: random).to(ProductTypes.Of(precision)).DetachFromDisposeScope();
+        a = rand(Side, Side, device: device, generator: random).to(ProductTypes.Of(precision)).ForProduct().DetachFromDisposeScope();
+        b = rand(Side, Side, device: device, generator: random).to(ProductTypes.Of(precision)).ForProduct().DetachFromDisposeScope();
         Measure();
     }
 
@@ -52,7 +48,7 @@ internal sealed class MatrixRate : IDisposable
         using var _ = no_grad();
         var watch = Stopwatch.StartNew();
         matmul(a, b)[0, 0].to(ScalarType.Float32).item<float>();    // waits for the device
-        FlopsPerSecond = Math.Max(FlopsPerSecond, 2.0 * side * side * side / watch.Elapsed.TotalSeconds);
+        FlopsPerSecond = Math.Max(FlopsPerSecond, 2.0 * Side * Side * Side / watch.Elapsed.TotalSeconds);
         measured++;
     }
 }

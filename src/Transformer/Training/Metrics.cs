@@ -10,7 +10,7 @@ public sealed record Metrics
     public required long Tokens { get; init; }
 
     /// <summary>The mean loss of the step's batches, in nats a token; absent where it overflowed in fp16, so that the step was skipped.</summary>
-    public required double? TrainLoss { get; init; }
+    public double? TrainLoss { get; init; }
 
     /// <summary>The loss on the validation text, where it was measured at this step.</summary>
     public double? ValidationLoss { get; init; }
@@ -28,7 +28,7 @@ public sealed record Metrics
     public required double LearningRate { get; init; }
 
     /// <summary>The length of the gradient before clipping; absent where it overflowed in fp16, so that the step was skipped.</summary>
-    public required double? GradientNorm { get; init; }
+    public double? GradientNorm { get; init; }
 
     /// <summary>The scale of fp16's gradients after the step: half of that before it where it was skipped. Absent under other types.</summary>
     public double? GradientScale { get; init; }

@@ -63,6 +63,7 @@ public class BenchVerbTests
     [InlineData("bench train --set model.widht=3", "did you mean model.width?")]
     [InlineData("bench decode --set model.context_length=2", "model.context_length: found 2")]
     [InlineData("bench decode --quantize q5", "--quantize: found q5, expected one of none, bf16, fp16, q8, q4")]
+    [InlineData("bench decode --set model.vocabulary_size=65 --set model.context_length=8 --prompt 7", "--prompt: found 7, expected 1 to 6")]
     [InlineData("bench decode --sequences 0", "--sequences: found 0, expected 1 or more")]
     [InlineData("bench decode . --set model.layers=1", "which --set cannot change")]
     [InlineData("bench decode .", "holds no model")]

@@ -1,20 +1,20 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 using Transformer.Configuration;
 using Transformer.Layers;
 using Transformer.Layers.Attention;
-using Transformer.Native;
 
 namespace Transformer.Generation.Decoding;
 
 // N tokens · S keys · H heads · G key/value heads · D head width
 
 /// <summary>
-/// softmax(scale q k^T + bias) v for the tokens of a pass, a head of a token at a time: the keys that it sees are read once for the scores, the values once
-/// for their mean.
+/// softmax(scale q k^T + bias) v for the tokens of a pass, a head at a time, and of a text that is read on four neighbouring tokens at a time: the keys that
+/// they see are read once for their scores, the values once for their means.
 /// </summary>
 internal sealed unsafe class AttentionWork : ITeamWork
 {
+    private const int Neighbours = AttentionKernels.Neighbours;
+    private const int Margin = 16;    // scores that are written before the first and behind the last key, since keys lie together
+
     private readonly ThreadTeam team;
     private readonly Activations q, z;
     private readonly AttentionSpans? spans;
@@ -22,7 +22,8 @@ internal sealed unsafe class AttentionWork : ITeamWork
     private readonly int heads, sharing, width;
     private readonly float scale, cap;
     private readonly NativeArray<float>[] scratch;
-    private readonly int contextLength;
+    private readonly int row;    // of the scratch
+    private readonly int[] firsts, counts;
     private Pass pass = null!;
     private KeyValueState cache = null!;
 
@@ -36,74 +37,111 @@ internal sealed unsafe class AttentionWork : ITeamWork
         (team, this.q, this.z, this.spans, bias) = (plan.Team, q, z, spans, plan.Bias);
         (heads, sharing, width) = (config.Heads, config.Heads / (config.KvHeads ?? config.Heads), config.HeadWidthAt(plan.Width));
         (scale, cap) = ((float)TokenMixer.Scale(plan.Model, config), (float)(config.LogitSoftCap ?? 0));
-        contextLength = plan.Model.ContextLength;
-        scratch = [.. Enumerable.Range(0, team.Threads).Select(thread => plan.Workspace.Scratch(thread, contextLength + (bias?.Scratch ?? 0)))];
+        row = Margin + plan.Model.ContextLength + Margin;
+        scratch = [.. Enumerable.Range(0, team.Threads).Select(thread => plan.Workspace.Scratch(thread, Neighbours * row + (bias?.Scratch ?? 0)))];
+        (firsts, counts) = (new int[q.Tokens], new int[q.Tokens]);
     }
 
     /// <summary>Computes z for all tokens of a pass, whose keys and values the state already holds.</summary>
     public void Run(Pass pass, KeyValueState cache)
     {
         (this.pass, this.cache) = (pass, cache);
-        team.Run(this, pass.Tokens * heads);
+        var groups = 0;
+        for (var stretch = 0; stretch < pass.Stretches; stretch++)
+        {
+            var end = pass.First(stretch) + pass.Count(stretch);
+            for (var token = pass.First(stretch); token < end; token += Neighbours) (firsts[groups], counts[groups++]) = (token, Math.Min(Neighbours, end - token));
+        }
+        team.Run(this, groups * heads);
     }
 
     /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Do(int piece, int thread)
     {
-        var (token, head) = (piece / heads, piece % heads);
-        var (row, position) = (pass.Row(token), pass.Position(token));
-        var span = spans?.Of(token, head) ?? position;
-        var ramp = spans?.Ramp ?? 0;
-        var from = (int)Math.Max(0, position - (long)(span + ramp));
-        var count = position + 1 - from;
+        var (token, count, head) = (firsts[piece / heads], counts[piece / heads], piece % heads);
+        var last = token + count - 1;
+        if (count == Neighbours && SeeMuchTheSame(token, head)) Four(token, head, thread);
+        else
+            for (; token <= last; token++) One(token, head, thread);
+    }
+
+    private void One(int token, int head, int thread)
+    {
+        var (first, end) = (First(token, head), pass.Position(token) + 1);
         var query = q.Row(token) + head * width;
-        var keys = cache.TurnedKeys(row, head / sharing);
-        var values = cache.Values(row, head / sharing);
-        var scores = scratch[thread].Pointer;
-
-        // The places are a ring: from the first key to its end, and on from its beginning.
-        var place = from % cache.Places;
-        var first = Math.Min(count, cache.Places - place);
-        Scores(query, keys + (long)place * width, first, scores);
-        Scores(query, keys, count - first, scores + first);
-        bias?.Add(head, query, scale, scores, count, scores + contextLength);
-        if (cap > 0) Cap(scores, count);
-        var sum = Weigh(scores, count);
-        if (ramp > 0) sum = Fade(scores, count, span, ramp) + (float)SoftmaxAttention.Epsilon * sum;
-
         var mean = z.Row(token) + head * width;
+        var keys = cache.Keys(pass.Row(token), head / sharing);
+        var values = cache.Values(pass.Row(token), head / sharing);
+        var scores = scratch[thread].Pointer + Margin;
+        for (var s = first; s < end; s = Turn(s, end)) AttentionKernels.Scores(query, scale, keys, width, s % cache.Places, Turn(s, end) - s, scores + s - first);
+        var sum = Weigh(token, head, scores, end - first, thread);
         new Span<float>(mean, width).Clear();
-        AddValues(scores, values + (long)place * width, first, mean);
-        AddValues(scores + first, values, count - first, mean);
+        AddValues(scores, first, end, values, mean);
         VectorKernels.Scale(1 / sum, mean, mean, width);
     }
 
-    private void Scores(float* query, float* keys, int count, float* scores)
+    // What One does, in the same order, for four neighbours: all keys are read once for their scores, and once the values that all four see.
+    private void Four(int token, int head, int thread)
     {
-        for (var key = 0; key < count; key++, keys += width) scores[key] = scale * Kernels.Dot(query, keys, width);
+        var (first, end) = (First(token, head), pass.Position(token + Neighbours - 1) + 1);
+        var (firstOfAll, endOfAll) = (First(token + Neighbours - 1, head), pass.Position(token) + 1);
+        var query = q.Row(token) + head * width;
+        var mean = z.Row(token) + head * width;
+        var keys = cache.Keys(pass.Row(token), head / sharing);
+        var values = cache.Values(pass.Row(token), head / sharing);
+        var scores = scratch[thread].Pointer + Margin;
+        for (var s = first; s < end; s = Turn(s, end))
+            AttentionKernels.Scores(query, q.Width, scale, keys, width, s % cache.Places, Turn(s, end) - s, scores + s - first, row);
+        var sums = stackalloc float[Neighbours];
+        for (var t = 0; t < Neighbours; t++)
+        {
+            var own = First(token + t, head);
+            sums[t] = Weigh(token + t, head, scores + t * row + own - first, pass.Position(token + t) + 1 - own, thread);
+            new Span<float>(mean + t * z.Width, width).Clear();
+            AddValues(scores + t * row + own - first, own, firstOfAll, values, mean + t * z.Width);
+        }
+        for (var s = firstOfAll; s < endOfAll; s = Turn(s, endOfAll))
+            AttentionKernels.AddValues(scores + s - first, row, values + (long)(s % cache.Places) * width, Turn(s, endOfAll) - s, mean, z.Width, width);
+        for (var t = 0; t < Neighbours; t++)
+        {
+            AddValues(scores + t * row + endOfAll - first, endOfAll, pass.Position(token + t) + 1, values, mean + t * z.Width);
+            VectorKernels.Scale(1 / sums[t], mean + t * z.Width, mean + t * z.Width, width);
+        }
+    }
+
+    // Whether each of four neighbours sees on from the one before or a little later, and all see the first one's key.
+    private bool SeeMuchTheSame(int token, int head)
+    {
+        var first = First(token, head);
+        for (var (t, before) = (1, first); t < Neighbours; t++)
+        {
+            var own = First(token + t, head);
+            if (own < before || own >= first + Neighbours || own > pass.Position(token)) return false;
+            before = own;
+        }
+        return true;
+    }
+
+    // The first key that a token's head sees.
+    private int First(int token, int head) =>
+        spans is null ? 0 : (int)Math.Max(0, pass.Position(token) - (long)(spans.Of(token, head) + spans.Ramp));
+
+    // The places are a ring: the first key behind the stretch of neighbouring places that begins with key s.
+    private int Turn(int s, int end) => (int)Math.Min(end, s + (long)(cache.Places - s % cache.Places));
+
+    // The weights of a token's keys in place of their scores, and the sum of the weights.
+    private float Weigh(int token, int head, float* scores, int count, int thread)
+    {
+        bias?.Add(head, q.Row(token) + head * width, scale, scores, count, scratch[thread].Pointer + Neighbours * row);
+        if (cap > 0) Cap(scores, count);
+        var sum = AttentionKernels.Exponentials(scores, count);
+        if (spans is not { Ramp: > 0 }) return sum;
+        return Fade(scores, count, spans.Of(token, head), spans.Ramp) + (float)SoftmaxAttention.Epsilon * sum;
     }
 
     private void Cap(float* scores, int count)
     {
         for (var key = 0; key < count; key++) scores[key] = cap * MathF.Tanh(scores[key] / cap);
-    }
-
-    // e^(score - the greatest), and their sum.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float Weigh(float* scores, int count)
-    {
-        var greatest = float.NegativeInfinity;
-        for (var key = 0; key < count; key++) greatest = Math.Max(greatest, scores[key]);
-        var (sum8, sum, i) = (Vector256<float>.Zero, 0f, 0);
-        for (; i + 8 <= count; i += 8)
-        {
-            var weights = VectorMath.Exp(Vector256.Load(scores + i) - Vector256.Create(greatest));
-            weights.Store(scores + i);
-            sum8 += weights;
-        }
-        for (; i < count; i++) sum += scores[i] = MathF.Exp(scores[i] - greatest);
-        return Vector256.Sum(sum8) + sum;
     }
 
     // The soft mask, m(x) = clamp(1 + (z - x) / R, 0, 1) at distance x, and the sum of what it leaves.
@@ -115,29 +153,9 @@ internal sealed unsafe class AttentionWork : ITeamWork
         return sum;
     }
 
-    // Thirty-two components at a time stay in registers while the values pass by.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void AddValues(float* weights, float* values, int count, float* mean)
+    private void AddValues(float* weights, int first, int end, float* values, float* mean)
     {
-        var d = 0;
-        for (; d + 32 <= width; d += 32)
-        {
-            var (a, b, c, e) = (Vector256.Load(mean + d), Vector256.Load(mean + d + 8), Vector256.Load(mean + d + 16), Vector256.Load(mean + d + 24));
-            var value = values + d;
-            for (var key = 0; key < count; key++, value += width)
-            {
-                var weight = Vector256.Create(weights[key]);
-                a = Vector256.FusedMultiplyAdd(weight, Vector256.Load(value), a);
-                b = Vector256.FusedMultiplyAdd(weight, Vector256.Load(value + 8), b);
-                c = Vector256.FusedMultiplyAdd(weight, Vector256.Load(value + 16), c);
-                e = Vector256.FusedMultiplyAdd(weight, Vector256.Load(value + 24), e);
-            }
-            a.Store(mean + d);
-            b.Store(mean + d + 8);
-            c.Store(mean + d + 16);
-            e.Store(mean + d + 24);
-        }
-        if (d == width) return;
-        for (var key = 0; key < count; key++, values += width) VectorKernels.AddScaled(weights[key], values + d, mean + d, width - d);
+        for (var s = first; s < end; s = Turn(s, end))
+            AttentionKernels.AddValues(weights + s - first, values + (long)(s % cache.Places) * width, Turn(s, end) - s, mean, width);
     }
 }

@@ -61,7 +61,8 @@ internal sealed unsafe class SoftmaxStep : MixerStep
             Normalise(k.Row(token), keyNorm, keyValueHeads);
             rotation?.Turn(token, q.Row(token), heads);
             if (rotation is { FollowsLength: false }) rotation.Turn(token, k.Row(token), keyValueHeads);
-            Keep(cache, pass.Row(token), pass.Position(token), k.Row(token), v.Row(token));
+            for (var head = 0; head < keyValueHeads; head++)
+                cache.Keep(pass.Row(token), head, pass.Position(token), k.Row(token) + head * headWidth, v.Row(token) + head * headWidth);
         }
         if (rotation is { FollowsLength: true }) TurnAll(pass, cache);
         spans?.Prepare(pass, x);
@@ -86,16 +87,6 @@ internal sealed unsafe class SoftmaxStep : MixerStep
     {
         if (weight is null) return;
         for (var head = 0; head < count; head++) VectorKernels.RmsNorm(x + head * headWidth, weight, NormEpsilon, x + head * headWidth, headWidth);
-    }
-
-    private void Keep(KeyValueState cache, int row, int position, float* keys, float* values)
-    {
-        var place = (long)(position % cache.Places) * headWidth;
-        for (var head = 0; head < keyValueHeads; head++)
-        {
-            new Span<float>(keys + head * headWidth, headWidth).CopyTo(new Span<float>(cache.Keys(row, head) + place, headWidth));
-            new Span<float>(values + head * headWidth, headWidth).CopyTo(new Span<float>(cache.Values(row, head) + place, headWidth));
-        }
     }
 
     private void TurnAll(Pass pass, KeyValueState cache)

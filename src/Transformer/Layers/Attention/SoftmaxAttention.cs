@@ -97,15 +97,18 @@ public sealed class SoftmaxAttention : TokenMixer
     {
         var drop = training ? dropout : 0;
         if (softCap is null && context.Bias is null)
-            return Aten.ScaledDotProductAttention(q.contiguous(), k.contiguous(), v.contiguous(), context.Mask, drop, context.Causal, scale);
+            return Fused(q, k, v, context.Mask, drop, context.Causal, scale);
         var mask = context.Causal ? CausalMask(q.shape[2], q.device) : context.Mask;
         var keys = arange(k.shape[2], device: k.device);
         var bias = context.Bias?.call(q, context.Positions ?? keys, keys);      // [B or 1, H, T, S]
         // Under a learned bias the fused kernel computes otherwise where there is a graph than where there is none; a block that is computed twice may not.
         if (softCap is not null || (training && context.Bias!.IsLearned)) return Explicit(q, k, v, scale, mask, softCap, drop, bias);
         if (mask is not null) bias = bias!.masked_fill(mask.logical_not(), double.NegativeInfinity);
-        return Aten.ScaledDotProductAttention(q.contiguous(), k.contiguous(), v.contiguous(), bias!.to(q.dtype), drop, causal: false, scale);
+        return Fused(q, k, v, bias!.to(q.dtype), drop, causal: false, scale);
     }
+
+    private static Tensor Fused(Tensor q, Tensor k, Tensor v, Tensor? mask, double dropout, bool causal, double scale) => Aten.ScaledDotProductAttention(
+        q.ForProduct().contiguous(), k.ForProduct().contiguous(), v.ForProduct().contiguous(), mask?.ForProduct(), dropout, causal, scale).to(v.dtype);
 
     /// <summary>
     /// The paper's equation, softmax(scale q k^T + mask) v, with the T x S scores in memory: the reference of the fused kernels, and what computes

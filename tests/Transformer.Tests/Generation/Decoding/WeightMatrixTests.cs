@@ -48,7 +48,7 @@ public sealed unsafe class WeightMatrixTests
         using var one = new Activations(1, inputs);
         using var together = new Activations(70, outputs);
         using var alone = new Activations(1, outputs);
-        var half = outputs / 8 * 4;
+        var half = outputs / QuantizedBlocks.Rows * QuantizedBlocks.Rows;
         matrix.Multiply(many, 70, 0, half, together.Values, outputs);
         matrix.Multiply(many, 70, half, outputs, together.Values, outputs);
         foreach (var token in (int[])[0, 1, 2, 48, 64, 69])
@@ -89,9 +89,10 @@ public sealed unsafe class WeightMatrixTests
             random.NextBytes(w);
             for (var i = 0; i < 32; i++) x[i] = (sbyte)random.Next(-127, 128);
             if (trial == 0) (w, x) = ([.. Enumerable.Repeat((byte)255, 32)], [.. Enumerable.Repeat((sbyte)-127, 32)]);
-            var expected = w.Zip(x, (a, b) => a * b).Sum();
-            Assert.Equal(expected, Vector256.Sum(IntegerDot.Of(Vector256.Create(w), Vector256.Create(x))));
-            Assert.Equal(expected, Vector256.Sum(IntegerDot.Portable(Vector256.Create(w), Vector256.Create(x))));
+            var sums = Vector256.Create(1, 2, 3, 4, 5, 6, 7, -1_000_000);
+            var expected = Enumerable.Range(0, 8).Select(lane => sums[lane] + Enumerable.Range(4 * lane, 4).Sum(i => w[i] * x[i]));
+            Assert.Equal(Vector256.Create([.. expected]), IntegerDot.Add(sums, Vector256.Create(w), Vector256.Create(x)));
+            Assert.Equal(Vector256.Create([.. expected]), IntegerDot.Portable(sums, Vector256.Create(w), Vector256.Create(x)));
         }
     }
 
