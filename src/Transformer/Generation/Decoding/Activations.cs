@@ -50,28 +50,25 @@ internal sealed unsafe class Activations : IDisposable
     /// <summary>The sum of a block's 8-bit numbers.</summary>
     public int* Sums(int token) => sums.Pointer + (long)token * Blocks;
 
-    /// <summary>Makes the 8-bit form: of each block the number furthest from zero becomes 127 or -127.</summary>
+    /// <summary>Makes a token's 8-bit form: of each block the number furthest from zero becomes 127 or -127.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Quantize(int tokens)
+    public void Quantize(int token)
     {
         var padded = stackalloc float[QuantizedBlocks.Length];
-        for (var token = 0; token < tokens; token++)
+        var x = Row(token);
+        var q = Quants(token);
+        var scale = Scales(token);
+        var sum = Sums(token);
+        for (var i = 0; i < Width; i += QuantizedBlocks.Length, q += QuantizedBlocks.Length)
         {
-            var x = Row(token);
-            var q = Quants(token);
-            var scale = Scales(token);
-            var sum = Sums(token);
-            for (var i = 0; i < Width; i += QuantizedBlocks.Length, q += QuantizedBlocks.Length)
+            var block = x + i;
+            if (Width - i < QuantizedBlocks.Length)
             {
-                var block = x + i;
-                if (Width - i < QuantizedBlocks.Length)
-                {
-                    new Span<float>(block, Width - i).CopyTo(new Span<float>(padded, QuantizedBlocks.Length));
-                    new Span<float>(padded + (Width - i), QuantizedBlocks.Length - (Width - i)).Clear();
-                    block = padded;
-                }
-                (*scale++, *sum++) = Quantize(block, q);
+                new Span<float>(block, Width - i).CopyTo(new Span<float>(padded, QuantizedBlocks.Length));
+                new Span<float>(padded + (Width - i), QuantizedBlocks.Length - (Width - i)).Clear();
+                block = padded;
             }
+            (*scale++, *sum++) = Quantize(block, q);
         }
     }
 

@@ -9,6 +9,7 @@ internal sealed unsafe class GatedMlpStep : MlpStep
 {
     private readonly Activations gate, up;
     private readonly MatrixProducts gateAndUp, down;
+    private readonly EachToken activation;
 
     /// <inheritdoc cref="MlpStep.Of"/>
     public GatedMlpStep(DecoderPlan plan, MlpConfig config, string name, Activations y)
@@ -16,6 +17,7 @@ internal sealed unsafe class GatedMlpStep : MlpStep
         var hidden = config.HiddenAt(plan.Width);
         (gate, up) = (plan.Workspace.Buffer("gate", hidden), plan.Workspace.Buffer("hidden", hidden));
         gateAndUp = plan.Products(plan.Map(name + "gate_proj", gate), plan.Map(name + "up_proj", up));
+        activation = new(plan.Team, token => Activation.Apply<Silu>(gate.Row(token), up.Row(token), up.Row(token), hidden));
         down = plan.Products(plan.Map(name + "down_proj", y));
     }
 
@@ -23,7 +25,7 @@ internal sealed unsafe class GatedMlpStep : MlpStep
     public override void Run(Activations x, int tokens)
     {
         gateAndUp.Run(x, tokens);                                                  // 2 x [N, F]
-        Activation.Apply<Silu>(gate.Values, up.Values, up.Values, tokens * up.Width);
+        activation.Run(tokens);
         down.Run(up, tokens);                                                      // [N, C]
     }
 }

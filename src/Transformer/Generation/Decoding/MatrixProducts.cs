@@ -14,6 +14,7 @@ internal sealed unsafe class MatrixProducts : ITeamWork
 
     private readonly ThreadTeam team;
     private readonly LinearMap[] maps;
+    private readonly EachToken quantization;
     private readonly int[] rows, ends;    // of each map: a piece's rows, and one past its last piece
     private Activations x = null!;
     private int tokens;
@@ -23,6 +24,7 @@ internal sealed unsafe class MatrixProducts : ITeamWork
     public MatrixProducts(ThreadTeam team, params LinearMap[] maps)
     {
         (this.team, this.maps) = (team, maps);
+        quantization = new EachToken(team, token => x.Quantize(token));
         var bytes = maps.Sum(map => map.Weight.Bytes);
         var pieceBytes = Math.Max(LeastBytes, bytes / (PiecesAThread * team.Threads));
         rows = [.. maps.Select(map => (int)Math.Max(RowsTogether, pieceBytes / Math.Max(1, map.Weight.Bytes / map.Weight.Outputs) / RowsTogether * RowsTogether))];
@@ -36,7 +38,7 @@ internal sealed unsafe class MatrixProducts : ITeamWork
     public void Run(Activations x, int tokens)
     {
         (this.x, this.tokens) = (x, tokens);
-        if (maps[0].Weight.TakesQuantized) x.Quantize(tokens);
+        if (maps[0].Weight.TakesQuantized) quantization.Run(tokens);
         team.Run(this, ends[^1]);
     }
 

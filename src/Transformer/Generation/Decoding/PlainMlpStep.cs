@@ -7,16 +7,16 @@ namespace Transformer.Generation.Decoding;
 /// <summary>down(activation(up(x)))</summary>
 internal sealed unsafe class PlainMlpStep : MlpStep
 {
-    private readonly MlpConfig config;
     private readonly Activations hidden;
     private readonly MatrixProducts up, down;
+    private readonly EachToken activation;
 
     /// <inheritdoc cref="MlpStep.Of"/>
     public PlainMlpStep(DecoderPlan plan, MlpConfig config, string name, Activations y)
     {
-        this.config = config;
         hidden = plan.Workspace.Buffer("hidden", config.HiddenAt(plan.Width));
         up = plan.Products(plan.Map(name + "up_proj", hidden));
+        activation = new(plan.Team, token => Activation.Apply(config, hidden.Row(token), hidden.Width));
         down = plan.Products(plan.Map(name + "down_proj", y));
     }
 
@@ -24,7 +24,7 @@ internal sealed unsafe class PlainMlpStep : MlpStep
     public override void Run(Activations x, int tokens)
     {
         up.Run(x, tokens);                                                         // [N, F]
-        Activation.Apply(config, hidden.Values, tokens * hidden.Width);
+        activation.Run(tokens);
         down.Run(hidden, tokens);                                                  // [N, C]
     }
 }

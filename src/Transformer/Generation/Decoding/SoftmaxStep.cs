@@ -18,7 +18,10 @@ internal sealed unsafe class SoftmaxStep : MixerStep
     private readonly float* queryNorm, keyNorm, valueMix;
     private readonly Activations? firstValues;
     private readonly AttentionSpans? spans;
+    private readonly EachToken keeping;
     private readonly AttentionWork attention;
+    private Pass pass = null!;
+    private KeyValueState cache = null!;
 
     /// <param name="plan">What all blocks share.</param>
     /// <param name="config">Heads and options.</param>
@@ -39,6 +42,7 @@ internal sealed unsafe class SoftmaxStep : MixerStep
         valueMix = plan.Weights.VectorIfAny(name + "value_mix");
         rotation = plan.Rotation;
         spans = AttentionSpans.Of(config, plan, name);
+        keeping = new EachToken(plan.Team, Keep);
         attention = new AttentionWork(plan, config, q, z, spans);
     }
 
@@ -52,18 +56,10 @@ internal sealed unsafe class SoftmaxStep : MixerStep
     /// <inheritdoc/>
     public override void Run(Pass pass, Activations x, MixerState state)
     {
-        var cache = (KeyValueState)state;
         projections.Run(x, pass.Tokens);                                           // [N, H D], 2 x [N, G D]
         if (config.ValueResidual) MixWithFirst(pass.Tokens);
-        for (var token = 0; token < pass.Tokens; token++)
-        {
-            Normalise(q.Row(token), queryNorm, heads);
-            Normalise(k.Row(token), keyNorm, keyValueHeads);
-            rotation?.Turn(token, q.Row(token), heads);
-            if (rotation is { FollowsLength: false }) rotation.Turn(token, k.Row(token), keyValueHeads);
-            for (var head = 0; head < keyValueHeads; head++)
-                cache.Keep(pass.Row(token), head, pass.Position(token), k.Row(token) + head * headWidth, v.Row(token) + head * headWidth);
-        }
+        (this.pass, cache) = (pass, (KeyValueState)state);
+        keeping.Run(pass.Tokens);
         if (rotation is { FollowsLength: true }) TurnAll(pass, cache);
         spans?.Prepare(pass, x);
         attention.Run(pass, cache);                                                // [N, H D]
@@ -81,6 +77,17 @@ internal sealed unsafe class SoftmaxStep : MixerStep
         }
         VectorKernels.Scale(valueMix[1], v.Values, v.Values, count);
         VectorKernels.AddScaled(valueMix[0], firstValues!.Values, v.Values, count);
+    }
+
+    // Queries and keys become what scores are made of, and keys and values go to the others of their row.
+    private void Keep(int token)
+    {
+        Normalise(q.Row(token), queryNorm, heads);
+        Normalise(k.Row(token), keyNorm, keyValueHeads);
+        rotation?.Turn(token, q.Row(token), heads);
+        if (rotation is { FollowsLength: false }) rotation.Turn(token, k.Row(token), keyValueHeads);
+        for (var head = 0; head < keyValueHeads; head++)
+            cache.Keep(pass.Row(token), head, pass.Position(token), k.Row(token) + head * headWidth, v.Row(token) + head * headWidth);
     }
 
     private void Normalise(float* x, float* weight, int count)

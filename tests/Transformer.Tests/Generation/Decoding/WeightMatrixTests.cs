@@ -54,7 +54,7 @@ public sealed unsafe class WeightMatrixTests
         foreach (var token in (int[])[0, 1, 2, 48, 64, 69])
         {
             new ReadOnlySpan<float>(many.Row(token), inputs).CopyTo(new Span<float>(one.Values, inputs));
-            one.Quantize(1);
+            one.Quantize(0);
             matrix.Multiply(one, 1, 0, outputs, alone.Values, outputs);
             Assert.Equal(new ReadOnlySpan<float>(alone.Values, outputs).ToArray(), new ReadOnlySpan<float>(together.Row(token), outputs).ToArray());
         }
@@ -111,7 +111,7 @@ public sealed unsafe class WeightMatrixTests
     {
         using var x = Inputs(2, 70);
         new Span<float>(x.Row(1), 32).Clear();
-        x.Quantize(2);
+        for (var token = 0; token < 2; token++) x.Quantize(token);
         for (var token = 0; token < 2; token++)
         {
             for (var i = 0; i < 70; i++)
@@ -127,7 +127,7 @@ public sealed unsafe class WeightMatrixTests
         var x = new Activations(tokens, width);
         var random = new Random(tokens + width);
         for (var i = 0; i < tokens * width; i++) x.Values[i] = (float)(random.NextDouble() - 0.5) * (1 + i % 7);
-        x.Quantize(tokens);
+        for (var token = 0; token < tokens; token++) x.Quantize(token);
         return x;
     }
 
