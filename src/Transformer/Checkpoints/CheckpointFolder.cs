@@ -93,6 +93,12 @@ public sealed class CheckpointFolder : IDisposable
     /// <summary>The dimensions of a tensor.</summary>
     public IReadOnlyList<long> Shape(string name) => weights.Shape(name);
 
+    /// <summary>The type of a tensor's elements.</summary>
+    public ScalarType Type(string name) => weights.Type(name);
+
+    /// <summary>Where a tensor's bytes lie in memory, mapped from the file for as long as this is open.</summary>
+    public nint Address(string name) => weights.Address(name);
+
     /// <summary>A new CPU tensor with the file's type.</summary>
     public Tensor Read(string name) => weights.Read(name);
 
@@ -102,12 +108,16 @@ public sealed class CheckpointFolder : IDisposable
     public void CopyInto(IEnumerable<(string Name, Tensor Parameter)> model)
     {
         var parameters = model.ToDictionary(pair => pair.Name, pair => pair.Parameter);
-        ModelFit.Check(
-            weights.Path,
-            found: weights.Names.ToDictionary(name => name, weights.Shape),
-            expected: parameters.ToDictionary(pair => pair.Key, pair => (IReadOnlyList<long>)pair.Value.shape));
+        Check(parameters.Select(pair => (pair.Key, pair.Value.shape)));
         foreach (var (name, parameter) in parameters) weights.ReadInto(name, parameter);
     }
+
+    /// <summary>Compares names and shapes with those of a model.</summary>
+    /// <exception cref="InputException">They differ; the message lists all that do.</exception>
+    internal void Check(IEnumerable<(string Name, long[] Shape)> expected) => ModelFit.Check(
+        weights.Path,
+        found: weights.Names.ToDictionary(name => name, weights.Shape),
+        expected: expected.ToDictionary(parameter => parameter.Name, parameter => (IReadOnlyList<long>)parameter.Shape));
 
     /// <summary>What makes the model's tokens.</summary>
     /// <exception cref="InputException">The checkpoint has none, or the file is not valid.</exception>

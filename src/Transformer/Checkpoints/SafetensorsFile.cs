@@ -81,6 +81,16 @@ public sealed class SafetensorsFile : IDisposable
     /// <exception cref="InputException">The file has no such tensor.</exception>
     public ScalarType Type(string name) => Entry(name).Type;
 
+    /// <summary>Where a tensor's bytes lie in memory, mapped from the file for as long as this is open.</summary>
+    /// <exception cref="InputException">The file has no such tensor.</exception>
+    public unsafe nint Address(string name)
+    {
+        byte* start = null;
+        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);    // given back with the view itself
+        view.SafeMemoryMappedViewHandle.ReleasePointer();
+        return (nint)(start + view.PointerOffset + dataStart + Entry(name).Begin);
+    }
+
     /// <summary>Copies a tensor out of the file.</summary>
     /// <returns>A new tensor on the CPU with the file's type and shape.</returns>
     /// <exception cref="InputException">The file has no such tensor.</exception>

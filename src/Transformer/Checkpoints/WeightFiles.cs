@@ -83,6 +83,12 @@ internal sealed class WeightFiles : IDisposable
     /// <summary>The dimensions of a tensor.</summary>
     public IReadOnlyList<long> Shape(string name) => tensors[name].Shape(name);
 
+    /// <summary>The type of a tensor's elements.</summary>
+    public ScalarType Type(string name) => tensors[name].Type(name);
+
+    /// <summary>Where a tensor's bytes lie in memory for as long as this is open.</summary>
+    public nint Address(string name) => tensors[name].Address(name);
+
     /// <summary>A new CPU tensor.</summary>
     public Tensor Read(string name) => tensors[name].Read(name);
 

@@ -1,3 +1,4 @@
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Model;
 using static TorchSharp.torch;
@@ -35,9 +36,9 @@ public sealed unsafe class DecodeEngine : IDisposable
     private MatrixProducts headProduct;
     private int ready;    // logits of so many places
 
-    private DecodeEngine(TransformerModel model, DecoderWeights weights, int threads)
+    private DecodeEngine(ModelConfig config, DecoderWeights weights, int threads)
     {
-        (this.weights, Config) = (weights, model.Config);
+        (this.weights, Config) = (weights, config);
         team = new ThreadTeam(threads);
         workspace = new Workspace(MostTokens);
         if (Config.Position is RotaryPositionConfig rope && Config.PositionedMixers.FirstOrDefault() is { } turned)
@@ -67,7 +68,19 @@ public sealed unsafe class DecodeEngine : IDisposable
     public static DecodeEngine? TryCreate(TransformerModel model, WeightFormat format = WeightFormat.AsIs, int? threads = null)
     {
         if (DecoderWeights.Of(model, format) is not { } weights) return null;
-        return new DecodeEngine(model, weights, threads ?? get_num_threads());
+        return new DecodeEngine(model.Config, weights, threads ?? get_num_threads());
+    }
+
+    /// <summary>Makes an engine of a checkpoint, without libtorch: the file is mapped into memory and its weights are read where they lie, or packed.</summary>
+    /// <param name="checkpoint">The checkpoint; where there is an engine, it ends with it.</param>
+    /// <param name="format">How matrices lie in memory.</param>
+    /// <param name="threads">How many threads work.</param>
+    /// <returns>Null where the weights are in a type that the kernels do not read.</returns>
+    /// <exception cref="InputException">The checkpoint's tensors are not those of its model; the message lists all that differ.</exception>
+    public static DecodeEngine? TryCreate(CheckpointFolder checkpoint, WeightFormat format, int threads)
+    {
+        checkpoint.Check(ParameterShapes.Of(checkpoint.Model));
+        return DecoderWeights.Of(checkpoint, format) is { } weights ? new DecodeEngine(checkpoint.Model, weights, threads) : null;
     }
 
     /// <summary>The state of rows that have no tokens yet.</summary>

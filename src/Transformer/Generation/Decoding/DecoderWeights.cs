@@ -1,3 +1,4 @@
+using Transformer.Checkpoints;
 using Transformer.Model;
 using Transformer.Native;
 using static TorchSharp.torch;
@@ -10,17 +11,35 @@ namespace Transformer.Generation.Decoding;
 /// Memory that is read in place stays as long as this does, whatever becomes of the model.</summary>
 internal sealed unsafe class DecoderWeights : IDisposable
 {
-    private readonly Dictionary<string, Tensor> tensors;
+    private readonly Dictionary<string, Stored> tensors = [];
     private readonly WeightFormat format;
     private readonly List<IDisposable> owned = [];
 
-    private DecoderWeights(Dictionary<string, Tensor> tensors, WeightFormat format) => (this.tensors, this.format) = (tensors, format);
+    private DecoderWeights(WeightFormat format) => this.format = format;
 
     /// <summary>The weights of a model; null where they do not lie in this machine's own memory, row by row, as numbers of a known type.</summary>
     public static DecoderWeights? Of(TransformerModel model, WeightFormat format)
     {
         if (!model.Weights.All(weight => Covers(weight.Value))) return null;
-        return new DecoderWeights(model.Weights.ToDictionary(weight => weight.Name, weight => weight.Value.detach().DetachFromDisposeScope()), format);
+        var weights = new DecoderWeights(format);
+        foreach (var (name, value) in model.Weights)
+        {
+            var tensor = weights.Own(value.detach().DetachFromDisposeScope());
+            weights.tensors.Add(name, new(Aten.DataPointer(tensor), tensor.dtype, tensor.shape));
+        }
+        return weights;
+    }
+
+    /// <summary>The weights of a checkpoint, whose file is mapped into memory; null where a tensor's type is none that the kernels read.</summary>
+    /// <param name="checkpoint">The checkpoint, which has the tensors of its model; where there are weights, it ends with them.</param>
+    /// <param name="format">How matrices lie in memory.</param>
+    public static DecoderWeights? Of(CheckpointFolder checkpoint, WeightFormat format)
+    {
+        if (!checkpoint.Names.All(name => IsRead(checkpoint.Type(name)))) return null;
+        var weights = new DecoderWeights(format);
+        weights.Own(checkpoint);
+        foreach (var name in checkpoint.Names) weights.tensors.Add(name, new(checkpoint.Address(name), checkpoint.Type(name), [.. checkpoint.Shape(name)]));
+        return weights;
     }
 
     /// <summary>Whether there is such a tensor.</summary>
@@ -35,11 +54,10 @@ internal sealed unsafe class DecoderWeights : IDisposable
     /// <summary>All numbers of a tensor in single precision, in a row.</summary>
     public float* Vector(string name)
     {
-        using var scope = NewDisposeScope();
-        var values = tensors[name].detach().to(ScalarType.Float32);
-        var copy = Own(new NativeArray<float>(values.numel()));
-        new ReadOnlySpan<float>((void*)Aten.DataPointer(values), (int)values.numel()).CopyTo(copy.Span(0, (int)copy.Length));
-        GC.KeepAlive(values);
+        var count = tensors[name].Shape.Aggregate(1L, (product, length) => product * length);
+        var copy = Own(new NativeArray<float>(count));
+        using var row = Rows(name, 1, (int)count);
+        row.Read(0, copy.Pointer);
         return copy.Pointer;
     }
 
@@ -55,22 +73,20 @@ internal sealed unsafe class DecoderWeights : IDisposable
         return copy.Pointer;
     }
 
-    private WeightMatrix Plain(string name)
+    private WeightMatrix Plain(string name) => Rows(name, (int)tensors[name].Shape[0], (int)tensors[name].Shape[1]);
+
+    private WeightMatrix Rows(string name, int outputs, int inputs) => tensors[name] switch
     {
-        var tensor = tensors[name];
-        var (outputs, inputs) = ((int)tensor.shape[0], (int)tensor.shape[1]);
-        var address = (byte*)Aten.DataPointer(tensor);
-        return tensor.dtype switch
-        {
-            ScalarType.Float32 => new FloatMatrix<Float32Element>(address, outputs, inputs),
-            ScalarType.BFloat16 => new FloatMatrix<BFloat16Element>(address, outputs, inputs),
-            _ => new FloatMatrix<Float16Element>(address, outputs, inputs),
-        };
-    }
+        { Type: ScalarType.Float32, Address: var address } => new FloatMatrix<Float32Element>((byte*)address, outputs, inputs),
+        { Type: ScalarType.BFloat16, Address: var address } => new FloatMatrix<BFloat16Element>((byte*)address, outputs, inputs),
+        { Address: var address } => new FloatMatrix<Float16Element>((byte*)address, outputs, inputs),
+    };
 
     // A weight without numbers lies with other ranks.
     private static bool Covers(Tensor tensor) =>
-        tensor.device_type == TorchSharp.DeviceType.CPU && tensor.numel() > 0 && tensor.is_contiguous() && tensor.dtype is ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16;
+        tensor.device_type == TorchSharp.DeviceType.CPU && tensor.numel() > 0 && tensor.is_contiguous() && IsRead(tensor.dtype);
+
+    private static bool IsRead(ScalarType type) => type is ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16;
 
     private T Own<T>(T resource) where T : IDisposable
     {
@@ -82,6 +98,7 @@ internal sealed unsafe class DecoderWeights : IDisposable
     public void Dispose()
     {
         foreach (var resource in owned) resource.Dispose();
-        foreach (var tensor in tensors.Values) tensor.Dispose();
     }
+
+    private readonly record struct Stored(nint Address, ScalarType Type, long[] Shape);
 }

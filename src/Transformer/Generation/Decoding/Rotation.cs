@@ -1,7 +1,6 @@
 using System.Runtime.Intrinsics;
 using Transformer.Configuration;
 using Transformer.Layers.Positions;
-using static TorchSharp.torch;
 
 namespace Transformer.Generation.Decoding;
 
@@ -97,12 +96,7 @@ internal sealed unsafe class Rotation : IDisposable
         return ((nint)keyCos.Pointer, (nint)keySin.Pointer);
     }
 
-    private double[] Frequencies(int length)
-    {
-        using var scope = NewDisposeScope();
-        using var found = RotaryScaling.Frequencies(config, headWidth, length);
-        return [.. found.data<double>()];
-    }
+    private double[] Frequencies(int length) => RotaryScaling.Frequencies(config, headWidth, length);
 
     /// <inheritdoc/>
     public void Dispose()

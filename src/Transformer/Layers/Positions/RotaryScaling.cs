@@ -1,5 +1,4 @@
 using Transformer.Configuration;
-using static TorchSharp.torch;
 
 namespace Transformer.Layers.Positions;
 
@@ -15,11 +14,11 @@ public static class RotaryScaling
     /// <param name="config">Theta and the scaling.</param>
     /// <param name="headWidth">D, even.</param>
     /// <param name="length">T, the length of the text; only dynamic NTK asks for it.</param>
-    /// <returns>[D/2], in double precision</returns>
-    public static Tensor Frequencies(RotaryPositionConfig config, int headWidth, long length) => config.Scaling switch
+    /// <returns>[D/2]</returns>
+    public static double[] Frequencies(RotaryPositionConfig config, int headWidth, long length) => config.Scaling switch
     {
         null => Plain(config.Theta, headWidth),
-        LinearScalingConfig linear => Plain(config.Theta, headWidth) / linear.Factor,
+        LinearScalingConfig linear => [.. Plain(config.Theta, headWidth).Select(frequency => frequency / linear.Factor)],
         NtkScalingConfig ntk => Plain(Ntk(config.Theta, ntk.Factor, headWidth), headWidth),
         DynamicNtkScalingConfig dynamic => Plain(Ntk(config.Theta, Growth(dynamic, length), headWidth), headWidth),
         YarnScalingConfig yarn => Yarn(yarn, config.Theta, headWidth),
@@ -30,7 +29,7 @@ public static class RotaryScaling
     /// <summary>What cosines and sines are multiplied by: 1 but for YaRN, which sharpens the scores of long texts.</summary>
     public static double Amplitude(RotaryPositionConfig config) => config.Scaling is YarnScalingConfig yarn ? yarn.Amplitude() : 1;
 
-    private static Tensor Plain(double theta, int headWidth) => pow(theta, -arange(0, headWidth, 2, ScalarType.Float64) / headWidth);
+    private static double[] Plain(double theta, int headWidth) => [.. Enumerable.Range(0, headWidth / 2).Select(pair => Math.Pow(theta, -2.0 * pair / headWidth))];
 
     // The base with which the slowest pair, theta^(-(D-2)/D), turns s times slower; the first, theta^0, turns as before.
     private static double Ntk(double theta, double factor, double headWidth) => theta * Math.Pow(factor, headWidth / (headWidth - 2));
@@ -40,23 +39,21 @@ public static class RotaryScaling
         length > dynamic.OriginalLength ? dynamic.Factor * length / dynamic.OriginalLength - (dynamic.Factor - 1) : 1;
 
     // The ramp goes from the pair that turns beta_fast times over T0 tokens to the one that turns beta_slow times, both rounded outwards.
-    private static Tensor Yarn(YarnScalingConfig yarn, double theta, int headWidth)
+    private static double[] Yarn(YarnScalingConfig yarn, double theta, int headWidth)
     {
         double PairThatTurns(double times) => headWidth * Math.Log(yarn.OriginalLength / (times * 2 * Math.PI)) / (2 * Math.Log(theta));
         var first = Math.Max(Math.Floor(PairThatTurns(yarn.BetaFast)), 0);
         var last = Math.Min(Math.Ceiling(PairThatTurns(yarn.BetaSlow)), headWidth - 1);
-        var pairs = arange(headWidth / 2, ScalarType.Float64);
-        var slowed = ((pairs - first) / Math.Max(last - first, 0.001)).clamp(0, 1);                             // [D/2]
-        return Blend(Plain(theta, headWidth), 1 - slowed, yarn.Factor);
+        return [.. Plain(theta, headWidth).Select((frequency, pair) => Blend(frequency, 1 - Math.Clamp((pair - first) / Math.Max(last - first, 0.001), 0, 1), yarn.Factor))];
     }
 
     // The same ramp over the number of turns within T0 tokens.
-    private static Tensor Llama3(Llama3ScalingConfig llama, Tensor frequencies)
+    private static double[] Llama3(Llama3ScalingConfig llama, double[] frequencies) => [.. frequencies.Select(frequency =>
     {
-        var turns = llama.OriginalLength * frequencies / (2 * Math.PI);                                         // [D/2]
+        var turns = llama.OriginalLength * frequency / (2 * Math.PI);
         var kept = (turns - llama.LowFrequencyFactor) / (llama.HighFrequencyFactor - llama.LowFrequencyFactor);
-        return Blend(frequencies, kept.clamp(0, 1), llama.Factor);
-    }
+        return Blend(frequency, Math.Clamp(kept, 0, 1), llama.Factor);
+    })];
 
-    private static Tensor Blend(Tensor frequencies, Tensor kept, double factor) => kept * frequencies + (1 - kept) * (frequencies / factor);
+    private static double Blend(double frequency, double kept, double factor) => kept * frequency + (1 - kept) * (frequency / factor);
 }

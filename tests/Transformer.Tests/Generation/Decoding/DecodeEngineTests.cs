@@ -1,6 +1,8 @@
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Generation.Decoding;
 using Transformer.Model;
+using Transformer.Tests.Checkpoints;
 using static TorchSharp.torch;
 
 namespace Transformer.Tests.Generation.Decoding;
@@ -150,6 +152,37 @@ public sealed class DecodeEngineTests
         foreach (var token in text) engine.Read(state, [2], [1], [token]);
         Assert.Equal(whole, engine.LogitsOf(0).ToArray());
         if (kind == "rope") Near.Equal(Logits(model, text, 420)[^13], whole[0], Tolerance);
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void An_engine_of_a_checkpoint_gives_the_bits_of_one_of_the_model(string kind)
+    {
+        using var folder = new TemporaryFolder();
+        using var model = Model(kind);
+        CheckpointFolder.Save(folder.File("checkpoint"), model.Config, model.Weights);
+        using var expected = DecodeEngine.TryCreate(model)!;
+        using var found = DecodeEngine.TryCreate(CheckpointFolder.Open(folder.File("checkpoint")), WeightFormat.AsIs, threads: 2)!;
+        var text = Text(9);
+        Assert.Equal(Read(expected), Read(found));
+
+        float[] Read(DecodeEngine engine)
+        {
+            using var state = engine.NewState(rows: 1);
+            engine.Read(state, [0], [text.Length], text);
+            return engine.LogitsOf(0).ToArray();
+        }
+    }
+
+    [Fact]
+    public void A_checkpoint_whose_tensors_are_not_its_models_is_refused_before_anything_is_read()
+    {
+        using var folder = new TemporaryFolder();
+        using var model = Model("rope");
+        CheckpointFolder.Save(folder.File("checkpoint"), model.Config with { Width = 32 }, model.Weights);
+        using var checkpoint = CheckpointFolder.Open(folder.File("checkpoint"));
+        var problem = Assert.Throws<InputException>(() => DecodeEngine.TryCreate(checkpoint, WeightFormat.AsIs, threads: 1));
+        Assert.Contains("model.embed_tokens.weight", problem.Message);
     }
 
     // Beside the weights' own rounding, which the model is given too, few-bit kernels round their inputs to 8 bits.
