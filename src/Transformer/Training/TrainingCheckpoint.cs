@@ -20,19 +20,19 @@ internal static class TrainingCheckpoint
     /// <summary>Saves everything whole or not at all.</summary>
     /// <exception cref="InputException">It cannot be written, on this rank.</exception>
     /// <exception cref="AgreedException">It cannot be written, on one of several.</exception>
-    public static void Save(
-        string folder, TransformerModel model, Tokenizer tokenizer, ParameterSpace space, Optimizer optimizer, WeightAverage? average, TrainingProgress progress)
+    public static void Save(string folder, TrainingState state, Tokenizer tokenizer)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
+        var (model, space, average) = (state.Model, state.Space, state.Average);
         var (ranks, isFirst) = (space.Ranks, space.Ranks.Rank == 0);
-        List<(string Name, Tensor Value)> state = [(RandomState, get_rng_state())];
-        if (isFirst || space.ShardsOptimizer) state.AddRange(optimizer.State);
-        if (average is not null && (isFirst || space.ShardsParameters)) state.AddRange(space.Pieces(Weights, space.Values.clone()));
+        List<(string Name, Tensor Value)> tensors = [(RandomState, get_rng_state())];
+        if (isFirst || space.ShardsOptimizer) tensors.AddRange(state.Optimizer.State);
+        if (average is not null && (isFirst || space.ShardsParameters)) tensors.AddRange(space.Pieces(Weights, space.Values.clone()));
         average?.Exchange();
         try
         {
-            if (isFirst) CheckpointFolder.Save(folder, model.Config, tokenizer, JsonSerializer.SerializeToNode(progress, ConfigJson.Options)!.AsObject(), WriteTensors);
+            if (isFirst) CheckpointFolder.Save(folder, model.Config, tokenizer, JsonSerializer.SerializeToNode(state.Progress, ConfigJson.Options)!.AsObject(), WriteTensors);
             else WriteTensors("");
         }
         finally
@@ -45,7 +45,7 @@ internal static class TrainingCheckpoint
             partial = ranks.Gather(partial)[0];
             ranks.Together(() =>
             {
-                TrainingTensors.Write(partial, state, ranks.Rank, ranks.Ranks);
+                TrainingTensors.Write(partial, tensors, ranks.Rank, ranks.Ranks);
                 if (isFirst && !space.ShardsParameters) WeightFiles.Write(partial, model.Weights);
                 return true;
             });
@@ -77,14 +77,15 @@ internal static class TrainingCheckpoint
     /// <summary>Puts everything back.</summary>
     /// <returns>How far the run had come.</returns>
     /// <exception cref="InputException">The checkpoint is not of this run.</exception>
-    public static TrainingProgress Load(CheckpointFolder checkpoint, TransformerModel model, ParameterSpace space, Optimizer optimizer, WeightAverage? average)
+    public static TrainingProgress Load(CheckpointFolder checkpoint, TrainingState state)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        space.WithAll(() => checkpoint.CopyInto(model.Weights));
+        var space = state.Space;
+        space.WithAll(() => checkpoint.CopyInto(state.Model.Weights));
         using var file = checkpoint.OpenTraining();
-        foreach (var (name, value) in optimizer.State) file.ReadInto(name, value);
-        if (average is not null)
+        foreach (var (name, value) in state.Optimizer.State) file.ReadInto(name, value);
+        if (state.Average is { } average)
         {
             average.Values.copy_(space.Values);
             foreach (var (name, value) in space.Pieces(Weights, space.Values)) file.ReadInto(name, value);

@@ -1,0 +1,69 @@
+using Transformer.Configuration;
+using Transformer.Distributed;
+using Transformer.Model;
+using static TorchSharp.torch;
+
+namespace Transformer.Training;
+
+/// <summary>All that the steps of a run change: the weights, what is remembered of them, and how far the run has come. A checkpoint holds it.</summary>
+internal sealed class TrainingState : IDisposable
+{
+    /// <summary>The state that a run begins with, or the one that its checkpoint holds.</summary>
+    /// <exception cref="InputException">A rule fits no parameter, or the checkpoint is not of this run.</exception>
+    public TrainingState(Rendezvous met, ICollective ranks, Device? device)
+    {
+        var training = met.Run.Config.Training;
+        manual_seed(training.Seed);
+        Model = new TransformerModel(met.Run.Config.Model, device) { Precision = training.Precision };
+        Space = new ParameterSpace(Model, training.Parameters, ranks, training.Distributed.Strategy);
+        Optimizer = Optimizer.FromConfig(training.Optimizer, Space);
+        Average = training.EmaDecay is { } decay ? new WeightAverage(Space, decay) : null;
+        if (ranks.Ranks > 1) manual_seed(training.Seed + (met.Checkpoint is null ? 0 : 1) + 1_000_003L * ranks.Rank);    // ranks drop different numbers
+        Progress = met.Checkpoint is null ? new TrainingProgress { Corpus = met.Data.Checksum } : TrainingCheckpoint.Load(met.Checkpoint, this);
+        if (Progress.Corpus != met.Data.Checksum)
+            throw new InputException($"{met.Run.Path}: {met.Data.Name} is not the one that the run began with. Put that one back, or start a new run.");
+        Scaler = GradientScaler.For(training.Precision, Progress.GradientScale, Progress.GoodSteps);
+    }
+
+    /// <summary>The model, in training mode or not.</summary>
+    public TransformerModel Model { get; }
+
+    /// <summary>Its trainable parameters.</summary>
+    public ParameterSpace Space { get; }
+
+    /// <summary>The rule of the steps, with what it remembers.</summary>
+    public Optimizer Optimizer { get; }
+
+    /// <summary>The running mean of the weights, where one is kept.</summary>
+    public WeightAverage? Average { get; }
+
+    /// <summary>The scale of fp16's gradients; null for other types.</summary>
+    public GradientScaler? Scaler { get; }
+
+    /// <summary>How far the run has come.</summary>
+    public TrainingProgress Progress { get; set; }
+
+    /// <summary>Measures the model as it is saved, with the averaged weights where there are such. All ranks do so together.</summary>
+    public T Measured<T>(Func<T> measure)
+    {
+        Average?.Exchange();
+        try
+        {
+            using var ends = Space.Gathered();
+            return measure();
+        }
+        finally
+        {
+            Average?.Exchange();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Average?.Dispose();
+        Optimizer.Dispose();
+        Space.Dispose();
+        Model.Dispose();
+    }
+}
