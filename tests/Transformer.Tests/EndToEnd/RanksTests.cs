@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
 using Transformer.Cli;
 using Transformer.Configuration;
 using Transformer.Distributed;
@@ -43,19 +45,25 @@ public sealed class RanksTests : IDisposable
     [Fact]
     public void A_killed_rank_ends_the_job_within_30_seconds_and_the_next_start_goes_on()
     {
-        using var run = Command.StartRanks(here.Folder, 2, "train", "tiny.yaml", "--out", "run", "--set", "training.steps=1000000", "--set", "training.distributed.strategy=zero2");
-        run.Until(() => here.Steps("run") > 12);
-        using (var rank = Process.GetProcessById(run.Children.Max())) rank.Kill();
-        var watch = Stopwatch.StartNew();
-        var (code, _, error) = run.Wait();
-        Assert.InRange(watch.Elapsed.TotalSeconds, 0, 30);
+        var (code, error, _) = EndsAfter(rank =>
+        {
+            using var process = Process.GetProcessById(rank);
+            process.Kill();
+        });
         Assert.NotEqual(0, code);
         Assert.Matches("rank [01]", error);
+        GoesOn();
+    }
 
-        var steps = here.Steps("run");
-        using var next = Command.StartRanks(here.Folder, 2, "train", "--resume", "run");
-        next.Until(() => here.Steps("run") > steps);
-        Assert.Equal(Enumerable.Range(1, steps + 1), here.Metrics("run").Take(steps + 1).Select(line => line["step"]!.GetValue<int>()));
+    [Fact]
+    public void A_rank_that_hangs_is_named_with_its_step_and_ends_the_job_within_30_seconds_and_the_next_start_goes_on()
+    {
+        var (code, error, steps) = EndsAfter(Command.Stop);
+        Assert.Equal(CommandLine.Failed, code);
+        var silence = Regex.Match(error, @"rank [01] has been silent for 25 s; the last that was heard of it: [a-z ]*step (\d+)\. The job ends; its last checkpoint is whole\.");
+        Assert.True(silence.Success, error);
+        Assert.InRange(int.Parse(silence.Groups[1].Value, CultureInfo.InvariantCulture), 1, steps + 1);    // it tells its step once a second
+        GoesOn();
     }
 
     [Fact]
@@ -110,6 +118,26 @@ public sealed class RanksTests : IDisposable
             var (code, output, error) = command.Wait();
             Assert.True(code == 0, $"{output}\n{error}");
         }
+    }
+
+    // One of two ranks meets with something in the middle of a run.
+    private (int Code, string Error, int Steps) EndsAfter(Action<int> misfortune)
+    {
+        using var run = Command.StartRanks(here.Folder, 2, "train", "tiny.yaml", "--out", "run", "--set", "training.steps=1000000", "--set", "training.distributed.strategy=zero2");
+        run.Until(() => here.Steps("run") > 12);
+        misfortune(run.Children.Max());
+        var watch = Stopwatch.StartNew();
+        var (code, _, error) = run.Wait();
+        Assert.InRange(watch.Elapsed.TotalSeconds, 0, 30);
+        return (code, error, here.Steps("run"));
+    }
+
+    private void GoesOn()
+    {
+        var steps = here.Steps("run");
+        using var next = Command.StartRanks(here.Folder, 2, "train", "--resume", "run");
+        next.Until(() => here.Steps("run") > steps);
+        Assert.Equal(Enumerable.Range(1, steps + 1), here.Metrics("run").Take(steps + 1).Select(line => line["step"]!.GetValue<int>()));
     }
 
     private void AssertAsOne(string what)
