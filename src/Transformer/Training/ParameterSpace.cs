@@ -27,7 +27,7 @@ public sealed class ParameterSpace : IDisposable
     {
         Ranks = ranks ?? new SingleProcess();
         this.strategy = Ranks.Ranks == 1 ? DistributedStrategy.DataParallel : strategy;
-        layout = new ParameterLayout(model, rules ?? [], Ranks.Ranks);
+        layout = Ranks.Together(() => new ParameterLayout(model, rules ?? [], Ranks.Ranks));
         Values = zeros(ShardsParameters ? Size / Ranks.Ranks : Size, device: model.Device).DetachFromDisposeScope();
         Gradients = zeros(ShardsGradients ? Size / Ranks.Ranks : Size, device: model.Device).DetachFromDisposeScope();
         Move();

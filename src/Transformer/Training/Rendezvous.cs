@@ -14,7 +14,8 @@ internal sealed class Rendezvous
 {
     private readonly bool isNew;
 
-    private Rendezvous(RunFolder run, Dataset data, CheckpointFolder? checkpoint, bool isNew) => (Run, Data, Checkpoint, this.isNew) = (run, data, checkpoint, isNew);
+    private Rendezvous(RunFolder run, Dataset data, CheckpointFolder? checkpoint, TrainingProgress progress, bool isNew) =>
+        (Run, Data, Checkpoint, Progress, this.isNew) = (run, data, checkpoint, progress, isNew);
 
     /// <summary>The run's folder, with the resolved configuration; rank 0 holds it for all.</summary>
     public RunFolder Run { get; }
@@ -22,8 +23,11 @@ internal sealed class Rendezvous
     /// <summary>What the run trains on.</summary>
     public Dataset Data { get; }
 
-    /// <summary>Where the run stood; null where it begins.</summary>
+    /// <summary>What the run goes on from; null where it begins.</summary>
     public CheckpointFolder? Checkpoint { get; }
+
+    /// <summary>How far it has come.</summary>
+    public TrainingProgress Progress { get; }
 
     /// <summary>Makes the folder of a new run.</summary>
     /// <inheritdoc cref="Trainer.Start"/>
@@ -44,9 +48,8 @@ internal sealed class Rendezvous
             {
                 run = ranks.Rank == 0 ? RunFolder.Create(folder, resolved) : RunFolder.HeldByRank0(folder, resolved);
                 if (ranks.Rank == 0) RunEnvironment.Current().Write(run.PathOf(RunFolder.EnvironmentName));
-                return run;
             });
-            return new Rendezvous(run!, data, checkpoint: null, isNew: true);
+            return new Rendezvous(run!, data, checkpoint: null, BeginningOn(data), isNew: true);
         }
         catch
         {
@@ -68,12 +71,15 @@ internal sealed class Rendezvous
         {
             ranks.Together(() => data = OpenData(run.Config, ranks, device));
             Agreement.Check(ranks, run.Config, data!.Checksum);
-            if (ranks.Rank == 0) foreach (var difference in RunEnvironment.Continue(run.PathOf(RunFolder.EnvironmentName)))
-                report?.Invoke(new TrainingEvent.Warned($"The last digits may differ from an uninterrupted run: {difference}."));
             // Rank 0 says whether there is a checkpoint: a rank that does not see it may not begin anew beside the others.
             var hasCheckpoint = ranks.Gather(run.HasCheckpoint ? 1 : 0)[0][0] == 1;
-            var checkpoint = ranks.Together(() => hasCheckpoint ? CheckpointFolder.Open(run.Path) : null);
-            return new Rendezvous(run, data, checkpoint, isNew: false);
+            var (checkpoint, progress) = ranks.Together(() =>
+            {
+                if (ranks.Rank == 0) foreach (var difference in RunEnvironment.Continue(run.PathOf(RunFolder.EnvironmentName)))
+                    report?.Invoke(new TrainingEvent.Warned($"The last digits may differ from an uninterrupted run: {difference}."));
+                return hasCheckpoint ? OpenCheckpoint(run, data) : (null, BeginningOn(data));
+            });
+            return new Rendezvous(run, data, checkpoint, progress, isNew: false);
         }
         catch
         {
@@ -110,4 +116,22 @@ internal sealed class Rendezvous
             throw;
         }
     }
+
+    private static (CheckpointFolder? Checkpoint, TrainingProgress Progress) OpenCheckpoint(RunFolder run, Dataset data)
+    {
+        var checkpoint = CheckpointFolder.Open(run.Path);
+        try
+        {
+            var progress = TrainingCheckpoint.Progress(checkpoint);
+            if (progress.Corpus == data.Checksum) return (checkpoint, progress);
+            throw new InputException($"{run.Path}: {data.Name} is not the one that the run began with. Put that one back, or start a new run.");
+        }
+        catch
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    private static TrainingProgress BeginningOn(Dataset data) => new() { Corpus = data.Checksum };
 }

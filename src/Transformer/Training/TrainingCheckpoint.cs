@@ -47,7 +47,6 @@ internal static class TrainingCheckpoint
             {
                 TrainingTensors.Write(partial, tensors, ranks.Rank, ranks.Ranks);
                 if (isFirst && !space.ShardsParameters) WeightFiles.Write(partial, model.Weights);
-                return true;
             });
             if (space.ShardsParameters) WriteBuckets(partial, model, space);
         }
@@ -66,7 +65,6 @@ internal static class TrainingCheckpoint
             {
                 if (i % ranks.Ranks == ranks.Rank)
                     WeightFiles.WriteShard(folder, bucket.Parameters.Select(parameter => (parameter.Name, bucket.View(whole, parameter))).Concat(i == 0 ? frozen : []), i, buckets.Count);
-                return true;
             });
         }
         if (ranks.Rank != 0) return;
@@ -74,29 +72,33 @@ internal static class TrainingCheckpoint
         WeightFiles.WriteIndex(folder, [.. names], sizeof(float) * (space.Parameters.Sum(parameter => parameter.Count) + frozen.Sum(weight => weight.Value.numel())));
     }
 
-    /// <summary>Puts everything back.</summary>
-    /// <returns>How far the run had come.</returns>
+    /// <summary>How far a run had come.</summary>
+    /// <exception cref="InputException">The checkpoint is not that of a run.</exception>
+    public static TrainingProgress Progress(CheckpointFolder checkpoint) => ConfigJson.FromJson<TrainingProgress>(checkpoint.TrainingState(), checkpoint.Folder);
+
+    /// <summary>Puts the tensors of a state back.</summary>
     /// <exception cref="InputException">The checkpoint is not of this run.</exception>
-    public static TrainingProgress Load(CheckpointFolder checkpoint, TrainingState state)
+    /// <exception cref="AgreedException">It is so on some rank, of several.</exception>
+    public static void Load(CheckpointFolder checkpoint, TrainingState state)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var space = state.Space;
-        space.WithAll(() => checkpoint.CopyInto(state.Model.Weights));
-        using var file = checkpoint.OpenTraining();
-        foreach (var (name, value) in state.Optimizer.State) file.ReadInto(name, value);
-        if (state.Average is { } average)
+        var (space, ranks) = (state.Space, state.Space.Ranks);
+        space.WithAll(() => ranks.Together(() => checkpoint.CopyInto(state.Model.Weights)));
+        ranks.Together(() =>
         {
-            average.Values.copy_(space.Values);
-            foreach (var (name, value) in space.Pieces(Weights, space.Values)) file.ReadInto(name, value);
-        }
-        // Other ranks than those that were are given other rows, and so other random numbers too.
-        if (file.Ranks == space.Ranks.Ranks)
-        {
+            using var file = checkpoint.OpenTraining();
+            foreach (var (name, value) in state.Optimizer.State) file.ReadInto(name, value);
+            if (state.Average is { } average)
+            {
+                average.Values.copy_(space.Values);
+                foreach (var (name, value) in space.Pieces(Weights, space.Values)) file.ReadInto(name, value);
+            }
+            // Other ranks than those that were are given other rows, and so other random numbers too.
+            if (file.Ranks != ranks.Ranks) return;
             var random = get_rng_state();
-            file.ReadInto(RandomState, random, space.Ranks.Rank);
+            file.ReadInto(RandomState, random, ranks.Rank);
             set_rng_state(random);
-        }
-        return ConfigJson.FromJson<TrainingProgress>(checkpoint.TrainingState(), checkpoint.Folder);
+        });
     }
 }

@@ -19,9 +19,8 @@ internal sealed class TrainingState : IDisposable
         Optimizer = Optimizer.FromConfig(training.Optimizer, Space);
         Average = training.EmaDecay is { } decay ? new WeightAverage(Space, decay) : null;
         if (ranks.Ranks > 1) manual_seed(training.Seed + (met.Checkpoint is null ? 0 : 1) + 1_000_003L * ranks.Rank);    // ranks drop different numbers
-        Progress = met.Checkpoint is null ? new TrainingProgress { Corpus = met.Data.Checksum } : TrainingCheckpoint.Load(met.Checkpoint, this);
-        if (Progress.Corpus != met.Data.Checksum)
-            throw new InputException($"{met.Run.Path}: {met.Data.Name} is not the one that the run began with. Put that one back, or start a new run.");
+        if (met.Checkpoint is not null) TrainingCheckpoint.Load(met.Checkpoint, this);
+        Progress = met.Progress;
         Scaler = GradientScaler.For(training.Precision, Progress.GradientScale, Progress.GoodSteps);
     }
 

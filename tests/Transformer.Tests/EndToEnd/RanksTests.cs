@@ -66,28 +66,45 @@ public sealed class RanksTests : IDisposable
         GoesOn();
     }
 
-    [Fact]
-    public void A_rank_with_another_configuration_is_refused_by_name()
+    // What follows the colon is asked of rank 1 alone.
+    [Theory]
+    [InlineData("--bogus: unknown option", "train tiny.yaml --out run --bogus")]
+    [InlineData("rank 1: --bogus: unknown option", "train tiny.yaml --out run : train tiny.yaml --out run --bogus")]
+    [InlineData("nothing.yaml: no such file or recipe", "train nothing.yaml --out run")]
+    [InlineData("2 heads do not divide width 17", "train tiny.yaml --out run --set model.width=17")]
+    [InlineData("training.parameters: no parameter is called head*", "train tiny.yaml --out run --set training.parameters=[{\"pattern\":\"head*\",\"frozen\":true}]")]
+    [InlineData("corpus.txt/run: cannot be written", "train tiny.yaml --out corpus.txt/run")]
+    [InlineData("--threads: found 0, expected 1 or more", "train tiny.yaml --out run --threads 0")]
+    [InlineData("run: no run there", "train --resume run")]
+    [InlineData("rank 1 has another configuration than rank 0: batch_size: 3, not batch_size: 2.", "train tiny.yaml --out run : train tiny.yaml --out run --set training.batch_size=3")]
+    [InlineData("rank 1 has another text than rank 0", "train tiny.yaml --out run : train tiny.yaml --out run --set data.path=other.txt")]
+    public void What_is_asked_wrongly_is_told_once_and_the_job_ends_with_the_code_of_it(string message, string arguments)
     {
-        using var run = Command.StartRanks(here.Folder, 1, "train", "tiny.yaml", "--out", "run", ":", "train", "tiny.yaml", "--out", "run", "--set", "training.batch_size=3");
+        here.Write("other.txt", File.ReadAllText(here["corpus.txt"]).Replace("line 0", "line 1", StringComparison.Ordinal));
+        using var run = Command.StartRanks(here.Folder, arguments.Contains(" : ", StringComparison.Ordinal) ? 1 : 2, arguments.Split(' '));
         var (code, output, error) = run.Wait();
-        Assert.True(code != 0 && output.Length == 0, output);
-        Assert.Contains("rank 1 has another configuration than rank 0: batch_size: 3, not batch_size: 2.", error);
+        Assert.True(code == CommandLine.Refused && output.Length == 0, $"{code}\n{output}\n{error}");
+        Assert.Equal(2, error.Split(message).Length);
+        Assert.DoesNotContain("MPI_ABORT", error);
         Assert.False(Directory.Exists(here["run"]));
     }
 
     [Fact]
-    public void A_rank_with_another_text_is_refused_by_name()
+    public void A_checkpoint_that_cannot_be_read_is_told_once_and_stays()
     {
-        var config = ConfigFile.Load(here["tiny.yaml"], []);
-        var failure = Assert.Throws<AgreedException>(() => Threads.Run(3, rank => Agreement.Check(rank, config, corpus: rank.Rank == 2 ? "b" : "a")));
-        Assert.StartsWith("rank 2 has another text than rank 0", failure.Message, StringComparison.Ordinal);
+        Succeeds(Command.StartRanks(here.Folder, 2, "train", "tiny.yaml", "--out", "run", "--set", "training.steps=2"));
+        here.Write("run/checkpoints/step-2/model.safetensors", "half");
+        using var run = Command.StartRanks(here.Folder, 2, "train", "--resume", "run");
+        var (code, _, error) = run.Wait();
+        Assert.True(code == CommandLine.Refused, error);
+        Assert.Equal(2, error.Split("step-2/model.safetensors: not a valid Safetensors file").Length);
+        Assert.Equal("half", File.ReadAllText(here["run/checkpoints/step-2/model.safetensors"]));
     }
 
     [Fact]
     public void What_fails_on_one_rank_is_told_once_and_known_to_all()
     {
-        var messages = new string?[3];
+        var (messages, codes) = (new string?[3], new int[3]);
         Threads.Run(3, rank =>
         {
             try
@@ -96,11 +113,11 @@ public sealed class RanksTests : IDisposable
             }
             catch (AgreedException e)
             {
-                messages[rank.Rank] = e.Message;
-                if (rank.Rank == 1) Assert.Equal(CommandLine.Refused, CommandLine.Describe(e).Code);
+                (codes[rank.Rank], messages[rank.Rank]) = CommandLine.Describe(e);
             }
         });
         Assert.Equal(["", "rank 1: no such file", ""], messages);
+        Assert.Equal([CommandLine.Done, CommandLine.Refused, CommandLine.Done], codes);
     }
 
     [Fact]
