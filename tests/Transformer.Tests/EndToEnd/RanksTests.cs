@@ -5,7 +5,6 @@ using Transformer.Cli;
 using Transformer.Configuration;
 using Transformer.Distributed;
 using Transformer.Tests.Distributed;
-using Transformer.Training;
 
 namespace Transformer.Tests.EndToEnd;
 
