@@ -64,6 +64,7 @@ internal static class TrainVerb
     private static int Run(ParseResult request, ICollective ranks, CancellationToken cancellation)
     {
         var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
+        SharedOptions.UseThreads(request, ranks);
         var (device, config) = ranks.Together(() => Understand(request, ranks));
         if (config is null) return Train(report => Trainer.Resume(request.GetValue(Resume)!, report, ranks, device));
         if (request.GetValue(DryRun)) return DryRunReport.Write(config, request);
@@ -96,7 +97,6 @@ internal static class TrainVerb
     // Where and, unless a run is to go on, what is to be trained.
     private static (Device Device, RunConfig? Config) Understand(ParseResult request, ICollective ranks)
     {
-        SharedOptions.UseThreads(request, ranks);
         var device = SharedOptions.DeviceOf(request);
         var (onProcessor, onlyMeasures) = (device.type == TorchSharp.DeviceType.CPU, request.GetValue(DryRun) || request.GetValue(Range));
         if (ranks.Ranks > 1 && !onProcessor)
