@@ -47,7 +47,7 @@ internal sealed class Rendezvous
             ranks.Together(() =>
             {
                 run = ranks.Rank == 0 ? RunFolder.Create(folder, resolved) : RunFolder.HeldByRank0(folder, resolved);
-                if (ranks.Rank == 0) RunEnvironment.Current().Write(run.PathOf(RunFolder.EnvironmentName));
+                if (ranks.Rank == 0) RunEnvironment.Current(ranks, device).Write(run.PathOf(RunFolder.EnvironmentName));
             });
             return new Rendezvous(run!, data, checkpoint: null, BeginningOn(data), isNew: true);
         }
@@ -75,7 +75,7 @@ internal sealed class Rendezvous
             var hasCheckpoint = ranks.Gather(run.HasCheckpoint ? 1 : 0)[0][0] == 1;
             var (checkpoint, progress) = ranks.Together(() =>
             {
-                if (ranks.Rank == 0) foreach (var difference in RunEnvironment.Continue(run.PathOf(RunFolder.EnvironmentName)))
+                if (ranks.Rank == 0) foreach (var difference in RunEnvironment.Current(ranks, device).ChangesSince(run.PathOf(RunFolder.EnvironmentName)))
                     report?.Invoke(new TrainingEvent.Warned($"The last digits may differ from an uninterrupted run: {difference}."));
                 return hasCheckpoint ? OpenCheckpoint(run, data) : (null, BeginningOn(data));
             });

@@ -94,7 +94,7 @@ internal static class TrainingCheckpoint
                 average.Values.copy_(space.Values);
                 foreach (var (name, value) in space.Pieces(Weights, space.Values)) file.ReadInto(name, value);
             }
-            // Other ranks than those that were are given other rows, and so other random numbers too.
+            // As many ranks as there were go on with their random numbers. Others are given other rows, and begin with numbers of their own.
             if (file.Ranks != ranks.Ranks) return;
             var random = get_rng_state();
             file.ReadInto(RandomState, random, ranks.Rank);

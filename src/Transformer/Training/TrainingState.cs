@@ -1,3 +1,5 @@
+using System.IO.Hashing;
+using System.Text;
 using Transformer.Configuration;
 using Transformer.Distributed;
 using Transformer.Model;
@@ -18,7 +20,8 @@ internal sealed class TrainingState : IDisposable
         Space = new ParameterSpace(Model, training.Parameters, ranks, training.Distributed.Strategy);
         Optimizer = Optimizer.FromConfig(training.Optimizer, Space);
         Average = training.EmaDecay is { } decay ? new WeightAverage(Space, decay) : null;
-        if (ranks.Ranks > 1) manual_seed(training.Seed + (met.Checkpoint is null ? 0 : 1) + 1_000_003L * ranks.Rank);    // ranks drop different numbers
+        // Ranks drop different numbers. Where as many go on as have saved a checkpoint, each goes on with its own.
+        if (Space.Ranks.Ranks > 1 || met.Checkpoint is not null) manual_seed(DropoutSeed(training.Seed, met.Progress.Step, Space.Ranks.Rank));
         if (met.Checkpoint is not null) TrainingCheckpoint.Load(met.Checkpoint, this);
         Progress = met.Progress;
         Scaler = GradientScaler.For(training.Precision, Progress.GradientScale, Progress.GoodSteps);
@@ -56,6 +59,12 @@ internal sealed class TrainingState : IDisposable
             Average?.Exchange();
         }
     }
+
+    /// <summary>
+    /// What a rank's dropout begins with where it does not go on: another number for every rank and every step, so that no masks come again. libtorch's
+    /// generator makes use of 32 bits.
+    /// </summary>
+    internal static uint DropoutSeed(long seed, int step, int rank) => XxHash32.HashToUInt32(Encoding.UTF8.GetBytes($"{seed} {step} {rank}"));
 
     /// <inheritdoc/>
     public void Dispose()

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Transformer.Cli;
 using Transformer.Configuration;
@@ -26,9 +27,14 @@ public sealed class RanksTests : IDisposable
         AssertAsOne("four ranks");
         Assert.Single(Directory.GetFiles(here["run"], "events.out.tfevents.*"));
 
+        var environment = JsonNode.Parse(File.ReadAllText(here["run/environment.json"]))!;
+        Assert.Equal((4, "cpu"), ((int)environment["ranks"]!, (string)environment["device"]!));
+        Assert.Matches(@"^Open MPI v\d+\.\d+\.\d+$", (string)environment["backend"]!);
+
         here.Write("run/checkpoints/latest", "step-10\n");
-        Succeeds(Command.StartRanks(here.Folder, 2, "train", "--resume", "run"));
+        var told = Succeeds(Command.StartRanks(here.Folder, 2, "train", "--resume", "run"));
         AssertAsOne("two ranks from step 10 on");
+        Assert.Contains("warning: The last digits may differ from an uninterrupted run: ranks: 4 before, 2 now.", told);
 
         here.Write("run/checkpoints/latest", "step-10\n");
         Succeeds(Command.Start(here.Folder, "train", "--resume", "run"));
@@ -63,6 +69,32 @@ public sealed class RanksTests : IDisposable
         Assert.True(silence.Success, error);
         Assert.InRange(int.Parse(silence.Groups[1].Value, CultureInfo.InvariantCulture), 1, steps + 1);    // it tells its step once a second
         GoesOn();
+    }
+
+    [Fact]
+    public async Task Dropout_begins_anew_where_other_ranks_go_on_and_no_mask_comes_again()
+    {
+        // A step of this size changes no weight, so a loss tells a mask.
+        string[] options =
+        [
+            "--set", "model.dropout=0.2", "--set", "training.batch_size=2", "--set", "training.steps=15", "--set", "training.checkpoint_every=5", "--set", "training.keep_checkpoints=9",
+            "--set", "training.optimizer.learning_rate=1.0e-30", "--overfit-one-batch",
+        ];
+        await here.Train("run", options);
+        var one = Losses();
+        here.Write("run/checkpoints/latest", "step-5\n");
+        Succeeds(Command.StartRanks(here.Folder, 2, "train", "--resume", "run"));
+        var two = Losses()[5..];
+        here.Write("run/checkpoints/latest", "step-10\n");
+        await Workplace.Request("train", "--resume", here["run"]);
+        var again = Losses()[10..];
+        here.Write("run/checkpoints/latest", "step-10\n");
+        await Workplace.Request("train", "--resume", here["run"]);
+
+        Assert.Equal(30, one.Concat(two).Concat(again).Distinct().Count());
+        Assert.Equal(again, Losses()[10..]);
+
+        double[] Losses() => [.. here.Metrics("run").Select(line => line["train_loss"]!.GetValue<double>())];
     }
 
     // What follows the colon is asked of rank 1 alone.
@@ -127,12 +159,13 @@ public sealed class RanksTests : IDisposable
         Assert.Contains("training.distributed.strategy: a shard ends in the middle of matrices, which muon needs whole", error);
     }
 
-    private static void Succeeds(Command command)
+    private static string Succeeds(Command command)
     {
         using (command)
         {
             var (code, output, error) = command.Wait();
             Assert.True(code == 0, $"{output}\n{error}");
+            return error;
         }
     }
 
