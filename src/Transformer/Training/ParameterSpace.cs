@@ -16,6 +16,7 @@ public sealed class ParameterSpace : IDisposable
     private readonly GradientReduction? reduction;
     private readonly DistributedStrategy strategy;
     private readonly ParameterLayout layout;
+    private readonly IReadOnlyList<ParameterView> shares;
 
     /// <summary>Moves a model's trainable parameters into the space; values, names and shapes stay. Frozen ones are left where they are.</summary>
     /// <param name="model">The model; its parameters stay usable as before.</param>
@@ -28,6 +29,7 @@ public sealed class ParameterSpace : IDisposable
         Ranks = ranks ?? new SingleProcess();
         this.strategy = Ranks.Ranks == 1 ? DistributedStrategy.DataParallel : strategy;
         layout = Ranks.Together(() => new ParameterLayout(model, rules ?? [], Ranks.Ranks));
+        shares = [.. Parameters.Where(parameter => model.Shares.Contains(parameter.Name))];
         Values = zeros(ShardsParameters ? Size / Ranks.Ranks : Size, device: model.Device).DetachFromDisposeScope();
         Gradients = zeros(ShardsGradients ? Size / Ranks.Ranks : Size, device: model.Device).DetachFromDisposeScope();
         Move();
@@ -98,6 +100,14 @@ public sealed class ParameterSpace : IDisposable
         if (reduction is null) return pass();
         reduction.Profile = profile;
         return reduction.Backward(isLast, pass);
+    }
+
+    /// <summary>Brings the model's shares back between 0 and 1 after a step, each rank those that it has stepped.</summary>
+    public void ClampShares()
+    {
+        using var _ = no_grad();
+        using var scope = NewDisposeScope();
+        foreach (var (offset, length) in shares.SelectMany(share => this.Owned(share.Offset, share.Count))) this.Cut(Values, offset, length).clamp_(0, 1);
     }
 
     /// <summary>Brings the parameters that the ranks have stepped to all of them.</summary>

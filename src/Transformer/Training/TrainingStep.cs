@@ -97,7 +97,7 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         // The coefficient of torch's clip_grad_norm_, min(1, clip / (norm + 1e-6)), as what gradients are divided by.
         var excess = config.GradientClip is { } clip ? Math.Max(1, (norm + 1e-6) / clip) : 1;
         optimizer.Step(schedule, excess == 1 ? null : tensor((float)excess, device: model.Device));
+        space.ClampShares();
         space.Publish();
-        if (model.HasBounds) space.WithAll(model.Constrain);
     }
 }

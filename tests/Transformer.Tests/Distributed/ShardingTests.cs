@@ -127,6 +127,39 @@ public sealed class ShardingTests
             Aten.DataPointer(tensor) is var place && place >= Aten.DataPointer(buffer) && place < Aten.DataPointer(buffer) + (nint)(buffer.numel() * sizeof(float)));
     }
 
+    [Theory]
+    [InlineData(DistributedStrategy.Zero1)]
+    [InlineData(DistributedStrategy.Zero2)]
+    [InlineData(DistributedStrategy.Zero3)]
+    public void Steps_that_would_leave_them_keep_learned_spans_between_zero_and_one_whatever_is_sharded(DistributedStrategy strategy)
+    {
+        var config = Config with { Parameters = [new ParameterRule { Pattern = "*.span", LearningRateScale = 1e6 }] };
+        var plain = Train("adaptive", 3, DistributedStrategy.DataParallel, config);
+        Assert.All(plain.Weights.Where(weight => weight.Key.EndsWith(".span", StringComparison.Ordinal)).SelectMany(weight => weight.Value.data<float>().ToArray()), share => Assert.True(share is 0 or 1, $"{share}"));
+        AssertSame(plain, Train("adaptive", 3, strategy, config));
+    }
+
+    [Fact]
+    public void Keeping_learned_spans_in_their_bounds_brings_no_parameters_together()
+    {
+        Assert.Equal(Gatherings("length_scaled"), Gatherings("adaptive"));
+
+        static int Gatherings(string kind)
+        {
+            TransformerModel[] models = [.. Models(kind, 2, Tiny.Models[kind])];
+            var gatherings = new int[2];
+            Threads.Run(2, rank =>
+            {
+                using var model = models[rank.Rank];
+                using var space = new ParameterSpace(model, ranks: rank, strategy: DistributedStrategy.Zero3);
+                using var optimizer = Optimizer.FromConfig(Config.Optimizer, space);
+                new TrainingStep(model, space, optimizer, Config).Run(1, [Draw(0)]);
+                gatherings[rank.Rank] = ((Threads)rank).Gatherings;
+            });
+            return gatherings[0];
+        }
+    }
+
     [Fact]
     public void The_paper_s_model_of_7_5_billion_parameters_takes_what_its_figure_1_says_on_64_ranks()
     {
