@@ -111,7 +111,7 @@ public sealed class ParameterSpace : IDisposable
     }
 
     /// <summary>Brings the parameters that the ranks have stepped to all of them.</summary>
-    public void Publish()
+    public void GatherUpdated()
     {
         if (!ShardsOptimizer || ShardsParameters) return;
         using var scope = NewDisposeScope();
@@ -121,12 +121,12 @@ public sealed class ParameterSpace : IDisposable
     /// <summary>
     /// Where parameters are sharded, brings those together that stand before and after the blocks until the result is disposed. No pass can do without them.
     /// </summary>
-    public IDisposable? Gathered() => (reduction as ShardedBlocks)?.GatherEnds();
+    public IDisposable? GatherOutsideBlocks() => (reduction as ShardedBlocks)?.GatherOutsideBlocks();
 
     /// <summary>Reads or changes all parameters in the model; where they are sharded they are brought together for it, and this rank's slices taken back.</summary>
-    public void WithAll(Action act)
+    public void WithFullParameters(Action act)
     {
-        if (reduction is ShardedBlocks sharded) sharded.WithAll(act);
+        if (reduction is ShardedBlocks sharded) sharded.WithFullParameters(act);
         else act();
     }
 

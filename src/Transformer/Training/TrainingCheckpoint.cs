@@ -84,7 +84,7 @@ internal static class TrainingCheckpoint
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var (space, ranks) = (state.Space, state.Space.Ranks);
-        space.WithAll(() => ranks.Together(() => checkpoint.CopyInto(state.Model.Weights)));
+        space.WithFullParameters(() => ranks.Together(() => checkpoint.CopyInto(state.Model.Weights)));
         ranks.Together(() =>
         {
             using var file = checkpoint.OpenTraining();

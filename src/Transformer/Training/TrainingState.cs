@@ -51,7 +51,7 @@ internal sealed class TrainingState : IDisposable
         Average?.Exchange();
         try
         {
-            using var ends = Space.Gathered();
+            using var outside = Space.GatherOutsideBlocks();
             return measure();
         }
         finally

@@ -227,7 +227,7 @@ public sealed class ShardingTests
             using var optimizer = Optimizer.FromConfig(config.Optimizer, space);
             results[rank.Rank] = [.. Enumerable.Range(0, Steps).Select(step =>
                 new TrainingStep(model, space, optimizer, config).Run(1, [.. Enumerable.Range(0, batches).Select(batch => (draw ?? Draw)(step * batches + batch))]))];
-            space.WithAll(() =>
+            space.WithFullParameters(() =>
             {
                 if (rank.Rank == 0) foreach (var (name, value) in model.Weights) weights[name] = value.detach().clone();
             });
