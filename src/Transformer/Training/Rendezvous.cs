@@ -33,6 +33,7 @@ internal sealed class Rendezvous
     /// <inheritdoc cref="Trainer.Start"/>
     public static Rendezvous Start(RunConfig config, string folder, ICollective ranks, Device? device)
     {
+        var environment = RunEnvironment.Current(ranks, device);
         Dataset? data = null;
         RunFolder? run = null;
         try
@@ -43,11 +44,11 @@ internal sealed class Rendezvous
                 return Trainer.Resolve(config, data);
             });
             folder = ranks.Gather(folder)[0];
-            Agreement.Check(ranks, resolved, data!.Checksum);
+            Agreement.Check(ranks, resolved, data!.Checksum, environment.Version);
             ranks.Together(() =>
             {
                 run = ranks.Rank == 0 ? RunFolder.Create(folder, resolved) : RunFolder.HeldByRank0(folder, resolved);
-                if (ranks.Rank == 0) RunEnvironment.Current(ranks, device).Write(run.PathOf(RunFolder.EnvironmentName));
+                if (ranks.Rank == 0) environment.Write(run.PathOf(RunFolder.EnvironmentName));
             });
             return new Rendezvous(run!, data, checkpoint: null, BeginningOn(data), isNew: true);
         }
@@ -63,6 +64,7 @@ internal sealed class Rendezvous
     /// <inheritdoc cref="Trainer.Resume"/>
     public static Rendezvous Resume(string folder, Action<TrainingEvent>? report, ICollective ranks, Device? device)
     {
+        var environment = RunEnvironment.Current(ranks, device);
         var held = ranks.Together(() => ranks.Rank == 0 ? RunFolder.Open(folder) : null);
         var config = ranks.Gather(held is null ? "" : ConfigFile.ToYaml(held.Config))[0];
         var run = held ?? RunFolder.HeldByRank0(folder, ConfigFile.Parse(config, folder, []));
@@ -70,12 +72,12 @@ internal sealed class Rendezvous
         try
         {
             ranks.Together(() => data = OpenData(run.Config, ranks, device));
-            Agreement.Check(ranks, run.Config, data!.Checksum);
+            Agreement.Check(ranks, run.Config, data!.Checksum, environment.Version);
             // Rank 0 says whether there is a checkpoint: a rank that does not see it may not begin anew beside the others.
             var hasCheckpoint = ranks.Gather(run.HasCheckpoint ? 1 : 0)[0][0] == 1;
             var (checkpoint, progress) = ranks.Together(() =>
             {
-                if (ranks.Rank == 0) foreach (var difference in RunEnvironment.Current(ranks, device).ChangesSince(run.PathOf(RunFolder.EnvironmentName)))
+                if (ranks.Rank == 0) foreach (var difference in environment.ChangesSince(run.PathOf(RunFolder.EnvironmentName)))
                     report?.Invoke(new TrainingEvent.Warned($"The last digits may differ from an uninterrupted run: {difference}."));
                 return hasCheckpoint ? OpenCheckpoint(run, data) : (null, BeginningOn(data));
             });

@@ -61,7 +61,7 @@ internal sealed class TrainingState : IDisposable
     }
 
     /// <summary>
-    /// What a rank's dropout begins with where it does not go on: another number for every rank and every step, so that no masks come again. libtorch's
+    /// What a rank's dropout begins with where it does not go on: a hash, so that ranks do not drop alike and masks of earlier steps do not come again. libtorch's
     /// generator makes use of 32 bits.
     /// </summary>
     internal static uint DropoutSeed(long seed, int step, int rank) => XxHash32.HashToUInt32(Encoding.UTF8.GetBytes($"{seed} {step} {rank}"));

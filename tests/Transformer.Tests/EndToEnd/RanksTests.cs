@@ -6,6 +6,7 @@ using Transformer.Cli;
 using Transformer.Configuration;
 using Transformer.Distributed;
 using Transformer.Tests.Distributed;
+using Transformer.Training;
 
 namespace Transformer.Tests.EndToEnd;
 
@@ -118,6 +119,14 @@ public sealed class RanksTests : IDisposable
         Assert.Equal(2, error.Split(message).Length);
         Assert.DoesNotContain("MPI_ABORT", error);
         Assert.False(Directory.Exists(here["run"]));
+    }
+
+    [Fact]
+    public void A_rank_of_another_version_is_refused_by_name()
+    {
+        var config = ConfigFile.Load(here["tiny.yaml"], []);
+        var failure = Assert.Throws<AgreedException>(() => Threads.Run(3, rank => Agreement.Check(rank, config, corpus: "a", version: rank.Rank == 2 ? "1.1" : "1.0")));
+        Assert.Equal("rank 2 runs version 1.1, rank 0 1.0. Install the same one on all machines.", failure.Message);
     }
 
     [Fact]
