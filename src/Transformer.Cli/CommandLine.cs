@@ -56,9 +56,7 @@ internal static class CommandLine
         }
         catch (Exception failure)
         {
-            var (code, message) = Describe(failure);
-            if (message.Length > 0) error.WriteLine(request.GetValue(SharedOptions.Verbose) ? failure.ToString() : message);
-            return code;
+            return Tell(failure, error, request.GetValue(SharedOptions.Verbose));
         }
 
         // The first signal asks the verb to save and stop; the second ends the process at once.
@@ -69,11 +67,11 @@ internal static class CommandLine
         }
     }
 
-    /// <summary>The exit code of a failure, and what to say of it: nothing where another rank does.</summary>
+    /// <summary>The exit code of a failure, and what to say of it. Where another rank says it, that rank's is the code by which the launcher tells how the job ended.</summary>
     public static (int Code, string Message) Describe(Exception failure) => failure switch
     {
         AgreedException { InnerException: { } cause } => (Describe(cause).Code, failure.Message),
-        AgreedException => (Failed, ""),
+        AgreedException => (Done, ""),
         InputException => (Refused, failure.Message),
         OperationCanceledException => (Interrupted, failure.Message),
         _ => (Failed, failure.Message.ReplaceLineEndings(" ")),
@@ -82,11 +80,29 @@ internal static class CommandLine
     private static bool NeedsLibTorch(ParseResult request) =>
         request.Action is not HelpAction && Lineage(request).Skip(1).FirstOrDefault() is { } verb && !WithoutLibTorch.Contains(verb.Name);
 
+    private static int Tell(Exception failure, TextWriter error, bool verbose)
+    {
+        var (code, message) = Describe(failure);
+        if (message.Length > 0) error.WriteLine(verbose ? failure.ToString() : message);
+        return code;
+    }
+
     private static int Refuse(ParseResult request, TextWriter error)
     {
-        error.WriteLine(Stray(request) is { } stray ? Unknown(stray, request.CommandResult.Command) : request.Errors[0].Message);
-        error.WriteLine($"See {string.Join(' ', Lineage(request).Select(command => command.Name))} --help.");
-        return Refused;
+        var what = Stray(request) is { } stray ? Unknown(stray, request.CommandResult.Command) : request.Errors[0].Message;
+        var refusal = new InputException($"{what}\nSee {string.Join(' ', Lineage(request).Select(command => command.Name))} --help.");
+        try
+        {
+            if (Launch.Ranks == 1 || request.CommandResult.Command.Name != TrainVerb.Name) throw refusal;
+            // Ranks that were asked rightly wait for this one to join them, and learn of it then.
+            LibTorch.Load();
+            using var ranks = Launch.Join(error);
+            return ranks.Together<int>(() => throw refusal);
+        }
+        catch (Exception failure)
+        {
+            return Tell(failure, error, verbose: false);
+        }
 
         string Unknown(string token, Command command)
         {

@@ -52,18 +52,19 @@ internal static class SharedOptions
 
     /// <summary>Lets libtorch use as many threads as the request says.</summary>
     /// <exception cref="InputException">They are none.</exception>
-    public static void UseThreads(ParseResult request) => UseThreads(request, new SingleProcess());
-
-    /// <summary>Lets libtorch use as many threads as the request says or, on each of several ranks of a machine, its share of the cores.</summary>
-    /// <exception cref="InputException">They are none.</exception>
-    public static void UseThreads(ParseResult request, ICollective ranks)
+    public static void UseThreads(ParseResult request)
     {
-        if (request.GetValue(Threads) is not { } threads)
-        {
-            if (ranks.Ranks > 1) set_num_threads(Math.Min(get_num_threads(), Math.Max(1, Environment.ProcessorCount / Launch.RanksHere)));
-            return;
-        }
+        if (request.GetValue(Threads) is not { } threads) return;
         if (threads < 1) throw new InputException($"--threads: found {threads}, expected 1 or more.");
         set_num_threads(threads);
+    }
+
+    /// <summary>Lets libtorch use as many threads as the request says or, on each of several ranks, its share of the processors. All ranks do so together.</summary>
+    /// <exception cref="AgreedException">They are none, on some rank.</exception>
+    public static void UseThreads(ParseResult request, ICollective ranks)
+    {
+        ranks.Together(() => UseThreads(request));
+        var share = Launch.Threads(ranks);
+        if (ranks.Ranks > 1 && request.GetValue(Threads) is null) set_num_threads(Math.Min(get_num_threads(), share));
     }
 }

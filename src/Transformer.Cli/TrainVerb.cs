@@ -2,12 +2,16 @@ using System.CommandLine;
 using Transformer.Configuration;
 using Transformer.Distributed;
 using Transformer.Training;
+using static TorchSharp.torch;
 
 namespace Transformer.Cli;
 
 /// <summary><c>train</c>: trains a recipe or a configuration file, or continues a run.</summary>
 internal static class TrainVerb
 {
+    /// <summary>What it is called.</summary>
+    public const string Name = "train";
+
     private static readonly Argument<string?> Source = new("RECIPE|FILE")
     {
         Description = $"A recipe's name or a YAML or JSON file; {ConfigLibrary.DefaultRecipe} where absent.",
@@ -28,7 +32,7 @@ internal static class TrainVerb
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var verb = new Command("train", "Trains a model: a recipe, a configuration file, or a run to be continued.")
+        var verb = new Command(Name, "Trains a model: a recipe, a configuration file, or a run to be continued.")
         {
             Source, Out, Resume, SharedOptions.Set, SharedOptions.Threads, SharedOptions.Device, Overfit, DryRun, Range, Profile, SharedOptions.Json,
         };
@@ -40,7 +44,6 @@ internal static class TrainVerb
     {
         var error = request.InvocationConfiguration.Error;
         using var ranks = Launch.Join(error);
-        SharedOptions.UseThreads(request, ranks);
         using var told = ranks.Ranks == 1 ? default : cancellation.Register(() => error.WriteLine($"rank {ranks.Rank}: asked to end, in {ranks.Doing}"));
         try
         {
@@ -61,31 +64,12 @@ internal static class TrainVerb
     private static int Run(ParseResult request, ICollective ranks, CancellationToken cancellation)
     {
         var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
-        var source = request.GetValue(Source) ?? ConfigLibrary.DefaultRecipe;
-        var device = SharedOptions.DeviceOf(request);
-        if (ranks.Ranks > 1 && device.type != TorchSharp.DeviceType.CPU)
-            throw new InputException($"--device {device}: several ranks add up their gradients by MPI, in the processors' memory; take cpu, or one rank.");
-        if (request.GetValue(Resume) is { } resumed)
-        {
-            if (request.GetValue(Source) is not null || request.GetValue(SharedOptions.Set)!.Length > 0 || request.GetValue(Out) is not null
-                || request.GetValue(Overfit) || request.GetValue(DryRun) || request.GetValue(Range))
-                throw new InputException("--resume: the run's folder says what to train; leave out the recipe and every option but --threads, --device, --profile and --json.");
-            return Train(report => Trainer.Resume(resumed, report, ranks, device));
-        }
-
-        var overrides = request.GetValue(SharedOptions.Set)!.AsEnumerable();
-        if (request.GetValue(Overfit)) overrides = overrides.Append("training.overfit_one_batch=true");
-        var config = ranks.Together(() =>
-        {
-            if (ranks.Ranks > 1 && (request.GetValue(DryRun) || request.GetValue(Range)))
-                throw new InputException("--dry-run and --learning-rate-range are for one process; leave out mpirun or srun.");
-            return ConfigFile.Load(source, overrides);
-        });
-        if ((request.GetValue(DryRun) || request.GetValue(Range)) && (device.type != TorchSharp.DeviceType.CPU || request.GetValue(Profile)))
-            throw new InputException("--dry-run and --learning-rate-range measure on the processor and are not profiled; leave out --device and --profile.");
+        SharedOptions.UseThreads(request, ranks);
+        var (device, config) = ranks.Together(() => Understand(request, ranks));
+        if (config is null) return Train(report => Trainer.Resume(request.GetValue(Resume)!, report, ranks, device));
         if (request.GetValue(DryRun)) return DryRunReport.Write(config, request);
         if (request.GetValue(Range)) return LearningRateRangeReport.Write(config, request, cancellation);
-        var folder = request.GetValue(Out) ?? NewFolder(Path.GetFileNameWithoutExtension(source));
+        var folder = request.GetValue(Out) ?? NewFolder(Path.GetFileNameWithoutExtension(SourceOf(request)));
         return Train(report => Trainer.Start(config, folder, report, ranks, device));
 
         int Train(Func<Action<TrainingEvent>, Trainer> start)
@@ -109,6 +93,30 @@ internal static class TrainVerb
             return CommandLine.Done;
         }
     }
+
+    // Where and, unless a run is to go on, what is to be trained.
+    private static (Device Device, RunConfig? Config) Understand(ParseResult request, ICollective ranks)
+    {
+        var device = SharedOptions.DeviceOf(request);
+        var (onProcessor, onlyMeasures) = (device.type == TorchSharp.DeviceType.CPU, request.GetValue(DryRun) || request.GetValue(Range));
+        if (ranks.Ranks > 1 && !onProcessor)
+            throw new InputException($"--device {device}: several ranks add up their gradients by MPI, in the processors' memory; take cpu, or one rank.");
+        if (request.GetValue(Resume) is not null)
+        {
+            if (request.GetValue(Source) is not null || request.GetValue(SharedOptions.Set)!.Length > 0 || request.GetValue(Out) is not null
+                || request.GetValue(Overfit) || onlyMeasures)
+                throw new InputException("--resume: the run's folder says what to train; leave out the recipe and every option but --threads, --device, --profile and --json.");
+            return (device, null);
+        }
+        if (ranks.Ranks > 1 && onlyMeasures) throw new InputException("--dry-run and --learning-rate-range are for one process; leave out mpirun or srun.");
+        if (onlyMeasures && (!onProcessor || request.GetValue(Profile)))
+            throw new InputException("--dry-run and --learning-rate-range measure on the processor and are not profiled; leave out --device and --profile.");
+        var overrides = request.GetValue(SharedOptions.Set)!.AsEnumerable();
+        if (request.GetValue(Overfit)) overrides = overrides.Append("training.overfit_one_batch=true");
+        return (device, ConfigFile.Load(SourceOf(request), overrides));
+    }
+
+    private static string SourceOf(ParseResult request) => request.GetValue(Source) ?? ConfigLibrary.DefaultRecipe;
 
     // runs/NAME, or runs/NAME-2 and so on where that is taken.
     private static string NewFolder(string name)

@@ -53,6 +53,13 @@ public static class Gathering
         throw failure is not null && first == ranks.Rank ? new AgreedException(first == 0 ? failure.Message : $"rank {first}: {failure.Message}", failure) : new AgreedException();
     }
 
+    /// <inheritdoc cref="Together{T}"/>
+    public static void Together(this ICollective ranks, Action act) => ranks.Together(() =>
+    {
+        act();
+        return true;
+    });
+
     /// <summary>The sum over all ranks.</summary>
     public static double Sum(this ICollective ranks, double mine) => ranks.Gather(mine).Sum(numbers => numbers[0]);
 

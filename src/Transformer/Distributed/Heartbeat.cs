@@ -20,9 +20,8 @@ internal sealed unsafe class Heartbeat : IDisposable
     private readonly MpiLibrary mpi;
     private readonly int before, after;
     private readonly byte* sent = (byte*)NativeMemory.AllocZeroed(Length), heard = (byte*)NativeMemory.AllocZeroed(Length);
-    private readonly Stopwatch sinceSent = Stopwatch.StartNew(), sinceHeard = Stopwatch.StartNew();
+    private readonly Stopwatch sinceSent = Stopwatch.StartNew(), sinceHeard = Stopwatch.StartNew(), sinceBeat = Stopwatch.StartNew();
     private nint sending, receiving;
-    private readonly Stopwatch sinceBeat = Stopwatch.StartNew();
     private bool isSending, isReceiving, isLast;
 
     public Heartbeat(MpiLibrary mpi, int rank, int ranks)

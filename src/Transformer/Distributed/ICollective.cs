@@ -16,6 +16,9 @@ public interface ICollective : IDisposable
     /// <summary>N, how many there are.</summary>
     int Ranks { get; }
 
+    /// <summary>The library that carries bytes between the ranks, with its version; null where nothing does.</summary>
+    string? Backend => null;
+
     /// <summary>What this rank is about, for whoever must tell that it is no longer heard of.</summary>
     string Doing { get; set; }
 

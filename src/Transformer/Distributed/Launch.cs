@@ -11,9 +11,21 @@ public static class Launch
     /// <summary>How many processes the launcher says that there are.</summary>
     public static int Ranks => Launcher()?.Ranks ?? 1;
 
-    /// <summary>How many of them run on this machine, as far as the launcher tells.</summary>
-    public static int RanksHere => ((string[])["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE"])
-        .Select(variable => int.TryParse(Environment.GetEnvironmentVariable(variable), out var ranks) ? ranks : 0).FirstOrDefault(ranks => ranks > 0, Ranks);
+    /// <summary>
+    /// How many threads keep busy the processors that this rank may use, shared with those ranks of its machine that may use the same ones. Where the launcher binds
+    /// ranks to processors of their own (mpirun --bind-to, srun --cpu-bind) nothing is left to share.
+    /// </summary>
+    /// <param name="ranks">All ranks, which must ask together.</param>
+    public static int Threads(ICollective ranks) => Threads(ranks, $"{Environment.MachineName} {AllowedProcessors()}", Environment.ProcessorCount);
+
+    /// <param name="ranks">All ranks, which must ask together.</param>
+    /// <param name="processors">Which processors this rank may use.</param>
+    /// <param name="count">How many they are, or what the control group grants of them.</param>
+    internal static int Threads(ICollective ranks, string processors, int count) => Math.Max(1, count / ranks.Gather(processors).Count(others => others == processors));
+
+    // What the launcher has bound this process to, as a list such as 0-3,8.
+    private static string AllowedProcessors() => !OperatingSystem.IsLinux() ? ""
+        : File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith("Cpus_allowed_list:", StringComparison.Ordinal)) ?? "";
 
     /// <summary>Joins the other ranks, where there are any.</summary>
     /// <param name="error">Where it is said that another rank is lost, before the job is ended.</param>

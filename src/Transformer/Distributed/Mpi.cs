@@ -40,6 +40,9 @@ public sealed unsafe class Mpi : ICollective
     public int Ranks { get; private set; }
 
     /// <inheritdoc/>
+    public string? Backend { get; private set; }
+
+    /// <inheritdoc/>
     public string Doing { get => doing; set => doing = value; }
 
     /// <inheritdoc/>
@@ -115,6 +118,7 @@ public sealed unsafe class Mpi : ICollective
         try
         {
             (Rank, Ranks) = mpi.Initialize();
+            Backend = mpi.Version();
             heartbeat = new Heartbeat(mpi, Rank, Ranks);
             ring = new Ring(mpi, Rank, Ranks, Listen);
         }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using Transformer.Configuration;
 
 namespace Transformer.Distributed;
@@ -10,7 +11,7 @@ namespace Transformer.Distributed;
 /// </summary>
 internal sealed unsafe class MpiLibrary
 {
-    private const int ThreadFunneled = 1;
+    private const int ThreadFunneled = 1, LongestVersion = 8192;    // MPICH's MPI_MAX_LIBRARY_VERSION_STRING; Open MPI's is less
     private const nint MpichWorld = 0x44000000, MpichByte = 0x4c00010d, MpichIgnore = 1;
 
     // Open MPI 2 to 5; MPICH's common interface, and Debian's name for it.
@@ -21,6 +22,7 @@ internal sealed unsafe class MpiLibrary
     private readonly delegate* unmanaged<nint, int*, int> rank, size;
     private readonly delegate* unmanaged<void*, int, nint, int, int, nint, nint*, int> send, receive;
     private readonly delegate* unmanaged<nint*, int*, nint, int> test;
+    private readonly delegate* unmanaged<byte*, int*, int> version;
     private readonly delegate* unmanaged<nint, int, int> abort;
     private readonly delegate* unmanaged<int> finalize;
 
@@ -35,6 +37,7 @@ internal sealed unsafe class MpiLibrary
         send = (delegate* unmanaged<void*, int, nint, int, int, nint, nint*, int>)NativeLibrary.GetExport(library, "MPI_Isend");
         receive = (delegate* unmanaged<void*, int, nint, int, int, nint, nint*, int>)NativeLibrary.GetExport(library, "MPI_Irecv");
         test = (delegate* unmanaged<nint*, int*, nint, int>)NativeLibrary.GetExport(library, "MPI_Test");
+        version = (delegate* unmanaged<byte*, int*, int>)NativeLibrary.GetExport(library, "MPI_Get_library_version");
         abort = (delegate* unmanaged<nint, int, int>)NativeLibrary.GetExport(library, "MPI_Abort");
         finalize = (delegate* unmanaged<int>)NativeLibrary.GetExport(library, "MPI_Finalize");
     }
@@ -65,6 +68,16 @@ internal sealed unsafe class MpiLibrary
         Check(rank(world, &r));
         Check(size(world, &n));
         return (r, n);
+    }
+
+    /// <summary>Which MPI it is, such as Open MPI v4.1.4.</summary>
+    public string Version()
+    {
+        var text = stackalloc byte[LongestVersion];
+        int length;
+        Check(version(text, &length));
+        // The first line says it; Open MPI's goes on about who has built it.
+        return Encoding.UTF8.GetString(text, length).Split('\n', ',', '\0')[0].Replace('\t', ' ').Trim();
     }
 
     /// <summary>Begins to send; the bytes stay where they are until it is done.</summary>

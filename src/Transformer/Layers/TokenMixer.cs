@@ -14,11 +14,6 @@ public abstract class TokenMixer(string name) : nn.Module<Tensor, ForwardContext
     /// <param name="device">Where the state lives.</param>
     public abstract LayerState NewState(int rows, int length, Device device);
 
-    /// <summary>Brings parameters back into their bounds; called after each step of the optimizer.</summary>
-    public virtual void Constrain()
-    {
-    }
-
     /// <summary>The mixer of a block.</summary>
     /// <param name="config">The model that the block is part of.</param>
     /// <param name="layer">Which block, 0 being the one after the embedding.</param>

@@ -125,14 +125,8 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         return [.. windows.Select(window => window is null ? [] : spans[window])];
     }
 
-    /// <summary>Whether <see cref="Constrain"/> has anything to do.</summary>
-    public bool HasBounds => modules().OfType<LearnedSpan>().Any();
-
-    /// <summary>Brings parameters that have bounds back into them: learned spans. To be called after each step of an optimizer.</summary>
-    public void Constrain()
-    {
-        foreach (var mixer in modules().OfType<TokenMixer>()) mixer.Constrain();
-    }
+    /// <summary>The names of the parameters that stay between 0 and 1, where training brings them back after each step: learned spans.</summary>
+    public IEnumerable<string> Shares => named_modules().Where(part => part.module is AdaptiveSpan).Select(part => $"{part.name}.span");
 
     private Tensor Hidden(
         Tensor ids, ModelState? state, IReadOnlyList<int>? newTokens, AuxiliaryLosses? auxiliaryLosses = null,

@@ -14,9 +14,8 @@ public sealed class AdamW : Optimizer
 
     private readonly AdamWConfig config;
     private readonly ParameterSpace space;
-    private readonly List<(long Offset, long Length)> places = [];    // in the space, in the order of the moments
     private readonly Tensor means, squares, steps;
-    private readonly List<(bool Decays, double RateScale, List<Tensor[]> Ranges, List<long> Offsets)> groups = [];
+    private readonly List<Group> groups = [];
 
     /// <param name="config">Rates and decays.</param>
     /// <param name="parameters">Which parameters of the space this rule changes.</param>
@@ -33,68 +32,87 @@ public sealed class AdamW : Optimizer
         long used = 0;    // the moments of the ranges lie one after the other
         foreach (var alike in parameters.GroupBy(parameter => (parameter.Decays, RateScale: parameter.LearningRateScale * parameter.WidthScale)))
         {
-            var (ranges, offsets) = (new List<Tensor[]>(), new List<long>());
+            var ranges = new List<ParameterRange>();
             foreach (var (offset, length) in Join(alike).SelectMany(range => space.Owned(range.Offset, range.Length)))
             {
-                ranges.Add(
-                [
-                    space.Cut(space.Values, offset, length).DetachFromDisposeScope(), space.Cut(space.Gradients, offset, length).DetachFromDisposeScope(),
-                    Cut(means, used, length), Cut(squares, used, length), steps.clone().DetachFromDisposeScope(),
-                ]);
-                offsets.Add(offset);
-                places.Add((offset, length));
+                ranges.Add(new ParameterRange(
+                    offset,
+                    space.Cut(space.Values, offset, length).DetachFromDisposeScope(),
+                    space.Cut(space.Gradients, offset, length).DetachFromDisposeScope(),
+                    means.narrow(0, used, length).DetachFromDisposeScope(),
+                    squares.narrow(0, used, length).DetachFromDisposeScope(),
+                    steps.clone().DetachFromDisposeScope()));
                 used += length;
             }
-            groups.Add((alike.Key.Decays, alike.Key.RateScale, ranges, offsets));
+            groups.Add(new Group(alike.Key.Decays, alike.Key.RateScale, ranges));
         }
     }
 
+    // What lies together in the space and is treated alike: the parameters and, in the same order, what the kernel needs of each. Its count of steps is a tensor.
+    private sealed record ParameterRange(long Offset, Tensor Values, Tensor Gradients, Tensor Means, Tensor Squares, Tensor Step)
+    {
+        public long Length => Values.numel();
+
+        public IEnumerable<Tensor> Tensors => [Values, Gradients, Means, Squares, Step];
+    }
+
+    private sealed record Group(bool Decays, double RateScale, IReadOnlyList<ParameterRange> Ranges);
+
     /// <inheritdoc/>
-    public override IEnumerable<(string Name, Tensor Value)> State =>
-        [.. space.Pieces("adamw.means", means, places), .. space.Pieces("adamw.squares", squares, places), ("adamw.steps", steps)];
+    public override IEnumerable<(string Name, Tensor Value)> State
+    {
+        get
+        {
+            var places = groups.SelectMany(group => group.Ranges).Select(range => (range.Offset, range.Length)).ToList();
+            return [.. space.Pieces("adamw.means", means, places), .. space.Pieces("adamw.squares", squares, places), ("adamw.steps", steps)];
+        }
+    }
 
     /// <inheritdoc/>
     public override void Step(double schedule, Tensor? gradientScale = null)
     {
         using var _ = no_grad();
-        foreach (var (decays, scale, ranges, offsets) in groups)
+        foreach (var (decays, scale, ranges) in groups)
         {
-            foreach (var range in ranges) range[4].copy_(steps).add_(1);
+            foreach (var range in ranges) range.Step.copy_(steps).add_(1);
             if (config.StatePrecision == StatePrecision.Fp32) Update(ranges, decays, scale * schedule, gradientScale);
-            else foreach (var (range, offset) in ranges.Zip(offsets)) UpdateRounded(range, offset, decays, scale * schedule, gradientScale);
+            else foreach (var range in ranges) UpdateRounded(range, decays, scale * schedule, gradientScale);
         }
         steps.add_(1);
     }
 
-    private void Update(IReadOnlyList<Tensor[]> ranges, bool decays, double scale, Tensor? gradientScale) => Aten.FusedAdamW(
-        Column(ranges, 0), Column(ranges, 1), Column(ranges, 2), Column(ranges, 3), Column(ranges, 4),
+    private void Update(IReadOnlyList<ParameterRange> ranges, bool decays, double scale, Tensor? gradientScale) => Aten.FusedAdamW(
+        [.. ranges.Select(range => range.Values)],
+        [.. ranges.Select(range => range.Gradients)],
+        [.. ranges.Select(range => range.Means)],
+        [.. ranges.Select(range => range.Squares)],
+        [.. ranges.Select(range => range.Step)],
         config.LearningRate * scale, config.Beta1, config.Beta2, decays ? config.WeightDecay : 0, config.Epsilon, gradientScale);
 
     // A piece at a time the moments are widened, updated and rounded again. Where a number lies in the space and the step decide how it is rounded, so that
     // neither threads nor pieces nor an interruption change it.
-    private void UpdateRounded(Tensor[] range, long offset, bool decays, double scale, Tensor? gradientScale)
+    private void UpdateRounded(ParameterRange range, bool decays, double scale, Tensor? gradientScale)
     {
         var step = (long)steps.item<float>();
-        for (long first = 0; first < range[0].numel(); first += Piece)
+        for (long first = 0; first < range.Length; first += Piece)
         {
             using var scope = NewDisposeScope();
-            Tensor[] piece = [.. range[..4].Select(buffer => buffer.narrow(0, first, Math.Min(Piece, buffer.numel() - first)))];
-            var (mean, square) = (piece[2].to(ScalarType.Float32), piece[3].to(ScalarType.Float32));
-            Update([[piece[0], piece[1], mean, square, range[4]]], decays, scale, gradientScale);
-            StochasticRounding.Store(mean, piece[2], seed: 2 * step, offset + first);
-            StochasticRounding.Store(square, piece[3], seed: 2 * step + 1, offset + first);
+            var length = Math.Min(Piece, range.Length - first);
+            var (means, squares) = (range.Means.narrow(0, first, length), range.Squares.narrow(0, first, length));
+            var piece = new ParameterRange(
+                range.Offset + first, range.Values.narrow(0, first, length), range.Gradients.narrow(0, first, length),
+                means.to(ScalarType.Float32), squares.to(ScalarType.Float32), range.Step);
+            Update([piece], decays, scale, gradientScale);
+            StochasticRounding.Store(piece.Means, means, seed: 2 * step, piece.Offset);
+            StochasticRounding.Store(piece.Squares, squares, seed: 2 * step + 1, piece.Offset);
         }
     }
 
     /// <inheritdoc/>
     public override void Dispose()
     {
-        foreach (var tensor in groups.SelectMany(group => group.Ranges).SelectMany(range => range).Concat([means, squares, steps])) tensor.Dispose();
+        foreach (var tensor in groups.SelectMany(group => group.Ranges).SelectMany(range => range.Tensors).Concat([means, squares, steps])) tensor.Dispose();
     }
-
-    private static Tensor[] Column(IReadOnlyList<Tensor[]> ranges, int column) => [.. ranges.Select(range => range[column])];
-
-    private static Tensor Cut(Tensor buffer, long offset, long length) => buffer.narrow(0, offset, length).DetachFromDisposeScope();
 
     // Neighbours become one range.
     private static IEnumerable<(long Offset, long Length)> Join(IEnumerable<ParameterView> parameters)

@@ -10,10 +10,11 @@ internal static class Agreement
     /// <param name="ranks">The ranks.</param>
     /// <param name="config">This rank's resolved configuration.</param>
     /// <param name="corpus">The checksum of this rank's data.</param>
+    /// <param name="version">The version of this library that this rank runs.</param>
     /// <exception cref="AgreedException">They differ, by the message of rank 0.</exception>
-    public static void Check(ICollective ranks, RunConfig config, string corpus)
+    public static void Check(ICollective ranks, RunConfig config, string corpus, string version)
     {
-        var all = ranks.Gather($"{RunEnvironment.Current().Version}\n{corpus}\n{ConfigFile.ToYaml(config)}").Select(text => text.Split('\n')).ToList();
+        var all = ranks.Gather($"{version}\n{corpus}\n{ConfigFile.ToYaml(config)}").Select(text => text.Split('\n')).ToList();
         var other = all.FindIndex(rank => !rank.SequenceEqual(all[0]));
         if (other < 0) return;
         if (ranks.Rank != 0) throw new AgreedException();

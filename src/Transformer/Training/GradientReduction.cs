@@ -50,10 +50,10 @@ internal class GradientReduction : BlockPass
     }
 
     /// <inheritdoc/>
-    public override Tensor Enter(int layer, Tensor stream) => is_grad_enabled() && stream.requires_grad ? Entrance.apply(stream, this, layer) : stream;
+    public override Tensor Enter(int layer, Tensor stream) => is_grad_enabled() && stream.requires_grad ? BackwardHook.apply(stream, this, layer) : stream;
 
     /// <summary>Sends off what is final once the backward pass has come out of a block. Must not throw: it is called by libtorch.</summary>
-    private void Left(int layer)
+    private void GradientsReady(int layer)
     {
         if (!isActive || failure is not null) return;
         try
@@ -114,18 +114,18 @@ internal class GradientReduction : BlockPass
     }
 
     // Hands the stream through; its backward is the place where the block's gradients are final and those of the block below are not begun.
-    private sealed class Entrance : Operator<Entrance>
+    private sealed class BackwardHook : Operator<BackwardHook>
     {
         public override Tensor forward(autograd.AutogradContext context, params object[] inputs)
         {
             var (reduction, layer) = ((GradientReduction)inputs[1], (int)inputs[2]);
-            context.save_data(nameof(Left), () => reduction.Left(layer));
+            context.save_data(nameof(GradientsReady), () => reduction.GradientsReady(layer));
             return ((Tensor)inputs[0]).detach();
         }
 
         protected override List<Tensor> Gradients(autograd.AutogradContext context, Tensor gradient)
         {
-            ((Action)context.get_data(nameof(Left)))();
+            ((Action)context.get_data(nameof(GradientsReady)))();
             return [gradient.alias(), null!, null!];
         }
     }

@@ -1,5 +1,3 @@
-using System.Globalization;
-using TorchSharp.Modules;
 using Transformer.Configuration;
 using Transformer.Distributed;
 using Transformer.Model;
@@ -15,10 +13,10 @@ namespace Transformer.Training;
 /// </summary>
 public sealed class ParameterSpace : IDisposable
 {
-    private const int Alignment = 16;    // floats: every view and every slice begins on a 64-byte boundary
-
     private readonly GradientReduction? reduction;
     private readonly DistributedStrategy strategy;
+    private readonly ParameterLayout layout;
+    private readonly IReadOnlyList<ParameterView> shares;
 
     /// <summary>Moves a model's trainable parameters into the space; values, names and shapes stay. Frozen ones are left where they are.</summary>
     /// <param name="model">The model; its parameters stay usable as before.</param>
@@ -30,23 +28,8 @@ public sealed class ParameterSpace : IDisposable
     {
         Ranks = ranks ?? new SingleProcess();
         this.strategy = Ranks.Ranks == 1 ? DistributedStrategy.DataParallel : strategy;
-        var named = new List<(string Name, Parameter Value, ParameterRule? Rule)>();
-        foreach (var (name, value) in model.named_parameters()) named.Add((name, value, rules?.FirstOrDefault(rule => Matches(rule.Pattern, name))));
-        foreach (var rule in rules ?? [])
-        {
-            if (named.Any(parameter => Matches(rule.Pattern, parameter.Name))) continue;
-            var first = string.Join(", ", named.Take(5).Select(parameter => parameter.Name));
-            throw new InputException($"training.parameters: no parameter is called {rule.Pattern}. The first ones are {first}.");
-        }
-        foreach (var (_, value, _) in named.Where(parameter => parameter.Rule is { Frozen: true })) value.requires_grad_(false);
-
-        // In a block matrices come first, so that those that decay lie together. The order of blocks is that of the names.
-        var trained = named.Where(parameter => parameter.Rule is not { Frozen: true })
-            .GroupBy(parameter => BlockOf(parameter.Name)).SelectMany(block => block.OrderBy(parameter => parameter.Value.dim() >= 2 ? 0 : 1)).ToList();
-        if (trained.Count == 0) throw new InputException("training.parameters: every parameter is frozen, so there is nothing to train.");
-
-        (Buckets, Parameters) = Lay(trained, model.Config);
-        Size = Buckets.Sum(bucket => bucket.Length);
+        layout = Ranks.Together(() => new ParameterLayout(model, rules ?? [], Ranks.Ranks));
+        shares = [.. Parameters.Where(parameter => model.Shares.Contains(parameter.Name))];
         Values = zeros(ShardsParameters ? Size / Ranks.Ranks : Size, device: model.Device).DetachFromDisposeScope();
         Gradients = zeros(ShardsGradients ? Size / Ranks.Ranks : Size, device: model.Device).DetachFromDisposeScope();
         Move();
@@ -59,10 +42,10 @@ public sealed class ParameterSpace : IDisposable
     public ICollective Ranks { get; }
 
     /// <summary>The parameters of each block, and what stands before and after the blocks.</summary>
-    internal IReadOnlyList<Bucket> Buckets { get; }
+    internal IReadOnlyList<Bucket> Buckets => layout.Buckets;
 
     /// <summary>P, the numbers of all parameters with the zeros between them.</summary>
-    internal long Size { get; }
+    internal long Size => layout.Size;
 
     internal bool ShardsOptimizer => strategy != DistributedStrategy.DataParallel;
 
@@ -77,7 +60,7 @@ public sealed class ParameterSpace : IDisposable
     public Tensor Gradients { get; }
 
     /// <summary>The parameters in the order of the space.</summary>
-    public IReadOnlyList<ParameterView> Parameters { get; }
+    public IReadOnlyList<ParameterView> Parameters => layout.Parameters;
 
     /// <summary>
     /// The length of the gradient of all parameters. Between ranks each adds up the squares of its slices, and the sums are added in the order of the ranks:
@@ -119,8 +102,16 @@ public sealed class ParameterSpace : IDisposable
         return reduction.Backward(isLast, pass);
     }
 
+    /// <summary>Brings the model's shares back between 0 and 1 after a step, each rank those that it has stepped.</summary>
+    public void ClampShares()
+    {
+        using var _ = no_grad();
+        using var scope = NewDisposeScope();
+        foreach (var (offset, length) in shares.SelectMany(share => this.Owned(share.Offset, share.Count))) this.Cut(Values, offset, length).clamp_(0, 1);
+    }
+
     /// <summary>Brings the parameters that the ranks have stepped to all of them.</summary>
-    public void Publish()
+    public void GatherUpdated()
     {
         if (!ShardsOptimizer || ShardsParameters) return;
         using var scope = NewDisposeScope();
@@ -130,12 +121,12 @@ public sealed class ParameterSpace : IDisposable
     /// <summary>
     /// Where parameters are sharded, brings those together that stand before and after the blocks until the result is disposed. No pass can do without them.
     /// </summary>
-    public IDisposable? Gathered() => (reduction as ShardedBlocks)?.GatherEnds();
+    public IDisposable? GatherOutsideBlocks() => (reduction as ShardedBlocks)?.GatherOutsideBlocks();
 
     /// <summary>Reads or changes all parameters in the model; where they are sharded they are brought together for it, and this rank's slices taken back.</summary>
-    public void WithAll(Action act)
+    public void WithFullParameters(Action act)
     {
-        if (reduction is ShardedBlocks sharded) sharded.WithAll(act);
+        if (reduction is ShardedBlocks sharded) sharded.WithFullParameters(act);
         else act();
     }
 
@@ -164,43 +155,6 @@ public sealed class ParameterSpace : IDisposable
         Gradients.Dispose();
     }
 
-    /// <summary>Whether a name fits a pattern in which <c>*</c> stands for any run of characters.</summary>
-    internal static bool Matches(string pattern, string name) => System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false);
-
-    // One after the other; between ranks every bucket is filled up until they divide it.
-    private (IReadOnlyList<Bucket> Buckets, IReadOnlyList<ParameterView> Parameters) Lay(
-        IEnumerable<(string Name, Parameter Value, ParameterRule? Rule)> trained, ModelConfig config)
-    {
-        var (buckets, parameters) = (new List<Bucket>(), new List<ParameterView>());
-        long offset = 0;
-        foreach (var group in Runs(trained.ToList()))
-        {
-            var (first, begin) = (parameters.Count, offset);
-            foreach (var (name, value, rule) in group)
-            {
-                var length = Aligned(value.numel());
-                parameters.Add(new ParameterView(
-                    name, value, value.shape, offset, length, value.dim() >= 2, rule?.LearningRateScale ?? 1, WidthScale(config, name, value)));
-                offset += length;
-            }
-            var share = (long)Alignment * Ranks.Ranks;
-            offset = begin + (offset - begin + share - 1) / share * share;
-            buckets.Add(new Bucket(LayerOf(group[0].Name), begin, offset - begin, parameters[first..]));
-        }
-        return (buckets, parameters);
-    }
-
-    // Neighbours of one block, or of none.
-    private static IEnumerable<List<(string Name, Parameter Value, ParameterRule? Rule)>> Runs(List<(string Name, Parameter Value, ParameterRule? Rule)> parameters)
-    {
-        for (var (first, end) = (0, 1); end <= parameters.Count; end++)
-        {
-            if (end < parameters.Count && LayerOf(parameters[end].Name) == LayerOf(parameters[first].Name)) continue;
-            yield return parameters[first..end];
-            first = end;
-        }
-    }
-
     private void Move()
     {
         using var _ = no_grad();
@@ -219,15 +173,4 @@ public sealed class ParameterSpace : IDisposable
             }
         }
     }
-
-    private static int? LayerOf(string name) =>
-        name.StartsWith("model.layers.", StringComparison.Ordinal) ? int.Parse(name.Split('.')[2], CultureInfo.InvariantCulture) : null;
-
-    private static long Aligned(long length) => (length + Alignment - 1) / Alignment * Alignment;
-
-    private static string BlockOf(string name) => name.StartsWith("model.layers.", StringComparison.Ordinal) ? string.Join('.', name.Split('.').Take(3)) : name;
-
-    // Adam's steps do not shrink with the width, so under muP the rate of hidden matrices does. Muon's steps do so by themselves.
-    private static double WidthScale(ModelConfig config, string name, Tensor value) =>
-        config.Initialization is MupInitializationConfig mup && WeightInitialization.IsHidden(name, value) ? (double)mup.BaseWidth / config.Width : 1;
 }

@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Transformer.Configuration;
+using Transformer.Distributed;
 using Transformer.Native;
 using static TorchSharp.torch;
 
@@ -14,20 +15,29 @@ namespace Transformer.Training;
 /// <param name="Libtorch">How libtorch was loaded, and from where if not from the package.</param>
 /// <param name="System">The operating system.</param>
 /// <param name="Processor">The processor's name and architecture.</param>
-/// <param name="Threads">The threads that libtorch uses.</param>
-public sealed record RunEnvironment(string Version, string Dotnet, string Torchsharp, string Libtorch, string System, string Processor, int Threads)
+/// <param name="Threads">The threads that libtorch uses, on each rank.</param>
+/// <param name="Device">Where the model lives.</param>
+/// <param name="Ranks">How many processes train together.</param>
+/// <param name="Backend">The library that carries bytes between them, with its version; null where there is one process.</param>
+public sealed record RunEnvironment(
+    string Version, string Dotnet, string Torchsharp, string Libtorch, string System, string Processor, int Threads, string Device = "cpu", int Ranks = 1, string? Backend = null)
 {
     private static readonly JsonSerializerOptions Format = new(ConfigJson.Options) { WriteIndented = true };
 
     /// <summary>That of this process.</summary>
-    public static RunEnvironment Current() => new(
+    /// <param name="ranks">Those with whom it trains; it alone where null.</param>
+    /// <param name="device">Where the model lives; the CPU where null.</param>
+    public static RunEnvironment Current(ICollective? ranks = null, Device? device = null) => new(
         typeof(RunEnvironment).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
         RuntimeInformation.FrameworkDescription,
         typeof(TorchSharp.torch).Assembly.GetName().Version!.ToString(3),
         LibTorch.How,
         RuntimeInformation.OSDescription,
         $"{ProcessorName()} ({RuntimeInformation.ProcessArchitecture})",
-        get_num_threads());
+        get_num_threads(),
+        $"{device ?? CPU}",
+        ranks?.Ranks ?? 1,
+        ranks?.Backend);
 
     /// <summary>Reads what <see cref="Write"/> wrote; null where there is nothing to read.</summary>
     /// <exception cref="InputException">The file is not what <see cref="Write"/> wrote.</exception>
@@ -44,21 +54,22 @@ public sealed record RunEnvironment(string Version, string Dotnet, string Torchs
     }
 
     /// <summary>What differs now from when a run began: for each a line. Where the run was killed before it could note that, this process's is noted.</summary>
-    internal static IEnumerable<string> Continue(string path)
+    internal IEnumerable<string> ChangesSince(string path)
     {
-        var now = Current();
-        if (Read(path) is { } earlier) return now.DifferencesFrom(earlier);
-        now.Write(path);
+        if (Read(path) is { } earlier) return DifferencesFrom(earlier);
+        Write(path);
         return [];
     }
 
     /// <summary>Writes it as JSON.</summary>
     public void Write(string path) => DurableFile.WriteText(path, JsonSerializer.Serialize(this, Format) + "\n");
 
-    /// <summary>What differs in a way that changes the last digits: threads, processor, libtorch.</summary>
+    /// <summary>What differs in a way that changes the last digits: threads, ranks, device, processor, libtorch.</summary>
     public IEnumerable<string> DifferencesFrom(RunEnvironment earlier)
     {
         if (Threads != earlier.Threads) yield return $"threads: {earlier.Threads} before, {Threads} now";
+        if (Ranks != earlier.Ranks) yield return $"ranks: {earlier.Ranks} before, {Ranks} now";
+        if (Device != earlier.Device) yield return $"device: {earlier.Device} before, {Device} now";
         if (Processor != earlier.Processor) yield return $"processor: {earlier.Processor} before, {Processor} now";
         if (Libtorch != earlier.Libtorch) yield return $"libtorch: {earlier.Libtorch} before, {Libtorch} now";
         if (Torchsharp != earlier.Torchsharp) yield return $"TorchSharp: {earlier.Torchsharp} before, {Torchsharp} now";

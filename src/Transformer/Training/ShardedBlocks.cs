@@ -26,10 +26,10 @@ internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(sp
     }
 
     /// <summary>Brings what stands before and after the blocks, until the result is disposed.</summary>
-    public IDisposable GatherEnds() => new Gathered([.. space.Buckets.Where(bucket => bucket.Layer is null).Select(Gather)]);
+    public IDisposable GatherOutsideBlocks() => new Gathered([.. space.Buckets.Where(bucket => bucket.Layer is null).Select(Gather)]);
 
     /// <summary>Brings all parameters for as long as they are read or changed.</summary>
-    public void WithAll(Action act)
+    public void WithFullParameters(Action act)
     {
         Drop();
         using var all = new Gathered([.. space.Buckets.Select(Gather)]);

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Distributed;
@@ -21,45 +20,23 @@ public sealed class Trainer : IDisposable
     private readonly ICollective ranks;
     private readonly RunFolder run;
     private readonly Dataset data;
-    private readonly TransformerModel model;
-    private readonly ParameterSpace space;
-    private readonly Optimizer optimizer;
-    private readonly WeightAverage? average;
+    private readonly TrainingState state;
     private readonly TrainingStep trainingStep;
     private readonly TrainingBatches batches;
-    private readonly MetricsLog? log;
-    private readonly SampleLog? samples;
-    private readonly Action<TrainingEvent> report;
     private readonly ModelSize size;
-    private TrainingProgress progress;
+    private readonly RunLog? log;    // rank 0's
     private int? savedStep;
 
-    private Trainer(ICollective ranks, RunFolder run, Dataset data, CheckpointFolder? checkpoint, Action<TrainingEvent>? report, Device? device)
+    private Trainer(Rendezvous met, ICollective ranks, Action<TrainingEvent>? report, Device? device)
     {
-        (this.ranks, this.run, this.data, this.report) = (ranks, run, data, ranks.Rank == 0 && report is not null ? report : _ => { });
-        data.RequireContext(Model.ContextLength);
-        if (device is { type: not TorchSharp.DeviceType.CPU } && Training.ActivationCheckpointing
-            && (Model.Dropout > 0 || Model.SoftmaxMixers().Any(mixer => mixer.Dropout > 0)))
-            throw new InputException($"training.activation_checkpointing: a block that is computed twice on {device} would drop other numbers the second time. Train without dropout, or keep activations.");
-        manual_seed(Training.Seed);
+        (this.ranks, run, data) = (ranks, met.Run, met.Data);
         Allocator.KeepFreedMemory();
-        model = new TransformerModel(Model, device) { Precision = Training.Precision };
-        space = new ParameterSpace(model, Training.Parameters, ranks, Training.Distributed.Strategy);
-        optimizer = Optimizer.FromConfig(Training.Optimizer, space);
-        average = Training.EmaDecay is { } decay ? new WeightAverage(space, decay) : null;
-        if (ranks.Ranks > 1) manual_seed(Training.Seed + (checkpoint is null ? 0 : 1) + 1_000_003L * ranks.Rank);    // ranks drop different numbers
-        progress = checkpoint is null
-            ? new TrainingProgress { Corpus = data.Checksum }
-            : TrainingCheckpoint.Load(checkpoint, model, space, optimizer, average);
-        trainingStep = new TrainingStep(model, space, optimizer, Training) { Scaler = GradientScaler.For(Training.Precision, progress.GradientScale, progress.GoodSteps) };
-        savedStep = checkpoint is null ? null : progress.Step;
-        if (progress.Corpus != data.Checksum)
-            throw new InputException($"{run.Path}: {data.Name} is not the one that the run began with. Put that one back, or start a new run.");
-        batches = data.Train(run.Config, progress.Position);
+        state = new TrainingState(met, ranks, device);
+        trainingStep = new TrainingStep(state.Model, state.Space, state.Optimizer, Training) { Scaler = state.Scaler };
+        savedStep = met.Checkpoint is null ? null : Progress.Step;
+        batches = data.Train(run.Config, Progress.Position);
         size = new ModelSize(Model);
-        if (!IsFirst) return;
-        samples = new SampleLog(run.Path, progress.SampleBytes);
-        log = new MetricsLog(run.Path, progress.Step);
+        log = ranks.Rank == 0 ? new RunLog(run, Progress, report) : null;
     }
 
     /// <summary>The run's folder.</summary>
@@ -68,11 +45,11 @@ public sealed class Trainer : IDisposable
     /// <summary>Told where the time of some steps goes; null where nobody asks.</summary>
     public StepProfile? Profile { get; set; }
 
-    private bool IsFirst => ranks.Rank == 0;
-
     private ModelConfig Model => run.Config.Model;
 
     private TrainingConfig Training => run.Config.Training;
+
+    private TrainingProgress Progress { get => state.Progress; set => state.Progress = value; }
 
     /// <summary>Begins a run in a new folder.</summary>
     /// <param name="config">What to train; a vocabulary size that is left open is taken from the tokenizer.</param>
@@ -85,27 +62,7 @@ public sealed class Trainer : IDisposable
     public static Trainer Start(RunConfig config, string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null, Device? device = null)
     {
         ranks ??= new SingleProcess();
-        Dataset? data = null;
-        RunFolder? run = null;
-        try
-        {
-            var resolved = ranks.Together(() =>
-            {
-                data = OpenData(config, ranks);
-                return Resolve(config, data);
-            });
-            folder = ranks.Gather(folder)[0];
-            Agreement.Check(ranks, resolved, data!.Checksum);
-            run = ranks.Together(() => ranks.Rank == 0 ? RunFolder.Create(folder, resolved) : RunFolder.HeldByRank0(folder, resolved));
-            if (ranks.Rank == 0) RunEnvironment.Current().Write(run.PathOf(RunFolder.EnvironmentName));
-            return new Trainer(ranks, run, data, checkpoint: null, report, device);
-        }
-        catch
-        {
-            data?.Dispose();
-            run?.Withdraw();
-            throw;
-        }
+        return Begin(Rendezvous.Start(config, folder, ranks, device), ranks, report, device);
     }
 
     /// <summary>Continues a run from its last checkpoint, or from its beginning where it has none.</summary>
@@ -118,47 +75,19 @@ public sealed class Trainer : IDisposable
     public static Trainer Resume(string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null, Device? device = null)
     {
         ranks ??= new SingleProcess();
-        var held = ranks.Together(() => ranks.Rank == 0 ? RunFolder.Open(folder) : null);
-        var config = ranks.Gather(held is null ? "" : ConfigFile.ToYaml(held.Config))[0];
-        var run = held ?? RunFolder.HeldByRank0(folder, ConfigFile.Parse(config, folder, []));
-        Dataset? data = null;
+        return Begin(Rendezvous.Resume(folder, report, ranks, device), ranks, report, device);
+    }
+
+    private static Trainer Begin(Rendezvous met, ICollective ranks, Action<TrainingEvent>? report, Device? device)
+    {
+        using var checkpoint = met.Checkpoint;
         try
         {
-            ranks.Together(() => data = OpenData(run.Config, ranks));
-            Agreement.Check(ranks, run.Config, data!.Checksum);
-            if (ranks.Rank == 0) foreach (var difference in RunEnvironment.Continue(run.PathOf(RunFolder.EnvironmentName)))
-                report?.Invoke(new TrainingEvent.Warned($"The last digits may differ from an uninterrupted run: {difference}."));
-            using var checkpoint = ranks.Together(() => OpenCheckpoint(run, ranks));
-            return new Trainer(ranks, run, data, checkpoint, report, device);
+            return new Trainer(met, ranks, report, device);
         }
         catch
         {
-            data?.Dispose();
-            run.Dispose();
-            throw;
-        }
-    }
-
-    // Rank 0 says whether there is a checkpoint: a rank that does not see it may not begin anew beside the others.
-    private static CheckpointFolder? OpenCheckpoint(RunFolder run, ICollective ranks)
-    {
-        if (!ranks.Gather(run.HasCheckpoint ? 1.0 : 0)[0].SequenceEqual([1.0])) return null;
-        return CheckpointFolder.Open(run.Path);
-    }
-
-    private static Dataset OpenData(RunConfig config, ICollective ranks)
-    {
-        if (config.Training.BatchSize < ranks.Ranks)
-            throw new InputException($"training.batch_size: {config.Training.BatchSize} sequences are too few for {ranks.Ranks} ranks. Take as many or more, or start fewer ranks.");
-        var data = Dataset.Open(config.Data);
-        try
-        {
-            data.RequireContext(config.Model.ContextLength);
-            return data;
-        }
-        catch
-        {
-            data.Dispose();
+            met.Withdraw();
             throw;
         }
     }
@@ -178,64 +107,43 @@ public sealed class Trainer : IDisposable
     /// <exception cref="InputException">The run's folder can no longer be written.</exception>
     public TrainingOutcome Run(CancellationToken cancellation = default)
     {
-        using var matrixRate = new MatrixRate(model.Device, model.Precision);
-        var (secondsBefore, stepsBefore) = (progress.Seconds, progress.Step);
-        var watch = Stopwatch.StartNew();
-        model.train();
+        using var matrixRate = new MatrixRate(state.Model.Device, state.Model.Precision);
+        var (before, watch) = (Progress, Stopwatch.StartNew());
+        state.Model.train();
         EvaluationResult? validation = null;
         while (!IsOver)
         {
             if (ranks.Any(cancellation.IsCancellationRequested))
             {
-                if (savedStep != progress.Step) Save();
+                if (savedStep != Progress.Step) Save();
                 throw new OperationCanceledException(cancellation);
             }
 
-            var (result, learningRate, tokens, flops, seconds) = Step();
-            progress = progress with { Seconds = secondsBefore + watch.Elapsed.TotalSeconds };
+            var step = Step();
+            Progress = Progress with { Seconds = before.Seconds + watch.Elapsed.TotalSeconds };
             matrixRate.Update(watch.Elapsed.TotalSeconds);
             validation = IsDue(Training.EvaluateEvery) ? Evaluate(isFullPass: Training.EvaluateBatches is null || IsOver) : null;
-            var metrics = new Metrics
-            {
-                Step = progress.Step,
-                Tokens = progress.Tokens,
-                TrainLoss = double.IsFinite(result.Loss) ? result.Loss : null,
-                ValidationLoss = validation?.Loss,
-                ValidationAccuracy = validation?.Accuracy,
-                Spans = validation is null ? null : Measured(() => ModelEvaluation.MeanSpans(model, data.HeldOut(Training.BatchSize, Model.ContextLength, batches: 1).First())),
-                LearningRate = learningRate,
-                GradientNorm = double.IsFinite(result.GradientNorm) ? result.GradientNorm : null,
-                GradientScale = progress.GradientScale,
-                TokensPerSecond = tokens / seconds,
-                Utilization = flops / seconds / ranks.Ranks / matrixRate.FlopsPerSecond,
-                Seconds = progress.Seconds,
-            };
-            log?.Write(metrics);
-            var pace = watch.Elapsed.TotalSeconds / (progress.Step - stepsBefore);
-            report(new TrainingEvent.Stepped(metrics, pace * (Training.Steps - progress.Step)));
-            if (IsOver || (Training.SampleEvery is { } every && progress.Step % every == 0)) Sample();
-            if (IsDue(Training.CheckpointEvery) || progress.BestStep == progress.Step) Save();
+            var metrics = Line(step, validation, matrixRate.FlopsPerSecond);
+            var pace = watch.Elapsed.TotalSeconds / (Progress.Step - before.Step);
+            log?.Stepped(metrics, secondsLeft: pace * (Training.Steps - Progress.Step));
+            if (IsOver || (Training.SampleEvery is { } every && Progress.Step % every == 0)) Sample();
+            if (IsDue(Training.CheckpointEvery) || Progress.BestStep == Progress.Step) Save();
         }
 
         var final = validation ?? Evaluate(isFullPass: true);
-        double? trainLoss = null;
-        if (IsFirst)
-        {
-            Metrics[] lines = [.. MetricsLog.Read(run.PathOf(MetricsLog.FileName))];
-            LossPlot.Write(lines, run.PathOf("loss.svg"));
-            trainLoss = lines.TakeLast(100).Average(line => line.TrainLoss);
-        }
-        return new TrainingOutcome(run.Path, progress.Step, progress.Tokens, progress.Seconds, trainLoss, final.Loss, progress.BestLoss!.Value, final.Accuracy);
+        return new TrainingOutcome(run.Path, Progress.Step, Progress.Tokens, Progress.Seconds, log?.Finish(), final.Loss, Progress.BestLoss!.Value, final.Accuracy);
     }
 
-    private bool IsOver => progress.Step >= Training.Steps || progress.IsSolved;
+    private bool IsOver => Progress.Step >= Training.Steps || Progress.IsSolved;
 
     // Every so many steps, and after the last one.
-    private bool IsDue(int every) => progress.Step % every == 0 || IsOver;
+    private bool IsDue(int every) => Progress.Step % every == 0 || IsOver;
 
-    private (TrainingStep.Result Result, double LearningRate, long Tokens, double Flops, double Seconds) Step()
+    private readonly record struct StepTaken(TrainingStep.Result Result, double LearningRate, long Tokens, double Flops, double Seconds);
+
+    private StepTaken Step()
     {
-        ranks.Doing = $"step {progress.Step + 1}";
+        ranks.Doing = $"step {Progress.Step + 1}";
         trainingStep.Profile = Profile?.BeginsStep() is true ? Profile : null;
         using var whole = trainingStep.Profile?.Measure("step");
         var watch = Stopwatch.StartNew();
@@ -245,23 +153,22 @@ public sealed class Trainer : IDisposable
         reading?.Dispose();
         var tokens = drawn.Sum(batch => batch.Inputs.LongLength);
         var flops = tokens * size.FlopsPerToken(drawn[0].Columns, (double)drawn.Sum(batch => batch.Predictions) / tokens);
-        var schedule = LearningRate.At(Training.Schedule, progress.Step, Training.Steps);
-        var scaler = trainingStep.Scaler;
-        var scale = scaler?.Scale;
+        var schedule = LearningRate.At(Training.Schedule, Progress.Step, Training.Steps);
+        var scale = state.Scaler?.Scale;
         var result = Update(schedule, drawn);
-        if (!result.IsFinite && scaler is null)
-            throw NonFinite($"step {progress.Step + 1}: the loss is {result.Loss} and its gradient's norm {result.GradientNorm}, at batch {position} of the sampler");
-        progress = progress with
+        if (!result.IsFinite && state.Scaler is null)
+            throw NonFinite($"step {Progress.Step + 1}: the loss is {result.Loss} and its gradient's norm {result.GradientNorm}, at batch {position} of the sampler");
+        Progress = Progress with
         {
-            Step = progress.Step + 1,
+            Step = Progress.Step + 1,
             Position = batches.Position,
-            Tokens = progress.Tokens + tokens,
-            GradientScale = scaler?.Scale,
-            GoodSteps = scaler?.GoodSteps ?? 0,
+            Tokens = Progress.Tokens + tokens,
+            GradientScale = state.Scaler?.Scale,
+            GoodSteps = state.Scaler?.GoodSteps ?? 0,
         };
-        if (scaler is not null && scaler.Scale != scale) report(new TrainingEvent.Rescaled(progress.Step, scaler.Scale, Skipped: !result.IsFinite));
-        if (result.IsFinite) average?.Update(progress.Step);
-        return (result, Training.Optimizer.LearningRate * schedule, tokens, flops, watch.Elapsed.TotalSeconds);
+        if (state.Scaler is { } scaler && scaler.Scale != scale) log?.Tell(new TrainingEvent.Rescaled(Progress.Step, scaler.Scale, Skipped: !result.IsFinite));
+        if (result.IsFinite) state.Average?.Update(Progress.Step);
+        return new(result, Training.Optimizer.LearningRate * schedule, tokens, flops, watch.Elapsed.TotalSeconds);
     }
 
     private TrainingStep.Result Update(double schedule, Batch[] drawn)
@@ -272,66 +179,61 @@ public sealed class Trainer : IDisposable
         }
         catch (NonFiniteLossException overflow)
         {
-            throw NonFinite($"step {progress.Step + 1}: {overflow.Message}");
+            throw NonFinite($"step {Progress.Step + 1}: {overflow.Message}");
         }
     }
 
     private NonFiniteLossException NonFinite(string what) => new(
-        $"{what}. {(run.CheckpointBefore(progress.Step) is { } good ? $"The last good checkpoint is {good}" : "There is no good checkpoint yet")}. " +
+        $"{what}. {(run.CheckpointBefore(Progress.Step) is { } good ? $"The last good checkpoint is {good}" : "There is no good checkpoint yet")}. " +
         "Try a lower learning rate, a longer warm-up or gradient_clip.");
 
     private EvaluationResult Evaluate(bool isFullPass)
     {
-        ranks.Doing = $"the evaluation after step {progress.Step}";
+        ranks.Doing = $"the evaluation after step {Progress.Step}";
         var heldOut = data.HeldOut(Training.BatchSize, Model.ContextLength, isFullPass ? null : Training.EvaluateBatches);
-        var result = Measured(() => ModelEvaluation.Measure(model, heldOut, ranks));
-        if (!double.IsFinite(result.Loss)) throw NonFinite($"step {progress.Step}: the validation loss is {result.Loss}");
-        if (progress.BestLoss is not { } best || result.Loss < best) progress = progress with { BestLoss = result.Loss, BestStep = progress.Step };
-        report(new TrainingEvent.Evaluated(progress.Step, result, isFullPass));
+        var result = state.Measured(() => ModelEvaluation.Measure(state.Model, heldOut, ranks));
+        if (!double.IsFinite(result.Loss)) throw NonFinite($"step {Progress.Step}: the validation loss is {result.Loss}");
+        if (Progress.BestLoss is not { } best || result.Loss < best) Progress = Progress with { BestLoss = result.Loss, BestStep = Progress.Step };
+        log?.Tell(new TrainingEvent.Evaluated(Progress.Step, result, isFullPass));
         if (!(result.Accuracy >= Training.StopAtAccuracy)) return result;
         if (!isFullPass) return Evaluate(isFullPass: true);
-        progress = progress with { IsSolved = true };
+        Progress = Progress with { IsSolved = true };
         return result;
     }
+
+    private Metrics Line(StepTaken step, EvaluationResult? validation, double matrixFlopsPerSecond) => new()
+    {
+        Step = Progress.Step,
+        Tokens = Progress.Tokens,
+        TrainLoss = double.IsFinite(step.Result.Loss) ? step.Result.Loss : null,
+        ValidationLoss = validation?.Loss,
+        ValidationAccuracy = validation?.Accuracy,
+        Spans = validation is null ? null : state.Measured(() => ModelEvaluation.MeanSpans(state.Model, data.HeldOut(Training.BatchSize, Model.ContextLength, batches: 1).First())),
+        LearningRate = step.LearningRate,
+        GradientNorm = double.IsFinite(step.Result.GradientNorm) ? step.Result.GradientNorm : null,
+        GradientScale = Progress.GradientScale,
+        TokensPerSecond = step.Tokens / step.Seconds,
+        Utilization = step.Flops / step.Seconds / ranks.Ranks / matrixFlopsPerSecond,
+        Seconds = Progress.Seconds,
+    };
 
     // A text at a temperature that keeps to what the model is fairly sure of, as nanoGPT samples; an answer as the model would give it, after its question.
     private void Sample()
     {
-        if (Training.SampleTokens == 0 || !(IsFirst || space.ShardsParameters)) return;    // where parameters are sharded, every pass needs all ranks
+        if (Training.SampleTokens == 0 || (log is null && !state.Space.ShardsParameters)) return;    // where parameters are sharded, every pass needs all ranks
         var (prompt, answer) = data.SamplePrompt();
         var options = new SamplingOptions { Temperature = answer is null ? 0.8 : 0, MaxTokens = answer ?? Training.SampleTokens, Seed = Training.Seed };
-        var sample = Measured(() => new TextGenerator(model, data.Tokenizer).Generate([prompt], options))[0];
+        var sample = state.Measured(() => new TextGenerator(state.Model, data.Tokenizer).Generate([prompt], options))[0];
         var text = answer is null ? sample.Text : data.Tokenizer.Decode(prompt) + sample.Text;
-        if (samples is not null) progress = progress with { SampleBytes = samples.Append(progress.Step, text) };
-        report(new TrainingEvent.Sampled(progress.Step, text));
+        if (log is not null) Progress = Progress with { SampleBytes = log.Sampled(Progress.Step, text) };
     }
 
     private void Save()
     {
-        ranks.Doing = $"saving after step {progress.Step}";
-        var folder = run.Checkpoint(progress.Step);
-        TrainingCheckpoint.Save(folder, model, data.Tokenizer, space, optimizer, average, progress);
-        savedStep = progress.Step;
-        if (!IsFirst) return;
-        if (progress.BestStep == progress.Step) CheckpointMark.Set(folder, CheckpointMark.Best);
-        CheckpointMark.Set(folder, CheckpointMark.Latest);
-        run.DeleteCheckpoints(Training.KeepCheckpoints, progress.BestStep);
-        report(new TrainingEvent.Saved(progress.Step, folder));
-    }
-
-    // The averaged weights are what is saved as the model, so they are what is measured.
-    private T Measured<T>(Func<T> measure)
-    {
-        average?.Exchange();
-        try
-        {
-            using var ends = space.Gathered();
-            return measure();
-        }
-        finally
-        {
-            average?.Exchange();
-        }
+        ranks.Doing = $"saving after step {Progress.Step}";
+        TrainingCheckpoint.Save(run.Checkpoint(Progress.Step), state, data.Tokenizer);
+        savedStep = Progress.Step;
+        log?.Saved(Progress, Training.KeepCheckpoints);
     }
 
     /// <inheritdoc/>
@@ -339,10 +241,7 @@ public sealed class Trainer : IDisposable
     {
         log?.Dispose();
         batches.Dispose();
-        average?.Dispose();
-        optimizer.Dispose();
-        space.Dispose();
-        model.Dispose();
+        state.Dispose();
         data.Dispose();
         run.Dispose();
     }

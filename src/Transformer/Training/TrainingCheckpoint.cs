@@ -20,19 +20,19 @@ internal static class TrainingCheckpoint
     /// <summary>Saves everything whole or not at all.</summary>
     /// <exception cref="InputException">It cannot be written, on this rank.</exception>
     /// <exception cref="AgreedException">It cannot be written, on one of several.</exception>
-    public static void Save(
-        string folder, TransformerModel model, Tokenizer tokenizer, ParameterSpace space, Optimizer optimizer, WeightAverage? average, TrainingProgress progress)
+    public static void Save(string folder, TrainingState state, Tokenizer tokenizer)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
+        var (model, space, average) = (state.Model, state.Space, state.Average);
         var (ranks, isFirst) = (space.Ranks, space.Ranks.Rank == 0);
-        List<(string Name, Tensor Value)> state = [(RandomState, get_rng_state())];
-        if (isFirst || space.ShardsOptimizer) state.AddRange(optimizer.State);
-        if (average is not null && (isFirst || space.ShardsParameters)) state.AddRange(space.Pieces(Weights, space.Values.clone()));
+        List<(string Name, Tensor Value)> tensors = [(RandomState, get_rng_state())];
+        if (isFirst || space.ShardsOptimizer) tensors.AddRange(state.Optimizer.State);
+        if (average is not null && (isFirst || space.ShardsParameters)) tensors.AddRange(space.Pieces(Weights, space.Values.clone()));
         average?.Exchange();
         try
         {
-            if (isFirst) CheckpointFolder.Save(folder, model.Config, tokenizer, JsonSerializer.SerializeToNode(progress, ConfigJson.Options)!.AsObject(), WriteTensors);
+            if (isFirst) CheckpointFolder.Save(folder, model.Config, tokenizer, JsonSerializer.SerializeToNode(state.Progress, ConfigJson.Options)!.AsObject(), WriteTensors);
             else WriteTensors("");
         }
         finally
@@ -45,9 +45,8 @@ internal static class TrainingCheckpoint
             partial = ranks.Gather(partial)[0];
             ranks.Together(() =>
             {
-                TrainingTensors.Write(partial, state, ranks.Rank, ranks.Ranks);
+                TrainingTensors.Write(partial, tensors, ranks.Rank, ranks.Ranks);
                 if (isFirst && !space.ShardsParameters) WeightFiles.Write(partial, model.Weights);
-                return true;
             });
             if (space.ShardsParameters) WriteBuckets(partial, model, space);
         }
@@ -66,7 +65,6 @@ internal static class TrainingCheckpoint
             {
                 if (i % ranks.Ranks == ranks.Rank)
                     WeightFiles.WriteShard(folder, bucket.Parameters.Select(parameter => (parameter.Name, bucket.View(whole, parameter))).Concat(i == 0 ? frozen : []), i, buckets.Count);
-                return true;
             });
         }
         if (ranks.Rank != 0) return;
@@ -74,28 +72,33 @@ internal static class TrainingCheckpoint
         WeightFiles.WriteIndex(folder, [.. names], sizeof(float) * (space.Parameters.Sum(parameter => parameter.Count) + frozen.Sum(weight => weight.Value.numel())));
     }
 
-    /// <summary>Puts everything back.</summary>
-    /// <returns>How far the run had come.</returns>
+    /// <summary>How far a run had come.</summary>
+    /// <exception cref="InputException">The checkpoint is not that of a run.</exception>
+    public static TrainingProgress Progress(CheckpointFolder checkpoint) => ConfigJson.FromJson<TrainingProgress>(checkpoint.TrainingState(), checkpoint.Folder);
+
+    /// <summary>Puts the tensors of a state back.</summary>
     /// <exception cref="InputException">The checkpoint is not of this run.</exception>
-    public static TrainingProgress Load(CheckpointFolder checkpoint, TransformerModel model, ParameterSpace space, Optimizer optimizer, WeightAverage? average)
+    /// <exception cref="AgreedException">It is so on some rank, of several.</exception>
+    public static void Load(CheckpointFolder checkpoint, TrainingState state)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        space.WithAll(() => checkpoint.CopyInto(model.Weights));
-        using var file = checkpoint.OpenTraining();
-        foreach (var (name, value) in optimizer.State) file.ReadInto(name, value);
-        if (average is not null)
+        var (space, ranks) = (state.Space, state.Space.Ranks);
+        space.WithFullParameters(() => ranks.Together(() => checkpoint.CopyInto(state.Model.Weights)));
+        ranks.Together(() =>
         {
-            average.Values.copy_(space.Values);
-            foreach (var (name, value) in space.Pieces(Weights, space.Values)) file.ReadInto(name, value);
-        }
-        // Other ranks than those that were are given other rows, and so other random numbers too.
-        if (file.Ranks == space.Ranks.Ranks)
-        {
+            using var file = checkpoint.OpenTraining();
+            foreach (var (name, value) in state.Optimizer.State) file.ReadInto(name, value);
+            if (state.Average is { } average)
+            {
+                average.Values.copy_(space.Values);
+                foreach (var (name, value) in space.Pieces(Weights, space.Values)) file.ReadInto(name, value);
+            }
+            // As many ranks as there were go on with their random numbers. Others are given other rows, and begin with numbers of their own.
+            if (file.Ranks != ranks.Ranks) return;
             var random = get_rng_state();
-            file.ReadInto(RandomState, random, space.Ranks.Rank);
+            file.ReadInto(RandomState, random, ranks.Rank);
             set_rng_state(random);
-        }
-        return ConfigJson.FromJson<TrainingProgress>(checkpoint.TrainingState(), checkpoint.Folder);
+        });
     }
 }

@@ -52,7 +52,7 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
     // however many ranks, the gradient is that of the mean over all tokens.
     private double Gradients(IReadOnlyList<Batch> batches)
     {
-        using var ends = space.Gathered();
+        using var outside = space.GatherOutsideBlocks();
         double loss = 0, predictions = batches.Sum(batch => batch.Predictions);
         for (var i = 0; i < batches.Count; i++)
         {
@@ -97,7 +97,7 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         // The coefficient of torch's clip_grad_norm_, min(1, clip / (norm + 1e-6)), as what gradients are divided by.
         var excess = config.GradientClip is { } clip ? Math.Max(1, (norm + 1e-6) / clip) : 1;
         optimizer.Step(schedule, excess == 1 ? null : tensor((float)excess, device: model.Device));
-        space.Publish();
-        if (model.HasBounds) space.WithAll(model.Constrain);
+        space.ClampShares();
+        space.GatherUpdated();
     }
 }

@@ -91,27 +91,73 @@ public sealed class ShardingTests
     [InlineData(DistributedStrategy.Zero2, 4)]
     [InlineData(DistributedStrategy.Zero3, 2)]
     [InlineData(DistributedStrategy.Zero3, 4)]
-    public void A_rank_keeps_the_bytes_that_the_formula_says(DistributedStrategy strategy, int ranks)
+    public void A_rank_keeps_the_bytes_that_the_formula_says(DistributedStrategy strategy, int ranks) => AssertKeeps(Config, strategy, ranks);
+
+    [Theory]
+    [InlineData(DistributedStrategy.DataParallel, 1)]
+    [InlineData(DistributedStrategy.Zero1, 4)]
+    [InlineData(DistributedStrategy.Zero2, 2)]
+    [InlineData(DistributedStrategy.Zero3, 4)]
+    public void Rounded_moments_and_averaged_weights_are_counted(DistributedStrategy strategy, int ranks) =>
+        AssertKeeps(Config with { EmaDecay = 0.9, Optimizer = new AdamWConfig { LearningRate = 0.01, StatePrecision = StatePrecision.Bf16 } }, strategy, ranks);
+
+    [Fact]
+    public void Muon_s_one_momentum_is_counted() => AssertKeeps(Config with { Optimizer = new MuonConfig { LearningRate = 0.01 } }, DistributedStrategy.DataParallel, 2);
+
+    private static void AssertKeeps(TrainingConfig training, DistributedStrategy strategy, int ranks)
     {
         TransformerModel[] models = [.. Models("rope", ranks, Tiny.Config with { Width = 64, VocabularySize = 128 })];
-        var parameters = models[0].parameters().Sum(parameter => parameter.numel());
         var bytes = new long[ranks];
         Threads.Run(ranks, rank =>
         {
             using var scope = NewDisposeScope();
             var model = models[rank.Rank];
             using var space = new ParameterSpace(model, ranks: rank, strategy: strategy);
-            using var optimizer = Optimizer.FromConfig(Config.Optimizer, space);
-            new TrainingStep(model, space, optimizer, Config).Run(1, [Draw(0)]);
+            using var optimizer = Optimizer.FromConfig(training.Optimizer, space);
+            using var average = training.EmaDecay is { } decay ? new WeightAverage(space, decay) : null;
+            new TrainingStep(model, space, optimizer, training).Run(1, [Draw(0)]);
             // Each memory once, however many parameters and gradients look at it.
-            var own = model.parameters().SelectMany(parameter => new[] { parameter, parameter.grad }).OfType<Tensor>().Where(tensor => !Inside(tensor, space));
+            var own = model.parameters().SelectMany(parameter => new[] { parameter, parameter.grad }).Append(average?.Values).OfType<Tensor>().Where(tensor => !Inside(tensor, space));
             bytes[rank.Rank] = own.Concat([space.Values, space.Gradients]).Concat(optimizer.State.Select(state => state.Value)).Sum(tensor => tensor.numel() * tensor.element_size());
         });
-        var expected = RankMemory.BytesPerParameter(strategy, ranks, isMixed: false) * parameters;
+        var expected = RankMemory.Bytes(new ModelSize(models[0].Config), training, strategy, ranks, isMixed: false);
         Assert.All(bytes, found => Assert.InRange(found, 0.98 * expected, 1.02 * expected));
 
         static bool Inside(Tensor tensor, ParameterSpace space) => ((Tensor[])[space.Values, space.Gradients]).Any(buffer =>
             Aten.DataPointer(tensor) is var place && place >= Aten.DataPointer(buffer) && place < Aten.DataPointer(buffer) + (nint)(buffer.numel() * sizeof(float)));
+    }
+
+    [Theory]
+    [InlineData(DistributedStrategy.Zero1)]
+    [InlineData(DistributedStrategy.Zero2)]
+    [InlineData(DistributedStrategy.Zero3)]
+    public void Steps_that_would_leave_them_keep_learned_spans_between_zero_and_one_whatever_is_sharded(DistributedStrategy strategy)
+    {
+        var config = Config with { Parameters = [new ParameterRule { Pattern = "*.span", LearningRateScale = 1e6 }] };
+        var plain = Train("adaptive", 3, DistributedStrategy.DataParallel, config);
+        Assert.All(plain.Weights.Where(weight => weight.Key.EndsWith(".span", StringComparison.Ordinal)).SelectMany(weight => weight.Value.data<float>().ToArray()), share => Assert.True(share is 0 or 1, $"{share}"));
+        AssertSame(plain, Train("adaptive", 3, strategy, config));
+    }
+
+    [Fact]
+    public void Keeping_learned_spans_in_their_bounds_brings_no_parameters_together()
+    {
+        Assert.Equal(Gatherings("length_scaled"), Gatherings("adaptive"));
+
+        static int Gatherings(string kind)
+        {
+            TransformerModel[] models = [.. Models(kind, 2, Tiny.Models[kind])];
+            var gatherings = new int[2];
+            Threads.Run(2, rank =>
+            {
+                using var model = models[rank.Rank];
+                using var space = new ParameterSpace(model, ranks: rank, strategy: DistributedStrategy.Zero3);
+                using var optimizer = Optimizer.FromConfig(Config.Optimizer, space);
+                new TrainingStep(model, space, optimizer, Config).Run(1, [Draw(0)]);
+                gatherings[rank.Rank] = ((Threads)rank).Gatherings;
+            });
+            return gatherings[0];
+        }
     }
 
     [Fact]
@@ -181,7 +227,7 @@ public sealed class ShardingTests
             using var optimizer = Optimizer.FromConfig(config.Optimizer, space);
             results[rank.Rank] = [.. Enumerable.Range(0, Steps).Select(step =>
                 new TrainingStep(model, space, optimizer, config).Run(1, [.. Enumerable.Range(0, batches).Select(batch => (draw ?? Draw)(step * batches + batch))]))];
-            space.WithAll(() =>
+            space.WithFullParameters(() =>
             {
                 if (rank.Rank == 0) foreach (var (name, value) in model.Weights) weights[name] = value.detach().clone();
             });

@@ -19,6 +19,9 @@ internal sealed class Threads : ICollective
 
     public string Doing { get; set; } = "";
 
+    /// <summary>How often slices were brought together.</summary>
+    public int Gatherings { get; private set; }
+
     /// <summary>Runs something on so many ranks.</summary>
     public static void Run(int ranks, Action<ICollective> act)
     {
@@ -55,6 +58,7 @@ internal sealed class Threads : ICollective
 
     public Task AllGather(Tensor buffer)
     {
+        Gatherings++;
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         Show(buffer);

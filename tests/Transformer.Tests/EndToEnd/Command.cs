@@ -7,7 +7,7 @@ namespace Transformer.Tests.EndToEnd;
 /// <summary>The built command in a process of its own, with one thread unless it says otherwise.</summary>
 internal sealed partial class Command : IDisposable
 {
-    private const int Interrupt = 2;
+    private const int Interrupt = 2, StopSignal = 19;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);    // for a busy machine
     private static readonly string Assembly = Path.Combine(AppContext.BaseDirectory, "Transformer.Cli.dll");
     private readonly Process process;
@@ -85,6 +85,9 @@ internal sealed partial class Command : IDisposable
         process.Kill(entireProcessTree: true);
         process.WaitForExit();
     }
+
+    /// <summary>SIGSTOP: a process that is there and does nothing more.</summary>
+    public static void Stop(int process) => Assert.Equal(0, Signal(process, StopSignal));
 
     /// <summary>SIGINT, what Ctrl-C sends.</summary>
     public void CtrlC() => Assert.Equal(0, Signal(process.Id, Interrupt));

@@ -1,4 +1,7 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Transformer.Cli;
 using Transformer.Configuration;
 using Transformer.Distributed;
@@ -25,9 +28,14 @@ public sealed class RanksTests : IDisposable
         AssertAsOne("four ranks");
         Assert.Single(Directory.GetFiles(here["run"], "events.out.tfevents.*"));
 
+        var environment = JsonNode.Parse(File.ReadAllText(here["run/environment.json"]))!;
+        Assert.Equal((4, "cpu"), ((int)environment["ranks"]!, (string)environment["device"]!));
+        Assert.Matches(@"^Open MPI v\d+\.\d+\.\d+$", (string)environment["backend"]!);
+
         here.Write("run/checkpoints/latest", "step-10\n");
-        Succeeds(Command.StartRanks(here.Folder, 2, "train", "--resume", "run"));
+        var told = Succeeds(Command.StartRanks(here.Folder, 2, "train", "--resume", "run"));
         AssertAsOne("two ranks from step 10 on");
+        Assert.Contains("warning: The last digits may differ from an uninterrupted run: ranks: 4 before, 2 now.", told);
 
         here.Write("run/checkpoints/latest", "step-10\n");
         Succeeds(Command.Start(here.Folder, "train", "--resume", "run"));
@@ -43,43 +51,100 @@ public sealed class RanksTests : IDisposable
     [Fact]
     public void A_killed_rank_ends_the_job_within_30_seconds_and_the_next_start_goes_on()
     {
-        using var run = Command.StartRanks(here.Folder, 2, "train", "tiny.yaml", "--out", "run", "--set", "training.steps=1000000", "--set", "training.distributed.strategy=zero2");
-        run.Until(() => here.Steps("run") > 12);
-        using (var rank = Process.GetProcessById(run.Children.Max())) rank.Kill();
-        var watch = Stopwatch.StartNew();
-        var (code, _, error) = run.Wait();
-        Assert.InRange(watch.Elapsed.TotalSeconds, 0, 30);
+        var (code, error, _) = EndsAfter(rank =>
+        {
+            using var process = Process.GetProcessById(rank);
+            process.Kill();
+        });
         Assert.NotEqual(0, code);
         Assert.Matches("rank [01]", error);
-
-        var steps = here.Steps("run");
-        using var next = Command.StartRanks(here.Folder, 2, "train", "--resume", "run");
-        next.Until(() => here.Steps("run") > steps);
-        Assert.Equal(Enumerable.Range(1, steps + 1), here.Metrics("run").Take(steps + 1).Select(line => line["step"]!.GetValue<int>()));
+        GoesOn();
     }
 
     [Fact]
-    public void A_rank_with_another_configuration_is_refused_by_name()
+    public void A_rank_that_hangs_is_named_with_its_step_and_ends_the_job_within_30_seconds_and_the_next_start_goes_on()
     {
-        using var run = Command.StartRanks(here.Folder, 1, "train", "tiny.yaml", "--out", "run", ":", "train", "tiny.yaml", "--out", "run", "--set", "training.batch_size=3");
+        var (code, error, steps) = EndsAfter(Command.Stop);
+        Assert.Equal(CommandLine.Failed, code);
+        var silence = Regex.Match(error, @"rank [01] has been silent for 25 s; the last that was heard of it: [a-z ]*step (\d+)\. The job ends; its last checkpoint is whole\.");
+        Assert.True(silence.Success, error);
+        Assert.InRange(int.Parse(silence.Groups[1].Value, CultureInfo.InvariantCulture), 1, steps + 1);    // it tells its step once a second
+        GoesOn();
+    }
+
+    [Fact]
+    public async Task Dropout_begins_anew_where_other_ranks_go_on_and_no_mask_comes_again()
+    {
+        // A step of this size changes no weight, so a loss tells a mask.
+        string[] options =
+        [
+            "--set", "model.dropout=0.2", "--set", "training.batch_size=2", "--set", "training.steps=15", "--set", "training.checkpoint_every=5", "--set", "training.keep_checkpoints=9",
+            "--set", "training.optimizer.learning_rate=1.0e-30", "--overfit-one-batch",
+        ];
+        await here.Train("run", options);
+        var one = Losses();
+        here.Write("run/checkpoints/latest", "step-5\n");
+        Succeeds(Command.StartRanks(here.Folder, 2, "train", "--resume", "run"));
+        var two = Losses()[5..];
+        here.Write("run/checkpoints/latest", "step-10\n");
+        await Workplace.Request("train", "--resume", here["run"]);
+        var again = Losses()[10..];
+        here.Write("run/checkpoints/latest", "step-10\n");
+        await Workplace.Request("train", "--resume", here["run"]);
+
+        Assert.Equal(30, one.Concat(two).Concat(again).Distinct().Count());
+        Assert.Equal(again, Losses()[10..]);
+
+        double[] Losses() => [.. here.Metrics("run").Select(line => line["train_loss"]!.GetValue<double>())];
+    }
+
+    // What follows the colon is asked of rank 1 alone.
+    [Theory]
+    [InlineData("--bogus: unknown option", "train tiny.yaml --out run --bogus")]
+    [InlineData("rank 1: --bogus: unknown option", "train tiny.yaml --out run : train tiny.yaml --out run --bogus")]
+    [InlineData("nothing.yaml: no such file or recipe", "train nothing.yaml --out run")]
+    [InlineData("2 heads do not divide width 17", "train tiny.yaml --out run --set model.width=17")]
+    [InlineData("training.parameters: no parameter is called head*", "train tiny.yaml --out run --set training.parameters=[{\"pattern\":\"head*\",\"frozen\":true}]")]
+    [InlineData("corpus.txt/run: cannot be written", "train tiny.yaml --out corpus.txt/run")]
+    [InlineData("--threads: found 0, expected 1 or more", "train tiny.yaml --out run --threads 0")]
+    [InlineData("run: no run there", "train --resume run")]
+    [InlineData("rank 1 has another configuration than rank 0: batch_size: 3, not batch_size: 2.", "train tiny.yaml --out run : train tiny.yaml --out run --set training.batch_size=3")]
+    [InlineData("rank 1 has another text than rank 0", "train tiny.yaml --out run : train tiny.yaml --out run --set data.path=other.txt")]
+    public void What_is_asked_wrongly_is_told_once_and_the_job_ends_with_the_code_of_it(string message, string arguments)
+    {
+        here.Write("other.txt", File.ReadAllText(here["corpus.txt"]).Replace("line 0", "line 1", StringComparison.Ordinal));
+        using var run = Command.StartRanks(here.Folder, arguments.Contains(" : ", StringComparison.Ordinal) ? 1 : 2, arguments.Split(' '));
         var (code, output, error) = run.Wait();
-        Assert.True(code != 0 && output.Length == 0, output);
-        Assert.Contains("rank 1 has another configuration than rank 0: batch_size: 3, not batch_size: 2.", error);
+        Assert.True(code == CommandLine.Refused && output.Length == 0, $"{code}\n{output}\n{error}");
+        Assert.Equal(2, error.Split(message).Length);
+        Assert.DoesNotContain("MPI_ABORT", error);
         Assert.False(Directory.Exists(here["run"]));
     }
 
     [Fact]
-    public void A_rank_with_another_text_is_refused_by_name()
+    public void A_rank_of_another_version_is_refused_by_name()
     {
         var config = ConfigFile.Load(here["tiny.yaml"], []);
-        var failure = Assert.Throws<AgreedException>(() => Threads.Run(3, rank => Agreement.Check(rank, config, corpus: rank.Rank == 2 ? "b" : "a")));
-        Assert.StartsWith("rank 2 has another text than rank 0", failure.Message, StringComparison.Ordinal);
+        var failure = Assert.Throws<AgreedException>(() => Threads.Run(3, rank => Agreement.Check(rank, config, corpus: "a", version: rank.Rank == 2 ? "1.1" : "1.0")));
+        Assert.Equal("rank 2 runs version 1.1, rank 0 1.0. Install the same one on all machines.", failure.Message);
+    }
+
+    [Fact]
+    public void A_checkpoint_that_cannot_be_read_is_told_once_and_stays()
+    {
+        Succeeds(Command.StartRanks(here.Folder, 2, "train", "tiny.yaml", "--out", "run", "--set", "training.steps=2"));
+        here.Write("run/checkpoints/step-2/model.safetensors", "half");
+        using var run = Command.StartRanks(here.Folder, 2, "train", "--resume", "run");
+        var (code, _, error) = run.Wait();
+        Assert.True(code == CommandLine.Refused, error);
+        Assert.Equal(2, error.Split("step-2/model.safetensors: not a valid Safetensors file").Length);
+        Assert.Equal("half", File.ReadAllText(here["run/checkpoints/step-2/model.safetensors"]));
     }
 
     [Fact]
     public void What_fails_on_one_rank_is_told_once_and_known_to_all()
     {
-        var messages = new string?[3];
+        var (messages, codes) = (new string?[3], new int[3]);
         Threads.Run(3, rank =>
         {
             try
@@ -88,11 +153,11 @@ public sealed class RanksTests : IDisposable
             }
             catch (AgreedException e)
             {
-                messages[rank.Rank] = e.Message;
-                if (rank.Rank == 1) Assert.Equal(CommandLine.Refused, CommandLine.Describe(e).Code);
+                (codes[rank.Rank], messages[rank.Rank]) = CommandLine.Describe(e);
             }
         });
         Assert.Equal(["", "rank 1: no such file", ""], messages);
+        Assert.Equal([CommandLine.Done, CommandLine.Refused, CommandLine.Done], codes);
     }
 
     [Fact]
@@ -103,13 +168,34 @@ public sealed class RanksTests : IDisposable
         Assert.Contains("training.distributed.strategy: a shard ends in the middle of matrices, which muon needs whole", error);
     }
 
-    private static void Succeeds(Command command)
+    private static string Succeeds(Command command)
     {
         using (command)
         {
             var (code, output, error) = command.Wait();
             Assert.True(code == 0, $"{output}\n{error}");
+            return error;
         }
+    }
+
+    // One of two ranks meets with something in the middle of a run.
+    private (int Code, string Error, int Steps) EndsAfter(Action<int> misfortune)
+    {
+        using var run = Command.StartRanks(here.Folder, 2, "train", "tiny.yaml", "--out", "run", "--set", "training.steps=1000000", "--set", "training.distributed.strategy=zero2");
+        run.Until(() => here.Steps("run") > 12);
+        misfortune(run.Children.Max());
+        var watch = Stopwatch.StartNew();
+        var (code, _, error) = run.Wait();
+        Assert.InRange(watch.Elapsed.TotalSeconds, 0, 30);
+        return (code, error, here.Steps("run"));
+    }
+
+    private void GoesOn()
+    {
+        var steps = here.Steps("run");
+        using var next = Command.StartRanks(here.Folder, 2, "train", "--resume", "run");
+        next.Until(() => here.Steps("run") > steps);
+        Assert.Equal(Enumerable.Range(1, steps + 1), here.Metrics("run").Take(steps + 1).Select(line => line["step"]!.GetValue<int>()));
     }
 
     private void AssertAsOne(string what)

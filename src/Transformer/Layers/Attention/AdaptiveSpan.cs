@@ -29,13 +29,6 @@ public sealed class AdaptiveSpan : LearnedSpan
         return (int)Math.Min(length, new Window(config.Maximum * Shares(span), config.Ramp).Keys());
     }
 
-    /// <inheritdoc/>
-    public override void Constrain()
-    {
-        using var _ = no_grad();
-        span.clamp_(0, 1);
-    }
-
     // A checkpoint may hold anything, and caches are as long as the greatest span.
     private protected override Tensor Shares(Tensor x) => span.to(ScalarType.Float32).clamp(0, 1).view(1, -1, 1);
 }

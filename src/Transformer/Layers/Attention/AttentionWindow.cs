@@ -13,11 +13,6 @@ public abstract class AttentionWindow(string name) : nn.Module<Tensor, ForwardCo
     /// <param name="length">The greatest number of tokens that a sequence may reach.</param>
     public abstract int Keys(int length);
 
-    /// <summary>Brings parameters back into their bounds; called after each step of the optimizer.</summary>
-    public virtual void Constrain()
-    {
-    }
-
     /// <summary>The window of a layer; null where queries see all earlier tokens.</summary>
     /// <param name="config">The kind of window.</param>
     /// <param name="heads">H, the number of query heads.</param>

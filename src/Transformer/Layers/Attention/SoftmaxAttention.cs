@@ -54,9 +54,6 @@ public sealed class SoftmaxAttention : TokenMixer
         ? new KeyValueCache(rows, keyValueHeads, length, headWidth, device)
         : new RollingKeyValueCache(rows, keyValueHeads, window.Keys(length), headWidth, device);
 
-    /// <inheritdoc/>
-    public override void Constrain() => window?.Constrain();
-
     /// <param name="x">[B, T, C]</param>
     /// <param name="context">Mask and rotation of this pass.</param>
     /// <param name="state">What <see cref="NewState"/> gave, or null for a pass without one.</param>

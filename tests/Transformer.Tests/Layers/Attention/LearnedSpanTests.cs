@@ -154,7 +154,7 @@ public sealed class LearnedSpanTests
             var loss = LanguageModelLoss.CrossEntropy(model.Logits(hidden).narrow(1, 8, 15), ids.narrow(1, 9, 15));
             (cost is null ? loss : loss + cost).backward();
             optimizer.Step(1);
-            model.Constrain();
+            space.ClampShares();
             space.ZeroGradients();
         }
         return model.MeanSpans(Tiny.Ids(1, 24))![0].Max();

@@ -1,0 +1,94 @@
+using System.Globalization;
+using System.IO.Enumeration;
+using TorchSharp.Modules;
+using Transformer.Configuration;
+using Transformer.Model;
+using static TorchSharp.torch;
+
+namespace Transformer.Training;
+
+/// <summary>
+/// Which of a model's parameters are trained and where each of them lies in the <see cref="ParameterSpace"/>: block by block, in a block the matrices first, so
+/// that those that decay lie together. Every view begins on a 64-byte boundary, and every bucket is filled up until the ranks divide it.
+/// </summary>
+internal sealed class ParameterLayout
+{
+    private const int Alignment = 16;    // floats: every view and every slice begins on a 64-byte boundary
+
+    /// <summary>Lays out the parameters of a model.</summary>
+    /// <param name="model">The model; its frozen parameters no longer ask for a gradient.</param>
+    /// <param name="rules">Learning rates and freezing by name; of several that fit a parameter the first holds.</param>
+    /// <param name="ranks">N, between whom every bucket is cut.</param>
+    /// <exception cref="InputException">A rule fits no parameter, or all are frozen.</exception>
+    public ParameterLayout(TransformerModel model, IReadOnlyList<ParameterRule> rules, int ranks)
+    {
+        var named = model.named_parameters().Select(parameter => new Ruled(
+            parameter.name, parameter.parameter, rules.FirstOrDefault(rule => Matches(rule.Pattern, parameter.name)))).ToList();
+        foreach (var rule in rules)
+        {
+            if (named.Any(parameter => Matches(rule.Pattern, parameter.Name))) continue;
+            var first = string.Join(", ", named.Take(5).Select(parameter => parameter.Name));
+            throw new InputException($"training.parameters: no parameter is called {rule.Pattern}. The first ones are {first}.");
+        }
+        foreach (var parameter in named.Where(parameter => parameter.IsFrozen)) parameter.Value.requires_grad_(false);
+
+        var trained = named.Where(parameter => !parameter.IsFrozen)
+            .GroupBy(parameter => BlockOf(parameter.Name)).SelectMany(block => block.OrderBy(parameter => parameter.Value.dim() >= 2 ? 0 : 1)).ToList();
+        if (trained.Count == 0) throw new InputException("training.parameters: every parameter is frozen, so there is nothing to train.");
+
+        var (buckets, parameters, share) = (new List<Bucket>(), new List<ParameterView>(), (long)Alignment * ranks);
+        foreach (var group in Neighbours(trained))
+        {
+            var (first, begin, offset) = (parameters.Count, Size, Size);
+            foreach (var (name, value, rule) in group)
+            {
+                var length = RoundedUp(value.numel(), Alignment);
+                parameters.Add(new ParameterView(
+                    name, value, value.shape, offset, length, value.dim() >= 2, rule?.LearningRateScale ?? 1, WidthScale(model.Config, name, value)));
+                offset += length;
+            }
+            Size += RoundedUp(offset - begin, share);
+            buckets.Add(new Bucket(LayerOf(group[0].Name), begin, Size - begin, parameters[first..]));
+        }
+        (Buckets, Parameters) = (buckets, parameters);
+    }
+
+    /// <summary>The parameters of each block, and what stands before and after the blocks.</summary>
+    public IReadOnlyList<Bucket> Buckets { get; }
+
+    /// <summary>All of them, in the order in which they lie.</summary>
+    public IReadOnlyList<ParameterView> Parameters { get; }
+
+    /// <summary>P, the numbers of all parameters with the zeros between them.</summary>
+    public long Size { get; }
+
+    private readonly record struct Ruled(string Name, Parameter Value, ParameterRule? Rule)
+    {
+        public bool IsFrozen => Rule is { Frozen: true };
+    }
+
+    // Whether a name fits a pattern in which * stands for any run of characters.
+    private static bool Matches(string pattern, string name) => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false);
+
+    // Neighbours of one block, or of none.
+    private static IEnumerable<List<Ruled>> Neighbours(List<Ruled> parameters)
+    {
+        for (var (first, end) = (0, 1); end <= parameters.Count; end++)
+        {
+            if (end < parameters.Count && LayerOf(parameters[end].Name) == LayerOf(parameters[first].Name)) continue;
+            yield return parameters[first..end];
+            first = end;
+        }
+    }
+
+    private static int? LayerOf(string name) =>
+        name.StartsWith("model.layers.", StringComparison.Ordinal) ? int.Parse(name.Split('.')[2], CultureInfo.InvariantCulture) : null;
+
+    private static string BlockOf(string name) => name.StartsWith("model.layers.", StringComparison.Ordinal) ? string.Join('.', name.Split('.').Take(3)) : name;
+
+    private static long RoundedUp(long length, long share) => (length + share - 1) / share * share;
+
+    // Adam's steps do not shrink with the width, so under muP the rate of hidden matrices does. Muon's steps do so by themselves.
+    private static double WidthScale(ModelConfig config, string name, Tensor value) =>
+        config.Initialization is MupInitializationConfig mup && WeightInitialization.IsHidden(name, value) ? (double)mup.BaseWidth / config.Width : 1;
+}
