@@ -12,6 +12,12 @@ internal abstract class NextLogits : IDisposable
     /// <returns>[V]</returns>
     public abstract Span<float> Of(int row);
 
+    /// <summary>The guess of that token, where there is one.</summary>
+    public virtual Guess GuessOf(int row) => default;
+
+    /// <summary>What guesses came to so far; null where none are made.</summary>
+    public virtual SpeculationCount? Speculation => null;
+
     /// <inheritdoc/>
     public abstract void Dispose();
 }
