@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using Transformer.Configuration;
 using Transformer.Generation.Decoding;
 using Transformer.Tokenization;
@@ -67,7 +66,7 @@ public sealed class BeamSearch
                 finished.AddRange(next.Select(beam => Finish(prompt, beam.Tokens, beam.LogProbability, reason, length, lengthPenalty)));
                 return [.. finished.OrderByDescending(text => text.Score).Take(beams)];
             }
-            // What runs can only become less likely.
+            // Enough have ended, and at its present length nothing that runs is better than the worst of them.
             if (next.Count == 0 || (finished.Count == beams && finished[^1].Score >= Score(next[0].LogProbability, length, lengthPenalty))) return finished;
 
             running = Place(state, next);
@@ -88,7 +87,7 @@ public sealed class BeamSearch
                 var candidate = new Candidate(running[place], token, running[place].LogProbability + logits[token] - normaliser);
                 var priority = (candidate.LogProbability, -(place * vocabularySize + token));
                 if (best.Count < count) best.Enqueue(candidate, priority);
-                else best.EnqueueDequeue(candidate, priority);
+                else if (best.TryPeek(out var worst, out _) && worst.LogProbability < candidate.LogProbability) best.EnqueueDequeue(candidate, priority);
             }
         }
         var ordered = new Candidate[best.Count];
@@ -98,10 +97,10 @@ public sealed class BeamSearch
 
     private static double LogSumExp(ReadOnlySpan<float> logits)
     {
-        double largest = TensorPrimitives.Max(logits);
+        double largest = logits[TokenSampler.Likeliest(logits)];
         var sum = 0.0;
         foreach (var logit in logits) sum += Math.Exp(logit - largest);
-        return double.IsFinite(largest) && !double.IsNaN(sum) ? largest + Math.Log(sum) : throw TokenSampler.NotNumbers();
+        return largest + Math.Log(sum);
     }
 
     // The first child of a row goes on in it; the others get a copy in rows that are left without a child.

@@ -107,7 +107,7 @@ public sealed class TextGenerator
         Action<int, string>? onText = null,
         CancellationToken cancellation = default)
     {
-        var rows = prompts.Select((prompt, row) => NewRow(prompt, row, options)).ToArray();
+        var rows = prompts.Select((prompt, row) => NewRow(prompt, row, options, $"prompt {row}")).ToArray();
         if (prompts.Count == 0) return [];
 
         var capacity = (int)Math.Min(config.ContextLength, prompts.Max(prompt => prompt.Length) + (long)options.MaxTokens);
@@ -119,14 +119,15 @@ public sealed class TextGenerator
 
     /// <summary>A row that begins, of checked options and a checked prompt.</summary>
     /// <param name="prompt">The tokens to continue.</param>
-    /// <param name="row">Its number, for messages and the stream of random numbers.</param>
+    /// <param name="row">Which of the seed's streams of random numbers.</param>
     /// <param name="options">How tokens are chosen.</param>
+    /// <param name="name">What messages call the prompt.</param>
     /// <exception cref="InputException">As <see cref="Generate"/>.</exception>
-    internal GenerationRow NewRow(int[] prompt, int row, SamplingOptions options)
+    internal GenerationRow NewRow(int[] prompt, int row, SamplingOptions options, string name = "prompt")
     {
         options.Check();
         if (options.Stop.Count > 0 && tokenizer is null) throw new InputException("stop: stop strings need a tokenizer, and this generator has none");
-        CheckPrompt(prompt, row);
+        CheckPrompt(prompt, name);
         return new GenerationRow(options, row, prompt, config.ContextLength, vocabularySize, tokenizer);
     }
 
@@ -203,15 +204,15 @@ public sealed class TextGenerator
         }
     }
 
-    private void CheckPrompt(int[] prompt, int row)
+    private void CheckPrompt(int[] prompt, string name)
     {
         var context = config.ContextLength;
-        if (prompt.Length == 0) throw new InputException($"prompt {row}: no tokens, expected at least one");
+        if (prompt.Length == 0) throw new InputException($"{name}: no tokens, expected at least one");
         if (prompt.Length > context)
-            throw new InputException($"prompt {row}: {prompt.Length} tokens do not fit the context length of {context}. Shorten it to {context} or fewer.");
+            throw new InputException($"{name}: {prompt.Length} tokens do not fit the context length of {context}. Shorten it to {context} or fewer.");
         foreach (var token in prompt)
             if ((uint)token >= (uint)vocabularySize)
-                throw new InputException($"prompt {row}: token {token} is not in the vocabulary of {vocabularySize} tokens; " +
+                throw new InputException($"{name}: token {token} is not in the vocabulary of {vocabularySize} tokens; " +
                     $"ids run from 0 to {vocabularySize - 1}");
     }
 }

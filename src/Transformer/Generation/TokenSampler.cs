@@ -79,7 +79,7 @@ public sealed class TokenSampler
             logits[token] = logits[token] > 0 ? logits[token] / penalty : logits[token] * penalty;
     }
 
-    private static int Likeliest(ReadOnlySpan<float> logits)
+    internal static int Likeliest(ReadOnlySpan<float> logits)
     {
         var best = 0;
         for (var token = 0; token < logits.Length; token++)
@@ -186,7 +186,7 @@ public sealed class TokenSampler
         return part[0];
     }
 
-    internal static InputException NotNumbers() =>
+    private static InputException NotNumbers() =>
         new("the model's logits are not finite numbers. Its weights are damaged, or its training diverged: take an earlier checkpoint.");
 
     /// <summary>
