@@ -24,4 +24,9 @@ internal sealed class PromptLookup : Proposer
         }
         return 0;
     }
+
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
+    }
 }

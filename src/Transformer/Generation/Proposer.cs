@@ -16,7 +16,5 @@ internal abstract class Proposer : IDisposable
     public virtual ReadOnlySpan<float> ProbabilitiesOf(int guess) => default;
 
     /// <inheritdoc/>
-    public virtual void Dispose()
-    {
-    }
+    public abstract void Dispose();
 }

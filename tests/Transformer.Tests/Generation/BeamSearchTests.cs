@@ -79,14 +79,23 @@ public sealed class BeamSearchTests
     [Fact]
     public void The_search_ends_when_enough_texts_have_ended_and_none_that_runs_is_better()
     {
-        using var model = Four();
+        // The hidden state is 1 throughout, so that logits are sums of the head's rows, whatever was read.
+        using var model = new TransformerModel(Tiny.Config with { VocabularySize = 4, TiedHead = false, Norm = new LayerNormConfig() });
+        using (no_grad())
+        {
+            model.Weight("model.norm.weight").zero_();
+            model.Weight("model.norm.bias").fill_(1);
+            model.Weight("lm_head.weight").copy_(tensor([0.2f, 0.1f, 0.1f, 0.6f]).log().div(Tiny.Config.Width).unsqueeze(1));
+        }
         using var engine = DecodeEngine.TryCreate(model)!;
-        using (no_grad()) model.named_parameters().Single(parameter => parameter.name == "lm_head.bias").parameter[LastEnds.End] += 8;
 
         var found = new BeamSearch(engine, new LastEnds()).Search(Prompt, beams: 2, maxTokens: 9, cancellation: TestContext.Current.CancellationToken);
 
+        // After two tokens there are "", "a" and "b"; "aa", the best that runs, has log(0.04) / 2.
+        Assert.Equal([[], [0]], found.Select(text => text.Tokens));
         Assert.All(found, text => Assert.Equal(FinishReason.EndOfText, text.FinishReason));
-        Assert.Equal([0, 1], found.Select(text => text.Tokens.Count));
+        Near.Equal(Math.Log(0.6), found[0].Score, Tolerance);
+        Near.Equal(Math.Log(0.2 * 0.6) / 2, found[1].Score, Tolerance);
     }
 
     [Fact]

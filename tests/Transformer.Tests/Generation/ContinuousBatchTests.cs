@@ -41,8 +41,9 @@ public sealed class ContinuousBatchTests
             Assert.Equal((alone.Text, alone.FinishReason), (text.Result.Text, text.Result.FinishReason));
             Assert.Equal(alone.Text, told[i]);
         }
+        if (kind != "rope") return;
         Assert.Contains(texts, text => text.Text.Result.FinishReason == FinishReason.StopString);
-        if (kind == "rope") Assert.Contains(texts, text => text.Text.Result.ReusedTokens > 0);
+        Assert.Contains(texts, text => text.Text.Result.ReusedTokens > 0);
 
         void Join()
         {
