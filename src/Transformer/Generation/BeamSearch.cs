@@ -39,7 +39,7 @@ public sealed class BeamSearch
     {
         if (beams < 1) throw new InputException($"beams: found {beams}, expected 1 or more");
         if (!double.IsFinite(lengthPenalty)) throw new InputException($"length_penalty: found {lengthPenalty}, expected a number");
-        generator.NewRow(prompt, row: 0, SamplingOptions.Greedy with { MaxTokens = maxTokens });
+        generator.Check(prompt, SamplingOptions.Greedy with { MaxTokens = maxTokens });
         var room = engine.Config.ContextLength - prompt.Length + 1;
         if (maxTokens > room)
             throw new InputException($"max_tokens: a prompt of {prompt.Length} tokens and {maxTokens} more do not fit the context length of {engine.Config.ContextLength}. Take {room} or fewer.");

@@ -10,8 +10,8 @@ namespace Transformer.Generation;
 /// already of a text that begins alike is not read again.
 /// </summary>
 /// <remarks>
-/// Every text gets the tokens that it would have had alone. <see cref="Submit"/> may be called from any thread, also from a callback; <see cref="Step"/> and
-/// <see cref="Run"/> from one at a time, which calls the callbacks too: one that waits lets all texts wait.
+/// Every text gets the tokens that it would have had alone. Methods may be called from any thread, <see cref="Submit"/> also from a callback; callbacks are called by
+/// whoever takes the steps, and one that waits lets all texts wait.
 /// </remarks>
 public sealed class ContinuousBatch : IDisposable
 {
@@ -20,6 +20,8 @@ public sealed class ContinuousBatch : IDisposable
     private readonly TextGenerator generator;
     private readonly int promptTokens;
     private readonly bool readsWhole;
+
+    private readonly Lock stepping = new();
 
     // What came in from other threads.
     private readonly Lock gate = new();
@@ -74,13 +76,15 @@ public sealed class ContinuousBatch : IDisposable
     public Task<GeneratedText> Submit(
         int[] prompt, SamplingOptions options, int row = 0, Action<int>? onToken = null, Action<string>? onText = null, CancellationToken cancellation = default)
     {
-        var sequence = new BatchSequence(generator.NewRow(prompt, row, options), onToken, onText, cancellation);
+        generator.Check(prompt, options);
+        int[] text = [.. prompt];
+        var sequence = new BatchSequence(text, () => generator.NewRow(text, options, row), onToken, onText, cancellation);
         lock (gate)
         {
             ObjectDisposedException.ThrowIf(isDisposed, this);
             waiting.Add(sequence);
+            arrivals.Release();
         }
-        arrivals.Release();
         return sequence.Text;
     }
 
@@ -105,12 +109,15 @@ public sealed class ContinuousBatch : IDisposable
     /// <returns>Whether there is more to do.</returns>
     public bool Step()
     {
-        ObjectDisposedException.ThrowIf(isDisposed, this);
-        Withdraw();
-        Admit();
-        var (live, total) = Gather();
-        if (live > 0) Read(live, total);
-        lock (gate) return running.Count + waiting.Count > 0;
+        lock (stepping)
+        {
+            ObjectDisposedException.ThrowIf(isDisposed, this);
+            Withdraw();
+            Admit();
+            var (live, total) = Gather();
+            if (live > 0) Read(live, total);
+            lock (gate) return running.Count + waiting.Count > 0;
+        }
     }
 
     private void Withdraw()
@@ -138,7 +145,7 @@ public sealed class ContinuousBatch : IDisposable
     // A text goes on in the place of the one that it continues, where that is free; else it takes the place that was of no use for longest.
     private bool TryPlace(BatchSequence sequence)
     {
-        var text = sequence.Row.WindowTokens;
+        ReadOnlySpan<int> text = sequence.Prompt;
         var (source, reused, expected) = (-1, 0, 0);
         for (var place = 0; place < holders.Length && !readsWhole; place++)
         {
@@ -191,8 +198,8 @@ public sealed class ContinuousBatch : IDisposable
         for (var part = 0; part < live; part++)
         {
             var (place, sequence) = (parts[part], holders[parts[part]]!);
-            if (state.Lengths[place] < sequence.Row.Window.Count) continue;    // more of the prompt is to be read
-            sequence.Advance(engine.LogitsOf(part));
+            // Else more of the prompt is to be read.
+            if (state.Lengths[place] == sequence.Row.Window.Count) sequence.Advance(engine.LogitsOf(part));
         }
         running.RemoveAll(place => holders[place]!.HasEnded);
     }
@@ -200,13 +207,16 @@ public sealed class ContinuousBatch : IDisposable
     /// <summary>Ends all texts as cancelled.</summary>
     public void Dispose()
     {
-        lock (gate)
+        lock (stepping)
         {
-            if (isDisposed) return;
-            isDisposed = true;
+            lock (gate)
+            {
+                if (isDisposed) return;
+                isDisposed = true;
+            }
+            foreach (var sequence in running.Select(place => holders[place]!).Concat(waiting)) sequence.Cancel();
+            arrivals.Dispose();
+            state.Dispose();
         }
-        foreach (var sequence in running.Select(place => holders[place]!).Concat(waiting)) sequence.Cancel();
-        arrivals.Dispose();
-        state.Dispose();
     }
 }

@@ -107,9 +107,11 @@ public sealed class TextGenerator
         Action<int, string>? onText = null,
         CancellationToken cancellation = default)
     {
-        var rows = prompts.Select((prompt, row) => NewRow(prompt, row, options, $"prompt {row}")).ToArray();
+        options.Check();
+        for (var row = 0; row < prompts.Count; row++) Check(prompts[row], options, $"prompt {row}");
         if (prompts.Count == 0) return [];
 
+        var rows = prompts.Select((prompt, row) => NewRow(prompt, options, row)).ToArray();
         var capacity = (int)Math.Min(config.ContextLength, prompts.Max(prompt => prompt.Length) + (long)options.MaxTokens);
         var speculation = engine is not null ? Write(Logits(engine, options, rows.Length, capacity), rows, onToken, onText, cancellation)
             : logits is not null ? Write(logits(rows.Length, capacity), rows, onToken, onText, cancellation)
@@ -117,19 +119,23 @@ public sealed class TextGenerator
         return rows.Select(row => row.Result with { Speculation = speculation }).ToArray();
     }
 
-    /// <summary>A row that begins, of checked options and a checked prompt.</summary>
+    /// <summary>Throws where a prompt cannot be continued.</summary>
     /// <param name="prompt">The tokens to continue.</param>
-    /// <param name="row">Which of the seed's streams of random numbers.</param>
     /// <param name="options">How tokens are chosen.</param>
     /// <param name="name">What messages call the prompt.</param>
     /// <exception cref="InputException">As <see cref="Generate"/>.</exception>
-    internal GenerationRow NewRow(int[] prompt, int row, SamplingOptions options, string name = "prompt")
+    internal void Check(int[] prompt, SamplingOptions options, string name = "prompt")
     {
         options.Check();
         if (options.Stop.Count > 0 && tokenizer is null) throw new InputException("stop: stop strings need a tokenizer, and this generator has none");
         CheckPrompt(prompt, name);
-        return new GenerationRow(options, row, prompt, config.ContextLength, vocabularySize, tokenizer);
     }
+
+    /// <summary>A row that begins, of what passed <see cref="Check"/>.</summary>
+    /// <param name="prompt">The tokens to continue.</param>
+    /// <param name="options">How tokens are chosen.</param>
+    /// <param name="row">Which of the seed's streams of random numbers.</param>
+    internal GenerationRow NewRow(int[] prompt, SamplingOptions options, int row) => new(options, row, prompt, config.ContextLength, vocabularySize, tokenizer);
 
     private SpeculationCount? WriteWithModel(
         TransformerModel model, SamplingOptions options, GenerationRow[] rows, int capacity, Action<int, int>? onToken, Action<int, string>? onText, CancellationToken cancellation)
