@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Transformer.Checkpoints;
 using Transformer.Cli;
 using Transformer.Configuration;

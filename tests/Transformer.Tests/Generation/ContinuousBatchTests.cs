@@ -37,13 +37,13 @@ public sealed class ContinuousBatchTests
         {
             var (prompt, options, row, text) = texts[i];
             var alone = new TextGenerator(engine, Letters).Generate([.. Enumerable.Repeat(prompt, row + 1)], options, cancellation: TestContext.Current.CancellationToken)[row];
-            Assert.Equal(alone.Tokens, text.Result.Tokens);
-            Assert.Equal((alone.Text, alone.FinishReason), (text.Result.Text, text.Result.FinishReason));
+            Assert.Equal(alone.Tokens, Ended(text).Tokens);
+            Assert.Equal((alone.Text, alone.FinishReason), (Ended(text).Text, Ended(text).FinishReason));
             Assert.Equal(alone.Text, told[i]);
         }
         if (kind != "rope") return;
-        Assert.Contains(texts, text => text.Text.Result.FinishReason == FinishReason.StopString);
-        Assert.Contains(texts, text => text.Text.Result.ReusedTokens > 0);
+        Assert.Contains(texts, text => Ended(text.Text).FinishReason == FinishReason.StopString);
+        Assert.Contains(texts, text => Ended(text.Text).ReusedTokens > 0);
 
         void Join()
         {
@@ -62,7 +62,7 @@ public sealed class ContinuousBatchTests
             var (number, row) = (told.Count, random.Next(2));
             told.Add("");
             prompt = prompt[..Math.Min(prompt.Length, Tiny.Config.ContextLength)];
-            texts.Add((prompt, options, row, batch.Submit(prompt, options, row, onText: text => told[number] += text)));
+            texts.Add((prompt, options, row, batch.Submit(prompt, options, row, onText: text => told[number] += text, cancellation: TestContext.Current.CancellationToken)));
         }
     }
 
@@ -105,9 +105,9 @@ public sealed class ContinuousBatchTests
         using var engine = DecodeEngine.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 2, promptTokens: 3);
         var (written, begun) = (0, 0);
-        batch.Submit([1], Greedy with { MaxTokens = 12 }, onToken: _ => written++);
+        Submit(batch, [1], Greedy with { MaxTokens = 12 }, onToken: _ => written++);
         batch.Step();
-        batch.Submit([2, 3, 4, 5, 6, 7, 8, 9], Greedy with { MaxTokens = 2 }, onToken: _ => begun++);
+        Submit(batch, [2, 3, 4, 5, 6, 7, 8, 9], Greedy with { MaxTokens = 2 }, onToken: _ => begun++);
         for (var step = 1; step <= 4; step++)
         {
             batch.Step();
@@ -128,16 +128,16 @@ public sealed class ContinuousBatchTests
             using var model = Model("rope");
             using var engine = DecodeEngine.TryCreate(model)!;
             using var batch = new ContinuousBatch(engine, slots: 2);
-            batch.Submit([1, 2, 3, 4, 5, 6], Greedy with { MaxTokens = ended ? 1 : 6 });
+            Submit(batch, [1, 2, 3, 4, 5, 6], Greedy with { MaxTokens = ended ? 1 : 6 });
             batch.Step();
             var before = batch.TokensRead;
 
-            var text = batch.Submit(prompt, Greedy with { MaxTokens = 1 });
+            var text = Submit(batch, prompt, Greedy with { MaxTokens = 1 });
             batch.Step();
 
             Assert.Equal(prompt.Length - shared + (ended ? 0 : 1), batch.TokensRead - before);
-            Assert.Equal((shared, shared), (text.Result.ReusedTokens, batch.TokensReused));
-            Assert.Equal(Alone(engine, prompt, 1), text.Result.Tokens);
+            Assert.Equal((shared, shared), (Ended(text).ReusedTokens, batch.TokensReused));
+            Assert.Equal(Alone(engine, prompt, 1), Ended(text).Tokens);
         }
     }
 
@@ -149,34 +149,34 @@ public sealed class ContinuousBatchTests
         using var model = Model(kind);
         using var engine = DecodeEngine.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 2);
-        var first = batch.Submit([1, 2, 3], Greedy with { MaxTokens = 3 });
+        var first = Submit(batch, [1, 2, 3], Greedy with { MaxTokens = 3 });
         while (batch.Step()) ;
-        int[] longer = [1, 2, 3, .. first.Result.Tokens, 7, 8], other = [1, 2, 3, 9];
+        int[] longer = [1, 2, 3, .. Ended(first).Tokens, 7, 8], other = [1, 2, 3, 9];
 
-        var (second, third) = (batch.Submit(longer, Greedy with { MaxTokens = 4 }), batch.Submit(other, Greedy with { MaxTokens = 4 }));
+        var (second, third) = (Submit(batch, longer, Greedy with { MaxTokens = 4 }), Submit(batch, other, Greedy with { MaxTokens = 4 }));
         while (batch.Step()) ;
 
         using var state = engine.NewState(rows: 1);
-        Assert.Equal(kind is GrownNtk or "rope_dynamic_ntk" ? 0 : 5, second.Result.ReusedTokens);
-        Assert.Equal(state.CanForget ? 3 : 0, third.Result.ReusedTokens);
-        Assert.Equal(Alone(engine, longer, 4), second.Result.Tokens);
-        Assert.Equal(Alone(engine, other, 4), third.Result.Tokens);
+        Assert.Equal(kind is GrownNtk or "rope_dynamic_ntk" ? 0 : 5, Ended(second).ReusedTokens);
+        Assert.Equal(state.CanForget ? 3 : 0, Ended(third).ReusedTokens);
+        Assert.Equal(Alone(engine, longer, 4), Ended(second).Tokens);
+        Assert.Equal(Alone(engine, other, 4), Ended(third).Tokens);
     }
 
     [Theory]
     [InlineData("rope", 8 + 1 + 1)]
     [InlineData("gated_delta", 8 + 1 + 8)]    // read to its end, a recurrence has no way back by one
-    public void Equal_prompts_that_come_together_are_read_once(string kind, int read)
+    public void Equal_prompts_that_come_together_are_read_once_where_the_state_can_forget(string kind, int read)
     {
         using var model = Model(kind);
         using var engine = DecodeEngine.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 2);
         int[] prompt = [1, 2, 3, 4, 5, 6, 7, 8];
-        var texts = new[] { batch.Submit(prompt, Greedy with { MaxTokens = 2 }), batch.Submit(prompt, Greedy with { MaxTokens = 1 }) };
+        var texts = new[] { Submit(batch, prompt, Greedy with { MaxTokens = 2 }), Submit(batch, prompt, Greedy with { MaxTokens = 1 }) };
         while (batch.Step()) ;
         Assert.Equal(read, batch.TokensRead);
-        Assert.Equal(Alone(engine, prompt, 2), texts[0].Result.Tokens);
-        Assert.Equal(Alone(engine, prompt, 1), texts[1].Result.Tokens);
+        Assert.Equal(Alone(engine, prompt, 2), Ended(texts[0]).Tokens);
+        Assert.Equal(Alone(engine, prompt, 1), Ended(texts[1]).Tokens);
     }
 
     [Fact]
@@ -185,7 +185,7 @@ public sealed class ContinuousBatchTests
         using var model = Model("rope");
         using var engine = DecodeEngine.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 2);
-        var (bad, good) = (batch.Submit([1, 2], Greedy, onToken: _ => throw new IOException("gone")), batch.Submit([3], Greedy with { MaxTokens = 5 }));
+        var (bad, good) = (Submit(batch, [1, 2], Greedy, onToken: _ => throw new IOException("gone")), Submit(batch, [3], Greedy with { MaxTokens = 5 }));
         while (batch.Step()) ;
         Assert.Equal("gone", (await Assert.ThrowsAsync<IOException>(() => bad)).Message);
         Assert.Equal(Alone(engine, [3], 5), (await good).Tokens);
@@ -197,12 +197,12 @@ public sealed class ContinuousBatchTests
         using var model = Model("rope");
         using var engine = DecodeEngine.TryCreate(model)!;
         var batch = new ContinuousBatch(engine, slots: 1);
-        var (running, waiting) = (batch.Submit([1], Greedy), batch.Submit([2], Greedy));
+        var (running, waiting) = (Submit(batch, [1], Greedy), Submit(batch, [2], Greedy));
         batch.Step();
         batch.Dispose();
-        Assert.Equal((FinishReason.Cancelled, 1), (running.Result.FinishReason, running.Result.Tokens.Count));
-        Assert.Equal((FinishReason.Cancelled, 0), (waiting.Result.FinishReason, waiting.Result.Tokens.Count));
-        Assert.Throws<ObjectDisposedException>(() => { batch.Submit([1], Greedy); });
+        Assert.Equal((FinishReason.Cancelled, 1), (Ended(running).FinishReason, Ended(running).Tokens.Count));
+        Assert.Equal((FinishReason.Cancelled, 0), (Ended(waiting).FinishReason, Ended(waiting).Tokens.Count));
+        Refuses<ObjectDisposedException>(() => Submit(batch, [1], Greedy), "disposed");
     }
 
     [Fact]
@@ -211,9 +211,21 @@ public sealed class ContinuousBatchTests
         using var model = Model("rope");
         using var engine = DecodeEngine.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 1);
-        Assert.Contains("13 tokens do not fit", Assert.Throws<InputException>(() => { batch.Submit(new int[13], Greedy); }).Message);
-        Assert.Contains("top_p", Assert.Throws<InputException>(() => { batch.Submit([1], new SamplingOptions { TopP = 2 }); }).Message);
+        Refuses<InputException>(() => Submit(batch, new int[13], Greedy), "13 tokens do not fit");
+        Refuses<InputException>(() => Submit(batch, [1], new SamplingOptions { TopP = 2 }), "top_p");
     }
+
+    private static Task<GeneratedText> Submit(ContinuousBatch batch, int[] prompt, SamplingOptions options, Action<int>? onToken = null) =>
+        batch.Submit(prompt, options, onToken: onToken, cancellation: TestContext.Current.CancellationToken);
+
+    // Nobody waits: the steps have been taken.
+    private static GeneratedText Ended(Task<GeneratedText> text)
+    {
+        Assert.True(text.IsCompleted);
+        return text.GetAwaiter().GetResult();
+    }
+
+    private static void Refuses<T>(Action submit, string message) where T : Exception => Assert.Contains(message, Assert.Throws<T>(submit).Message);
 
     private static IReadOnlyList<int> Alone(DecodeEngine engine, int[] prompt, int tokens) =>
         new TextGenerator(engine).Generate([prompt], Greedy with { MaxTokens = tokens }, cancellation: TestContext.Current.CancellationToken)[0].Tokens;

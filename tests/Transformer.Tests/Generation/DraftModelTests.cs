@@ -42,7 +42,7 @@ public sealed class DraftModelTests
     {
         using var pair = new Pair();
         var options = new SamplingOptions { MaxTokens = 2 };
-        var (p, q) = (pair.Probabilities(pair.Target, Prompt, options), pair.Probabilities(pair.Smaller, Prompt, options));
+        var (p, q) = (Pair.Probabilities(pair.Target, Prompt, options), Pair.Probabilities(pair.Smaller, Prompt, options));
         var expected = p.Zip(q, Math.Min).Sum();
         using var logits = pair.Logits(options, guesses: 1);
         foreach (var _ in Pair.Texts(logits, options, count: 20_000)) ;
@@ -154,8 +154,6 @@ public sealed class DraftModelTests
                     logits.Read([row]);
                     row.Advance(logits.Of(0), logits.GuessOf(0));
                 }
-                // Whether the last token was guessed shows when it is read.
-                logits.Read([row]);
                 yield return [.. row.Result.Tokens];
             }
         }
@@ -183,7 +181,7 @@ public sealed class DraftModelTests
         }
 
         /// <summary>The softmax of the logits over the temperature, of the likeliest K and of these the fewest with probability P: [V].</summary>
-        public double[] Probabilities(DecodeEngine engine, int[] text, SamplingOptions options)
+        public static double[] Probabilities(DecodeEngine engine, int[] text, SamplingOptions options)
         {
             using var state = engine.NewState(rows: 1);
             engine.Read(state, [0], [text.Length], text);
