@@ -75,6 +75,15 @@ public sealed class GenerateVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task Bench_speculation_gives_numbers_that_belong_together()
+    {
+        var result = (await CliRun.Of($"bench speculation {model} --draft {model} --guess 2 --prompt abc --max-tokens 9 --rounds 3 --json")).Json;
+        Assert.Equal((1, 3.0, 2), ((double)result["acceptance_rate"]!, (double)result["tokens_per_pass"]!, (int)result["guesses"]!));
+        Assert.InRange((double)result["speed_up"]!, (double)result["speed_up_minimum"]!, (double)result["speed_up_maximum"]!);
+        Assert.Matches("speed-up +[0-9.]+ \\(from", (await CliRun.Of($"bench speculation {model} --prompt abc --max-tokens 9 --rounds 1")).Output);
+    }
+
+    [Fact]
     public async Task A_draft_of_another_tokenizer_is_refused()
     {
         var other = Save("other", Tiny.Config, "abcdefghijkln");
