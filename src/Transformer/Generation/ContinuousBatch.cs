@@ -151,10 +151,10 @@ public sealed class ContinuousBatch : IDisposable
         {
             var found = state.Reusable(Held(place), text);
             if (found > reused) (source, reused) = (place, found);
-            if (running.Contains(place)) expected = Math.Max(expected, state.Reusable(holders[place]!.Row.WindowTokens, text));
+            if (running.Contains(place) && Unread(place).Length > 1) expected = Math.Max(expected, state.Reusable(holders[place]!.Row.WindowTokens, text));
         }
-        // Half of the prompt and more is about to be read by another.
-        if (2 * (expected - reused) > text.Length) return false;
+        // Another is reading what is half of the prompt or more.
+        if (expected > reused && 2 * expected >= text.Length) return false;
 
         var free = Enumerable.Range(0, holders.Length).Except(running);
         var target = source >= 0 && reused == state.Lengths[source] && !running.Contains(source) ? source : free.MinBy(place => lastUse[place]);
@@ -171,15 +171,16 @@ public sealed class ContinuousBatch : IDisposable
     // What a place has read.
     private ReadOnlySpan<int> Held(int place) => holders[place] is { } holder ? holder.Row.WindowTokens[..state.Lengths[place]] : [];
 
+    private ReadOnlySpan<int> Unread(int place) => holders[place]!.Row.WindowTokens[state.Lengths[place]..];
+
     // The last token of each text that runs, and of prompts as many as a step may have.
     private (int Places, int Tokens) Gather()
     {
         var (live, total, budget) = (0, 0, promptTokens);
         foreach (var place in running)
         {
-            var row = holders[place]!.Row;
-            if (row.Slide()) state.Clear(place);
-            var unread = row.WindowTokens[state.Lengths[place]..];
+            if (holders[place]!.Row.Slide()) state.Clear(place);
+            var unread = Unread(place);
             var count = unread.Length == 1 || readsWhole ? unread.Length : Math.Min(unread.Length, budget);
             if (count == 0) continue;
             if (unread.Length > 1) budget = Math.Max(0, budget - count);

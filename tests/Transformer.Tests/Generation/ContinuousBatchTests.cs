@@ -170,7 +170,7 @@ public sealed class ContinuousBatchTests
     {
         using var model = Model(kind);
         using var engine = DecodeEngine.TryCreate(model)!;
-        using var batch = new ContinuousBatch(engine, slots: 2);
+        using var batch = new ContinuousBatch(engine, slots: 2, promptTokens: 3);
         int[] prompt = [1, 2, 3, 4, 5, 6, 7, 8];
         var texts = new[] { Submit(batch, prompt, Greedy with { MaxTokens = 2 }), Submit(batch, prompt, Greedy with { MaxTokens = 1 }) };
         while (batch.Step()) ;
