@@ -240,7 +240,7 @@ internal static class GenerateVerb
         var prompt = request.GetValue(Prompt);
         if (request.GetValue(PromptFile) is not { } file) return prompt ?? "";
         if (prompt is not null) throw new InputException("--prompt and --prompt-file: both give the prompt; leave one out.");
-        return Utf8File.Read(file);
+        return Utf8File.Read(file, "the prompt");
     }
 
     private static void RefuseWhatDoesNotGoTogether(ParseResult request)

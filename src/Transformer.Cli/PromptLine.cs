@@ -25,7 +25,7 @@ internal sealed record PromptLine(string Origin, string Text, SamplingOptions Op
         var isJson = Path.GetExtension(file) is ".jsonl";
         PromptLine[] prompts =
         [
-            .. Utf8File.Read(file).Split('\n').Select((line, index) => (Line: line.TrimEnd('\r'), Origin: $"{file}:{index + 1}"))
+            .. Utf8File.Read(file, "prompts").Split('\n').Select((line, index) => (Line: line.TrimEnd('\r'), Origin: $"{file}:{index + 1}"))
                 .Where(line => line.Line.Length > 0)
                 .Select(line => isJson ? Parse(line.Line, line.Origin, options) : new(line.Origin, line.Line, options)),
         ];
