@@ -72,7 +72,7 @@ internal static class BenchVerb
             Model, SharedOptions.Set, SharedOptions.Quantize, Prompt, Sequences, Rounds, SharedOptions.Threads, SharedOptions.Json,
         };
         decode.SetAction((request, cancellation) => Task.FromResult(Decode(request, cancellation)));
-        return new Command("bench", "Measures speed beside what the machine can do at best.") { train, decode, BenchScaling.Create(), BenchMemory.Create(Source, Load) };
+        return new Command("bench", "Measures speed beside what the machine can do at best.") { train, decode, BenchSpeculation.Create(Rounds), BenchScaling.Create(), BenchMemory.Create(Source, Load) };
     }
 
     private static int Train(ParseResult request, CancellationToken cancellation)

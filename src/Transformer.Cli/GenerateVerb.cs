@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
-using System.Text;
-using System.Text.Json;
+using System.Globalization;
 using Transformer.Configuration;
 using Transformer.Generation;
 using Transformer.Generation.Decoding;
@@ -11,7 +10,10 @@ namespace Transformer.Cli;
 /// <summary><c>generate</c>: continues a prompt.</summary>
 internal static class GenerateVerb
 {
-    private const string Separator = "---------------";
+    /// <summary>What stands between two samples.</summary>
+    public const string Separator = "---------------";
+
+    private const int UsualGuesses = 4;
     private static readonly SamplingOptions Defaults = new();
 
     private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or .gguf file, or a folder with an ONNX model." };
@@ -84,11 +86,52 @@ internal static class GenerateVerb
         DefaultValueFactory = _ => 1,
     };
 
-    private static readonly Option<int> Guesses = new("--guess")
+    private static readonly Option<int?> Guesses = new("--guess")
     {
-        Description = "Read up to N tokens ahead that the text itself suggests; changes the pace, never the text.",
+        Description = $"Read up to N tokens ahead that the text itself suggests, or --draft (then {UsualGuesses} where absent); changes the pace, not how likely a text is.",
         HelpName = "N",
     };
+
+    private static readonly Option<string?> Draft = new("--draft")
+    {
+        Description = "A smaller model of the same tokenizer that guesses ahead.",
+        HelpName = "PATH",
+    };
+
+    private static readonly Option<string?> Prompts = new("--prompts")
+    {
+        Description = "A file with many prompts: one a line or, of a .jsonl file, one object a line with the prompt and options of its own, {\"prompt\": \"Once\", \"seed\": 3}.",
+        HelpName = "FILE",
+    };
+
+    private static readonly Option<int> Parallel = new("--parallel")
+    {
+        Description = "How many of --prompts are continued at once.",
+        HelpName = "N",
+        DefaultValueFactory = _ => 8,
+    };
+
+    private static readonly Option<int?> Beams = new("--beams")
+    {
+        Description = "Look for the likeliest text among the N best of each length, instead of drawing tokens.",
+        HelpName = "N",
+    };
+
+    private static readonly Option<double> LengthPenalty = new("--length-penalty")
+    {
+        Description = "The power of its length by which a beam's log-probability is divided: 0 prefers short texts, 1 takes the mean.",
+        HelpName = "X",
+        DefaultValueFactory = _ => 1,
+    };
+
+    // Of each option those that mean nothing beside it.
+    private static readonly Dictionary<Option, Option[]> Conflicts = new()
+    {
+        [Prompts] = [Prompt, PromptFile, Guesses, Draft, Beams],
+        [Beams] = [Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Seed, Guesses, Draft],
+    };
+
+    private static readonly Dictionary<Option, Option> Needs = new() { [Parallel] = Prompts, [LengthPenalty] = Beams };
 
     /// <summary>The verb.</summary>
     public static Command Create()
@@ -96,7 +139,7 @@ internal static class GenerateVerb
         var verb = new Command("generate", "Continues a prompt with a trained model.")
         {
             Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Seed, Count,
-            Guesses, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
+            Guesses, Draft, Prompts, Parallel, Beams, LengthPenalty, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -105,14 +148,25 @@ internal static class GenerateVerb
     private static int Run(ParseResult request, CancellationToken cancellation)
     {
         var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
+        RefuseWhatDoesNotGoTogether(request);
         var (options, prompt) = (Options(request), ReadPrompt(request));
         var (count, json) = (request.GetValue(Count), request.GetValue(SharedOptions.Json));
         if (count < 1) throw new InputException($"--count: found {count}, expected 1 or more.");
         var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
         SharedOptions.UseThreads(request);
-        var guesses = request.GetValue(Guesses);
-        if (guesses < 0) throw new InputException($"--guess: found {guesses}, expected 0 or more.");
-        using var writer = Writer.Open(request.GetRequiredValue(Source), format, SharedOptions.DeviceOf(request), guesses);
+        var (draft, parallel) = (request.GetValue(Draft), request.GetValue(Parallel));
+        var guesses = request.GetValue(Guesses) ?? (draft is null ? 0 : UsualGuesses);
+        if (guesses < (draft is null ? 0 : 1)) throw new InputException($"--guess: found {guesses}, expected {(draft is null ? 0 : 1)} or more.");
+        if (guesses > 0 && count > 1) throw new InputException($"--count: found {count}, but guesses are made for one text alone; leave out --guess and --draft, or this.");
+        if (parallel < 1) throw new InputException($"--parallel: found {parallel}, expected 1 or more.");
+        var prompts = request.GetValue(Prompts) is { } file ? PromptLine.Read(file, options) : null;
+        using var writer = Writer.Open(request.GetRequiredValue(Source), format, SharedOptions.DeviceOf(request), guesses, draft);
+        if (prompts is not null) return GenerateBatch.Run(output, writer, prompts, count, parallel, json, cancellation);
+        if (request.GetValue(Beams) is { } beams)
+        {
+            var most = IsGiven(request, MaxTokens) ? options.MaxTokens : (int?)null;
+            return GenerateBeams.Run(output, writer, prompt, beams, request.GetValue(LengthPenalty), most, count, json, cancellation);
+        }
         var generator = writer.Generator;
 
         // One sample is shown as it comes; several would mingle, so they follow each other at the end.
@@ -141,14 +195,20 @@ internal static class GenerateVerb
             ScriptJson.Write(output, new
             {
                 Prompt = prompt,
-                Samples = samples.Select(sample => new { sample.Text, sample.Tokens, FinishReason = Name(sample.FinishReason) }),
+                Samples = samples.Select(sample => new { sample.Text, sample.Tokens, sample.FinishReason }),
                 TokensPerSecond = samples.Sum(sample => sample.Tokens.Count) / seconds,
                 FirstTokenSeconds = firstToken,
+                samples[0].Speculation,
             });
         }
         else if (live) output.WriteLine();
         else output.WriteLine(string.Join($"\n{Separator}\n", samples.Select(sample => prompt + sample.Text)));
 
+        if (!json && samples[0].Speculation is { } speculation)
+        {
+            error.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{speculation.Accepted} of {speculation.Guessed} guesses became tokens ({speculation.AcceptanceRate:p0}); {samples[0].Tokens.Count} tokens in {speculation.Passes} passes."));
+        }
         return samples.Any(sample => sample.FinishReason == FinishReason.Cancelled) ? CommandLine.Interrupted : CommandLine.Done;
 
         // Only now are prompt and options known to be sound.
@@ -180,21 +240,19 @@ internal static class GenerateVerb
         var prompt = request.GetValue(Prompt);
         if (request.GetValue(PromptFile) is not { } file) return prompt ?? "";
         if (prompt is not null) throw new InputException("--prompt and --prompt-file: both give the prompt; leave one out.");
-        try
-        {
-            return File.ReadAllText(file, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true));
-        }
-        catch (DecoderFallbackException e)
-        {
-            throw new InputException($"{file}: found bytes that are not UTF-8; expected a text file with the prompt.", e);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"{file}: cannot be read ({e.Message}); expected a text file with the prompt.", e);
-        }
+        return Utf8File.Read(file, "the prompt");
     }
 
-    private static string Name(FinishReason reason) => JsonNamingPolicy.SnakeCaseLower.ConvertName(reason.ToString());
+    private static void RefuseWhatDoesNotGoTogether(ParseResult request)
+    {
+        foreach (var (option, others) in Conflicts)
+            if (IsGiven(request, option) && others.Where(other => IsGiven(request, other)).ToArray() is { Length: > 0 } found)
+                throw new InputException($"{string.Join(", ", found.Select(other => other.Name))}: means nothing beside {option.Name}; leave one out.");
+        foreach (var (option, needed) in Needs)
+            if (IsGiven(request, option) && !IsGiven(request, needed)) throw new InputException($"{option.Name}: means nothing without {needed.Name}.");
+    }
+
+    private static bool IsGiven(ParseResult request, Option option) => request.GetResult(option) is { Implicit: false };
 
     private static double SinceProcessStart() => (DateTime.Now - Process.GetCurrentProcess().StartTime).TotalSeconds;
 }

@@ -2,6 +2,7 @@ using Transformer.Configuration;
 using Transformer.Generation;
 using Transformer.Generation.Decoding;
 using Transformer.Onnx;
+using Transformer.Tokenization;
 using static TorchSharp.torch;
 
 namespace Transformer.Cli;
@@ -9,36 +10,67 @@ namespace Transformer.Cli;
 /// <summary>What writes with the model at a path: this project's own code, or ONNX Runtime where the path is a folder for that.</summary>
 /// <param name="Generator">What writes.</param>
 /// <param name="ContextLength">The most tokens that the model sees.</param>
+/// <param name="Tokenizer">What its tokens mean.</param>
+/// <param name="Engine">The processor's own kernels; null where others compute.</param>
 /// <param name="Models">What is disposed with it.</param>
-internal sealed record Writer(TextGenerator Generator, int ContextLength, params IDisposable?[] Models) : IDisposable
+internal sealed record Writer(TextGenerator Generator, int ContextLength, Tokenizer Tokenizer, DecodeEngine? Engine, params IDisposable?[] Models) : IDisposable
 {
     /// <summary>Loads a model.</summary>
     /// <param name="path">Whatever <see cref="LoadedModel.Open"/> takes, or a folder with an ONNX model.</param>
     /// <param name="format">How weights are packed.</param>
     /// <param name="device">Where this project's own code computes.</param>
     /// <param name="guesses">As <see cref="TextGenerator.Guesses"/>; ONNX Runtime writes without.</param>
-    /// <exception cref="InputException">There is no such model, it lacks its tokenizer, or it cannot be packed.</exception>
-    public static Writer Open(string path, WeightFormat format, Device device, int guesses)
+    /// <param name="draft">The path of a smaller model that guesses; null for none.</param>
+    /// <exception cref="InputException">There is no such model, it lacks its tokenizer, it cannot be packed, or the smaller model's tokens are others.</exception>
+    public static Writer Open(string path, WeightFormat format, Device device, int guesses, string? draft)
     {
-        if (OnnxModel.IsAt(path)) return OpenOnnx(path, format);
-        var loaded = LoadedModel.Open(path, device);
-        var packed = format == WeightFormat.AsIs ? null : DecodeEngine.TryCreate(loaded.Model, format);
-        if (packed is null && format != WeightFormat.AsIs)
+        if (OnnxModel.IsAt(path)) return OpenOnnx(path, format, draft);
+        var models = new Stack<IDisposable>();
+        try
         {
-            loaded.Dispose();
-            throw new InputException("--quantize: weights are packed for the processor's own kernels, and this model is on another device. Leave it out.");
+            var loaded = LoadedModel.Open(path, device);
+            models.Push(loaded);
+            var engine = DecodeEngine.TryCreate(loaded.Model, format);
+            if (engine is not null) models.Push(engine);
+            else if (format != WeightFormat.AsIs)
+                throw new InputException("--quantize: weights are packed for the processor's own kernels, and this model is on another device. Leave it out.");
+            var smaller = draft is null ? null : OpenDraft(draft, format, device, loaded.Tokenizer, models);
+            var generator = engine is null
+                ? new TextGenerator(loaded.Model, loaded.Tokenizer) { Guesses = guesses, Draft = smaller }
+                : new TextGenerator(engine, loaded.Tokenizer) { Guesses = guesses, Draft = smaller };
+            return new(generator, loaded.Model.Config.ContextLength, loaded.Tokenizer, engine, [.. models]);
         }
-        var generator = packed is null
-            ? new TextGenerator(loaded.Model, loaded.Tokenizer) { Guesses = guesses }
-            : new TextGenerator(packed, loaded.Tokenizer) { Guesses = guesses };
-        return new(generator, loaded.Model.Config.ContextLength, packed, loaded);
+        catch
+        {
+            foreach (var model in models) model.Dispose();
+            throw;
+        }
     }
 
-    private static Writer OpenOnnx(string path, WeightFormat format)
+    /// <summary>The processor's own kernels, for an option that needs them.</summary>
+    /// <exception cref="InputException">Others compute.</exception>
+    public DecodeEngine EngineFor(string option) => Engine
+        ?? throw new InputException($"{option}: is for the processor's own kernels, and this model is on another device or of ONNX Runtime. Leave it out.");
+
+    private static DecodeEngine OpenDraft(string path, WeightFormat format, Device device, Tokenizer tokenizer, Stack<IDisposable> models)
+    {
+        var loaded = LoadedModel.Open(path, device);
+        models.Push(loaded);
+        if (!tokenizer.HasTokensOf(loaded.Tokenizer))
+            throw new InputException($"--draft: the tokenizer of {path} ({loaded.Tokenizer.VocabularySize} tokens) is not the model's ({tokenizer.VocabularySize} tokens). " +
+                "Take a model that was trained with the same one.");
+        var engine = DecodeEngine.TryCreate(loaded.Model, format)
+            ?? throw new InputException("--draft: guesses are made by the processor's own kernels, and this model is on another device. Leave it out.");
+        models.Push(engine);
+        return engine;
+    }
+
+    private static Writer OpenOnnx(string path, WeightFormat format, string? draft)
     {
         if (format != WeightFormat.AsIs) throw new InputException($"--quantize: {path} is an ONNX model, whose weights are packed when it is exported; leave it out.");
+        if (draft is not null) throw new InputException($"--draft: {path} is an ONNX model, which reads no guesses; leave it out.");
         var model = OnnxModel.Open(path);
-        if (model.Tokenizer is not null) return new(model.Generator(), model.Config.ContextLength, model);
+        if (model.Tokenizer is { } tokenizer) return new(model.Generator(), model.Config.ContextLength, tokenizer, Engine: null, model);
         model.Dispose();
         throw new InputException($"{path}: has no tokenizer.json, so text cannot become tokens.");
     }

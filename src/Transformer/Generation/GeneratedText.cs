@@ -4,4 +4,11 @@ namespace Transformer.Generation;
 /// <param name="Text">The continuation without the prompt, up to a stop string; empty where the generator has no tokenizer.</param>
 /// <param name="Tokens">All tokens chosen, those of a stop string included, the one that ended the text not.</param>
 /// <param name="FinishReason">Why the row ended.</param>
-public sealed record GeneratedText(string Text, IReadOnlyList<int> Tokens, FinishReason FinishReason);
+public sealed record GeneratedText(string Text, IReadOnlyList<int> Tokens, FinishReason FinishReason)
+{
+    /// <summary>How many tokens of the prompt were not read, since a text that begins with them had been (<see cref="ContinuousBatch"/>).</summary>
+    public int ReusedTokens { get; init; }
+
+    /// <summary>What guesses came to; null where none were made.</summary>
+    public SpeculationCount? Speculation { get; init; }
+}

@@ -44,6 +44,9 @@ internal sealed class GenerationRow
     /// <summary>Those tokens, the last of <see cref="Window"/>.</summary>
     public ReadOnlySpan<int> UnreadTokens => WindowTokens[^Unread..];
 
+    /// <summary>How many tokens may still be chosen.</summary>
+    public int Remaining => options.MaxTokens - tokens.Count;
+
     /// <summary>Why the row has ended; null while it has not.</summary>
     public FinishReason? Finished { get; private set; }
 
@@ -51,20 +54,23 @@ internal sealed class GenerationRow
     public GeneratedText Result => new(text.ToString(), tokens, Finished!.Value);
 
     /// <summary>Where the window has outgrown the context, cuts it down to the newest half of one.</summary>
-    public void Slide()
+    /// <returns>Whether it was cut.</returns>
+    public bool Slide()
     {
-        if (window.Count <= contextLength) return;
+        if (window.Count <= contextLength) return false;
         window.RemoveRange(0, window.Count - Math.Max(1, contextLength / 2));
         Unread = window.Count;
+        return true;
     }
 
     /// <summary>Chooses the next token.</summary>
     /// <param name="logits">[V] or more, of which those past the tokens to choose from do not count; overwritten.</param>
+    /// <param name="guess">The guess of it, where there is one.</param>
     /// <returns>The text that is now sure; often a word, sometimes nothing. The token is null where it ended the text.</returns>
-    public (int? Token, string Text) Advance(Span<float> logits)
+    public (int? Token, string Text) Advance(Span<float> logits, Guess guess = default)
     {
         Unread = 0;
-        var token = sampler.Next(logits[..vocabularySize]);
+        var token = sampler.Next(logits[..vocabularySize], guess);
         if (token == tokenizer?.EndOfText || token == tokenizer?.BeginOfText) return (null, Finish(FinishReason.EndOfText));
 
         tokens.Add(token);

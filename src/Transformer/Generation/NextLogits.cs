@@ -5,8 +5,14 @@ namespace Transformer.Generation;
 /// <summary>What computes the logits of a generation's rows, step by step.</summary>
 internal abstract class NextLogits : IDisposable
 {
+    /// <summary>What guesses came to so far; null where none are made.</summary>
+    public virtual SpeculationCount? Speculation => null;
+
     /// <summary>Reads what each row that goes on has got since the last step: its whole window at first and after that was cut, else its last token.</summary>
     public abstract void Read(GenerationRow[] rows);
+
+    /// <summary>The guess of a row's next token, where there is one.</summary>
+    public virtual Guess GuessOf(int row) => default;
 
     /// <summary>The logits of a row's next token after <see cref="Read"/>; to be overwritten at will.</summary>
     /// <returns>[V]</returns>

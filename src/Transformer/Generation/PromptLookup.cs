@@ -4,15 +4,13 @@ namespace Transformer.Generation;
 /// Guesses how a text goes on by what stands in it (Saxena 2023, prompt lookup): where its last tokens stood before, what followed then may follow now. Costs
 /// nothing to speak of, and is often right where a text repeats what it was given.
 /// </summary>
-internal static class PromptLookup
+internal sealed class PromptLookup : Proposer
 {
     private const int LongestMatch = 4;
 
     /// <summary>What followed the latest earlier place of the text's last tokens, the more of them the better.</summary>
-    /// <param name="text">The tokens so far.</param>
-    /// <param name="guesses">A place for the guesses.</param>
-    /// <returns>How many there are.</returns>
-    public static int Guess(ReadOnlySpan<int> text, Span<int> guesses)
+    /// <inheritdoc/>
+    public override int Propose(ReadOnlySpan<int> text, Span<int> guesses)
     {
         for (var length = Math.Min(LongestMatch, text.Length - 1); length > 0; length--)
         {
@@ -25,5 +23,10 @@ internal static class PromptLookup
             return count;
         }
         return 0;
+    }
+
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
     }
 }

@@ -48,10 +48,16 @@ public sealed class TextGenerator
     }
 
     /// <summary>
-    /// How many tokens are guessed ahead by what stands in the text, where one text is written alone and the model's state can forget wrong guesses; 0 for none.
-    /// It changes the pace, never the tokens.
+    /// How many tokens are guessed ahead, where one text is written alone and the model's state can forget wrong guesses; 0 for none. Guesses come from what stands
+    /// in the text, which changes the pace and never the tokens, or from a <see cref="Draft"/>.
     /// </summary>
     public int Guesses { get; init; }
+
+    /// <summary>
+    /// A smaller model of the same tokens, whose guesses are taken instead (speculative decoding: Leviathan et al. 2023; Chen et al. 2023); it stays the caller's.
+    /// Tokens come as often each as without, greedy ones are the same.
+    /// </summary>
+    public DecodeEngine? Draft { get; init; }
 
     /// <summary>Continues texts.</summary>
     /// <param name="prompts">One a row; they become tokens by <see cref="Encode"/>.</param>
@@ -92,7 +98,7 @@ public sealed class TextGenerator
     /// <param name="cancellation">Ends all rows after the current step.</param>
     /// <returns>One result a prompt.</returns>
     /// <exception cref="InputException">
-    /// An option is wrong, or a prompt is empty, has a token outside the vocabulary or is longer than the context.
+    /// An option is wrong, a prompt is empty, has a token outside the vocabulary or is longer than the context, or there is a <see cref="Draft"/> where nothing can be guessed.
     /// </exception>
     public IReadOnlyList<GeneratedText> Generate(
         IReadOnlyList<int[]> prompts,
@@ -102,22 +108,37 @@ public sealed class TextGenerator
         CancellationToken cancellation = default)
     {
         options.Check();
-        if (options.Stop.Count > 0 && tokenizer is null)
-            throw new InputException("stop: stop strings need a tokenizer, and this generator has none");
-        for (var row = 0; row < prompts.Count; row++) CheckPrompt(prompts[row], row);
+        for (var row = 0; row < prompts.Count; row++) Check(prompts[row], options, $"prompt {row}");
         if (prompts.Count == 0) return [];
 
-        var context = config.ContextLength;
-        var rows = prompts.Select((prompt, row) => new GenerationRow(options, row, prompt, context, vocabularySize, tokenizer)).ToArray();
-        var capacity = (int)Math.Min(context, prompts.Max(prompt => prompt.Length) + (long)options.MaxTokens);
-        if (engine is not null) Write(Logits(engine, rows.Length, capacity), rows, onToken, onText, cancellation);
-        else if (logits is not null) Write(logits(rows.Length, capacity), rows, onToken, onText, cancellation);
-        else WriteWithModel(model!, rows, capacity, onToken, onText, cancellation);
-        return rows.Select(row => row.Result).ToArray();
+        var rows = prompts.Select((prompt, row) => NewRow(prompt, options, row)).ToArray();
+        var capacity = (int)Math.Min(config.ContextLength, prompts.Max(prompt => prompt.Length) + (long)options.MaxTokens);
+        var speculation = engine is not null ? Write(Logits(engine, options, rows.Length, capacity), rows, onToken, onText, cancellation)
+            : logits is not null ? Write(logits(rows.Length, capacity), rows, onToken, onText, cancellation)
+            : WriteWithModel(model!, options, rows, capacity, onToken, onText, cancellation);
+        return rows.Select(row => row.Result with { Speculation = speculation }).ToArray();
     }
 
-    private void WriteWithModel(
-        TransformerModel model, GenerationRow[] rows, int capacity, Action<int, int>? onToken, Action<int, string>? onText, CancellationToken cancellation)
+    /// <summary>Throws where a prompt cannot be continued.</summary>
+    /// <param name="prompt">The tokens to continue.</param>
+    /// <param name="options">How tokens are chosen.</param>
+    /// <param name="name">What messages call the prompt.</param>
+    /// <exception cref="InputException">As <see cref="Generate"/>.</exception>
+    internal void Check(int[] prompt, SamplingOptions options, string name = "prompt")
+    {
+        options.Check();
+        if (options.Stop.Count > 0 && tokenizer is null) throw new InputException("stop: stop strings need a tokenizer, and this generator has none");
+        CheckPrompt(prompt, name);
+    }
+
+    /// <summary>A row that begins, of what passed <see cref="Check"/>.</summary>
+    /// <param name="prompt">The tokens to continue.</param>
+    /// <param name="options">How tokens are chosen.</param>
+    /// <param name="row">Which of the seed's streams of random numbers.</param>
+    internal GenerationRow NewRow(int[] prompt, SamplingOptions options, int row) => new(options, row, prompt, config.ContextLength, vocabularySize, tokenizer);
+
+    private SpeculationCount? WriteWithModel(
+        TransformerModel model, SamplingOptions options, GenerationRow[] rows, int capacity, Action<int, int>? onToken, Action<int, string>? onText, CancellationToken cancellation)
     {
         var training = model.training;
         using var inference = inference_mode();
@@ -125,7 +146,10 @@ public sealed class TextGenerator
         try
         {
             using var engine = DecodeEngine.TryCreate(model);
-            Write(engine is null ? new ModelLogits(model, rows.Length, capacity) : Logits(engine, rows.Length, capacity), rows, onToken, onText, cancellation);
+            if (engine is null && Draft is not null)
+                throw new InputException("draft: guesses are read by the processor's own kernels, and this model is on another device. Leave the draft out.");
+            var next = engine is null ? new ModelLogits(model, rows.Length, capacity) : Logits(engine, options, rows.Length, capacity);
+            return Write(next, rows, onToken, onText, cancellation);
         }
         finally
         {
@@ -133,13 +157,25 @@ public sealed class TextGenerator
         }
     }
 
-    private NextLogits Logits(DecodeEngine engine, int rows, int capacity)
+    private NextLogits Logits(DecodeEngine engine, SamplingOptions options, int rows, int capacity)
     {
         var state = engine.NewState(rows, capacity);
-        return Guesses > 0 && rows == 1 && state.CanForget ? new SpeculativeLogits(engine, state, Guesses) : new EngineLogits(engine, state);
+        var obstacle = Draft is null ? null
+            : rows > 1 ? $"guesses are made for one text alone, found {rows} prompts"
+            : !state.CanForget ? "a window, a recurrence or angles that follow the length let the model's state forget no wrong guesses"
+            : Draft.Config.VocabularySize < vocabularySize ? $"found a vocabulary of {Draft.Config.VocabularySize} tokens, expected the model's {vocabularySize}"
+            : null;
+        if (obstacle is not null)
+        {
+            state.Dispose();
+            throw new InputException($"draft: {obstacle}. Leave the draft out.");
+        }
+        if (Guesses == 0 || rows > 1 || !state.CanForget) return new EngineLogits(engine, state);
+        var guesses = Math.Min(Guesses, capacity);
+        return new SpeculativeLogits(engine, state, Draft is null ? new PromptLookup() : new DraftModel(Draft, options, vocabularySize, guesses), guesses);
     }
 
-    private static void Write(NextLogits next, GenerationRow[] rows, Action<int, int>? onToken, Action<int, string>? onText, CancellationToken cancellation)
+    private static SpeculationCount? Write(NextLogits next, GenerationRow[] rows, Action<int, int>? onToken, Action<int, string>? onText, CancellationToken cancellation)
     {
         using (next)
         {
@@ -148,18 +184,19 @@ public sealed class TextGenerator
                 if (cancellation.IsCancellationRequested)
                 {
                     Cancel(rows, onText);
-                    return;
+                    break;
                 }
                 foreach (var row in rows) row.Slide();
                 next.Read(rows);
                 for (var row = 0; row < rows.Length; row++)
                 {
                     if (rows[row].Finished is not null) continue;
-                    var (token, text) = rows[row].Advance(next.Of(row));
+                    var (token, text) = rows[row].Advance(next.Of(row), next.GuessOf(row));
                     if (token is { } chosen) onToken?.Invoke(row, chosen);
                     if (text.Length > 0) onText?.Invoke(row, text);
                 }
             }
+            return next.Speculation;
         }
     }
 
@@ -173,15 +210,15 @@ public sealed class TextGenerator
         }
     }
 
-    private void CheckPrompt(int[] prompt, int row)
+    private void CheckPrompt(int[] prompt, string name)
     {
         var context = config.ContextLength;
-        if (prompt.Length == 0) throw new InputException($"prompt {row}: no tokens, expected at least one");
+        if (prompt.Length == 0) throw new InputException($"{name}: no tokens, expected at least one");
         if (prompt.Length > context)
-            throw new InputException($"prompt {row}: {prompt.Length} tokens do not fit the context length of {context}. Shorten it to {context} or fewer.");
+            throw new InputException($"{name}: {prompt.Length} tokens do not fit the context length of {context}. Shorten it to {context} or fewer.");
         foreach (var token in prompt)
             if ((uint)token >= (uint)vocabularySize)
-                throw new InputException($"prompt {row}: token {token} is not in the vocabulary of {vocabularySize} tokens; " +
+                throw new InputException($"{name}: token {token} is not in the vocabulary of {vocabularySize} tokens; " +
                     $"ids run from 0 to {vocabularySize - 1}");
     }
 }

@@ -41,13 +41,34 @@ public sealed class TokenSampler
     /// <summary>Chooses the next token and takes note of it.</summary>
     /// <param name="logits">[V]; overwritten.</param>
     /// <exception cref="InputException">The logits are not numbers.</exception>
-    public int Next(Span<float> logits)
+    public int Next(Span<float> logits) => Next(logits, guess: default);
+
+    /// <summary>Chooses the next token where one was guessed, as often each as without the guess, and takes note of it.</summary>
+    /// <param name="logits">[V]; overwritten.</param>
+    /// <param name="guess">The guess, and the probabilities by which it was drawn.</param>
+    /// <exception cref="InputException">The logits are not numbers.</exception>
+    internal int Next(Span<float> logits, Guess guess)
     {
         Penalise(logits);
         var likeliest = Likeliest(logits);
-        var token = options.Temperature == 0 ? likeliest : Draw(Candidates(logits, logits[likeliest]));
+        var token = options.Temperature == 0 ? likeliest : Verify(guess, Candidates(logits, logits[likeliest]));
         Observe(token);
         return token;
+    }
+
+    /// <summary>Draws a guess for <see cref="Next(Span{float}, Guess)"/> of another sampler; repetitions are not made less likely.</summary>
+    /// <param name="logits">[V]</param>
+    /// <param name="probabilities">q, by which it was drawn: [V].</param>
+    /// <exception cref="InputException">The logits are not numbers.</exception>
+    internal int Propose(ReadOnlySpan<float> logits, Span<float> probabilities)
+    {
+        var likeliest = Likeliest(logits);
+        if (options.Temperature == 0) return likeliest;
+        var candidates = Candidates(logits, logits[likeliest]);
+        var total = Total(candidates);
+        probabilities.Clear();
+        foreach (var candidate in candidates) probabilities[candidate.Token] = (float)(candidate.Weight / total);
+        return Draw(candidates);
     }
 
     private void Penalise(Span<float> logits)
@@ -58,7 +79,7 @@ public sealed class TokenSampler
             logits[token] = logits[token] > 0 ? logits[token] / penalty : logits[token] * penalty;
     }
 
-    private static int Likeliest(ReadOnlySpan<float> logits)
+    internal static int Likeliest(ReadOnlySpan<float> logits)
     {
         var best = 0;
         for (var token = 0; token < logits.Length; token++)
@@ -100,6 +121,21 @@ public sealed class TokenSampler
         foreach (var candidate in candidates)
             if (candidate.Weight >= weight) candidates[count++] = candidate;
         return candidates[..count];
+    }
+
+    // Keeps x ~ q with probability min(1, p(x) / q(x)), else draws from max(0, p - q): together p (Leviathan et al. 2023, algorithm 1). A guess that is certain
+    // would be kept with probability p(x); a draw from p gives it as often, and the token that it would have been without the guess.
+    private int Verify(Guess guess, Span<Candidate> candidates)
+    {
+        var q = guess.Probabilities;
+        if (q.IsEmpty) return Draw(candidates);
+        var (total, threshold) = (Total(candidates), random.NextDouble());
+        foreach (ref var candidate in candidates)
+        {
+            if (candidate.Token == guess.Token && threshold * q[guess.Token] * total < candidate.Weight) return guess.Token;
+            candidate = candidate with { Weight = Math.Max(0, candidate.Weight - q[candidate.Token] * total) };
+        }
+        return Draw(candidates);
     }
 
     private int Draw(ReadOnlySpan<Candidate> candidates)

@@ -94,6 +94,11 @@ public abstract class Tokenizer
             $"token {id} is not in this vocabulary of {tokens.Length} tokens; ids run from 0 to {tokens.Length - 1}. " +
             "Is it the model's own tokenizer?");
 
+    /// <summary>Whether every id means the same in both.</summary>
+    public bool HasTokensOf(Tokenizer other) =>
+        GetType() == other.GetType() && (VocabularySize, BeginOfText, EndOfText) == (other.VocabularySize, other.BeginOfText, other.EndOfText)
+        && tokens.Zip(other.tokens).All(pair => pair.First.AsSpan().SequenceEqual(pair.Second));
+
     /// <summary>The bytes that a token adds to a text after the given one.</summary>
     internal virtual ReadOnlySpan<byte> BytesOf(int id, int? previous) => BytesOf(id);
 

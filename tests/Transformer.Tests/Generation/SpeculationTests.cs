@@ -59,7 +59,7 @@ public sealed class SpeculationTests
     public void Guesses_are_what_followed_the_last_tokens_when_they_stood_before(int[] text, int[] expected)
     {
         var guesses = new int[3];
-        Assert.Equal(expected, guesses[..PromptLookup.Guess(text, guesses)]);
+        Assert.Equal(expected, guesses[..new PromptLookup().Propose(text, guesses)]);
     }
 
     private static IReadOnlyList<int> Tokens(TextGenerator generator, int[] prompt, SamplingOptions options) =>

@@ -63,6 +63,15 @@ public sealed class DecodeState : IDisposable
         lengths[row] = length;
     }
 
+    /// <summary>How many of a text's first tokens need not be read where a row has read others, by <see cref="Truncate"/>; its last token must be, for its logits.</summary>
+    /// <param name="held">What the row has read.</param>
+    /// <param name="text">What it shall have read; at least one token.</param>
+    internal int Reusable(ReadOnlySpan<int> held, ReadOnlySpan<int> text)
+    {
+        var common = Math.Min(held.CommonPrefixLength(text), text.Length - 1);
+        return CanForget || common == held.Length ? common : 0;
+    }
+
     /// <summary>Makes a row equal to another: both go on from the same text.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such row.</exception>
     public void Copy(int from, int to)

@@ -1,0 +1,88 @@
+using System.CommandLine;
+using System.Globalization;
+using Transformer.Configuration;
+using Transformer.Experiments;
+using Transformer.Generation;
+using Transformer.Generation.Decoding;
+using static TorchSharp.torch;
+
+namespace Transformer.Cli;
+
+/// <summary><c>bench speculation</c>: what guesses ahead are worth.</summary>
+internal static class BenchSpeculation
+{
+    private static readonly SamplingOptions Defaults = new();
+
+    private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or .gguf file." };
+
+    private static readonly Option<string?> Draft = new("--draft")
+    {
+        Description = "A smaller model of the same tokenizer that guesses; the text itself where absent.",
+        HelpName = "PATH",
+    };
+
+    private static readonly Option<int> Guesses = new("--guess")
+    {
+        Description = "The most guesses of a pass.",
+        HelpName = "N",
+        DefaultValueFactory = _ => 4,
+    };
+
+    private static readonly Option<string> Prompt = new("--prompt")
+    {
+        Description = "The text to continue; nothing where absent.",
+        HelpName = "TEXT",
+        DefaultValueFactory = _ => "",
+    };
+
+    private static readonly Option<int> MaxTokens = new("--max-tokens")
+    {
+        Description = "The number of tokens of a text.",
+        HelpName = "N",
+        DefaultValueFactory = _ => Defaults.MaxTokens,
+    };
+
+    private static readonly Option<double> Temperature = new("--temperature")
+    {
+        Description = "What logits are divided by; 0 is greedy.",
+        HelpName = "X",
+        DefaultValueFactory = _ => Defaults.Temperature,
+    };
+
+    /// <summary>The verb's part.</summary>
+    /// <param name="rounds">How often the text is written without and with guesses.</param>
+    public static Command Create(Option<int> rounds)
+    {
+        var speculation = new Command("speculation", "Measures writing with guesses ahead against writing without.")
+        {
+            Source, Draft, Guesses, Prompt, MaxTokens, Temperature, SharedOptions.Quantize, rounds, SharedOptions.Threads, SharedOptions.Json,
+        };
+        speculation.SetAction((request, cancellation) => Task.FromResult(Run(request, request.GetValue(rounds), cancellation)));
+        return speculation;
+    }
+
+    private static int Run(ParseResult request, int rounds, CancellationToken cancellation)
+    {
+        if (rounds < 1) throw new InputException($"--rounds: found {rounds}, expected 1 or more.");
+        var guesses = request.GetValue(Guesses);
+        if (guesses < 1) throw new InputException($"--guess: found {guesses}, expected 1 or more.");
+        SharedOptions.UseThreads(request);
+        var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
+        using var writer = Writer.Open(request.GetRequiredValue(Source), format, CPU, guesses, request.GetValue(Draft));
+        var plain = new TextGenerator(writer.EngineFor("bench speculation"), writer.Tokenizer);
+        var options = Defaults with { MaxTokens = request.GetValue(MaxTokens), Temperature = request.GetValue(Temperature) };
+        var result = SpeculationBenchmark.Run(plain, writer.Generator, plain.Encode(request.GetValue(Prompt)!), options, rounds, cancellation);
+        var output = request.InvocationConfiguration.Output;
+        if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(output, result);
+        else
+        {
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"""
+                without       {result.PlainTokensPerSecond:f1} tokens/s
+                with guesses  {result.TokensPerSecond:f1} tokens/s
+                speed-up      {result.SpeedUp:f2} (from {result.SpeedUpMinimum:f2} to {result.SpeedUpMaximum:f2})
+                accepted      {result.AcceptanceRate:p0} of the guesses, {result.TokensPerPass:f2} tokens a pass
+                """));
+        }
+        return CommandLine.Done;
+    }
+}

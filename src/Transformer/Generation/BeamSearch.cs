@@ -1,0 +1,136 @@
+using Transformer.Configuration;
+using Transformer.Generation.Decoding;
+using Transformer.Tokenization;
+
+namespace Transformer.Generation;
+
+// N beams · V vocabulary
+
+/// <summary>
+/// Looks for the likeliest continuation rather than the likeliest next token: of all ways to go on with N texts the N best are kept, step by step (beam search,
+/// as Hugging Face's <c>generate</c> has it). It draws nothing, and of equals takes the first.
+/// </summary>
+public sealed class BeamSearch
+{
+    private readonly DecodeEngine engine;
+    private readonly TextGenerator generator;
+    private readonly Tokenizer? tokenizer;
+    private readonly int vocabularySize;
+    private readonly int[] ends;
+
+    /// <param name="engine">The model; it stays the caller's.</param>
+    /// <param name="tokenizer">What the tokens mean; without one there are tokens only, and none that ends a text.</param>
+    public BeamSearch(DecodeEngine engine, Tokenizer? tokenizer = null)
+    {
+        (this.engine, this.tokenizer, generator) = (engine, tokenizer, new TextGenerator(engine, tokenizer));
+        vocabularySize = Math.Min(engine.Config.VocabularySize!.Value, tokenizer?.VocabularySize ?? int.MaxValue);
+        ends = [.. new[] { tokenizer?.EndOfText, tokenizer?.BeginOfText }.OfType<int>().Distinct()];
+    }
+
+    /// <summary>Continues a prompt.</summary>
+    /// <param name="prompt">At least one token.</param>
+    /// <param name="beams">N; with 1 it is greedy decoding.</param>
+    /// <param name="maxTokens">The greatest number of tokens; prompt and tokens have to fit the context.</param>
+    /// <param name="lengthPenalty">The power of its length by which a text's log-probability is divided: 0 prefers short texts, 1 takes the mean of a token.</param>
+    /// <param name="cancellation">Ends the search after the current step, with what there is.</param>
+    /// <returns>The N best texts, the best first; fewer where there are no more.</returns>
+    /// <exception cref="InputException">A number is wrong, or the prompt is empty, has a token outside the vocabulary or is too long.</exception>
+    public IReadOnlyList<Hypothesis> Search(int[] prompt, int beams, int maxTokens, double lengthPenalty = 1, CancellationToken cancellation = default)
+    {
+        if (beams < 1) throw new InputException($"beams: found {beams}, expected 1 or more");
+        if (!double.IsFinite(lengthPenalty)) throw new InputException($"length_penalty: found {lengthPenalty}, expected a number");
+        generator.Check(prompt, SamplingOptions.Greedy with { MaxTokens = maxTokens });
+        var room = engine.Config.ContextLength - prompt.Length + 1;
+        if (maxTokens > room)
+            throw new InputException($"max_tokens: a prompt of {prompt.Length} tokens and {maxTokens} more do not fit the context length of {engine.Config.ContextLength}. Take {room} or fewer.");
+
+        using var state = engine.NewState(beams, prompt.Length + maxTokens - 1);
+        engine.Read(state, [0], [prompt.Length], prompt);
+        var running = new List<Beam> { new([], 0, Row: 0) };
+        var finished = new List<Hypothesis>();
+        for (var length = 1; ; length++)
+        {
+            var candidates = Best(running, count: (1 + ends.Length) * beams);
+            var next = new List<Beam>(beams);
+            for (var rank = 0; rank < candidates.Length && next.Count < beams; rank++)
+            {
+                var (parent, token, logProbability) = candidates[rank];
+                if (!ends.Contains(token)) next.Add(new([.. parent.Tokens, token], logProbability, parent.Row));
+                else if (rank < beams) finished.Add(Finish(prompt, parent.Tokens, logProbability, FinishReason.EndOfText, length, lengthPenalty));
+            }
+            finished = [.. finished.OrderByDescending(text => text.Score).Take(beams)];
+            var stopped = cancellation.IsCancellationRequested;
+            if (length == maxTokens || stopped)
+            {
+                var reason = stopped ? FinishReason.Cancelled : FinishReason.MaxTokens;
+                finished.AddRange(next.Select(beam => Finish(prompt, beam.Tokens, beam.LogProbability, reason, length, lengthPenalty)));
+                return [.. finished.OrderByDescending(text => text.Score).Take(beams)];
+            }
+            // Enough have ended, and at its present length nothing that runs is better than the worst of them.
+            if (next.Count == 0 || (finished.Count == beams && finished[^1].Score >= Score(next[0].LogProbability, length, lengthPenalty))) return finished;
+
+            running = Place(state, next);
+            engine.Read(state, [.. running.Select(beam => beam.Row)], [.. running.Select(_ => 1)], [.. running.Select(beam => beam.Tokens[^1])]);
+        }
+    }
+
+    // The likeliest of all beams' continuations, in order.
+    private Candidate[] Best(List<Beam> running, int count)
+    {
+        var best = new PriorityQueue<Candidate, (double, int)>(count + 1);
+        for (var place = 0; place < running.Count; place++)
+        {
+            var logits = engine.LogitsOf(place)[..vocabularySize];
+            var normaliser = LogSumExp(logits);
+            for (var token = 0; token < vocabularySize; token++)
+            {
+                var candidate = new Candidate(running[place], token, running[place].LogProbability + logits[token] - normaliser);
+                var priority = (candidate.LogProbability, -(place * vocabularySize + token));
+                if (best.Count < count) best.Enqueue(candidate, priority);
+                else if (best.TryPeek(out var worst, out _) && worst.LogProbability < candidate.LogProbability) best.EnqueueDequeue(candidate, priority);
+            }
+        }
+        var ordered = new Candidate[best.Count];
+        for (var rank = ordered.Length - 1; rank >= 0; rank--) ordered[rank] = best.Dequeue();
+        return ordered;
+    }
+
+    private static double LogSumExp(ReadOnlySpan<float> logits)
+    {
+        double largest = logits[TokenSampler.Likeliest(logits)];
+        var sum = 0.0;
+        foreach (var logit in logits) sum += Math.Exp(logit - largest);
+        return largest + Math.Log(sum);
+    }
+
+    // The first child of a row goes on in it; the others get a copy in rows that are left without a child.
+    private static List<Beam> Place(DecodeState state, List<Beam> beams)
+    {
+        var free = new Queue<int>(Enumerable.Range(0, state.Lengths.Count).Except(beams.Select(beam => beam.Row)));
+        var (taken, placed) = (new HashSet<int>(), new List<Beam>(beams.Count));
+        foreach (var beam in beams)
+        {
+            var row = taken.Add(beam.Row) ? beam.Row : free.Dequeue();
+            state.Copy(from: beam.Row, to: row);
+            placed.Add(beam with { Row = row });
+        }
+        return placed;
+    }
+
+    private Hypothesis Finish(int[] prompt, int[] tokens, double logProbability, FinishReason reason, int length, double lengthPenalty)
+    {
+        var text = "";
+        if (tokenizer is not null)
+        {
+            var decoder = new StreamingDecoder(tokenizer, prompt[^1]);
+            text = string.Concat(tokens.Select(decoder.Append)) + decoder.Flush();
+        }
+        return new(text, tokens, reason, logProbability, Score(logProbability, length, lengthPenalty));
+    }
+
+    private static double Score(double logProbability, int length, double lengthPenalty) => logProbability / Math.Pow(length, lengthPenalty);
+
+    private sealed record Beam(int[] Tokens, double LogProbability, int Row);
+
+    private readonly record struct Candidate(Beam Parent, int Token, double LogProbability);
+}

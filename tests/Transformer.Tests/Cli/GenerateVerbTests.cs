@@ -1,0 +1,129 @@
+using Transformer.Checkpoints;
+using Transformer.Cli;
+using Transformer.Configuration;
+using Transformer.Model;
+using Transformer.Tests.Data;
+using Transformer.Tokenization;
+using static TorchSharp.torch;
+
+namespace Transformer.Tests.Cli;
+
+public sealed class GenerateVerbTests : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+    private readonly string model, draft;
+
+    public GenerateVerbTests()
+    {
+        model = Save("model", Tiny.Config, "abcdefghijklm");
+        draft = Save("draft", Tiny.Config with { Layers = 1 }, "abcdefghijklm");
+    }
+
+    public void Dispose() => folder.Dispose();
+
+    [Theory]
+    [InlineData("prompts.txt", "abc\nabcd\n\nm\n")]
+    [InlineData("prompts.jsonl", "{\"prompt\": \"abc\"}\n{\"prompt\": \"abcd\"}\n{\"prompt\": \"m\"}\n")]
+    public async Task Prompts_of_a_file_are_continued_as_each_alone_in_their_order(string name, string content)
+    {
+        var file = folder.Write(name, content);
+        foreach (var parallel in new[] { 1, 2 })
+        {
+            var run = await CliRun.Of("generate", model, "--prompts", file, "--max-tokens", "15", "--count", "2", "--parallel", $"{parallel}");
+            var alone = new List<string>();
+            foreach (var prompt in new[] { "abc", "abcd", "m" })
+                alone.Add((await CliRun.Of("generate", model, "--prompt", prompt, "--max-tokens", "15", "--count", "2")).Output);
+            Assert.Equal((CommandLine.Done, string.Join("---------------\n", alone)), (run.Code, run.Output));
+        }
+    }
+
+    [Fact]
+    public async Task A_line_has_options_of_its_own_and_the_result_says_what_was_not_read_again()
+    {
+        var file = folder.Write("prompts.jsonl", """
+            {"prompt": "abcdef", "max_tokens": 1}
+            {"prompt": "abcdeg", "max_tokens": 3, "temperature": 0.5, "seed": 9, "stop": ["zz"]}
+            """);
+        var result = (await CliRun.Of("generate", model, "--prompts", file, "--parallel", "1", "--json")).Json;
+        var alone = (await CliRun.Of("generate", model, "--prompt", "abcdeg", "--max-tokens", "3", "--temperature", "0.5", "--seed", "9", "--json")).Json;
+        Assert.Equal(alone["samples"]![0]!["text"]!.GetValue<string>(), result["samples"]![1]!["text"]!.GetValue<string>());
+        Assert.Equal(("abcdeg", 5, "max_tokens"), ((string)result["samples"]![1]!["prompt"]!, (int)result["samples"]![1]!["reused_tokens"]!, (string)result["samples"]![1]!["finish_reason"]!));
+        Assert.Equal((5, 6 + 1 + 2), ((int)result["tokens_reused"]!, (int)result["tokens_read"]!));
+    }
+
+    [Theory]
+    [InlineData("p.txt", "\n", "p.txt: holds no prompts")]
+    [InlineData("p.txt", "abc\nxyz", "p.txt:2: ")]
+    [InlineData("p.txt", "abc\nabcdefghijklm", "p.txt:2: prompt: 13 tokens do not fit")]
+    [InlineData("p.jsonl", "{\"prompt\": \"a\"}\nabc", "p.jsonl:2: is no JSON")]
+    [InlineData("p.jsonl", "{\"text\": \"a\"}", "p.jsonl:1: found {\"text\":\"a\"}")]
+    [InlineData("p.jsonl", "{\"prompt\": \"a\", \"temprature\": 1}", "did you mean temperature?")]
+    [InlineData("p.jsonl", "{\"prompt\": \"a\", \"top_p\": 2}", "p.jsonl:1: top_p: found 2")]
+    public Task A_file_with_a_wrong_prompt_is_refused_with_its_line(string name, string content, string message) =>
+        CliRun.Refuses($"generate {model} --prompts {folder.Write(name, content)}", message);
+
+    [Fact]
+    public async Task A_draft_writes_the_same_greedy_text_and_says_how_many_guesses_were_right()
+    {
+        var alone = await CliRun.Of("generate", model, "--prompt", "abc", "--greedy", "--max-tokens", "9");
+        var drafted = await CliRun.Of("generate", model, "--prompt", "abc", "--greedy", "--max-tokens", "9", "--draft", draft, "--guess", "3");
+        Assert.Equal(alone.Output, drafted.Output);
+        Assert.Matches(@"^\d+ of \d+ guesses became tokens \(\d+ ?%\); 9 tokens in \d passes\.\n$", drafted.Error);
+
+        var itself = (await CliRun.Of("generate", model, "--prompt", "abc", "--max-tokens", "9", "--draft", model, "--guess", "2", "--json")).Json;
+        Assert.Equal("{\"passes\":3,\"guessed\":6,\"accepted\":6,\"acceptance_rate\":1}", itself["speculation"]!.ToJsonString());
+    }
+
+    [Fact]
+    public async Task Bench_speculation_gives_numbers_that_belong_together()
+    {
+        var result = (await CliRun.Of($"bench speculation {model} --draft {model} --guess 2 --prompt abc --max-tokens 9 --rounds 3 --json")).Json;
+        Assert.Equal((1, 3.0, 2), ((double)result["acceptance_rate"]!, (double)result["tokens_per_pass"]!, (int)result["guesses"]!));
+        Assert.InRange((double)result["speed_up"]!, (double)result["speed_up_minimum"]!, (double)result["speed_up_maximum"]!);
+        Assert.Matches("speed-up +[0-9.]+ \\(from", (await CliRun.Of($"bench speculation {model} --prompt abc --max-tokens 9 --rounds 1")).Output);
+    }
+
+    [Fact]
+    public async Task A_draft_of_another_tokenizer_is_refused()
+    {
+        var other = Save("other", Tiny.Config, "abcdefghijkln");
+        await CliRun.Refuses($"generate {model} --prompt abc --draft {other}", "--draft: the tokenizer of");
+    }
+
+    [Fact]
+    public async Task Beams_write_the_likeliest_text_the_same_each_time()
+    {
+        var line = $"generate {model} --prompt abc --beams 4 --count 3 --max-tokens 6 --length-penalty 0.5";
+        var found = (await CliRun.Of($"{line} --json")).Json["samples"]!.AsArray();
+        var scores = found.Select(sample => (double)sample!["score"]!).ToArray();
+        Assert.Equal(scores.OrderDescending(), scores);
+        Assert.All(found, sample => Near.Equal((double)sample!["log_probability"]! / Math.Sqrt(6), (double)sample["score"]!, 1e-9));
+        var run = await CliRun.Of(line);
+        Assert.Equal(run.Output, (await CliRun.Of(line)).Output);
+        Assert.Equal(found.Select(sample => "abc" + (string)sample!["text"]!), run.Output.TrimEnd().Split("\n---------------\n"));
+
+        var greedy = await CliRun.Of("generate", model, "--prompt", "abc", "--greedy", "--max-tokens", "6");
+        Assert.Equal(greedy.Output, (await CliRun.Of("generate", model, "--prompt", "abc", "--beams", "1", "--max-tokens", "6")).Output);
+    }
+
+    [Theory]
+    [InlineData("--beams 2 --temperature 0.5 --top-k 3", "--temperature, --top-k: means nothing beside --beams")]
+    [InlineData("--beams 2 --guess 3", "--guess: means nothing beside --beams")]
+    [InlineData("--beams 2 --stop a", "--stop: means nothing beside --beams")]
+    [InlineData("--beams 2 --count 3", "at most the 2 beams")]
+    [InlineData("--beams 0", "--beams: found 0")]
+    [InlineData("--length-penalty 2", "--length-penalty: means nothing without --beams")]
+    [InlineData("--prompts p --prompt a --beams 2", "--prompt, --beams: means nothing beside --prompts")]
+    [InlineData("--parallel 2", "--parallel: means nothing without --prompts")]
+    [InlineData("--guess 2 --count 2", "--count: found 2, but guesses are made for one text alone")]
+    [InlineData("--prompts none.txt", "none.txt: cannot be read")]
+    public Task What_does_not_go_together_is_refused_by_name(string options, string message) => CliRun.Refuses($"generate {model} {options}", message);
+
+    private string Save(string name, ModelConfig config, string letters)
+    {
+        manual_seed(41);
+        using var made = new TransformerModel(config);
+        CheckpointFolder.Save(folder[name], config, made.Weights, new CharacterTokenizer([.. letters.EnumerateRunes()]));
+        return folder[name];
+    }
+}
