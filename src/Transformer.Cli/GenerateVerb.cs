@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using Transformer.Configuration;
 using Transformer.Generation;
+using Transformer.Generation.Constraints;
 using Transformer.Generation.Decoding;
 
 namespace Transformer.Cli;
@@ -70,6 +71,18 @@ internal static class GenerateVerb
         DefaultValueFactory = _ => [],
     };
 
+    private static readonly Option<string?> Regex = new("--regex")
+    {
+        Description = "Write only what matches this regular expression as a whole.",
+        HelpName = "PATTERN",
+    };
+
+    private static readonly Option<string?> JsonSchema = new("--json-schema")
+    {
+        Description = "Write only JSON that is valid by this schema: a file, or the schema itself, which begins with a brace.",
+        HelpName = "FILE|TEXT",
+    };
+
     private static readonly Option<long> Seed = new("--seed")
     {
         Description = "Where the random numbers start.",
@@ -95,7 +108,7 @@ internal static class GenerateVerb
     {
         var verb = new Command("generate", "Continues a prompt with a trained model.")
         {
-            Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Seed, Count,
+            Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, Count,
             Guesses, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
@@ -136,6 +149,8 @@ internal static class GenerateVerb
         var seconds = SinceProcessStart() - start;
         if (firstToken is null) Begin();
 
+        if (options.Constraint is not null && samples.Count(sample => sample.FinishReason == FinishReason.MaxTokens) is > 0 and var cut)
+            error.WriteLine($"{cut} of {count} samples reached {options.MaxTokens} tokens before the constraint ended them; raise --max-tokens where the text is not whole.");
         if (json)
         {
             ScriptJson.Write(output, new
@@ -173,24 +188,37 @@ internal static class GenerateVerb
         Seed = request.GetValue(Seed),
         MaxTokens = request.GetValue(MaxTokens),
         Stop = request.GetRequiredValue(Stop),
+        Constraint = Constraint(request.GetValue(Regex), request.GetValue(JsonSchema)),
     };
+
+    private static TextConstraint? Constraint(string? pattern, string? schema)
+    {
+        if (pattern is not null && schema is not null) throw new InputException("--regex and --json-schema: both say what may be written; leave one out.");
+        return pattern is not null ? TextConstraint.Regex(pattern)
+            : schema is null ? null
+            : TextConstraint.JsonSchema(schema.TrimStart().StartsWith('{') ? schema : ReadText(schema, "a JSON schema"));
+    }
 
     private static string ReadPrompt(ParseResult request)
     {
         var prompt = request.GetValue(Prompt);
         if (request.GetValue(PromptFile) is not { } file) return prompt ?? "";
-        if (prompt is not null) throw new InputException("--prompt and --prompt-file: both give the prompt; leave one out.");
+        return prompt is null ? ReadText(file, "the prompt") : throw new InputException("--prompt and --prompt-file: both give the prompt; leave one out.");
+    }
+
+    private static string ReadText(string file, string what)
+    {
         try
         {
             return File.ReadAllText(file, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true));
         }
         catch (DecoderFallbackException e)
         {
-            throw new InputException($"{file}: found bytes that are not UTF-8; expected a text file with the prompt.", e);
+            throw new InputException($"{file}: found bytes that are not UTF-8; expected a text file with {what}.", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{file}: cannot be read ({e.Message}); expected a text file with the prompt.", e);
+            throw new InputException($"{file}: cannot be read ({e.Message}); expected a text file with {what}.", e);
         }
     }
 

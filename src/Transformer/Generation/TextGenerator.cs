@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Generation.Constraints;
 using Transformer.Generation.Decoding;
 using Transformer.Model;
 using Transformer.Tokenization;
@@ -25,6 +26,7 @@ public sealed class TextGenerator
     private readonly ModelConfig config;
     private readonly Tokenizer? tokenizer;
     private readonly int vocabularySize;
+    private TokenVocabulary? vocabulary;
 
     /// <param name="model">The model; it stays the caller's.</param>
     /// <param name="tokenizer">
@@ -104,11 +106,14 @@ public sealed class TextGenerator
         options.Check();
         if (options.Stop.Count > 0 && tokenizer is null)
             throw new InputException("stop: stop strings need a tokenizer, and this generator has none");
+        if (options.Constraint is not null && tokenizer is null)
+            throw new InputException("constraint: what a text must be needs a tokenizer, and this generator has none");
         for (var row = 0; row < prompts.Count; row++) CheckPrompt(prompts[row], row);
         if (prompts.Count == 0) return [];
 
         var context = config.ContextLength;
-        var rows = prompts.Select((prompt, row) => new GenerationRow(options, row, prompt, context, vocabularySize, tokenizer)).ToArray();
+        var masks = Masks(options.Constraint);
+        var rows = prompts.Select((prompt, row) => new GenerationRow(options, row, prompt, context, vocabularySize, tokenizer, masks)).ToArray();
         var capacity = (int)Math.Min(context, prompts.Max(prompt => prompt.Length) + (long)options.MaxTokens);
         if (engine is not null) Write(Logits(engine, rows.Length, capacity), rows, onToken, onText, cancellation);
         else if (logits is not null) Write(logits(rows.Length, capacity), rows, onToken, onText, cancellation);
@@ -132,6 +137,9 @@ public sealed class TextGenerator
             model.train(training);
         }
     }
+
+    private TokenMasks? Masks(TextConstraint? constraint) =>
+        constraint is null ? null : new TokenMasks(constraint, vocabulary ??= new TokenVocabulary(tokenizer!, vocabularySize));
 
     private NextLogits Logits(DecodeEngine engine, int rows, int capacity)
     {
