@@ -7,12 +7,7 @@ namespace Transformer.Generation.Constraints;
 /// <summary>The parts of JSON (RFC 8259) as expressions. Where JSON has white space there may be one space: endless white space is no text.</summary>
 internal sealed class JsonExpressions(ExpressionTable table)
 {
-    // What JSON writes with a backslash, and how. Of other control characters the code is written.
-    private static readonly Dictionary<int, string> Escapes = new()
-    {
-        ['"'] = "\\\"", ['\\'] = "\\\\", ['\b'] = "\\b", ['\f'] = "\\f", ['\n'] = "\\n", ['\r'] = "\\r", ['\t'] = "\\t",
-    };
-
+    // What JSON writes with a backslash.
     private static readonly CharacterSet Escaped = CharacterSet.Range(0, 0x1F).Union(CharacterSet.Of(new Rune('"'))).Union(CharacterSet.Of(new Rune('\\')));
 
     /// <summary>One space or none.</summary>
@@ -58,9 +53,20 @@ internal sealed class JsonExpressions(ExpressionTable table)
     {
         var plain = characters.Except(Escaped);
         var escapes = Escaped.Ranges.SelectMany(range => Enumerable.Range(range.First, range.Last - range.First + 1)).Where(characters.Contains)
-            .Select(character => table.Text(Escapes.GetValueOrDefault(character, $"\\u{character:x4}")));
+            .Select(character => table.Text(Escape(character)));
         return plain.IsEmpty ? table.Choice([.. escapes]) : table.Choice([Utf8Expressions.Of(table, plain), .. escapes]);
     }
+
+    private static string Escape(int character) => character switch
+    {
+        '"' or '\\' => $"\\{(char)character}",
+        '\b' => "\\b",
+        '\f' => "\\f",
+        '\n' => "\\n",
+        '\r' => "\\r",
+        '\t' => "\\t",
+        _ => $"\\u{character:x4}",
+    };
 
     private Expression List(IEnumerable<Expression> values) =>
         table.Sequence([.. values.SelectMany((value, place) => place == 0 ? [value] : (Expression[])[table.Text(","), value])]);

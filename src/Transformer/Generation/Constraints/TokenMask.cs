@@ -33,9 +33,8 @@ internal sealed class TokenMask(int vocabularySize)
         {
             if (words[word] == ulong.MaxValue) continue;
             var part = logits[(word * Bits)..Math.Min(logits.Length, (word + 1) * Bits)];
-            if (words[word] == 0) part.Fill(float.NegativeInfinity);
-            else for (var bit = 0; bit < part.Length; bit++)
-                    if ((words[word] >> bit & 1) == 0) part[bit] = float.NegativeInfinity;
+            for (var bit = 0; bit < part.Length; bit++)
+                if ((words[word] >> bit & 1) == 0) part[bit] = float.NegativeInfinity;
         }
     }
 }

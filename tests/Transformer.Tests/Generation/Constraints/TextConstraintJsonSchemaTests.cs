@@ -1,7 +1,6 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Json.Schema;
 using Transformer.Configuration;
 using Transformer.Generation.Constraints;
 
@@ -122,8 +121,9 @@ public sealed class TextConstraintJsonSchemaTests
     [Fact]
     public void A_definition_that_stands_often_is_read_once()
     {
-        var definitions = new JsonObject(Enumerable.Range(0, 30).Select(n => KeyValuePair.Create($"{n}", (JsonNode?)JsonNode.Parse(
-            $$"""{"type": "object", "properties": {"a": {"$ref": "#/$defs/{{n + 1}}"}, "b": {"$ref": "#/$defs/{{n + 1}}"}}}""")))) { ["30"] = new JsonObject { ["type"] = "null" } };
+        var definitions = new JsonObject { ["30"] = new JsonObject { ["type"] = "null" } };
+        for (var n = 0; n < 30; n++)
+            definitions[$"{n}"] = JsonNode.Parse($$$"""{"type": "object", "properties": {"a": {"$ref": "#/$defs/{{{n + 1}}}"}, "b": {"$ref": "#/$defs/{{{n + 1}}}"} } }""");
         var automaton = TextConstraint.JsonSchema(new JsonObject { ["$defs"] = definitions, ["$ref"] = "#/$defs/0" }.ToJsonString()).ToAutomaton();
         Assert.NotNull(automaton.Next(automaton.Start, """{"a": {"b": {"a": {"""u8));
     }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text;
 using System.Text.RegularExpressions;
 using Transformer.Configuration;
@@ -8,9 +7,17 @@ namespace Transformer.Tests.Generation.Constraints;
 
 public sealed class TextConstraintRegexTests
 {
-    private const int Patterns = 3000, TextsAPattern = 12;
+    private const int Patterns = 1000, TextsAPattern = 12;
     private static readonly string[] Characters = ["a", "b", "0", "_", " ", "\n", "-", "é", "€", "ß"];
-    private static readonly string[] Atoms = [.. Characters.Except(["-"]), "-", ".", @"\d", @"\w", @"\s", @"\D", @"\W", @"\S", "[ab0]", "[^a]", "[a-cé-€]", @"[\d\-x]", @"[^\s_]", @"\x61", @"\u20ac", @"\."];
+
+    // As they are written here, and for .NET, whose \d, \w and \s are Unicode's.
+    private static readonly (string Ours, string Theirs)[] Atoms =
+    [
+        .. Characters.Select(character => (character, character)), (".", "."), (@"\d", "[0-9]"), (@"\D", "[^0-9]"), (@"\w", "[0-9A-Za-z_]"), (@"\W", "[^0-9A-Za-z_]"),
+        (@"\s", @"[ \t\n\r\f\v]"), (@"\S", @"[^ \t\n\r\f\v]"), ("[ab0]", "[ab0]"), ("[^a]", "[^a]"), ("[a-cé-€]", "[a-cé-€]"), (@"[\d\-x]", @"[0-9\-x]"),
+        (@"[^\s_]", @"[^ \t\n\r\f\v_]"), (@"\x61", @"\x61"), (@"\u20ac", @"\u20ac"), (@"\.", @"\."), ("[b-]", "[b-]"), ("{a", "{a"),
+    ];
+
     private static readonly string[] Quantifiers = ["*", "+", "?", "{2}", "{1,}", "{0,2}", "{2,3}", "*?", "{0}"];
 
     // The texts are random ones and walks through the automaton, so that a good part of them matches, whole or with a change.
@@ -20,14 +27,14 @@ public sealed class TextConstraintRegexTests
         var (random, matching) = (new Random(1337), 0);
         for (var n = 0; n < Patterns; n++)
         {
-            var pattern = Pattern(random, depth: 3);
-            var automaton = TextConstraint.Regex(pattern).ToAutomaton();
-            var judge = new Regex($@"\A(?:{pattern})\z", RegexOptions.ECMAScript, TimeSpan.FromSeconds(10));
+            var (ours, theirs) = Pattern(random, depth: 3);
+            var automaton = TextConstraint.Regex(ours).ToAutomaton();
+            var judge = new Regex($@"\A(?:{theirs})\z", RegexOptions.NonBacktracking);
             for (var i = 0; i < TextsAPattern; i++)
             {
                 var text = i % 3 == 0 ? Text(random) : i % 3 == 1 ? Walk(automaton, random) : Changed(Walk(automaton, random), random);
                 var expected = judge.IsMatch(text);
-                Assert.True(expected == Matches(automaton, text), $"{pattern} and '{text}': expected {expected}");
+                Assert.True(expected == Matches(automaton, text), $"{ours} and '{text}': expected {expected}");
                 if (expected) matching++;
             }
         }
@@ -38,7 +45,7 @@ public sealed class TextConstraintRegexTests
     public void Every_character_of_a_class_and_no_other_matches_by_its_bytes()
     {
         var random = new Random(1337);
-        for (var n = 0; n < 20; n++)
+        for (var n = 0; n < 3; n++)
         {
             var set = CharacterSet.None;
             for (var ranges = random.Next(1, 4); ranges > 0; ranges--)
@@ -51,11 +58,11 @@ public sealed class TextConstraintRegexTests
             {
                 var table = new ExpressionTable();
                 var automaton = new Automaton(table, Utf8Expressions.Of(table, characters));
-                Span<byte> bytes = stackalloc byte[4];
+                var bytes = new byte[4];
                 for (var code = 0; code <= 0x10FFFF; code++)
                 {
                     if (!Rune.IsValid(code)) continue;
-                    var end = automaton.Next(automaton.Start, bytes[..new Rune(code).EncodeToUtf8(bytes)]);
+                    var end = automaton.Next(automaton.Start, bytes.AsSpan(0, new Rune(code).EncodeToUtf8(bytes)));
                     Assert.True(characters.Contains(code) == (end is { Accepts: true }), $"U+{code:X4}");
                 }
             }
@@ -110,11 +117,14 @@ public sealed class TextConstraintRegexTests
     [InlineData(@"a\", @"ends with a '\'")]
     [InlineData(@"\x4", "without 2 hexadecimal digits")]
     [InlineData(@"\ud83d", "half of a character")]
-    [InlineData("\ud83d", "half of a character")]
     [InlineData("(?=a)b", "a group that begins with (? is unknown")]
     [InlineData("(?<name>a)", "a group that begins with (? is unknown")]
     public void What_is_no_pattern_of_this_kind_is_refused_by_name_and_position(string pattern, string expected) =>
         Assert.Contains(expected, Assert.Throws<InputException>(() => TextConstraint.Regex(pattern)).Message);
+
+    [Fact]
+    public void Half_of_a_character_is_none() =>
+        Assert.Contains("half of a character", Assert.Throws<InputException>(() => TextConstraint.Regex("a\ud83d")).Message);
 
     [Fact]
     public void Groups_within_groups_end_somewhere()
@@ -136,31 +146,40 @@ public sealed class TextConstraintRegexTests
     [Theory]
     [InlineData("(a{0,1000}){0,1000}")]
     [InlineData("((a?){0,500}(a?){0,500}){0,500}b")]
-    [InlineData("(a|aa|aaa|aaaa){1000,}(a|b){0,1000000}c")]
+    [InlineData("(a|aa|aaa|aaaa){1000,}(a|b){0,1000000}b")]
     [InlineData("(.*a.{10,30}){20}")]
-    public void An_expression_that_needs_too_many_states_is_refused_soon(string pattern)
+    public void An_expression_that_needs_too_many_states_is_refused_before_it_takes_the_memory(string pattern)
     {
         var automaton = TextConstraint.Regex(pattern).ToAutomaton();
-        var (state, random, clock) = (automaton.Start, new Random(1337), Stopwatch.StartNew());
+        var (state, random) = (automaton.Start, new Random(1337));
         var refusal = Assert.Throws<InputException>(() =>
         {
-            for (var length = 0; length < 1_000_000; length++) state = automaton.Next(state, (byte)(random.Next(2) == 0 ? 'a' : 'b')) ?? automaton.Next(state, (byte)'a')!;
+            for (var length = 0; length < 1_000_000; length++)
+                state = (random.Next(2) == 0 ? automaton.Next(state, (byte)'c') : null) ?? automaton.Next(state, (byte)'a')!;
         });
         Assert.Contains("too many states", refusal.Message);
-        Assert.InRange(clock.Elapsed.TotalSeconds, 0, 20);
+        Assert.InRange(automaton.States, 10, 1000);
     }
 
     private static bool Matches(Automaton automaton, string text) => automaton.Next(automaton.Start, Encoding.UTF8.GetBytes(text)) is { Accepts: true };
 
-    private static string Pattern(Random random, int depth)
+    private static (string Ours, string Theirs) Pattern(Random random, int depth)
     {
-        var alternatives = Enumerable.Range(0, random.Next(5) == 0 ? 2 : 1).Select(_ => string.Concat(Enumerable.Range(0, random.Next(1, 4)).Select(_ => Part())));
-        return string.Join('|', alternatives);
+        var alternatives = Enumerable.Range(0, random.Next(5) == 0 ? 2 : 1).Select(_ => Enumerable.Range(0, random.Next(1, 4)).Select(_ => Part()).ToArray()).ToArray();
+        return (Joined(part => part.Ours), Joined(part => part.Theirs));
 
-        string Part()
+        string Joined(Func<(string Ours, string Theirs), string> side) => string.Join('|', alternatives.Select(parts => string.Concat(parts.Select(side))));
+
+        (string Ours, string Theirs) Part()
         {
-            var atom = depth == 0 || random.Next(3) > 0 ? Atoms[random.Next(Atoms.Length)] : $"{(random.Next(2) == 0 ? "(" : "(?:")}{Pattern(random, depth - 1)})";
-            return random.Next(3) == 0 ? atom + Quantifiers[random.Next(Quantifiers.Length)] : atom;
+            var (ours, theirs) = Atoms[random.Next(Atoms.Length)];
+            if (depth > 0 && random.Next(3) == 0)
+            {
+                var (inner, open) = (Pattern(random, depth - 1), random.Next(2) == 0 ? "(" : "(?:");
+                (ours, theirs) = ($"{open}{inner.Ours})", $"{open}{inner.Theirs})");
+            }
+            var quantifier = random.Next(3) == 0 ? Quantifiers[random.Next(Quantifiers.Length)] : "";
+            return (ours + quantifier, theirs + quantifier);
         }
     }
 
