@@ -69,7 +69,7 @@ public static class ModelImport
         var read = weights.Names.Where(name => !HuggingFaceNames.IsBuffer(name)).Select(name => (name, weights.Read(name)));
         var tensors = gpt2 ? HuggingFaceNames.FromGpt2(weights.Path, read, model.TiedHead) : HuggingFaceNames.FromLlama(weights.Path, read, model.TiedHead);
         CheckSize(weights.Path, model, tensors);
-        return Kept(model, tensors, $"{(gpt2 ? "GPT-2" : "Llama")}, {weights.Path}");
+        return Kept(model, tensors, $"{(gpt2 ? "GPT-2" : "Llama")}, {weights.Path}", ChatTemplate.Read(Path.GetDirectoryName(config)!));
     }
 
     // Before a model of the size that its configuration claims is made: the claim must be that of the weights.
@@ -96,10 +96,10 @@ public static class ModelImport
         }
     }
 
-    private static ImportedModel Kept(ModelConfig model, IReadOnlyDictionary<string, Tensor> tensors, string origin)
+    private static ImportedModel Kept(ModelConfig model, IReadOnlyDictionary<string, Tensor> tensors, string origin, string? chatTemplate = null)
     {
         foreach (var tensor in tensors.Values) tensor.DetachFromDisposeScope();
-        return new ImportedModel(model, tensors, origin);
+        return new ImportedModel(model, tensors, origin, ChatTemplate: chatTemplate);
     }
 
     // torch.save writes a zip archive or, long ago, a bare pickle (protocol 2).
