@@ -39,8 +39,8 @@ internal sealed class CharacterSet
     /// <summary>One character.</summary>
     public static CharacterSet Of(Rune character) => Range(character.Value, character.Value);
 
-    /// <summary>The characters of this set and of another.</summary>
-    public CharacterSet Union(CharacterSet other) => Joined([.. Ranges, .. other.Ranges]);
+    /// <summary>The characters of this set and of others.</summary>
+    public CharacterSet Union(params IEnumerable<CharacterSet> others) => Joined(others.Prepend(this).SelectMany(set => set.Ranges));
 
     /// <summary>The characters that are not in another set.</summary>
     public CharacterSet Except(CharacterSet other)

@@ -8,7 +8,7 @@ namespace Transformer.Generation.Constraints;
 internal sealed class JsonExpressions(ExpressionTable table)
 {
     // What JSON writes with a backslash.
-    private static readonly CharacterSet Escaped = CharacterSet.Range(0, 0x1F).Union(CharacterSet.Of(new Rune('"'))).Union(CharacterSet.Of(new Rune('\\')));
+    private static readonly CharacterSet Escaped = CharacterSet.Range(0, 0x1F).Union(CharacterSet.Of(new Rune('"')), CharacterSet.Of(new Rune('\\')));
 
     /// <summary>One space or none.</summary>
     public Expression Space { get; } = table.Optional(table.Text(" "));

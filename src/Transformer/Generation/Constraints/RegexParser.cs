@@ -129,7 +129,7 @@ internal sealed class RegexParser
     {
         var opened = at++;
         var isOpposite = Take('^');
-        var characters = CharacterSet.None;
+        var items = new List<CharacterSet>();
         while (!AtEnd && pattern[at] != ']')
         {
             if (pattern[at] == '[') throw Bad("'[' within a class is read in several ways; write \\[ for the character", at);
@@ -142,9 +142,10 @@ internal sealed class RegexParser
                     ? CharacterSet.Range(first, end)
                     : throw Bad("a range of characters that has no first and last one in order", at);
             }
-            characters = characters.Union(item);
+            items.Add(item);
         }
         if (!Take(']')) throw Bad("'[' without ']'", opened);
+        var characters = CharacterSet.None.Union(items);
         if (isOpposite) characters = CharacterSet.All.Except(characters);
         return characters.IsEmpty ? throw Bad("a class without a character; write \\] for the bracket within one", opened) : characters;
     }
