@@ -97,6 +97,10 @@ public sealed class CheckpointFolder : IDisposable
             writeTensors(partial);
         });
 
+    /// <summary>Whether the model can be as large as the folder's configuration says, looked at before one of that size is made.</summary>
+    /// <exception cref="InputException">It cannot.</exception>
+    internal void CheckSize() => ModelFit.CheckSize(weights.Path, Model, [.. weights.Names.Select(weights.Shape)]);
+
     /// <summary>The dimensions of a tensor.</summary>
     public IReadOnlyList<long> Shape(string name) => weights.Shape(name);
 

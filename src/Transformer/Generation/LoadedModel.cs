@@ -26,6 +26,7 @@ public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer, st
         }
         using var checkpoint = CheckpointFolder.Open(path);
         if (!checkpoint.HasTokenizer) throw NoTokenizer(checkpoint.Folder, "has no tokenizer.json");
+        checkpoint.CheckSize();
         return Filled(checkpoint.Folder, checkpoint.Model, checkpoint.ReadTokenizer(), checkpoint.ChatTemplate, checkpoint.CopyInto, device);
     }
 
