@@ -36,8 +36,8 @@ public sealed class FolderFuzzTests : IDisposable
         var (random, accepted) = (new Random(1337), 0);
         for (var input = 0; input < Inputs; input++)
         {
-            byte[] bytes = [.. HeaderFuzzTests.Mutated(valid[..header], random), .. valid[header..]];
-            if (random.Next(10) == 0) bytes = bytes[..random.Next(bytes.Length)];
+            byte[] bytes = input == 0 ? valid : [.. HeaderFuzzTests.Mutated(valid[..header], random), .. valid[header..]];
+            if (input % 10 == 9) bytes = bytes[..random.Next(bytes.Length)];
             File.WriteAllBytes(path, bytes);
             try
             {

@@ -2,7 +2,7 @@ namespace Transformer.Generation.Constraints;
 
 /// <summary>
 /// The deterministic automaton of an expression, made as far as texts go. Its states are expressions, too: what may follow a byte is the expression's derivative
-/// (Brzozowski 1964), here as a choice of partial derivatives (Antimirov 1996), of which an expression has no more than it has bytes when its repeats are
+/// (Brzozowski 1964), here as a choice of partial derivatives (Antimirov 1996), of which there are no more than places of a byte in the expression with its repeats
 /// written out. Bytes that no part of the expression tells apart are one kind (Owens, Reppy and Turon 2009). Not safe for several threads.
 /// </summary>
 internal sealed class Automaton

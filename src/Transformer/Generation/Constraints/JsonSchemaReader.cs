@@ -10,7 +10,7 @@ namespace Transformer.Generation.Constraints;
 /// </summary>
 internal sealed class JsonSchemaReader
 {
-    private const int DeepestReference = 50;
+    private const int Deepest = 100;
 
     private static readonly string[] Annotations =
         ["$schema", "$id", "$comment", "$defs", "definitions", "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"];
@@ -30,6 +30,7 @@ internal sealed class JsonSchemaReader
     private readonly JsonExpressions json;
     private readonly JsonNode root;
     private readonly Dictionary<string, Expression?> references = [];
+    private int depth;
 
     private JsonSchemaReader(ExpressionTable table, JsonNode root) => (this.table, json, this.root) = (table, new JsonExpressions(table), root);
 
@@ -51,6 +52,15 @@ internal sealed class JsonSchemaReader
     }
 
     private Expression Value(JsonNode? node, string path)
+    {
+        if (depth == Deepest) throw Bad(path, $"schemas within schemas, expected {Deepest} at most");
+        depth++;
+        var expression = ValueOf(node, path);
+        depth--;
+        return expression;
+    }
+
+    private Expression ValueOf(JsonNode? node, string path)
     {
         if (node is not JsonObject schema) throw Bad(path, $"found {Shown(node)}, expected a schema with a type; a text of any value may nest without end, which is not regular");
         if (schema.ContainsKey("$ref")) return Reference(Only(schema, path, "$ref"), path);
@@ -139,7 +149,6 @@ internal sealed class JsonSchemaReader
         var pointer = Text(schema["$ref"], $"{path}/$ref");
         if (references.TryGetValue(pointer, out var known))
             return known ?? throw Bad($"{path}/$ref", $"{Shown(pointer)} contains itself: values that nest without end are not regular; write out as many levels as you need");
-        if (references.Values.Count(expression => expression is null) >= DeepestReference) throw Bad($"{path}/$ref", $"references within references, expected {DeepestReference} at most");
         if (pointer != "#" && !pointer.StartsWith("#/", StringComparison.Ordinal)) throw Bad($"{path}/$ref", $"{Shown(pointer)} is not supported, expected a place in this schema such as #/$defs/name");
         references[pointer] = null;
         var expression = Value(Found(pointer, path), pointer);

@@ -114,7 +114,7 @@ public sealed class TextConstraintJsonSchemaTests
         var deep = string.Concat(Enumerable.Repeat("""{"type":"array","items":""", 1000)) + "{}";
         Assert.Contains("not valid JSON", Assert.Throws<InputException>(() => TextConstraint.JsonSchema(deep)).Message);
         var chain = new JsonObject(Enumerable.Range(0, 1000).Select(n => KeyValuePair.Create($"{n}", (JsonNode?)new JsonObject { ["$ref"] = $"#/$defs/{n + 1}" })));
-        Assert.Contains("references within references", Assert.Throws<InputException>(() => TextConstraint.JsonSchema(new JsonObject { ["$defs"] = chain, ["$ref"] = "#/$defs/0" }.ToJsonString())).Message);
+        Assert.Contains("schemas within schemas, expected 100 at most", Assert.Throws<InputException>(() => TextConstraint.JsonSchema(new JsonObject { ["$defs"] = chain, ["$ref"] = "#/$defs/0" }.ToJsonString())).Message);
     }
 
     // Each definition has two of the next one: written out they would be a thousand million.
