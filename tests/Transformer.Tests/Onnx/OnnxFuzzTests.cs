@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Transformer.Configuration;
+using Transformer.Native;
 using Transformer.Onnx;
 using Transformer.Onnx.Format;
 using Transformer.Tests.Checkpoints;
@@ -11,6 +12,7 @@ namespace Transformer.Tests.Onnx;
 public sealed class OnnxFuzzTests : IDisposable
 {
     private const int Inputs = 300;
+    private const long MostMemory = 200L << 20;    // ONNX Runtime's own, for a model of some thousand numbers
 
     private readonly TemporaryFolder folder = new();
 
@@ -63,6 +65,7 @@ public sealed class OnnxFuzzTests : IDisposable
         }
         File.WriteAllBytes(ModelPath, model.ToByteArray());
         Assert.False(IsRead(), "it was read");
+        Assert.InRange(ProcessMemory.PeakOf(() => IsRead()) ?? 0, 0, MostMemory);
     }
 
     private static void External(TensorProto weight, string location, string offset)
