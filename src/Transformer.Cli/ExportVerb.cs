@@ -27,7 +27,7 @@ internal static class ExportVerb
     private static readonly Format[] Formats =
     [
         new("safetensors", WriteSafetensors, ReadBack),
-        new("gguf", (model, path, precision) => GgufModel.Write(path, model.Model.Config, model.Model.Weights, model.Tokenizer, precision.Gguf), ReadBack, Extension: GgufModel.Extension),
+        new("gguf", (model, path, precision) => GgufModel.Write(path, model.Model.Config, model.Model.Weights, model.Tokenizer, precision.Gguf, model.ChatTemplate), ReadBack, Extension: GgufModel.Extension),
         new("onnx", WriteOnnx, ReadOnnxBack, Rounding: 1e-4),
     ];
 
@@ -166,7 +166,8 @@ internal static class ExportVerb
             GgufPrecision.Q8 => OnnxPrecision.Q8,
             GgufPrecision.Q4 => OnnxPrecision.Q4,
             _ => throw new InputException($"--quantize {precision.Name}: ONNX Runtime computes in float32 on a CPU; take f32, q8 or q4."),
-        });
+        },
+        model.ChatTemplate);
 
     private static void WriteSafetensors(LoadedModel model, string folder, Precision precision)
     {
@@ -177,7 +178,7 @@ internal static class ExportVerb
             GgufPrecision.F16 => ScalarType.Float16,
             _ => throw new InputException($"--quantize {precision.Name}: safetensors has no blocks; take --format gguf, or f16."),
         };
-        HuggingFaceFolder.Write(folder, model.Model.Config, model.Model.Weights.Select(weight => (weight.Name, weight.Value.detach().to(type))), model.Tokenizer);
+        HuggingFaceFolder.Write(folder, model.Model.Config, model.Model.Weights.Select(weight => (weight.Name, weight.Value.detach().to(type))), model.Tokenizer, model.ChatTemplate);
     }
 
     private static T Named<T>(string option, string name, T[] known, Func<T, string> nameOf) => Array.Find(known, item => nameOf(item) == name)

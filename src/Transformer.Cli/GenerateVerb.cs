@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Transformer.Configuration;
 using Transformer.Generation;
+using Transformer.Generation.Constraints;
 using Transformer.Generation.Decoding;
 
 namespace Transformer.Cli;
@@ -72,6 +73,18 @@ internal static class GenerateVerb
         DefaultValueFactory = _ => [],
     };
 
+    private static readonly Option<string?> Regex = new("--regex")
+    {
+        Description = "Write only what matches this regular expression as a whole.",
+        HelpName = "PATTERN",
+    };
+
+    private static readonly Option<string?> JsonSchema = new("--json-schema")
+    {
+        Description = "Write only JSON that is valid by this schema: a file, or the schema itself, which begins with a brace.",
+        HelpName = "FILE|TEXT",
+    };
+
     private static readonly Option<long> Seed = new("--seed")
     {
         Description = "Where the random numbers start.",
@@ -128,7 +141,7 @@ internal static class GenerateVerb
     private static readonly Dictionary<Option, Option[]> Conflicts = new()
     {
         [Prompts] = [Prompt, PromptFile, Guesses, Draft, Beams],
-        [Beams] = [Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Seed, Guesses, Draft],
+        [Beams] = [Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, Guesses, Draft],
     };
 
     private static readonly Dictionary<Option, Option> Needs = new() { [Parallel] = Prompts, [LengthPenalty] = Beams };
@@ -138,7 +151,7 @@ internal static class GenerateVerb
     {
         var verb = new Command("generate", "Continues a prompt with a trained model.")
         {
-            Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Seed, Count,
+            Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, Count,
             Guesses, Draft, Prompts, Parallel, Beams, LengthPenalty, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
@@ -190,6 +203,8 @@ internal static class GenerateVerb
         var seconds = SinceProcessStart() - start;
         if (firstToken is null) Begin();
 
+        if (options.Constraint is not null && samples.Count(sample => sample.FinishReason == FinishReason.MaxTokens) is > 0 and var cut)
+            error.WriteLine($"{cut} of {count} samples reached {options.MaxTokens} tokens before the constraint ended them; raise --max-tokens where the text is not whole.");
         if (json)
         {
             ScriptJson.Write(output, new
@@ -233,7 +248,16 @@ internal static class GenerateVerb
         Seed = request.GetValue(Seed),
         MaxTokens = request.GetValue(MaxTokens),
         Stop = request.GetRequiredValue(Stop),
+        Constraint = Constraint(request.GetValue(Regex), request.GetValue(JsonSchema)),
     };
+
+    private static TextConstraint? Constraint(string? pattern, string? schema)
+    {
+        if (pattern is not null && schema is not null) throw new InputException("--regex and --json-schema: both say what may be written; leave one out.");
+        return pattern is not null ? TextConstraint.Regex(pattern)
+            : schema is null ? null
+            : TextConstraint.JsonSchema(schema.TrimStart().StartsWith('{') ? schema : Utf8File.Read(schema, "a JSON schema"));
+    }
 
     private static string ReadPrompt(ParseResult request)
     {

@@ -8,7 +8,7 @@ namespace Transformer.Onnx;
 
 /// <summary>
 /// Writes models for ONNX Runtime as Hugging Face's libraries lay them out: <c>onnx/model.onnx</c>, and beside that folder <c>config.json</c>,
-/// <c>tokenizer.json</c> and, where onnxruntime-genai can run the model, <c>genai_config.json</c>.
+/// <c>tokenizer.json</c>, the chat template where there is one and, where onnxruntime-genai can run the model, <c>genai_config.json</c>.
 /// </summary>
 public static class OnnxFolder
 {
@@ -20,13 +20,16 @@ public static class OnnxFolder
     /// <param name="weights">The model's tensors by our names.</param>
     /// <param name="tokenizer">What makes the model's tokens.</param>
     /// <param name="precision">How matrices are kept.</param>
+    /// <param name="chatTemplate">The template by which a conversation becomes a prompt.</param>
     /// <exception cref="InputException">A part of the model has no graph, or the folder cannot be written.</exception>
     public static void Write(
-        string folder, ModelConfig model, IEnumerable<(string Name, Tensor Value)> weights, Tokenizer? tokenizer = null, OnnxPrecision precision = OnnxPrecision.F32) =>
-        Write(folder, model, weights, tokenizer, precision, OnnxFile.InlineLimit);
+        string folder, ModelConfig model, IEnumerable<(string Name, Tensor Value)> weights, Tokenizer? tokenizer = null, OnnxPrecision precision = OnnxPrecision.F32,
+        string? chatTemplate = null) =>
+        Write(folder, model, weights, tokenizer, precision, OnnxFile.InlineLimit, chatTemplate);
 
     internal static void Write(
-        string folder, ModelConfig model, IEnumerable<(string Name, Tensor Value)> weights, Tokenizer? tokenizer, OnnxPrecision precision, long inlineLimit)
+        string folder, ModelConfig model, IEnumerable<(string Name, Tensor Value)> weights, Tokenizer? tokenizer, OnnxPrecision precision, long inlineLimit,
+        string? chatTemplate = null)
     {
         using var scope = NewDisposeScope();
         using var gradient = no_grad();
@@ -37,6 +40,7 @@ public static class OnnxFolder
             OnnxFile.Write(path, graph, inlineLimit);
             DurableFile.WriteJson(Path.Combine(partial, CheckpointConfig.FileName), CheckpointConfig.Write(model));
             if (GenAiConfig.Of(model, tokenizer) is { } config) DurableFile.WriteJson(Path.Combine(partial, GenAiConfig.FileName), config);
+            ChatTemplate.Write(partial, chatTemplate);
             tokenizer?.Save(Path.Combine(partial, CheckpointFolder.TokenizerName));
         });
     }

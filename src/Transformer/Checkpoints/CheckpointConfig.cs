@@ -18,6 +18,8 @@ internal static class CheckpointConfig
         ours.Size("width", HuggingFaceConfig.WidthLimit);
         ours.Size("context_length", HuggingFaceConfig.LengthLimit);
         ours.Size("vocabulary_size", HuggingFaceConfig.LengthLimit);
+        if (ours.Node("layers") is JsonValue layers && layers.TryGetValue<long>(out var blocks) && blocks > HuggingFaceConfig.LayerLimit)
+            throw ours.Bad("layers", $"found {blocks}, expected {HuggingFaceConfig.LayerLimit} at most");
         return ConfigJson.FromJson<ModelConfig>(ours.Json, ours.Origin);
     }
 

@@ -31,6 +31,10 @@ public sealed class CheckpointFolder : IDisposable
     /// <summary>Whether the folder holds a tokenizer.</summary>
     public bool HasTokenizer => File.Exists(Path.Combine(Folder, TokenizerName));
 
+    /// <summary>The template by which a conversation becomes a prompt, as text; null where the folder has none.</summary>
+    /// <exception cref="InputException">It is no text.</exception>
+    public string? ChatTemplate => Checkpoints.ChatTemplate.Read(Folder);
+
     /// <summary>Opens a checkpoint.</summary>
     /// <param name="path">
     /// A checkpoint's folder; a run's folder, whose <c>checkpoints/latest</c> (or else <c>checkpoints/best</c>) is taken; or a .safetensors file with
@@ -61,6 +65,7 @@ public sealed class CheckpointFolder : IDisposable
     /// <param name="tokenizer">What makes the model's tokens.</param>
     /// <param name="training">The tensors that a run needs to go on, optimizer moments for one.</param>
     /// <param name="trainingState">The numbers that a run needs to go on, the step for one; given with <paramref name="training"/> or not at all.</param>
+    /// <param name="chatTemplate">The template by which a conversation becomes a prompt.</param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
     public static void Save(
         string folder,
@@ -68,10 +73,12 @@ public sealed class CheckpointFolder : IDisposable
         IEnumerable<(string Name, Tensor Value)> weights,
         Tokenizer? tokenizer = null,
         IEnumerable<(string Name, Tensor Value)>? training = null,
-        JsonObject? trainingState = null) =>
+        JsonObject? trainingState = null,
+        string? chatTemplate = null) =>
         Save(folder, model, tokenizer, trainingState, partial =>
         {
             WeightFiles.Write(partial, weights);
+            Checkpoints.ChatTemplate.Write(partial, chatTemplate);
             if (training is not null) TrainingTensors.Write(partial, training);
         });
 
@@ -89,6 +96,10 @@ public sealed class CheckpointFolder : IDisposable
             if (trainingState is not null) DurableFile.WriteJson(Path.Combine(partial, TrainingStateName), trainingState);
             writeTensors(partial);
         });
+
+    /// <summary>Whether the model can be as large as the folder's configuration says, looked at before one of that size is made.</summary>
+    /// <exception cref="InputException">It cannot.</exception>
+    internal void CheckSize() => ModelFit.CheckSize(weights.Path, Model, [.. weights.Names.Select(weights.Shape)]);
 
     /// <summary>The dimensions of a tensor.</summary>
     public IReadOnlyList<long> Shape(string name) => weights.Shape(name);

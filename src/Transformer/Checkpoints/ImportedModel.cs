@@ -9,7 +9,9 @@ namespace Transformer.Checkpoints;
 /// <param name="Tensors">The weights by our names, on the CPU, in the type of the source.</param>
 /// <param name="Origin">What it was read from: the format and the path.</param>
 /// <param name="Tokenizer">What makes the model's tokens, where the file says so itself.</param>
-public sealed record ImportedModel(ModelConfig Model, IReadOnlyDictionary<string, Tensor> Tensors, string Origin, Tokenizer? Tokenizer = null) : IDisposable
+/// <param name="ChatTemplate">The template by which a conversation becomes a prompt, where the model has one.</param>
+public sealed record ImportedModel(
+    ModelConfig Model, IReadOnlyDictionary<string, Tensor> Tensors, string Origin, Tokenizer? Tokenizer = null, string? ChatTemplate = null) : IDisposable
 {
     /// <summary>Copies all tensors into a model. Names and shapes are compared first: a model is filled whole or not touched.</summary>
     /// <param name="model">The model's parameters by name; other types than the tensors' are converted to.</param>

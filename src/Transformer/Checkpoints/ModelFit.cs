@@ -1,5 +1,6 @@
 using System.Text;
 using Transformer.Configuration;
+using Transformer.Model;
 
 namespace Transformer.Checkpoints;
 
@@ -7,6 +8,39 @@ namespace Transformer.Checkpoints;
 internal static class ModelFit
 {
     private const int MostLines = 40;
+
+    // A million positions of heads of 128: eightfold what published models have, and a table of half a gigabyte at most while it is made.
+    private const long AnglesLimit = 1L << 27;
+
+    // What need not be counted: a model that is a little too large is made, and each of its tensors compared by name.
+    private const long Slack = 1L << 20;
+
+    /// <summary>Whether a model can be as large as its configuration says, looked at before one of that size is made: it has no more numbers than the file holds.</summary>
+    /// <exception cref="InputException">It cannot.</exception>
+    public static void CheckSize(string file, ModelConfig model, IReadOnlyCollection<IReadOnlyList<long>> shapes)
+    {
+        CheckAngles(file, model);
+        var held = shapes.Sum(shape => shape.Aggregate(1L, (product, size) => product * size));
+        var most = 2 * held + Slack;
+        var mixers = Enumerable.Range(0, Math.Min(model.Layers, shapes.Count)).Select(model.AttentionAt).OfType<HeadedAttentionConfig>();
+        var widest = mixers.Select(mixer => (long)mixer.Heads * mixer.HeadWidthAt(model.Width)).Append(model.Mlp.HiddenAt(model.Width)).Max();
+        if (model.Layers > shapes.Count || widest > most || new ModelSize(model).Parameters > most)
+            throw new InputException($"{file}: its configuration asks for a model that is larger than its {shapes.Count} tensors with {held} numbers. Does it belong to them?");
+    }
+
+    /// <summary>Whether the angles of a model's positions can be made.</summary>
+    /// <exception cref="InputException">They are too many.</exception>
+    public static void CheckAngles(string file, ModelConfig model)
+    {
+        var (what, size) = model.Position switch
+        {
+            RotaryPositionConfig => ("heads", model.PositionedMixers.FirstOrDefault()?.HeadWidthAt(model.Width) ?? 0),
+            SinusoidalPositionConfig => ("a width", model.Width),
+            _ => ("", 0),
+        };
+        if ((long)model.ContextLength * size > AnglesLimit)
+            throw new InputException($"{file}: a context of {model.ContextLength} tokens with {what} of {size} asks for more angles than are made; expected {AnglesLimit / size} tokens at most");
+    }
 
     /// <summary>Compares all names and shapes.</summary>
     /// <exception cref="InputException">Something differs; the message lists it.</exception>

@@ -7,9 +7,6 @@ namespace Transformer.Checkpoints;
 /// <summary>Reads models of other tools: Hugging Face's GPT-2 and Llama, nanoGPT's weights as Safetensors, llama2.c, and GGUF.</summary>
 public static class ModelImport
 {
-    // A million positions of heads of 128: eightfold what published models have, and a table of half a gigabyte at most while it is made.
-    private const long AnglesLimit = 1L << 27;
-
     private const string Expected =
         "expected a folder with config.json and model.safetensors, a .safetensors file with config.json beside it, a .bin file of llama2.c, or a .gguf file";
 
@@ -69,7 +66,7 @@ public static class ModelImport
         var read = weights.Names.Where(name => !HuggingFaceNames.IsBuffer(name)).Select(name => (name, weights.Read(name)));
         var tensors = gpt2 ? HuggingFaceNames.FromGpt2(weights.Path, read, model.TiedHead) : HuggingFaceNames.FromLlama(weights.Path, read, model.TiedHead);
         CheckSize(weights.Path, model, tensors);
-        return Kept(model, tensors, $"{(gpt2 ? "GPT-2" : "Llama")}, {weights.Path}");
+        return Kept(model, tensors, $"{(gpt2 ? "GPT-2" : "Llama")}, {weights.Path}", ChatTemplate.Read(Path.GetDirectoryName(config)!));
     }
 
     // Before a model of the size that its configuration claims is made: the claim must be that of the weights.
@@ -78,8 +75,7 @@ public static class ModelImport
         if (!tensors.ContainsKey("model.embed_tokens.weight")) throw new InputException($"{path}: has no token embedding, so it is neither GPT-2 nor Llama");
         Check("token embedding", "model.embed_tokens.weight", model.VocabularySize!.Value, model.Width);
         if (model.Position is LearnedPositionConfig) Check("position table", "model.embed_positions.weight", model.ContextLength, model.Width);
-        if (model.Position is RotaryPositionConfig && model.PositionedMixers.FirstOrDefault()?.HeadWidthAt(model.Width) is { } turned && (long)model.ContextLength * turned > AnglesLimit)
-            throw new InputException($"{path}: a context of {model.ContextLength} tokens with heads of {turned} asks for more angles than are made; expected {AnglesLimit / turned} tokens at most");
+        ModelFit.CheckAngles(path, model);
         var layers = Enumerable.Range(0, model.Layers + 1).TakeWhile(layer => tensors.ContainsKey($"model.layers.{layer}.input_layernorm.weight")).Count();
         if (layers != model.Layers)
             throw new InputException($"{path}: {(layers > model.Layers ? "more" : layers)} layers, but its configuration says {model.Layers}");
@@ -96,10 +92,10 @@ public static class ModelImport
         }
     }
 
-    private static ImportedModel Kept(ModelConfig model, IReadOnlyDictionary<string, Tensor> tensors, string origin)
+    private static ImportedModel Kept(ModelConfig model, IReadOnlyDictionary<string, Tensor> tensors, string origin, string? chatTemplate = null)
     {
         foreach (var tensor in tensors.Values) tensor.DetachFromDisposeScope();
-        return new ImportedModel(model, tensors, origin);
+        return new ImportedModel(model, tensors, origin, ChatTemplate: chatTemplate);
     }
 
     // torch.save writes a zip archive or, long ago, a bare pickle (protocol 2).

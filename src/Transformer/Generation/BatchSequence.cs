@@ -17,8 +17,8 @@ internal sealed class BatchSequence(int[] prompt, Func<GenerationRow> begin, Act
     /// <summary>What it goes on from.</summary>
     public int[] Prompt => prompt;
 
-    /// <summary>Its tokens, once it runs.</summary>
-    public GenerationRow Row => row ??= begin();
+    /// <summary>Its tokens, once it has begun.</summary>
+    public GenerationRow Row => row!;
 
     /// <summary>The text when it has ended.</summary>
     public Task<GeneratedText> Text => completion.Task;
@@ -28,6 +28,23 @@ internal sealed class BatchSequence(int[] prompt, Func<GenerationRow> begin, Act
 
     /// <summary>How many tokens of the prompt were read already.</summary>
     public int Reused { get; set; }
+
+    /// <summary>Makes its row, where there is none yet.</summary>
+    /// <returns>Whether there is anything to write.</returns>
+    public bool Begins()
+    {
+        if (row is not null) return true;
+        try
+        {
+            row = begin();
+            Tell("");
+        }
+        catch (Exception e)
+        {
+            completion.TrySetException(e);
+        }
+        return !HasEnded;
+    }
 
     /// <summary>Chooses the next token. What goes wrong ends this text only.</summary>
     /// <param name="logits">[V] or more; overwritten.</param>

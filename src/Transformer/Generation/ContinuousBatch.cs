@@ -78,7 +78,8 @@ public sealed class ContinuousBatch : IDisposable
     {
         generator.Check(prompt, options);
         int[] text = [.. prompt];
-        var sequence = new BatchSequence(text, () => generator.NewRow(text, options, row), onToken, onText, cancellation);
+        var constraint = generator.Masks(options.Constraint);
+        var sequence = new BatchSequence(text, () => generator.NewRow(text, options, row, constraint), onToken, onText, cancellation);
         lock (gate)
         {
             ObjectDisposedException.ThrowIf(isDisposed, this);
@@ -137,7 +138,7 @@ public sealed class ContinuousBatch : IDisposable
         {
             BatchSequence? next;
             lock (gate) next = waiting.FirstOrDefault();
-            if (next is null || !TryPlace(next)) return;
+            if (next is null || (next.Begins() && !TryPlace(next))) return;
             lock (gate) waiting.RemoveAt(0);
         }
     }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using Transformer.Generation.Constraints;
 using Transformer.Tokenization;
 
 namespace Transformer.Generation;
@@ -11,6 +12,7 @@ internal sealed class GenerationRow
     private readonly Tokenizer? tokenizer;
     private readonly int contextLength, vocabularySize;
     private readonly TokenSampler sampler;
+    private readonly TokenConstraint? constraint;
     private readonly StreamingDecoder? decoder;
     private readonly StopScanner stops;
     private readonly StringBuilder text = new();
@@ -22,14 +24,17 @@ internal sealed class GenerationRow
     /// <param name="contextLength">The greatest number of tokens that the model sees.</param>
     /// <param name="vocabularySize">The number of tokens to choose from.</param>
     /// <param name="tokenizer">What the tokens mean; without one the row has no text.</param>
-    public GenerationRow(SamplingOptions options, int row, int[] prompt, int contextLength, int vocabularySize, Tokenizer? tokenizer)
+    /// <param name="masks">What the text must be, in the tokenizer's terms; anything where null.</param>
+    public GenerationRow(SamplingOptions options, int row, int[] prompt, int contextLength, int vocabularySize, Tokenizer? tokenizer, TokenMasks? masks = null)
     {
         (this.options, this.tokenizer, this.contextLength, this.vocabularySize, window) = (options, tokenizer, contextLength, vocabularySize, [.. prompt]);
-        sampler = new TokenSampler(options, vocabularySize, row);
+        constraint = masks is null ? null : new TokenConstraint(masks, prompt[^1]);
+        sampler = new TokenSampler(options, vocabularySize, row) { Constraint = constraint };
         foreach (var token in prompt) sampler.Observe(token);
         if (tokenizer is not null) decoder = new StreamingDecoder(tokenizer, prompt[^1]);
         stops = new StopScanner(options.Stop);
         Unread = window.Count;
+        if (constraint is { IsComplete: true }) Finish(FinishReason.EndOfText);    // nothing is all that may be written
     }
 
     /// <summary>The tokens that the model sees, the last one being that from which the next one follows.</summary>
@@ -94,6 +99,7 @@ internal sealed class GenerationRow
 
     private FinishReason? Limit() =>
         stops.Stopped ? FinishReason.StopString
+        : constraint is { IsComplete: true } ? FinishReason.EndOfText
         : tokens.Count == options.MaxTokens ? FinishReason.MaxTokens
         : null;
 }

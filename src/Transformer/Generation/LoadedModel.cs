@@ -10,7 +10,8 @@ namespace Transformer.Generation;
 /// <summary>A model that is ready to write: its weights are loaded and its tokenizer is known.</summary>
 /// <param name="Model">The model, in evaluation.</param>
 /// <param name="Tokenizer">What its ids mean.</param>
-public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer) : IDisposable
+/// <param name="ChatTemplate">The template by which a conversation becomes a prompt, where the model has one.</param>
+public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer, string? ChatTemplate = null) : IDisposable
 {
     /// <summary>Loads a model and its tokenizer.</summary>
     /// <param name="path">A run's folder, a checkpoint's folder or a .safetensors file, as for <see cref="CheckpointFolder.Open"/>, or a .gguf file.</param>
@@ -25,7 +26,8 @@ public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer) : 
         }
         using var checkpoint = CheckpointFolder.Open(path);
         if (!checkpoint.HasTokenizer) throw NoTokenizer(checkpoint.Folder, "has no tokenizer.json");
-        return Filled(checkpoint.Folder, checkpoint.Model, checkpoint.ReadTokenizer(), checkpoint.CopyInto, device);
+        checkpoint.CheckSize();
+        return Filled(checkpoint.Folder, checkpoint.Model, checkpoint.ReadTokenizer(), checkpoint.ChatTemplate, checkpoint.CopyInto, device);
     }
 
     /// <summary>A model that was read from another tool's files.</summary>
@@ -34,9 +36,10 @@ public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer) : 
     /// <param name="device">Where the model shall live; the CPU where null.</param>
     /// <exception cref="InputException">Configuration, weights and tokenizer do not belong together.</exception>
     public static LoadedModel Of(ImportedModel imported, Tokenizer tokenizer, Device? device = null) =>
-        Filled(imported.Origin, imported.Model, tokenizer, imported.CopyInto, device);
+        Filled(imported.Origin, imported.Model, tokenizer, imported.ChatTemplate, imported.CopyInto, device);
 
-    private static LoadedModel Filled(string origin, ModelConfig config, Tokenizer tokenizer, Action<IEnumerable<(string, Tensor)>> fill, Device? device)
+    private static LoadedModel Filled(
+        string origin, ModelConfig config, Tokenizer tokenizer, string? chatTemplate, Action<IEnumerable<(string, Tensor)>> fill, Device? device)
     {
         if (tokenizer.VocabularySize > config.VocabularySize)
             throw new InputException($"{origin}: the tokenizer has {tokenizer.VocabularySize} tokens, the model only {config.VocabularySize}. Is it the model's own?");
@@ -45,7 +48,7 @@ public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer) : 
         {
             fill(model.Weights);
             model.eval();
-            return new LoadedModel(model, tokenizer);
+            return new LoadedModel(model, tokenizer, chatTemplate);
         }
         catch
         {

@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Generation.Constraints;
 
 namespace Transformer.Generation;
 
@@ -46,6 +47,12 @@ public sealed record SamplingOptions : IValidated
 
     /// <summary>Texts that end a row. They are not part of its text.</summary>
     public IReadOnlyList<string> Stop { get; init; } = [];
+
+    /// <summary>
+    /// What a row's text must be as a whole: tokens that cannot follow are made impossible before all other steps. A row ends when nothing else can follow, and
+    /// where it has its greatest number of tokens before, its text is a beginning only. Anything where absent.
+    /// </summary>
+    public TextConstraint? Constraint { get; init; }
 
     /// <summary>The options that take the likeliest token always.</summary>
     public static SamplingOptions Greedy { get; } = new() { Temperature = 0 };

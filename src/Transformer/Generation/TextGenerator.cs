@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Generation.Constraints;
 using Transformer.Generation.Decoding;
 using Transformer.Model;
 using Transformer.Tokenization;
@@ -25,6 +26,9 @@ public sealed class TextGenerator
     private readonly ModelConfig config;
     private readonly Tokenizer? tokenizer;
     private readonly int vocabularySize;
+    private readonly Lock gate = new();
+    private TokenVocabulary? vocabulary;
+    private TokenMasks? masks;
 
     /// <param name="model">The model; it stays the caller's.</param>
     /// <param name="tokenizer">
@@ -111,7 +115,8 @@ public sealed class TextGenerator
         for (var row = 0; row < prompts.Count; row++) Check(prompts[row], options, $"prompt {row}");
         if (prompts.Count == 0) return [];
 
-        var rows = prompts.Select((prompt, row) => NewRow(prompt, options, row)).ToArray();
+        var constraint = Masks(options.Constraint);
+        var rows = prompts.Select((prompt, row) => NewRow(prompt, options, row, constraint)).ToArray();
         var capacity = (int)Math.Min(config.ContextLength, prompts.Max(prompt => prompt.Length) + (long)options.MaxTokens);
         var speculation = engine is not null ? Write(Logits(engine, options, rows.Length, capacity), rows, onToken, onText, cancellation)
             : logits is not null ? Write(logits(rows.Length, capacity), rows, onToken, onText, cancellation)
@@ -128,6 +133,7 @@ public sealed class TextGenerator
     {
         options.Check();
         if (options.Stop.Count > 0 && tokenizer is null) throw new InputException("stop: stop strings need a tokenizer, and this generator has none");
+        if (options.Constraint is not null && tokenizer is null) throw new InputException("constraint: what a text must be needs a tokenizer, and this generator has none");
         CheckPrompt(prompt, name);
     }
 
@@ -135,7 +141,10 @@ public sealed class TextGenerator
     /// <param name="prompt">The tokens to continue.</param>
     /// <param name="options">How tokens are chosen.</param>
     /// <param name="row">Which of the seed's streams of random numbers.</param>
-    internal GenerationRow NewRow(int[] prompt, SamplingOptions options, int row) => new(options, row, prompt, config.ContextLength, vocabularySize, tokenizer);
+    /// <param name="constraint">What <see cref="Masks"/> made of the options' constraint.</param>
+    /// <exception cref="InputException">No token can begin a text as the constraint asks.</exception>
+    internal GenerationRow NewRow(int[] prompt, SamplingOptions options, int row, TokenMasks? constraint) =>
+        new(options, row, prompt, config.ContextLength, vocabularySize, tokenizer, constraint);
 
     private SpeculationCount? WriteWithModel(
         TransformerModel model, SamplingOptions options, GenerationRow[] rows, int capacity, Action<int, int>? onToken, Action<int, string>? onText, CancellationToken cancellation)
@@ -154,6 +163,17 @@ public sealed class TextGenerator
         finally
         {
             model.train(training);
+        }
+    }
+
+    /// <summary>A constraint in the terms of the vocabulary; the last one is kept, with what has been computed of it.</summary>
+    internal TokenMasks? Masks(TextConstraint? constraint)
+    {
+        if (constraint is null) return null;
+        lock (gate)
+        {
+            if (masks?.Constraint != constraint) masks = new TokenMasks(constraint, vocabulary ??= new TokenVocabulary(tokenizer!, vocabularySize));
+            return masks;
         }
     }
 

@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Generation.Constraints;
 
 namespace Transformer.Generation;
 
@@ -30,6 +31,9 @@ public sealed class TokenSampler
         random = new SplitMix64(options.Seed, row);
     }
 
+    /// <summary>What the text must be; anything where null.</summary>
+    internal TokenConstraint? Constraint { get; init; }
+
     /// <summary>Takes note of a token of the prompt, for the repetition penalty.</summary>
     public void Observe(int token)
     {
@@ -40,18 +44,20 @@ public sealed class TokenSampler
 
     /// <summary>Chooses the next token and takes note of it.</summary>
     /// <param name="logits">[V]; overwritten.</param>
-    /// <exception cref="InputException">The logits are not numbers.</exception>
+    /// <exception cref="InputException">The logits are not numbers, or no token can go on as the constraint asks.</exception>
     public int Next(Span<float> logits) => Next(logits, guess: default);
 
     /// <summary>Chooses the next token where one was guessed, as often each as without the guess, and takes note of it.</summary>
     /// <param name="logits">[V]; overwritten.</param>
     /// <param name="guess">The guess, and the probabilities by which it was drawn.</param>
-    /// <exception cref="InputException">The logits are not numbers.</exception>
+    /// <exception cref="InputException">The logits are not numbers, or no token can go on as the constraint asks.</exception>
     internal int Next(Span<float> logits, Guess guess)
     {
+        Constraint?.Mask(logits);
         Penalise(logits);
         var likeliest = Likeliest(logits);
         var token = options.Temperature == 0 ? likeliest : Verify(guess, Candidates(logits, logits[likeliest]));
+        Constraint?.Append(token);
         Observe(token);
         return token;
     }

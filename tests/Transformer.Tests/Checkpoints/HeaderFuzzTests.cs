@@ -87,7 +87,7 @@ public sealed class HeaderFuzzTests : IDisposable
     }
 
     // One to four changes: a bit, a byte, a piece over others or between them, some bytes less, or a part doubled.
-    private static byte[] Mutated(byte[] valid, Random random)
+    internal static byte[] Mutated(byte[] valid, Random random)
     {
         List<byte> bytes = [.. valid];
         for (var changes = random.Next(1, 5); changes > 0 && bytes.Count > 0; changes--)

@@ -12,6 +12,7 @@ public static class GgufModel
     /// <summary>The extension of these files.</summary>
     public const string Extension = ".gguf";
 
+    private const string TemplateKey = "tokenizer.chat_template";
     private const string Embedding = "token_embd.weight", Positions = "position_embd.weight", Head = "output.weight";
 
     /// <summary>Reads a model; quantised weights become float32.</summary>
@@ -25,9 +26,11 @@ public static class GgufModel
         foreach (var name in file.Names)
             foreach (var (ours, value) in GgufNames.FromGguf(path, model, name, file.Read(name)))
                 if (!tensors.TryAdd(ours, value)) throw new InputException($"{path}: {ForeignText.Shown(name)}: a part of it stands there twice");
-        var tokenizer = GgufTokenizer.Read(new GgufFields(file.Metadata, path));
+        var fields = new GgufFields(file.Metadata, path);
+        var tokenizer = GgufTokenizer.Read(fields);
+        var template = fields.Has(TemplateKey) ? fields.Text(TemplateKey) : null;
         foreach (var tensor in tensors.Values) tensor.DetachFromDisposeScope();
-        return new ImportedModel(model, tensors, $"GGUF, {path}", tokenizer);
+        return new ImportedModel(model, tensors, $"GGUF, {path}", tokenizer, template);
     }
 
     /// <summary>Writes a model whole or not at all.</summary>
@@ -36,8 +39,10 @@ public static class GgufModel
     /// <param name="weights">The model's tensors by our names.</param>
     /// <param name="tokenizer">What makes the model's tokens.</param>
     /// <param name="precision">How matrices are kept.</param>
+    /// <param name="chatTemplate">The template by which a conversation becomes a prompt.</param>
     /// <exception cref="InputException">GGUF cannot express the model or its tokenizer, or the file cannot be written.</exception>
-    public static void Write(string path, ModelConfig model, IEnumerable<(string Name, Tensor Value)> weights, Tokenizer tokenizer, GgufPrecision precision)
+    public static void Write(
+        string path, ModelConfig model, IEnumerable<(string Name, Tensor Value)> weights, Tokenizer tokenizer, GgufPrecision precision, string? chatTemplate = null)
     {
         var architecture = model.Position is LearnedPositionConfig ? GgufGpt2.Name : GgufLlama.Name;
         if (Obstacle(model) is { } key) throw new InputException($"model.{key}: GGUF's {architecture} cannot express it. Save the model in this library's own format, or change it.");
@@ -52,6 +57,7 @@ public static class GgufModel
             new("general.quantization_version", 2u),
             .. model.Position is LearnedPositionConfig ? GgufGpt2.Write(model) : GgufLlama.Write(model),
             .. GgufTokenizer.Write(tokenizer, model.VocabularySize!.Value),
+            .. chatTemplate is null ? [] : (KeyValuePair<string, object>[])[new(TemplateKey, chatTemplate)],
         ];
         GgufWriter.Write(path, metadata, [.. tensors]);
     }

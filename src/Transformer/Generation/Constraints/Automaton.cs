@@ -1,0 +1,89 @@
+namespace Transformer.Generation.Constraints;
+
+/// <summary>
+/// The deterministic automaton of an expression, made as far as texts go. Its states are expressions, too: what may follow a byte is the expression's derivative
+/// (Brzozowski 1964), here as a choice of partial derivatives (Antimirov 1996), of which there are no more than places of a byte in the expression with its repeats
+/// written out. Bytes that no part of the expression tells apart are one kind (Owens, Reppy and Turon 2009). Not safe for several threads.
+/// </summary>
+internal sealed class Automaton
+{
+    private readonly ExpressionTable table;
+    private readonly Dictionary<Expression, AutomatonState> states = [];
+    private readonly Dictionary<(Expression, byte), Expression[]> derivatives = [];
+    private readonly int[] classOf = new int[256];
+    private readonly int byteClasses = 1;
+
+    /// <param name="table">What made the expression.</param>
+    /// <param name="expression">What a whole text must be.</param>
+    public Automaton(ExpressionTable table, Expression expression)
+    {
+        this.table = table;
+        foreach (var set in table.ByteSets)
+        {
+            var split = new Dictionary<(int, bool), int>();
+            for (var value = 0; value < 256; value++)
+            {
+                var part = (classOf[value], set.Contains(value));
+                split.TryAdd(part, split.Count);
+                classOf[value] = split[part];
+            }
+            byteClasses = split.Count;
+        }
+        Start = StateOf(expression);
+    }
+
+    /// <summary>The state of the empty text.</summary>
+    public AutomatonState Start { get; }
+
+    /// <summary>How many states have been made.</summary>
+    public int States => states.Count;
+
+    /// <summary>The state after one more byte; null where no text goes on with it.</summary>
+    /// <exception cref="Configuration.InputException">The expression has too many states.</exception>
+    public AutomatonState? Next(AutomatonState state, byte value)
+    {
+        ref var successor = ref state.Successors[classOf[value]];
+        if (!successor.IsKnown) successor = new(IsKnown: true, After(state, value));
+        return successor.State;
+    }
+
+    /// <summary>The state after more bytes; null where no text goes on with them.</summary>
+    public AutomatonState? Next(AutomatonState state, ReadOnlySpan<byte> bytes)
+    {
+        AutomatonState? reached = state;
+        for (var i = 0; i < bytes.Length && reached is not null; i++) reached = Next(reached, bytes[i]);
+        return reached;
+    }
+
+    private AutomatonState? After(AutomatonState state, byte value) => Derivatives(state.Rest, value) switch
+    {
+        [] => null,
+        var some => StateOf(table.Choice([.. some.OrderBy(expression => expression.Id)])),
+    };
+
+    private AutomatonState StateOf(Expression expression) =>
+        states.TryGetValue(expression, out var known) ? known : states[expression] = new(expression, byteClasses);
+
+    private Expression[] Derivatives(Expression expression, byte value)
+    {
+        if (derivatives.TryGetValue((expression, value), out var known)) return known;
+        var found = Derive(expression, value);
+        table.Spend(1 + found.Length);
+        return derivatives[(expression, value)] = found;
+    }
+
+    private Expression[] Derive(Expression expression, byte value) => expression switch
+    {
+        ByteExpression one => one.Bytes.Contains(value) ? [table.Empty] : [],
+        ChoiceExpression choice => Union(Derivatives(choice.First, value), Derivatives(choice.Second, value)),
+        SequenceExpression { First.AcceptsEmpty: true } sequence =>
+            Union(Then(Derivatives(sequence.First, value), sequence.Second), Derivatives(sequence.Second, value)),
+        SequenceExpression sequence => Then(Derivatives(sequence.First, value), sequence.Second),
+        RepeatedExpression repeated => Then(Derivatives(repeated.Body, value), table.Repeat(repeated.Body, Math.Max(0, repeated.Least - 1), repeated.Most - 1)),
+        _ => [],
+    };
+
+    private Expression[] Then(Expression[] first, Expression second) => Array.ConvertAll(first, expression => table.Sequence(expression, second));
+
+    private static Expression[] Union(Expression[] a, Expression[] b) => a.Length == 0 ? b : b.Length == 0 ? a : [.. a.Union(b)];
+}

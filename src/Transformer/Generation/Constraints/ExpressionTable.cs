@@ -1,0 +1,81 @@
+using System.Text;
+using Transformer.Configuration;
+
+namespace Transformer.Generation.Constraints;
+
+/// <summary>Makes expressions, each once. Counted repeats stay counts, so that <c>a{1000}</c> is no larger than <c>a*</c>.</summary>
+internal sealed class ExpressionTable
+{
+    // About a second of work and a hundred megabytes.
+    private const int MostWork = 2_000_000;
+
+    private readonly Dictionary<(Kind Kind, int First, int Second, int Third), Expression> composed = [];
+    private readonly Dictionary<ByteSet, Expression> bytes = [];
+    private int work;
+
+    private enum Kind { Sequence, Choice, Repeated }
+
+    /// <summary>The empty text.</summary>
+    public Expression Empty { get; } = new EmptyExpression(0);
+
+    /// <summary>All sets of bytes that occur.</summary>
+    public IEnumerable<ByteSet> ByteSets => bytes.Keys;
+
+    /// <summary>One byte of a set, which must not be empty: every expression here matches some text.</summary>
+    public Expression Byte(ByteSet set) => bytes.TryGetValue(set, out var known) ? known : bytes[set] = new ByteExpression(NextId(), set);
+
+    /// <summary>A text, in UTF-8.</summary>
+    public Expression Text(string text) => Sequence([.. Encoding.UTF8.GetBytes(text).Select(value => Byte(ByteSet.Range(value, value)))]);
+
+    /// <summary>Expressions one behind the other. Halves of halves, so that nothing gets deeper than the logarithm of their number.</summary>
+    public Expression Sequence(params ReadOnlySpan<Expression> parts) => parts switch
+    {
+        [] => Empty,
+        [var only] => only,
+        _ => Sequence(Sequence(parts[..(parts.Length / 2)]), Sequence(parts[(parts.Length / 2)..])),
+    };
+
+    /// <summary>One of several expressions, of which there is at least one.</summary>
+    public Expression Choice(params ReadOnlySpan<Expression> alternatives) => alternatives switch
+    {
+        [var only] => only,
+        _ => Choice(Choice(alternatives[..(alternatives.Length / 2)]), Choice(alternatives[(alternatives.Length / 2)..])),
+    };
+
+    /// <summary>An expression several times.</summary>
+    public Expression Repeat(Expression body, int least, int? most)
+    {
+        if (most == 0 || body == Empty) return Empty;
+        if (least == 1 && most == 1) return body;
+        return Compose((Kind.Repeated, body.Id, least, most ?? -1), id => new RepeatedExpression(id, body, least, most));
+    }
+
+    /// <summary>An expression or nothing.</summary>
+    public Expression Optional(Expression body) => Repeat(body, 0, 1);
+
+    /// <summary>Counts what is done, so that no expression can take the memory or the day.</summary>
+    /// <exception cref="InputException">It was too much.</exception>
+    public void Spend(int steps)
+    {
+        work += steps;
+        if (work > MostWork)
+            throw new InputException("the constraint has too many states: repeats within repeats or alternatives that begin alike can be read in too many ways. Write it so that each text has one reading, or shorten it.");
+    }
+
+    private Expression Sequence(Expression first, Expression second) =>
+        first == Empty ? second
+        : second == Empty ? first
+        : Compose((Kind.Sequence, first.Id, second.Id, 0), id => new SequenceExpression(id, first, second));
+
+    private Expression Choice(Expression first, Expression second) =>
+        first == second ? first : Compose((Kind.Choice, first.Id, second.Id, 0), id => new ChoiceExpression(id, first, second));
+
+    private Expression Compose((Kind, int, int, int) key, Func<int, Expression> make) =>
+        composed.TryGetValue(key, out var known) ? known : composed[key] = make(NextId());
+
+    private int NextId()
+    {
+        Spend(1);
+        return composed.Count + bytes.Count + 1;
+    }
+}

@@ -1,0 +1,65 @@
+namespace Transformer.Generation.Constraints;
+
+/// <summary>
+/// The bytes of a vocabulary's tokens as a tree: tokens that begin alike share the path of what they have in common, so that a beginning that cannot follow is looked
+/// at once for all of them. Nodes stand in the order of a walk (parent, then children), and each knows where its subtree ends.
+/// </summary>
+internal sealed class TokenTrie
+{
+    private const int None = -1;
+
+    private readonly List<Node> nodes = [];
+    private readonly int[] alike;    // by token another one with the same bytes
+    private readonly int deepest;
+
+    /// <param name="tokens">The tokens; those without bytes are left out.</param>
+    /// <param name="bytesOf">The bytes of a token.</param>
+    /// <param name="vocabularySize">More than any token.</param>
+    public TokenTrie(IEnumerable<int> tokens, Func<int, byte[]> bytesOf, int vocabularySize)
+    {
+        alike = new int[vocabularySize];
+        var open = new List<int>();    // the nodes of the last token's bytes
+        byte[] last = [];
+        foreach (var (bytes, token) in tokens.Select(token => (Bytes: bytesOf(token), Token: token)).Where(token => token.Bytes.Length > 0)
+            .OrderBy(token => token.Bytes, Comparer<byte[]>.Create((a, b) => a.AsSpan().SequenceCompareTo(b))))
+        {
+            Close(open, bytes.AsSpan().CommonPrefixLength(last));
+            while (open.Count < bytes.Length)
+            {
+                nodes.Add(new Node(bytes[open.Count], open.Count, None, None));
+                open.Add(nodes.Count - 1);
+            }
+            alike[token] = nodes[open[^1]].Token;
+            nodes[open[^1]] = nodes[open[^1]] with { Token = token };
+            last = bytes;
+        }
+        Close(open, 0);
+        deepest = nodes.Select(node => node.Depth).DefaultIfEmpty().Max();
+    }
+
+    /// <summary>Tells all tokens with which a text in this state can go on.</summary>
+    public void Visit(Automaton automaton, AutomatonState state, Action<int> found)
+    {
+        var path = new AutomatonState[deepest + 2];
+        path[0] = state;
+        for (var at = 0; at < nodes.Count;)
+        {
+            var node = nodes[at];
+            if (automaton.Next(path[node.Depth], node.Byte) is not { } next)
+            {
+                at = node.End;
+                continue;
+            }
+            path[node.Depth + 1] = next;
+            for (var token = node.Token; token != None; token = alike[token]) found(token);
+            at++;
+        }
+    }
+
+    private void Close(List<int> open, int depth)
+    {
+        for (; open.Count > depth; open.RemoveAt(open.Count - 1)) nodes[open[^1]] = nodes[open[^1]] with { End = nodes.Count };
+    }
+
+    private readonly record struct Node(byte Byte, int Depth, int Token, int End);
+}
