@@ -62,9 +62,9 @@ internal static class TrainVerb
     {
         var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
         var source = request.GetValue(Source) ?? ConfigLibrary.DefaultRecipe;
-        var device = SharedOptions.DeviceOf(request);
-        if (ranks.Ranks > 1 && device.type != TorchSharp.DeviceType.CPU)
-            throw new InputException($"--device {device}: several ranks add up their gradients by MPI, in the processors' memory; take cpu, or one rank.");
+        var device = ranks.Together(() => SharedOptions.DeviceOf(request, ranks));
+        using var devices = Launch.Connect(ranks, device, error);
+        ranks = devices ?? ranks;
         if (request.GetValue(Resume) is { } resumed)
         {
             if (request.GetValue(Source) is not null || request.GetValue(SharedOptions.Set)!.Length > 0 || request.GetValue(Out) is not null

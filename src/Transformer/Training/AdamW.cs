@@ -29,7 +29,7 @@ public sealed class AdamW : Optimizer
         var type = config.StatePrecision == StatePrecision.Bf16 ? ScalarType.BFloat16 : ScalarType.Float32;
         means = zeros(size, type, space.Values.device).DetachFromDisposeScope();
         squares = zeros(size, type, space.Values.device).DetachFromDisposeScope();
-        steps = zeros(1, device: space.Values.device).DetachFromDisposeScope();
+        steps = zeros(1).DetachFromDisposeScope();    // here, so that counting asks no device
         long used = 0;    // the moments of the ranges lie one after the other
         foreach (var alike in parameters.GroupBy(parameter => (parameter.Decays, RateScale: parameter.LearningRateScale * parameter.WidthScale)))
         {
@@ -39,7 +39,7 @@ public sealed class AdamW : Optimizer
                 ranges.Add(
                 [
                     space.Cut(space.Values, offset, length).DetachFromDisposeScope(), space.Cut(space.Gradients, offset, length).DetachFromDisposeScope(),
-                    Cut(means, used, length), Cut(squares, used, length), steps.clone().DetachFromDisposeScope(),
+                    Cut(means, used, length), Cut(squares, used, length), zeros(1, device: space.Values.device).DetachFromDisposeScope(),
                 ]);
                 offsets.Add(offset);
                 places.Add((offset, length));
@@ -57,14 +57,16 @@ public sealed class AdamW : Optimizer
     public override void Step(double schedule, Tensor? gradientScale = null)
     {
         using var _ = no_grad();
+        steps.add_(1);
         foreach (var (decays, scale, ranges, offsets) in groups)
         {
-            foreach (var range in ranges) range[4].copy_(steps).add_(1);
+            foreach (var range in ranges) range[4].fill_(Count);
             if (config.StatePrecision == StatePrecision.Fp32) Update(ranges, decays, scale * schedule, gradientScale);
             else foreach (var (range, offset) in ranges.Zip(offsets)) UpdateRounded(range, offset, decays, scale * schedule, gradientScale);
         }
-        steps.add_(1);
     }
+
+    private float Count => steps.data<float>()[0];
 
     private void Update(IReadOnlyList<Tensor[]> ranges, bool decays, double scale, Tensor? gradientScale) => Aten.FusedAdamW(
         Column(ranges, 0), Column(ranges, 1), Column(ranges, 2), Column(ranges, 3), Column(ranges, 4),
@@ -74,7 +76,7 @@ public sealed class AdamW : Optimizer
     // neither threads nor pieces nor an interruption change it.
     private void UpdateRounded(Tensor[] range, long offset, bool decays, double scale, Tensor? gradientScale)
     {
-        var step = (long)steps.item<float>();
+        var step = (long)Count - 1;
         for (long first = 0; first < range[0].numel(); first += Piece)
         {
             using var scope = NewDisposeScope();
