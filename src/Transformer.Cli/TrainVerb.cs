@@ -2,6 +2,7 @@ using System.CommandLine;
 using Transformer.Configuration;
 using Transformer.Distributed;
 using Transformer.Training;
+using static TorchSharp.torch;
 
 namespace Transformer.Cli;
 
@@ -39,12 +40,17 @@ internal static class TrainVerb
     private static int Run(ParseResult request, CancellationToken cancellation)
     {
         var error = request.InvocationConfiguration.Error;
-        using var ranks = Launch.Join(error);
-        SharedOptions.UseThreads(request, ranks);
+        using var processes = Launch.Join(error);
+        SharedOptions.UseThreads(request, processes);
+        ICollective ranks = processes;
+        Nccl? devices = null;
         using var told = ranks.Ranks == 1 ? default : cancellation.Register(() => error.WriteLine($"rank {ranks.Rank}: asked to end, in {ranks.Doing}"));
         try
         {
-            return Run(request, ranks, cancellation);
+            var device = processes.Together(() => SharedOptions.DeviceOf(request, processes));
+            devices = Launch.Connect(processes, device, error);
+            ranks = devices ?? processes;
+            return Run(request, ranks, device, cancellation);
         }
         // What all ranks know, each takes its leave of; what one alone meets ends the others too, which would wait for it.
         catch (Exception failure) when (ranks.Ranks > 1 && failure is not AgreedException)
@@ -56,15 +62,16 @@ internal static class TrainVerb
             ranks.Abort(code);
             return code;
         }
+        finally
+        {
+            devices?.Dispose();    // after the others were told: leaving takes all
+        }
     }
 
-    private static int Run(ParseResult request, ICollective ranks, CancellationToken cancellation)
+    private static int Run(ParseResult request, ICollective ranks, Device device, CancellationToken cancellation)
     {
         var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
         var source = request.GetValue(Source) ?? ConfigLibrary.DefaultRecipe;
-        var device = ranks.Together(() => SharedOptions.DeviceOf(request, ranks));
-        using var devices = Launch.Connect(ranks, device, error);
-        ranks = devices ?? ranks;
         if (request.GetValue(Resume) is { } resumed)
         {
             if (request.GetValue(Source) is not null || request.GetValue(SharedOptions.Set)!.Length > 0 || request.GetValue(Out) is not null

@@ -38,9 +38,8 @@ public sealed class Trainer : IDisposable
     {
         (this.ranks, this.run, this.data, this.report) = (ranks, run, data, ranks.Rank == 0 && report is not null ? report : _ => { });
         data.RequireContext(Model.ContextLength);
-        if (device is { type: not TorchSharp.DeviceType.CPU } && Training.ActivationCheckpointing
-            && (Model.Dropout > 0 || Model.SoftmaxMixers().Any(mixer => mixer.Dropout > 0)))
-            throw new InputException($"training.activation_checkpointing: a block that is computed twice on {device} would drop other numbers the second time. Train without dropout, or keep activations.");
+        if (device is { type: not TorchSharp.DeviceType.CPU } && Recomputes is { } reason && (Model.Dropout > 0 || Model.SoftmaxMixers().Any(mixer => mixer.Dropout > 0)))
+            throw new InputException($"{reason}: a block that is computed twice on {device} would drop other numbers the second time. Train without dropout, or keep activations.");
         manual_seed(Training.Seed);
         Allocator.KeepFreedMemory();
         model = new TransformerModel(Model, device) { Precision = Training.Precision };
@@ -69,6 +68,10 @@ public sealed class Trainer : IDisposable
     public StepProfile? Profile { get; set; }
 
     private bool IsFirst => ranks.Rank == 0;
+
+    // What makes blocks be computed twice; null where nothing does.
+    private string? Recomputes => Training.ActivationCheckpointing ? "training.activation_checkpointing"
+        : ranks.Ranks > 1 && Training.Distributed.Strategy == DistributedStrategy.Zero3 ? "training.distributed.strategy: zero3" : null;
 
     private ModelConfig Model => run.Config.Model;
 
