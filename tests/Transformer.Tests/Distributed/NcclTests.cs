@@ -1,7 +1,6 @@
 using TorchSharp;
 using Transformer.Configuration;
 using Transformer.Distributed;
-using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Tests.Distributed;
