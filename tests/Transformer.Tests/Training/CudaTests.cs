@@ -1,4 +1,3 @@
-using TorchSharp;
 using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Distributed;
