@@ -43,6 +43,11 @@ internal static class SharedOptions
     /// <exception cref="InputException">There is no such device, or this libtorch cannot use it.</exception>
     public static Device DeviceOf(ParseResult request) => ComputeDevice.Named(request.GetRequiredValue(Device));
 
+    /// <summary>The device of one of several ranks.</summary>
+    /// <exception cref="InputException">There is no such device, or this libtorch cannot use it.</exception>
+    public static Device DeviceOf(ParseResult request, ICollective ranks) =>
+        ranks.Ranks == 1 ? DeviceOf(request) : ComputeDevice.OfRank(request.GetRequiredValue(Device), Launch.LocalRank);
+
     /// <summary>The threads that work.</summary>
     public static Option<int?> Threads { get; } = new("--threads")
     {

@@ -43,11 +43,16 @@ internal static class TrainVerb
     private static int Run(ParseResult request, CancellationToken cancellation)
     {
         var error = request.InvocationConfiguration.Error;
-        using var ranks = Launch.Join(error);
+        using var processes = Launch.Join(error);
+        ICollective ranks = processes;
+        Nccl? devices = null;
         using var told = ranks.Ranks == 1 ? default : cancellation.Register(() => error.WriteLine($"rank {ranks.Rank}: asked to end, in {ranks.Doing}"));
         try
         {
-            return Run(request, ranks, cancellation);
+            var (device, config) = processes.Together(() => Understand(request, processes));
+            devices = Launch.Connect(processes, device, error);
+            ranks = devices ?? processes;
+            return Run(request, ranks, device, config, cancellation);
         }
         // What all ranks know, each takes its leave of; what one alone meets ends the others too, which would wait for it.
         catch (Exception failure) when (ranks.Ranks > 1 && failure is not AgreedException)
@@ -59,13 +64,15 @@ internal static class TrainVerb
             ranks.Abort(code);
             return code;
         }
+        finally
+        {
+            devices?.Dispose();    // after the others were told: leaving takes all
+        }
     }
 
-    private static int Run(ParseResult request, ICollective ranks, CancellationToken cancellation)
+    private static int Run(ParseResult request, ICollective ranks, Device device, RunConfig? config, CancellationToken cancellation)
     {
         var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
-        SharedOptions.UseThreads(request, ranks);
-        var (device, config) = ranks.Together(() => Understand(request, ranks));
         if (config is null) return Train(report => Trainer.Resume(request.GetValue(Resume)!, report, ranks, device));
         if (request.GetValue(DryRun)) return DryRunReport.Write(config, request);
         if (request.GetValue(Range)) return LearningRateRangeReport.Write(config, request, cancellation);
@@ -97,10 +104,9 @@ internal static class TrainVerb
     // Where and, unless a run is to go on, what is to be trained.
     private static (Device Device, RunConfig? Config) Understand(ParseResult request, ICollective ranks)
     {
-        var device = SharedOptions.DeviceOf(request);
+        SharedOptions.UseThreads(request, ranks);
+        var device = SharedOptions.DeviceOf(request, ranks);
         var (onProcessor, onlyMeasures) = (device.type == TorchSharp.DeviceType.CPU, request.GetValue(DryRun) || request.GetValue(Range));
-        if (ranks.Ranks > 1 && !onProcessor)
-            throw new InputException($"--device {device}: several ranks add up their gradients by MPI, in the processors' memory; take cpu, or one rank.");
         if (request.GetValue(Resume) is not null)
         {
             if (request.GetValue(Source) is not null || request.GetValue(SharedOptions.Set)!.Length > 0 || request.GetValue(Out) is not null

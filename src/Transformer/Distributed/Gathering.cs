@@ -13,7 +13,7 @@ public static class Gathering
         using var scope = NewDisposeScope();
         var all = zeros(ranks.Ranks, mine.Length, dtype: ScalarType.Float64);
         all[ranks.Rank].copy_(tensor(mine));
-        ranks.AllGather(all).GetAwaiter().GetResult();
+        ranks.AllGather(all).Wait();
         return [.. all.data<double>().ToArray().Chunk(mine.Length)];
     }
 
@@ -26,7 +26,7 @@ public static class Gathering
         int[] lengths = [.. ranks.Gather(bytes.Length).Select(length => (int)length[0])];
         var all = zeros(ranks.Ranks, Math.Max(1, lengths.Max()), dtype: ScalarType.Byte);
         all[ranks.Rank].narrow(0, 0, bytes.Length).copy_(tensor(bytes));
-        ranks.AllGather(all).GetAwaiter().GetResult();
+        ranks.AllGather(all).Wait();
         var gathered = all.data<byte>().ToArray().Chunk((int)all.shape[1]);
         return [.. gathered.Zip(lengths, (text, length) => Encoding.UTF8.GetString(text, 0, length))];
     }

@@ -6,7 +6,8 @@ namespace Transformer.Distributed;
 
 /// <summary>
 /// What the processes of one training run do together. Every rank starts the same operations in the same order; they are carried out in that order,
-/// beside whatever the caller goes on with. A buffer has N slices of one length, of which slice r is rank r's, and is left alone until its task is done.
+/// beside whatever the caller goes on with, once what was computed before them is there. A buffer has N slices of one length, of which slice r is rank r's, and is
+/// left alone until its transfer was waited for. Tensors of the processor's memory can always be carried; those of a device where the ranks have been connected for it.
 /// </summary>
 public interface ICollective : IDisposable
 {
@@ -23,17 +24,17 @@ public interface ICollective : IDisposable
     string Doing { get; set; }
 
     /// <summary>
-    /// Adds up the buffers of all ranks. Once done, this rank's slice is the sum; the other slices are of no use. Whatever the buffer is part of, a slice is
-    /// added up in the same order.
+    /// Adds up the buffers of all ranks. Once done, this rank's slice is the sum; the other slices are of no use. Buffers of one length are always added up in the
+    /// same order.
     /// </summary>
-    /// <param name="buffer">Contiguous, with a length that N divides.</param>
-    Task ReduceScatter(Tensor buffer);
+    /// <param name="buffer">Contiguous, fp32 or fp64, with a length that N divides.</param>
+    Transfer ReduceScatter(Tensor buffer);
 
     /// <summary>Brings together the slices of all ranks. Once done, the buffer is the same on every rank, bit for bit.</summary>
     /// <param name="buffer">Contiguous, with a length that N divides.</param>
-    Task AllGather(Tensor buffer);
+    Transfer AllGather(Tensor buffer);
 
-    /// <summary>Gives every rank the tensor of one of them; done when it returns.</summary>
+    /// <summary>Gives every rank the tensor of one of them; it needs no waiting for.</summary>
     /// <param name="tensor">Contiguous, alike in shape on every rank.</param>
     /// <param name="root">Whose it is.</param>
     void Broadcast(Tensor tensor, int root);
@@ -43,8 +44,8 @@ public interface ICollective : IDisposable
     void Abort(int code);
 
     /// <summary>Adds up the buffers of all ranks: once done, each has the whole sum. By definition a reduce-scatter followed by an all-gather.</summary>
-    /// <param name="buffer">Contiguous, with a length that N divides.</param>
-    Task AllReduce(Tensor buffer)
+    /// <param name="buffer">Contiguous, fp32 or fp64, with a length that N divides.</param>
+    Transfer AllReduce(Tensor buffer)
     {
         _ = ReduceScatter(buffer);
         return AllGather(buffer);    // which comes second, and fails if the first did

@@ -1,4 +1,7 @@
+using TorchSharp;
 using Transformer.Configuration;
+using Transformer.Native;
+using static TorchSharp.torch;
 
 namespace Transformer.Distributed;
 
@@ -26,6 +29,23 @@ public static class Launch
     // What the launcher has bound this process to, as a list such as 0-3,8.
     private static string AllowedProcessors() => !OperatingSystem.IsLinux() ? ""
         : File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith("Cpus_allowed_list:", StringComparison.Ordinal)) ?? "";
+
+    /// <summary>Which of those on this machine this process is, from 0; null where the launcher does not tell.</summary>
+    public static int? LocalRank => ((string[])["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"])
+        .Select(variable => int.TryParse(Environment.GetEnvironmentVariable(variable), out var rank) ? rank : (int?)null).FirstOrDefault(rank => rank is not null);
+
+    /// <summary>Connects the devices of several ranks, where they compute on graphics processors.</summary>
+    /// <param name="ranks">The ranks.</param>
+    /// <param name="device">This rank's device, that of no other.</param>
+    /// <param name="error">Where it is said that an operation between devices has failed, before the job is ended.</param>
+    /// <returns>What carries tensors of the device, too; null where there is one rank, or ranks compute on processors.</returns>
+    /// <exception cref="AgreedException">NCCL is missing on some rank.</exception>
+    public static Nccl? Connect(ICollective ranks, Device device, TextWriter error)
+    {
+        if (ranks.Ranks == 1 || device.type != DeviceType.CUDA) return null;
+        var (nccl, cuda) = ranks.Together(() => (NcclLibrary.Load(), CudaStreams.Load()));
+        return new Nccl(ranks, device, nccl, cuda, error);
+    }
 
     /// <summary>Joins the other ranks, where there are any.</summary>
     /// <param name="error">Where it is said that another rank is lost, before the job is ended.</param>

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using TorchSharp;
 using Transformer.Native;
 using static TorchSharp.torch;
 
@@ -46,27 +47,30 @@ public sealed unsafe class Mpi : ICollective
     public string Doing { get => doing; set => doing = value; }
 
     /// <inheritdoc/>
-    public Task ReduceScatter(Tensor buffer)
+    public Transfer ReduceScatter(Tensor buffer)
     {
-        var slice = SliceBytes(buffer);
+        var slice = this.SliceOf(buffer) * buffer.element_size();
         return buffer.dtype switch
         {
             ScalarType.Float32 => Begin(buffer, bytes => ring.ReduceScatter<float>(bytes, slice)),
             ScalarType.Float64 => Begin(buffer, bytes => ring.ReduceScatter<double>(bytes, slice)),
-            var other => throw new ArgumentException($"found {other}, expected numbers of 32 or 64 bits", nameof(buffer)),
+            _ => throw Slices.NotAddable(buffer),
         };
     }
 
     /// <inheritdoc/>
-    public Task AllGather(Tensor buffer)
+    public Transfer AllGather(Tensor buffer)
     {
-        var slice = SliceBytes(buffer);
+        var slice = this.SliceOf(buffer) * buffer.element_size();
         return Begin(buffer, bytes => ring.AllGather(bytes, slice));
     }
 
     /// <inheritdoc/>
-    public void Broadcast(Tensor tensor, int root) =>
-        Begin(tensor, bytes => ring.Broadcast(bytes, tensor.numel() * tensor.element_size(), root)).GetAwaiter().GetResult();
+    public void Broadcast(Tensor tensor, int root)
+    {
+        Slices.RequireOnePiece(tensor);
+        Begin(tensor, bytes => ring.Broadcast(bytes, tensor.numel() * tensor.element_size(), root)).Wait();
+    }
 
     /// <inheritdoc/>
     public void Abort(int code)
@@ -84,15 +88,11 @@ public sealed unsafe class Mpi : ICollective
         operations.Dispose();
     }
 
-    private long SliceBytes(Tensor buffer) => buffer.numel() % Ranks == 0
-        ? buffer.numel() / Ranks * buffer.element_size()
-        : throw new ArgumentException($"{Ranks} ranks do not divide {buffer.numel()} numbers", nameof(buffer));
+    private delegate void Carrying(byte* bytes);
 
-    private delegate void Transfer(byte* bytes);
-
-    private Task Begin(Tensor buffer, Transfer transfer)
+    private Transfer Begin(Tensor buffer, Carrying carry)
     {
-        if (!buffer.is_contiguous()) throw new ArgumentException("the buffer is not contiguous", nameof(buffer));
+        if (buffer.device_type != DeviceType.CPU) throw new ArgumentException($"the buffer lies on {buffer.device}, and MPI carries the processor's memory", nameof(buffer));
         var done = new TaskCompletionSource();
         operations.Add(() =>
         {
@@ -100,7 +100,7 @@ public sealed unsafe class Mpi : ICollective
             {
                 // After a failure the ranks may no longer be at the same operation.
                 if (failure is not null) throw new InvalidOperationException(failure.Message, failure);
-                transfer((byte*)Aten.DataPointer(buffer));
+                carry((byte*)Aten.DataPointer(buffer));
                 GC.KeepAlive(buffer);
                 done.SetResult();
             }
@@ -110,7 +110,7 @@ public sealed unsafe class Mpi : ICollective
                 done.SetException(e);
             }
         });
-        return done.Task;
+        return new Transfer(done.Task);
     }
 
     private void Work()

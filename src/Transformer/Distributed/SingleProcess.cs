@@ -15,10 +15,10 @@ public sealed class SingleProcess : ICollective
     public string Doing { get; set; } = "";
 
     /// <inheritdoc/>
-    public Task ReduceScatter(Tensor buffer) => Task.CompletedTask;
+    public Transfer ReduceScatter(Tensor buffer) => new(Task.CompletedTask);
 
     /// <inheritdoc/>
-    public Task AllGather(Tensor buffer) => Task.CompletedTask;
+    public Transfer AllGather(Tensor buffer) => new(Task.CompletedTask);
 
     /// <inheritdoc/>
     public void Broadcast(Tensor tensor, int root)

@@ -1,5 +1,5 @@
-using TorchSharp;
 using Transformer.Data;
+using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Evaluation;
@@ -24,16 +24,11 @@ public static class BatchTensors
     {
         var places = batch.Targets.Index().Where(target => target.Item != Batch.IgnoredTarget).Select(target => (long)target.Index).ToArray();
         if (places.Length == batch.Targets.Length) return (hidden, targets);
-        var chosen = tensor(places, device: targets.device);
+        var chosen = tensor(places).SentTo(targets.device);
         return (
             hidden.flatten(0, 1).index_select(0, chosen).unsqueeze(0),      // [1, N, C]
             targets.flatten().index_select(0, chosen).unsqueeze(0));        // [1, N]
     }
 
-    // A graphics processor fetches pinned memory by itself while this thread goes on.
-    private static Tensor On(long[] ids, Batch batch, Device device)
-    {
-        var here = tensor(ids, batch.Rows, batch.Columns);
-        return device.type == DeviceType.CUDA ? here.pin_memory().to(device, non_blocking: true) : here.to(device);
-    }
+    private static Tensor On(long[] ids, Batch batch, Device device) => tensor(ids, batch.Rows, batch.Columns).SentTo(device);
 }

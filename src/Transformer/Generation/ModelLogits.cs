@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Transformer.Model;
+using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Generation;
@@ -43,7 +44,7 @@ internal sealed class ModelLogits(TransformerModel model, int rows, int capacity
             for (var at = 0; at < rows[row].Window.Count; at++) numbers[row * longest + at] = rows[row].Window[at];
 
         var hidden = model.Hidden(ids.to(model.Device), state, [.. rows.Select(row => row.Window.Count)]);      // [B, T, C]
-        var last = tensor(rows.Select(row => row.Window.Count - 1L).ToArray(), device: model.Device);           // [B]
+        var last = tensor(rows.Select(row => row.Window.Count - 1L).ToArray()).SentTo(model.Device);          // [B]
         return model.Logits(hidden[arange(rows.Length, device: model.Device), last]);                           // [B, V]
     }
 

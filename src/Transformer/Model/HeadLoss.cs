@@ -75,7 +75,8 @@ internal sealed class HeadLoss : autograd.MultiTensorFunction<HeadLoss>
         using var scope = NewDisposeScope();
         using var share = gradients[1];
         var saved = new Queue<Tensor>(context.get_saved_variables());
-        var whole = share.item<float>() == 1;
+        // On a device to ask would be to wait for it, and a product with one costs little.
+        var whole = share.device_type == TorchSharp.DeviceType.CPU && share.item<float>() == 1;
         return BackwardPass.Return(scope, [Next("hidden")!, Next("head")!, null!, null!, null!, null!, null!]);
 
         Tensor? Next(string input) => !(bool)context.get_data(input) ? null : whole ? saved.Dequeue() : saved.Dequeue() * share;

@@ -55,7 +55,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         get => precision;
         set
         {
-            if (Device.type == DeviceType.CUDA) backends.cuda.matmul.allow_tf32 = value == Precision.Tf32;
+            if (Device.type == DeviceType.CUDA) backends.cuda.matmul.allow_tf32 = backends.cudnn.allow_tf32 = value == Precision.Tf32;    // cudnn convolves
             else if (value == Precision.Tf32)
                 throw new InputException($"training.precision: found tf32, which only NVIDIA's GPUs compute in, but the model is on {Device}. Take fp32 or bf16.");
             precision = value;
@@ -143,15 +143,15 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         if (end > limit) throw new InputException($"{end} tokens do not fit the context length of {limit}. Give a shorter text or a model with a longer context.");
 
         var together = starts.All(start => start == starts[0]);
-        var positions = Positions(together ? [starts[0]] : starts, tokens);
         var first = together && starts[0] == 0;
+        var positions = first && rotary is not { FollowsLength: true } ? null : Positions(together ? [starts[0]] : starts, tokens);
         int[] lengths = state is null ? [tokens] : [.. starts.Zip(counts, (start, count) => start + count)];
         var context = new ForwardContext
         {
             Positions = first ? null : positions,
             Causal = first,
-            Mask = first || (together && tokens == 1) ? null : Visible(positions, end),
-            Rotation = first && rotary is not { FollowsLength: true } ? rotary?.At(0, tokens) : rotary?.At(positions, lengths),
+            Mask = first || (together && tokens == 1) ? null : Visible(positions!, end),
+            Rotation = positions is null ? rotary?.At(0, tokens) : rotary?.At(positions, lengths),
             CacheRotation = state is not null && rotary is { FollowsLength: true } ? rotary.At(arange(end, device: Device), lengths) : null,
             Bias = model.PositionBias,
             CachedLengths = state?.Lengths ?? [],
@@ -173,7 +173,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
 
     // The places of T tokens that continue rows of these lengths: [T] for one length, else [B, T]. Filling past the context is read by nobody, but needs a place.
     private Tensor Positions(IReadOnlyList<int> starts, int tokens) =>
-        (tensor(starts.Select(start => (long)start).ToArray(), device: Device).unsqueeze(1) + arange(tokens, device: Device))
+        (tensor(starts.Select(start => (long)start).ToArray()).SentTo(Device).unsqueeze(1) + arange(tokens, device: Device))
             .clamp_max(Config.ContextLength - 1).squeeze(0);
 
     /// <summary>The head: [..., C] to [..., V], fp32.</summary>

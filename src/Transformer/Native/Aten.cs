@@ -36,6 +36,12 @@ public static unsafe partial class Aten
             throw new ArgumentException("query, key and value do not fit each other");
         if (causal && mask is not null) throw new ArgumentException("a causal call takes no mask");
 
+        // Of CUDA's fused kernels only one takes fp32 or a mask, and it knows no shared heads: with them libtorch would fall back to T x S scores.
+        var repeats = query.shape[1] / key.shape[1];
+        var repeated = repeats > 1 && query.device_type != DeviceType.CPU && (mask is not null || query.dtype == ScalarType.Float32);
+        using var ownKey = repeated ? key.repeat_interleave(repeats, dim: 1) : null;          // [B, H, S, D]
+        using var ownValue = repeated ? value.repeat_interleave(repeats, dim: 1) : null;      // [B, H, S, D]
+        (key, value) = (ownKey ?? key, ownValue ?? value);
         var shared = query.shape[1] != key.shape[1];
         var stack = stackalloc ulong[8]
         {

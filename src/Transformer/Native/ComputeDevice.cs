@@ -21,6 +21,21 @@ public static class ComputeDevice
         return new Device(DeviceType.CUDA, index);
     }
 
+    /// <summary>The device of one of several ranks, each of which has one of its own.</summary>
+    /// <param name="name"><c>cpu</c>, or <c>cuda</c> for the graphics processor of the rank's number on its machine.</param>
+    /// <param name="localRank">That number, from 0; null where the launcher does not tell it.</param>
+    /// <exception cref="InputException">There is no such device, or this libtorch cannot use it.</exception>
+    public static Device OfRank(string name, int? localRank)
+    {
+        if (name != "cuda" && IndexOf(name) is not null)
+            throw new InputException($"--device {name}: each of several ranks takes the graphics processor of its number on its machine. Say cuda; CUDA_VISIBLE_DEVICES says which there are.");
+        if (name != "cuda") return Named(name);
+        if (localRank is not { } rank) throw new InputException("--device cuda: the launcher does not tell which of the ranks on its machine this one is. Start with mpirun or srun.");
+        if (cuda.is_available() && rank >= cuda.device_count())
+            throw new InputException($"--device cuda: this is rank {rank} of its machine, counted from 0, which has {cuda.device_count()} graphics processors. Start as many ranks a machine, or fewer.");
+        return Named($"cuda:{rank}");
+    }
+
     private static int? IndexOf(string name) => name == "cuda" ? 0
         : name.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(5), NumberStyles.None, CultureInfo.InvariantCulture, out var index) ? index : null;
 }

@@ -72,6 +72,15 @@ public static class LibTorch
         }
     }
 
+    /// <summary>
+    /// The address of a function of libtorch's CUDA part or of what it was itself linked with, CUDA's runtime and NCCL, of which a process must not have two; 0 where
+    /// there is none.
+    /// </summary>
+    internal static nint CudaFunction(string name) =>
+        Folder is { } folder && NativeLibrary.TryLoad(Path.Combine(folder, "libtorch_cuda.so"), out var library) && NativeLibrary.TryGetExport(library, name, out var function)
+            ? function
+            : 0;
+
     private static void LoadOnLinux()
     {
         var given = Environment.GetEnvironmentVariable(FolderVariable);

@@ -28,7 +28,7 @@ public sealed class AdamW : Optimizer
         var type = config.StatePrecision == StatePrecision.Bf16 ? ScalarType.BFloat16 : ScalarType.Float32;
         means = zeros(size, type, space.Values.device).DetachFromDisposeScope();
         squares = zeros(size, type, space.Values.device).DetachFromDisposeScope();
-        steps = zeros(1, device: space.Values.device).DetachFromDisposeScope();
+        steps = zeros(1).DetachFromDisposeScope();    // here, so that counting asks no device
         long used = 0;    // the moments of the ranges lie one after the other
         foreach (var alike in parameters.GroupBy(parameter => (parameter.Decays, RateScale: parameter.LearningRateScale * parameter.WidthScale)))
         {
@@ -41,7 +41,7 @@ public sealed class AdamW : Optimizer
                     space.Cut(space.Gradients, offset, length).DetachFromDisposeScope(),
                     means.narrow(0, used, length).DetachFromDisposeScope(),
                     squares.narrow(0, used, length).DetachFromDisposeScope(),
-                    steps.clone().DetachFromDisposeScope()));
+                    zeros(1, device: space.Values.device).DetachFromDisposeScope()));
                 used += length;
             }
             groups.Add(new Group(alike.Key.Decays, alike.Key.RateScale, ranges));
@@ -72,14 +72,16 @@ public sealed class AdamW : Optimizer
     public override void Step(double schedule, Tensor? gradientScale = null)
     {
         using var _ = no_grad();
+        steps.add_(1);
         foreach (var (decays, scale, ranges) in groups)
         {
-            foreach (var range in ranges) range.Step.copy_(steps).add_(1);
+            foreach (var range in ranges) range.Step.fill_(Count);
             if (config.StatePrecision == StatePrecision.Fp32) Update(ranges, decays, scale * schedule, gradientScale);
             else foreach (var range in ranges) UpdateRounded(range, decays, scale * schedule, gradientScale);
         }
-        steps.add_(1);
     }
+
+    private float Count => steps.data<float>()[0];
 
     private void Update(IReadOnlyList<ParameterRange> ranges, bool decays, double scale, Tensor? gradientScale) => Aten.FusedAdamW(
         [.. ranges.Select(range => range.Values)],
@@ -93,7 +95,7 @@ public sealed class AdamW : Optimizer
     // neither threads nor pieces nor an interruption change it.
     private void UpdateRounded(ParameterRange range, bool decays, double scale, Tensor? gradientScale)
     {
-        var step = (long)steps.item<float>();
+        var step = (long)Count - 1;
         for (long first = 0; first < range.Length; first += Piece)
         {
             using var scope = NewDisposeScope();

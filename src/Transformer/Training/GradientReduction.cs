@@ -1,4 +1,5 @@
 using System.Runtime.ExceptionServices;
+using Transformer.Distributed;
 using Transformer.Model;
 using Transformer.Native;
 using static TorchSharp.torch;
@@ -15,7 +16,7 @@ internal class GradientReduction : BlockPass
 
     private readonly ParameterSpace space;
     private readonly Bucket[] order;    // as the backward pass leaves them
-    private readonly Queue<(Bucket Bucket, Tensor Buffer, Task Done)> underway = [];
+    private readonly Queue<(Bucket Bucket, Tensor Buffer, Transfer Sum)> underway = [];
     private int begun;
     private bool isActive;
     private ExceptionDispatchInfo? failure;
@@ -36,7 +37,7 @@ internal class GradientReduction : BlockPass
     public StepProfile? Profile { get; set; }
 
     /// <summary>Runs a forward and a backward pass and, where no more gradients are added, waits until all are sums over all ranks.</summary>
-    public double Backward(bool isLast, Func<double> pass)
+    public Tensor Backward(bool isLast, Func<Tensor> pass)
     {
         isActive = isLast || space.ShardsGradients;
         begun = 0;
@@ -97,18 +98,18 @@ internal class GradientReduction : BlockPass
         Await(bucket, buffer, space.Ranks.ReduceScatter(buffer));
     }
 
-    private void Await(Bucket bucket, Tensor buffer, Task done)
+    private void Await(Bucket bucket, Tensor buffer, Transfer sum)
     {
-        Profile?.Beside($"reduction of {(bucket.Layer is { } layer ? $"model.layers.{layer}" : bucket.Parameters[0].Name)}", done);
-        underway.Enqueue((bucket, buffer, done));
+        Profile?.Beside($"reduction of {(bucket.Layer is { } layer ? $"model.layers.{layer}" : bucket.Parameters[0].Name)}", sum.Done);
+        underway.Enqueue((bucket, buffer, sum));
     }
 
     private void Complete()
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        var (bucket, buffer, done) = underway.Dequeue();
-        done.GetAwaiter().GetResult();
+        var (bucket, buffer, sum) = underway.Dequeue();
+        sum.Wait();
         if (space.ShardsGradients) space.Own(space.Gradients, bucket).add_(bucket.Slice(buffer, space.Ranks.Rank, space.Ranks.Ranks));
         buffer.Dispose();
     }

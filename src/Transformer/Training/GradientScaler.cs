@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Training;
@@ -50,14 +51,14 @@ public sealed class GradientScaler(double scale = GradientScaler.FirstScale, int
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        var finite = true;
+        var greatest = new List<Tensor>();
         foreach (var gradient in gradients)
         {
             if (gradient is null) continue;
             Divide(gradient);
-            finite &= double.IsFinite(linalg.vector_norm(gradient, double.PositiveInfinity).to(ScalarType.Float64).item<double>());    // the greatest, or not a number
+            greatest.Add(linalg.vector_norm(gradient, double.PositiveInfinity).to(ScalarType.Float32));    // the greatest, or not a number
         }
-        return finite;
+        return greatest.Count == 0 || stack(greatest).Fetch().All(double.IsFinite);
     }
 
     /// <summary>Divides a gradient by the scale, in place, for who sees in another way whether it is finite.</summary>

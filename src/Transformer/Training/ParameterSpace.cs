@@ -68,14 +68,16 @@ public sealed class ParameterSpace : IDisposable
     /// </summary>
     public double GradientNorm()
     {
-        if (Ranks.Ranks > 1)
-        {
-            using var scope = NewDisposeScope();
-            var norms = stack(Buckets.Select(bucket => Own(Gradients, bucket).norm()));
-            return Math.Sqrt(Ranks.Sum(norms.to(ScalarType.Float64).square().sum().item<double>()));
-        }
-        using var norm = Gradients.norm();
-        return norm.item<float>();
+        using var own = OwnSquares();
+        return Math.Sqrt(Ranks.Sum(own.item<double>()));
+    }
+
+    /// <summary>This rank's part of the square of that length, where the gradients lie: a scalar in double precision, in which the square of a float is exact.</summary>
+    internal Tensor OwnSquares()
+    {
+        using var scope = NewDisposeScope();
+        var norms = Ranks.Ranks == 1 ? Gradients.norm() : stack(Buckets.Select(bucket => Own(Gradients, bucket).norm()));
+        return norms.to(ScalarType.Float64).square().sum().MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -93,9 +95,9 @@ public sealed class ParameterSpace : IDisposable
 
     /// <summary>Runs a forward and a backward pass, after whose last one of a step the gradients are the sums over all ranks.</summary>
     /// <param name="isLast">Whether no more gradients are added before the step.</param>
-    /// <param name="pass">What makes the gradients; its number is handed through.</param>
+    /// <param name="pass">What makes the gradients; the loss that it gives is handed through.</param>
     /// <param name="profile">Told how long each reduction takes; null where nobody asks.</param>
-    public double Backward(bool isLast, Func<double> pass, StepProfile? profile = null)
+    public Tensor Backward(bool isLast, Func<Tensor> pass, StepProfile? profile = null)
     {
         if (reduction is null) return pass();
         reduction.Profile = profile;
@@ -115,7 +117,8 @@ public sealed class ParameterSpace : IDisposable
     {
         if (!ShardsOptimizer || ShardsParameters) return;
         using var scope = NewDisposeScope();
-        Task.WaitAll([.. Buckets.Select(bucket => Ranks.AllGather(bucket.Of(Values)))]);
+        Transfer[] arriving = [.. Buckets.Select(bucket => Ranks.AllGather(bucket.Of(Values)))];
+        foreach (var transfer in arriving) transfer.Wait();
     }
 
     /// <summary>
@@ -136,7 +139,7 @@ public sealed class ParameterSpace : IDisposable
         using var _ = no_grad();
         var buffer = empty(bucket.Length, device: Values.device);
         bucket.Slice(buffer, Ranks.Rank, Ranks.Ranks).copy_(Own(Values, bucket));
-        Ranks.AllGather(buffer).GetAwaiter().GetResult();
+        Ranks.AllGather(buffer).Wait();
         return buffer;
     }
 

@@ -103,9 +103,9 @@ internal sealed class Rendezvous
     {
         if (config.Training.BatchSize < ranks.Ranks)
             throw new InputException($"training.batch_size: {config.Training.BatchSize} sequences are too few for {ranks.Ranks} ranks. Take as many or more, or start fewer ranks.");
-        if (device is { type: not TorchSharp.DeviceType.CPU } && config.Training.ActivationCheckpointing
+        if (device is { type: not TorchSharp.DeviceType.CPU } && Recomputes(config.Training, ranks) is { } reason
             && (config.Model.Dropout > 0 || config.Model.SoftmaxMixers().Any(mixer => mixer.Dropout > 0)))
-            throw new InputException($"training.activation_checkpointing: a block that is computed twice on {device} would drop other numbers the second time. Train without dropout, or keep activations.");
+            throw new InputException($"{reason}: a block that is computed twice on {device} would drop other numbers the second time. Train without dropout, or keep activations.");
         var data = Dataset.Open(config.Data);
         try
         {
@@ -118,6 +118,10 @@ internal sealed class Rendezvous
             throw;
         }
     }
+
+    // What makes blocks be computed twice; null where nothing does.
+    private static string? Recomputes(TrainingConfig training, ICollective ranks) => training.ActivationCheckpointing ? "training.activation_checkpointing"
+        : ranks.Ranks > 1 && training.Distributed.Strategy == DistributedStrategy.Zero3 ? "training.distributed.strategy: zero3" : null;
 
     private static (CheckpointFolder? Checkpoint, TrainingProgress Progress) OpenCheckpoint(RunFolder run, Dataset data)
     {

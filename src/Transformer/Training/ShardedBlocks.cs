@@ -1,3 +1,4 @@
+using Transformer.Distributed;
 using static TorchSharp.torch;
 
 namespace Transformer.Training;
@@ -10,7 +11,7 @@ internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(sp
 {
     private readonly ParameterSpace space = space;
     private readonly Dictionary<int, Bucket> blocks = space.Buckets.Where(bucket => bucket.Layer is not null).ToDictionary(bucket => bucket.Layer!.Value);
-    private (Bucket Bucket, Tensor Buffer, Task Done)? coming;
+    private (Bucket Bucket, Tensor Buffer, Transfer Arrival)? coming;
     private int last = -1;
 
     /// <inheritdoc/>
@@ -39,7 +40,7 @@ internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(sp
         foreach (var (bucket, buffer, _) in all.Buckets) space.Own(space.Values, bucket).copy_(bucket.Slice(buffer, space.Ranks.Rank, space.Ranks.Ranks));
     }
 
-    private (Bucket, Tensor, Task) Gather(Bucket bucket)
+    private (Bucket, Tensor, Transfer) Gather(Bucket bucket)
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
@@ -50,21 +51,21 @@ internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(sp
 
     private void Drop()
     {
-        coming?.Done.GetAwaiter().GetResult();
+        coming?.Arrival.Wait();
         coming?.Buffer.Dispose();
         coming = null;
     }
 
     private sealed class Gathered : IDisposable
     {
-        public Gathered(IReadOnlyList<(Bucket Bucket, Tensor Buffer, Task Done)> buckets)
+        public Gathered(IReadOnlyList<(Bucket Bucket, Tensor Buffer, Transfer Arrival)> buckets)
         {
             Buckets = buckets;
-            Task.WaitAll(buckets.Select(bucket => bucket.Done));
+            foreach (var (_, _, arrival) in buckets) arrival.Wait();
             Bind((bucket, buffer, parameter) => bucket.View(buffer, parameter));
         }
 
-        public IReadOnlyList<(Bucket Bucket, Tensor Buffer, Task Done)> Buckets { get; }
+        public IReadOnlyList<(Bucket Bucket, Tensor Buffer, Transfer Arrival)> Buckets { get; }
 
         public void Dispose()
         {

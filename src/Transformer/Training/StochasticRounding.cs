@@ -48,7 +48,7 @@ internal static unsafe class StochasticRounding
         var bits = Aten.View(x, ScalarType.Int32).to(ScalarType.Int64) + Shifted(h, 16);
         return Aten.View((bits & ~(long)LowerHalf).to(ScalarType.Int32), ScalarType.Float32).to(ScalarType.BFloat16).MoveToOuterDisposeScope();
 
-        static Tensor Shifted(Tensor bits, int places) => bits.bitwise_right_shift(tensor(places, device: bits.device));
+        static Tensor Shifted(Tensor bits, int places) => bits.bitwise_right_shift(full([], places, ScalarType.Int64, bits.device));
     }
 
     [UnmanagedCallersOnly, MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -38,7 +38,7 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
     {
         using var scope = NewDisposeScope();
         using var modules = Profile?.Measure(model);
-        var result = new Result(Gradients(batches), Norm());
+        var result = Measure(Gradients(batches));
         using (Profile?.Measure("update"))
         {
             if (result.IsFinite) Update(schedule, result.GradientNorm);
@@ -48,21 +48,22 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         return result;
     }
 
-    // The mean loss of the batches; their gradients are in the space then. Batches count by the tokens that they predict, so that however many they are, and
-    // however many ranks, the gradient is that of the mean over all tokens.
-    private double Gradients(IReadOnlyList<Batch> batches)
+    // This rank's part of the mean loss of the batches; their gradients are in the space then. Batches count by the tokens that they predict, so that however many
+    // they are, and however many ranks, the gradient is that of the mean over all tokens.
+    private Tensor Gradients(IReadOnlyList<Batch> batches)
     {
         using var outside = space.GatherOutsideBlocks();
-        double loss = 0, predictions = batches.Sum(batch => batch.Predictions);
+        double predictions = batches.Sum(batch => batch.Predictions);
+        var losses = new List<Tensor>();
         for (var i = 0; i < batches.Count; i++)
         {
             var rows = batches[i].Share(space.Ranks.Rank, space.Ranks.Ranks);
-            loss += space.Backward(isLast: i == batches.Count - 1, () => Gradients(rows, rows.Predictions / predictions), Profile);
+            losses.Add(space.Backward(isLast: i == batches.Count - 1, () => Gradients(rows, rows.Predictions / predictions), Profile));
         }
-        return space.Ranks.Sum(loss);
+        return losses.Aggregate((sum, loss) => sum + loss);
     }
 
-    private double Gradients(Batch batch, double share)
+    private Tensor Gradients(Batch batch, double share)
     {
         using var scope = NewDisposeScope();
         var recomputation = config.ActivationCheckpointing || space.ShardsParameters ? new Recomputation() : null;
@@ -70,7 +71,7 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         if (share != 1) penalized = penalized * share;
         using (Profile?.Measure("backward pass")) (Scaler?.Scaled(penalized) ?? penalized).backward();
         recomputation?.ThrowIfFailed();
-        return loss.item<float>() * share;
+        return (loss.detach().to(ScalarType.Float64) * share).MoveToOuterDisposeScope();
     }
 
     private (Tensor Loss, Tensor Penalized) Forward(Batch batch, Recomputation? recomputation)
@@ -78,25 +79,27 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         using var pass = Profile?.Measure("forward pass");
         var (inputs, targets) = BatchTensors.On(batch, model.Device);
         var (hidden, penalty) = model.HiddenAndPenalty(inputs, recomputation);
-        if (batch.Predictions == 0) return (zeros(1), hidden.sum());    // nothing to predict in this rank's rows, whose share is nothing; the others wait for its gradients
+        if (batch.Predictions == 0) return (zeros([], device: model.Device), hidden.sum());    // nothing to predict in this rank's rows, whose share is nothing; the others wait for its gradients
         (hidden, targets) = BatchTensors.Labelled(hidden, targets, batch);
         using var head = Profile?.Measure("head and loss");
         var (loss, penalized) = model.Loss(hidden, targets, config.ZLoss);
         return (loss, penalty is null ? penalized : penalized + penalty);
     }
 
-    private double Norm()
+    // Loss and norm come from the device together: it is the one time that a step waits for it. The update is decided on them, and is over soon.
+    private Result Measure(Tensor loss)
     {
         using var norm = Profile?.Measure("gradient norm");
         Scaler?.Divide(space.Gradients);    // whether they are finite, their norm tells
-        return space.GradientNorm();
+        var all = space.Ranks.Gather(stack([loss, space.OwnSquares()]).Fetch());
+        return new(all.Sum(rank => rank[0]), Math.Sqrt(all.Sum(rank => rank[1])));
     }
 
     private void Update(double schedule, double norm)
     {
         // The coefficient of torch's clip_grad_norm_, min(1, clip / (norm + 1e-6)), as what gradients are divided by.
         var excess = config.GradientClip is { } clip ? Math.Max(1, (norm + 1e-6) / clip) : 1;
-        optimizer.Step(schedule, excess == 1 ? null : tensor((float)excess, device: model.Device));
+        optimizer.Step(schedule, excess == 1 ? null : full([], (float)excess, device: model.Device));
         space.ClampShares();
         space.GatherUpdated();
     }

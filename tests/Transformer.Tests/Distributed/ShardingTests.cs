@@ -172,12 +172,25 @@ public sealed class ShardingTests
 
     [Theory]
     [InlineData(DistributedStrategy.DataParallel)]
+    [InlineData(DistributedStrategy.Zero1)]
     [InlineData(DistributedStrategy.Zero2)]
-    public void Reductions_begin_before_the_backward_pass_has_ended_the_last_block_s_first(DistributedStrategy strategy)
+    [InlineData(DistributedStrategy.Zero3)]
+    public void Ranks_that_NCCL_connects_train_bit_for_bit_what_others_do(DistributedStrategy strategy)
+    {
+        AssertSame(Train("rope", 3, strategy), Train("rope", 3, strategy, run: NcclStandIn.Run));
+        AssertSame(Train("rope", 3, strategy, batches: 2), Train("rope", 3, strategy, batches: 2, run: NcclStandIn.Run));
+    }
+
+    [Theory]
+    [InlineData(DistributedStrategy.DataParallel, false)]
+    [InlineData(DistributedStrategy.Zero2, false)]
+    [InlineData(DistributedStrategy.DataParallel, true)]
+    [InlineData(DistributedStrategy.Zero2, true)]
+    public void Reductions_begin_before_the_backward_pass_has_ended_the_last_block_s_first(DistributedStrategy strategy, bool byNccl)
     {
         using var folder = new TemporaryFolder();
         TransformerModel[] models = [.. Models("rope", 2, Tiny.Models["rope"])];
-        Threads.Run(2, rank =>
+        (byNccl ? (Action<int, Action<ICollective>>)NcclStandIn.Run : Threads.Run)(2, rank =>
         {
             using var scope = NewDisposeScope();
             using var model = models[rank.Rank];
@@ -215,12 +228,13 @@ public sealed class ShardingTests
     }
 
     private static Outcome Train(
-        string kind, int ranks, DistributedStrategy strategy, TrainingConfig? config = null, int batches = 1, Func<int, Batch>? draw = null)
+        string kind, int ranks, DistributedStrategy strategy, TrainingConfig? config = null, int batches = 1, Func<int, Batch>? draw = null,
+        Action<int, Action<ICollective>>? run = null)
     {
         config ??= Config;
         TransformerModel[] models = [.. Models(kind, ranks, Tiny.Models[kind])];
         var (results, weights) = (new TrainingStep.Result[ranks][], new Dictionary<string, Tensor>());
-        Threads.Run(ranks, rank =>
+        (run ?? Threads.Run)(ranks, rank =>
         {
             var model = models[rank.Rank];
             using var space = new ParameterSpace(model, config.Parameters, rank, strategy);

@@ -44,7 +44,7 @@ internal sealed class Threads : ICollective
         if (failures.FirstOrDefault(failure => failure is not null) is { } first) ExceptionDispatchInfo.Capture(first).Throw();
     }
 
-    public Task ReduceScatter(Tensor buffer)
+    public Transfer ReduceScatter(Tensor buffer)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -53,10 +53,10 @@ internal sealed class Threads : ICollective
         for (var next = 2; next <= Ranks; next++) sum.add_(Slice(buffers[(Rank + next) % Ranks], Rank));
         Meet();
         Slice(buffer, Rank).copy_(sum);
-        return Task.CompletedTask;
+        return new Transfer(Task.CompletedTask);
     }
 
-    public Task AllGather(Tensor buffer)
+    public Transfer AllGather(Tensor buffer)
     {
         Gatherings++;
         using var scope = NewDisposeScope();
@@ -65,7 +65,7 @@ internal sealed class Threads : ICollective
         for (var rank = 0; rank < Ranks; rank++)
             if (rank != Rank) Slice(buffer, rank).copy_(Slice(buffers[rank], rank));
         Meet();
-        return Task.CompletedTask;
+        return new Transfer(Task.CompletedTask);
     }
 
     public void Broadcast(Tensor tensor, int root)

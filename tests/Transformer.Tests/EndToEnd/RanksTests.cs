@@ -122,6 +122,16 @@ public sealed class RanksTests : IDisposable
     }
 
     [Fact]
+    public void Ranks_that_cannot_have_a_graphics_processor_each_are_told_so_once_and_nothing_is_written()
+    {
+        using var run = Command.StartRanks(here.Folder, 2, "train", "tiny.yaml", "--out", "run", "--device", "cuda:0");
+        var (code, output, error) = run.Wait();
+        Assert.True(code != 0 && output.Length == 0, output);
+        Assert.Single(error.Split("--device cuda:0: each of several ranks takes the graphics processor of its number on its machine. Say cuda")[1..]);
+        Assert.False(Directory.Exists(here["run"]));
+    }
+
+    [Fact]
     public void A_rank_of_another_version_is_refused_by_name()
     {
         var config = ConfigFile.Load(here["tiny.yaml"], []);

@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Layers.Attention;
@@ -20,8 +21,8 @@ public abstract class LearnedSpan(string name, LearnedWindowConfig config) : Att
     {
         var spans = config.Maximum * Shares(x);                                                // [B or 1, H, T or 1]
         if (config.Penalty > 0) context.AuxiliaryLosses?.Add(config.Penalty * spans.mean());
-        context.MeanSpans?.Add(this, [.. spans.detach().mean([0, 2]).cpu().data<float>()]);
-        return new(spans.expand(-1, -1, x.shape[1]), config.Ramp);
+        context.MeanSpans?.Add(this, [.. spans.mean([0, 2]).Fetch().Select(span => (float)span)]);
+        return new(spans.expand(-1, -1, x.shape[1]), config.Ramp, (long)config.Maximum + config.Ramp + 1);
     }
 
     /// <inheritdoc/>

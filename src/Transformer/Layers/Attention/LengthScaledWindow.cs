@@ -23,6 +23,7 @@ public sealed class LengthScaledWindow(LengthScaledWindowConfig config) : Attent
         var positions = context.Positions ?? arange(x.shape[1], device: x.device);                                       // [T] or [B, T]
         var power = (positions + 1).to(ScalarType.Float64).pow(config.Exponent) * (config.Scale * LengthScaledWindowConfig.RoundingGuard);
         var spans = power.ceil().clamp_min(config.Minimum).to(ScalarType.Float32) - 1;
-        return new(positions.dim() == 1 ? spans.reshape(1, 1, -1) : spans.unsqueeze(1), 0);                              // [1 or B, 1, T]
+        long? most = context.Positions is null ? config.KeysAt(x.shape[1] - 1) : null;
+        return new(positions.dim() == 1 ? spans.reshape(1, 1, -1) : spans.unsqueeze(1), 0, most);                        // [1 or B, 1, T]
     }
 }

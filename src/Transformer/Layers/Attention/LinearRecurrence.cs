@@ -49,7 +49,7 @@ public static class LinearRecurrence
         if (beta is not null)
         {
             var overlaps = (decay * k.unsqueeze(3) * k.unsqueeze(2)).sum(-1).tril(-1);              // [B, H, T, T]
-            U = linalg.solve(eye(q.shape[2]) + beta * overlaps, beta * (v - matmul(g.exp() * k, S)));
+            U = linalg.solve(eye(q.shape[2], dtype: q.dtype, device: q.device) + beta * overlaps, beta * (v - matmul(g.exp() * k, S)));
         }
         var last = g.narrow(2, g.shape[2] - 1, 1);                                                  // [B, H, 1, 1 or F]
         var end = last.exp().transpose(-2, -1) * S + matmul(((last - g).exp() * k).transpose(-2, -1), U);

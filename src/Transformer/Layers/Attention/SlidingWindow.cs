@@ -15,5 +15,5 @@ public sealed class SlidingWindow(SlidingWindowConfig config) : AttentionWindow(
     public override int Keys(int length) => Math.Min(size, length);
 
     /// <inheritdoc/>
-    public override Window forward(Tensor x, ForwardContext context) => new(full([1, 1, x.shape[1]], size - 1f, device: x.device), 0);
+    public override Window forward(Tensor x, ForwardContext context) => new(full([1, 1, x.shape[1]], size - 1f, device: x.device), 0, size);
 }

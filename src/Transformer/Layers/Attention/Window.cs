@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Transformer.Layers.Attention;
@@ -10,11 +11,15 @@ namespace Transformer.Layers.Attention;
 /// </summary>
 /// <param name="Spans">z in tokens: [B or 1, H or 1, T].</param>
 /// <param name="Ramp">R in tokens; 0 for a hard edge.</param>
-public sealed record Window(Tensor Spans, int Ramp)
+/// <param name="Most">The most keys that a query could see whatever its span; null where nothing is known of it.</param>
+public sealed record Window(Tensor Spans, int Ramp, long? Most = null)
 {
-    /// <summary>The most keys that any of the queries sees, its own included.</summary>
+    /// <summary>
+    /// The most keys that any of the queries sees, its own included. On a device to ask the spans would be to wait for them, and what is known without is taken.
+    /// </summary>
     public long Keys()
     {
+        if (Most is { } most && Spans.device_type != DeviceType.CPU) return most;
         using var greatest = Spans.detach().max();
         return (long)(greatest.item<float>() + Ramp) + 1;
     }

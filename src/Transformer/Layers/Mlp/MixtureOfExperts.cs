@@ -53,15 +53,15 @@ public sealed class MixtureOfExperts : Mlp
     public static Tensor Imbalance(Tensor probabilities, Tensor chosen)
     {
         var experts = probabilities.shape[1];
-        var shares = chosen.flatten().bincount(null, experts).to(probabilities.dtype) / chosen.shape[0];    // [E]
+        var shares = Counts(chosen, experts).to(probabilities.dtype) / chosen.shape[0];                     // [E]
         return experts * (shares * probabilities.mean([0L])).sum();
     }
 
     // The tokens are brought into the order of their experts, each expert works on its stretch, and the results are added where they belong.
     private Tensor Dispatch(Tensor tokens, Tensor weights, Tensor chosen, ForwardContext context)
     {
-        var (choices, order) = chosen.flatten().sort(dim: 0, descending: false, stable: true);     // 2 x [N K], by expert, then by token
-        var counts = choices.bincount(null, experts.Count).cpu().data<long>().ToArray();
+        var (_, order) = chosen.flatten().sort(dim: 0, descending: false, stable: true);     // 2 x [N K], by expert, then by token
+        long[] counts = [.. Counts(chosen, experts.Count).Fetch().Select(count => (long)count)];    // how long the stretches are must be known here
         var capacity = Capacity(tokens.shape[0]);
         var (results, kept) = (new List<Tensor>(), new List<Tensor>());
         long start = 0;
@@ -78,6 +78,10 @@ public sealed class MixtureOfExperts : Mlp
 
         Tensor TokenOf(Tensor place) => place.div(active, RoundingMode.floor);
     }
+
+    // How many choices each expert has: [E]. bincount would ask the device for the greatest number first.
+    private static Tensor Counts(Tensor chosen, long experts) =>
+        zeros(experts, ScalarType.Int64, chosen.device).scatter_add_(0, chosen.flatten(), ones(chosen.numel(), ScalarType.Int64, chosen.device));
 
     // In training an expert that is full drops its last tokens, for which the stream passes by; in a row, none is dropped for the sake of a later one.
     private long Capacity(long tokens) => capacityFactor is { } factor && training

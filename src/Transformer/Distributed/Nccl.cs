@@ -1,0 +1,187 @@
+using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
+using Transformer.Native;
+using static TorchSharp.torch;
+
+namespace Transformer.Distributed;
+
+/// <summary>
+/// Ranks that have a graphics processor each. What lies on it is carried by NCCL, on a stream of its own beside the one that computes: an operation begins when all that was
+/// computed before it is there, and only what comes after <see cref="Transfer.Wait"/> comes after it. No thread waits for either. What lies in the processor's memory, the
+/// small numbers on which ranks agree, goes on over the ranks that it was made from, which also notice when one of them is gone.
+/// </summary>
+public sealed class Nccl : ICollective
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
+
+    private readonly ICollective host;
+    private readonly Device device;
+    private readonly NcclLibrary nccl;
+    private readonly CudaStreams cuda;
+    private readonly TextWriter error;
+    private readonly nint communicator, stream, ready;
+    private readonly ConcurrentBag<nint> places = [];    // events that nobody waits for any more
+    private readonly ManualResetEventSlim ended = new();
+    private readonly Thread watch;
+    private Exception? failure;
+
+    /// <param name="host">The ranks, which stay their maker's.</param>
+    /// <param name="device">This rank's, that of no other.</param>
+    /// <param name="nccl">NCCL.</param>
+    /// <param name="cuda">The streams of the device's runtime.</param>
+    /// <param name="error">Where it is said that an operation has failed on the device, before the job is ended.</param>
+    internal Nccl(ICollective host, Device device, NcclLibrary nccl, CudaStreams cuda, TextWriter error)
+    {
+        (this.host, this.device, this.nccl, this.cuda, this.error) = (host, device, nccl, cuda, error);
+        var id = Agree(host.Together(() => host.Rank == 0 ? nccl.NewId() : default));
+        cuda.Use(device.index);
+        communicator = nccl.Join(host.Ranks, id, host.Rank);
+        (stream, ready) = (cuda.NewStream(), cuda.NewEvent());
+        watch = new Thread(Watch) { IsBackground = true, Name = "NCCL" };
+        watch.Start();
+    }
+
+    /// <inheritdoc/>
+    public int Rank => host.Rank;
+
+    /// <inheritdoc/>
+    public int Ranks => host.Ranks;
+
+    /// <inheritdoc/>
+    public string Doing { get => host.Doing; set => host.Doing = value; }
+
+    /// <summary>How long a communicator may take to be aborted: the job ends even where it does not.</summary>
+    internal TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <inheritdoc/>
+    public Transfer ReduceScatter(Tensor buffer) =>
+        IsElsewhere(buffer) ? host.ReduceScatter(buffer) : Begin(buffer, ReductionOf(buffer));
+
+    /// <inheritdoc/>
+    public Transfer AllGather(Tensor buffer) =>
+        IsElsewhere(buffer) ? host.AllGather(buffer) : Begin(buffer, GatheringOf(buffer));
+
+    /// <summary>
+    /// The same as a reduce-scatter and an all-gather one after the other. NCCL's own all-reduce may add up in another order, and strategies that keep
+    /// other things would no longer take the same steps.
+    /// </summary>
+    public Transfer AllReduce(Tensor buffer)
+    {
+        if (IsElsewhere(buffer)) return host.AllReduce(buffer);
+        var (reduce, gather) = (ReductionOf(buffer), GatheringOf(buffer));
+        return Begin(buffer, bytes =>
+        {
+            reduce(bytes);
+            gather(bytes);
+        });
+    }
+
+    /// <inheritdoc/>
+    public void Broadcast(Tensor tensor, int root)
+    {
+        if (IsElsewhere(tensor))
+        {
+            host.Broadcast(tensor, root);
+            return;
+        }
+        Slices.RequireOnePiece(tensor);
+        Begin(tensor, bytes => nccl.Broadcast(bytes, tensor.numel() * tensor.element_size(), root, communicator, stream)).Wait();
+    }
+
+    /// <inheritdoc/>
+    public void Abort(int code)
+    {
+        Leave();
+        host.Abort(code);
+    }
+
+    /// <summary>Takes leave of the other ranks on the device.</summary>
+    public void Dispose()
+    {
+        if (ended.IsSet) return;
+        if (failure is not null)
+        {
+            Leave();
+            return;
+        }
+        ended.Set();
+        watch.Join();
+        cuda.Use(device.index);
+        cuda.Finish(stream);
+        nccl.Destroy(communicator);
+        foreach (var place in places.Append(ready)) cuda.FreeEvent(place);
+        cuda.FreeStream(stream);
+        ended.Dispose();
+    }
+
+    private bool IsElsewhere(Tensor buffer) => buffer.device_type != device.type;
+
+    private Action<nint> ReductionOf(Tensor buffer)
+    {
+        var slice = this.SliceOf(buffer);
+        if (buffer.dtype is not (ScalarType.Float32 or ScalarType.Float64)) throw Slices.NotAddable(buffer);
+        return bytes => nccl.ReduceScatter(bytes, slice, buffer.dtype == ScalarType.Float64, Rank, communicator, stream);
+    }
+
+    private Action<nint> GatheringOf(Tensor buffer)
+    {
+        var slice = this.SliceOf(buffer) * buffer.element_size();
+        return bytes => nccl.AllGather(bytes, slice, Rank, communicator, stream);
+    }
+
+    // An event is free for another operation as soon as it was waited for: whoever waits keeps to the place where it was then. Memory that the caller gives back
+    // after waiting is used again on the stream that waits, and so not before the operation is over.
+    private Transfer Begin(Tensor buffer, Action<nint> operation)
+    {
+        // After a failure the ranks may no longer be at the same operation.
+        if (failure is not null) throw new InvalidOperationException(failure.Message, failure);
+        try
+        {
+            cuda.Use(device.index);
+            cuda.Record(ready, cuda.Current(device.index));
+            cuda.Wait(stream, ready);
+            operation(Aten.DataPointer(buffer));
+            var done = places.TryTake(out var place) ? place : cuda.NewEvent();
+            cuda.Record(done, stream);
+            return new Transfer(() =>
+            {
+                cuda.Use(device.index);
+                cuda.Wait(cuda.Current(device.index), done);
+                places.Add(done);
+                GC.KeepAlive(buffer);
+            });
+        }
+        catch (Exception e)
+        {
+            failure = e;
+            throw;
+        }
+    }
+
+    private NcclLibrary.UniqueId Agree(NcclLibrary.UniqueId id)
+    {
+        using var scope = NewDisposeScope();
+        var bytes = tensor(MemoryMarshal.AsBytes(new Span<NcclLibrary.UniqueId>(ref id)).ToArray());
+        host.Broadcast(bytes, root: 0);
+        return MemoryMarshal.Read<NcclLibrary.UniqueId>(bytes.data<byte>().ToArray());
+    }
+
+    // An operation that fails on the device, or whose other end is gone, may never end, and no call tells: it must be asked for.
+    private void Watch()
+    {
+        while (!ended.Wait(Interval))
+        {
+            if (nccl.AsynchronousError(communicator) is not { } what) continue;
+            error.WriteLine($"rank {Rank}, {Doing}: NCCL, on {device}: {what}. The job ends; its last checkpoint is whole.");
+            Abort(1);
+            return;
+        }
+    }
+
+    private void Leave()
+    {
+        if (ended.IsSet) return;
+        ended.Set();
+        Task.Run(() => nccl.Abort(communicator)).Wait(Patience);
+    }
+}
