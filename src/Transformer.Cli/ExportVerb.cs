@@ -26,10 +26,12 @@ internal static class ExportVerb
 
     private static readonly Format[] Formats =
     [
-        new("safetensors", WriteSafetensors, ReadBack),
-        new("gguf", (model, path, precision) => GgufModel.Write(path, model.Model.Config, model.Model.Weights, model.Tokenizer, precision.Gguf), ReadBack, Extension: GgufModel.Extension),
-        new("onnx", WriteOnnx, ReadOnnxBack, Rounding: 1e-4),
+        new("safetensors", (model, path, precision, _) => WriteSafetensors(model, path, precision), ReadBack),
+        new("gguf", (model, path, precision, _) => GgufModel.Write(path, model.Model.Config, model.Model.Weights, model.Tokenizer, precision.Gguf), ReadBack, Extension: GgufModel.Extension),
+        new("onnx", WriteOnnx, ReadOnnxBack, Rounding: 1e-4, HasOperators: true),
     ];
+
+    private static readonly OperatorSet[] OperatorSets = [new("standard", OnnxOperators.Standard), new("fused", OnnxOperators.Fused)];
 
     private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or a .gguf file." };
 
@@ -49,6 +51,12 @@ internal static class ExportVerb
         DefaultValueFactory = _ => Precisions[0].Name,
     };
 
+    private static readonly Option<string?> Operators = new("--operators")
+    {
+        Description = "Of which operators an ONNX graph is made: those of the standard, which is the default, or ONNX Runtime's own, which do more at once.",
+        HelpName = string.Join('|', OperatorSets.Select(operators => operators.Name)),
+    };
+
     private static readonly Option<bool> Verify = new("--verify")
     {
         Description = "Read the file back, compare, and remove it where it differs too much; on unless false.",
@@ -64,7 +72,7 @@ internal static class ExportVerb
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var verb = new Command("export", "Writes a model for other tools.") { Source, Kind, Out, Quantize, Verify, Evaluate, SharedOptions.Json };
+        var verb = new Command("export", "Writes a model for other tools.") { Source, Kind, Out, Quantize, Operators, Verify, Evaluate, SharedOptions.Json };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
     }
@@ -73,6 +81,7 @@ internal static class ExportVerb
     {
         var format = Named("--format", request.GetRequiredValue(Kind), Formats, format => format.Name);
         var precision = Named("--quantize", request.GetRequiredValue(Quantize), Precisions, precision => precision.Name);
+        var operators = OperatorsOf(request, format);
         var (path, error) = (request.GetRequiredValue(Out), request.InvocationConfiguration.Error);
         var source = request.GetValue(Evaluate) is { } given ? TextSource.At(given) : null;
         if (Path.Exists(path)) throw new InputException($"{path}: stands there already. Choose another --out.");
@@ -81,7 +90,7 @@ internal static class ExportVerb
 
         using var original = LoadedModel.Open(request.GetRequiredValue(Source));
         using var text = source is null ? null : TextEvaluation.Of(source, original.Tokenizer);
-        format.Write(original, path, precision);
+        format.Write(original, path, precision, operators);
         var tolerance = Math.Max(precision.Tolerance, format.Rounding);
         var (copy, comparison) = ReadAgain(format, path, original, request.GetValue(Verify) ? tolerance : null, isWanted: text is not null);
         using var files = copy?.Model;
@@ -109,6 +118,13 @@ internal static class ExportVerb
             });
         }
         return CommandLine.Done;
+    }
+
+    private static OnnxOperators OperatorsOf(ParseResult request, Format format)
+    {
+        if (request.GetValue(Operators) is not { } name) return OnnxOperators.Standard;
+        if (!format.HasOperators) throw new InputException($"--operators: a file of --format {format.Name} holds weights and no operators; take --format onnx, or leave it out.");
+        return Named("--operators", name, OperatorSets, operators => operators.Name).Operators;
     }
 
     // What cannot be read, or is another model, does not stay. Compared where there is a tolerance.
@@ -158,7 +174,7 @@ internal static class ExportVerb
             copy, original.Tokenizer, () => OnnxEvaluation.Compare(original, copy), (text, cancellation) => OnnxEvaluation.Measure(copy, text, cancellation));
     }
 
-    private static void WriteOnnx(LoadedModel model, string folder, Precision precision) => OnnxFolder.Write(
+    private static void WriteOnnx(LoadedModel model, string folder, Precision precision, OnnxOperators operators) => OnnxFolder.Write(
         folder, model.Model.Config, model.Model.Weights, model.Tokenizer,
         precision.Gguf switch
         {
@@ -166,7 +182,8 @@ internal static class ExportVerb
             GgufPrecision.Q8 => OnnxPrecision.Q8,
             GgufPrecision.Q4 => OnnxPrecision.Q4,
             _ => throw new InputException($"--quantize {precision.Name}: ONNX Runtime computes in float32 on a CPU; take f32, q8 or q4."),
-        });
+        },
+        operators);
 
     private static void WriteSafetensors(LoadedModel model, string folder, Precision precision)
     {
@@ -194,9 +211,12 @@ internal static class ExportVerb
 
     private sealed record Precision(string Name, GgufPrecision Gguf, double Tolerance);
 
+    private sealed record OperatorSet(string Name, OnnxOperators Operators);
+
     // Rounding is what the kernels of whatever computes the copy may add to the tolerance's share.
     private sealed record Format(
-        string Name, Action<LoadedModel, string, Precision> Write, Func<string, LoadedModel, Copy> ReadBack, double Rounding = 0, string? Extension = null);
+        string Name, Action<LoadedModel, string, Precision, OnnxOperators> Write, Func<string, LoadedModel, Copy> ReadBack,
+        double Rounding = 0, string? Extension = null, bool HasOperators = false);
 
     private sealed record Copy(
         IDisposable Model, Tokenizer Tokenizer, Func<ModelComparison> Compare, Func<TextEvaluation, CancellationToken, EvaluationResult> Measure);

@@ -64,10 +64,9 @@ internal sealed class GraphWeights(GraphBuilder graph, IReadOnlyDictionary<strin
     private Value Blocks(Value x, string name, Tensor matrix, int bits)
     {
         var quantized = QuantizedMatrix.Of(matrix, bits);
-        return graph.Nodes(
+        return graph.Microsoft(
             "MatMulNBits",
             [x, graph.Initializer($"{name}.weight.q{bits}", quantized.Packed), graph.Initializer($"{name}.weight.scales", quantized.Scales)],
-            outputs: 1, GraphBuilder.MicrosoftDomain,
-            ("N", matrix.shape[0]), ("K", matrix.shape[1]), ("bits", (long)bits), ("block_size", (long)QuantizedMatrix.BlockLength))[0];
+            ("N", matrix.shape[0]), ("K", matrix.shape[1]), ("bits", (long)bits), ("block_size", (long)QuantizedMatrix.BlockLength));
     }
 }

@@ -65,7 +65,7 @@ public sealed class OnnxFolderTests : IDisposable
     public void Weights_past_the_limit_lie_in_a_file_beside_and_are_the_same()
     {
         using var model = ModelOf("hybrid");
-        OnnxFolder.Write(folder.Path, model.Config, model.Weights, null, OnnxPrecision.F32, inlineLimit: 0);
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights, null, OnnxPrecision.F32, OnnxOperators.Standard, inlineLimit: 0);
         Assert.Contains(Parsed().Graph.Initializer, weight => weight.DataLocation == TensorProto.Types.DataLocation.External);
         var outside = Logits(Tokens(12, 3));
         OnnxFolder.Write(folder.Path, model.Config, model.Weights);
@@ -129,7 +129,7 @@ public sealed class OnnxFolderTests : IDisposable
     public void Weights_that_are_missing_or_cut_short_are_refused()
     {
         using var model = ModelOf("rope");
-        OnnxFolder.Write(folder.Path, model.Config, model.Weights, null, OnnxPrecision.F32, inlineLimit: 0);
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights, null, OnnxPrecision.F32, OnnxOperators.Standard, inlineLimit: 0);
         using (var file = File.OpenWrite(ModelPath + "_data")) file.SetLength(file.Length - 5000);
         Refused("model.onnx: ONNX Runtime cannot load it");
         File.Delete(ModelPath + "_data");

@@ -16,16 +16,18 @@ public sealed class OnnxModelTests : IDisposable
 
     public void Dispose() => folder.Dispose();
 
-    public static TheoryData<string> Kinds => [.. Models.Keys];
+    public static TheoryData<string, OnnxOperators> Kinds => InBothForms(Models.Keys);
+
+    public static TheoryData<string, OnnxOperators> SomeKinds => InBothForms([.. Tiny.Models.Keys, .. GroupQuery.Keys, .. Mixed.Keys]);
 
     public static TheoryData<string> TinyKinds => [.. Tiny.Models.Keys];
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void Logits_are_those_of_the_model_in_one_pass_and_in_several(string kind)
+    public void Logits_are_those_of_the_model_in_one_pass_and_in_several(string kind, OnnxOperators operators)
     {
         using var model = ModelOf(kind);
-        using var onnx = Exported(model);
+        using var onnx = Exported(model, operators);
         var length = model.Config.ContextLength;
         int[][] rows = [Tokens(length, 1), Tokens(length, 4), Tokens(length, 9)];
         using (var state = onnx.NewState(3)) AssertNear([.. rows.SelectMany(row => Expected(model, row))], Read(onnx, state, rows), Tolerance, "one pass");
@@ -38,11 +40,11 @@ public sealed class OnnxModelTests : IDisposable
 
     // Filling stands behind the shorter rows of a pass, and rows that pause get nothing but filling.
     [Theory]
-    [MemberData(nameof(TinyKinds))]
-    public void Rows_of_unequal_length_do_not_see_each_other(string kind)
+    [MemberData(nameof(SomeKinds))]
+    public void Rows_of_unequal_length_do_not_see_each_other(string kind, OnnxOperators operators)
     {
         using var model = ModelOf(kind);
-        using var onnx = Exported(model);
+        using var onnx = Exported(model, operators);
         int[][] rows = [Tokens(9, 1), Tokens(9, 4), Tokens(9, 9)];
         using var state = onnx.NewState(3);
         Read(onnx, state, rows[0][..6], rows[1][..2], rows[2][..4]);
@@ -111,9 +113,12 @@ public sealed class OnnxModelTests : IDisposable
         Assert.Equal(0, state.Lengths[0]);
     }
 
-    private OnnxModel Exported(TransformerModel model)
+    private static TheoryData<string, OnnxOperators> InBothForms(IEnumerable<string> kinds) =>
+        new(kinds.SelectMany(kind => new (string, OnnxOperators)[] { (kind, OnnxOperators.Standard), (kind, OnnxOperators.Fused) }));
+
+    private OnnxModel Exported(TransformerModel model, OnnxOperators operators = OnnxOperators.Standard)
     {
-        OnnxFolder.Write(folder.Path, model.Config, model.Weights);
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights, operators: operators);
         return OnnxModel.Open(folder.Path, threads: 1);
     }
 }
