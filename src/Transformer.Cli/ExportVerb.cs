@@ -31,8 +31,6 @@ internal static class ExportVerb
         new("onnx", WriteOnnx, ReadOnnxBack, Rounding: 1e-4, HasOperators: true),
     ];
 
-    private static readonly OperatorSet[] OperatorSets = [new("standard", OnnxOperators.Standard), new("fused", OnnxOperators.Fused)];
-
     private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or a .gguf file." };
 
     private static readonly Option<string> Kind = new("--format")
@@ -51,12 +49,6 @@ internal static class ExportVerb
         DefaultValueFactory = _ => Precisions[0].Name,
     };
 
-    private static readonly Option<string?> Operators = new("--operators")
-    {
-        Description = "Of which operators an ONNX graph is made: those of the standard, which is the default, or ONNX Runtime's own, which do more at once.",
-        HelpName = string.Join('|', OperatorSets.Select(operators => operators.Name)),
-    };
-
     private static readonly Option<bool> Verify = new("--verify")
     {
         Description = "Read the file back, compare, and remove it where it differs too much; on unless false.",
@@ -72,7 +64,7 @@ internal static class ExportVerb
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var verb = new Command("export", "Writes a model for other tools.") { Source, Kind, Out, Quantize, Operators, Verify, Evaluate, SharedOptions.Json };
+        var verb = new Command("export", "Writes a model for other tools.") { Source, Kind, Out, Quantize, SharedOptions.Operators, Verify, Evaluate, SharedOptions.Json };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
     }
@@ -81,16 +73,18 @@ internal static class ExportVerb
     {
         var format = Named("--format", request.GetRequiredValue(Kind), Formats, format => format.Name);
         var precision = Named("--quantize", request.GetRequiredValue(Quantize), Precisions, precision => precision.Name);
-        var operators = OperatorsOf(request, format);
+        var operators = SharedOptions.OperatorsOf(request);
         var (path, error) = (request.GetRequiredValue(Out), request.InvocationConfiguration.Error);
         var source = request.GetValue(Evaluate) is { } given ? TextSource.At(given) : null;
+        if (operators is not null && !format.HasOperators)
+            throw new InputException($"--operators: --format {format.Name} holds weights and no operators; take --format onnx, or leave it out.");
         if (Path.Exists(path)) throw new InputException($"{path}: stands there already. Choose another --out.");
         if (format.Extension is { } extension && Path.GetExtension(path) != extension)
             throw new InputException($"--out: found {path}, expected a name that ends with {extension}, by which such a file is known.");
 
         using var original = LoadedModel.Open(request.GetRequiredValue(Source));
         using var text = source is null ? null : TextEvaluation.Of(source, original.Tokenizer);
-        format.Write(original, path, precision, operators);
+        format.Write(original, path, precision, operators ?? OnnxOperators.Standard);
         var tolerance = Math.Max(precision.Tolerance, format.Rounding);
         var (copy, comparison) = ReadAgain(format, path, original, request.GetValue(Verify) ? tolerance : null, isWanted: text is not null);
         using var files = copy?.Model;
@@ -118,13 +112,6 @@ internal static class ExportVerb
             });
         }
         return CommandLine.Done;
-    }
-
-    private static OnnxOperators OperatorsOf(ParseResult request, Format format)
-    {
-        if (request.GetValue(Operators) is not { } name) return OnnxOperators.Standard;
-        if (!format.HasOperators) throw new InputException($"--operators: a file of --format {format.Name} holds weights and no operators; take --format onnx, or leave it out.");
-        return Named("--operators", name, OperatorSets, operators => operators.Name).Operators;
     }
 
     // What cannot be read, or is another model, does not stay. Compared where there is a tolerance.
@@ -210,8 +197,6 @@ internal static class ExportVerb
     }
 
     private sealed record Precision(string Name, GgufPrecision Gguf, double Tolerance);
-
-    private sealed record OperatorSet(string Name, OnnxOperators Operators);
 
     // Rounding is what the kernels of whatever computes the copy may add to the tolerance's share.
     private sealed record Format(

@@ -13,6 +13,9 @@ internal sealed class GraphWeights(GraphBuilder graph, IReadOnlyDictionary<strin
 {
     private const string Embedding = "model.embed_tokens.weight", Head = "lm_head.weight";
 
+    // MatMulNBits rounds what it multiplies to 8 bits a number with a scale a block, too: processors have instructions for such products.
+    private const long EightBitProducts = 4;
+
     private readonly HashSet<string> taken = [];
 
     public bool Has(string name) => weights.ContainsKey(name);
@@ -67,6 +70,7 @@ internal sealed class GraphWeights(GraphBuilder graph, IReadOnlyDictionary<strin
         return graph.Microsoft(
             "MatMulNBits",
             [x, graph.Initializer($"{name}.weight.q{bits}", quantized.Packed), graph.Initializer($"{name}.weight.scales", quantized.Scales)],
-            ("N", matrix.shape[0]), ("K", matrix.shape[1]), ("bits", (long)bits), ("block_size", (long)QuantizedMatrix.BlockLength));
+            ("N", matrix.shape[0]), ("K", matrix.shape[1]), ("bits", (long)bits), ("block_size", (long)QuantizedMatrix.BlockLength),
+            ("accuracy_level", EightBitProducts));
     }
 }
