@@ -2,7 +2,6 @@ using System.CommandLine;
 using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Experiments;
-using Transformer.Generation;
 using Transformer.Generation.Decoding;
 using Transformer.Model;
 using Transformer.Onnx;

@@ -55,10 +55,9 @@ internal sealed class SoftmaxAttentionGraph
     // [B, T, H D]
     private Value GroupQuery(Value q, Value k, Value v)
     {
-        // It turns queries and keys itself, in heads whose width 16 divides.
+        // The operator turns queries and keys itself, in heads whose width 16 divides.
         var turns = pass.Rotation is not null && headWidth % 16 == 0;
-        if (pass.Rotation is { } rotation && !turns)
-            (q, k) = (rotation.Apply(q.Transpose(0, 2, 1, 3)).Transpose(0, 2, 1, 3), rotation.Apply(k.Transpose(0, 2, 1, 3)).Transpose(0, 2, 1, 3));
+        if (pass.Rotation is { } rotation && !turns) (q, k) = (Turned(rotation, q), Turned(rotation, k));
         Value[] inputs =
         [
             Join(q, heads), Join(k, keyValueHeads), Join(v, keyValueHeads),
@@ -73,6 +72,8 @@ internal sealed class SoftmaxAttentionGraph
         pass.KeepCache(layer, Keys, outputs[1], keyValueHeads, headWidth);
         pass.KeepCache(layer, Values, outputs[2], keyValueHeads, headWidth);
         return outputs[0];
+
+        static Value Turned(RotationGraph rotation, Value x) => rotation.Apply(x.Transpose(0, 2, 1, 3)).Transpose(0, 2, 1, 3);
     }
 
     // [B, T, H D]

@@ -125,9 +125,9 @@ public sealed class OnnxModelTests : IDisposable
         using var model = new TransformerModel(Longer[kind]);
         using var onnx = Exported(model, operators);
         int[][] prompts = [Tokens(150, 5), Tokens(3, 2), Tokens(70, 7)];
-        var options = SamplingOptions.Greedy with { MaxTokens = 60 };
-        var expected = new TextGenerator(model).Generate(prompts, options).Select(text => text.Tokens);
-        Assert.Equal(expected, onnx.Generator().Generate(prompts, options).Select(text => text.Tokens));
+        var (options, cancellation) = (SamplingOptions.Greedy with { MaxTokens = 60 }, TestContext.Current.CancellationToken);
+        var expected = new TextGenerator(model).Generate(prompts, options, cancellation: cancellation).Select(text => text.Tokens);
+        Assert.Equal(expected, onnx.Generator().Generate(prompts, options, cancellation: cancellation).Select(text => text.Tokens));
     }
 
     // The first row is full while the second goes on, and the third begins late.
@@ -143,9 +143,9 @@ public sealed class OnnxModelTests : IDisposable
         int[][] rows = [Tokens(12, 1), Tokens(9, 4), Tokens(5, 9)];
         using var state = onnx.NewState(3);
         onnx.Read(state, [0, 1], [11, 2], [.. rows[0][..11], .. rows[1][..2]]);
-        onnx.Read(state, [1], [3], rows[1][2..5]);
+        onnx.Read(state, [1], [3], rows[1].AsSpan(2..5));
         var caches = state.Past.Select(cache => cache.GetTensorTypeAndShape().Shape[2]).ToArray();
-        var last = onnx.Read(state, [0], [1], rows[0][11..]);
+        var last = onnx.Read(state, [0], [1], rows[0].AsSpan(11..));
         onnx.Read(state, [2, 1], [4, 3], [.. rows[2][..4], .. rows[1][5..8]]);
         var found = onnx.Read(state, [1, 2], [1, 1], [rows[1][8], rows[2][4]]);
 
