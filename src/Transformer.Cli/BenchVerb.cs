@@ -54,6 +54,12 @@ internal static class BenchVerb
         DefaultValueFactory = _ => 1,
     };
 
+    private static readonly Option<int?> PromptTokens = new("--prompt-tokens")
+    {
+        Description = "How many tokens each prompt has; 128, or half the context, where absent.",
+        HelpName = "N",
+    };
+
     /// <summary>The verb with its parts.</summary>
     public static Command Create()
     {
@@ -64,7 +70,7 @@ internal static class BenchVerb
         train.SetAction((request, cancellation) => Task.FromResult(Train(request, cancellation)));
         var decode = new Command("decode", "Measures writing against the machine's memory.")
         {
-            Model, SharedOptions.Set, SharedOptions.Quantize, SharedOptions.Operators, Sequences, Rounds, SharedOptions.Threads, SharedOptions.Json,
+            Model, SharedOptions.Set, SharedOptions.Quantize, SharedOptions.Operators, Sequences, PromptTokens, Rounds, SharedOptions.Threads, SharedOptions.Json,
         };
         decode.SetAction((request, cancellation) => Task.FromResult(Decode(request, cancellation)));
         return new Command("bench", "Measures speed beside what the machine can do at best.") { train, decode, BenchScaling.Create(), BenchMemory.Create(Source, Load) };
@@ -91,12 +97,12 @@ internal static class BenchVerb
     private static int Decode(ParseResult request, CancellationToken cancellation)
     {
         var rounds = Prepare(request);
-        var (format, sequences) = (WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!), request.GetValue(Sequences));
+        var (format, sequences, promptTokens) = (WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!), request.GetValue(Sequences), request.GetValue(PromptTokens));
         if (sequences < 1) throw new InputException($"--sequences: found {sequences}, expected 1 or more.");
         using var model = OpenModel(request.GetValue(Model), request.GetValue(SharedOptions.Set)!);
         var result = SharedOptions.OperatorsOf(request) is { } operators
-            ? WithOnnxRuntime(model, rounds, format, operators, sequences, cancellation)
-            : DecodingBenchmark.Run(model, rounds, format, sequences, cancellation);
+            ? WithOnnxRuntime(model, rounds, format, operators, sequences, promptTokens, cancellation)
+            : DecodingBenchmark.Run(model, rounds, format, sequences, promptTokens, cancellation);
         if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(request.InvocationConfiguration.Output, result);
         else
         {
@@ -114,7 +120,7 @@ internal static class BenchVerb
     }
 
     private static DecodingBenchmark WithOnnxRuntime(
-        TransformerModel model, int rounds, WeightFormat format, OnnxOperators operators, int sequences, CancellationToken cancellation)
+        TransformerModel model, int rounds, WeightFormat format, OnnxOperators operators, int sequences, int? promptTokens, CancellationToken cancellation)
     {
         var precision = format switch
         {
@@ -128,7 +134,7 @@ internal static class BenchVerb
         {
             OnnxFolder.Write(folder.FullName, model.Config, model.Weights, null, precision, operators);
             using var onnx = OnnxModel.Open(folder.FullName);
-            return DecodingBenchmark.Run(onnx.Generator(), model.Config, precision.MatrixBytes(model.Config), rounds, format, sequences, cancellation);
+            return DecodingBenchmark.Run(onnx.Generator(), model.Config, precision.MatrixBytes(model.Config), rounds, format, sequences, promptTokens, cancellation);
         }
         finally
         {

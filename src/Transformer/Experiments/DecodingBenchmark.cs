@@ -33,22 +33,23 @@ public sealed record DecodingBenchmark(
 {
     private const int MostTokens = 128;
 
-    /// <summary>Continues prompts of random tokens greedily: 128 tokens by 128, or as many as the context holds.</summary>
+    /// <summary>Continues prompts of random tokens greedily, by 128 tokens or as many as the context holds.</summary>
     /// <param name="model">What writes.</param>
     /// <param name="rounds">How often it writes.</param>
     /// <param name="format">How the matrices lie in memory.</param>
     /// <param name="sequences">How many texts it writes together.</param>
+    /// <param name="promptTokens">How many tokens each prompt has; 128, or half the context, where null.</param>
     /// <param name="cancellation">Ends the measurement after the current token.</param>
     /// <exception cref="InputException">The context is shorter than the three tokens that are needed, or the format is for the engine and the model is not.</exception>
     public static DecodingBenchmark Run(
-        TransformerModel model, int rounds, WeightFormat format = WeightFormat.AsIs, int sequences = 1, CancellationToken cancellation = default)
+        TransformerModel model, int rounds, WeightFormat format = WeightFormat.AsIs, int sequences = 1, int? promptTokens = null, CancellationToken cancellation = default)
     {
         using var engine = DecodeEngine.TryCreate(model, format);
         if (engine is null && format != WeightFormat.AsIs)
             throw new InputException("--quantize: weights are packed for the processor's own kernels, and this model is on another device. Leave it out.");
         var generator = engine is null ? new TextGenerator(model) : new TextGenerator(engine);
         var weightBytes = new ModelSize(model.Config).MatrixParameters * format.BytesPerWeight();
-        return Run(generator, model.Config, weightBytes, rounds, format, sequences, cancellation);
+        return Run(generator, model.Config, weightBytes, rounds, format, sequences, promptTokens, cancellation);
     }
 
     /// <summary>The same for whatever writes with such a model.</summary>
@@ -58,14 +59,18 @@ public sealed record DecodingBenchmark(
     /// <param name="rounds">How often it writes.</param>
     /// <param name="format">How the matrices lie in memory.</param>
     /// <param name="sequences">How many texts it writes together.</param>
+    /// <param name="promptTokens">How many tokens each prompt has; 128, or half the context, where null.</param>
     /// <param name="cancellation">Ends the measurement after the current token.</param>
     /// <exception cref="InputException">The context is shorter than the three tokens that are needed.</exception>
     public static DecodingBenchmark Run(
-        TextGenerator generator, ModelConfig config, double weightBytes, int rounds, WeightFormat format, int sequences = 1, CancellationToken cancellation = default)
+        TextGenerator generator, ModelConfig config, double weightBytes, int rounds, WeightFormat format, int sequences = 1, int? promptTokens = null,
+        CancellationToken cancellation = default)
     {
         var context = config.ContextLength;
         if (context < 3) throw new InputException($"model.context_length: found {context}, but a prompt and two tokens after it need 3 or more.");
-        var promptLength = Math.Min(MostTokens, context / 2);
+        var promptLength = promptTokens ?? Math.Min(MostTokens, context / 2);
+        if (promptLength < 1 || promptLength > context - 2)
+            throw new InputException($"--prompt-tokens: found {promptLength}, expected 1 to {context - 2}, so that two tokens after the prompt fit the context.");
         var random = new Random(0);
         int[][] prompts = [.. Enumerable.Range(0, sequences).Select(_ => Enumerable.Range(0, promptLength).Select(_ => random.Next(config.VocabularySize!.Value)).ToArray())];
         var options = SamplingOptions.Greedy with { MaxTokens = Math.Min(MostTokens, context - promptLength) };
