@@ -4,6 +4,7 @@ using Transformer.Configuration;
 using Transformer.Experiments;
 using Transformer.Generation.Decoding;
 using Transformer.Model;
+using Transformer.Onnx;
 using static TorchSharp.torch;
 
 namespace Transformer.Cli;
@@ -53,9 +54,9 @@ internal static class BenchVerb
         DefaultValueFactory = _ => 1,
     };
 
-    private static readonly Option<int?> Prompt = new("--prompt")
+    private static readonly Option<int?> PromptTokens = new("--prompt-tokens")
     {
-        Description = "The tokens of each prompt; where absent 128, or half the context.",
+        Description = "How many tokens each prompt has; 128, or half the context, where absent.",
         HelpName = "N",
     };
 
@@ -69,7 +70,7 @@ internal static class BenchVerb
         train.SetAction((request, cancellation) => Task.FromResult(Train(request, cancellation)));
         var decode = new Command("decode", "Measures writing against the machine's memory.")
         {
-            Model, SharedOptions.Set, SharedOptions.Quantize, Prompt, Sequences, Rounds, SharedOptions.Threads, SharedOptions.Json,
+            Model, SharedOptions.Set, SharedOptions.Quantize, SharedOptions.Operators, Sequences, PromptTokens, Rounds, SharedOptions.Threads, SharedOptions.Json,
         };
         decode.SetAction((request, cancellation) => Task.FromResult(Decode(request, cancellation)));
         return new Command("bench", "Measures speed beside what the machine can do at best.") { train, decode, BenchSpeculation.Create(Rounds), BenchScaling.Create(), BenchMemory.Create(Source, Load) };
@@ -96,23 +97,49 @@ internal static class BenchVerb
     private static int Decode(ParseResult request, CancellationToken cancellation)
     {
         var rounds = Prepare(request);
-        var (format, sequences) = (WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!), request.GetValue(Sequences));
+        var (format, sequences, promptTokens) = (WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!), request.GetValue(Sequences), request.GetValue(PromptTokens));
         if (sequences < 1) throw new InputException($"--sequences: found {sequences}, expected 1 or more.");
         using var model = OpenModel(request.GetValue(Model), request.GetValue(SharedOptions.Set)!);
-        var result = DecodingBenchmark.Run(model, rounds, format, sequences, request.GetValue(Prompt), cancellation);
+        var result = SharedOptions.OperatorsOf(request) is { } operators
+            ? WithOnnxRuntime(model, rounds, format, operators, sequences, promptTokens, cancellation)
+            : DecodingBenchmark.Run(model, rounds, format, sequences, promptTokens, cancellation);
         if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(request.InvocationConfiguration.Output, result);
         else
         {
+            var weight = sequences * result.WeightBytesPerSecond / result.TokensPerSecond / new ModelSize(model.Config).MatrixParameters;
             Report(
                 request.InvocationConfiguration.Output, result.UtilizationMinimum, result.UtilizationMaximum, result.Utilization,
                 ("model", $"{Numbers.Count(result.Parameters)} parameters, {sequences} x ({result.PromptTokens} + {result.GeneratedTokens}) tokens, {result.Threads} threads"),
-                ("weights", $"{format.BytesPerWeight()} bytes each"),
+                ("weights", $"{weight:g4} bytes each"),
                 ("writing", $"{result.TokensPerSecond:f1} tokens/s"),
                 ("first token", $"{1000 * result.FirstTokenSeconds:f1} ms, {sequences * result.PromptTokens / result.FirstTokenSeconds:n0} tokens of prompt/s"),
                 ("weights read", $"{Numbers.Bytes(result.WeightBytesPerSecond)}/s"),
                 ("memory rate", $"{Numbers.Bytes(result.MemoryBytesPerSecond)}/s"));
         }
         return CommandLine.Done;
+    }
+
+    private static DecodingBenchmark WithOnnxRuntime(
+        TransformerModel model, int rounds, WeightFormat format, OnnxOperators operators, int sequences, int? promptTokens, CancellationToken cancellation)
+    {
+        var precision = format switch
+        {
+            WeightFormat.AsIs => OnnxPrecision.F32,
+            WeightFormat.Q8 => OnnxPrecision.Q8,
+            WeightFormat.Q4 => OnnxPrecision.Q4,
+            _ => throw new InputException("--quantize: ONNX Runtime computes in float32 on a CPU; with --operators take none, q8 or q4."),
+        };
+        var folder = Directory.CreateTempSubdirectory("transformer-bench-");
+        try
+        {
+            OnnxFolder.Write(folder.FullName, model.Config, model.Weights, null, precision, operators);
+            using var onnx = OnnxModel.Open(folder.FullName);
+            return DecodingBenchmark.Run(onnx.Generator(), model.Config, precision.MatrixBytes(model.Config), rounds, format, sequences, promptTokens, cancellation);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 
     private static int Prepare(ParseResult request)

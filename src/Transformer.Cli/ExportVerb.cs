@@ -26,9 +26,9 @@ internal static class ExportVerb
 
     private static readonly Format[] Formats =
     [
-        new("safetensors", WriteSafetensors, ReadBack),
-        new("gguf", (model, path, precision) => GgufModel.Write(path, model.Model.Config, model.Model.Weights, model.Tokenizer, precision.Gguf, model.ChatTemplate), ReadBack, Extension: GgufModel.Extension),
-        new("onnx", WriteOnnx, ReadOnnxBack, Rounding: 1e-4),
+        new("safetensors", (model, path, precision, _) => WriteSafetensors(model, path, precision), ReadBack),
+        new("gguf", (model, path, precision, _) => GgufModel.Write(path, model.Model.Config, model.Model.Weights, model.Tokenizer, precision.Gguf, model.ChatTemplate), ReadBack, Extension: GgufModel.Extension),
+        new("onnx", WriteOnnx, ReadOnnxBack, Rounding: 1e-4, HasOperators: true),
     ];
 
     private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or a .gguf file." };
@@ -64,7 +64,7 @@ internal static class ExportVerb
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var verb = new Command("export", "Writes a model for other tools.") { Source, Kind, Out, Quantize, Verify, Evaluate, SharedOptions.Json };
+        var verb = new Command("export", "Writes a model for other tools.") { Source, Kind, Out, Quantize, SharedOptions.Operators, Verify, Evaluate, SharedOptions.Json };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
     }
@@ -73,15 +73,18 @@ internal static class ExportVerb
     {
         var format = Named("--format", request.GetRequiredValue(Kind), Formats, format => format.Name);
         var precision = Named("--quantize", request.GetRequiredValue(Quantize), Precisions, precision => precision.Name);
+        var operators = SharedOptions.OperatorsOf(request);
         var (path, error) = (request.GetRequiredValue(Out), request.InvocationConfiguration.Error);
         var source = request.GetValue(Evaluate) is { } given ? TextSource.At(given) : null;
+        if (operators is not null && !format.HasOperators)
+            throw new InputException($"--operators: --format {format.Name} holds weights and no operators; take --format onnx, or leave it out.");
         if (Path.Exists(path)) throw new InputException($"{path}: stands there already. Choose another --out.");
         if (format.Extension is { } extension && Path.GetExtension(path) != extension)
             throw new InputException($"--out: found {path}, expected a name that ends with {extension}, by which such a file is known.");
 
         using var original = LoadedModel.Open(request.GetRequiredValue(Source));
         using var text = source is null ? null : TextEvaluation.Of(source, original.Tokenizer);
-        format.Write(original, path, precision);
+        format.Write(original, path, precision, operators ?? OnnxOperators.Standard);
         var tolerance = Math.Max(precision.Tolerance, format.Rounding);
         var (copy, comparison) = ReadAgain(format, path, original, request.GetValue(Verify) ? tolerance : null, isWanted: text is not null);
         using var files = copy?.Model;
@@ -158,7 +161,7 @@ internal static class ExportVerb
             copy, original.Tokenizer, () => OnnxEvaluation.Compare(original, copy), (text, cancellation) => OnnxEvaluation.Measure(copy, text, cancellation));
     }
 
-    private static void WriteOnnx(LoadedModel model, string folder, Precision precision) => OnnxFolder.Write(
+    private static void WriteOnnx(LoadedModel model, string folder, Precision precision, OnnxOperators operators) => OnnxFolder.Write(
         folder, model.Model.Config, model.Model.Weights, model.Tokenizer,
         precision.Gguf switch
         {
@@ -167,6 +170,7 @@ internal static class ExportVerb
             GgufPrecision.Q4 => OnnxPrecision.Q4,
             _ => throw new InputException($"--quantize {precision.Name}: ONNX Runtime computes in float32 on a CPU; take f32, q8 or q4."),
         },
+        operators,
         model.ChatTemplate);
 
     private static void WriteSafetensors(LoadedModel model, string folder, Precision precision)
@@ -197,7 +201,8 @@ internal static class ExportVerb
 
     // Rounding is what the kernels of whatever computes the copy may add to the tolerance's share.
     private sealed record Format(
-        string Name, Action<LoadedModel, string, Precision> Write, Func<string, LoadedModel, Copy> ReadBack, double Rounding = 0, string? Extension = null);
+        string Name, Action<LoadedModel, string, Precision, OnnxOperators> Write, Func<string, LoadedModel, Copy> ReadBack,
+        double Rounding = 0, string? Extension = null, bool HasOperators = false);
 
     private sealed record Copy(
         IDisposable Model, Tokenizer Tokenizer, Func<ModelComparison> Compare, Func<TextEvaluation, CancellationToken, EvaluationResult> Measure);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Transformer.Configuration;
 using Transformer.Distributed;
 using Transformer.Native;
+using Transformer.Onnx;
 using static TorchSharp.torch;
 
 namespace Transformer.Cli;
@@ -29,6 +30,23 @@ internal static class SharedOptions
         Description = "Pack the weights for writing: bf16, fp16, q8 or q4; none leaves them as they are.",
         HelpName = "FORMAT",
         DefaultValueFactory = _ => "none",
+    };
+
+    /// <summary>Of which operators an ONNX graph is made.</summary>
+    public static Option<string?> Operators { get; } = new("--operators")
+    {
+        Description = "The operators of an ONNX graph: standard, or fused, which are ONNX Runtime's own and do more at once.",
+        HelpName = "standard|fused",
+    };
+
+    /// <summary>The operators that the request names; null where it names none.</summary>
+    /// <exception cref="InputException">There are none of this name.</exception>
+    public static OnnxOperators? OperatorsOf(ParseResult request) => request.GetValue(Operators) switch
+    {
+        null => null,
+        "standard" => OnnxOperators.Standard,
+        "fused" => OnnxOperators.Fused,
+        var other => throw new InputException($"--operators: found {other}, expected standard or fused."),
     };
 
     /// <summary>Where the model lives and computes.</summary>

@@ -10,8 +10,11 @@ internal static class GenAiConfig
 {
     public const string FileName = "genai_config.json";
 
+    /// <param name="model">The architecture.</param>
+    /// <param name="tokenizer">What makes the model's tokens.</param>
+    /// <param name="graph">The model's graph.</param>
     /// <returns>The file, or null where that library cannot run the model: it knows models only whose blocks all have caches of one shape.</returns>
-    public static JsonObject? Of(ModelConfig model, Tokenizer? tokenizer)
+    public static JsonObject? Of(ModelConfig model, Tokenizer? tokenizer, GraphBuilder graph)
     {
         var layers = Enumerable.Range(0, model.Layers).Select(model.AttentionAt).ToList();
         if (layers.Count == 0 || layers.Any(layer => layer is not SoftmaxAttentionConfig)) return null;
@@ -52,7 +55,7 @@ internal static class GenAiConfig
                     },
                 },
             },
-            ["search"] = new JsonObject { ["max_length"] = model.ContextLength, ["past_present_share_buffer"] = false },
+            ["search"] = new JsonObject { ["max_length"] = model.ContextLength, ["past_present_share_buffer"] = !graph.HasGrowingCaches },
         };
     }
 }

@@ -20,26 +20,27 @@ public static class OnnxFolder
     /// <param name="weights">The model's tensors by our names.</param>
     /// <param name="tokenizer">What makes the model's tokens.</param>
     /// <param name="precision">How matrices are kept.</param>
+    /// <param name="operators">Of which operators the graph is made.</param>
     /// <param name="chatTemplate">The template by which a conversation becomes a prompt.</param>
     /// <exception cref="InputException">A part of the model has no graph, or the folder cannot be written.</exception>
     public static void Write(
-        string folder, ModelConfig model, IEnumerable<(string Name, Tensor Value)> weights, Tokenizer? tokenizer = null, OnnxPrecision precision = OnnxPrecision.F32,
-        string? chatTemplate = null) =>
-        Write(folder, model, weights, tokenizer, precision, OnnxFile.InlineLimit, chatTemplate);
+        string folder, ModelConfig model, IEnumerable<(string Name, Tensor Value)> weights, Tokenizer? tokenizer = null,
+        OnnxPrecision precision = OnnxPrecision.F32, OnnxOperators operators = OnnxOperators.Standard, string? chatTemplate = null) =>
+        Write(folder, model, weights, tokenizer, precision, operators, OnnxFile.InlineLimit, chatTemplate);
 
     internal static void Write(
-        string folder, ModelConfig model, IEnumerable<(string Name, Tensor Value)> weights, Tokenizer? tokenizer, OnnxPrecision precision, long inlineLimit,
-        string? chatTemplate = null)
+        string folder, ModelConfig model, IEnumerable<(string Name, Tensor Value)> weights, Tokenizer? tokenizer,
+        OnnxPrecision precision, OnnxOperators operators, long inlineLimit, string? chatTemplate = null)
     {
         using var scope = NewDisposeScope();
         using var gradient = no_grad();
-        var graph = DecoderGraph.Of(model, weights.ToDictionary(weight => weight.Name, weight => weight.Value), precision);
+        var graph = DecoderGraph.Of(model, weights.ToDictionary(weight => weight.Name, weight => weight.Value), precision, operators);
         DurableFolder.Write(folder, partial =>
         {
             var path = Path.Combine(Directory.CreateDirectory(Path.Combine(partial, ModelFolder)).FullName, ModelName);
             OnnxFile.Write(path, graph, inlineLimit);
             DurableFile.WriteJson(Path.Combine(partial, CheckpointConfig.FileName), CheckpointConfig.Write(model));
-            if (GenAiConfig.Of(model, tokenizer) is { } config) DurableFile.WriteJson(Path.Combine(partial, GenAiConfig.FileName), config);
+            if (GenAiConfig.Of(model, tokenizer, graph) is { } config) DurableFile.WriteJson(Path.Combine(partial, GenAiConfig.FileName), config);
             ChatTemplate.Write(partial, chatTemplate);
             tokenizer?.Save(Path.Combine(partial, CheckpointFolder.TokenizerName));
         });

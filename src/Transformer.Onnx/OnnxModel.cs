@@ -18,12 +18,14 @@ public sealed class OnnxModel : IDisposable
     private readonly string path;
     private readonly string[] inputs, outputs;
     private readonly int[][] stateShapes;    // of each state; below zero where it depends on the pass
+    private readonly bool[] keepsItsPlace;    // whether a state is a cache that the pass fills where it lies
 
     private OnnxModel(string path, InferenceSession session, ModelConfig config, Tokenizer? tokenizer)
     {
         (this.path, this.session, Config, Tokenizer) = (path, session, config, tokenizer);
         string[] states = [.. session.InputMetadata.Keys.Where(IsState)];
         stateShapes = [.. states.Select(state => session.InputMetadata[state].Dimensions)];
+        keepsItsPlace = [.. states.Select(state => session.InputMetadata[state].SymbolicDimensions.Contains(Pass.CacheAxis))];
         inputs = [Pass.IdsName, Pass.MaskName, Pass.PositionsName, .. states];
         outputs = [Pass.LogitsName, .. states.Select(Present)];
     }
@@ -75,7 +77,8 @@ public sealed class OnnxModel : IDisposable
         var length = capacity ?? Config.ContextLength;
         if (length < 1 || length > Config.ContextLength)
             throw new ArgumentOutOfRangeException(nameof(capacity), capacity, $"the context length is {Config.ContextLength}");
-        return new OnnxState([.. stateShapes.Select(shape => Empty(rows, shape))], rows, length);
+        // A row that is full while others go on has its filling written into one slot more.
+        return new OnnxState([.. stateShapes.Zip(keepsItsPlace, (shape, keeps) => Empty(rows, shape, keeps ? length + 1 : 0))], rows, length);
     }
 
     /// <summary>Reads texts on: the tokens of several rows, one behind the other.</summary>
@@ -89,6 +92,8 @@ public sealed class OnnxModel : IDisposable
     public float[] Read(OnnxState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, ReadOnlySpan<int> tokens, bool all = false)
     {
         var (batch, longest, past) = (state.Lengths.Count, Longest(state, rows, counts), state.Slots(0).Count);
+        // The fused operator takes one token of each row, or the rows' first.
+        if (keepsItsPlace.Contains(true) && batch > 1 && past > 0 && longest > 1) return ReadInTurn(state, rows, counts, tokens, longest, all);
         var (ids, positions, mask) = (new long[batch * longest], new long[batch * longest], new long[batch * (past + longest)]);
         var added = new int[batch];
         for (var (part, read) = (0, 0); part < rows.Length; read += counts[part++])
@@ -107,18 +112,43 @@ public sealed class OnnxModel : IDisposable
         using var idsValue = OrtValue.CreateTensorValueFromMemory(ids, [batch, longest]);
         using var maskValue = OrtValue.CreateTensorValueFromMemory(mask, [batch, past + longest]);
         using var positionsValue = OrtValue.CreateTensorValueFromMemory(positions, [batch, longest]);
-        var results = Run([idsValue, maskValue, positionsValue, .. state.Past]);
+        var results = Run([idsValue, maskValue, positionsValue, .. state.Past], state.Past);
         using var logits = results[0];
         state.Advance(results[1..], longest, added);
         return Wanted(logits.GetTensorDataAsSpan<float>(), rows, counts, longest, all);
     }
 
-    private OrtValue[] Run(OrtValue[] values)
+    // Reads the first token of all rows, then the second of those that have one, and so on.
+    private float[] ReadInTurn(OnnxState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, ReadOnlySpan<int> tokens, int longest, bool all)
+    {
+        var (vocabulary, first) = (Config.VocabularySize!.Value, new int[rows.Length]);
+        for (var part = 1; part < rows.Length; part++) first[part] = first[part - 1] + counts[part - 1];
+        var (logits, lengths) = (new float[tokens.Length * vocabulary], counts.ToArray());
+        for (var t = 0; t < longest; t++)
+        {
+            int[] live = [.. Enumerable.Range(0, rows.Length).Where(part => lengths[part] > t)];
+            var (liveRows, liveTokens) = (new int[live.Length], new int[live.Length]);
+            for (var i = 0; i < live.Length; i++) (liveRows[i], liveTokens[i]) = (rows[live[i]], tokens[first[live[i]] + t]);
+            var read = Read(state, liveRows, [.. live.Select(_ => 1)], liveTokens);
+            for (var i = 0; i < live.Length; i++) read.AsSpan(i * vocabulary, vocabulary).CopyTo(logits.AsSpan((first[live[i]] + t) * vocabulary));
+        }
+        return all ? logits : [.. first.SelectMany((start, part) => logits.AsSpan((start + lengths[part] - 1) * vocabulary, vocabulary).ToArray())];
+    }
+
+    private OrtValue[] Run(OrtValue[] values, IReadOnlyList<OrtValue> past)
     {
         try
         {
             using var options = new RunOptions();
-            return [.. session.Run(options, inputs, values, outputs)];
+            using var binding = session.CreateIoBinding();
+            for (var i = 0; i < inputs.Length; i++) binding.BindInput(inputs[i], values[i]);
+            for (var i = 0; i < outputs.Length; i++)
+            {
+                if (i > 0 && keepsItsPlace[i - 1]) binding.BindOutput(outputs[i], past[i - 1]);
+                else binding.BindOutputToDevice(outputs[i], OrtMemoryInfo.DefaultInstance);
+            }
+            session.RunWithBinding(options, binding);
+            return [.. binding.GetOutputValues()];
         }
         catch (OnnxRuntimeException e)
         {
@@ -153,11 +183,11 @@ public sealed class OnnxModel : IDisposable
         return longest;
     }
 
-    // Caches have no slots yet; states that do not grow are zero.
-    private static OrtValue Empty(int rows, int[] shape)
+    // Caches that grow have no slots yet; other states are zero.
+    private static OrtValue Empty(int rows, int[] shape, int slots)
     {
         var value = OrtValue.CreateAllocatedTensorValue(
-            OrtAllocator.DefaultInstance, TensorElementType.Float, [rows, .. shape.Skip(1).Select(size => Math.Max(0L, size))]);
+            OrtAllocator.DefaultInstance, TensorElementType.Float, [rows, .. shape.Skip(1).Select(size => size < 0 ? slots : (long)size)]);
         value.GetTensorMutableDataAsSpan<float>().Clear();
         return value;
     }

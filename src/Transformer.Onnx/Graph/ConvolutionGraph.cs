@@ -18,12 +18,17 @@ internal static class ConvolutionGraph
         var weight = pass.Weights.Numbers($"{name}.weight");
         var (width, tail) = (weight.shape[0], weight.shape[2] - 1);
         var text = x * pass.NewTokens.To(ScalarType.Float32).Unsqueeze(2);                                      // filling before a text is as nothing
-        var all = pass.State(layer, part, tail, width).Concat(text, 1);                                         // [B, W - 1 + T, C]
+        var before = pass.State(layer, part, tail, width);                                                      // [B, W - 1, C]
+        var all = before.Concat(text, 1);                                                                       // [B, W - 1 + T, C]
         pass.Keep(layer, part, Last(pass, all, tail, width), tail, width);
-        return Enumerable.Range(0, (int)tail + 1)
+        return pass.Graph.IsFused ? Fused(pass, text, before, name) : Enumerable.Range(0, (int)tail + 1)
             .Select(w => all.Slice(1, w, w == tail ? long.MaxValue : w - tail) * pass.Graph.Initializer($"{name}.weight.{w}", weight.select(2, w).squeeze(1)))
             .Aggregate((sum, y) => sum + y);
     }
+
+    // The operator's own state is left alone: it takes filling behind a text for text.
+    private static Value Fused(Pass pass, Value text, Value before, string name) => pass.Graph.Nodes(
+        "CausalConvWithState", [text, pass.Weights.Tensor($"{name}.weight"), pass.Graph.None, before], outputs: 2, GraphBuilder.MicrosoftDomain, ("channels_last", 1L))[0];
 
     // The W - 1 inputs up to each row's last token, which filling may follow: [B, W - 1, C].
     private static Value Last(Pass pass, Value all, long tail, long width)

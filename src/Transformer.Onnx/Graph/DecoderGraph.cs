@@ -11,15 +11,16 @@ internal static class DecoderGraph
 {
     /// <summary>The graph of a model. Its weights are the caller's, or made in the caller's dispose scope.</summary>
     /// <exception cref="InputException">A part of the model has no graph; the message says which key it is.</exception>
-    public static GraphBuilder Of(ModelConfig config, IReadOnlyDictionary<string, Tensor> weights, OnnxPrecision precision)
+    public static GraphBuilder Of(
+        ModelConfig config, IReadOnlyDictionary<string, Tensor> weights, OnnxPrecision precision = OnnxPrecision.F32, OnnxOperators operators = OnnxOperators.Standard)
     {
-        var graph = new GraphBuilder("decoder");
+        var graph = new GraphBuilder("decoder", operators);
         var pass = new Pass(graph, config, new GraphWeights(graph, weights, precision));
         graph.Scope = "/model";
-        var x = Embed(pass);                                                                                    // [B, T, C]
-        if (config.Layers > 0) x = Blocks(pass, x);
+        var stream = new ResidualStream(Embed(pass));                                                           // [B, T, C]
+        if (config.Layers > 0) stream = Blocks(pass, stream);
         graph.Scope = "/model";
-        if (config.Residual.LastNorm) x = NormGraph.Norm(pass, x, "model.norm");
+        var x = config.Residual.LastNorm ? NormGraph.Norm(pass, stream, "model.norm").Normed : stream.Sum();
         var logits = pass.Weights.Logits(x, config.TiedHead);                                                   // [B, T, V]
         if (config.Initialization is MupInitializationConfig mup) logits *= (double)mup.BaseWidth / config.Width;
         pass.Logits(logits);
@@ -45,14 +46,14 @@ internal static class DecoderGraph
         return position.call(arange(config.ContextLength));                                                     // [context, C]
     }
 
-    private static Value Blocks(Pass pass, Value x)
+    private static ResidualStream Blocks(Pass pass, ResidualStream stream)
     {
-        var stream = ResidualGraph.Open(pass, x);
+        stream = ResidualGraph.Open(pass, stream);
         for (var layer = 0; layer < pass.Config.Layers; layer++) stream = Block(pass, stream, layer);
         return ResidualGraph.Close(pass, stream);
     }
 
-    private static Value Block(Pass pass, Value stream, int layer)
+    private static ResidualStream Block(Pass pass, ResidualStream stream, int layer)
     {
         var name = $"model.layers.{layer}";
         var sandwich = pass.Config.Residual is SandwichResidualConfig;

@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Transformer.Onnx.Format;
 using static TorchSharp.torch;
 
@@ -5,13 +6,17 @@ namespace Transformer.Onnx.Graph;
 
 /// <summary>A graph that grows node by node, and the weights that it reads.</summary>
 /// <param name="name">The graph's name, with which those of its values begin where it is part of another.</param>
-internal sealed class GraphBuilder(string name)
+/// <param name="operators">Which operators it may have.</param>
+internal sealed class GraphBuilder(string name, OnnxOperators operators = OnnxOperators.Standard)
 {
     /// <summary>The domain of the operators that ONNX Runtime adds to the standard's.</summary>
     public const string MicrosoftDomain = "com.microsoft";
 
     private readonly Dictionary<string, Tensor> initializers = [];
     private readonly Dictionary<string, Value> constants = [];
+
+    /// <summary>Whether ONNX Runtime's own operators may stand for several of the standard's.</summary>
+    public bool IsFused => operators == OnnxOperators.Fused;
 
     /// <summary>Which part of the model the next nodes belong to; their names begin with it.</summary>
     public string Scope { get; set; } = name;
@@ -24,6 +29,9 @@ internal sealed class GraphBuilder(string name)
 
     /// <summary>The names of the operator sets beside the standard's.</summary>
     public IEnumerable<string> Domains => Graph.Node.Where(node => node.HasDomain).Select(node => node.Domain).Distinct();
+
+    /// <summary>Whether an output is longer than the input that the next pass makes of it.</summary>
+    public bool HasGrowingCaches => Graph.Output.Any(output => output.Type.TensorType.Shape.Dim.Any(axis => axis.DimParam == Pass.AllAxis));
 
     public Value Input(string input, ScalarType type, params Axis[] shape)
     {
@@ -50,6 +58,8 @@ internal sealed class GraphBuilder(string name)
 
     public Value Scalar(float number) => Constant($"{number:r}f", () => tensor(number));
 
+    public Value Scalar(int number) => Constant($"{number}i", () => tensor(number, ScalarType.Int32));
+
     public Value Scalar(long number) => Constant($"{number}", () => tensor(number));
 
     public Value Scalar(double number) => Constant($"{number:r}d", () => tensor(number, ScalarType.Float64));
@@ -59,15 +69,22 @@ internal sealed class GraphBuilder(string name)
     /// <summary>The one output of a new node.</summary>
     /// <param name="op">The operator.</param>
     /// <param name="inputs">Its inputs in order.</param>
-    /// <param name="attributes">A number, a list of integers or a graph by name.</param>
+    /// <param name="attributes">A number, a text, a list of integers or a graph by name.</param>
     public Value Node(string op, IReadOnlyList<Value> inputs, params (string Name, object Value)[] attributes) => Nodes(op, inputs, 1, "", attributes)[0];
+
+    /// <summary>The one output of a new node whose operator is ONNX Runtime's own.</summary>
+    /// <inheritdoc cref="Node"/>
+    public Value Microsoft(string op, IReadOnlyList<Value> inputs, params (string Name, object Value)[] attributes) => Nodes(op, inputs, 1, MicrosoftDomain, attributes)[0];
+
+    /// <summary>What stands for an input that is left out.</summary>
+    public Value None => new(this, "");
 
     /// <summary>The outputs of a new node.</summary>
     /// <param name="op">The operator.</param>
     /// <param name="inputs">Its inputs in order.</param>
     /// <param name="outputs">How many outputs it has.</param>
     /// <param name="domain">The operator set; empty for the standard's.</param>
-    /// <param name="attributes">A number, a list of integers or a graph by name.</param>
+    /// <param name="attributes">A number, a text, a list of integers or a graph by name.</param>
     public Value[] Nodes(string op, IReadOnlyList<Value> inputs, int outputs, string domain, params (string Name, object Value)[] attributes)
     {
         var node = new NodeProto { Name = $"{Scope}/{op}_{Graph.Node.Count}", OpType = op };
@@ -85,6 +102,7 @@ internal sealed class GraphBuilder(string name)
     {
         ScalarType.Float32 => TensorProto.Types.DataType.Float,
         ScalarType.Float64 => TensorProto.Types.DataType.Double,
+        ScalarType.Int32 => TensorProto.Types.DataType.Int32,
         ScalarType.Int64 => TensorProto.Types.DataType.Int64,
         ScalarType.Byte => TensorProto.Types.DataType.Uint8,
         ScalarType.Bool => TensorProto.Types.DataType.Bool,
@@ -115,6 +133,9 @@ internal sealed class GraphBuilder(string name)
                 break;
             case float number:
                 (attribute.Type, attribute.F) = (AttributeProto.Types.AttributeType.Float, number);
+                break;
+            case string text:
+                (attribute.Type, attribute.S) = (AttributeProto.Types.AttributeType.String, ByteString.CopyFromUtf8(text));
                 break;
             case long[] numbers:
                 attribute.Type = AttributeProto.Types.AttributeType.Ints;

@@ -13,6 +13,9 @@ internal sealed class GraphWeights(GraphBuilder graph, IReadOnlyDictionary<strin
 {
     private const string Embedding = "model.embed_tokens.weight", Head = "lm_head.weight";
 
+    // MatMulNBits rounds what it multiplies to 8 bits a number with a scale a block, too: processors have instructions for such products.
+    private const long EightBitProducts = 4;
+
     private readonly HashSet<string> taken = [];
 
     public bool Has(string name) => weights.ContainsKey(name);
@@ -64,10 +67,10 @@ internal sealed class GraphWeights(GraphBuilder graph, IReadOnlyDictionary<strin
     private Value Blocks(Value x, string name, Tensor matrix, int bits)
     {
         var quantized = QuantizedMatrix.Of(matrix, bits);
-        return graph.Nodes(
+        return graph.Microsoft(
             "MatMulNBits",
             [x, graph.Initializer($"{name}.weight.q{bits}", quantized.Packed), graph.Initializer($"{name}.weight.scales", quantized.Scales)],
-            outputs: 1, GraphBuilder.MicrosoftDomain,
-            ("N", matrix.shape[0]), ("K", matrix.shape[1]), ("bits", (long)bits), ("block_size", (long)QuantizedMatrix.BlockLength))[0];
+            ("N", matrix.shape[0]), ("K", matrix.shape[1]), ("bits", (long)bits), ("block_size", (long)QuantizedMatrix.BlockLength),
+            ("accuracy_level", EightBitProducts));
     }
 }

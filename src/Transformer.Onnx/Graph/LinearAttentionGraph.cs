@@ -6,7 +6,7 @@ namespace Transformer.Onnx.Graph;
 
 // B batch · T tokens · C width · H heads · D head width · F feature width · E value width
 
-/// <summary>Linear attention and its relatives: the gates and projections of <see cref="LinearAttention"/> around the recurrence, token by token in a Scan.</summary>
+/// <summary>Linear attention and its relatives: the gates and projections of <see cref="LinearAttention"/> around the recurrence, token by token in a Scan or in one operator.</summary>
 internal sealed class LinearAttentionGraph
 {
     private const double GateTemperature = 16, NormaliserEpsilon = 1e-6, UnitEpsilon = 1e-6, NormEpsilon = 1e-5;
@@ -45,9 +45,9 @@ internal sealed class LinearAttentionGraph
 
         var normaliser = config.IsNormalised ? Normaliser(q, k) : null;                                         // [B, H, T, 1]
         if (config.IsTurnable && pass.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.Apply(k));
-        var o = Recurrence(q, k, v, logDecay?.Apply("Exp"), beta);                                              // [B, H, T, E]
-        if (normaliser is not null) o /= normaliser;
-        return pass.Weights.Linear(Finish(o.Transpose(0, 2, 1, 3), x), $"{name}.o_proj");                       // [B, T, C]
+        var o = pass.Graph.IsFused ? Fused(q, k, v, logDecay, beta) : Recurrence(q, k, v, logDecay?.Apply("Exp"), beta);    // [B, T, H, E]
+        if (normaliser is not null) o /= normaliser.Transpose(0, 2, 1, 3);
+        return pass.Weights.Linear(Finish(o, x), $"{name}.o_proj");                                             // [B, T, C]
     }
 
     // S = alpha S; u = v, or beta (v - S^T k); S = S + k u^T; o = S^T q. A token's row stands before its product, so that the loop's body has nothing to reshape.
@@ -75,7 +75,20 @@ internal sealed class LinearAttentionGraph
             "Scan", inputs, outputs: 2, domain: "",
             ("body", body.Graph), ("num_scan_inputs", (long)scanned), ("scan_input_axes", Enumerable.Repeat(along, scanned).ToArray()), ("scan_output_axes", new[] { along }));
         pass.Keep(layer, "recurrent", outputs[0], heads, featureWidth, valueWidth);
-        return outputs[1].Squeeze(3);                                                                           // [B, H, T, E]
+        return outputs[1].Squeeze(3).Transpose(0, 2, 1, 3);                                                     // [B, T, H, E]
+    }
+
+    // The same recurrence as ONNX Runtime's operator has it: heads side by side, decays as logarithms.
+    private Value Fused(Value q, Value k, Value v, Value? logDecay, Value? beta)
+    {
+        var rule = (logDecay, beta) switch { (null, null) => "linear", (_, null) => "gated", (null, _) => "delta", _ => "gated_delta" };
+        var outputs = pass.Graph.Nodes(
+            "LinearAttention",
+            [Join(q), Join(k), Join(v), pass.State(layer, "recurrent", heads, featureWidth, valueWidth), logDecay is null ? pass.Graph.None : Join(logDecay), beta is null ? pass.Graph.None : Join(beta)],
+            outputs: 2, GraphBuilder.MicrosoftDomain,
+            ("update_rule", rule), ("q_num_heads", (long)heads), ("kv_num_heads", (long)heads), ("scale", 1f));
+        pass.Keep(layer, "recurrent", outputs[1], heads, featureWidth, valueWidth);
+        return outputs[0].Reshape(0, 0, heads, valueWidth);                                                     // [B, T, H, E]
     }
 
     private Value Normaliser(Value q, Value k)
@@ -146,6 +159,8 @@ internal sealed class LinearAttentionGraph
     }
 
     private Value Split(Value x, int n) => x.Reshape(0, 0, heads, n).Transpose(0, 2, 1, 3);                     // [B, T, H n] to [B, H, T, n]
+
+    private static Value Join(Value x) => x.Transpose(0, 2, 1, 3).Reshape(0, 0, -1);                            // [B, H, T, n] to [B, T, H n]
 
     private static Value PerHead(Value x) => x.Transpose(0, 2, 1).Unsqueeze(3);                                 // [B, T, H] to [B, H, T, 1]
 }

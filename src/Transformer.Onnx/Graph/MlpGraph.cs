@@ -25,15 +25,17 @@ internal static class MlpGraph
     };
 
     /// <summary>x * sigmoid(x).</summary>
-    public static Value Silu(Value x) => x * x.Apply("Sigmoid");
+    public static Value Silu(Value x) => x.Graph.IsFused ? x.Graph.Microsoft("QuickGelu", [x], ("alpha", 1f)) : x * x.Apply("Sigmoid");
 
     private static Value Plain(Pass pass, Value x, string name, Func<Value, Value> activation) =>
         pass.Weights.Linear(activation(pass.Weights.Linear(x, $"{name}.up_proj")), $"{name}.down_proj");
 
-    // x Phi(x); the operator Gelu is younger than the set that these graphs keep to.
-    private static Value Gelu(Value x) => x * 0.5 * ((x * Math.Sqrt(0.5)).Apply("Erf") + 1.0);
+    // x Phi(x); the standard's operator Gelu is younger than the set that these graphs keep to.
+    private static Value Gelu(Value x) => x.Graph.IsFused ? x.Graph.Microsoft("Gelu", [x]) : x * 0.5 * ((x * Math.Sqrt(0.5)).Apply("Erf") + 1.0);
 
-    private static Value GeluTanh(Value x) => x * 0.5 * (((x + x * x * x * 0.044715) * Math.Sqrt(2 / Math.PI)).Apply("Tanh") + 1.0);
+    private static Value GeluTanh(Value x) => x.Graph.IsFused
+        ? x.Graph.Microsoft("FastGelu", [x])
+        : x * 0.5 * (((x + x * x * x * 0.044715) * Math.Sqrt(2 / Math.PI)).Apply("Tanh") + 1.0);
 
     // Every expert sees every token, and those that a token does not take count zero: exact, and E / K times the work.
     private static Value Mixture(Pass pass, Value x, MixtureMlpConfig mixture, string name)

@@ -2,7 +2,7 @@ using Transformer.Configuration;
 
 namespace Transformer.Onnx.Graph;
 
-// C width
+// B batch · T tokens · C width
 
 /// <summary>The kinds of normalisation.</summary>
 internal static class NormGraph
@@ -15,18 +15,47 @@ internal static class NormGraph
     public static Value Norm(Pass pass, Value x, string name) => pass.Config.Norm switch
     {
         RmsNormConfig rms => Rms(x, pass.Weights.Tensor($"{name}.weight"), rms.Epsilon),
-        LayerNormConfig layer => Layer(x, pass.Weights, name, layer),
-        var other => throw new InputException($"model.norm.kind: no ONNX graph is known for {other.GetType().Name}"),
+        LayerNormConfig layer => x.Graph.Node("LayerNormalization", [x, .. WeightAndBias(pass, layer, name)], ("axis", -1L), ("epsilon", (float)layer.Epsilon)),
+        var other => throw Unknown(other),
     };
 
-    /// <summary>x / sqrt(mean(x^2) + epsilon) * weight.</summary>
-    public static Value Rms(Value x, Value weight, double epsilon) => x / ((x * x).Mean(-1) + epsilon).Apply("Sqrt") * weight;
-
-    private static Value Layer(Value x, GraphWeights weights, string name, LayerNormConfig layer)
+    /// <summary>What a stream adds up to, and the norm of that sum, which ONNX Runtime computes together.</summary>
+    /// <param name="pass">The weights.</param>
+    /// <param name="stream">[B, T, C]</param>
+    /// <param name="name">The module's name.</param>
+    /// <returns>2 x [B, T, C]</returns>
+    public static (Value Sum, Value Normed) Norm(Pass pass, ResidualStream stream, string name)
     {
-        Value[] inputs = layer.Bias
-            ? [x, weights.Tensor($"{name}.weight"), weights.Tensor($"{name}.bias")]
-            : [x, weights.Tensor($"{name}.weight")];
-        return x.Graph.Node("LayerNormalization", inputs, ("axis", -1L), ("epsilon", (float)layer.Epsilon));
+        if (pass.Graph.IsFused && stream.Added is { } added)
+        {
+            return pass.Config.Norm switch
+            {
+                RmsNormConfig rms => Skip(stream.X, added, "SkipSimplifiedLayerNormalization", [pass.Weights.Tensor($"{name}.weight")], rms.Epsilon),
+                LayerNormConfig layer => Skip(stream.X, added, "SkipLayerNormalization", WeightAndBias(pass, layer, name), layer.Epsilon),
+                var other => throw Unknown(other),
+            };
+        }
+        var sum = stream.Sum();
+        return (sum, Norm(pass, sum, name));
     }
+
+    /// <summary>x / sqrt(mean(x^2) + epsilon) * weight.</summary>
+    public static Value Rms(Value x, Value weight, double epsilon) => x.Graph.IsFused
+        ? x.Graph.Node("SimplifiedLayerNormalization", [x, weight], ("axis", -1L), ("epsilon", (float)epsilon))
+        : x / ((x * x).Mean(-1) + epsilon).Apply("Sqrt") * weight;
+
+    // Between the norm and the sum stand a mean and a deviation that nobody reads.
+    private static (Value Sum, Value Normed) Skip(Value x, Value added, string op, Value[] weights, double epsilon)
+    {
+        var outputs = x.Graph.Nodes(op, [x, added, .. weights], outputs: 4, GraphBuilder.MicrosoftDomain, ("epsilon", (float)epsilon));
+        return (outputs[3], outputs[0]);
+    }
+
+    private static Value[] WeightAndBias(Pass pass, LayerNormConfig layer, string name)
+    {
+        var weight = pass.Weights.Tensor($"{name}.weight");
+        return layer.Bias ? [weight, pass.Weights.Tensor($"{name}.bias")] : [weight];
+    }
+
+    private static InputException Unknown(NormConfig norm) => new($"model.norm.kind: no ONNX graph is known for {norm.GetType().Name}");
 }

@@ -15,18 +15,26 @@ internal sealed class Pass
     public const string IdsName = "input_ids", MaskName = "attention_mask", PositionsName = "position_ids", LogitsName = "logits",
         PastPrefix = "past_key_values.", PresentPrefix = "present.";
 
-    private const string Batch = "batch_size", New = "sequence_length", Past = "past_sequence_length", All = "total_sequence_length";
+    /// <summary>
+    /// The length of a cache that does not grow where it has room: what a pass adds is written behind a row's tokens, over filling, so that one tensor can be
+    /// input and output.
+    /// </summary>
+    public const string CacheAxis = "cache_length";
+
+    /// <summary>The length of the mask, and after a pass of a cache that grows by it.</summary>
+    public const string AllAxis = "total_sequence_length";
+
+    private const string Batch = "batch_size", New = "sequence_length", Past = "past_sequence_length";
 
     private readonly GraphBuilder graph;
-    private Value? distance, visible, newTokens, length;
+    private Value? keyPositions, distance, visible, newTokens, length, lastSlots, longest;
 
     public Pass(GraphBuilder graph, ModelConfig config, GraphWeights weights)
     {
         (this.graph, Config, Weights) = (graph, config, weights);
         Ids = graph.Input(IdsName, ScalarType.Int64, Batch, New);
-        Mask = graph.Input(MaskName, ScalarType.Int64, Batch, All);
+        Mask = graph.Input(MaskName, ScalarType.Int64, Batch, AllAxis);
         Positions = graph.Input(PositionsName, ScalarType.Int64, Batch, New);
-        KeyPositions = Mask.CumulativeSum(1) + -1;
         Rotation = RotationGraph.Of(this);
         Bias = ScoreBiasGraph.Of(this);
     }
@@ -50,7 +58,7 @@ internal sealed class Pass
     public Value Positions { get; }
 
     /// <summary>[B, S], integers</summary>
-    public Value KeyPositions { get; }
+    public Value KeyPositions => keyPositions ??= Shared(() => Mask.CumulativeSum(1) + -1);
 
     /// <summary>How queries and keys are turned; null for models without rotary positions.</summary>
     public RotationGraph? Rotation { get; }
@@ -73,6 +81,20 @@ internal sealed class Pass
     /// <summary>How many tokens each row has after the pass: [B, 1], integers.</summary>
     public Value TextLength => length ??= Shared(() => Mask.Sum(1));
 
+    /// <summary>
+    /// The slot of each row's last token in a cache without filling between its tokens: [B], int32. A row that gets nothing but filling has it written behind
+    /// its tokens, where the next one will stand.
+    /// </summary>
+    public Value LastSlots => lastSlots ??= Shared(() =>
+    {
+        var added = NewTokens.Sum(1);                                                                           // [B, 1]
+        var past = TextLength - added;
+        return (past + graph.Node("Max", [added, graph.Scalar(1L)]) + -1).Squeeze(1).To(ScalarType.Int32);
+    });
+
+    /// <summary>How many slots of such a cache the longest row takes: [1], int32.</summary>
+    public Value LongestText => longest ??= Shared(() => LastSlots.Greatest(0) + graph.Scalar(1));
+
     /// <summary>A cache of keys or values with those of this pass behind what it held.</summary>
     /// <param name="layer">The block.</param>
     /// <param name="part">key or value.</param>
@@ -83,8 +105,20 @@ internal sealed class Pass
     public Value Append(int layer, string part, Value added, int heads, int headWidth)
     {
         var cache = graph.Input(PastName(layer, part), ScalarType.Float32, Batch, heads, Past, headWidth);
-        return graph.Output(PresentName(layer, part), cache.Concat(added, 2), ScalarType.Float32, Batch, heads, All, headWidth);
+        return graph.Output(PresentName(layer, part), cache.Concat(added, 2), ScalarType.Float32, Batch, heads, AllAxis, headWidth);
     }
+
+    /// <summary>A cache that an operator fills itself, before this pass: [B, G, cache, D].</summary>
+    /// <param name="layer">The block.</param>
+    /// <param name="part">key or value.</param>
+    /// <param name="heads">G.</param>
+    /// <param name="headWidth">D.</param>
+    public Value Cache(int layer, string part, int heads, int headWidth) =>
+        graph.Input(PastName(layer, part), ScalarType.Float32, Batch, heads, CacheAxis, headWidth);
+
+    /// <summary>The cache that <see cref="Cache"/> gave, after this pass.</summary>
+    public void KeepCache(int layer, string part, Value cache, int heads, int headWidth) =>
+        graph.Output(PresentName(layer, part), cache, ScalarType.Float32, Batch, heads, CacheAxis, headWidth);
 
     /// <summary>A state whose size does not depend on the length of the text, before this pass.</summary>
     /// <param name="layer">The block.</param>

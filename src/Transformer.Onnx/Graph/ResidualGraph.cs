@@ -12,33 +12,44 @@ namespace Transformer.Onnx.Graph;
 internal sealed class ResidualGraph(Pass pass, string name, string before, string after)
 {
     /// <summary>The stream after a sub-layer.</summary>
-    public Value Apply(Value stream, Func<Value, Value> sublayer) => pass.Config.Residual switch
+    public ResidualStream Apply(ResidualStream stream, Func<Value, Value> sublayer) => pass.Config.Residual switch
     {
-        PreNormResidualConfig => stream + sublayer(Norm(stream, before)),
-        PostNormResidualConfig => Norm(stream + sublayer(stream), after),
-        SandwichResidualConfig => stream + Norm(sublayer(Norm(stream, before)), after),
-        DeepNormResidualConfig => Norm(stream * Math.Pow(2.0 * pass.Config.Layers, 0.25) + sublayer(stream), after),
-        ReZeroResidualConfig => stream + sublayer(stream) * pass.Weights.Tensor($"{name}.alpha"),
-        HyperConnectionsResidualConfig hyper => HyperConnections(stream, sublayer, hyper.Streams),
+        PreNormResidualConfig => PreNorm(stream, sublayer),
+        PostNormResidualConfig => PostNorm(stream.Sum(), sublayer, 1),
+        SandwichResidualConfig => PreNorm(stream, x => NormGraph.Norm(pass, sublayer(x), after)),
+        DeepNormResidualConfig => PostNorm(stream.Sum(), sublayer, Math.Pow(2.0 * pass.Config.Layers, 0.25)),
+        ReZeroResidualConfig => ReZero(stream.Sum(), sublayer),
+        HyperConnectionsResidualConfig hyper => HyperConnections(stream.Sum(), sublayer, hyper.Streams),
         var other => throw new InputException($"model.residual.kind: no ONNX graph is known for {other.GetType().Name}"),
     };
 
     /// <summary>The stream as the first block takes it.</summary>
     /// <param name="pass">The model.</param>
-    /// <param name="x">[B, T, C]</param>
-    public static Value Open(Pass pass, Value x) =>
-        pass.Config.Residual is HyperConnectionsResidualConfig hyper ? x.Unsqueeze(2).Expand(1, 1, hyper.Streams, 1) : x;
+    /// <param name="embedded">[B, T, C]</param>
+    public static ResidualStream Open(Pass pass, ResidualStream embedded) =>
+        pass.Config.Residual is HyperConnectionsResidualConfig hyper ? new(embedded.Sum().Unsqueeze(2).Expand(1, 1, hyper.Streams, 1)) : embedded;
 
     /// <summary>What the last block leaves: [B, T, C].</summary>
-    public static Value Close(Pass pass, Value stream) => pass.Config.Residual is HyperConnectionsResidualConfig ? stream.Mean(2, keep: false) : stream;
+    public static ResidualStream Close(Pass pass, ResidualStream stream) =>
+        pass.Config.Residual is HyperConnectionsResidualConfig ? new(stream.Sum().Mean(2, keep: false)) : stream;
 
-    private Value HyperConnections(Value stream, Func<Value, Value> sublayer, int n)
+    private ResidualStream PreNorm(ResidualStream stream, Func<Value, Value> sublayer)
     {
-        var y = sublayer(Norm(Vector("input", 1, n).MatMul(stream).Squeeze(2), before));                        // [B, T, C]
-        return Vector("mixing", n, n).MatMul(stream) + Vector("output", n, 1) * y.Unsqueeze(2);                 // [B, T, n, C]
+        var (sum, x) = NormGraph.Norm(pass, stream, before);
+        return new(sum, sublayer(x));
+    }
+
+    private ResidualStream PostNorm(Value x, Func<Value, Value> sublayer, double scale) =>
+        new(NormGraph.Norm(pass, new ResidualStream(scale == 1 ? x : x * scale, sublayer(x)), after).Normed);
+
+    private ResidualStream ReZero(Value x, Func<Value, Value> sublayer) => new(x, sublayer(x) * pass.Weights.Tensor($"{name}.alpha"));
+
+    private ResidualStream HyperConnections(Value stream, Func<Value, Value> sublayer, int n)
+    {
+        var x = Vector("input", 1, n).MatMul(stream).Squeeze(2);                                                // [B, T, C]
+        var y = sublayer(NormGraph.Norm(pass, x, before));                                                      // [B, T, C]
+        return new(Vector("mixing", n, n).MatMul(stream), Vector("output", n, 1) * y.Unsqueeze(2));             // 2 x [B, T, n, C]
     }
 
     private Value Vector(string part, params long[] shape) => pass.Graph.Initializer($"{name}.{part}", pass.Weights.Numbers($"{name}.{part}").view(shape));
-
-    private Value Norm(Value x, string norm) => NormGraph.Norm(pass, x, norm);
 }

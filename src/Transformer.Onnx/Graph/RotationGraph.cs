@@ -12,15 +12,9 @@ internal sealed class RotationGraph
     private readonly Pass pass;
     private readonly RotaryPositionConfig rope;
     private readonly int headWidth;
-    private (Value Cos, Value Sin) queries, keys;
+    private (Value Cos, Value Sin)? tables, queries, keys;
 
-    private RotationGraph(Pass pass, RotaryPositionConfig rope, int headWidth)
-    {
-        (this.pass, this.rope, this.headWidth) = (pass, rope, headWidth);
-        pass.Graph.Scope = "/rotation";
-        queries = At(pass.Positions);
-        if (TurnsCache) keys = At(pass.KeyPositions);
-    }
+    private RotationGraph(Pass pass, RotaryPositionConfig rope, int headWidth) => (this.pass, this.rope, this.headWidth) = (pass, rope, headWidth);
 
     public static RotationGraph? Of(Pass pass) =>
         pass.Config.Position is RotaryPositionConfig rope && pass.Config.PositionedMixers.FirstOrDefault() is { } turned
@@ -32,11 +26,30 @@ internal sealed class RotationGraph
 
     /// <summary>Turns what stands at the positions of the pass.</summary>
     /// <param name="x">[B, H, T, D]</param>
-    public Value Apply(Value x) => Turn(x, queries);
+    public Value Apply(Value x) => pass.Graph.IsFused && !TurnsCache
+        ? pass.Graph.Microsoft("RotaryEmbedding", [x, pass.Positions, Tables.Cos, Tables.Sin])
+        : Turn(x, queries ??= At(pass.Positions));
 
     /// <summary>Turns a cache of keys that are not turned yet.</summary>
     /// <param name="k">[B, G, S, D]</param>
-    public Value ApplyToCache(Value k) => Turn(k, keys);
+    public Value ApplyToCache(Value k) => Turn(k, keys ??= At(pass.KeyPositions));
+
+    /// <summary>
+    /// The cosines and sines of all positions, where they do not depend on the text: 2 x [context + 1, D/2]. The row behind the last is for what fills a row
+    /// that is full while others go on.
+    /// </summary>
+    public (Value Cos, Value Sin) Tables
+    {
+        get
+        {
+            if (tables is { } known) return known;
+            var length = pass.Config.ContextLength + (pass.Graph.IsFused ? 1 : 0);
+            using var table = new RotaryPosition(rope, headWidth, length, CPU);
+            var (cos, sin) = table.At(0, length);                                                               // 2 x [context, D/2]
+            tables = known = (pass.Graph.Initializer("rotation.cos", cos.clone()), pass.Graph.Initializer("rotation.sin", sin.clone()));
+            return known;
+        }
+    }
 
     // Pairs are (i, i + D/2).
     private Value Turn(Value x, (Value Cos, Value Sin) angle)
@@ -48,15 +61,12 @@ internal sealed class RotationGraph
     // Cosines and sines: 2 x [B, 1, T, D/2].
     private (Value, Value) At(Value positions)
     {
-        var (cos, sin) = rope.Scaling is DynamicNtkScalingConfig dynamic ? Computed(dynamic, positions) : LookedUp(positions);
-        return (cos.Unsqueeze(1), sin.Unsqueeze(1));
-    }
-
-    private (Value, Value) LookedUp(Value positions)
-    {
-        using var table = new RotaryPosition(rope, headWidth, pass.Config.ContextLength, CPU);
-        var (cos, sin) = table.At(0, pass.Config.ContextLength);                                                // 2 x [context, D/2]
-        return (pass.Graph.Initializer("rotation.cos", cos.clone()).Gather(positions), pass.Graph.Initializer("rotation.sin", sin.clone()).Gather(positions));
+        var scope = pass.Graph.Scope;
+        pass.Graph.Scope = "/rotation";
+        var (cos, sin) = rope.Scaling is DynamicNtkScalingConfig dynamic ? Computed(dynamic, positions) : (Tables.Cos.Gather(positions), Tables.Sin.Gather(positions));
+        (cos, sin) = (cos.Unsqueeze(1), sin.Unsqueeze(1));
+        pass.Graph.Scope = scope;
+        return (cos, sin);
     }
 
     // The base grows as (s T / T0 - (s - 1))^(D / (D - 2)) past T0; in double precision, as the tables are.

@@ -7,7 +7,10 @@ namespace Transformer.Onnx.Graph;
 
 // B batch · T tokens · S keys · C width · H heads · G key/value heads · D head width
 
-/// <summary>Causal softmax attention: <see cref="SoftmaxAttention.Explicit"/> as a graph, over a cache that each pass makes longer.</summary>
+/// <summary>
+/// Causal softmax attention: <see cref="SoftmaxAttention.Explicit"/> as a graph, over a cache that each pass makes longer; or ONNX Runtime's
+/// GroupQueryAttention, over a cache that it fills.
+/// </summary>
 internal sealed class SoftmaxAttentionGraph
 {
     /// <summary>What a cache's two parts are called.</summary>
@@ -42,6 +45,40 @@ internal sealed class SoftmaxAttentionGraph
         var v = Split(pass.Weights.Linear(x, $"{name}.v_proj"), keyValueHeads);                                 // [B, T, G, D]
         if (config.ValueResidual) v = MixWithFirst(v);
         if (config.QueryKeyNorm) (q, k) = (Norm(q, "q_norm"), Norm(k, "k_norm"));
+        return pass.Weights.Linear(IsGroupQuery ? GroupQuery(q, k, v) : Explicit(q, k, v, x), $"{name}.o_proj"); // [B, T, C]
+    }
+
+    // What the operator has no words for: biases of scores, windows other than sliding ones, keys that are turned anew in each pass, some widths of heads.
+    private bool IsGroupQuery =>
+        pass.Graph.IsFused && pass.Bias is null && config.Window is FullWindowConfig or SlidingWindowConfig && pass.Rotation is not { TurnsCache: true } && headWidth % 8 == 0;
+
+    // [B, T, H D]
+    private Value GroupQuery(Value q, Value k, Value v)
+    {
+        // The operator turns queries and keys itself, in heads whose width 16 divides.
+        var turns = pass.Rotation is not null && headWidth % 16 == 0;
+        if (pass.Rotation is { } rotation && !turns) (q, k) = (Turned(rotation, q), Turned(rotation, k));
+        Value[] inputs =
+        [
+            Join(q, heads), Join(k, keyValueHeads), Join(v, keyValueHeads),
+            pass.Cache(layer, Keys, keyValueHeads, headWidth), pass.Cache(layer, Values, keyValueHeads, headWidth),
+            pass.LastSlots, pass.LongestText,
+            .. turns ? [pass.Rotation!.Tables.Cos, pass.Rotation.Tables.Sin] : Array.Empty<Value>(),
+        ];
+        var outputs = pass.Graph.Nodes(
+            "GroupQueryAttention", inputs, outputs: 3, GraphBuilder.MicrosoftDomain,
+            ("num_heads", (long)heads), ("kv_num_heads", (long)keyValueHeads), ("scale", (float)TokenMixer.Scale(pass.Config, config)), ("do_rotary", turns ? 1L : 0L),
+            ("local_window_size", config.Window is SlidingWindowConfig sliding ? sliding.Size : -1L), ("softcap", (float)(config.LogitSoftCap ?? 0)));
+        pass.KeepCache(layer, Keys, outputs[1], keyValueHeads, headWidth);
+        pass.KeepCache(layer, Values, outputs[2], keyValueHeads, headWidth);
+        return outputs[0];
+
+        static Value Turned(RotationGraph rotation, Value x) => rotation.Apply(x.Transpose(0, 2, 1, 3)).Transpose(0, 2, 1, 3);
+    }
+
+    // [B, T, H D]
+    private Value Explicit(Value q, Value k, Value v, Value x)
+    {
         (q, k, v) = (q.Transpose(0, 2, 1, 3), k.Transpose(0, 2, 1, 3), v.Transpose(0, 2, 1, 3));                // [B, H, T, D], 2 x [B, G, T, D]
         if (pass.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.TurnsCache ? k : rotation.Apply(k));
         k = pass.Append(layer, Keys, k, keyValueHeads, headWidth);                                               // [B, G, S, D]
@@ -49,7 +86,7 @@ internal sealed class SoftmaxAttentionGraph
         if (pass.Rotation is { TurnsCache: true } later) k = later.ApplyToCache(k);
 
         var z = Shared(Weights(q, k, x)).MatMul(v).Reshape(0, heads, -1, headWidth);                            // [B, H, T, D]
-        return pass.Weights.Linear(z.Transpose(0, 2, 1, 3).Reshape(0, 0, heads * headWidth), $"{name}.o_proj"); // [B, T, C]
+        return Join(z.Transpose(0, 2, 1, 3), heads);
     }
 
     // How much of each key's value every query takes: [B, H, T, S].
@@ -105,7 +142,9 @@ internal sealed class SoftmaxAttentionGraph
 
     private Value Norm(Value x, string norm) => NormGraph.Rms(x, pass.Weights.Tensor($"{name}.{norm}.weight"), NormEpsilon);
 
-    private Value Split(Value x, int n) => x.Reshape(0, 0, n, headWidth);
+    private Value Split(Value x, int n) => x.Reshape(0, 0, n, headWidth);                                      // [B, T, n D] to [B, T, n, D]
+
+    private Value Join(Value x, int n) => x.Reshape(0, 0, n * headWidth);                                       // and back
 
     // Query heads that share keys and values stand side by side, so that a product serves them all: [B, H, T, n] to [B, G, H/G T, n].
     private Value Shared(Value x) => keyValueHeads == heads ? x : x.Reshape(0, keyValueHeads, -1, 0);

@@ -38,27 +38,44 @@ public sealed record DecodingBenchmark(
     /// <param name="rounds">How often it writes.</param>
     /// <param name="format">How the matrices lie in memory.</param>
     /// <param name="sequences">How many texts it writes together.</param>
-    /// <param name="prompt">The length of the prompts; 128 tokens or half the context where null.</param>
+    /// <param name="promptTokens">How many tokens each prompt has; 128, or half the context, where null.</param>
     /// <param name="cancellation">Ends the measurement after the current token.</param>
     /// <exception cref="InputException">The context is shorter than the three tokens that are needed, the prompt does not fit it, or the format is for the engine and the model is not.</exception>
     public static DecodingBenchmark Run(
-        TransformerModel model, int rounds, WeightFormat format = WeightFormat.AsIs, int sequences = 1, int? prompt = null, CancellationToken cancellation = default)
+        TransformerModel model, int rounds, WeightFormat format = WeightFormat.AsIs, int sequences = 1, int? promptTokens = null, CancellationToken cancellation = default)
     {
-        var context = model.Config.ContextLength;
-        if (context < 3) throw new InputException($"model.context_length: found {context}, but a prompt and two tokens after it need 3 or more.");
-        var promptLength = prompt ?? Math.Min(MostTokens, context / 2);
-        if (promptLength < 1 || promptLength > context - 2)
-            throw new InputException($"--prompt: found {promptLength}, expected 1 to {context - 2}, so that two more tokens fit the context length of {context}.");
-        var random = new Random(0);
-        int[][] prompts = [.. Enumerable.Range(0, sequences).Select(_ => Enumerable.Range(0, promptLength).Select(_ => random.Next(model.Config.VocabularySize!.Value)).ToArray())];
-        var options = SamplingOptions.Greedy with { MaxTokens = Math.Min(MostTokens, context - promptLength) };
         using var engine = DecodeEngine.TryCreate(model, format);
         if (engine is null && format != WeightFormat.AsIs)
             throw new InputException("--quantize: weights are packed for the processor's own kernels, and this model is on another device. Leave it out.");
         var generator = engine is null ? new TextGenerator(model) : new TextGenerator(engine);
+        var weightBytes = new ModelSize(model.Config).MatrixParameters * format.BytesPerWeight();
+        return Run(generator, model.Config, weightBytes, rounds, format, sequences, promptTokens, cancellation);
+    }
+
+    /// <summary>The same for whatever writes with such a model.</summary>
+    /// <param name="generator">What writes.</param>
+    /// <param name="config">The architecture.</param>
+    /// <param name="weightBytes">The bytes of the weights used in matrix products.</param>
+    /// <param name="rounds">How often it writes.</param>
+    /// <param name="format">How the matrices lie in memory.</param>
+    /// <param name="sequences">How many texts it writes together.</param>
+    /// <param name="promptTokens">How many tokens each prompt has; 128, or half the context, where null.</param>
+    /// <param name="cancellation">Ends the measurement after the current token.</param>
+    /// <exception cref="InputException">The context is shorter than the three tokens that are needed.</exception>
+    public static DecodingBenchmark Run(
+        TextGenerator generator, ModelConfig config, double weightBytes, int rounds, WeightFormat format, int sequences = 1, int? promptTokens = null,
+        CancellationToken cancellation = default)
+    {
+        var context = config.ContextLength;
+        if (context < 3) throw new InputException($"model.context_length: found {context}, but a prompt and two tokens after it need 3 or more.");
+        var promptLength = promptTokens ?? Math.Min(MostTokens, context / 2);
+        if (promptLength < 1 || promptLength > context - 2)
+            throw new InputException($"--prompt-tokens: found {promptLength}, expected 1 to {context - 2}, so that two tokens after the prompt fit the context.");
+        var random = new Random(0);
+        int[][] prompts = [.. Enumerable.Range(0, sequences).Select(_ => Enumerable.Range(0, promptLength).Select(_ => random.Next(config.VocabularySize!.Value)).ToArray())];
+        var options = SamplingOptions.Greedy with { MaxTokens = Math.Min(MostTokens, context - promptLength) };
         Write();
 
-        var size = new ModelSize(model.Config);
         var (paces, firsts, limits) = (new double[rounds], new double[rounds], new double[rounds]);
         var before = MachineRate.MemoryBytesPerSecond();
         for (var round = 0; round < rounds; round++)
@@ -68,12 +85,12 @@ public sealed record DecodingBenchmark(
             (limits[round], before) = (Math.Max(before, after), after);
         }
 
-        var tokenBytes = size.MatrixParameters * format.BytesPerWeight() / sequences;
+        var tokenBytes = weightBytes / sequences;
         var pace = Spread.Of(paces).Median;
         var ratio = Spread.Of(paces.Zip(limits, (tokens, limit) => tokens * tokenBytes / limit));
         return new(
             pace, pace * tokenBytes, Spread.Of(limits).Median, ratio.Median, Spread.Of(firsts).Median,
-            ratio.Minimum, ratio.Maximum, rounds, get_num_threads(), size.Parameters, promptLength, options.MaxTokens, sequences, format);
+            ratio.Minimum, ratio.Maximum, rounds, get_num_threads(), new ModelSize(config).Parameters, promptLength, options.MaxTokens, sequences, format);
 
         // Seconds to the first token, and tokens a second after it.
         (double First, double Pace) Write()

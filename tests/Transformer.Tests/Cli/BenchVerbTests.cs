@@ -38,6 +38,16 @@ public class BenchVerbTests
         Assert.Equal(18.0 / 32 * (520 + 256 + 512) / 3, (double)result["weight_bytes_per_second"]! / (double)result["tokens_per_second"]!, 1e-6);
     }
 
+    [Theory]
+    [InlineData("standard", "none", 4 * (520 + 256 + 512))]
+    [InlineData("fused", "q4", 9.0 / 8 * 520 + 5.0 / 8 * (256 + 512))]
+    public async Task ONNX_Runtime_is_measured_by_the_same_numbers(string operators, string quantize, double bytes)
+    {
+        var result = (await CliRun.Of($"bench decode --json {Tiny} --set model.vocabulary_size=65 --operators {operators} --quantize {quantize} --prompt-tokens 5")).Json;
+        Assert.Equal((5, 3), ((int)result["prompt_tokens"]!, (int)result["generated_tokens"]!));
+        Assert.Equal(bytes, (double)result["weight_bytes_per_second"]! / (double)result["tokens_per_second"]!, 1e-6);
+    }
+
     [Fact]
     public async Task Bench_scaling_gives_a_row_for_each_mixer_and_length()
     {
@@ -63,8 +73,10 @@ public class BenchVerbTests
     [InlineData("bench train --set model.widht=3", "did you mean model.width?")]
     [InlineData("bench decode --set model.context_length=2", "model.context_length: found 2")]
     [InlineData("bench decode --quantize q5", "--quantize: found q5, expected one of none, bf16, fp16, q8, q4")]
-    [InlineData("bench decode --set model.vocabulary_size=65 --set model.context_length=8 --prompt 7", "--prompt: found 7, expected 1 to 6")]
     [InlineData("bench decode --sequences 0", "--sequences: found 0, expected 1 or more")]
+    [InlineData("bench decode --set model.context_length=8 --prompt-tokens 7", "--prompt-tokens: found 7, expected 1 to 6")]
+    [InlineData("bench decode --operators fast", "--operators: found fast, expected standard or fused")]
+    [InlineData("bench decode --operators fused --quantize bf16", "ONNX Runtime computes in float32 on a CPU")]
     [InlineData("bench decode . --set model.layers=1", "which --set cannot change")]
     [InlineData("bench decode .", "holds no model")]
     [InlineData("bench scaling --mixer ful", "--mixer: found ful, expected one of full")]

@@ -65,11 +65,15 @@ public sealed class ExportTests : IDisposable
         Assert.Equal(known, await Workplace.Request("generate", here["again"], "--prompt", "Once", "--greedy", "--max-tokens", "20"));
     }
 
-    [Fact]
-    public async Task An_ONNX_folder_writes_and_is_measured_as_the_model_that_it_was_made_of()
+    [Theory]
+    [InlineData("standard")]
+    [InlineData("fused")]
+    public async Task An_ONNX_folder_writes_and_is_measured_as_the_model_that_it_was_made_of(string operators)
     {
         SaveStories("stories");
-        await Workplace.Request("export", here["stories"], "--format", "onnx", "--out", here["onnx"]);
+        var made = await Workplace.Request("export", here["stories"], "--format", "onnx", "--out", here["onnx"], "--operators", operators, "--json");
+        Assert.True(made.Code == 0, made.Error);
+        Assert.Equal(32, (int)JsonNode.Parse(made.Output)!["greedy_alike"]!);
         string[] writing = ["--prompt", "Once upon a time", "--greedy", "--max-tokens", "60"];
         Assert.Equal(await Workplace.Request(["generate", here["stories"], .. writing]), await Workplace.Request(["generate", here["onnx"], .. writing]));
 
@@ -104,6 +108,8 @@ public sealed class ExportTests : IDisposable
     [InlineData("--format safetensors --out HERE/new --quantize q8", "safetensors has no blocks")]
     [InlineData("--format gguf --out HERE/new", "expected a name that ends with .gguf")]
     [InlineData("--format gguf --out HERE/new --evaluate HERE/none.txt", "none.txt: no such file")]
+    [InlineData("--format onnx --out HERE/new --operators fast", "--operators: found fast, expected standard or fused")]
+    [InlineData("--format gguf --out HERE/new.gguf --operators fused", "--operators: --format gguf holds weights and no operators")]
     [InlineData("--format onnx --out HERE/new --quantize f16", "ONNX Runtime computes in float32 on a CPU")]
     public async Task A_request_that_makes_no_sense_ends_with_2_and_writes_nothing(string line, string message)
     {

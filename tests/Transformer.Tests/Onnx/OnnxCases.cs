@@ -8,6 +8,38 @@ namespace Transformer.Tests.Onnx;
 /// <summary>Models to be exported: all of <see cref="Tiny.Models"/>, and options that those leave at their defaults.</summary>
 internal static class OnnxCases
 {
+    /// <summary>Models whose heads are wide enough for ONNX Runtime's GroupQueryAttention.</summary>
+    public static IReadOnlyDictionary<string, ModelConfig> GroupQuery { get; } = new Dictionary<string, ModelConfig>
+    {
+        ["wide"] = Wide(new() { Heads = 4, KvHeads = 2 }),
+        ["wide, one key/value head"] = Wide(new() { Heads = 4, KvHeads = 1, HeadWidth = 32 }),
+        ["wide, norms of queries and keys, soft cap"] = Wide(new() { Heads = 4, QueryKeyNorm = true, LogitSoftCap = 5 }),
+        ["wide, value_residual"] = Wide(new() { Heads = 4, KvHeads = 2, ValueResidual = true }) with { Layers = 3 },
+        ["wide, sliding 1"] = Wide(new() { Heads = 4, KvHeads = 2, Window = Tiny.Windows["sliding 1"] }),
+        ["wide, sliding 3"] = Wide(new() { Heads = 4, KvHeads = 2, Window = Tiny.Windows["sliding 3"] }),
+        ["wide, rope_linear"] = Scaled(new LinearScalingConfig { Factor = 2.5 }),
+        ["wide, rope_ntk"] = Scaled(new NtkScalingConfig { Factor = 4 }),
+        ["wide, rope_llama3"] = Scaled(new Llama3ScalingConfig { Factor = 8, OriginalLength = 6 }),
+        ["wide, rope_yarn"] = Scaled(new YarnScalingConfig { Factor = 4, OriginalLength = 6, BetaFast = 0.8, BetaSlow = 0.01 }),
+        ["wide, turned before"] = Wide(new() { Heads = 4, KvHeads = 2, HeadWidth = 8 }),
+        ["wide, none"] = Wide(new() { Heads = 4, KvHeads = 2, HeadWidth = 8 }) with { Position = new NoPositionConfig() },
+        ["wide, gpt2"] = Wide(new() { Heads = 4, Bias = true }) with
+        {
+            Position = new LearnedPositionConfig(),
+            Mlp = new GeluTanhMlpConfig { Hidden = 40, Bias = true },
+            Norm = new LayerNormConfig(),
+        },
+        ["wide, layer_without_bias"] = Wide(new() { Heads = 4 }) with { Norm = new LayerNormConfig { Bias = false } },
+        ["wide, sandwich, mup"] = Wide(new() { Heads = 4 }) with { Residual = new SandwichResidualConfig(), Initialization = new MupInitializationConfig { BaseWidth = 16, Deviation = 0.3 } },
+    };
+
+    /// <summary>Models in which some blocks have such attention and others have not.</summary>
+    public static IReadOnlyDictionary<string, ModelConfig> Mixed { get; } = new Dictionary<string, ModelConfig>
+    {
+        ["wide hybrid"] = Of(new() { ["local"] = Tiny.Linear["gated_delta"], ["global"] = GroupQuery["wide"].Attention! }),
+        ["wide windows"] = Of(new() { ["local"] = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = Tiny.Windows["adaptive"] }, ["global"] = GroupQuery["wide"].Attention! }),
+    };
+
     public static IReadOnlyDictionary<string, ModelConfig> Models { get; } = new Dictionary<string, ModelConfig>(
     [
         .. Tiny.Models,
@@ -28,6 +60,8 @@ internal static class OnnxCases
         KeyValuePair.Create("rope_ntk", Rope(new NtkScalingConfig { Factor = 4 })),
         KeyValuePair.Create("rope_llama3", Rope(new Llama3ScalingConfig { Factor = 8, OriginalLength = 6 })),
         KeyValuePair.Create("rope_dynamic_ntk past its length", Rope(new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 4 })),
+        .. GroupQuery,
+        .. Mixed,
         KeyValuePair.Create("relative, soft cap", Tiny.Config with { Position = Tiny.Positions["relative"], Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 1, LogitSoftCap = 5 } }),
     ]);
 
@@ -63,6 +97,18 @@ internal static class OnnxCases
         var distance = Distance(expected, found);
         Assert.True(distance <= tolerance, $"{what}: off by {distance:g3}, expected at most {tolerance:g3}");
     }
+
+    private static ModelConfig Wide(SoftmaxAttentionConfig attention) => Tiny.Config with
+    {
+        Width = 64,
+        Attention = attention,
+        Initialization = new Gpt2InitializationConfig { Deviation = 0.15 },
+    };
+
+    private static ModelConfig Scaled(RotaryScalingConfig scaling) => Wide(new() { Heads = 4, KvHeads = 2 }) with { Position = new RotaryPositionConfig { Scaling = scaling } };
+
+    private static ModelConfig Of(Dictionary<string, AttentionConfig> mixers) =>
+        GroupQuery["wide"] with { Layers = 3, Attention = null, Mixers = mixers, Pattern = ["local", "global", "local"] };
 
     private static ModelConfig Rope(RotaryScalingConfig scaling) => Tiny.Config with { Position = new RotaryPositionConfig { Scaling = scaling } };
 }

@@ -61,11 +61,45 @@ public sealed class OnnxFolderTests : IDisposable
         }
     }
 
+    public static TheoryData<string> FusedKinds => [.. GroupQuery.Keys];
+
+    [Theory]
+    [MemberData(nameof(FusedKinds))]
+    public void Fused_blocks_are_one_attention_and_norms_that_add(string kind)
+    {
+        using var model = ModelOf(kind);
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights, operators: OnnxOperators.Fused);
+        var ops = Parsed().Graph.Node.CountBy(node => node.OpType).ToDictionary();
+        Assert.Equal(model.Config.Layers, ops["GroupQueryAttention"]);
+        // All norms of the stream but the first have a sum before them.
+        Assert.Equal(2 * model.Config.Layers, ops.Where(op => op.Key.StartsWith("Skip", StringComparison.Ordinal)).Sum(op => op.Value));
+        Assert.Empty(ops.Keys.Intersect(["Softmax", "Sqrt", "Concat", "Sigmoid", "Tanh"]));
+        Assert.True((bool)JsonNode.Parse(File.ReadAllText(folder.File("genai_config.json")))!["search"]!["past_present_share_buffer"]!);
+    }
+
+    [Theory]
+    [InlineData("gated_delta", "LinearAttention", "CausalConvWithState")]
+    [InlineData("elu", "LinearAttention", "QuickGelu")]
+    [InlineData("wide hybrid", "LinearAttention", "GroupQueryAttention")]
+    [InlineData("wide windows", "Softmax", "GroupQueryAttention")]
+    [InlineData("alibi", "Softmax", "SkipSimplifiedLayerNormalization")]
+    [InlineData("rope_dynamic_ntk", "Softmax", "SimplifiedLayerNormalization")]
+    [InlineData("rope", "Softmax", "RotaryEmbedding")]
+    [InlineData("wide, turned before", "RotaryEmbedding", "GroupQueryAttention")]
+    [InlineData("mlp gelu", "Softmax", "Gelu")]
+    [InlineData("mlp gelu_tanh", "Softmax", "FastGelu")]
+    public void A_layer_is_of_ONNX_Runtimes_operators_where_they_can_express_it(string kind, params string[] expected)
+    {
+        using var model = ModelOf(kind);
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights, operators: OnnxOperators.Fused);
+        Assert.Subset(Parsed().Graph.Node.Select(node => node.OpType).ToHashSet(), expected.ToHashSet());
+    }
+
     [Fact]
     public void Weights_past_the_limit_lie_in_a_file_beside_and_are_the_same()
     {
         using var model = ModelOf("hybrid");
-        OnnxFolder.Write(folder.Path, model.Config, model.Weights, null, OnnxPrecision.F32, inlineLimit: 0);
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights, null, OnnxPrecision.F32, OnnxOperators.Standard, inlineLimit: 0);
         Assert.Contains(Parsed().Graph.Initializer, weight => weight.DataLocation == TensorProto.Types.DataLocation.External);
         var outside = Logits(Tokens(12, 3));
         OnnxFolder.Write(folder.Path, model.Config, model.Weights);
@@ -74,13 +108,15 @@ public sealed class OnnxFolderTests : IDisposable
     }
 
     [Theory]
-    [InlineData(OnnxPrecision.Q8, 8, 1.0 / 128)]
-    [InlineData(OnnxPrecision.Q4, 4, 1.0 / 8)]
-    public void A_quantised_model_computes_with_the_weights_that_its_blocks_hold(OnnxPrecision precision, int bits, double step)
+    [InlineData(OnnxPrecision.Q8, OnnxOperators.Standard, 8, 1.0 / 128)]
+    [InlineData(OnnxPrecision.Q4, OnnxOperators.Standard, 4, 1.0 / 8)]
+    [InlineData(OnnxPrecision.Q8, OnnxOperators.Fused, 8, 1.0 / 128)]
+    [InlineData(OnnxPrecision.Q4, OnnxOperators.Fused, 4, 1.0 / 8)]
+    public void A_quantised_model_computes_with_the_weights_that_its_blocks_hold(OnnxPrecision precision, OnnxOperators operators, int bits, double step)
     {
         random.manual_seed(1337);
         using var model = new TransformerModel(Wide);
-        OnnxFolder.Write(folder.Path, model.Config, model.Weights, null, precision);
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights, null, precision, operators);
         using (var scope = NewDisposeScope())
         using (var gradient = no_grad())
         {
@@ -92,7 +128,9 @@ public sealed class OnnxFolderTests : IDisposable
                 value.copy_(rounded);
             }
         }
-        AssertNear(Expected(model, Tokens(12, 3)), Logits(Tokens(12, 3)), 1e-3, "logits");
+        // The numbers that the matrices multiply are rounded to 8 bits, too.
+        var expected = Expected(model, Tokens(12, 3));
+        AssertNear(expected, Logits(Tokens(12, 3)), 0.05 * expected.Max(Math.Abs), "logits");
         Assert.Contains(Parsed().Graph.Node, node => node.OpType == "MatMulNBits");
     }
 
@@ -129,7 +167,7 @@ public sealed class OnnxFolderTests : IDisposable
     public void Weights_that_are_missing_or_cut_short_are_refused()
     {
         using var model = ModelOf("rope");
-        OnnxFolder.Write(folder.Path, model.Config, model.Weights, null, OnnxPrecision.F32, inlineLimit: 0);
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights, null, OnnxPrecision.F32, OnnxOperators.Standard, inlineLimit: 0);
         using (var file = File.OpenWrite(ModelPath + "_data")) file.SetLength(file.Length - 5000);
         Refused("model.onnx: ONNX Runtime cannot load it");
         File.Delete(ModelPath + "_data");

@@ -1,5 +1,6 @@
 using Microsoft.ML.OnnxRuntime;
 using Transformer.Configuration;
+using Transformer.Generation;
 using Transformer.Model;
 using Transformer.Onnx;
 using Transformer.Tests.Checkpoints;
@@ -16,16 +17,18 @@ public sealed class OnnxModelTests : IDisposable
 
     public void Dispose() => folder.Dispose();
 
-    public static TheoryData<string> Kinds => [.. Models.Keys];
+    public static TheoryData<string, OnnxOperators> Kinds => InBothForms(Models.Keys);
+
+    public static TheoryData<string, OnnxOperators> SomeKinds => InBothForms([.. Tiny.Models.Keys, .. GroupQuery.Keys, .. Mixed.Keys]);
 
     public static TheoryData<string> TinyKinds => [.. Tiny.Models.Keys];
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void Logits_are_those_of_the_model_in_one_pass_and_in_several(string kind)
+    public void Logits_are_those_of_the_model_in_one_pass_and_in_several(string kind, OnnxOperators operators)
     {
         using var model = ModelOf(kind);
-        using var onnx = Exported(model);
+        using var onnx = Exported(model, operators);
         var length = model.Config.ContextLength;
         int[][] rows = [Tokens(length, 1), Tokens(length, 4), Tokens(length, 9)];
         using (var state = onnx.NewState(3)) AssertNear([.. rows.SelectMany(row => Expected(model, row))], Read(onnx, state, rows), Tolerance, "one pass");
@@ -38,11 +41,11 @@ public sealed class OnnxModelTests : IDisposable
 
     // Filling stands behind the shorter rows of a pass, and rows that pause get nothing but filling.
     [Theory]
-    [MemberData(nameof(TinyKinds))]
-    public void Rows_of_unequal_length_do_not_see_each_other(string kind)
+    [MemberData(nameof(SomeKinds))]
+    public void Rows_of_unequal_length_do_not_see_each_other(string kind, OnnxOperators operators)
     {
         using var model = ModelOf(kind);
-        using var onnx = Exported(model);
+        using var onnx = Exported(model, operators);
         int[][] rows = [Tokens(9, 1), Tokens(9, 4), Tokens(9, 9)];
         using var state = onnx.NewState(3);
         Read(onnx, state, rows[0][..6], rows[1][..2], rows[2][..4]);
@@ -83,22 +86,72 @@ public sealed class OnnxModelTests : IDisposable
         ["llama"] = Models["rope"] with { ContextLength = 200, Initialization = new Gpt2InitializationConfig { Deviation = 0.15 } },
         ["gpt2"] = Models["gpt2"] with { ContextLength = 200, Initialization = new Gpt2InitializationConfig { Deviation = 0.15 } },
         ["hybrid"] = Models["hybrid"] with { ContextLength = 200, Initialization = new Gpt2InitializationConfig { Deviation = 0.15 } },
+        ["wide"] = Models["wide"] with { ContextLength = 200 },
+        ["wide, gpt2"] = Models["wide, gpt2"] with { ContextLength = 200 },
+        ["wide, rope_yarn"] = Models["wide, rope_yarn"] with { ContextLength = 200 },
+        ["wide, sliding"] = Models["wide"] with { ContextLength = 200, Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 1, Window = new SlidingWindowConfig { Size = 40 } } },
+        ["wide hybrid"] = Models["wide hybrid"] with { ContextLength = 200 },
     };
 
-    public static TheoryData<string> LongerKinds => [.. Longer.Keys];
+    public static TheoryData<string, OnnxOperators> LongerKinds => InBothForms(Longer.Keys);
 
     [Theory]
     [MemberData(nameof(LongerKinds))]
-    public void Logits_of_200_tokens_are_those_of_the_model_after_a_prompt_and_token_by_token(string kind)
+    public void Logits_of_200_tokens_are_those_of_the_model_after_a_prompt_and_token_by_token(string kind, OnnxOperators operators)
     {
         random.manual_seed(1337);
         using var model = new TransformerModel(Longer[kind]);
-        using var onnx = Exported(model);
-        var text = Tokens(200, 5);
-        using var state = onnx.NewState(1);
-        var found = new List<float>(Read(onnx, state, text[..150]));
-        for (var at = 150; at < 200; at++) found.AddRange(Read(onnx, state, text[at..(at + 1)]));
-        AssertNear(Expected(model, text), found, Tolerance, "logits");
+        using var onnx = Exported(model, operators);
+        int[][] texts = [Tokens(200, 5), Tokens(200, 2), Tokens(200, 7)];
+        float[][] expected = [.. texts.Select(text => Expected(model, text))];
+        foreach (var rows in new[] { 1, 3 })
+        {
+            using var state = onnx.NewState(rows);
+            var found = texts.Take(rows).Select(_ => new List<float>()).ToArray();
+            foreach (var part in new[] { 0..150 }.Concat(Enumerable.Range(150, 50).Select(at => at..(at + 1))))
+            {
+                var logits = Read(onnx, state, [.. texts.Take(rows).Select(text => text[part])]);
+                for (var row = 0; row < rows; row++) found[row].AddRange(logits.Chunk(logits.Length / rows).ElementAt(row));
+            }
+            for (var row = 0; row < rows; row++) AssertNear(expected[row], found[row], Tolerance, $"logits of row {row} of {rows}");
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(LongerKinds))]
+    public void Prompts_of_unequal_length_go_on_with_the_tokens_of_the_model(string kind, OnnxOperators operators)
+    {
+        random.manual_seed(1337);
+        using var model = new TransformerModel(Longer[kind]);
+        using var onnx = Exported(model, operators);
+        int[][] prompts = [Tokens(150, 5), Tokens(3, 2), Tokens(70, 7)];
+        var (options, cancellation) = (SamplingOptions.Greedy with { MaxTokens = 60 }, TestContext.Current.CancellationToken);
+        var expected = new TextGenerator(model).Generate(prompts, options, cancellation: cancellation).Select(text => text.Tokens);
+        Assert.Equal(expected, onnx.Generator().Generate(prompts, options, cancellation: cancellation).Select(text => text.Tokens));
+    }
+
+    // The first row is full while the second goes on, and the third begins late.
+    [Theory]
+    [InlineData("wide")]
+    [InlineData("wide, gpt2")]
+    [InlineData("wide hybrid")]
+    [InlineData("wide windows")]
+    public void Rows_that_pause_lose_nothing_in_a_cache_that_keeps_its_place(string kind)
+    {
+        using var model = ModelOf(kind);
+        using var onnx = Exported(model, OnnxOperators.Fused);
+        int[][] rows = [Tokens(12, 1), Tokens(9, 4), Tokens(5, 9)];
+        using var state = onnx.NewState(3);
+        onnx.Read(state, [0, 1], [11, 2], [.. rows[0][..11], .. rows[1][..2]]);
+        onnx.Read(state, [1], [3], rows[1].AsSpan(2..5));
+        var caches = state.Past.Select(cache => cache.GetTensorTypeAndShape().Shape[2]).ToArray();
+        var last = onnx.Read(state, [0], [1], rows[0].AsSpan(11..));
+        onnx.Read(state, [2, 1], [4, 3], [.. rows[2][..4], .. rows[1][5..8]]);
+        var found = onnx.Read(state, [1, 2], [1, 1], [rows[1][8], rows[2][4]]);
+
+        int[][][] parts = [[rows[0][..11], rows[0][11..]], [rows[1][..2], rows[1][2..5], rows[1][5..8], rows[1][8..]], [rows[2][..4], rows[2][4..]]];
+        AssertNear([.. parts.SelectMany(row => Expected(model, row)[^13..])], [.. last, .. found], Tolerance, "last tokens");
+        Assert.Contains(13, caches);
     }
 
     [Fact]
@@ -111,9 +164,12 @@ public sealed class OnnxModelTests : IDisposable
         Assert.Equal(0, state.Lengths[0]);
     }
 
-    private OnnxModel Exported(TransformerModel model)
+    private static TheoryData<string, OnnxOperators> InBothForms(IEnumerable<string> kinds) =>
+        new(kinds.SelectMany(kind => new (string, OnnxOperators)[] { (kind, OnnxOperators.Standard), (kind, OnnxOperators.Fused) }));
+
+    private OnnxModel Exported(TransformerModel model, OnnxOperators operators = OnnxOperators.Standard)
     {
-        OnnxFolder.Write(folder.Path, model.Config, model.Weights);
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights, operators: operators);
         return OnnxModel.Open(folder.Path, threads: 1);
     }
 }
