@@ -42,11 +42,11 @@ internal static class ConfigVerb
         if (ranks < 1) throw new InputException($"--ranks: found {ranks}, expected 1 or more.");
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json))
-            ScriptJson.Write(output, new { Config = ConfigJson.ToJson(run), Size = size is null ? null : Summary(run, size), Ranks = ranks is null || size is null ? null : Strategies(size, ranks.Value) });
+            ScriptJson.Write(output, new { Config = ConfigJson.ToJson(run), Size = size is null ? null : Summary(run, size), Ranks = ranks is null || size is null ? null : Strategies(run, size, ranks.Value) });
         else
             output.Write(ConfigFile.ToYaml(run));
         WriteSize(request.InvocationConfiguration.Error, run, size);
-        if (ranks is not null && size is not null) WriteStrategies(request.InvocationConfiguration.Error, size, ranks.Value);
+        if (ranks is not null && size is not null) WriteStrategies(request.InvocationConfiguration.Error, run, size, ranks.Value);
     }
 
     // A vocabulary that is left open is the tokenizer's, which the data tell; where that cannot be read there is no size to show.
@@ -82,18 +82,18 @@ internal static class ConfigVerb
         StateBytes = size.StateBytes(run.Model.ContextLength),
     };
 
-    private static IEnumerable<RankBytes> Strategies(ModelSize size, int ranks) => Enum.GetValues<DistributedStrategy>().Select(strategy => new RankBytes(
-        strategy,
-        (long)(RankMemory.BytesPerParameter(strategy, ranks, isMixed: false) * size.Parameters),
-        (long)(RankMemory.BytesPerParameter(strategy, ranks, isMixed: true) * size.Parameters)));
+    private static IEnumerable<RankBytes> Strategies(RunConfig run, ModelSize size, int ranks) => Enum.GetValues<DistributedStrategy>()
+        .Where(strategy => strategy != DistributedStrategy.TensorParallel || !TensorShare.Problems(run.Model, ranks).Any())
+        .Select(strategy => new RankBytes(strategy, RankMemory.Bytes(size, strategy, ranks, isMixed: false), RankMemory.Bytes(size, strategy, ranks, isMixed: true)));
 
-    private static void WriteStrategies(TextWriter error, ModelSize size, int ranks)
+    private static void WriteStrategies(TextWriter error, RunConfig run, ModelSize size, int ranks)
     {
         var table = new Table().Border(TableBorder.Simple).AddColumn($"each of {ranks} ranks keeps")
             .AddColumn(new TableColumn("fp32").RightAligned()).AddColumn(new TableColumn("16 bits, fp32 masters").RightAligned());
-        foreach (var line in Strategies(size, ranks))
+        foreach (var line in Strategies(run, size, ranks))
             table.AddRow(ConfigJson.ToJson(line)["strategy"]!.GetValue<string>(), Gigabytes(line.Fp32Bytes), Gigabytes(line.MixedBytes));
         AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) }).Write(table);
+        foreach (var problem in TensorShare.Problems(run.Model, ranks)) error.WriteLine($"tensor_parallel is not among them: {problem}");
 
         static string Gigabytes(long bytes) => bytes < 1e9 ? $"{bytes / 1e6:0.00} MB" : $"{bytes / 1e9:0.00} GB";
     }

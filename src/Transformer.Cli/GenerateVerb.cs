@@ -3,8 +3,10 @@ using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using Transformer.Configuration;
+using Transformer.Distributed;
 using Transformer.Generation;
 using Transformer.Generation.Decoding;
+using Transformer.Layers;
 
 namespace Transformer.Cli;
 
@@ -90,13 +92,18 @@ internal static class GenerateVerb
         HelpName = "N",
     };
 
+    private static readonly Option<bool> TensorParallel = new("--tensor-parallel")
+    {
+        Description = "Write together with the other ranks of mpirun, each with its share of the heads and hidden units.",
+    };
+
     /// <summary>The verb.</summary>
     public static Command Create()
     {
         var verb = new Command("generate", "Continues a prompt with a trained model.")
         {
             Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Seed, Count,
-            Guesses, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
+            Guesses, TensorParallel, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -104,16 +111,25 @@ internal static class GenerateVerb
 
     private static int Run(ParseResult request, CancellationToken cancellation)
     {
-        var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
-        var (options, prompt) = (Options(request), ReadPrompt(request));
+        using var ranks = Launch.Join(request.InvocationConfiguration.Error);
+        return RankedVerb.Run(request, ranks, () => Run(request, ranks, cancellation), failure => failure is InputException);
+    }
+
+    private static int Run(ParseResult request, ICollective ranks, CancellationToken cancellation)
+    {
+        var isFirst = ranks.Rank == 0;
+        var (output, error) = isFirst ? (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error) : (TextWriter.Null, TextWriter.Null);
         var (count, json) = (request.GetValue(Count), request.GetValue(SharedOptions.Json));
-        if (count < 1) throw new InputException($"--count: found {count}, expected 1 or more.");
-        var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
-        SharedOptions.UseThreads(request);
-        var guesses = request.GetValue(Guesses);
-        if (guesses < 0) throw new InputException($"--guess: found {guesses}, expected 0 or more.");
-        using var writer = Writer.Open(request.GetRequiredValue(Source), format, SharedOptions.DeviceOf(request), guesses);
+        var (options, prompt) = (Options(request), "");
+        CheckRanks(request, ranks);
+        SharedOptions.UseThreads(request, ranks);
+        using var writer = ranks.Together(() =>
+        {
+            prompt = ReadPrompt(request);
+            return Open(request, ranks);
+        });
         var generator = writer.Generator;
+        ranks.Doing = "writing";
 
         // One sample is shown as it comes; several would mingle, so they follow each other at the end.
         var live = !json && count == 1;
@@ -157,6 +173,27 @@ internal static class GenerateVerb
             firstToken = SinceProcessStart();
             if (live) output.Write(prompt);
         }
+    }
+
+    // Ranks that each had the whole model would write the same text side by side, and those with other arguments wait for what never comes.
+    private static void CheckRanks(ParseResult request, ICollective ranks)
+    {
+        var isShared = request.GetValue(TensorParallel);
+        if (isShared && ranks.Ranks == 1) throw new InputException("--tensor-parallel: found one process, expected several. Start them by mpirun -np N transformer generate, or leave it out.");
+        if (!isShared && ranks.Ranks > 1)
+            throw new InputException($"generate: {ranks.Ranks} ranks would each write the same. Give --tensor-parallel, so that they share the model, or leave out mpirun or srun.");
+        var arguments = ranks.Gather(string.Join(' ', request.Tokens.Select(token => token.Value)));
+        if (Array.FindIndex(arguments, other => other != arguments[0]) is var rank and >= 0)
+            throw new InputException($"generate: rank {rank} was given {arguments[rank]}, rank 0 {arguments[0]}. Give all ranks the same.");
+    }
+
+    private static Writer Open(ParseResult request, ICollective ranks)
+    {
+        var (count, guesses) = (request.GetValue(Count), request.GetValue(Guesses));
+        if (count < 1) throw new InputException($"--count: found {count}, expected 1 or more.");
+        if (guesses < 0) throw new InputException($"--guess: found {guesses}, expected 0 or more.");
+        var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
+        return Writer.Open(request.GetRequiredValue(Source), format, SharedOptions.DeviceOf(request), guesses, ranks.Ranks > 1 ? new TensorRanks(ranks) : null);
     }
 
     // In the middle of a line of text where that is shown live.

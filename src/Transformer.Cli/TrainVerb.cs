@@ -42,20 +42,7 @@ internal static class TrainVerb
         using var ranks = Launch.Join(error);
         SharedOptions.UseThreads(request, ranks);
         using var told = ranks.Ranks == 1 ? default : cancellation.Register(() => error.WriteLine($"rank {ranks.Rank}: asked to end, in {ranks.Doing}"));
-        try
-        {
-            return Run(request, ranks, cancellation);
-        }
-        // What all ranks know, each takes its leave of; what one alone meets ends the others too, which would wait for it.
-        catch (Exception failure) when (ranks.Ranks > 1 && failure is not AgreedException)
-        {
-            var (code, message) = CommandLine.Describe(failure);
-            if (failure is OperationCanceledException or NonFiniteLossException)
-                throw ranks.Rank == 0 ? new AgreedException(message, failure) : new AgreedException();
-            error.WriteLine(request.GetValue(SharedOptions.Verbose) ? failure.ToString() : $"rank {ranks.Rank}, {ranks.Doing}: {message}");
-            ranks.Abort(code);
-            return code;
-        }
+        return RankedVerb.Run(request, ranks, () => Run(request, ranks, cancellation), failure => failure is OperationCanceledException or NonFiniteLossException);
     }
 
     private static int Run(ParseResult request, ICollective ranks, CancellationToken cancellation)

@@ -1,6 +1,7 @@
 using Transformer.Configuration;
 using Transformer.Generation;
 using Transformer.Generation.Decoding;
+using Transformer.Layers;
 using Transformer.Onnx;
 using static TorchSharp.torch;
 
@@ -17,9 +18,11 @@ internal sealed record Writer(TextGenerator Generator, int ContextLength, params
     /// <param name="format">How weights are packed.</param>
     /// <param name="device">Where this project's own code computes.</param>
     /// <param name="guesses">As <see cref="TextGenerator.Guesses"/>; ONNX Runtime writes without.</param>
-    /// <exception cref="InputException">There is no such model, it lacks its tokenizer, or it cannot be packed.</exception>
-    public static Writer Open(string path, WeightFormat format, Device device, int guesses)
+    /// <param name="tensors">The ranks that write together, each with its share of the model; null where this process has all.</param>
+    /// <exception cref="InputException">There is no such model, it lacks its tokenizer, or it cannot be packed or split.</exception>
+    public static Writer Open(string path, WeightFormat format, Device device, int guesses, TensorRanks? tensors = null)
     {
+        if (tensors is not null) return OpenShare(path, format, device, guesses, tensors);
         if (OnnxModel.IsAt(path)) return OpenOnnx(path, format);
         var loaded = LoadedModel.Open(path, device);
         var packed = format == WeightFormat.AsIs ? null : DecodeEngine.TryCreate(loaded.Model, format);
@@ -32,6 +35,17 @@ internal sealed record Writer(TextGenerator Generator, int ContextLength, params
             ? new TextGenerator(loaded.Model, loaded.Tokenizer) { Guesses = guesses }
             : new TextGenerator(packed, loaded.Tokenizer) { Guesses = guesses };
         return new(generator, loaded.Model.Config.ContextLength, packed, loaded);
+    }
+
+    private static Writer OpenShare(string path, WeightFormat format, Device device, int guesses, TensorRanks tensors)
+    {
+        if (OnnxModel.IsAt(path)) throw new InputException($"--tensor-parallel: {path} is an ONNX model, which ranks cannot share. Give a checkpoint.");
+        if (format != WeightFormat.AsIs || guesses > 0)
+            throw new InputException("--tensor-parallel: weights are packed, and tokens guessed, where one process has the whole model; leave out --quantize and --guess.");
+        if (device.type != TorchSharp.DeviceType.CPU)
+            throw new InputException($"--device {device}: several ranks add up by MPI, in the processors' memory; take cpu, or one process.");
+        var loaded = LoadedModel.Open(path, device, tensors);
+        return new(new TextGenerator(loaded.Model, loaded.Tokenizer), loaded.Model.Config.ContextLength, loaded);
     }
 
     private static Writer OpenOnnx(string path, WeightFormat format)

@@ -49,6 +49,9 @@ public sealed class TrainingTensors : IDisposable
     internal static void Write(string folder, IEnumerable<(string Name, Tensor Value)> tensors, int rank = 0, int ranks = 1) =>
         SafetensorsWriter.Write(Path.Combine(folder, FileOf(rank, ranks)), tensors);
 
+    /// <summary>Whether some rank has a tensor.</summary>
+    public bool Contains(string name, int rank = 0) => rank < files.Length && files[rank].Contains(name);
+
     /// <summary>Copies a tensor of some rank out of its file.</summary>
     /// <exception cref="InputException">That rank has no such tensor.</exception>
     public Tensor Read(string name, int rank = 0) => files[rank].Read(name);

@@ -18,17 +18,21 @@ public sealed class ParameterSpace : IDisposable
     private const int Alignment = 16;    // floats: every view and every slice begins on a 64-byte boundary
 
     private readonly GradientReduction? reduction;
+    private readonly TensorGradients? tensors;
     private readonly DistributedStrategy strategy;
 
     /// <summary>Moves a model's trainable parameters into the space; values, names and shapes stay. Frozen ones are left where they are.</summary>
     /// <param name="model">The model; its parameters stay usable as before.</param>
     /// <param name="rules">Learning rates and freezing by name.</param>
-    /// <param name="ranks">The processes that train the model together; this one alone where null. All begin with the parameters of rank 0.</param>
+    /// <param name="ranks">
+    /// The processes between which batches are shared; this one alone where null, and where the model is a share of which all ranks work on every batch. All begin
+    /// with the parameters of rank 0.
+    /// </param>
     /// <param name="strategy">What each of them keeps.</param>
     public ParameterSpace(
         TransformerModel model, IReadOnlyList<ParameterRule>? rules = null, ICollective? ranks = null, DistributedStrategy strategy = DistributedStrategy.DataParallel)
     {
-        Ranks = ranks ?? new SingleProcess();
+        Ranks = model.Tensors is null && ranks is not null ? ranks : new SingleProcess();
         this.strategy = Ranks.Ranks == 1 ? DistributedStrategy.DataParallel : strategy;
         var named = new List<(string Name, Parameter Value, ParameterRule? Rule)>();
         foreach (var (name, value) in model.named_parameters()) named.Add((name, value, rules?.FirstOrDefault(rule => Matches(rule.Pattern, name))));
@@ -50,6 +54,7 @@ public sealed class ParameterSpace : IDisposable
         Values = zeros(ShardsParameters ? Size / Ranks.Ranks : Size, device: model.Device).DetachFromDisposeScope();
         Gradients = zeros(ShardsGradients ? Size / Ranks.Ranks : Size, device: model.Device).DetachFromDisposeScope();
         Move();
+        if (model.Tensors is not null) tensors = new TensorGradients(model.Tensors, Parameters);
         if (Ranks.Ranks == 1) return;
         reduction = ShardsParameters ? new ShardedBlocks(this) : new GradientReduction(this);
         model.BlockPass = reduction;
@@ -85,6 +90,7 @@ public sealed class ParameterSpace : IDisposable
     /// </summary>
     public double GradientNorm()
     {
+        if (tensors is not null) return tensors.Norm();
         if (Ranks.Ranks > 1)
         {
             using var scope = NewDisposeScope();
@@ -114,7 +120,12 @@ public sealed class ParameterSpace : IDisposable
     /// <param name="profile">Told how long each reduction takes; null where nobody asks.</param>
     public double Backward(bool isLast, Func<double> pass, StepProfile? profile = null)
     {
-        if (reduction is null) return pass();
+        if (reduction is null)
+        {
+            var result = pass();
+            if (isLast) tensors?.Sum();
+            return result;
+        }
         reduction.Profile = profile;
         return reduction.Backward(isLast, pass);
     }

@@ -5,6 +5,7 @@ using Transformer.Data;
 using Transformer.Distributed;
 using Transformer.Evaluation;
 using Transformer.Generation;
+using Transformer.Layers;
 using Transformer.Model;
 using Transformer.Native;
 using static TorchSharp.torch;
@@ -43,11 +44,11 @@ public sealed class Trainer : IDisposable
             throw new InputException($"training.activation_checkpointing: a block that is computed twice on {device} would drop other numbers the second time. Train without dropout, or keep activations.");
         manual_seed(Training.Seed);
         Allocator.KeepFreedMemory();
-        model = new TransformerModel(Model, device) { Precision = Training.Precision };
+        model = Build(device);
         space = new ParameterSpace(model, Training.Parameters, ranks, Training.Distributed.Strategy);
         optimizer = Optimizer.FromConfig(Training.Optimizer, space);
         average = Training.EmaDecay is { } decay ? new WeightAverage(space, decay) : null;
-        if (ranks.Ranks > 1) manual_seed(Training.Seed + (checkpoint is null ? 0 : 1) + 1_000_003L * ranks.Rank);    // ranks drop different numbers
+        if (space.Ranks.Ranks > 1) manual_seed(Training.Seed + (checkpoint is null ? 0 : 1) + 1_000_003L * ranks.Rank);    // ranks drop different numbers
         progress = checkpoint is null
             ? new TrainingProgress { Corpus = data.Checksum }
             : TrainingCheckpoint.Load(checkpoint, model, space, optimizer, average);
@@ -146,9 +147,20 @@ public sealed class Trainer : IDisposable
         return CheckpointFolder.Open(run.Path);
     }
 
+    // Ranks that share the model draw it whole, as one process does, and keep their share.
+    private TransformerModel Build(Device? device)
+    {
+        var whole = new TransformerModel(Model, device) { Precision = Training.Precision };
+        if (!SharesModel(run.Config, ranks)) return whole;
+        using (whole) return TensorParallelModel.ShareOf(whole, new TensorRanks(ranks));
+    }
+
+    private static bool SharesModel(RunConfig config, ICollective ranks) => ranks.Ranks > 1 && config.Training.Distributed.Strategy == DistributedStrategy.TensorParallel;
+
     private static Dataset OpenData(RunConfig config, ICollective ranks)
     {
-        if (config.Training.BatchSize < ranks.Ranks)
+        if (SharesModel(config, ranks)) TensorShare.Check(config.Model, ranks.Ranks);
+        else if (config.Training.BatchSize < ranks.Ranks)
             throw new InputException($"training.batch_size: {config.Training.BatchSize} sequences are too few for {ranks.Ranks} ranks. Take as many or more, or start fewer ranks.");
         var data = Dataset.Open(config.Data);
         try
@@ -297,7 +309,7 @@ public sealed class Trainer : IDisposable
     // A text at a temperature that keeps to what the model is fairly sure of, as nanoGPT samples; an answer as the model would give it, after its question.
     private void Sample()
     {
-        if (Training.SampleTokens == 0 || !(IsFirst || space.ShardsParameters)) return;    // where parameters are sharded, every pass needs all ranks
+        if (Training.SampleTokens == 0 || !(IsFirst || space.ShardsParameters || model.Tensors is not null)) return;    // where parameters are shared out, every pass needs all ranks
         var (prompt, answer) = data.SamplePrompt();
         var options = new SamplingOptions { Temperature = answer is null ? 0.8 : 0, MaxTokens = answer ?? Training.SampleTokens, Seed = Training.Seed };
         var sample = Measured(() => new TextGenerator(model, data.Tokenizer).Generate([prompt], options))[0];

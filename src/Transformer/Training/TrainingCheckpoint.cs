@@ -2,6 +2,7 @@ using System.Text.Json;
 using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Distributed;
+using Transformer.Layers;
 using Transformer.Model;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
@@ -25,10 +26,18 @@ internal static class TrainingCheckpoint
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var (ranks, isFirst) = (space.Ranks, space.Ranks.Rank == 0);
-        List<(string Name, Tensor Value)> state = [(RandomState, get_rng_state())];
-        if (isFirst || space.ShardsOptimizer) state.AddRange(optimizer.State);
-        if (average is not null && (isFirst || space.ShardsParameters)) state.AddRange(space.Pieces(Weights, space.Values.clone()));
+        var ranks = RanksOf(model, space);
+        var isFirst = ranks.Rank == 0;
+        var state = new List<(string Name, Tensor Value)>();
+        // Ranks that share the model draw the same numbers, and one of them tells which.
+        if (isFirst || model.Tensors is null) state.Add((RandomState, get_rng_state()));
+        var weights = average is null ? [] : space.Pieces(Weights, space.Values.clone());
+        if (model.Tensors is { } tensors) state.AddRange(TensorCheckpoint.Parts(tensors, space, optimizer.State.Concat(weights)));
+        else
+        {
+            if (isFirst || space.ShardsOptimizer) state.AddRange(optimizer.State);
+            if (isFirst || space.ShardsParameters) state.AddRange(weights);
+        }
         average?.Exchange();
         try
         {
@@ -42,37 +51,50 @@ internal static class TrainingCheckpoint
 
         void WriteTensors(string partial)
         {
+            var isParted = space.ShardsParameters || model.Tensors is not null;
             partial = ranks.Gather(partial)[0];
             ranks.Together(() =>
             {
                 TrainingTensors.Write(partial, state, ranks.Rank, ranks.Ranks);
-                if (isFirst && !space.ShardsParameters) WeightFiles.Write(partial, model.Weights);
+                if (isFirst && !isParted) WeightFiles.Write(partial, model.Weights);
                 return true;
             });
-            if (space.ShardsParameters) WriteBuckets(partial, model, space);
+            if (isParted) WriteBuckets(partial, model, space);
         }
     }
 
     // A file a bucket, turn by turn by another rank: no rank ever holds more than the bucket that is written.
     private static void WriteBuckets(string folder, TransformerModel model, ParameterSpace space)
     {
-        var (ranks, buckets) = (space.Ranks, space.Buckets);
+        var (ranks, buckets) = (RanksOf(model, space), space.Buckets);
         var frozen = model.Weights.ExceptBy(space.Parameters.Select(parameter => parameter.Name), weight => weight.Name).ToList();
+        var (names, numbers) = (new List<string[]>(), 0L);
         for (var i = 0; i < buckets.Count; i++)
         {
             using var scope = NewDisposeScope();
-            var (bucket, whole) = (buckets[i], space.Whole(buckets[i]));
+            List<(string Name, Tensor Value)> weights = [.. Whole(model, space, buckets[i]), .. i == 0 ? frozen.Select(weight => (weight.Name, Whole(model, weight))) : []];
             ranks.Together(() =>
             {
-                if (i % ranks.Ranks == ranks.Rank)
-                    WeightFiles.WriteShard(folder, bucket.Parameters.Select(parameter => (parameter.Name, bucket.View(whole, parameter))).Concat(i == 0 ? frozen : []), i, buckets.Count);
+                if (i % ranks.Ranks == ranks.Rank) WeightFiles.WriteShard(folder, weights, i, buckets.Count);
                 return true;
             });
+            names.Add([.. weights.Select(weight => weight.Name)]);
+            numbers += weights.Sum(weight => weight.Value.numel());
         }
-        if (ranks.Rank != 0) return;
-        var names = buckets.Select((bucket, i) => bucket.Parameters.Select(parameter => parameter.Name).Concat(i == 0 ? frozen.Select(weight => weight.Name) : []));
-        WeightFiles.WriteIndex(folder, [.. names], sizeof(float) * (space.Parameters.Sum(parameter => parameter.Count) + frozen.Sum(weight => weight.Value.numel())));
+        if (ranks.Rank == 0) WeightFiles.WriteIndex(folder, names, sizeof(float) * numbers);
     }
+
+    private static IEnumerable<(string Name, Tensor Value)> Whole(TransformerModel model, ParameterSpace space, Bucket bucket)
+    {
+        if (model.Tensors is not null) return bucket.Parameters.Select(parameter => (parameter.Name, Whole(model, (parameter.Name, parameter.Value))));
+        var whole = space.Whole(bucket);
+        return bucket.Parameters.Select(parameter => (parameter.Name, bucket.View(whole, parameter)));
+    }
+
+    private static Tensor Whole(TransformerModel model, (string Name, Tensor Value) weight) =>
+        model.Tensors is { } tensors ? TensorSplit.Join(weight.Name, weight.Value, tensors) : weight.Value;
+
+    private static ICollective RanksOf(TransformerModel model, ParameterSpace space) => model.Tensors?.Collective ?? space.Ranks;
 
     /// <summary>Puts everything back.</summary>
     /// <returns>How far the run had come.</returns>
@@ -81,21 +103,27 @@ internal static class TrainingCheckpoint
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        space.WithAll(() => checkpoint.CopyInto(model.Weights));
+        space.WithAll(() => checkpoint.CopyInto(model.Weights, model.Tensors));
         using var file = checkpoint.OpenTraining();
-        foreach (var (name, value) in optimizer.State) file.ReadInto(name, value);
+        foreach (var (name, value) in optimizer.State) Read(name, value);
         if (average is not null)
         {
             average.Values.copy_(space.Values);
-            foreach (var (name, value) in space.Pieces(Weights, space.Values)) file.ReadInto(name, value);
+            foreach (var (name, value) in space.Pieces(Weights, space.Values)) Read(name, value);
         }
-        // Other ranks than those that were are given other rows, and so other random numbers too.
-        if (file.Ranks == space.Ranks.Ranks)
+        // Other ranks than those that were are given other rows, and so other random numbers too; those that share the model see all rows.
+        if (model.Tensors is not null || (file.Ranks == space.Ranks.Ranks && file.Contains(RandomState, space.Ranks.Rank)))
         {
             var random = get_rng_state();
             file.ReadInto(RandomState, random, space.Ranks.Rank);
             set_rng_state(random);
         }
         return ConfigJson.FromJson<TrainingProgress>(checkpoint.TrainingState(), checkpoint.Folder);
+
+        void Read(string name, Tensor value)
+        {
+            if (model.Tensors is { } tensors) TensorCheckpoint.ReadInto(file, tensors, space, name, value);
+            else file.ReadInto(name, value);
+        }
     }
 }

@@ -59,7 +59,7 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
             var rows = batches[i].Share(space.Ranks.Rank, space.Ranks.Ranks);
             loss += space.Backward(isLast: i == batches.Count - 1, () => Gradients(rows, rows.Predictions / predictions), Profile);
         }
-        return space.Ranks.Sum(loss);
+        return model.Tensors?.OfFirst(loss)[0] ?? space.Ranks.Sum(loss);
     }
 
     private double Gradients(Batch batch, double share)
@@ -70,6 +70,7 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         if (share != 1) penalized = penalized * share;
         using (Profile?.Measure("backward pass")) (Scaler?.Scaled(penalized) ?? penalized).backward();
         recomputation?.ThrowIfFailed();
+        model.Tensors?.ThrowIfFailed();
         return loss.item<float>() * share;
     }
 
