@@ -39,7 +39,7 @@ internal sealed class ModelLogits(TransformerModel model, int rows, int capacity
     public override Span<float> Of(int row) => logits.AsSpan(row * (logits.Length / rows), logits.Length / rows);
 
     /// <inheritdoc/>
-    public override bool IsAsked(bool isAsked) => model.Tensors?.OfFirst(isAsked ? 1 : 0)[0] > 0 || (model.Tensors is null && isAsked);
+    public override bool IsAsked(bool isAsked) => model.Tensors?.Any(isAsked) ?? isAsked;
 
     // Shorter rows are filled up on the right; the state does not keep the filling.
     private Tensor Begin(GenerationRow[] rows)

@@ -60,6 +60,9 @@ public sealed class TensorRanks(ICollective collective)
     /// <summary>Rank 0's numbers, by which all ranks go where a last digit could part their ways.</summary>
     public double[] OfFirst(params double[] mine) => collective.Gather(mine)[0];
 
+    /// <summary>Whether it is so on any rank.</summary>
+    public bool Any(bool mine) => collective.Any(mine);
+
     /// <summary>To be called after a backward pass: throws what went wrong between the ranks in it. The gradients are of no use then.</summary>
     public void ThrowIfFailed() => failure?.Throw();
 

@@ -8,7 +8,7 @@ namespace Transformer.Layers;
 /// Which part of each parameter of a model a rank has under tensor parallelism, by the parameter's name. Of matrices that make heads or hidden units ranks have
 /// rows, of those that lead back into the stream columns (Shoeybi et al. 2019, section 3); what stands outside of mixers and MLPs all have whole.
 /// </summary>
-public static class TensorSplit
+internal static class TensorSplit
 {
     private static readonly string[] Outputs = ["o_proj", "down_proj"];
     private static readonly string[] ByColumns = [.. Outputs.Select(output => $"{output}.weight"), "relative_attention_bias.weight"];

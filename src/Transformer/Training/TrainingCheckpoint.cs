@@ -111,8 +111,8 @@ internal static class TrainingCheckpoint
             average.Values.copy_(space.Values);
             foreach (var (name, value) in space.Pieces(Weights, space.Values)) Read(name, value);
         }
-        // Other ranks than those that were are given other rows, and so other random numbers too; those that share the model see all rows.
-        if (model.Tensors is not null || (file.Ranks == space.Ranks.Ranks && file.Contains(RandomState, space.Ranks.Rank)))
+        // Other ranks than those that were are given other rows, and so other random numbers too. Those that share the model see the same rows, as one process does.
+        if (file.RanksWith(RandomState) == space.Ranks.Ranks)
         {
             var random = get_rng_state();
             file.ReadInto(RandomState, random, space.Ranks.Rank);

@@ -1,3 +1,4 @@
+using TorchSharp;
 using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Distributed;
@@ -110,6 +111,55 @@ public sealed class TensorParallelTests
             OnShares(kind, ranks, (rank, share) => found[rank] = [.. new TextGenerator(share).Generate(prompts, options).Select(text => text.Tokens.ToArray())]);
             Assert.All(found, tokens => Assert.Equal(expected, tokens));
         }
+    }
+
+    [Theory]
+    [InlineData(false, 2)]
+    [InlineData(true, 4)]
+    public void A_block_costs_two_sums_over_the_ranks_going_forward_and_two_going_backward_or_four_where_it_is_computed_again(bool isComputedAgain, int backward)
+    {
+        var counts = new int[2][];
+        TransformerModel[] models = [Draw("rope", 0), Draw("rope", 1)];
+        Threads.Run(2, rank =>
+        {
+            var counting = new Counting(rank);
+            using var share = TensorParallelModel.ShareOf(models[rank.Rank], new TensorRanks(counting));
+            var recomputation = isComputedAgain ? new Recomputation() : null;
+            var hidden = share.HiddenAndPenalty(Ids(), recomputation).Hidden;
+            var before = counting.Sums;
+            hidden.sum().backward();
+            counts[rank.Rank] = [before, counting.Sums - before];
+        });
+        var blocks = Tiny.Config.Layers;
+        Assert.All(counts, count => Assert.Equal([2 * blocks, backward * blocks], count));
+    }
+
+    [Theory, MemberData(nameof(Splits))]
+    public void Steps_leave_no_live_tensor_behind(string kind) => OnShares(kind, Cases[kind].Ranks, (_, model) =>
+    {
+        using var space = new ParameterSpace(model);
+        using var optimizer = Optimizer.FromConfig(Config.Optimizer, space);
+        var step = new TrainingStep(model, space, optimizer, Config);
+        for (var warmUp = 0; warmUp < 3; warmUp++) step.Run(1, [Batch(0)]);
+        var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        for (var again = 0; again < 3; again++) step.Run(1, [Batch(0)]);
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+    });
+
+    [Fact]
+    public void Ranks_end_a_text_at_the_same_token_where_only_one_of_them_is_asked_to()
+    {
+        var found = new GeneratedText[2];
+        OnShares("rope", 2, (rank, share) =>
+        {
+            using var interruption = new CancellationTokenSource();
+            var tokens = 0;
+            found[rank] = new TextGenerator(share).Generate([[1, 2]], new SamplingOptions { MaxTokens = 9 }, onToken: (_, _) =>
+            {
+                if (++tokens == 4 && rank == 1) interruption.Cancel();
+            }, cancellation: interruption.Token)[0];
+        });
+        Assert.All(found, text => Assert.Equal((FinishReason.Cancelled, 4), (text.FinishReason, text.Tokens.Count)));
     }
 
     [Theory]
@@ -279,6 +329,32 @@ public sealed class TensorParallelTests
         var random = new Random(seed);
         var ids = Enumerable.Range(0, Rows * (Tokens + 1)).Select(_ => (long)random.Next(Tiny.Config.VocabularySize!.Value)).ToArray();
         return new Batch([.. ids.Chunk(Tokens + 1).SelectMany(row => row[..^1])], [.. ids.Chunk(Tokens + 1).SelectMany(row => row[1..])], Rows, Tokens);
+    }
+
+    // Counts the sums of a rank.
+    private sealed class Counting(ICollective ranks) : ICollective
+    {
+        public int Sums { get; private set; }
+
+        public int Rank => ranks.Rank;
+
+        public int Ranks => ranks.Ranks;
+
+        public string Doing { get; set; } = "";
+
+        public Task ReduceScatter(Tensor buffer)
+        {
+            Sums++;
+            return ranks.ReduceScatter(buffer);
+        }
+
+        public Task AllGather(Tensor buffer) => ranks.AllGather(buffer);
+
+        public void Broadcast(Tensor tensor, int root) => ranks.Broadcast(tensor, root);
+
+        public void Abort(int code) => ranks.Abort(code);
+
+        public void Dispose() => ranks.Dispose();
     }
 
     private sealed record Outcome(TrainingStep.Result[] Results, Dictionary<string, Tensor> Gradients, Dictionary<string, Tensor> Weights, Tensor Logits);
