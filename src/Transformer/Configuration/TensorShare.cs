@@ -50,7 +50,7 @@ public static class TensorShare
     public static void Check(ModelConfig model, int ranks) => ConfigJson.ThrowIfAny([.. Problems(model, ranks)], "tensor_parallel");
 
     private static string Indivisible(int count, string what, int ranks) =>
-        $"{ranks} ranks cannot share {count} {what} equally. Start as many ranks as divide them, or take another strategy.";
+        $"{ranks} ranks cannot share {count} {what} equally. Start as many ranks as divide them.";
 
     private static IEnumerable<(string Path, AttentionConfig Mixer)> Mixers(ModelConfig model) =>
         model.Mixers?.Select(mixer => ($"model.mixers.{mixer.Key}", mixer.Value)) ?? (model.Attention is null ? [] : [("model.attention", model.Attention)]);
