@@ -99,27 +99,39 @@ public sealed class CheckpointFolder : IDisposable
 
     /// <summary>Copies all tensors into a model. Names and shapes are compared first: a model is filled whole or not touched.</summary>
     /// <param name="model">The model's parameters and buffers by name; other types than the file's are converted to.</param>
-    /// <param name="tensors">The ranks of which the model is this one's share; null where it is whole.</param>
     /// <exception cref="InputException">Names or shapes differ; the message lists all that do.</exception>
-    public void CopyInto(IEnumerable<(string Name, Tensor Parameter)> model, TensorRanks? tensors = null)
+    public void CopyInto(IEnumerable<(string Name, Tensor Parameter)> model)
     {
         var parameters = model.ToDictionary(pair => pair.Name, pair => pair.Parameter);
         ModelFit.Check(
             weights.Path,
             found: weights.Names.ToDictionary(name => name, weights.Shape),
-            expected: parameters.ToDictionary(pair => pair.Key, pair => (IReadOnlyList<long>)(tensors is null ? pair.Value.shape : TensorSplit.WholeShape(pair.Key, pair.Value.shape, tensors))));
-        foreach (var (name, parameter) in parameters)
-        {
-            if (tensors is null || TensorSplit.Dimension(name) is null) weights.ReadInto(name, parameter);
-            else ReadShare(name, parameter, tensors);
-        }
+            expected: parameters.ToDictionary(pair => pair.Key, pair => (IReadOnlyList<long>)pair.Value.shape));
+        foreach (var (name, parameter) in parameters) weights.ReadInto(name, parameter);
     }
 
-    private void ReadShare(string name, Tensor parameter, TensorRanks tensors)
+    /// <summary>Copies all tensors into a model or, where several ranks share it, the parts of them that are this rank's into its share.</summary>
+    /// <param name="model">As for the whole model.</param>
+    /// <param name="tensors">The ranks; null where the model is whole.</param>
+    /// <exception cref="InputException">Names or shapes differ; the message lists all that do.</exception>
+    public void CopyInto(IEnumerable<(string Name, Tensor Parameter)> model, TensorRanks? tensors)
     {
-        using var scope = NewDisposeScope();
+        if (tensors is null)
+        {
+            CopyInto(model);
+            return;
+        }
+        var parameters = model.ToDictionary(pair => pair.Name, pair => pair.Parameter);
+        ModelFit.Check(
+            weights.Path,
+            found: weights.Names.ToDictionary(name => name, weights.Shape),
+            expected: parameters.ToDictionary(pair => pair.Key, pair => (IReadOnlyList<long>)TensorSplit.WholeShape(pair.Key, pair.Value.shape, tensors)));
         using var gradient = no_grad();
-        parameter.copy_(TensorSplit.Cut(name, weights.Read(name), tensors));
+        foreach (var (name, parameter) in parameters)
+        {
+            using var scope = NewDisposeScope();    // no more than one whole tensor at a time
+            parameter.copy_(TensorSplit.Cut(name, weights.Read(name), tensors));
+        }
     }
 
     /// <summary>What makes the model's tokens.</summary>

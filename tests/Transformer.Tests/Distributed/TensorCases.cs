@@ -27,7 +27,8 @@ internal static class TensorCases
             Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Bias = true, QueryKeyNorm = true, LogitSoftCap = 2 },
             Mlp = new GeluMlpConfig { Bias = true },
         }, 2)),
-        KeyValuePair.Create("experts with biases", (Tiny.Config with { Mlp = Tiny.Mixture with { Expert = new ReluMlpConfig { Hidden = 24, Bias = true } } }, 2)),
+        KeyValuePair.Create("experts with biases", (Tiny.Config with { Mlp = Tiny.Mixture with { Balance = 0.3, Expert = new ReluMlpConfig { Hidden = 24, Bias = true } } }, 2)),
+        KeyValuePair.Create("spans that are paid for", (Tiny.Config with { Attention = new SoftmaxAttentionConfig { Heads = 4, Window = new DynamicWindowConfig { Maximum = 6, Ramp = 2, Penalty = 0.1 } } }, 4)),
         KeyValuePair.Create("mup", (Tiny.Config with { Initialization = new MupInitializationConfig { BaseWidth = 4, Deviation = 0.3 } }, 2)),
         KeyValuePair.Create("no mlp", (Tiny.Config with { Mlp = new NoMlpConfig() }, 2)),
     ]);

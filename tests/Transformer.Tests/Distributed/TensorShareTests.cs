@@ -47,6 +47,18 @@ public sealed class TensorShareTests
         Assert.InRange(expected, 16 * whole.parameters().Sum(parameter => parameter.numel()) / ranks, 16 * whole.parameters().Sum(parameter => parameter.numel()));
     }
 
+    [Theory]
+    [InlineData("adaptive")]
+    [InlineData("dynamic")]
+    public void Ranks_tell_the_spans_of_all_heads(string kind)
+    {
+        using var one = TensorCases.Draw(kind, rank: 0);
+        var expected = one.MeanSpans(TensorCases.Ids())!;
+        Assert.Equal(Tiny.Config.Layers, expected.Count(spans => spans.Count == 4 && spans.Distinct().Count() > 1));
+        TensorCases.OnShares(kind, 2, (_, share) => Assert.All(share.MeanSpans(TensorCases.Ids())!.Zip(expected), layer =>
+            Near.Equal(tensor(layer.Second.ToArray()), tensor(layer.First.ToArray()), 1e-5, "spans")));
+    }
+
     [Fact]
     public void A_share_keeps_its_part_of_the_keys_and_values()
     {
