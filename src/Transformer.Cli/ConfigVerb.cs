@@ -85,6 +85,7 @@ internal static class ConfigVerb
     // Of those that the run can take.
     private static IEnumerable<RankBytes> Strategies(RunConfig run, ModelSize size, int ranks) => Enum.GetValues<DistributedStrategy>()
         .Where(strategy => !(run.Training with { Distributed = run.Training.Distributed with { Strategy = strategy } }).Problems().Any())
+        .Where(strategy => strategy != DistributedStrategy.TensorParallel || !TensorShare.Problems(run.Model, ranks).Any())
         .Select(strategy => new RankBytes(
             strategy,
             RankMemory.Bytes(size, run.Training, strategy, ranks, isMixed: false),
@@ -97,6 +98,7 @@ internal static class ConfigVerb
         foreach (var line in Strategies(run, size, ranks))
             table.AddRow(ConfigJson.ToJson(line)["strategy"]!.GetValue<string>(), Gigabytes(line.Fp32Bytes), Gigabytes(line.MixedBytes));
         AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) }).Write(table);
+        foreach (var problem in TensorShare.Problems(run.Model, ranks)) error.WriteLine($"tensor_parallel is not among them: {problem}");
 
         static string Gigabytes(long bytes) => bytes < 1e9 ? $"{bytes / 1e6:0.00} MB" : $"{bytes / 1e9:0.00} GB";
     }

@@ -2,9 +2,11 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using Transformer.Configuration;
+using Transformer.Distributed;
 using Transformer.Generation;
 using Transformer.Generation.Constraints;
 using Transformer.Generation.Decoding;
+using Transformer.Layers;
 
 namespace Transformer.Cli;
 
@@ -137,10 +139,16 @@ internal static class GenerateVerb
         DefaultValueFactory = _ => 1,
     };
 
+    private static readonly Option<bool> TensorParallel = new("--tensor-parallel")
+    {
+        Description = "Write together with the other ranks of mpirun, each with its share of the heads and hidden units.",
+    };
+
     // Of each option those that mean nothing beside it.
     private static readonly Dictionary<Option, Option[]> Conflicts = new()
     {
         [Prompts] = [Prompt, PromptFile, Guesses, Draft, Beams],
+        [TensorParallel] = [Prompts, Beams, Guesses, Draft],
         [Beams] = [Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, Guesses, Draft],
     };
 
@@ -152,7 +160,7 @@ internal static class GenerateVerb
         var verb = new Command("generate", "Continues a prompt with a trained model.")
         {
             Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, Count,
-            Guesses, Draft, Prompts, Parallel, Beams, LengthPenalty, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
+            Guesses, Draft, Prompts, Parallel, Beams, LengthPenalty, TensorParallel, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -160,27 +168,26 @@ internal static class GenerateVerb
 
     private static int Run(ParseResult request, CancellationToken cancellation)
     {
-        var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
-        RefuseWhatDoesNotGoTogether(request);
-        var (options, prompt) = (Options(request), ReadPrompt(request));
+        using var ranks = Launch.Join(request.InvocationConfiguration.Error);
+        return RankedVerb.Run(request, ranks, () => Run(request, ranks, cancellation), failure => failure is InputException);
+    }
+
+    private static int Run(ParseResult request, ICollective ranks, CancellationToken cancellation)
+    {
+        var isFirst = ranks.Rank == 0;
+        var (output, error) = isFirst ? (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error) : (TextWriter.Null, TextWriter.Null);
+        CheckRanks(request, ranks);
+        var (options, prompt, prompts, writer) = ranks.Together(() => Prepare(request, ranks));
+        using var opened = writer;
         var (count, json) = (request.GetValue(Count), request.GetValue(SharedOptions.Json));
-        if (count < 1) throw new InputException($"--count: found {count}, expected 1 or more.");
-        var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
-        SharedOptions.UseThreads(request);
-        var (draft, parallel) = (request.GetValue(Draft), request.GetValue(Parallel));
-        var guesses = request.GetValue(Guesses) ?? (draft is null ? 0 : UsualGuesses);
-        if (guesses < (draft is null ? 0 : 1)) throw new InputException($"--guess: found {guesses}, expected {(draft is null ? 0 : 1)} or more.");
-        if (guesses > 0 && count > 1) throw new InputException($"--count: found {count}, but guesses are made for one text alone; leave out --guess and --draft, or this.");
-        if (parallel < 1) throw new InputException($"--parallel: found {parallel}, expected 1 or more.");
-        var prompts = request.GetValue(Prompts) is { } file ? PromptLine.Read(file, options) : null;
-        using var writer = Writer.Open(request.GetRequiredValue(Source), format, SharedOptions.DeviceOf(request), guesses, draft);
-        if (prompts is not null) return GenerateBatch.Run(output, writer, prompts, count, parallel, json, cancellation);
+        if (prompts is not null) return GenerateBatch.Run(output, writer, prompts, count, request.GetValue(Parallel), json, cancellation);
         if (request.GetValue(Beams) is { } beams)
         {
             var most = IsGiven(request, MaxTokens) ? options.MaxTokens : (int?)null;
             return GenerateBeams.Run(output, writer, prompt, beams, request.GetValue(LengthPenalty), most, count, json, cancellation);
         }
         var generator = writer.Generator;
+        ranks.Doing = "writing";
 
         // One sample is shown as it comes; several would mingle, so they follow each other at the end.
         var live = !json && count == 1;
@@ -232,6 +239,35 @@ internal static class GenerateVerb
             firstToken = SinceProcessStart();
             if (live) output.Write(prompt);
         }
+    }
+
+    // Ranks that each had the whole model would write the same text side by side, and those with other arguments wait for what never comes.
+    private static void CheckRanks(ParseResult request, ICollective ranks)
+    {
+        var isShared = request.GetValue(TensorParallel);
+        if (isShared && ranks.Ranks == 1) throw new InputException("--tensor-parallel: found one process, expected several. Start them by mpirun -np N transformer generate, or leave it out.");
+        if (!isShared && ranks.Ranks > 1)
+            throw new InputException($"generate: {ranks.Ranks} ranks would each write the same. Give --tensor-parallel, so that they share the model, or leave out mpirun or srun.");
+        var arguments = ranks.Gather(string.Join(' ', request.Tokens.Select(token => token.Value)));
+        if (Array.FindIndex(arguments, other => other != arguments[0]) is var rank and >= 0)
+            throw new InputException($"generate: rank {rank} was given {arguments[rank]}, rank 0 {arguments[0]}. Give all ranks the same.");
+    }
+
+    private static (SamplingOptions Options, string Prompt, IReadOnlyList<PromptLine>? Prompts, Writer Writer) Prepare(ParseResult request, ICollective ranks)
+    {
+        RefuseWhatDoesNotGoTogether(request);
+        var (options, prompt, count) = (Options(request), ReadPrompt(request), request.GetValue(Count));
+        if (count < 1) throw new InputException($"--count: found {count}, expected 1 or more.");
+        var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
+        SharedOptions.UseThreads(request, ranks);
+        var (draft, parallel) = (request.GetValue(Draft), request.GetValue(Parallel));
+        var guesses = request.GetValue(Guesses) ?? (draft is null ? 0 : UsualGuesses);
+        if (guesses < (draft is null ? 0 : 1)) throw new InputException($"--guess: found {guesses}, expected {(draft is null ? 0 : 1)} or more.");
+        if (guesses > 0 && count > 1) throw new InputException($"--count: found {count}, but guesses are made for one text alone; leave out --guess and --draft, or this.");
+        if (parallel < 1) throw new InputException($"--parallel: found {parallel}, expected 1 or more.");
+        var prompts = request.GetValue(Prompts) is { } file ? PromptLine.Read(file, options) : null;
+        var tensors = ranks.Ranks > 1 ? new TensorRanks(ranks) : null;
+        return (options, prompt, prompts, Writer.Open(request.GetRequiredValue(Source), format, SharedOptions.DeviceOf(request), guesses, draft, tensors));
     }
 
     // In the middle of a line of text where that is shown live.

@@ -49,25 +49,24 @@ internal static class TrainVerb
         using var told = ranks.Ranks == 1 ? default : cancellation.Register(() => error.WriteLine($"rank {ranks.Rank}: asked to end, in {ranks.Doing}"));
         try
         {
-            var (device, config) = processes.Together(() => Understand(request, processes));
-            devices = Launch.Connect(processes, device, error);
-            ranks = devices ?? processes;
-            return Run(request, ranks, device, config, cancellation);
-        }
-        // What all ranks know, each takes its leave of; what one alone meets ends the others too, which would wait for it.
-        catch (Exception failure) when (ranks.Ranks > 1 && failure is not AgreedException)
-        {
-            var (code, message) = CommandLine.Describe(failure);
-            if (failure is OperationCanceledException or NonFiniteLossException)
-                throw ranks.Rank == 0 ? new AgreedException(message, failure) : new AgreedException();
-            error.WriteLine(request.GetValue(SharedOptions.Verbose) ? failure.ToString() : $"rank {ranks.Rank}, {ranks.Doing}: {message}");
-            ranks.Abort(code);
-            return code;
+            return RankedVerb.Run(
+                request,
+                processes,
+                () =>
+                {
+                    var (device, config) = processes.Together(() => Understand(request, processes));
+                    devices = Launch.Connect(processes, device, error);
+                    ranks = devices ?? processes;
+                    return RankedVerb.Run(request, ranks, () => Run(request, ranks, device, config, cancellation), IsAlike);
+                },
+                IsAlike);
         }
         finally
         {
             devices?.Dispose();    // after the others were told: leaving takes all
         }
+
+        static bool IsAlike(Exception failure) => failure is OperationCanceledException or NonFiniteLossException;
     }
 
     private static int Run(ParseResult request, ICollective ranks, Device device, RunConfig? config, CancellationToken cancellation)

@@ -1,6 +1,7 @@
 using Transformer.Configuration;
 using Transformer.Generation;
 using Transformer.Generation.Decoding;
+using Transformer.Layers;
 using Transformer.Onnx;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
@@ -21,9 +22,11 @@ internal sealed record Writer(TextGenerator Generator, int ContextLength, Tokeni
     /// <param name="device">Where this project's own code computes.</param>
     /// <param name="guesses">As <see cref="TextGenerator.Guesses"/>; ONNX Runtime writes without.</param>
     /// <param name="draft">The path of a smaller model that guesses; null for none.</param>
-    /// <exception cref="InputException">There is no such model, it lacks its tokenizer, it cannot be packed, or the smaller model's tokens are others.</exception>
-    public static Writer Open(string path, WeightFormat format, Device device, int guesses, string? draft)
+    /// <param name="tensors">The ranks that write together, each with its share of the model; null where this process has all.</param>
+    /// <exception cref="InputException">There is no such model, it lacks its tokenizer, it cannot be packed or split, or the smaller model's tokens are others.</exception>
+    public static Writer Open(string path, WeightFormat format, Device device, int guesses, string? draft, TensorRanks? tensors = null)
     {
+        if (tensors is not null) return OpenShare(path, format, device, tensors);
         if (OnnxModel.IsAt(path)) return OpenOnnx(path, format, draft);
         var models = new Stack<IDisposable>();
         try
@@ -63,6 +66,16 @@ internal sealed record Writer(TextGenerator Generator, int ContextLength, Tokeni
             ?? throw new InputException("--draft: guesses are made by the processor's own kernels, and this model is on another device. Leave it out.");
         models.Push(engine);
         return engine;
+    }
+
+    private static Writer OpenShare(string path, WeightFormat format, Device device, TensorRanks tensors)
+    {
+        if (OnnxModel.IsAt(path)) throw new InputException($"--tensor-parallel: {path} is an ONNX model, which ranks cannot share. Give a checkpoint.");
+        if (format != WeightFormat.AsIs) throw new InputException("--quantize: weights are packed where one process has the whole model; leave it or --tensor-parallel out.");
+        if (device.type != TorchSharp.DeviceType.CPU)
+            throw new InputException($"--device {device}: several ranks add up by MPI, in the processors' memory; take cpu, or one process.");
+        var loaded = LoadedModel.Open(path, device, tensors);
+        return new(new TextGenerator(loaded.Model, loaded.Tokenizer), loaded.Model.Config.ContextLength, loaded.Tokenizer, Engine: null, loaded);
     }
 
     private static Writer OpenOnnx(string path, WeightFormat format, string? draft)

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
+using Transformer.Layers;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
 
@@ -121,6 +122,27 @@ public sealed class CheckpointFolder : IDisposable
         var parameters = model.ToDictionary(pair => pair.Name, pair => pair.Parameter);
         Check(parameters.Select(pair => (pair.Key, pair.Value.shape)));
         foreach (var (name, parameter) in parameters) weights.ReadInto(name, parameter);
+    }
+
+    /// <summary>Copies all tensors into a model or, where several ranks share it, the parts of them that are this rank's into its share.</summary>
+    /// <param name="model">As for the whole model.</param>
+    /// <param name="tensors">The ranks; null where the model is whole.</param>
+    /// <exception cref="InputException">Names or shapes differ; the message lists all that do.</exception>
+    public void CopyInto(IEnumerable<(string Name, Tensor Parameter)> model, TensorRanks? tensors)
+    {
+        if (tensors is null)
+        {
+            CopyInto(model);
+            return;
+        }
+        var parameters = model.ToDictionary(pair => pair.Name, pair => pair.Parameter);
+        Check(parameters.Select(pair => (pair.Key, TensorSplit.WholeShape(pair.Key, pair.Value.shape, tensors))));
+        using var gradient = no_grad();
+        foreach (var (name, parameter) in parameters)
+        {
+            using var scope = NewDisposeScope();    // no more than one whole tensor at a time
+            parameter.copy_(TensorSplit.Cut(name, weights.Read(name), tensors));
+        }
     }
 
     /// <summary>Compares names and shapes with those of a model.</summary>

@@ -49,6 +49,9 @@ public sealed class TrainingTensors : IDisposable
     internal static void Write(string folder, IEnumerable<(string Name, Tensor Value)> tensors, int rank = 0, int ranks = 1) =>
         SafetensorsWriter.Write(Path.Combine(folder, FileOf(rank, ranks)), tensors);
 
+    /// <summary>How many ranks wrote a tensor of this name.</summary>
+    public int RanksWith(string name) => files.Count(file => file.Contains(name));
+
     /// <summary>Copies a tensor of some rank out of its file.</summary>
     /// <exception cref="InputException">That rank has no such tensor.</exception>
     public Tensor Read(string name, int rank = 0) => files[rank].Read(name);

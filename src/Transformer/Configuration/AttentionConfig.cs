@@ -25,6 +25,9 @@ public abstract record HeadedAttentionConfig : AttentionConfig
     /// <summary>D, the width of a head; width / heads where absent.</summary>
     public int? HeadWidth { get; init; }
 
+    /// <summary>Which of how many equal parts of a mixer's heads these are: the first of one, unless ranks have split them.</summary>
+    internal (int Number, int Count) Part { get; init; } = (0, 1);
+
     /// <summary>D for a model of this width.</summary>
     public int HeadWidthAt(int width) => HeadWidth ?? width / Math.Max(1, Heads);
 

@@ -1,7 +1,7 @@
 namespace Transformer.Configuration;
 
 /// <summary>A whole run: the model, the data it learns from and how it is trained. The resolved form is enough to repeat the run.</summary>
-public sealed record RunConfig
+public sealed record RunConfig : IValidated
 {
     /// <summary>One line on what the run is for; shown by <c>recipes</c>.</summary>
     public string? Description { get; init; }
@@ -14,4 +14,8 @@ public sealed record RunConfig
 
     /// <summary>Steps, batches, optimizer, schedule, evaluation and checkpoints.</summary>
     public required TrainingConfig Training { get; init; }
+
+    /// <inheritdoc/>
+    public IEnumerable<ConfigProblem> Problems() =>
+        Training.Distributed.Strategy == DistributedStrategy.TensorParallel ? TensorShare.Obstacles(Model) : [];
 }

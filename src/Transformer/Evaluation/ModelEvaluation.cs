@@ -17,7 +17,7 @@ public static class ModelEvaluation
     /// <summary>The same by several processes, each of which gets the result.</summary>
     /// <param name="model">The model; its training mode is restored afterwards.</param>
     /// <param name="batches">What it predicts, all of it on each rank.</param>
-    /// <param name="ranks">Between whom the batches are shared.</param>
+    /// <param name="ranks">Between whom the batches are shared; ranks that share the model work on each batch together.</param>
     /// <param name="cancellation">Ends the measurement between two batches, on all ranks at the same.</param>
     public static EvaluationResult Measure(TransformerModel model, IEnumerable<Batch> batches, ICollective ranks, CancellationToken cancellation = default)
     {
@@ -25,7 +25,7 @@ public static class ModelEvaluation
         return WithoutDropout(model, () =>
         {
             var tally = new Tally();
-            foreach (var (batch, counts) in Share(batches, ranks))
+            foreach (var (batch, counts) in Share(batches, model.Tensors is null ? ranks : new SingleProcess()))
             {
                 cancellation.ThrowIfCancellationRequested();
                 using var scope = NewDisposeScope();
@@ -39,7 +39,8 @@ public static class ModelEvaluation
                 }
                 tally.Tokens += batch.Predictions;
             }
-            return Tally.Together(ranks.Gather(tally.Loss, tally.Tokens, tally.Correct));
+            double[] counted = [tally.Loss, tally.Tokens, tally.Correct];
+            return Tally.Together(model.Tensors is { } tensors ? [tensors.OfFirst(counted)] : ranks.Gather(counted));
         });
     }
 

@@ -7,7 +7,10 @@ namespace Transformer.Generation;
 
 // B batch · T tokens · C width · V vocabulary
 
-/// <summary>Logits by the model's own forward pass in libtorch, on any device: all rows in each pass, those that have ended unheard.</summary>
+/// <summary>
+/// Logits by the model's own forward pass in libtorch, on any device: all rows in each pass, those that have ended unheard. Ranks that share a model make each pass
+/// together, and all go by the logits of rank 0: they could differ in the last digit, and so in a token.
+/// </summary>
 /// <param name="model">The model; it stays the caller's.</param>
 /// <param name="rows">B.</param>
 /// <param name="capacity">The most tokens of a window.</param>
@@ -28,11 +31,16 @@ internal sealed class ModelLogits(TransformerModel model, int rows, int capacity
             state = model.NewState(rows.Length, capacity);
         }
         var found = begins ? Begin(rows) : Continue(rows);                                                      // [B, V]
-        MemoryMarshal.Cast<byte, float>(found.to(ScalarType.Float32).cpu().contiguous().bytes).CopyTo(logits);
+        found = found.to(ScalarType.Float32).contiguous();
+        model.Tensors?.Collective.Broadcast(found, root: 0);
+        MemoryMarshal.Cast<byte, float>(found.cpu().bytes).CopyTo(logits);
     }
 
     /// <inheritdoc/>
     public override Span<float> Of(int row) => logits.AsSpan(row * (logits.Length / rows), logits.Length / rows);
+
+    /// <inheritdoc/>
+    public override bool IsAsked(bool isAsked) => model.Tensors?.Any(isAsked) ?? isAsked;
 
     // Shorter rows are filled up on the right; the state does not keep the filling.
     private Tensor Begin(GenerationRow[] rows)

@@ -18,6 +18,10 @@ internal abstract class NextLogits : IDisposable
     /// <returns>[V]</returns>
     public abstract Span<float> Of(int row);
 
+    /// <summary>Whether the generation is to end: where several ranks compute the logits, they end it at the same token.</summary>
+    /// <param name="isAsked">Whether this process was asked to.</param>
+    public virtual bool IsAsked(bool isAsked) => isAsked;
+
     /// <inheritdoc/>
     public abstract void Dispose();
 }

@@ -201,7 +201,7 @@ public sealed class TextGenerator
         {
             while (Array.Exists(rows, row => row.Finished is null))
             {
-                if (cancellation.IsCancellationRequested)
+                if (next.IsAsked(cancellation.IsCancellationRequested))
                 {
                     Cancel(rows, onText);
                     break;

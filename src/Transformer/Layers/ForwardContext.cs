@@ -61,6 +61,15 @@ public sealed record ForwardContext
     /// <summary>What a sub-layer reads, rounded to <see cref="ProductType"/>: its products are computed in the type that they are given.</summary>
     public Tensor ForProducts(Tensor x) => ProductType == ScalarType.Float32 ? x : x.to(ProductType);
 
+    /// <summary>The ranks that have split heads and hidden units among them; null where this process has all.</summary>
+    public TensorRanks? Tensors { get; init; }
+
+    /// <summary>The output of a sub-layer from what all ranks that share it make of x.</summary>
+    /// <param name="x">[B, T, C]</param>
+    /// <param name="sublayer">The mixer or the MLP, or this rank's share of it: [B, T, C] to [B, T, C].</param>
+    /// <returns>[B, T, C]</returns>
+    internal Tensor OverRanks(Tensor x, Func<Tensor, Tensor> sublayer) => Tensors is null ? sublayer(x) : Tensors.Apply(x, sublayer);
+
     /// <summary>Where layers leave what they add to the loss; null outside training.</summary>
     public AuxiliaryLosses? AuxiliaryLosses { get; init; }
 

@@ -25,12 +25,15 @@ public sealed class Linear : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>Whether b is added here: not where the product is one of several that add up, and b stands beside another.</summary>
+    internal bool AddsBias { get; set; } = true;
+
     /// <summary>[O, I]</summary>
     public Parameter Weight => weight;
 
     /// <param name="x">[..., I]</param>
     /// <returns>[..., O], in the type of x.</returns>
-    public override Tensor forward(Tensor x) => Apply(x, weight, bias);
+    public override Tensor forward(Tensor x) => Apply(x, weight, AddsBias ? bias : null);
 
     /// <summary>The product with a weight that belongs to another layer, as a tied head's does.</summary>
     /// <param name="x">[..., I]</param>

@@ -40,6 +40,15 @@ public sealed class ModelSize
         ];
     }
 
+    /// <summary>The size of what each of several ranks has of the model under tensor parallelism.</summary>
+    /// <param name="ranks">How many there are.</param>
+    /// <exception cref="InputException">So many cannot split it.</exception>
+    public ModelSize ShareOf(int ranks)
+    {
+        TensorShare.Check(config, ranks);
+        return new(TensorShare.Of(config, 0, ranks), (int)vocabulary);
+    }
+
     /// <summary>The parameters by component, in the order of the way of a token through the model.</summary>
     public IReadOnlyList<ModelSizePart> Parts { get; }
 

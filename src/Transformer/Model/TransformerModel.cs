@@ -25,22 +25,33 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     /// <param name="config">The architecture; its vocabulary size is known. Parameters are drawn by libtorch's generator.</param>
     /// <param name="device">Where parameters live; the CPU where null.</param>
     /// <param name="draw">False where the parameters are loaded next, so that drawing them would be time lost.</param>
-    public TransformerModel(ModelConfig config, Device? device = null, bool draw = true) : base(nameof(TransformerModel))
+    public TransformerModel(ModelConfig config, Device? device = null, bool draw = true) : this(config, device, draw, tensors: null) { }
+
+    /// <param name="config">The architecture of the whole model.</param>
+    /// <param name="device">Where parameters live; the CPU where null.</param>
+    /// <param name="draw">Whether they are drawn, which only those of a whole model can be.</param>
+    /// <param name="tensors">The ranks of which each has a share of the heads and hidden units; null where this process has all.</param>
+    internal TransformerModel(ModelConfig config, Device? device, bool draw, TensorRanks? tensors) : base(nameof(TransformerModel))
     {
-        Config = config;
+        (Config, Tensors) = (config, tensors);
         Device = device ?? CPU;
-        model = new Decoder(config);
+        model = new Decoder(tensors is null ? config : TensorShare.Of(config, tensors.Rank, tensors.Count));
         if (!config.TiedHead) lm_head = new Linear(config.Width, config.VocabularySize!.Value, hasBias: false);
         logitScale = config.Initialization is MupInitializationConfig mup ? (double)mup.BaseWidth / config.Width : 1;
         RegisterComponents();
+        if (tensors is { Rank: > 0 })
+            foreach (var (name, layer) in named_modules()) if (layer is Linear output && TensorSplit.IsOutput(name)) output.AddsBias = false;    // rank 0 adds it
         if (draw) WeightInitialization.Apply(this);
         this.to(Device);
         if (config.Position is RotaryPositionConfig rope && config.PositionedMixers.FirstOrDefault() is { } turned)
             rotary = new RotaryPosition(rope, turned.HeadWidthAt(config.Width), config.ContextLength, Device);
     }
 
-    /// <summary>The architecture.</summary>
+    /// <summary>The architecture, of the whole model.</summary>
     public ModelConfig Config { get; }
+
+    /// <summary>The ranks that have split heads and hidden units among them; every pass needs all of them. Null where this process has the whole model.</summary>
+    public TensorRanks? Tensors { get; }
 
     /// <summary>Where the parameters live.</summary>
     public Device Device { get; }
@@ -122,7 +133,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         if (windows.All(window => window is null)) return null;
         var spans = new Dictionary<LearnedSpan, IReadOnlyList<float>>();
         Hidden(ids, null, null, meanSpans: spans).Dispose();
-        return [.. windows.Select(window => window is null ? [] : spans[window])];
+        return [.. windows.Select(window => window is null ? [] : Tensors?.Join(tensor([.. spans[window]]), 0).data<float>().ToArray() ?? spans[window])];
     }
 
     /// <summary>The names of the parameters that stay between 0 and 1, where training brings them back after each step: learned spans.</summary>
@@ -157,6 +168,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
             CachedLengths = state?.Lengths ?? [],
             NewTokens = newTokens ?? [],
             ProductType = ProductTypes.Of(precision),
+            Tensors = Tensors,
             AuxiliaryLosses = auxiliaryLosses,
             MeanSpans = meanSpans,
             Recomputation = recomputation,

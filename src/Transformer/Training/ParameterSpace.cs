@@ -14,6 +14,7 @@ namespace Transformer.Training;
 public sealed class ParameterSpace : IDisposable
 {
     private readonly GradientReduction? reduction;
+    private readonly TensorGradients? tensors;
     private readonly DistributedStrategy strategy;
     private readonly ParameterLayout layout;
     private readonly IReadOnlyList<ParameterView> shares;
@@ -21,25 +22,32 @@ public sealed class ParameterSpace : IDisposable
     /// <summary>Moves a model's trainable parameters into the space; values, names and shapes stay. Frozen ones are left where they are.</summary>
     /// <param name="model">The model; its parameters stay usable as before.</param>
     /// <param name="rules">Learning rates and freezing by name.</param>
-    /// <param name="ranks">The processes that train the model together; this one alone where null. All begin with the parameters of rank 0.</param>
+    /// <param name="ranks">
+    /// The processes between which batches are shared; this one alone where null, and where the model is a share of which all ranks work on every batch. All begin
+    /// with the parameters of rank 0.
+    /// </param>
     /// <param name="strategy">What each of them keeps.</param>
     public ParameterSpace(
         TransformerModel model, IReadOnlyList<ParameterRule>? rules = null, ICollective? ranks = null, DistributedStrategy strategy = DistributedStrategy.DataParallel)
     {
-        Ranks = ranks ?? new SingleProcess();
+        Ranks = model.Tensors is null && ranks is not null ? ranks : new SingleProcess();
         this.strategy = Ranks.Ranks == 1 ? DistributedStrategy.DataParallel : strategy;
         layout = Ranks.Together(() => new ParameterLayout(model, rules ?? [], Ranks.Ranks));
         shares = [.. Parameters.Where(parameter => model.Shares.Contains(parameter.Name))];
         Values = zeros(ShardsParameters ? Size / Ranks.Ranks : Size, device: model.Device).DetachFromDisposeScope();
         Gradients = zeros(ShardsGradients ? Size / Ranks.Ranks : Size, device: model.Device).DetachFromDisposeScope();
         Move();
+        if (model.Tensors is not null) tensors = new TensorGradients(model.Tensors, Parameters);
         if (Ranks.Ranks == 1) return;
         reduction = ShardsParameters ? new ShardedBlocks(this) : new GradientReduction(this);
         model.BlockPass = reduction;
     }
 
-    /// <summary>The processes that train the model together.</summary>
+    /// <summary>The processes between which batches are shared.</summary>
     public ICollective Ranks { get; }
+
+    /// <summary>The processes that take each step together: <see cref="Ranks"/>, or those that share the model.</summary>
+    internal ICollective Processes => tensors?.Processes ?? Ranks;
 
     /// <summary>The parameters of each block, and what stands before and after the blocks.</summary>
     internal IReadOnlyList<Bucket> Buckets => layout.Buckets;
@@ -69,12 +77,13 @@ public sealed class ParameterSpace : IDisposable
     public double GradientNorm()
     {
         using var own = OwnSquares();
-        return Math.Sqrt(Ranks.Sum(own.item<double>()));
+        return Math.Sqrt(Processes.Sum(own.item<double>()));
     }
 
     /// <summary>This rank's part of the square of that length, where the gradients lie: a scalar in double precision, in which the square of a float is exact.</summary>
     internal Tensor OwnSquares()
     {
+        if (tensors is not null) return tensors.OwnSquares();
         using var scope = NewDisposeScope();
         var norms = Ranks.Ranks == 1 ? Gradients.norm() : stack(Buckets.Select(bucket => Own(Gradients, bucket).norm()));
         return norms.to(ScalarType.Float64).square().sum().MoveToOuterDisposeScope();
@@ -99,7 +108,12 @@ public sealed class ParameterSpace : IDisposable
     /// <param name="profile">Told how long each reduction takes; null where nobody asks.</param>
     public Tensor Backward(bool isLast, Func<Tensor> pass, StepProfile? profile = null)
     {
-        if (reduction is null) return pass();
+        if (reduction is null)
+        {
+            var result = pass();
+            if (isLast) tensors?.Sum();
+            return result;
+        }
         reduction.Profile = profile;
         return reduction.Backward(isLast, pass);
     }

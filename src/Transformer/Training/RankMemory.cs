@@ -14,15 +14,17 @@ public static class RankMemory
     /// <param name="strategy">What is sharded.</param>
     /// <param name="ranks">N.</param>
     /// <param name="isMixed">As for <see cref="BytesPerParameter"/>.</param>
-    /// <returns>Bytes.</returns>
+    /// <returns>Bytes on each rank.</returns>
+    /// <exception cref="InputException">So many ranks cannot split this model among them.</exception>
     public static long Bytes(ModelSize size, TrainingConfig training, DistributedStrategy strategy, int ranks, bool isMixed)
     {
+        if (strategy == DistributedStrategy.TensorParallel) return Bytes(size.ShareOf(ranks), training, DistributedStrategy.DataParallel, 1, isMixed);
         var average = training.EmaDecay is null ? 0 : size.ParameterBytes;    // as whole as the parameters are
         return (long)(size.Parameters * BytesPerParameter(strategy, ranks, isMixed, (double)size.MomentBytes(training.Optimizer) / size.Parameters))
             + (strategy == DistributedStrategy.Zero3 ? average / ranks : average);
     }
 
-    /// <param name="strategy">What is sharded.</param>
+    /// <param name="strategy">What is sharded; under tensor parallelism that depends on the model.</param>
     /// <param name="ranks">N.</param>
     /// <param name="isMixed">Whether parameters and gradients have 16 bits beside parameters of 32 that the optimizer keeps; else all have 32.</param>
     /// <param name="moments">The bytes that the optimizer remembers of a parameter: Adam's two numbers.</param>

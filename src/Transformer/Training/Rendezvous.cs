@@ -101,7 +101,8 @@ internal sealed class Rendezvous
 
     private static Dataset OpenData(RunConfig config, ICollective ranks, Device? device)
     {
-        if (config.Training.BatchSize < ranks.Ranks)
+        if (SharesModel(config, ranks)) TensorShare.Check(config.Model, ranks.Ranks);
+        else if (config.Training.BatchSize < ranks.Ranks)
             throw new InputException($"training.batch_size: {config.Training.BatchSize} sequences are too few for {ranks.Ranks} ranks. Take as many or more, or start fewer ranks.");
         if (device is { type: not TorchSharp.DeviceType.CPU } && Recomputes(config.Training, ranks) is { } reason
             && (config.Model.Dropout > 0 || config.Model.SoftmaxMixers().Any(mixer => mixer.Dropout > 0)))
@@ -118,6 +119,9 @@ internal sealed class Rendezvous
             throw;
         }
     }
+
+    /// <summary>Whether ranks have a share of the model each, and not of the batches.</summary>
+    public static bool SharesModel(RunConfig config, ICollective ranks) => ranks.Ranks > 1 && config.Training.Distributed.Strategy == DistributedStrategy.TensorParallel;
 
     // What makes blocks be computed twice; null where nothing does.
     private static string? Recomputes(TrainingConfig training, ICollective ranks) => training.ActivationCheckpointing ? "training.activation_checkpointing"

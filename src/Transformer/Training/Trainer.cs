@@ -220,7 +220,8 @@ public sealed class Trainer : IDisposable
     // A text at a temperature that keeps to what the model is fairly sure of, as nanoGPT samples; an answer as the model would give it, after its question.
     private void Sample()
     {
-        if (Training.SampleTokens == 0 || (log is null && !state.Space.ShardsParameters)) return;    // where parameters are sharded, every pass needs all ranks
+        // Where parameters are shared out, every pass needs all ranks.
+        if (Training.SampleTokens == 0 || (log is null && !state.Space.ShardsParameters && state.Model.Tensors is null)) return;
         var (prompt, answer) = data.SamplePrompt();
         var options = new SamplingOptions { Temperature = answer is null ? 0.8 : 0, MaxTokens = answer ?? Training.SampleTokens, Seed = Training.Seed };
         var sample = state.Measured(() => new TextGenerator(state.Model, data.Tokenizer).Generate([prompt], options))[0];

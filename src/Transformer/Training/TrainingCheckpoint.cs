@@ -2,6 +2,7 @@ using System.Text.Json;
 using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Distributed;
+using Transformer.Layers;
 using Transformer.Model;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
@@ -25,10 +26,17 @@ internal static class TrainingCheckpoint
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var (model, space, average) = (state.Model, state.Space, state.Average);
-        var (ranks, isFirst) = (space.Ranks, space.Ranks.Rank == 0);
-        List<(string Name, Tensor Value)> tensors = [(RandomState, get_rng_state())];
-        if (isFirst || space.ShardsOptimizer) tensors.AddRange(state.Optimizer.State);
-        if (average is not null && (isFirst || space.ShardsParameters)) tensors.AddRange(space.Pieces(Weights, space.Values.clone()));
+        var (ranks, isFirst) = (space.Processes, space.Processes.Rank == 0);
+        var tensors = new List<(string Name, Tensor Value)>();
+        // Ranks that share the model draw the same numbers, and one of them tells which.
+        if (isFirst || model.Tensors is null) tensors.Add((RandomState, get_rng_state()));
+        var weights = average is null ? [] : space.Pieces(Weights, space.Values.clone());
+        if (model.Tensors is not null) tensors.AddRange(TensorCheckpoint.Parts(model.Tensors, space, state.Optimizer.State.Concat(weights)));
+        else
+        {
+            if (isFirst || space.ShardsOptimizer) tensors.AddRange(state.Optimizer.State);
+            if (isFirst || space.ShardsParameters) tensors.AddRange(weights);
+        }
         average?.Exchange();
         try
         {
@@ -42,35 +50,46 @@ internal static class TrainingCheckpoint
 
         void WriteTensors(string partial)
         {
+            var isParted = space.ShardsParameters || model.Tensors is not null;
             partial = ranks.Gather(partial)[0];
             ranks.Together(() =>
             {
                 TrainingTensors.Write(partial, tensors, ranks.Rank, ranks.Ranks);
-                if (isFirst && !space.ShardsParameters) WeightFiles.Write(partial, model.Weights);
+                if (isFirst && !isParted) WeightFiles.Write(partial, model.Weights);
             });
-            if (space.ShardsParameters) WriteBuckets(partial, model, space);
+            if (isParted) WriteBuckets(partial, model, space);
         }
     }
 
     // A file a bucket, turn by turn by another rank: no rank ever holds more than the bucket that is written.
     private static void WriteBuckets(string folder, TransformerModel model, ParameterSpace space)
     {
-        var (ranks, buckets) = (space.Ranks, space.Buckets);
+        var (ranks, buckets) = (space.Processes, space.Buckets);
         var frozen = model.Weights.ExceptBy(space.Parameters.Select(parameter => parameter.Name), weight => weight.Name).ToList();
+        var (names, numbers) = (new List<string[]>(), 0L);
         for (var i = 0; i < buckets.Count; i++)
         {
             using var scope = NewDisposeScope();
-            var (bucket, whole) = (buckets[i], space.Whole(buckets[i]));
+            List<(string Name, Tensor Value)> weights = [.. Whole(model, space, buckets[i]), .. i == 0 ? frozen.Select(weight => (weight.Name, Whole(model, weight))) : []];
             ranks.Together(() =>
             {
-                if (i % ranks.Ranks == ranks.Rank)
-                    WeightFiles.WriteShard(folder, bucket.Parameters.Select(parameter => (parameter.Name, bucket.View(whole, parameter))).Concat(i == 0 ? frozen : []), i, buckets.Count);
+                if (i % ranks.Ranks == ranks.Rank) WeightFiles.WriteShard(folder, weights, i, buckets.Count);
             });
+            names.Add([.. weights.Select(weight => weight.Name)]);
+            numbers += weights.Sum(weight => weight.Value.numel());
         }
-        if (ranks.Rank != 0) return;
-        var names = buckets.Select((bucket, i) => bucket.Parameters.Select(parameter => parameter.Name).Concat(i == 0 ? frozen.Select(weight => weight.Name) : []));
-        WeightFiles.WriteIndex(folder, [.. names], sizeof(float) * (space.Parameters.Sum(parameter => parameter.Count) + frozen.Sum(weight => weight.Value.numel())));
+        if (ranks.Rank == 0) WeightFiles.WriteIndex(folder, names, sizeof(float) * numbers);
     }
+
+    private static IEnumerable<(string Name, Tensor Value)> Whole(TransformerModel model, ParameterSpace space, Bucket bucket)
+    {
+        if (model.Tensors is not null) return bucket.Parameters.Select(parameter => (parameter.Name, Whole(model, (parameter.Name, parameter.Value))));
+        var whole = space.Whole(bucket);
+        return bucket.Parameters.Select(parameter => (parameter.Name, bucket.View(whole, parameter)));
+    }
+
+    private static Tensor Whole(TransformerModel model, (string Name, Tensor Value) weight) =>
+        model.Tensors is { } tensors ? TensorSplit.Join(weight.Name, weight.Value, tensors) : weight.Value;
 
     /// <summary>How far a run had come.</summary>
     /// <exception cref="InputException">The checkpoint is not that of a run.</exception>
@@ -83,22 +102,28 @@ internal static class TrainingCheckpoint
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var (space, ranks) = (state.Space, state.Space.Ranks);
-        space.WithFullParameters(() => ranks.Together(() => checkpoint.CopyInto(state.Model.Weights)));
-        ranks.Together(() =>
+        var (model, space) = (state.Model, state.Space);
+        space.WithFullParameters(() => space.Processes.Together(() => checkpoint.CopyInto(model.Weights, model.Tensors)));
+        space.Processes.Together(() =>
         {
             using var file = checkpoint.OpenTraining();
-            foreach (var (name, value) in state.Optimizer.State) file.ReadInto(name, value);
+            foreach (var (name, value) in state.Optimizer.State) Read(file, name, value);
             if (state.Average is { } average)
             {
                 average.Values.copy_(space.Values);
-                foreach (var (name, value) in space.Pieces(Weights, space.Values)) file.ReadInto(name, value);
+                foreach (var (name, value) in space.Pieces(Weights, space.Values)) Read(file, name, value);
             }
             // As many ranks as there were go on with their random numbers. Others are given other rows, and begin with numbers of their own.
-            if (file.Ranks != ranks.Ranks) return;
+            if (file.RanksWith(RandomState) != space.Ranks.Ranks) return;
             var random = get_rng_state();
-            file.ReadInto(RandomState, random, ranks.Rank);
+            file.ReadInto(RandomState, random, space.Ranks.Rank);
             set_rng_state(random);
         });
+
+        void Read(TrainingTensors file, string name, Tensor value)
+        {
+            if (model.Tensors is not null) TensorCheckpoint.ReadInto(file, model.Tensors, space, name, value);
+            else file.ReadInto(name, value);
+        }
     }
 }

@@ -2,6 +2,7 @@ using System.IO.Hashing;
 using System.Text;
 using Transformer.Configuration;
 using Transformer.Distributed;
+using Transformer.Layers;
 using Transformer.Model;
 using static TorchSharp.torch;
 
@@ -16,7 +17,7 @@ internal sealed class TrainingState : IDisposable
     {
         var training = met.Run.Config.Training;
         manual_seed(training.Seed);
-        Model = new TransformerModel(met.Run.Config.Model, device) { Precision = training.Precision };
+        Model = Build(met.Run.Config, ranks, device);
         Space = new ParameterSpace(Model, training.Parameters, ranks, training.Distributed.Strategy);
         Optimizer = Optimizer.FromConfig(training.Optimizer, Space);
         Average = training.EmaDecay is { } decay ? new WeightAverage(Space, decay) : null;
@@ -58,6 +59,14 @@ internal sealed class TrainingState : IDisposable
         {
             Average?.Exchange();
         }
+    }
+
+    // Ranks that share the model draw it whole, as one process does, and keep their share.
+    private static TransformerModel Build(RunConfig config, ICollective ranks, Device? device)
+    {
+        var whole = new TransformerModel(config.Model, device) { Precision = config.Training.Precision };
+        if (!Rendezvous.SharesModel(config, ranks)) return whole;
+        using (whole) return TensorParallelModel.ShareOf(whole, new TensorRanks(ranks));
     }
 
     /// <summary>

@@ -71,6 +71,7 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         if (share != 1) penalized = penalized * share;
         using (Profile?.Measure("backward pass")) (Scaler?.Scaled(penalized) ?? penalized).backward();
         recomputation?.ThrowIfFailed();
+        model.Tensors?.ThrowIfFailed();
         return (loss.detach().to(ScalarType.Float64) * share).MoveToOuterDisposeScope();
     }
 
@@ -91,8 +92,8 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
     {
         using var norm = Profile?.Measure("gradient norm");
         Scaler?.Divide(space.Gradients);    // whether they are finite, their norm tells
-        var all = space.Ranks.Gather(stack([loss, space.OwnSquares()]).Fetch());
-        return new(all.Sum(rank => rank[0]), Math.Sqrt(all.Sum(rank => rank[1])));
+        var all = space.Processes.Gather(stack([loss, space.OwnSquares()]).Fetch());
+        return new(model.Tensors is null ? all.Sum(rank => rank[0]) : all[0][0], Math.Sqrt(all.Sum(rank => rank[1])));    // who shares the model has all of the loss
     }
 
     private void Update(double schedule, double norm)

@@ -64,10 +64,10 @@ public sealed unsafe class DecodeEngine : IDisposable
     /// <param name="model">The model; its weights are not copied unless they are packed.</param>
     /// <param name="format">How matrices lie in memory.</param>
     /// <param name="threads">How many threads work; as many as libtorch's where null.</param>
-    /// <returns>Null where the weights are not in this machine's own memory in a type that the kernels read.</returns>
+    /// <returns>Null where the weights are not all in this process's own memory in a type that the kernels read.</returns>
     public static DecodeEngine? TryCreate(TransformerModel model, WeightFormat format = WeightFormat.AsIs, int? threads = null)
     {
-        if (DecoderWeights.Of(model, format) is not { } weights) return null;
+        if (model.Tensors is not null || DecoderWeights.Of(model, format) is not { } weights) return null;
         return new DecodeEngine(model.Config, weights, threads ?? get_num_threads());
     }
 

@@ -112,7 +112,7 @@ public sealed class LinearAttention : TokenMixer
         switch (config.Rule)
         {
             case LinearRule.Retention:
-                return (Retention(config.Heads, k.device).expand(k.shape[0], -1, k.shape[2], -1), null);
+                return (Retention(config.Heads, k.device, config.Heads * config.Part.Number).expand(k.shape[0], -1, k.shape[2], -1), null);
             case LinearRule.Gla:
                 return (nn.functional.logsigmoid(Split(gk_proj!.call(x), headWidth)) / GateTemperature, null);
             case LinearRule.ScalarGla or LinearRule.GatedDelta:
@@ -124,8 +124,11 @@ public sealed class LinearAttention : TokenMixer
     }
 
     /// <summary>ln(1 - 2^(-5 - h)), the constant decays of RetNet's heads: [H, 1, 1].</summary>
-    public static Tensor Retention(int heads, Device device) =>
-        log1p(-pow(2, -5 - arange(heads, ScalarType.Float32, device))).view(-1, 1, 1);
+    /// <param name="heads">H.</param>
+    /// <param name="device">Where they are needed.</param>
+    /// <param name="first">h of the first of them.</param>
+    public static Tensor Retention(int heads, Device device, int first = 0) =>
+        log1p(-pow(2, -5 - arange(first, first + heads, ScalarType.Float32, device))).view(-1, 1, 1);
 
     /// <summary>phi(q) . (the sum of phi(k) so far), by which the weights of the values sum to one (Katharopoulos et al. 2020, equation 9).</summary>
     /// <param name="q">[B, H, T, F]</param>

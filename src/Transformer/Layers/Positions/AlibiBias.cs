@@ -10,9 +10,11 @@ public sealed class AlibiBias : ScoreBias
     private readonly Tensor slopes;
 
     /// <param name="heads">H.</param>
-    public AlibiBias(int heads) : base(nameof(AlibiBias))
+    /// <param name="part">Which of how many equal parts of the heads these are, where ranks have split them.</param>
+    /// <param name="parts">How many there are.</param>
+    public AlibiBias(int heads, int part = 0, int parts = 1) : base(nameof(AlibiBias))
     {
-        slopes = tensor(Slopes(heads).ToArray(), ScalarType.Float32).DetachFromDisposeScope();                  // [H]
+        slopes = tensor(Slopes(heads * parts).Skip(heads * part).Take(heads).ToArray(), ScalarType.Float32).DetachFromDisposeScope();    // [H]
         RegisterComponents();
     }
 

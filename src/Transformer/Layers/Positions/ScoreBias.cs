@@ -27,7 +27,7 @@ public abstract class ScoreBias(string name) : nn.Module<Tensor, Tensor, Tensor,
         if (config.Position is not ScoreBiasPositionConfig || config.SoftmaxMixers().FirstOrDefault() is not { } attention) return null;
         return config.Position switch
         {
-            AlibiPositionConfig => new AlibiBias(attention.Heads),
+            AlibiPositionConfig => new AlibiBias(attention.Heads, attention.Part.Number, attention.Part.Count),
             T5PositionConfig t5 => new T5Bias(t5, attention.Heads),
             RelativePositionConfig relative => new RelativeBias(relative, attention.HeadWidthAt(config.Width), TokenMixer.Scale(config, attention)),
             var other => throw new ArgumentOutOfRangeException(nameof(config), other, "no such position"),

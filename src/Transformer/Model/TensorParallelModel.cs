@@ -1,0 +1,40 @@
+using Transformer.Configuration;
+using Transformer.Layers;
+using static TorchSharp.torch;
+
+namespace Transformer.Model;
+
+/// <summary>The share of a model that a rank has under tensor parallelism (Shoeybi et al. 2019, arXiv:1909.08053), as a model that all ranks must call together.</summary>
+public static class TensorParallelModel
+{
+    /// <summary>A share whose parameters are loaded next.</summary>
+    /// <param name="config">The architecture of the whole model.</param>
+    /// <param name="tensors">The ranks.</param>
+    /// <param name="device">Where the share lives; the CPU where null.</param>
+    /// <exception cref="InputException">So many ranks cannot split this model.</exception>
+    public static TransformerModel Empty(ModelConfig config, TensorRanks tensors, Device? device = null)
+    {
+        TensorShare.Check(config, tensors.Count);
+        return new TransformerModel(config, device, draw: false, tensors);
+    }
+
+    /// <summary>This rank's share of a model that each rank has drawn whole, with the numbers of rank 0.</summary>
+    /// <param name="whole">The model; it stays the caller's.</param>
+    /// <param name="tensors">The ranks, which all call this.</param>
+    /// <exception cref="InputException">So many ranks cannot split this model.</exception>
+    public static TransformerModel ShareOf(TransformerModel whole, TensorRanks tensors)
+    {
+        using var _ = no_grad();
+        using var random = get_rng_state();
+        var share = Empty(whole.Config, tensors, whole.Device);
+        set_rng_state(random);    // what is drawn next is what one process would draw
+        share.Precision = whole.Precision;
+        foreach (var ((name, value), (_, own)) in whole.Weights.Zip(share.Weights))
+        {
+            using var scope = NewDisposeScope();
+            tensors.Collective.Broadcast(value, root: 0);
+            own.copy_(TensorSplit.Cut(name, value, tensors));
+        }
+        return share;
+    }
+}
