@@ -154,6 +154,19 @@ public sealed class OnnxModelTests : IDisposable
         Assert.Contains(13, caches);
     }
 
+    // A copy would hold what the operator writes, and nothing behind it.
+    [Fact]
+    public void A_fused_step_writes_into_the_cache_where_it_lies()
+    {
+        using var model = ModelOf("wide");
+        using var onnx = Exported(model, OnnxOperators.Fused);
+        using var state = onnx.NewState(1);
+        Read(onnx, state, Tokens(5, 1));
+        foreach (var cache in state.Past) cache.GetTensorMutableDataAsSpan<float>()[^1] = 7;
+        Read(onnx, state, [3]);
+        Assert.All(state.Past, cache => Assert.Equal(7, cache.GetTensorDataAsSpan<float>()[^1]));
+    }
+
     [Fact]
     public void A_text_that_does_not_fit_is_refused_before_anything_is_computed()
     {
