@@ -4,7 +4,6 @@ using Transformer.Configuration;
 using Transformer.Experiments;
 using Transformer.Generation;
 using Transformer.Generation.Decoding;
-using static TorchSharp.torch;
 
 namespace Transformer.Cli;
 
@@ -66,9 +65,8 @@ internal static class BenchSpeculation
         if (rounds < 1) throw new InputException($"--rounds: found {rounds}, expected 1 or more.");
         var guesses = request.GetValue(Guesses);
         if (guesses < 1) throw new InputException($"--guess: found {guesses}, expected 1 or more.");
-        SharedOptions.UseThreads(request);
         var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
-        using var writer = Writer.Open(request.GetRequiredValue(Source), format, CPU, guesses, request.GetValue(Draft));
+        using var writer = Writer.Open(request.GetRequiredValue(Source), format, "cpu", SharedOptions.ThreadsOf(request), guesses, request.GetValue(Draft));
         var plain = new TextGenerator(writer.EngineFor("bench speculation"), writer.Tokenizer);
         var options = Defaults with { MaxTokens = request.GetValue(MaxTokens), Temperature = request.GetValue(Temperature) };
         var result = SpeculationBenchmark.Run(plain, writer.Generator, plain.Encode(request.GetValue(Prompt)!), options, rounds, cancellation);

@@ -24,8 +24,8 @@ internal static class CommandLine
     /// <summary>The user interrupted the verb; what it had is saved.</summary>
     public const int Interrupted = 130;
 
-    // Loading it takes a moment; and the doctor tells why it does not load.
-    private static readonly string[] WithoutLibTorch = ["recipes", "config", "data", "doctor"];
+    // Loading it takes a moment; generate may do without, and the doctor tells why it does not load.
+    private static readonly string[] WithoutLibTorch = ["recipes", "config", "data", "doctor", GenerateVerb.Name];
 
     /// <summary>Parses the arguments and runs the verb that they name.</summary>
     /// <param name="root">The command with all verbs.</param>
@@ -51,6 +51,7 @@ internal static class CommandLine
                 ProcessTerminationTimeout = null,
             };
             // Where libtorch does not load, TorchSharp says so at length and on standard output; here it is one line.
+            LibTorch.IsDeferred = VerbOf(request) == GenerateVerb.Name;
             if (NeedsLibTorch(request)) LibTorch.Load();
             return await request.InvokeAsync(configuration, interruption.Token).ConfigureAwait(false);
         }
@@ -78,7 +79,9 @@ internal static class CommandLine
     };
 
     private static bool NeedsLibTorch(ParseResult request) =>
-        request.Action is not HelpAction && Lineage(request).Skip(1).FirstOrDefault() is { } verb && !WithoutLibTorch.Contains(verb.Name);
+        request.Action is not HelpAction && VerbOf(request) is { } verb && !WithoutLibTorch.Contains(verb);
+
+    private static string? VerbOf(ParseResult request) => Lineage(request).Skip(1).FirstOrDefault()?.Name;
 
     private static int Tell(Exception failure, TextWriter error, bool verbose)
     {

@@ -17,6 +17,9 @@ internal static class GenerateVerb
     public const string Separator = "---------------";
 
     private const int UsualGuesses = 4;
+    /// <summary>What the verb is called.</summary>
+    public const string Name = "generate";
+
     private static readonly SamplingOptions Defaults = new();
 
     private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or .gguf file, or a folder with an ONNX model." };
@@ -157,7 +160,7 @@ internal static class GenerateVerb
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var verb = new Command("generate", "Continues a prompt with a trained model.")
+        var verb = new Command(Name, "Continues a prompt with a trained model.")
         {
             Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, Count,
             Guesses, Draft, Prompts, Parallel, Beams, LengthPenalty, TensorParallel, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
@@ -177,6 +180,7 @@ internal static class GenerateVerb
         var isFirst = ranks.Rank == 0;
         var (output, error) = isFirst ? (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error) : (TextWriter.Null, TextWriter.Null);
         CheckRanks(request, ranks);
+        if (ranks.Ranks > 1) SharedOptions.UseThreads(request, ranks);
         var (options, prompt, prompts, writer) = ranks.Together(() => Prepare(request, ranks));
         using var opened = writer;
         var (count, json) = (request.GetValue(Count), request.GetValue(SharedOptions.Json));
@@ -259,7 +263,7 @@ internal static class GenerateVerb
         var (options, prompt, count) = (Options(request), ReadPrompt(request), request.GetValue(Count));
         if (count < 1) throw new InputException($"--count: found {count}, expected 1 or more.");
         var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
-        SharedOptions.UseThreads(request, ranks);
+        var threads = SharedOptions.ThreadsOf(request);
         var (draft, parallel) = (request.GetValue(Draft), request.GetValue(Parallel));
         var guesses = request.GetValue(Guesses) ?? (draft is null ? 0 : UsualGuesses);
         if (guesses < (draft is null ? 0 : 1)) throw new InputException($"--guess: found {guesses}, expected {(draft is null ? 0 : 1)} or more.");
@@ -267,7 +271,7 @@ internal static class GenerateVerb
         if (parallel < 1) throw new InputException($"--parallel: found {parallel}, expected 1 or more.");
         var prompts = request.GetValue(Prompts) is { } file ? PromptLine.Read(file, options) : null;
         var tensors = ranks.Ranks > 1 ? new TensorRanks(ranks) : null;
-        return (options, prompt, prompts, Writer.Open(request.GetRequiredValue(Source), format, SharedOptions.DeviceOf(request), guesses, draft, tensors));
+        return (options, prompt, prompts, Writer.Open(request.GetRequiredValue(Source), format, request.GetRequiredValue(SharedOptions.Device), threads, guesses, draft, tensors));
     }
 
     // In the middle of a line of text where that is shown live.

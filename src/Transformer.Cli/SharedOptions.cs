@@ -77,10 +77,13 @@ internal static class SharedOptions
     /// <exception cref="InputException">They are none.</exception>
     public static void UseThreads(ParseResult request)
     {
-        if (request.GetValue(Threads) is not { } threads) return;
-        if (threads < 1) throw new InputException($"--threads: found {threads}, expected 1 or more.");
-        set_num_threads(threads);
+        if (ThreadsOf(request) is { } threads) set_num_threads(threads);
     }
+
+    /// <summary>As many threads as the request says; null where it leaves that open.</summary>
+    /// <exception cref="InputException">They are none.</exception>
+    public static int? ThreadsOf(ParseResult request) =>
+        request.GetValue(Threads) is < 1 and var threads ? throw new InputException($"--threads: found {threads}, expected 1 or more.") : request.GetValue(Threads);
 
     /// <summary>Lets libtorch use as many threads as the request says or, on each of several ranks, its share of the processors. All ranks do so together.</summary>
     /// <exception cref="AgreedException">They are none, on some rank.</exception>

@@ -54,6 +54,7 @@ internal static class TrainVerb
                 processes,
                 () =>
                 {
+                    SharedOptions.UseThreads(request, processes);
                     var (device, config) = processes.Together(() => Understand(request, processes));
                     devices = Launch.Connect(processes, device, error);
                     ranks = devices ?? processes;
@@ -103,7 +104,6 @@ internal static class TrainVerb
     // Where and, unless a run is to go on, what is to be trained.
     private static (Device Device, RunConfig? Config) Understand(ParseResult request, ICollective ranks)
     {
-        SharedOptions.UseThreads(request, ranks);
         var device = SharedOptions.DeviceOf(request, ranks);
         var (onProcessor, onlyMeasures) = (device.type == TorchSharp.DeviceType.CPU, request.GetValue(DryRun) || request.GetValue(Range));
         if (request.GetValue(Resume) is not null)

@@ -2,9 +2,9 @@ using Transformer.Configuration;
 using Transformer.Generation;
 using Transformer.Generation.Decoding;
 using Transformer.Layers;
+using Transformer.Native;
 using Transformer.Onnx;
 using Transformer.Tokenization;
-using static TorchSharp.torch;
 
 namespace Transformer.Cli;
 
@@ -19,29 +19,27 @@ internal sealed record Writer(TextGenerator Generator, int ContextLength, Tokeni
     /// <summary>Loads a model.</summary>
     /// <param name="path">Whatever <see cref="LoadedModel.Open"/> takes, or a folder with an ONNX model.</param>
     /// <param name="format">How weights are packed.</param>
-    /// <param name="device">Where this project's own code computes.</param>
+    /// <param name="device">The name of where this project's own code computes.</param>
+    /// <param name="threads">How many threads compute; as many as there are processors where null.</param>
     /// <param name="guesses">As <see cref="TextGenerator.Guesses"/>; ONNX Runtime writes without.</param>
     /// <param name="draft">The path of a smaller model that guesses; null for none.</param>
     /// <param name="tensors">The ranks that write together, each with its share of the model; null where this process has all.</param>
     /// <exception cref="InputException">There is no such model, it lacks its tokenizer, it cannot be packed or split, or the smaller model's tokens are others.</exception>
-    public static Writer Open(string path, WeightFormat format, Device device, int guesses, string? draft, TensorRanks? tensors = null)
+    public static Writer Open(string path, WeightFormat format, string device, int? threads, int guesses, string? draft, TensorRanks? tensors = null)
     {
         if (tensors is not null) return OpenShare(path, format, device, tensors);
         if (OnnxModel.IsAt(path)) return OpenOnnx(path, format, draft);
         var models = new Stack<IDisposable>();
         try
         {
-            var loaded = LoadedModel.Open(path, device);
-            models.Push(loaded);
-            var engine = DecodeEngine.TryCreate(loaded.Model, format);
-            if (engine is not null) models.Push(engine);
-            else if (format != WeightFormat.AsIs)
+            var (engine, loaded, tokenizer) = Load(path, format, device, threads, models);
+            if (engine is null && format != WeightFormat.AsIs)
                 throw new InputException("--quantize: weights are packed for the processor's own kernels, and this model is on another device. Leave it out.");
-            var smaller = draft is null ? null : OpenDraft(draft, format, device, loaded.Tokenizer, models);
+            var smaller = draft is null ? null : OpenDraft(draft, format, device, threads, tokenizer, models);
             var generator = engine is null
-                ? new TextGenerator(loaded.Model, loaded.Tokenizer) { Guesses = guesses, Draft = smaller }
-                : new TextGenerator(engine, loaded.Tokenizer) { Guesses = guesses, Draft = smaller };
-            return new(generator, loaded.Model.Config.ContextLength, loaded.Tokenizer, engine, [.. models]);
+                ? new TextGenerator(loaded!.Model, tokenizer) { Guesses = guesses, Draft = smaller }
+                : new TextGenerator(engine, tokenizer) { Guesses = guesses, Draft = smaller };
+            return new(generator, (engine?.Config ?? loaded!.Model.Config).ContextLength, tokenizer, engine, [.. models]);
         }
         catch
         {
@@ -50,31 +48,43 @@ internal sealed record Writer(TextGenerator Generator, int ContextLength, Tokeni
         }
     }
 
+    // On a processor a checkpoint is read by the kernels that write with it; libtorch is loaded for what they do not read.
+    private static (DecodeEngine? Engine, LoadedModel? Model, Tokenizer Tokenizer) Load(string path, WeightFormat format, string device, int? threads, Stack<IDisposable> models)
+    {
+        if (device == "cpu" && LoadedEngine.Open(path, format, threads ?? Environment.ProcessorCount) is { } decoding)
+        {
+            models.Push(decoding);
+            return (decoding.Engine, null, decoding.Tokenizer);
+        }
+        LibTorch.Load();
+        var loaded = LoadedModel.Open(path, ComputeDevice.Named(device));
+        models.Push(loaded);
+        var engine = DecodeEngine.TryCreate(loaded.Model, format, threads);
+        if (engine is not null) models.Push(engine);
+        return (engine, loaded, loaded.Tokenizer);
+    }
+
     /// <summary>The processor's own kernels, for an option that needs them.</summary>
     /// <exception cref="InputException">Others compute.</exception>
     public DecodeEngine EngineFor(string option) => Engine
         ?? throw new InputException($"{option}: is for the processor's own kernels, and this model is on another device or of ONNX Runtime. Leave it out.");
 
-    private static DecodeEngine OpenDraft(string path, WeightFormat format, Device device, Tokenizer tokenizer, Stack<IDisposable> models)
+    private static DecodeEngine OpenDraft(string path, WeightFormat format, string device, int? threads, Tokenizer tokenizer, Stack<IDisposable> models)
     {
-        var loaded = LoadedModel.Open(path, device);
-        models.Push(loaded);
-        if (!tokenizer.HasTokensOf(loaded.Tokenizer))
-            throw new InputException($"--draft: the tokenizer of {path} ({loaded.Tokenizer.VocabularySize} tokens) is not the model's ({tokenizer.VocabularySize} tokens). " +
+        var (engine, _, own) = Load(path, format, device, threads, models);
+        if (!tokenizer.HasTokensOf(own))
+            throw new InputException($"--draft: the tokenizer of {path} ({own.VocabularySize} tokens) is not the model's ({tokenizer.VocabularySize} tokens). " +
                 "Take a model that was trained with the same one.");
-        var engine = DecodeEngine.TryCreate(loaded.Model, format)
-            ?? throw new InputException("--draft: guesses are made by the processor's own kernels, and this model is on another device. Leave it out.");
-        models.Push(engine);
-        return engine;
+        return engine ?? throw new InputException("--draft: guesses are made by the processor's own kernels, and this model is on another device. Leave it out.");
     }
 
-    private static Writer OpenShare(string path, WeightFormat format, Device device, TensorRanks tensors)
+    private static Writer OpenShare(string path, WeightFormat format, string device, TensorRanks tensors)
     {
         if (OnnxModel.IsAt(path)) throw new InputException($"--tensor-parallel: {path} is an ONNX model, which ranks cannot share. Give a checkpoint.");
         if (format != WeightFormat.AsIs) throw new InputException("--quantize: weights are packed where one process has the whole model; leave it or --tensor-parallel out.");
-        if (device.type != TorchSharp.DeviceType.CPU)
+        if (device != "cpu")
             throw new InputException($"--device {device}: several ranks add up by MPI, in the processors' memory; take cpu, or one process.");
-        var loaded = LoadedModel.Open(path, device, tensors);
+        var loaded = LoadedModel.Open(path, device: null, tensors);
         return new(new TextGenerator(loaded.Model, loaded.Tokenizer), loaded.Model.Config.ContextLength, loaded.Tokenizer, Engine: null, loaded);
     }
 
@@ -82,6 +92,7 @@ internal sealed record Writer(TextGenerator Generator, int ContextLength, Tokeni
     {
         if (format != WeightFormat.AsIs) throw new InputException($"--quantize: {path} is an ONNX model, whose weights are packed when it is exported; leave it out.");
         if (draft is not null) throw new InputException($"--draft: {path} is an ONNX model, which reads no guesses; leave it out.");
+        LibTorch.Load();
         var model = OnnxModel.Open(path);
         if (model.Tokenizer is { } tokenizer) return new(model.Generator(), model.Config.ContextLength, tokenizer, Engine: null, model);
         model.Dispose();

@@ -45,8 +45,7 @@ public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer, st
         string origin, ModelConfig config, Tokenizer tokenizer, string? chatTemplate, Action<IEnumerable<(string, Tensor)>> fill, Device? device,
         TensorRanks? tensors = null)
     {
-        if (tokenizer.VocabularySize > config.VocabularySize)
-            throw new InputException($"{origin}: the tokenizer has {tokenizer.VocabularySize} tokens, the model only {config.VocabularySize}. Is it the model's own?");
+        Check(tokenizer, config, origin);
         var model = tensors is null ? new TransformerModel(config, device, draw: false) : TensorParallelModel.Empty(config, tensors, device);
         try
         {
@@ -61,7 +60,15 @@ public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer, st
         }
     }
 
-    private static InputException NoTokenizer(string origin, string problem) =>
+    /// <summary>Throws where a tokenizer is not of this model.</summary>
+    internal static void Check(Tokenizer tokenizer, ModelConfig config, string origin)
+    {
+        if (tokenizer.VocabularySize > config.VocabularySize)
+            throw new InputException($"{origin}: the tokenizer has {tokenizer.VocabularySize} tokens, the model only {config.VocabularySize}. Is it the model's own?");
+    }
+
+    /// <summary>What is said of a model without a tokenizer.</summary>
+    internal static InputException NoTokenizer(string origin, string problem) =>
         new($"{origin}: {problem}, so text cannot become tokens. Import the model again with --tokenizer FILE.");
 
     /// <inheritdoc/>

@@ -46,8 +46,11 @@ public static class LibTorch
 #pragma warning restore CA2255
     internal static void LoadBeforeTorchSharp() => AppDomain.CurrentDomain.AssemblyLoad += (_, loading) =>
     {
-        if (loading.LoadedAssembly.GetName().Name == "TorchSharp") Load();
+        if (loading.LoadedAssembly.GetName().Name == "TorchSharp" && !IsDeferred) Load();
     };
+
+    /// <summary>Whether the application calls <see cref="Load"/> itself before it computes by libtorch, and may do without.</summary>
+    public static bool IsDeferred { get; set; }
 
     /// <summary>Loads libtorch once; later calls do nothing, or tell again why it could not be loaded.</summary>
     /// <exception cref="InputException"><c>TRANSFORMER_LIBTORCH</c> names a folder without libtorch.</exception>
