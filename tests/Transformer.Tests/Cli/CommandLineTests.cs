@@ -68,8 +68,8 @@ public class CommandLineTests
     }
 
     [Theory]
-    [InlineData("{kind: adamw, learning_rate: 1.0e-3}", "data_parallel 1991036 zero1 1244398 zero2 871078 zero3 497759")]                            // 16, 8 + 8/4, 4 + 12/4 and 16/4 bytes
-    [InlineData("{kind: adamw, learning_rate: 1.0e-3, state_precision: bf16}", "data_parallel 1493277 zero1 1119958 zero2 746638 zero3 373319")]    // 12, 8 + 4/4, 4 + 8/4 and 12/4
+    [InlineData("{kind: adamw, learning_rate: 1.0e-3}", "data_parallel 1991036 zero1 1244398 zero2 871078 zero3 497759 tensor_parallel 971046")]                            // 16, 8 + 8/4, 4 + 12/4 and 16/4 bytes; 16 of a quarter of the blocks and all of the embeddings
+    [InlineData("{kind: adamw, learning_rate: 1.0e-3, state_precision: bf16}", "data_parallel 1493277 zero1 1119958 zero2 746638 zero3 373319 tensor_parallel 728285")]    // 12, 8 + 4/4, 4 + 8/4 and 12/4
     [InlineData("{kind: muon, learning_rate: 1.0e-2}", "data_parallel 1651298")]                                                                     // 84,934,656 matrix weights have one momentum, and no other strategy takes them
     public async Task What_a_rank_keeps_is_that_of_the_run_s_optimizer(string optimizer, string kilobytes)
     {
