@@ -1,8 +1,10 @@
 using System.Text.Json.Nodes;
+using Transformer.Checkpoints;
 using Transformer.Cli;
 using Transformer.Configuration;
 using Transformer.Model;
 using Transformer.Training;
+using static TorchSharp.torch;
 
 namespace Transformer.Tests.EndToEnd;
 
@@ -11,8 +13,10 @@ public sealed class TensorParallelRunTests : IDisposable
 {
     private const string Strategy = "training.distributed.strategy=tensor_parallel";
 
+    // A large epsilon makes the step follow the size of the gradient, so that nearly equal gradients give nearly equal steps; all steps are clipped.
     private static readonly string[] Options =
     [
+        "--set", "training.optimizer={kind: adamw, learning_rate: 0.3, epsilon: 1, weight_decay: 0.1}", "--set", "training.gradient_clip=0.5",
         "--set", "model.attention={kind: softmax, heads: 4, bias: true, query_key_norm: true}", "--set", "training.steps=10", "--set", "training.checkpoint_every=5",
         "--set", "training.evaluate_every=5", "--set", "training.evaluate_batches=1", "--set", "training.keep_checkpoints=9", "--set", "training.sample_tokens=4",
     ];
@@ -28,7 +32,8 @@ public sealed class TensorParallelRunTests : IDisposable
     {
         string[] options = [.. Options, "--set", Strategy, "--set", "training.ema_decay=0.9"];
         await here.Train("one", options);
-        var one = here.Metrics("one");
+        var one = Result("one");
+        Assert.All(one.Metrics, line => Assert.True(line["gradient_norm"]!.GetValue<double>() > 0.5, "nothing was clipped"));
         Succeeds(Command.StartRanks(here.Folder, 4, ["train", "tiny.yaml", "--out", "run", .. options]));
         AssertAsOne(one, "run", "four ranks");
 
@@ -51,7 +56,7 @@ public sealed class TensorParallelRunTests : IDisposable
     {
         string[] options = [.. Options, "--set", "model.dropout=0", "--set", "model.attention={kind: softmax, heads: 4, kv_heads: 2}", "--set", "training.steps=15"];
         await here.Train("one", options);
-        var one = here.Metrics("one");
+        var one = Result("one");
         Succeeds(Command.StartRanks(here.Folder, 2, ["train", "tiny.yaml", "--out", "run", "--set", "training.distributed.strategy=zero3", .. options]));
 
         Continue("zero3", "tensor_parallel", "step-5");
@@ -133,12 +138,20 @@ public sealed class TensorParallelRunTests : IDisposable
         return output;
     }
 
-    private void AssertAsOne(JsonObject[] one, string run, string what)
+    // The metrics of a run, and the weights that it ends with.
+    private (JsonObject[] Metrics, Dictionary<string, Tensor> Weights) Result(string run)
     {
-        var found = here.Metrics(run);
-        Assert.Equal(one.Length, found.Length);
-        foreach (var name in new[] { "train_loss", "validation_loss" })
-            for (var step = 0; step < one.Length; step++)
-                if (one[step][name] is { } loss) Near.Equal(loss.GetValue<double>(), found[step][name]!.GetValue<double>(), 1e-4, $"{what}: {name} of step {step + 1}");
+        using var checkpoint = CheckpointFolder.Open(here[run]);
+        return (here.Metrics(run), checkpoint.Names.ToDictionary(name => name, checkpoint.Read));
+    }
+
+    private void AssertAsOne((JsonObject[] Metrics, Dictionary<string, Tensor> Weights) one, string run, string what)
+    {
+        var found = Result(run);
+        Assert.Equal(one.Metrics.Length, found.Metrics.Length);
+        foreach (var name in new[] { "train_loss", "validation_loss", "gradient_norm" })
+            foreach (var (line, other) in one.Metrics.Zip(found.Metrics))
+                if (line[name] is { } number) Near.Equal(number.GetValue<double>(), other[name]!.GetValue<double>(), 1e-5, $"{what}: {name} of step {line["step"]}");
+        foreach (var (name, value) in one.Weights) Near.Equal(value, found.Weights[name], 1e-5, $"{what}: {name}");
     }
 }
