@@ -24,8 +24,8 @@ internal static class CommandLine
     /// <summary>The user interrupted the verb; what it had is saved.</summary>
     public const int Interrupted = 130;
 
-    // Loading it takes a moment; generate may do without, and the doctor tells why it does not load.
-    private static readonly string[] WithoutLibTorch = ["recipes", "config", "data", "doctor", GenerateVerb.Name];
+    // Loading it takes a moment; and the doctor tells why it does not load.
+    private static readonly string[] WithoutLibTorch = ["recipes", "config", "data", "doctor"];
 
     /// <summary>Parses the arguments and runs the verb that they name.</summary>
     /// <param name="root">The command with all verbs.</param>
@@ -51,8 +51,8 @@ internal static class CommandLine
                 ProcessTerminationTimeout = null,
             };
             // Where libtorch does not load, TorchSharp says so at length and on standard output; here it is one line.
-            LibTorch.IsDeferred = VerbOf(request) == GenerateVerb.Name;
-            if (NeedsLibTorch(request)) LibTorch.Load();
+            LibTorch.IsDeferred = VerbOf(request) == GenerateVerb.Name && Launch.Ranks == 1;
+            if (!LibTorch.IsDeferred && NeedsLibTorch(request)) LibTorch.Load();
             return await request.InvokeAsync(configuration, interruption.Token).ConfigureAwait(false);
         }
         catch (Exception failure)
@@ -96,7 +96,7 @@ internal static class CommandLine
         var refusal = new InputException($"{what}\nSee {string.Join(' ', Lineage(request).Select(command => command.Name))} --help.");
         try
         {
-            if (Launch.Ranks == 1 || request.CommandResult.Command.Name != TrainVerb.Name) throw refusal;
+            if (Launch.Ranks == 1 || request.CommandResult.Command.Name is not (TrainVerb.Name or GenerateVerb.Name)) throw refusal;
             // Ranks that were asked rightly wait for this one to join them, and learn of it then.
             LibTorch.Load();
             using var ranks = Launch.Join(error);

@@ -179,8 +179,8 @@ internal static class GenerateVerb
     {
         var isFirst = ranks.Rank == 0;
         var (output, error) = isFirst ? (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error) : (TextWriter.Null, TextWriter.Null);
-        CheckRanks(request, ranks);
         if (ranks.Ranks > 1) SharedOptions.UseThreads(request, ranks);
+        CheckRanks(request, ranks);
         var (options, prompt, prompts, writer) = ranks.Together(() => Prepare(request, ranks));
         using var opened = writer;
         var (count, json) = (request.GetValue(Count), request.GetValue(SharedOptions.Json));

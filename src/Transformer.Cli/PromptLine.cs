@@ -45,9 +45,9 @@ internal sealed record PromptLine(string Origin, string Text, SamplingOptions Op
         }
         if (json is not JsonObject given || given[Key] is not JsonValue value || !value.TryGetValue<string>(out var text))
             throw new InputException($"{origin}: found {json?.ToJsonString() ?? "null"}, expected an object like {{\"{Key}\": \"Once\"}}.");
-        var all = ConfigJson.ToJson(options).AsObject();
+        var all = ConfigJson.ToJson(options with { Constraint = null }).AsObject();
         foreach (var (key, found) in given)
             if (key != Key) all[key] = found?.DeepClone();
-        return new(origin, text, ConfigJson.FromJson<SamplingOptions>(all, origin));
+        return new(origin, text, ConfigJson.FromJson<SamplingOptions>(all, origin) with { Constraint = options.Constraint });
     }
 }

@@ -50,6 +50,9 @@ public sealed class Nccl : ICollective
     /// <inheritdoc/>
     public string Doing { get => host.Doing; set => host.Doing = value; }
 
+    /// <inheritdoc/>
+    public string? Backend => $"NCCL {nccl.Version} beside {host.Backend}";
+
     /// <summary>How long a communicator may take to be aborted: the job ends even where it does not.</summary>
     internal TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(5);
 

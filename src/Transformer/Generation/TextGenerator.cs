@@ -28,7 +28,6 @@ public sealed class TextGenerator
     private readonly int vocabularySize;
     private readonly Lock gate = new();
     private TokenVocabulary? vocabulary;
-    private TokenMasks? masks;
 
     /// <param name="model">The model; it stays the caller's.</param>
     /// <param name="tokenizer">
@@ -166,15 +165,12 @@ public sealed class TextGenerator
         }
     }
 
-    /// <summary>A constraint in the terms of the vocabulary; the last one is kept, with what has been computed of it.</summary>
+    /// <summary>A constraint in the terms of the vocabulary, for the rows of one request.</summary>
     internal TokenMasks? Masks(TextConstraint? constraint)
     {
         if (constraint is null) return null;
-        lock (gate)
-        {
-            if (masks?.Constraint != constraint) masks = new TokenMasks(constraint, vocabulary ??= new TokenVocabulary(tokenizer!, vocabularySize));
-            return masks;
-        }
+        lock (gate) vocabulary ??= new TokenVocabulary(tokenizer!, vocabularySize);
+        return new TokenMasks(constraint, vocabulary);
     }
 
     private NextLogits Logits(DecodeEngine engine, SamplingOptions options, int rows, int capacity)

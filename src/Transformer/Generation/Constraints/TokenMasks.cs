@@ -13,9 +13,6 @@ internal sealed class TokenMasks(TextConstraint constraint, TokenVocabulary voca
     private readonly Automaton automaton = constraint.ToAutomaton();
     private readonly Dictionary<(AutomatonState State, bool AtBeginning), TokenMask> masks = [];
 
-    /// <summary>What a text must be.</summary>
-    public TextConstraint Constraint => constraint;
-
     /// <summary>The state of a text without tokens.</summary>
     public AutomatonState Start => automaton.Start;
 
