@@ -195,7 +195,8 @@ internal static class GenerateVerb
 
         // One sample is shown as it comes; several would mingle, so they follow each other at the end.
         var live = !json && count == 1;
-        var tokens = generator.Encode(prompt);
+        var tokens = ranks.Together(() => generator.Encode(prompt));
+        CheckPrompts(ranks, tokens, writer.ContextLength);
         double? firstToken = null;
         var (lengths, slid) = (Enumerable.Repeat(tokens.Length, count).ToArray(), false);
         var start = SinceProcessStart();
@@ -248,13 +249,21 @@ internal static class GenerateVerb
     // Ranks that each had the whole model would write the same text side by side, and those with other arguments wait for what never comes.
     private static void CheckRanks(ParseResult request, ICollective ranks)
     {
+        var arguments = ranks.Gather(string.Join(' ', request.Tokens.Select(token => token.Value)));
+        if (Array.FindIndex(arguments, other => other != arguments[0]) is var rank and >= 0)
+            throw new InputException($"generate: rank {rank} was given {arguments[rank]}, rank 0 {arguments[0]}. Give all ranks the same.");
         var isShared = request.GetValue(TensorParallel);
         if (isShared && ranks.Ranks == 1) throw new InputException("--tensor-parallel: found one process, expected several. Start them by mpirun -np N transformer generate, or leave it out.");
         if (!isShared && ranks.Ranks > 1)
             throw new InputException($"generate: {ranks.Ranks} ranks would each write the same. Give --tensor-parallel, so that they share the model, or leave out mpirun or srun.");
-        var arguments = ranks.Gather(string.Join(' ', request.Tokens.Select(token => token.Value)));
-        if (Array.FindIndex(arguments, other => other != arguments[0]) is var rank and >= 0)
-            throw new InputException($"generate: rank {rank} was given {arguments[rank]}, rank 0 {arguments[0]}. Give all ranks the same.");
+    }
+
+    // Of ranks that read files of their own, each must have found the same.
+    private static void CheckPrompts(ICollective ranks, int[] tokens, int contextLength)
+    {
+        var prompts = ranks.Gather($"{contextLength}: {string.Join(' ', tokens)}");
+        if (Array.FindIndex(prompts, other => other != prompts[0]) is var rank and >= 0)
+            throw new InputException($"generate: rank {rank} has another prompt or another model than rank 0. Give all machines the same files.");
     }
 
     private static (SamplingOptions Options, string Prompt, IReadOnlyList<PromptLine>? Prompts, Writer Writer) Prepare(ParseResult request, ICollective ranks)

@@ -39,10 +39,17 @@ public static class Launch
     /// <param name="device">This rank's device, that of no other.</param>
     /// <param name="error">Where it is said that an operation between devices has failed, before the job is ended.</param>
     /// <returns>What carries tensors of the device, too; null where there is one rank, or ranks compute on processors.</returns>
-    /// <exception cref="AgreedException">NCCL is missing on some rank.</exception>
+    /// <exception cref="AgreedException">NCCL is missing on some rank, or ranks compute on devices of different kinds.</exception>
     public static Nccl? Connect(ICollective ranks, Device device, TextWriter error)
     {
-        if (ranks.Ranks == 1 || device.type != DeviceType.CUDA) return null;
+        if (ranks.Ranks == 1) return null;
+        var kinds = ranks.Gather($"{device.type}");
+        if (Array.FindIndex(kinds, kind => kind != kinds[0]) is var other and >= 0)
+        {
+            var problem = new InputException($"--device: rank {other} computes on {kinds[other]}, rank 0 on {kinds[0]}. Give all ranks the same.");
+            throw ranks.Rank == 0 ? new AgreedException(problem.Message, problem) : new AgreedException();
+        }
+        if (device.type != DeviceType.CUDA) return null;
         var (nccl, cuda) = ranks.Together(() => (NcclLibrary.Load(), CudaStreams.Load()));
         return new Nccl(ranks, device, nccl, cuda, error);
     }

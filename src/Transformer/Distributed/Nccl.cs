@@ -185,6 +185,7 @@ public sealed class Nccl : ICollective
     {
         if (ended.IsSet) return;
         ended.Set();
+        if (Thread.CurrentThread != watch) watch.Join(Patience);    // it may be asking the communicator
         Task.Run(() => nccl.Abort(communicator)).Wait(Patience);
     }
 }

@@ -33,7 +33,9 @@ public static class TensorParallelModel
         {
             using var scope = NewDisposeScope();
             tensors.Collective.Broadcast(value, root: 0);
-            own.copy_(TensorSplit.Cut(name, value, tensors));
+            var cut = TensorSplit.Cut(name, value, tensors);
+            if (!cut.shape.SequenceEqual(own.shape)) throw new InvalidOperationException($"{name}: a share of [{string.Join(", ", own.shape)}] was cut as [{string.Join(", ", cut.shape)}]");
+            own.copy_(cut);
         }
         return share;
     }

@@ -32,12 +32,13 @@ public sealed class ParameterSpace : IDisposable
     {
         Ranks = model.Tensors is null && ranks is not null ? ranks : new SingleProcess();
         this.strategy = Ranks.Ranks == 1 ? DistributedStrategy.DataParallel : strategy;
-        layout = Ranks.Together(() => new ParameterLayout(model, rules ?? [], Ranks.Ranks));
-        shares = [.. Parameters.Where(parameter => model.Shares.Contains(parameter.Name))];
+        layout = (model.Tensors?.Collective ?? Ranks).Together(() => new ParameterLayout(model, rules ?? [], Ranks.Ranks));
+        var bounded = model.Shares.ToHashSet();
+        shares = [.. Parameters.Where(parameter => bounded.Contains(parameter.Name))];
         Values = zeros(ShardsParameters ? Size / Ranks.Ranks : Size, device: model.Device).DetachFromDisposeScope();
         Gradients = zeros(ShardsGradients ? Size / Ranks.Ranks : Size, device: model.Device).DetachFromDisposeScope();
         Move();
-        if (model.Tensors is not null) tensors = new TensorGradients(model.Tensors, Parameters);
+        if (model.Tensors is not null) tensors = new TensorGradients(model.Tensors, Parameters, model.Device);
         if (Ranks.Ranks == 1) return;
         reduction = ShardsParameters ? new ShardedBlocks(this) : new GradientReduction(this);
         model.BlockPass = reduction;
@@ -55,7 +56,7 @@ public sealed class ParameterSpace : IDisposable
     /// <summary>P, the numbers of all parameters with the zeros between them.</summary>
     internal long Size => layout.Size;
 
-    internal bool ShardsOptimizer => strategy != DistributedStrategy.DataParallel;
+    internal bool ShardsOptimizer => strategy is DistributedStrategy.Zero1 or DistributedStrategy.Zero2 or DistributedStrategy.Zero3;
 
     internal bool ShardsGradients => strategy is DistributedStrategy.Zero2 or DistributedStrategy.Zero3;
 

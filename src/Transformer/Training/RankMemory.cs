@@ -24,7 +24,7 @@ public static class RankMemory
             + (strategy == DistributedStrategy.Zero3 ? average / ranks : average);
     }
 
-    /// <param name="strategy">What is sharded; under tensor parallelism that depends on the model.</param>
+    /// <param name="strategy">What is sharded; not tensor parallelism, where it depends on the model: ask <see cref="Bytes"/>.</param>
     /// <param name="ranks">N.</param>
     /// <param name="isMixed">Whether parameters and gradients have 16 bits beside parameters of 32 that the optimizer keeps; else all have 32.</param>
     /// <param name="moments">The bytes that the optimizer remembers of a parameter: Adam's two numbers.</param>

@@ -69,22 +69,27 @@ internal sealed class Rendezvous
         var config = ranks.Gather(held is null ? "" : ConfigFile.ToYaml(held.Config))[0];
         var run = held ?? RunFolder.HeldByRank0(folder, ConfigFile.Parse(config, folder, []));
         Dataset? data = null;
+        CheckpointFolder? checkpoint = null;
         try
         {
             ranks.Together(() => data = OpenData(run.Config, ranks, device));
             Agreement.Check(ranks, run.Config, data!.Checksum, environment.Version);
             // Rank 0 says whether there is a checkpoint: a rank that does not see it may not begin anew beside the others.
             var hasCheckpoint = ranks.Gather(run.HasCheckpoint ? 1 : 0)[0][0] == 1;
-            var (checkpoint, progress) = ranks.Together(() =>
+            var progress = ranks.Together(() =>
             {
                 if (ranks.Rank == 0) foreach (var difference in environment.ChangesSince(run.PathOf(RunFolder.EnvironmentName)))
                     report?.Invoke(new TrainingEvent.Warned($"The last digits may differ from an uninterrupted run: {difference}."));
-                return hasCheckpoint ? OpenCheckpoint(run, data) : (null, BeginningOn(data));
+                if (!hasCheckpoint) return BeginningOn(data);
+                checkpoint = CheckpointFolder.Open(run.Path);
+                return ProgressOf(checkpoint, run, data);
             });
+            Agreement.CheckProgress(ranks, progress);
             return new Rendezvous(run, data, checkpoint, progress, isNew: false);
         }
         catch
         {
+            checkpoint?.Dispose();
             data?.Dispose();
             run.Dispose();
             throw;
@@ -127,20 +132,11 @@ internal sealed class Rendezvous
     private static string? Recomputes(TrainingConfig training, ICollective ranks) => training.ActivationCheckpointing ? "training.activation_checkpointing"
         : ranks.Ranks > 1 && training.Distributed.Strategy == DistributedStrategy.Zero3 ? "training.distributed.strategy: zero3" : null;
 
-    private static (CheckpointFolder? Checkpoint, TrainingProgress Progress) OpenCheckpoint(RunFolder run, Dataset data)
+    private static TrainingProgress ProgressOf(CheckpointFolder checkpoint, RunFolder run, Dataset data)
     {
-        var checkpoint = CheckpointFolder.Open(run.Path);
-        try
-        {
-            var progress = TrainingCheckpoint.Progress(checkpoint);
-            if (progress.Corpus == data.Checksum) return (checkpoint, progress);
-            throw new InputException($"{run.Path}: {data.Name} is not the one that the run began with. Put that one back, or start a new run.");
-        }
-        catch
-        {
-            checkpoint.Dispose();
-            throw;
-        }
+        var progress = TrainingCheckpoint.Progress(checkpoint);
+        return progress.Corpus == data.Checksum ? progress
+            : throw new InputException($"{run.Path}: {data.Name} is not the one that the run began with. Put that one back, or start a new run.");
     }
 
     private static TrainingProgress BeginningOn(Dataset data) => new() { Corpus = data.Checksum };

@@ -69,6 +69,7 @@ public sealed record RunEnvironment(
     {
         if (Threads != earlier.Threads) yield return $"threads: {earlier.Threads} before, {Threads} now";
         if (Ranks != earlier.Ranks) yield return $"ranks: {earlier.Ranks} before, {Ranks} now";
+        if (Backend != earlier.Backend) yield return $"between ranks: {earlier.Backend ?? "nothing"} before, {Backend ?? "nothing"} now";
         if (Device != earlier.Device) yield return $"device: {earlier.Device} before, {Device} now";
         if (Processor != earlier.Processor) yield return $"processor: {earlier.Processor} before, {Processor} now";
         if (Libtorch != earlier.Libtorch) yield return $"libtorch: {earlier.Libtorch} before, {Libtorch} now";

@@ -14,24 +14,25 @@ internal static class TensorCheckpoint
     /// <param name="ranks">The ranks.</param>
     /// <param name="space">The parameters of this rank's share.</param>
     /// <param name="state">What it remembers, by names that end with a parameter's and @0 where that is a number for each of the parameter's.</param>
-    public static IEnumerable<(string Name, Tensor Value)> Parts(TensorRanks ranks, ParameterSpace space, IEnumerable<(string Name, Tensor Value)> state)
+    public static IReadOnlyList<(string Name, Tensor Value)> Parts(TensorRanks ranks, ParameterSpace space, IEnumerable<(string Name, Tensor Value)> state)
     {
+        var parts = new List<(string Name, Tensor Value)>();
         foreach (var (name, value) in state)
         {
             var (parameter, dimension) = Split(space, name);
-            if (dimension is null)
-            {
-                if (ranks.Rank == 0) yield return (name, value);
-            }
-            else if (dimension == 0) yield return (At(name, ranks.Rank * value.numel()), value);
-            else
-            {
-                using var scope = NewDisposeScope();
-                var whole = ranks.Join(value.view(parameter!.Shape), dimension.Value).flatten();
-                var (begin, end) = (whole.numel() * ranks.Rank / ranks.Count, whole.numel() * (ranks.Rank + 1) / ranks.Count);
-                yield return (At(name, begin), scope.MoveToOuter(whole.narrow(0, begin, end - begin).clone()));
-            }
+            if (dimension == 0) parts.Add((At(name, ranks.Rank * value.numel()), value));
+            else if (dimension is { } columns) parts.Add(RangeOfWhole(ranks, name, value.view(parameter!.Shape), columns));
+            else if (ranks.Rank == 0) parts.Add((name, value));
         }
+        return parts;
+    }
+
+    private static (string Name, Tensor Value) RangeOfWhole(TensorRanks ranks, string name, Tensor share, int dimension)
+    {
+        using var scope = NewDisposeScope();
+        var whole = ranks.Join(share, dimension).flatten();
+        var (begin, end) = (whole.numel() * ranks.Rank / ranks.Count, whole.numel() * (ranks.Rank + 1) / ranks.Count);
+        return (At(name, begin), scope.MoveToOuter(whole.narrow(0, begin, end - begin).clone()));
     }
 
     /// <summary>Reads this rank's share of something that <see cref="Parts"/>, or any other number of ranks, wrote.</summary>

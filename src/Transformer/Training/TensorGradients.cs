@@ -11,13 +11,15 @@ namespace Transformer.Training;
 internal sealed class TensorGradients
 {
     private readonly TensorRanks ranks;
+    private readonly Device device;
     private readonly IReadOnlyList<ParameterView> partial, counted;
 
     /// <param name="ranks">The ranks.</param>
     /// <param name="parameters">What this one trains.</param>
-    public TensorGradients(TensorRanks ranks, IReadOnlyList<ParameterView> parameters)
+    /// <param name="device">Where they lie.</param>
+    public TensorGradients(TensorRanks ranks, IReadOnlyList<ParameterView> parameters, Device device)
     {
-        this.ranks = ranks;
+        (this.ranks, this.device) = (ranks, device);
         partial = [.. parameters.Where(parameter => TensorSplit.IsPartial(parameter.Name))];
         // A parameter that all have whole is rank 0's, so that none counts twice.
         counted = [.. parameters.Where(parameter => ranks.Rank == 0 || TensorSplit.Dimension(parameter.Name) is not null)];
@@ -40,7 +42,7 @@ internal sealed class TensorGradients
     public Tensor OwnSquares()
     {
         using var scope = NewDisposeScope();
-        var squares = counted.Count == 0 ? zeros([], ScalarType.Float64) : stack(counted.Select(parameter => parameter.Gradient!.norm())).to(ScalarType.Float64).square().sum();
+        var squares = counted.Count == 0 ? zeros([], ScalarType.Float64, device) : stack(counted.Select(parameter => parameter.Gradient!.norm())).to(ScalarType.Float64).square().sum();
         return scope.MoveToOuter(squares);
     }
 }

@@ -61,7 +61,7 @@ internal static class TrainingCheckpoint
         }
     }
 
-    // A file a bucket, turn by turn by another rank: no rank ever holds more than the bucket that is written.
+    // A file a bucket, turn by turn by another rank: no rank ever holds more than the bucket that is written, and with the first what is frozen.
     private static void WriteBuckets(string folder, TransformerModel model, ParameterSpace space)
     {
         var (ranks, buckets) = (space.Processes, space.Buckets);

@@ -17,7 +17,7 @@ internal sealed class TrainingState : IDisposable
     {
         var training = met.Run.Config.Training;
         manual_seed(training.Seed);
-        Model = Build(met.Run.Config, ranks, device);
+        Model = Build(met, ranks, device);
         Space = new ParameterSpace(Model, training.Parameters, ranks, training.Distributed.Strategy);
         Optimizer = Optimizer.FromConfig(training.Optimizer, Space);
         Average = training.EmaDecay is { } decay ? new WeightAverage(Space, decay) : null;
@@ -61,12 +61,16 @@ internal sealed class TrainingState : IDisposable
         }
     }
 
-    // Ranks that share the model draw it whole, as one process does, and keep their share.
-    private static TransformerModel Build(RunConfig config, ICollective ranks, Device? device)
+    // Ranks that share the model draw it whole, as one process does, and keep their share, unless their shares are loaded next.
+    private static TransformerModel Build(Rendezvous met, ICollective ranks, Device? device)
     {
-        var whole = new TransformerModel(config.Model, device) { Precision = config.Training.Precision };
-        if (!Rendezvous.SharesModel(config, ranks)) return whole;
-        using (whole) return TensorParallelModel.ShareOf(whole, new TensorRanks(ranks));
+        var (config, tensors) = (met.Run.Config, Rendezvous.SharesModel(met.Run.Config, ranks) ? new TensorRanks(ranks) : null);
+        var model = ranks.Together(() => tensors is not null && met.Checkpoint is not null
+            ? TensorParallelModel.Empty(config.Model, tensors, device)
+            : new TransformerModel(config.Model, device));
+        ranks.Together(() => model.Precision = config.Training.Precision);
+        if (tensors is null || met.Checkpoint is not null) return model;
+        using (model) return TensorParallelModel.ShareOf(model, tensors);
     }
 
     /// <summary>

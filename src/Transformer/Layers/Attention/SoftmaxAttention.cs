@@ -104,7 +104,8 @@ public sealed class SoftmaxAttention : TokenMixer
         return Fused(q, k, v, bias!.to(q.dtype), drop, causal: false, scale);
     }
 
-    private static Tensor Fused(Tensor q, Tensor k, Tensor v, Tensor? mask, double dropout, bool causal, double scale) => Aten.ScaledDotProductAttention(
+    /// <summary>The same by libtorch's fused kernel.</summary>
+    internal static Tensor Fused(Tensor q, Tensor k, Tensor v, Tensor? mask, double dropout, bool causal, double scale) => Aten.ScaledDotProductAttention(
         q.ForProduct().contiguous(), k.ForProduct().contiguous(), v.ForProduct().contiguous(), mask?.ForProduct(), dropout, causal, scale).to(v.dtype);
 
     /// <summary>
@@ -126,13 +127,13 @@ public sealed class SoftmaxAttention : TokenMixer
     {
         var sharing = q.shape[1] / k.shape[1];
         if (sharing > 1) (k, v) = (k.repeat_interleave(sharing, dim: 1), v.repeat_interleave(sharing, dim: 1));    // 2 x [B, H, S, D]
-        var scores = matmul(scale * q, k.transpose(-2, -1)).Widened();                                             // [B, H, T, S]
+        var scores = matmul((scale * q).ForProduct(), k.ForProduct().transpose(-2, -1)).to(q.dtype).Widened();       // [B, H, T, S]
         if (bias is not null) scores = scores + bias;
         if (softCap is { } cap) scores = cap * (scores / cap).tanh();
         if (mask is not null) scores = scores.masked_fill(mask.logical_not(), double.NegativeInfinity);
         var weights = scores.softmax(-1);
         if (softMask is not null) weights = weights * softMask / ((weights * softMask).sum(-1, keepdim: true) + Epsilon);
-        return matmul(nn.functional.dropout(weights, dropout).to(v.dtype), v);                                     // [B, H, T, D]
+        return matmul(nn.functional.dropout(weights, dropout).to(v.dtype).ForProduct(), v.ForProduct()).to(v.dtype);    // [B, H, T, D]
     }
 
     /// <summary>True where query t may see key s, that is s &lt;= t: [T, T].</summary>

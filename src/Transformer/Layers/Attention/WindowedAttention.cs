@@ -56,7 +56,7 @@ internal static class WindowedAttention
         var exists = keys.dim() == 1 ? keys >= 0 : (keys >= 0).unsqueeze(1).unsqueeze(1);           // [S] or [B, 1, 1, S]
         var visible = window.Reaches(distance).logical_and(exists);                                 // [B or 1, H or 1, T, S]
         if (window.Ramp == 0 && softCap is null && bias is null)
-            return Aten.ScaledDotProductAttention(q.contiguous(), k.contiguous(), v.contiguous(), visible, dropout, causal: false, scale);
+            return SoftmaxAttention.Fused(q, k, v, visible, dropout, causal: false, scale);
         return SoftmaxAttention.Explicit(q, k, v, scale, visible, softCap, dropout, bias?.call(q, queries, keys), window.SoftMask(distance));
     }
 }
