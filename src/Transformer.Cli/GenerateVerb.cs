@@ -13,12 +13,13 @@ namespace Transformer.Cli;
 /// <summary><c>generate</c>: continues a prompt.</summary>
 internal static class GenerateVerb
 {
+    /// <summary>What the verb is called.</summary>
+    public const string Name = "generate";
+
     /// <summary>What stands between two samples.</summary>
     public const string Separator = "---------------";
 
     private const int UsualGuesses = 4;
-    /// <summary>What the verb is called.</summary>
-    public const string Name = "generate";
 
     private static readonly SamplingOptions Defaults = new();
 
@@ -150,6 +151,7 @@ internal static class GenerateVerb
     // Of each option those that mean nothing beside it.
     private static readonly Dictionary<Option, Option[]> Conflicts = new()
     {
+        [Greedy] = [Temperature, TopK, TopP, MinP],
         [Prompts] = [Prompt, PromptFile, Guesses, Draft, Beams],
         [TensorParallel] = [Prompts, Beams, Guesses, Draft],
         [Beams] = [Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, Guesses, Draft],
@@ -275,7 +277,8 @@ internal static class GenerateVerb
         var threads = SharedOptions.ThreadsOf(request);
         var (draft, parallel) = (request.GetValue(Draft), request.GetValue(Parallel));
         var guesses = request.GetValue(Guesses) ?? (draft is null ? 0 : UsualGuesses);
-        if (guesses < (draft is null ? 0 : 1)) throw new InputException($"--guess: found {guesses}, expected {(draft is null ? 0 : 1)} or more.");
+        var least = draft is null ? 0 : 1;
+        if (guesses < least || guesses > TextGenerator.MostGuesses) throw new InputException($"--guess: found {guesses}, expected {least} to {TextGenerator.MostGuesses}.");
         if (guesses > 0 && count > 1) throw new InputException($"--count: found {count}, but guesses are made for one text alone; leave out --guess and --draft, or this.");
         if (parallel < 1) throw new InputException($"--parallel: found {parallel}, expected 1 or more.");
         var prompts = request.GetValue(Prompts) is { } file ? PromptLine.Read(file, options) : null;

@@ -37,15 +37,16 @@ internal sealed record PromptLine(string Origin, string Text, SamplingOptions Op
         JsonNode? json;
         try
         {
-            json = JsonNode.Parse(line);
+            json = JsonNode.Parse(line, documentOptions: new() { AllowDuplicateProperties = false });
+            json?.ToJsonString();    // half of a surrogate pair is found only now
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new InputException($"{origin}: is no JSON ({e.Message}); expected an object like {{\"{Key}\": \"Once\"}}.", e);
         }
         if (json is not JsonObject given || given[Key] is not JsonValue value || !value.TryGetValue<string>(out var text))
             throw new InputException($"{origin}: found {json?.ToJsonString() ?? "null"}, expected an object like {{\"{Key}\": \"Once\"}}.");
-        var all = ConfigJson.ToJson(options with { Constraint = null }).AsObject();
+        var all = ConfigJson.ToJson(options).AsObject();
         foreach (var (key, found) in given)
             if (key != Key) all[key] = found?.DeepClone();
         return new(origin, text, ConfigJson.FromJson<SamplingOptions>(all, origin) with { Constraint = options.Constraint });

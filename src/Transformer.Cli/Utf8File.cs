@@ -20,7 +20,7 @@ internal static class Utf8File
         {
             throw new InputException($"{file}: found bytes that are not UTF-8; expected a text file with {what}.", e);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
             throw new InputException($"{file}: cannot be read ({e.Message}); expected a text file with {what}.", e);
         }

@@ -5,6 +5,7 @@ using Transformer.Layers;
 using Transformer.Native;
 using Transformer.Onnx;
 using Transformer.Tokenization;
+using static TorchSharp.torch;
 
 namespace Transformer.Cli;
 
@@ -28,7 +29,7 @@ internal sealed record Writer(TextGenerator Generator, int ContextLength, Tokeni
     public static Writer Open(string path, WeightFormat format, string device, int? threads, int guesses, string? draft, TensorRanks? tensors = null)
     {
         if (tensors is not null) return OpenShare(path, format, device, tensors);
-        if (OnnxModel.IsAt(path)) return OpenOnnx(path, format, draft);
+        if (OnnxModel.IsAt(path)) return OpenOnnx(path, format, device, threads, guesses, draft);
         var models = new Stack<IDisposable>();
         try
         {
@@ -56,7 +57,7 @@ internal sealed record Writer(TextGenerator Generator, int ContextLength, Tokeni
             models.Push(decoding);
             return (decoding.Engine, null, decoding.Tokenizer);
         }
-        LibTorch.Load();
+        LoadLibTorch(threads);
         var loaded = LoadedModel.Open(path, ComputeDevice.Named(device));
         models.Push(loaded);
         var engine = DecodeEngine.TryCreate(loaded.Model, format, threads);
@@ -88,11 +89,18 @@ internal sealed record Writer(TextGenerator Generator, int ContextLength, Tokeni
         return new(new TextGenerator(loaded.Model, loaded.Tokenizer), loaded.Model.Config.ContextLength, loaded.Tokenizer, Engine: null, loaded);
     }
 
-    private static Writer OpenOnnx(string path, WeightFormat format, string? draft)
+    private static void LoadLibTorch(int? threads)
+    {
+        LibTorch.Load();
+        if (threads is { } count) set_num_threads(count);
+    }
+
+    private static Writer OpenOnnx(string path, WeightFormat format, string device, int? threads, int guesses, string? draft)
     {
         if (format != WeightFormat.AsIs) throw new InputException($"--quantize: {path} is an ONNX model, whose weights are packed when it is exported; leave it out.");
-        if (draft is not null) throw new InputException($"--draft: {path} is an ONNX model, which reads no guesses; leave it out.");
-        LibTorch.Load();
+        if (guesses > 0 || draft is not null) throw new InputException($"{(draft is null ? "--guess" : "--draft")}: {path} is an ONNX model, which reads no guesses; leave it out.");
+        if (device != "cpu") throw new InputException($"--device: found {device}, but {path} is an ONNX model, which is run on the processor; leave it out.");
+        LoadLibTorch(threads);
         var model = OnnxModel.Open(path);
         if (model.Tokenizer is { } tokenizer) return new(model.Generator(), model.Config.ContextLength, tokenizer, Engine: null, model);
         model.Dispose();

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Transformer.Configuration;
 using Transformer.Generation.Constraints;
 
@@ -52,6 +53,7 @@ public sealed record SamplingOptions : IValidated
     /// What a row's text must be as a whole: tokens that cannot follow are made impossible before all other steps. A row ends when nothing else can follow, and
     /// where it has its greatest number of tokens before, its text is a beginning only. Anything where absent.
     /// </summary>
+    [JsonIgnore]
     public TextConstraint? Constraint { get; init; }
 
     /// <summary>The options that take the likeliest token always.</summary>

@@ -50,6 +50,9 @@ public sealed class TextGenerator
         vocabularySize = Math.Min(config.VocabularySize!.Value, tokenizer?.VocabularySize ?? int.MaxValue);
     }
 
+    /// <summary>The most tokens that may be guessed ahead.</summary>
+    public const int MostGuesses = 64;
+
     /// <summary>
     /// How many tokens are guessed ahead, where one text is written alone and the model's state can forget wrong guesses; 0 for none. Guesses come from what stands
     /// in the text, which changes the pace and never the tokens, or from a <see cref="Draft"/>.
@@ -111,6 +114,8 @@ public sealed class TextGenerator
         CancellationToken cancellation = default)
     {
         options.Check();
+        if (Guesses is < 0 or > MostGuesses) throw new InputException($"guesses: found {Guesses}, expected 0 to {MostGuesses}");
+        if (Draft is not null && Guesses == 0) throw new InputException("draft: a draft makes guesses, but guesses are 0; give a number, or leave the draft out");
         for (var row = 0; row < prompts.Count; row++) Check(prompts[row], options, $"prompt {row}");
         if (prompts.Count == 0) return [];
 

@@ -56,6 +56,9 @@ public sealed class GenerateVerbTests : IDisposable
     [InlineData("p.txt", "abc\nxyz", "p.txt:2: ")]
     [InlineData("p.txt", "abc\nabcdefghijklm", "p.txt:2: prompt: 13 tokens do not fit")]
     [InlineData("p.jsonl", "{\"prompt\": \"a\"}\nabc", "p.jsonl:2: is no JSON")]
+    [InlineData("p.jsonl", "{\"prompt\": \"a\", \"prompt\": \"b\"}", "p.jsonl:1: is no JSON")]
+    [InlineData("p.jsonl", "{\"prompt\": \"\\ud800\"}", "p.jsonl:1: is no JSON")]
+    [InlineData("p.jsonl", "{\"prompt\": \"a\", \"constraint\": {}}", "constraint: unknown key")]
     [InlineData("p.jsonl", "{\"text\": \"a\"}", "p.jsonl:1: found {\"text\":\"a\"}")]
     [InlineData("p.jsonl", "{\"prompt\": \"a\", \"temprature\": 1}", "did you mean temperature?")]
     [InlineData("p.jsonl", "{\"prompt\": \"a\", \"top_p\": 2}", "p.jsonl:1: top_p: found 2")]
@@ -108,6 +111,8 @@ public sealed class GenerateVerbTests : IDisposable
 
     [Theory]
     [InlineData("--beams 2 --temperature 0.5 --top-k 3", "--temperature, --top-k: means nothing beside --beams")]
+    [InlineData("--greedy --temperature 0.5 --top-p 0.9", "--temperature, --top-p: means nothing beside --greedy")]
+    [InlineData("--guess 65", "--guess: found 65, expected 0 to 64")]
     [InlineData("--beams 2 --guess 3", "--guess: means nothing beside --beams")]
     [InlineData("--beams 2 --stop a", "--stop: means nothing beside --beams")]
     [InlineData("--beams 2 --count 3", "at most the 2 beams")]

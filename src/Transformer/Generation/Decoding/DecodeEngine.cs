@@ -36,10 +36,9 @@ public sealed unsafe class DecodeEngine : IDisposable
     private MatrixProducts headProduct;
     private int ready;    // logits of so many places
 
-    private DecodeEngine(ModelConfig config, DecoderWeights weights, int threads)
+    private DecodeEngine(ModelConfig config, DecoderWeights weights, ThreadTeam team)
     {
-        (this.weights, Config) = (weights, config);
-        team = new ThreadTeam(threads);
+        (this.weights, this.team, Config) = (weights, team, config);
         workspace = new Workspace(MostTokens);
         if (Config.Position is RotaryPositionConfig rope && Config.PositionedMixers.FirstOrDefault() is { } turned)
             rotation = new Rotation(rope, turned.HeadWidthAt(Config.Width), MostTokens, Config.ContextLength);
@@ -68,7 +67,7 @@ public sealed unsafe class DecodeEngine : IDisposable
     public static DecodeEngine? TryCreate(TransformerModel model, WeightFormat format = WeightFormat.AsIs, int? threads = null)
     {
         if (model.Tensors is not null || DecoderWeights.Of(model, format) is not { } weights) return null;
-        return new DecodeEngine(model.Config, weights, threads ?? get_num_threads());
+        return Create(model.Config, weights, threads ?? get_num_threads());
     }
 
     /// <summary>Makes an engine of a checkpoint, without libtorch: the file is mapped into memory and its weights are read where they lie, or packed.</summary>
@@ -80,7 +79,22 @@ public sealed unsafe class DecodeEngine : IDisposable
     public static DecodeEngine? TryCreate(CheckpointFolder checkpoint, WeightFormat format, int threads)
     {
         checkpoint.Check(ParameterShapes.Of(checkpoint.Model));
-        return DecoderWeights.Of(checkpoint, format) is { } weights ? new DecodeEngine(checkpoint.Model, weights, threads) : null;
+        return DecoderWeights.Of(checkpoint, format) is { } weights ? Create(checkpoint.Model, weights, threads) : null;
+    }
+
+    private static DecodeEngine Create(ModelConfig config, DecoderWeights weights, int threads)
+    {
+        var team = new ThreadTeam(threads);
+        try
+        {
+            return new DecodeEngine(config, weights, team);
+        }
+        catch
+        {
+            team.Dispose();
+            weights.Dispose();
+            throw;
+        }
     }
 
     /// <summary>The state of rows that have no tokens yet.</summary>
