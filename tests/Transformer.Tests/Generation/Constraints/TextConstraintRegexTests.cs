@@ -167,29 +167,21 @@ public sealed class TextConstraintRegexTests
         Assert.InRange(automaton.States, 10, 1000);
     }
 
-    // What they have taken by then is measured; a doubling of the tables may be on its way.
     [Theory]
     [InlineData("[a-z]{1000000}", "k")]
     [InlineData("(.|é|ü|日){1000000}", "日")]
-    [InlineData("(.*[a-m].{20})", "am")]
+    [InlineData("(.*[a-m].{20})", "az")]
     [InlineData("(a{0,1000}){0,1000}", "a")]
     public void An_expression_is_refused_before_it_takes_a_hundred_and_fifty_megabytes(string pattern, string letters)
     {
         var (automaton, random, before) = (TextConstraint.Regex(pattern).ToAutomaton(), new Random(1337), GC.GetTotalMemory(forceFullCollection: true));
         var state = automaton.Start;
-        for (var length = 0; length < 999_990; length++)
+        var refusal = Assert.Throws<InputException>(() =>
         {
-            var letter = letters[random.Next(letters.Length)];
-            try
-            {
-                state = automaton.Next(state, Encoding.UTF8.GetBytes($"{(random.Next(2) == 0 && letters == "am" ? 'z' : letter)}"))!;
-            }
-            catch (InputException refusal)
-            {
-                Assert.Contains("too many states", refusal.Message);
-                break;
-            }
-        }
+            for (var length = 0; length < 999_990; length++)
+                state = automaton.Next(state, Encoding.UTF8.GetBytes($"{letters[random.Next(letters.Length)]}"))!;
+        });
+        Assert.Contains("too many states", refusal.Message);
         Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - before, 10_000_000, 150_000_000);
         GC.KeepAlive(automaton);
     }
