@@ -7,6 +7,9 @@ namespace Transformer.Generation.Constraints;
 /// </summary>
 internal sealed class Automaton
 {
+    // With their entries in the tables. What a derivative is made of takes more time than memory.
+    private const int BytesOfDerivative = 50, BytesOfAlternative = 50, BytesOfState = 100, BytesOfSuccessor = 16;
+
     private readonly ExpressionTable table;
     private readonly Dictionary<Expression, AutomatonState> states = [];
     private readonly Dictionary<(Expression, byte), Expression[]> derivatives = [];
@@ -55,20 +58,28 @@ internal sealed class Automaton
         return reached;
     }
 
+    /// <summary>Counts what is kept for a state beside it.</summary>
+    /// <exception cref="Configuration.InputException">The expression has too many states.</exception>
+    public void Spend(int bytes) => table.Spend(bytes);
+
     private AutomatonState? After(AutomatonState state, byte value) => Derivatives(state.Rest, value) switch
     {
         [] => null,
         var some => StateOf(table.Choice([.. some.OrderBy(expression => expression.Id)])),
     };
 
-    private AutomatonState StateOf(Expression expression) =>
-        states.TryGetValue(expression, out var known) ? known : states[expression] = new(expression, byteClasses);
+    private AutomatonState StateOf(Expression expression)
+    {
+        if (states.TryGetValue(expression, out var known)) return known;
+        Spend(BytesOfState + BytesOfSuccessor * byteClasses);
+        return states[expression] = new(expression, byteClasses);
+    }
 
     private Expression[] Derivatives(Expression expression, byte value)
     {
         if (derivatives.TryGetValue((expression, value), out var known)) return known;
         var found = Derive(expression, value);
-        table.Spend(1 + found.Length);
+        Spend(BytesOfDerivative + BytesOfAlternative * found.Length);
         return derivatives[(expression, value)] = found;
     }
 

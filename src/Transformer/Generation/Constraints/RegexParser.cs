@@ -18,6 +18,7 @@ internal sealed class RegexParser
     private readonly bool search;
     private readonly string pattern;
     private int at, depth;
+    private bool isWithinOpposite;    // behind [^
 
     private RegexParser(ExpressionTable table, string pattern, Func<CharacterSet, Expression> encode, bool search) =>
         (this.table, this.pattern, this.encode, this.search) = (table, pattern, encode, search);
@@ -26,7 +27,10 @@ internal sealed class RegexParser
     /// <param name="table">What makes the expression.</param>
     /// <param name="pattern">The pattern.</param>
     /// <param name="encode">How a character is written; in UTF-8 where null.</param>
-    /// <param name="search">Whether the pattern may stand anywhere in a text, unless it says <c>^</c> and <c>$</c>; else it is the whole text.</param>
+    /// <param name="search">
+    /// Whether others judge the text by the pattern, in a dialect of their own: it may stand anywhere in a text, unless it says <c>^</c> and <c>$</c>, and what dialects
+    /// read more widely or less (<c>. \d \w \s</c> and their opposites) is what all of them agree on. Else the pattern is the whole text.
+    /// </param>
     /// <exception cref="InputException">The pattern is not one, or not one of this kind.</exception>
     public static Expression Parse(ExpressionTable table, string pattern, Func<CharacterSet, Expression>? encode = null, bool search = false)
     {
@@ -66,7 +70,7 @@ internal sealed class RegexParser
         {
             case '(': return Group();
             case '[': return encode(Class());
-            case '.': at++; return encode(CharacterSet.All.Except(CharacterSet.Range('\n', '\n')));
+            case '.': at++; return encode(search ? CharacterSet.NoLineBreaks : CharacterSet.All.Except(CharacterSet.Range('\n', '\n')));
             case '\\': return encode(Escape());
             case '^' or '$': throw Bad($"'{pattern[at]}' stands where a text neither begins nor ends; write \\{pattern[at]} for the character");
             case '*' or '+' or '?': throw Bad($"'{pattern[at]}' has nothing to repeat; write \\{pattern[at]} for the character");
@@ -128,11 +132,11 @@ internal sealed class RegexParser
     private CharacterSet Class()
     {
         var opened = at++;
-        var isOpposite = Take('^');
+        isWithinOpposite = Take('^');
+        if (!AtEnd && pattern[at] == ']') throw Bad($"']' directly behind '{pattern[at - 1]}' is read in two ways; write \\] for the character");
         var items = new List<CharacterSet>();
         while (!AtEnd && pattern[at] != ']')
         {
-            if (pattern[at] == '[') throw Bad("'[' within a class is read in several ways; write \\[ for the character", at);
             var item = ClassItem();
             if (at + 1 < pattern.Length && pattern[at] == '-' && pattern[at + 1] != ']')
             {
@@ -146,11 +150,17 @@ internal sealed class RegexParser
         }
         if (!Take(']')) throw Bad("'[' without ']'", opened);
         var characters = CharacterSet.None.Union(items);
-        if (isOpposite) characters = CharacterSet.All.Except(characters);
-        return characters.IsEmpty ? throw Bad("a class without a character; write \\] for the bracket within one", opened) : characters;
+        if (isWithinOpposite) characters = CharacterSet.All.Except(characters);
+        isWithinOpposite = false;
+        return characters.IsEmpty ? throw Bad("a class without a character", opened) : characters;
     }
 
-    private CharacterSet ClassItem() => pattern[at] == '\\' ? Escape() : CharacterSet.Of(Character());
+    private CharacterSet ClassItem() => pattern[at] switch
+    {
+        '\\' => Escape(),
+        '[' => throw Bad("'[' within a class is read in several ways; write \\[ for the character"),
+        _ => CharacterSet.Of(Character()),
+    };
 
     private CharacterSet Escape()
     {
@@ -158,12 +168,9 @@ internal sealed class RegexParser
         if (AtEnd) throw Bad("ends with a '\\'", escape);
         switch (pattern[at++])
         {
-            case 'd': return CharacterSet.Digits;
-            case 'w': return CharacterSet.WordCharacters;
-            case 's': return CharacterSet.WhiteSpace;
-            case 'D': return CharacterSet.All.Except(CharacterSet.Digits);
-            case 'W': return CharacterSet.All.Except(CharacterSet.WordCharacters);
-            case 'S': return CharacterSet.All.Except(CharacterSet.WhiteSpace);
+            case 'd' or 'D': return Kind(CharacterSet.Digits, CharacterSet.NoDigits, pattern[at - 1] == 'D');
+            case 'w' or 'W': return Kind(CharacterSet.WordCharacters, CharacterSet.NoWordCharacters, pattern[at - 1] == 'W');
+            case 's' or 'S': return Kind(CharacterSet.WhiteSpace, CharacterSet.NoWhiteSpace, pattern[at - 1] == 'S');
             case 't': return One('\t');
             case 'n': return One('\n');
             case 'r': return One('\r');
@@ -176,6 +183,14 @@ internal sealed class RegexParser
         }
 
         static CharacterSet One(char character) => CharacterSet.Range(character, character);
+    }
+
+    // The characters of a kind, or the others. Those that dialects do not agree on are neither; behind [^, where the opposite is taken of them, both.
+    private CharacterSet Kind(CharacterSet members, CharacterSet others, bool isOther)
+    {
+        if (!search) others = CharacterSet.All.Except(members);
+        var (these, those) = isOther ? (others, members) : (members, others);
+        return isWithinOpposite ? CharacterSet.All.Except(those) : these;
     }
 
     private CharacterSet Hexadecimal(int escape, int digits)

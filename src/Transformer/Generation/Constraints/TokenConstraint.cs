@@ -14,9 +14,6 @@ internal sealed class TokenConstraint(TokenMasks masks, int previous)
     /// <exception cref="Configuration.InputException">The text is not whole, and nothing can follow all the same.</exception>
     public bool IsComplete => state.Accepts && !Allowed.AllowsText;
 
-    /// <summary>Whether the text is whole, though more may follow.</summary>
-    public bool Accepts => state.Accepts;
-
     /// <summary>Makes tokens impossible that must not follow.</summary>
     /// <param name="logits">[V]</param>
     /// <exception cref="Configuration.InputException">None can.</exception>

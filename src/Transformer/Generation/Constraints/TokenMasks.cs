@@ -8,7 +8,7 @@ namespace Transformer.Generation.Constraints;
 /// <param name="vocabulary">The tokens to choose from.</param>
 internal sealed class TokenMasks(TextConstraint constraint, TokenVocabulary vocabulary)
 {
-    private const int MostNamed = 8;
+    private const int MostNamed = 8, BytesOfMask = 100;
 
     private readonly Automaton automaton = constraint.ToAutomaton();
     private readonly Dictionary<(AutomatonState State, bool AtBeginning), TokenMask> masks = [];
@@ -24,6 +24,7 @@ internal sealed class TokenMasks(TextConstraint constraint, TokenVocabulary voca
     {
         var atBeginning = vocabulary.Begins(previous);
         if (masks.TryGetValue((state, atBeginning), out var known)) return known;
+        automaton.Spend(BytesOfMask + vocabulary.Size / 8);
         var mask = new TokenMask(vocabulary.Size);
         vocabulary.Trie(atBeginning).Visit(automaton, state, mask.AddText);
         if (state.Accepts) foreach (var end in vocabulary.Ends) mask.Add(end);

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Transformer.Configuration;
 using Transformer.Generation.Constraints;
 
@@ -71,6 +72,46 @@ public sealed class TextConstraintJsonSchemaTests
     {
         var automaton = TextConstraint.JsonSchema(Person).ToAutomaton();
         Assert.Equal(allowed, automaton.Next(automaton.Start, Encoding.UTF8.GetBytes(text)) is { Accepts: true });
+    }
+
+    // ECMA-262's own reading, written out for .NET, and .NET's two. Characters that only some of them read so are none; those named are.
+    [Theory]
+    [InlineData(".", @"[^\n\r\u2028\u2029]", "a é€–")]
+    [InlineData(@"\S", @"[^\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]", "aé€–日")]
+    [InlineData(@"\s", @"[\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]", " \t\n")]
+    [InlineData(@"\W", "[^0-9A-Za-z_]", "-. €–→")]
+    [InlineData(@"\w", "[0-9A-Za-z_]", "aZ_0")]
+    [InlineData(@"\D", "[^0-9]", "aé日–")]
+    [InlineData(@"\d", "[0-9]", "0359")]
+    [InlineData(@"[^\s]", @"[^\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]", "aé€–日")]
+    [InlineData(@"[^\S\n]", @"[\t\v-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]", " \t")]
+    [InlineData(@"[^\w,]", "[^0-9A-Za-z_,]", "-. €–→")]
+    [InlineData(@"[^\W_]", "[0-9A-Za-z]", "aZ0")]
+    [InlineData(@"[^\da]", "[^0-9a]", "bé日–")]
+    [InlineData(@"[^a]\x21?", "[^a]", "bé日–\u00a0\u2028")]
+    public void A_pattern_of_a_schema_takes_what_every_dialect_takes(string pattern, string standard, string taken)
+    {
+        var schema = new JsonObject { ["type"] = "string", ["pattern"] = $"^{pattern}$" };
+        var automaton = TextConstraint.JsonSchema(schema.ToJsonString()).ToAutomaton();
+        Regex[] judges = [new($@"\A(?:{standard})\z"), new($@"\A(?:{pattern})\z"), new($@"\A(?:{pattern})\z", RegexOptions.ECMAScript)];
+        for (var character = '\0'; character < '\uffff'; character++)
+        {
+            if (char.IsSurrogate(character)) continue;
+            var spelt = character switch
+            {
+                '"' or '\\' => $"\\{character}",
+                '\t' => "\\t",
+                '\n' => "\\n",
+                '\r' => "\\r",
+                '\f' => "\\f",
+                '\b' => "\\b",
+                < ' ' => $"\\u{(int)character:x4}",
+                _ => $"{character}",
+            };
+            var takes = automaton.Next(automaton.Start, Encoding.UTF8.GetBytes($"\"{spelt}\"")) is { Accepts: true };
+            if (takes) Assert.All(judges, judge => Assert.True(judge.IsMatch($"{character}"), $"U+{(int)character:X4} by {judge}"));
+            if (taken.Contains(character)) Assert.True(takes, $"U+{(int)character:X4}");
+        }
     }
 
     [Theory]

@@ -94,7 +94,13 @@ public sealed class TextConstraintRegexTests
     [InlineData("(a", "regex: position 0 of the pattern: '(' without ')'")]
     [InlineData("ab)", "position 2 of the pattern: ')' without '('")]
     [InlineData("a[b", "position 1 of the pattern: '[' without ']'")]
-    [InlineData("[]", "a class without a character")]
+    [InlineData("[]", "position 1 of the pattern: ']' directly behind '[' is read in two ways")]
+    [InlineData("[]a]", "position 1 of the pattern: ']' directly behind '[' is read in two ways")]
+    [InlineData("x[^]a]", "position 3 of the pattern: ']' directly behind '^' is read in two ways")]
+    [InlineData("[A-[B]]", "position 3 of the pattern: '[' within a class")]
+    [InlineData("[!-[a]]", "position 3 of the pattern: '[' within a class")]
+    [InlineData("[a-z-[aeiou]]", "position 5 of the pattern: '[' within a class")]
+    [InlineData(@"[\w-[a]]", "position 4 of the pattern: '[' within a class")]
     [InlineData(@"[^\s\S]", "a class without a character")]
     [InlineData("[z-a]", "no first and last one in order")]
     [InlineData(@"[\d-z]", "no first and last one in order")]
@@ -159,6 +165,25 @@ public sealed class TextConstraintRegexTests
         });
         Assert.Contains("too many states", refusal.Message);
         Assert.InRange(automaton.States, 10, 1000);
+    }
+
+    [Theory]
+    [InlineData("[a-z]{1000000}", "k")]
+    [InlineData("(.|é|ü|日){1000000}", "日")]
+    [InlineData("(.*[a-m].{20})", "az")]
+    [InlineData("(a{0,1000}){0,1000}", "a")]
+    public void An_expression_is_refused_before_it_takes_a_hundred_and_fifty_megabytes(string pattern, string letters)
+    {
+        var (automaton, random, before) = (TextConstraint.Regex(pattern).ToAutomaton(), new Random(1337), GC.GetTotalMemory(forceFullCollection: true));
+        var state = automaton.Start;
+        var refusal = Assert.Throws<InputException>(() =>
+        {
+            for (var length = 0; length < 999_990; length++)
+                state = automaton.Next(state, Encoding.UTF8.GetBytes($"{letters[random.Next(letters.Length)]}"))!;
+        });
+        Assert.Contains("too many states", refusal.Message);
+        Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - before, 10_000_000, 150_000_000);
+        GC.KeepAlive(automaton);
     }
 
     private static bool Matches(Automaton automaton, string text) => automaton.Next(automaton.Start, Encoding.UTF8.GetBytes(text)) is { Accepts: true };

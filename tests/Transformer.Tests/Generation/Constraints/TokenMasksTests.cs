@@ -135,6 +135,24 @@ public sealed class TokenMasksTests
         Assert.Equal("the constraint asks for a space, '0' to '9', 'c' next, and none of the tokenizer's 2 tokens goes on so. Take a constraint that can be written with its tokens.", refusal.Message);
     }
 
+    // A mask has a bit a token: 6.3 kB, which are more than the rest of the state.
+    [Fact]
+    public void The_masks_count_in_what_a_constraint_may_take()
+    {
+        var (tokenizer, count) = (TokenizerGoldens.Gpt2, 0);
+        var (masks, letter) = (Masks(tokenizer, TextConstraint.Regex("a{1000000}")), tokenizer.Encode("a")[0]);
+        var state = masks.Start;
+        Assert.Contains("too many states", Assert.Throws<InputException>(() =>
+        {
+            for (; count < 30_000; count++)
+            {
+                masks.Of(state, letter);
+                state = masks.After(state, letter, letter);
+            }
+        }).Message);
+        Assert.InRange(count, 10_000, 100_000_000 / (tokenizer.VocabularySize / 8));
+    }
+
     [Fact]
     public void Fifty_thousand_tokens_take_milliseconds_a_state()
     {
