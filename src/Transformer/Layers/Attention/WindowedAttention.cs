@@ -1,5 +1,4 @@
 using Transformer.Layers.Positions;
-using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Layers.Attention;
