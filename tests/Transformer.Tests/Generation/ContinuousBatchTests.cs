@@ -232,17 +232,17 @@ public sealed class ContinuousBatchTests
         using var model = Model("rope");
         using var engine = DecodeEngine.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 3, Letters);
-        var constraint = TextConstraint.Regex("[ab]*a[ab]{60}");
-        var told = new List<int>[6];
+        var constraint = TextConstraint.Regex("([ab]*a[ab]{10,30}){20}");
+        var told = new List<int>[3];
         var texts = told.Select((_, number) =>
         {
             var tokens = told[number] = [];
-            return Submit(batch, [number], new SamplingOptions { Seed = number, MaxTokens = 60, Constraint = constraint }, tokens.Add);
+            return Submit(batch, [number], new SamplingOptions { Seed = number, MaxTokens = 550, Constraint = constraint }, tokens.Add);
         }).ToArray();
         while (batch.Step()) ;
         for (var number = 0; number < texts.Length; number++)
         {
-            var options = new SamplingOptions { Seed = number, MaxTokens = 60, Constraint = constraint };
+            var options = new SamplingOptions { Seed = number, MaxTokens = 550, Constraint = constraint };
             var alone = new TextGenerator(engine, Letters).Generate([[number]], options, cancellation: TestContext.Current.CancellationToken)[0];
             Assert.Equal(alone.Tokens, Ended(texts[number]).Tokens);
             Assert.Equal(alone.Tokens, told[number]);
