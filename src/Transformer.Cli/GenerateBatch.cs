@@ -7,8 +7,9 @@ namespace Transformer.Cli;
 /// <summary><c>generate --prompts</c>: continues many prompts, some at once.</summary>
 internal static class GenerateBatch
 {
-    /// <summary>Writes all continuations in the order of their prompts, each as soon as those before it are done.</summary>
+    /// <summary>Writes all continuations in the order of their prompts, each as soon as those before it are done. One that fails is told, and the others are written.</summary>
     /// <param name="output">Where they go.</param>
+    /// <param name="error">Where failures and notes go.</param>
     /// <param name="writer">What writes.</param>
     /// <param name="prompts">The prompts.</param>
     /// <param name="count">The samples of each.</param>
@@ -17,34 +18,44 @@ internal static class GenerateBatch
     /// <param name="cancellation">Ends all after the current step.</param>
     /// <returns>The exit code.</returns>
     /// <exception cref="InputException">A prompt is wrong, or the model cannot write so.</exception>
-    public static int Run(TextWriter output, Writer writer, IReadOnlyList<PromptLine> prompts, int count, int parallel, bool json, CancellationToken cancellation)
+    public static int Run(
+        TextWriter output, TextWriter error, Writer writer, IReadOnlyList<PromptLine> prompts, int count, int parallel, bool json, CancellationToken cancellation)
     {
         using var batch = new ContinuousBatch(writer.EngineFor("--prompts"), parallel, writer.Tokenizer);
-        var watch = Stopwatch.StartNew();
-        var samples = prompts.SelectMany(prompt => Enumerable.Range(0, count).Select(row => (prompt.Text, Sample: Submit(prompt, row)))).ToArray();
-        var shown = 0;
+        var (watch, slid) = (Stopwatch.StartNew(), false);
+        var samples = prompts.SelectMany(prompt => Enumerable.Range(0, count).Select(row => new Sample(prompt, Submit(prompt, row)))).ToArray();
+        var (ended, isFirst) = (0, true);
         while (batch.Step()) Show();
         Show();
-        var texts = samples.Select(sample => Of(sample.Sample)).ToArray();
+        GeneratedText[] texts = [.. samples.Where(sample => sample.Failure is null).Select(sample => sample.Written)];
+        GenerateVerb.NoteCut(error, [.. samples.Where(sample => sample is { Failure: null, Prompt.Options.Constraint: not null }).Select(sample => sample.Written)], "max_tokens");
         if (json)
         {
             ScriptJson.Write(output, new
             {
-                Samples = samples.Zip(texts, (sample, text) => new { Prompt = sample.Text, text.Text, text.Tokens, text.FinishReason, text.ReusedTokens }),
+                Samples = samples.Select(Described),
                 TokensPerSecond = texts.Sum(text => text.Tokens.Count) / watch.Elapsed.TotalSeconds,
                 batch.Steps,
                 batch.TokensRead,
                 batch.TokensReused,
             });
         }
-        return texts.Any(text => text.FinishReason == FinishReason.Cancelled) ? CommandLine.Interrupted : CommandLine.Done;
+        return texts.Any(text => text.FinishReason == FinishReason.Cancelled) ? CommandLine.Interrupted
+            : texts.Length < samples.Length ? CommandLine.Refused
+            : CommandLine.Done;
 
         void Show()
         {
-            for (; !json && shown < samples.Length && samples[shown].Sample.IsCompleted; shown++)
+            for (; ended < samples.Length && samples[ended].Text.IsCompleted; ended++)
             {
-                if (shown > 0) output.WriteLine(GenerateVerb.Separator);
-                output.WriteLine(samples[shown].Text + Of(samples[shown].Sample).Text);
+                var sample = samples[ended];
+                if (sample.Failure is { } failure) error.WriteLine($"{sample.Prompt.Origin}: {failure}");
+                else if (!json)
+                {
+                    if (!isFirst) output.WriteLine(GenerateVerb.Separator);
+                    isFirst = false;
+                    output.WriteLine(sample.Prompt.Text + sample.Written.Text);
+                }
             }
         }
 
@@ -52,14 +63,34 @@ internal static class GenerateBatch
         {
             try
             {
-                return batch.Submit(batch.Encode(prompt.Text), prompt.Options, row, cancellation: cancellation);
+                var tokens = batch.Encode(prompt.Text);
+                var length = tokens.Length;
+                return batch.Submit(tokens, prompt.Options, row, onToken: _ => NoteLength(++length), cancellation: cancellation);
             }
             catch (InputException e)
             {
                 throw new InputException($"{prompt.Origin}: {e.Message}", e);
             }
         }
+
+        void NoteLength(int length)
+        {
+            if (length <= writer.ContextLength || slid) return;
+            slid = true;
+            GenerateVerb.NoteFullContext(error, writer.ContextLength, live: false);
+        }
     }
 
-    private static GeneratedText Of(Task<GeneratedText> sample) => sample.GetAwaiter().GetResult();
+    private static object Described(Sample sample) => sample.Failure is { } failure
+        ? new { Prompt = sample.Prompt.Text, Error = failure }
+        : new { Prompt = sample.Prompt.Text, sample.Written.Text, sample.Written.Tokens, sample.Written.FinishReason, sample.Written.ReusedTokens };
+
+    private sealed record Sample(PromptLine Prompt, Task<GeneratedText> Text)
+    {
+        /// <summary>Why it could not be written; null where it was.</summary>
+        public string? Failure => Text.Exception?.InnerException is InputException failure ? failure.Message : null;
+
+        /// <summary>What was written, when it has ended.</summary>
+        public GeneratedText Written => Text.GetAwaiter().GetResult();
+    }
 }

@@ -186,7 +186,7 @@ internal static class GenerateVerb
         var (options, prompt, prompts, writer) = ranks.Together(() => Prepare(request, ranks));
         using var opened = writer;
         var (count, json) = (request.GetValue(Count), request.GetValue(SharedOptions.Json));
-        if (prompts is not null) return GenerateBatch.Run(output, writer, prompts, count, request.GetValue(Parallel), json, cancellation);
+        if (prompts is not null) return GenerateBatch.Run(output, error, writer, prompts, count, request.GetValue(Parallel), json, cancellation);
         if (request.GetValue(Beams) is { } beams)
         {
             var most = IsGiven(request, MaxTokens) ? options.MaxTokens : (int?)null;
@@ -217,8 +217,7 @@ internal static class GenerateVerb
         var seconds = SinceProcessStart() - start;
         if (firstToken is null) Begin();
 
-        if (options.Constraint is not null && samples.Count(sample => sample.FinishReason == FinishReason.MaxTokens) is > 0 and var cut)
-            error.WriteLine($"{cut} of {count} samples reached {options.MaxTokens} tokens before the constraint ended them; raise --max-tokens where the text is not whole.");
+        if (options.Constraint is not null) NoteCut(error, samples, $"{options.MaxTokens} tokens");
         if (json)
         {
             ScriptJson.Write(output, new
@@ -286,8 +285,21 @@ internal static class GenerateVerb
         return (options, prompt, prompts, Writer.Open(request.GetRequiredValue(Source), format, request.GetRequiredValue(SharedOptions.Device), threads, guesses, draft, tensors));
     }
 
-    // In the middle of a line of text where that is shown live.
-    private static void NoteFullContext(TextWriter error, int context, bool live) => error.WriteLine(
+    /// <summary>Tells which samples of a constraint may not be whole.</summary>
+    /// <param name="error">Where notes go.</param>
+    /// <param name="samples">All samples.</param>
+    /// <param name="most">What a sample has at most.</param>
+    public static void NoteCut(TextWriter error, IReadOnlyList<GeneratedText> samples, string most)
+    {
+        if (samples.Count(sample => sample.FinishReason == FinishReason.MaxTokens) is > 0 and var cut)
+            error.WriteLine($"{cut} of {samples.Count} samples reached {most} before the constraint ended them; raise --max-tokens where the text is not whole.");
+    }
+
+    /// <summary>Tells that a sample has outgrown the context.</summary>
+    /// <param name="error">Where notes go.</param>
+    /// <param name="context">The context's length.</param>
+    /// <param name="live">Whether it is told in the middle of a line of text.</param>
+    public static void NoteFullContext(TextWriter error, int context, bool live) => error.WriteLine(
         $"{(live ? "\n" : "")}The context of {context} tokens is full: from here on the model sees the last {Math.Max(1, context / 2)} to {context} tokens.");
 
     private static SamplingOptions Options(ParseResult request) => new()

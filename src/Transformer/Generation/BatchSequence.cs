@@ -1,18 +1,24 @@
+using Transformer.Configuration;
+
 namespace Transformer.Generation;
 
 // V vocabulary
 
 /// <summary>A text of a <see cref="ContinuousBatch"/>, and those who wait for it.</summary>
 /// <param name="prompt">What it goes on from.</param>
-/// <param name="begin">Makes its row, which takes memory: not before it runs.</param>
+/// <param name="begin">Makes its row, which takes memory: not before it runs. Told whether the row shall share nothing with other texts.</param>
 /// <param name="onToken">Called with each token.</param>
 /// <param name="onText">Called with each piece of text that is sure.</param>
 /// <param name="cancellation">Whether nobody wants it any more.</param>
-internal sealed class BatchSequence(int[] prompt, Func<GenerationRow> begin, Action<int>? onToken, Action<string>? onText, CancellationToken cancellation)
+internal sealed class BatchSequence(int[] prompt, Func<bool, GenerationRow> begin, Action<int>? onToken, Action<string>? onText, CancellationToken cancellation)
 {
     // Who waits goes on elsewhere: the thread that writes has other texts to care for.
     private readonly TaskCompletionSource<GeneratedText> completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private GenerationRow? row;
+
+    // What a text shares with others may be used up by them. So one that fails is written anew, apart, and only what was not told yet is told.
+    private bool isApart;
+    private int written, told;
 
     /// <summary>What it goes on from.</summary>
     public int[] Prompt => prompt;
@@ -29,38 +35,42 @@ internal sealed class BatchSequence(int[] prompt, Func<GenerationRow> begin, Act
     /// <summary>How many tokens of the prompt were read already.</summary>
     public int Reused { get; set; }
 
-    /// <summary>Makes its row, where there is none yet.</summary>
-    /// <returns>Whether there is anything to write.</returns>
-    public bool Begins()
+    /// <summary>Makes its row. What goes wrong ends this text only, as does a constraint after which nothing can be written.</summary>
+    public void Begin()
     {
-        if (row is not null) return true;
         try
         {
-            row = begin();
+            row = NewRow();
             Tell("");
         }
         catch (Exception e)
         {
-            completion.TrySetException(e);
+            Fail(e);
         }
-        return !HasEnded;
     }
 
     /// <summary>Chooses the next token. What goes wrong ends this text only.</summary>
     /// <param name="logits">[V] or more; overwritten.</param>
-    public void Advance(Span<float> logits)
+    /// <returns>Whether it goes on from what was read; else it has begun anew with its prompt.</returns>
+    public bool Advance(Span<float> logits)
     {
         try
         {
-            var (token, text) = Row.Advance(logits);
+            if (Choose(logits) is not var (token, text)) return false;
+            if (++written <= told) return true;
+            told = written;
             if (token is { } chosen) onToken?.Invoke(chosen);
             Tell(text);
         }
         catch (Exception e)
         {
-            completion.TrySetException(e);
+            Fail(e);
         }
+        return true;
     }
+
+    /// <summary>Ends the text with what went wrong.</summary>
+    public void Fail(Exception failure) => completion.TrySetException(failure);
 
     /// <summary>Ends the text with what there is, where that is asked for.</summary>
     public void CancelIfAsked()
@@ -82,7 +92,33 @@ internal sealed class BatchSequence(int[] prompt, Func<GenerationRow> begin, Act
         }
         catch (Exception e)
         {
-            completion.TrySetException(e);
+            Fail(e);
+        }
+    }
+
+    private GenerationRow NewRow()
+    {
+        try
+        {
+            return begin(isApart);
+        }
+        catch (InputException) when (!isApart)
+        {
+            return begin(isApart = true);
+        }
+    }
+
+    // Null where it has begun anew.
+    private (int? Token, string Text)? Choose(Span<float> logits)
+    {
+        try
+        {
+            return Row.Advance(logits);
+        }
+        catch (InputException) when (!isApart)
+        {
+            (row, written) = (begin(isApart = true), 0);
+            return null;
         }
     }
 

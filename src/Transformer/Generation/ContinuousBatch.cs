@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Generation.Constraints;
 using Transformer.Generation.Decoding;
 using Transformer.Tokenization;
 
@@ -10,8 +11,8 @@ namespace Transformer.Generation;
 /// already of a text that begins alike is not read again.
 /// </summary>
 /// <remarks>
-/// Every text gets the tokens that it would have had alone. Methods may be called from any thread, <see cref="Submit"/> also from a callback; callbacks are called by
-/// whoever takes the steps, and one that waits lets all texts wait.
+/// Every text gets the tokens that it would have had alone. Methods may be called from any thread, <see cref="Submit"/> also from a callback, the others not; callbacks
+/// are called by whoever takes the steps, and one that waits lets all texts wait.
 /// </remarks>
 public sealed class ContinuousBatch : IDisposable
 {
@@ -27,12 +28,16 @@ public sealed class ContinuousBatch : IDisposable
     private readonly Lock gate = new();
     private readonly List<BatchSequence> waiting = [];
     private readonly SemaphoreSlim arrivals = new(0);
+    private readonly CancellationTokenSource disposal = new();
     private bool isDisposed;
 
     // Whose text each place of the state holds, also after it ended, and the step in which it was last of use; the places whose texts run, in the order they came.
     private readonly BatchSequence?[] holders;
     private readonly long[] lastUse;
     private readonly List<int> running = [];
+
+    // Of the constraint last asked for.
+    private (TextConstraint? Constraint, TokenMasks? Masks) shared;
 
     private readonly int[] parts, counts;
     private int[] tokens = [];
@@ -78,8 +83,7 @@ public sealed class ContinuousBatch : IDisposable
     {
         generator.Check(prompt, options);
         int[] text = [.. prompt];
-        var constraint = generator.Masks(options.Constraint);
-        var sequence = new BatchSequence(text, () => generator.NewRow(text, options, row, constraint), onToken, onText, cancellation);
+        var sequence = new BatchSequence(text, apart => generator.NewRow(text, options, row, Masks(options.Constraint, apart)), onToken, onText, cancellation);
         lock (gate)
         {
             ObjectDisposedException.ThrowIf(isDisposed, this);
@@ -89,27 +93,30 @@ public sealed class ContinuousBatch : IDisposable
         return sequence.Text;
     }
 
-    /// <summary>Takes steps, and waits for prompts where there are none, until cancelled.</summary>
+    /// <summary>Takes steps, and waits for prompts where there are none, until cancelled or disposed.</summary>
+    /// <exception cref="InvalidOperationException">It is called from a callback.</exception>
     public void Run(CancellationToken cancellation)
     {
-        while (!cancellation.IsCancellationRequested)
+        try
         {
-            if (Step()) continue;
-            try
-            {
-                arrivals.Wait(cancellation);
-            }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
+            using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellation, disposal.Token);
+            while (!ended.IsCancellationRequested)
+                if (!Step()) arrivals.Wait(ended.Token);
+        }
+        catch (OperationCanceledException)
+        {
+        }
+        catch (ObjectDisposedException) when (isDisposed)
+        {
         }
     }
 
-    /// <summary>Adds a token to each text that runs, lets others in, and reads on in their prompts.</summary>
+    /// <summary>Adds a token to each text that runs, lets others in, and reads on in their prompts. What goes wrong with the model ends the texts that run.</summary>
     /// <returns>Whether there is more to do.</returns>
+    /// <exception cref="InvalidOperationException">It is called from a callback.</exception>
     public bool Step()
     {
+        RefuseWithinStep();
         lock (stepping)
         {
             ObjectDisposedException.ThrowIf(isDisposed, this);
@@ -132,21 +139,33 @@ public sealed class ContinuousBatch : IDisposable
         }
     }
 
+    // In the order they came, but for those that wait for what another reads: they hold up nobody.
     private void Admit()
     {
-        while (running.Count < holders.Length)
+        var passed = 0;
+        while (running.Count < holders.Length && WaitingBehind(passed) is { } next)
         {
-            BatchSequence? next;
-            lock (gate) next = waiting.FirstOrDefault();
-            if (next is null || (next.Begins() && !TryPlace(next))) return;
-            lock (gate) waiting.RemoveAt(0);
+            var (source, reused, expected) = BestSource(next.Prompt);
+            // Another is reading what is half of the prompt or more.
+            if (expected > reused && 2 * expected >= next.Prompt.Length)
+            {
+                passed++;
+                continue;
+            }
+            lock (gate) waiting.RemoveAt(passed);
+            next.Begin();
+            if (!next.HasEnded) Place(next, source, reused);
         }
     }
 
-    // A text goes on in the place of the one that it continues, where that is free; else it takes the place that was of no use for longest.
-    private bool TryPlace(BatchSequence sequence)
+    private BatchSequence? WaitingBehind(int passed)
     {
-        ReadOnlySpan<int> text = sequence.Prompt;
+        lock (gate) return waiting.ElementAtOrDefault(passed);
+    }
+
+    // The place that has read most of a text's beginning, how much that is, and how much it would be if those that are still being read were there.
+    private (int Source, int Reused, int Expected) BestSource(int[] text)
+    {
         var (source, reused, expected) = (-1, 0, 0);
         for (var place = 0; place < holders.Length && !readsWhole; place++)
         {
@@ -154,9 +173,12 @@ public sealed class ContinuousBatch : IDisposable
             if (found > reused) (source, reused) = (place, found);
             if (running.Contains(place) && Unread(place).Length > 1) expected = Math.Max(expected, state.Reusable(holders[place]!.Row.WindowTokens, text));
         }
-        // Another is reading what is half of the prompt or more.
-        if (expected > reused && 2 * expected >= text.Length) return false;
+        return (source, reused, expected);
+    }
 
+    // A text goes on in the place of the one that it continues, where that is free; else it takes the place that was of no use for longest.
+    private void Place(BatchSequence sequence, int source, int reused)
+    {
         var free = Enumerable.Range(0, holders.Length).Except(running);
         var target = source >= 0 && reused == state.Lengths[source] && !running.Contains(source) ? source : free.MinBy(place => lastUse[place]);
         if (source < 0) state.Clear(target);
@@ -166,7 +188,6 @@ public sealed class ContinuousBatch : IDisposable
         (holders[target], sequence.Reused) = (sequence, reused);
         running.Add(target);
         TokensReused += reused;
-        return true;
     }
 
     // What a place has read.
@@ -195,20 +216,61 @@ public sealed class ContinuousBatch : IDisposable
 
     private void Read(int live, int total)
     {
-        engine.Read(state, parts.AsSpan(0, live), counts.AsSpan(0, live), tokens.AsSpan(0, total));
+        try
+        {
+            engine.Read(state, parts.AsSpan(0, live), counts.AsSpan(0, live), tokens.AsSpan(0, total));
+        }
+        catch (Exception e)
+        {
+            Abandon(e);
+            return;
+        }
         (Steps, TokensRead) = (Steps + 1, TokensRead + total);
         for (var part = 0; part < live; part++)
         {
             var (place, sequence) = (parts[part], holders[parts[part]]!);
             // Else more of the prompt is to be read.
-            if (state.Lengths[place] == sequence.Row.Window.Count) sequence.Advance(engine.LogitsOf(part));
+            if (state.Lengths[place] == sequence.Row.Window.Count && !sequence.Advance(engine.LogitsOf(part))) state.Clear(place);
         }
         running.RemoveAll(place => holders[place]!.HasEnded);
     }
 
-    /// <summary>Ends all texts as cancelled.</summary>
+    // Nobody knows how far the pass came: what their places hold is of no use any more.
+    private void Abandon(Exception failure)
+    {
+        foreach (var place in running)
+        {
+            holders[place]!.Fail(failure);
+            holders[place] = null;
+        }
+        running.Clear();
+    }
+
+    // Texts of one constraint share what has been worked out of it. As an automaton may do only so much in its life, a text for which that did not suffice gets one of
+    // its own, and those after it share another.
+    private TokenMasks? Masks(TextConstraint? constraint, bool apart)
+    {
+        if (constraint is null) return null;
+        if (apart)
+        {
+            shared = default;
+            return generator.Masks(constraint);
+        }
+        if (shared.Constraint != constraint) shared = (constraint, generator.Masks(constraint));
+        return shared.Masks;
+    }
+
+    // The lock would let its own thread in again, in the midst of a pass.
+    private void RefuseWithinStep()
+    {
+        if (stepping.IsHeldByCurrentThread) throw new InvalidOperationException("a callback may submit prompts, but neither take steps nor dispose the batch");
+    }
+
+    /// <summary>Ends all texts as cancelled, and <see cref="Run"/>.</summary>
+    /// <exception cref="InvalidOperationException">It is called from a callback.</exception>
     public void Dispose()
     {
+        RefuseWithinStep();
         lock (stepping)
         {
             lock (gate)
@@ -217,6 +279,8 @@ public sealed class ContinuousBatch : IDisposable
                 isDisposed = true;
             }
             foreach (var sequence in running.Select(place => holders[place]!).Concat(waiting)) sequence.Cancel();
+            disposal.Cancel();
+            disposal.Dispose();
             arrivals.Dispose();
             state.Dispose();
         }

@@ -170,7 +170,7 @@ public sealed class TextGenerator
         }
     }
 
-    /// <summary>A constraint in the terms of the vocabulary, for the rows of one request.</summary>
+    /// <summary>A constraint in the terms of the vocabulary, for rows that one thread writes.</summary>
     internal TokenMasks? Masks(TextConstraint? constraint)
     {
         if (constraint is null) return null;

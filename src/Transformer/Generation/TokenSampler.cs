@@ -135,13 +135,25 @@ public sealed class TokenSampler
     {
         var q = guess.Probabilities;
         if (q.IsEmpty) return Draw(candidates);
-        var (total, threshold) = (Total(candidates), random.NextDouble());
+        var (total, threshold, usual) = (Total(candidates), random.NextDouble(), Usual(candidates, guess.Token));
         foreach (ref var candidate in candidates)
         {
             if (candidate.Token == guess.Token && threshold * q[guess.Token] * total < candidate.Weight) return guess.Token;
             candidate = candidate with { Weight = Math.Max(0, candidate.Weight - q[candidate.Token] * total) };
         }
-        return Draw(candidates);
+        return Total(candidates) > 0 ? Draw(candidates) : usual;
+    }
+
+    // Where p and q are so near that rounding leaves nothing of p - q: the guess if it is possible at all, else the likeliest.
+    private static int Usual(ReadOnlySpan<Candidate> candidates, int guess)
+    {
+        var likeliest = candidates[0];
+        foreach (var candidate in candidates)
+        {
+            if (candidate.Token == guess && candidate.Weight > 0) return guess;
+            if (candidate.Weight > likeliest.Weight) likeliest = candidate;
+        }
+        return likeliest.Token;
     }
 
     private int Draw(ReadOnlySpan<Candidate> candidates)

@@ -51,6 +51,36 @@ public sealed class GenerateVerbTests : IDisposable
         Assert.Equal((5, 6 + 1 + 2), ((int)result["tokens_reused"]!, (int)result["tokens_read"]!));
     }
 
+    // After a the text is whole; after b no token goes on.
+    [Fact]
+    public async Task A_sample_that_fails_is_told_with_its_line_and_the_others_are_written()
+    {
+        var file = folder.Write("prompts.jsonl", string.Join('\n', Enumerable.Range(0, 8).Select(seed => $$"""{"prompt": "{{"cdefghij"[seed]}}", "seed": {{seed}}}""")));
+        string[] arguments = ["generate", model, "--prompts", file, "--regex", "a|bz", "--parallel", "3"];
+        var (run, json) = (await CliRun.Of(arguments), await CliRun.Of([.. arguments, "--json"]));
+        var samples = json.Json["samples"]!.AsArray();
+        var failed = Enumerable.Range(0, 8).Where(number => samples[number]!["error"] is not null).ToArray();
+
+        Assert.Equal((CommandLine.Refused, CommandLine.Refused), (run.Code, json.Code));
+        Assert.InRange(failed.Length, 1, 7);
+        Assert.Equal(string.Concat(failed.Select(number => $"{file}:{number + 1}: {samples[number]!["error"]}\n")), run.Error);
+        Assert.Equal(run.Error, json.Error);
+        Assert.All(failed, number => Assert.StartsWith("the constraint asks for 'z' next", (string)samples[number]!["error"]!));
+        Assert.Equal(string.Join("---------------\n", Enumerable.Range(0, 8).Except(failed).Select(number => $"{"cdefghij"[number]}a\n")), run.Output);
+        Assert.All(Enumerable.Range(0, 8).Except(failed), number => Assert.Equal("a", (string)samples[number]!["text"]!));
+    }
+
+    [Fact]
+    public async Task Prompts_of_a_file_are_noted_where_they_are_cut_or_outgrow_the_context()
+    {
+        var file = folder.Write("prompts.jsonl", "{\"prompt\": \"a\", \"max_tokens\": 2}\n{\"prompt\": \"b\", \"max_tokens\": 20}\n{\"prompt\": \"abcdef\", \"max_tokens\": 8}");
+        var run = await CliRun.Of("generate", model, "--prompts", file, "--regex", "[a-m]{15}");
+        Assert.Equal(
+            "The context of 12 tokens is full: from here on the model sees the last 6 to 12 tokens.\n" +
+            "2 of 3 samples reached max_tokens before the constraint ended them; raise --max-tokens where the text is not whole.\n", run.Error);
+        Assert.Equal(CommandLine.Done, run.Code);
+    }
+
     [Theory]
     [InlineData("p.txt", "\n", "p.txt: holds no prompts")]
     [InlineData("p.txt", "abc\nxyz", "p.txt:2: ")]

@@ -1,5 +1,7 @@
+using System.Runtime.CompilerServices;
 using Transformer.Configuration;
 using Transformer.Generation;
+using Transformer.Generation.Constraints;
 using Transformer.Generation.Decoding;
 using Transformer.Model;
 using Transformer.Tokenization;
@@ -180,6 +182,91 @@ public sealed class ContinuousBatchTests
     }
 
     [Fact]
+    public void A_prompt_that_waits_for_what_another_reads_holds_up_nobody()
+    {
+        using var model = Model("rope");
+        using var engine = DecodeEngine.TryCreate(model)!;
+        using var batch = new ContinuousBatch(engine, slots: 3, promptTokens: 3);
+        int[] prompt = [1, 2, 3, 4, 5, 6, 7, 8];
+        var begun = new List<int>();
+        var texts = new[] { prompt, prompt, [9], [10] }
+            .Select((text, number) => Submit(batch, text, Greedy with { MaxTokens = 2 }, onToken: _ => begun.Add(number))).ToArray();
+        batch.Step();
+        Assert.Equal([2, 3], begun);
+        while (batch.Step()) ;
+        Assert.Equal(7, Ended(texts[1]).ReusedTokens);
+        Assert.Equal(Alone(engine, prompt, 2), Ended(texts[1]).Tokens);
+    }
+
+    // Bytes that this thread takes; the automaton of the constraint alone takes many times as much.
+    [Fact]
+    public void Texts_of_a_constraint_share_its_masks_which_none_has_while_it_waits()
+    {
+        using var model = Model("rope");
+        using var engine = DecodeEngine.TryCreate(model)!;
+        using var batch = new ContinuousBatch(engine, slots: 1, Letters);
+        var options = Greedy with { MaxTokens = 3, Constraint = TextConstraint.Regex($"({string.Join('|', "abcdefghijklm".Select(letter => $"[a-m]{{9}}{letter}[b-l]{{9}}"))})") };
+        var automaton = Allocated(() => options.Constraint.ToAutomaton());
+        Submit(batch, [1, 2], options);
+        var first = Allocated(() => { while (batch.Step()) ; });
+
+        var waits = Allocated(() => Submit(batch, [1, 2], options));
+        var second = Allocated(() => { while (batch.Step()) ; });
+
+        Assert.InRange(automaton, 50_000, first);
+        Assert.InRange(waits, 0, 10_000);
+        Assert.InRange(second, 0, automaton / 4);
+
+        static long Allocated(Action action)
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            action();
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+    }
+
+    // Each text takes a share of what the automaton may do, and all together more than there is.
+    [Fact]
+    public void A_text_whose_constraint_others_have_used_up_is_the_one_that_it_would_have_been_alone()
+    {
+        using var model = Model("rope");
+        using var engine = DecodeEngine.TryCreate(model)!;
+        using var batch = new ContinuousBatch(engine, slots: 3, Letters);
+        var constraint = TextConstraint.Regex("([ab]*a[ab]{10,30}){20}");
+        var told = new List<int>[3];
+        var texts = told.Select((_, number) =>
+        {
+            var tokens = told[number] = [];
+            return Submit(batch, [number], new SamplingOptions { Seed = number, MaxTokens = 550, Constraint = constraint }, tokens.Add);
+        }).ToArray();
+        while (batch.Step()) ;
+        for (var number = 0; number < texts.Length; number++)
+        {
+            var options = new SamplingOptions { Seed = number, MaxTokens = 550, Constraint = constraint };
+            var alone = new TextGenerator(engine, Letters).Generate([[number]], options, cancellation: TestContext.Current.CancellationToken)[0];
+            Assert.Equal(alone.Tokens, Ended(texts[number]).Tokens);
+            Assert.Equal(alone.Tokens, told[number]);
+        }
+    }
+
+    // After b nothing of the vocabulary goes on.
+    [Fact]
+    public async Task A_constraint_that_cannot_be_kept_to_ends_its_own_text_only()
+    {
+        using var model = Model("rope");
+        using var engine = DecodeEngine.TryCreate(model)!;
+        using var batch = new ContinuousBatch(engine, slots: 2, Letters);
+        var told = new List<int>();
+        var first = Submit(batch, [1], Greedy with { Constraint = TextConstraint.Regex("z") });
+        var later = Submit(batch, [1], Greedy with { Constraint = TextConstraint.Regex("bz") }, told.Add);
+        var good = Submit(batch, [3], Greedy with { MaxTokens = 5 });
+        while (batch.Step()) ;
+        foreach (var bad in new[] { first, later }) Assert.Contains("asks for 'z' next", (await Assert.ThrowsAsync<InputException>(() => bad)).Message);
+        Assert.Equal([1], told);
+        Assert.Equal(Alone(engine, [3], 5), (await good).Tokens);
+    }
+
+    [Fact]
     public async Task What_a_callback_throws_ends_its_own_text_only()
     {
         using var model = Model("rope");
@@ -189,6 +276,56 @@ public sealed class ContinuousBatchTests
         while (batch.Step()) ;
         Assert.Equal("gone", (await Assert.ThrowsAsync<IOException>(() => bad)).Message);
         Assert.Equal(Alone(engine, [3], 5), (await good).Tokens);
+    }
+
+    [Fact]
+    public async Task A_callback_takes_no_steps_and_does_not_end_the_batch()
+    {
+        using var model = Model("rope");
+        using var engine = DecodeEngine.TryCreate(model)!;
+        using var batch = new ContinuousBatch(engine, slots: 3);
+        Action[] forbidden = [() => batch.Step(), () => batch.Run(CancellationToken.None), batch.Dispose];
+        var bad = forbidden.Select(act => Submit(batch, [1, 2], Greedy, onToken: _ => act())).ToArray();
+        var good = Submit(batch, [3], Greedy with { MaxTokens = 5 });
+        while (batch.Step()) ;
+        foreach (var text in bad) Assert.Contains("a callback may submit", (await Assert.ThrowsAsync<InvalidOperationException>(() => text)).Message);
+        Assert.Equal(Alone(engine, [3], 5), (await good).Tokens);
+    }
+
+    [Fact]
+    public async Task A_pass_that_fails_ends_the_texts_that_run_and_none_that_comes_later()
+    {
+        using var model = Model("rope");
+        using var engine = DecodeEngine.TryCreate(model)!;
+        using var other = DecodeEngine.TryCreate(model)!;
+        using var batch = new ContinuousBatch(engine, slots: 2);
+        var (first, second, later) = (Submit(batch, [1, 2, 3, 4], Greedy), Submit(batch, [5], Greedy), Submit(batch, [1, 2, 3, 4], Greedy with { MaxTokens = 5 }));
+        batch.Step();
+        EngineOf(batch) = other;
+        Assert.True(batch.Step());
+        EngineOf(batch) = engine;
+        foreach (var text in new[] { first, second }) Assert.Contains("another engine's", (await Assert.ThrowsAsync<ArgumentException>(() => text)).Message);
+        while (batch.Step()) ;
+        Assert.Equal(0, (await later).ReusedTokens);
+        Assert.Equal(Alone(engine, [1, 2, 3, 4], 5), (await later).Tokens);
+
+        [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "engine")]
+        static extern ref DecodeEngine EngineOf(ContinuousBatch batch);
+    }
+
+    [Fact]
+    public async Task Whoever_takes_the_steps_returns_when_the_batch_is_disposed()
+    {
+        using var model = Model("rope");
+        using var engine = DecodeEngine.TryCreate(model)!;
+        foreach (var submits in new[] { false, true })
+        {
+            var batch = new ContinuousBatch(engine, slots: 1);
+            var runs = Enumerable.Range(0, 2).Select(_ => Task.Run(() => batch.Run(CancellationToken.None), TestContext.Current.CancellationToken)).ToArray();
+            if (submits) await Submit(batch, [1], Greedy with { MaxTokens = 3 });
+            batch.Dispose();
+            await Task.WhenAll(runs).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        }
     }
 
     [Fact]

@@ -92,6 +92,18 @@ public sealed class TokenSamplerTests
     public void Forbidden_tokens_are_never_drawn() =>
         Assert.Equal([1], Drawn(new SamplingOptions { Temperature = 100 }, [float.NegativeInfinity, -5, float.NegativeInfinity]));
 
+    // Rounded up, q covers p, so that nothing is left of p - q; then a guess that is possible stays, else the likeliest comes.
+    [Theory]
+    [InlineData(0, 2)]    // forbidden
+    [InlineData(1, 1)]
+    [InlineData(2, 2)]
+    public void Where_nothing_is_left_of_the_residual_no_forbidden_token_is_drawn(int guess, int expected)
+    {
+        var sampler = new TokenSampler(new SamplingOptions(), 3);
+        for (var draw = 0; draw < 200; draw++)
+            Assert.Equal(expected, sampler.Next([float.NegativeInfinity, 0, MathF.Log(2)], new Guess(guess, [0.01f, 0.5f, 0.9f])));
+    }
+
     [Theory]
     [InlineData(float.NaN, 1f)]
     [InlineData(1f, float.NaN)]
