@@ -130,10 +130,15 @@ public sealed class TokenSamplerTests
         var logits = Enumerable.Range(0, 1000).Select(id => MathF.Sin(id * id) * 5).ToArray();
         for (var warm = 0; warm < 100; warm++) sampler.Next(logits);
 
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var n = 0; n < 100; n++) sampler.Next(logits);
+        // The runtime may allocate once when it compiles a method anew; the sampler would always.
+        Assert.Equal(0, Enumerable.Range(0, 5).Select(_ => Allocated()).Min());
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        long Allocated()
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var n = 0; n < 100; n++) sampler.Next(logits);
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
     }
 
     [Fact]

@@ -5,7 +5,7 @@ namespace Transformer.Generation.Decoding;
 /// <param name="work">What is done for a token.</param>
 internal sealed class EachToken(ThreadTeam team, Action<int> work) : ITeamWork
 {
-    private const int Together = 8;    // a few microseconds of work, more than sharing it costs
+    private const int Together = 2;    // some microseconds of work, more than sharing it costs
 
     private int tokens;
 
