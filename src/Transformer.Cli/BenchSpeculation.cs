@@ -14,17 +14,11 @@ internal static class BenchSpeculation
 
     private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or .gguf file." };
 
-    private static readonly Option<string?> Draft = new("--draft")
-    {
-        Description = "A smaller model of the same tokenizer that guesses; the text itself where absent.",
-        HelpName = "PATH",
-    };
-
     private static readonly Option<int> Guesses = new("--guess")
     {
         Description = "The most guesses of a pass.",
         HelpName = "N",
-        DefaultValueFactory = _ => 4,
+        DefaultValueFactory = _ => GenerateOptions.UsualGuesses,
     };
 
     private static readonly Option<string> Prompt = new("--prompt")
@@ -34,27 +28,13 @@ internal static class BenchSpeculation
         DefaultValueFactory = _ => "",
     };
 
-    private static readonly Option<int> MaxTokens = new("--max-tokens")
-    {
-        Description = "The number of tokens of a text.",
-        HelpName = "N",
-        DefaultValueFactory = _ => Defaults.MaxTokens,
-    };
-
-    private static readonly Option<double> Temperature = new("--temperature")
-    {
-        Description = "What logits are divided by; 0 is greedy.",
-        HelpName = "X",
-        DefaultValueFactory = _ => Defaults.Temperature,
-    };
-
     /// <summary>The verb's part.</summary>
     /// <param name="rounds">How often the text is written without and with guesses.</param>
     public static Command Create(Option<int> rounds)
     {
         var speculation = new Command("speculation", "Measures writing with guesses ahead against writing without.")
         {
-            Source, Draft, Guesses, Prompt, MaxTokens, Temperature, SharedOptions.Quantize, rounds, SharedOptions.Threads, SharedOptions.Json,
+            Source, GenerateOptions.Draft, Guesses, Prompt, GenerateOptions.MaxTokens, GenerateOptions.Temperature, SharedOptions.Quantize, rounds, SharedOptions.Threads, SharedOptions.Json,
         };
         speculation.SetAction((request, cancellation) => Task.FromResult(Run(request, request.GetValue(rounds), cancellation)));
         return speculation;
@@ -66,9 +46,9 @@ internal static class BenchSpeculation
         var guesses = request.GetValue(Guesses);
         if (guesses < 1) throw new InputException($"--guess: found {guesses}, expected 1 or more.");
         var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
-        using var writer = Writer.Open(request.GetRequiredValue(Source), format, "cpu", SharedOptions.ThreadsOf(request), guesses, request.GetValue(Draft));
+        using var writer = Writer.Open(request.GetRequiredValue(Source), format, "cpu", SharedOptions.ThreadsOf(request), guesses, request.GetValue(GenerateOptions.Draft));
         var plain = new TextGenerator(writer.EngineFor("bench speculation"), writer.Tokenizer);
-        var options = Defaults with { MaxTokens = request.GetValue(MaxTokens), Temperature = request.GetValue(Temperature) };
+        var options = Defaults with { MaxTokens = request.GetValue(GenerateOptions.MaxTokens), Temperature = request.GetValue(GenerateOptions.Temperature) };
         var result = SpeculationBenchmark.Run(plain, writer.Generator, plain.Encode(request.GetValue(Prompt)!), options, rounds, cancellation);
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(output, result);

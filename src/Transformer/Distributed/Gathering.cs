@@ -1,4 +1,5 @@
 using System.Text;
+using Transformer.Configuration;
 using static TorchSharp.torch;
 
 namespace Transformer.Distributed;
@@ -59,6 +60,21 @@ public static class Gathering
         act();
         return true;
     });
+
+    /// <summary>Goes on only where a text is the same on every rank.</summary>
+    /// <param name="ranks">All ranks, which must ask together.</param>
+    /// <param name="mine">This rank's text.</param>
+    /// <param name="difference">What is said of the first rank that differs, by its number, its text and rank 0's.</param>
+    /// <exception cref="AgreedException">They differ, by the message of rank 0.</exception>
+    public static void Compare(this ICollective ranks, string mine, Func<int, string, string, string> difference)
+    {
+        var all = ranks.Gather(mine);
+        var other = Array.FindIndex(all, text => text != all[0]);
+        if (other < 0) return;
+        if (ranks.Rank != 0) throw new AgreedException();
+        var problem = new InputException(difference(other, all[other], all[0]));
+        throw new AgreedException(problem.Message, problem);
+    }
 
     /// <summary>The sum over all ranks.</summary>
     public static double Sum(this ICollective ranks, double mine) => ranks.Gather(mine).Sum(numbers => numbers[0]);

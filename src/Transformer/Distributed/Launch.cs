@@ -43,12 +43,7 @@ public static class Launch
     public static Nccl? Connect(ICollective ranks, Device device, TextWriter error)
     {
         if (ranks.Ranks == 1) return null;
-        var kinds = ranks.Gather($"{device.type}");
-        if (Array.FindIndex(kinds, kind => kind != kinds[0]) is var other and >= 0)
-        {
-            var problem = new InputException($"--device: rank {other} computes on {kinds[other]}, rank 0 on {kinds[0]}. Give all ranks the same.");
-            throw ranks.Rank == 0 ? new AgreedException(problem.Message, problem) : new AgreedException();
-        }
+        ranks.Compare($"{device.type}", (rank, its, first) => $"--device: rank {rank} computes on {its}, rank 0 on {first}. Give all ranks the same.");
         if (device.type != DeviceType.CUDA) return null;
         var (nccl, cuda) = ranks.Together(() => (NcclLibrary.Load(), CudaStreams.Load()));
         return new Nccl(ranks, device, nccl, cuda, error);

@@ -14,23 +14,13 @@ internal static class Agreement
     /// <exception cref="AgreedException">They differ, by the message of rank 0.</exception>
     public static void Check(ICollective ranks, RunConfig config, string corpus, string version)
     {
-        Compare(ranks, $"{version}\n{corpus}\n{ConfigFile.ToYaml(config)}", (rank, its, first) => Difference(rank, its.Split('\n'), first.Split('\n')));
+        ranks.Compare($"{version}\n{corpus}\n{ConfigFile.ToYaml(config)}", (rank, its, first) => Difference(rank, its.Split('\n'), first.Split('\n')));
     }
 
     /// <summary>Compares how far every rank's checkpoint has come with rank 0's.</summary>
     /// <exception cref="AgreedException">They differ, by the message of rank 0.</exception>
-    public static void CheckProgress(ICollective ranks, TrainingProgress progress) => Compare(
-        ranks, $"{progress.Step}", (rank, its, first) => $"rank {rank} would go on from step {its}, rank 0 from step {first}. Give all machines the same run folder.");
-
-    private static void Compare(ICollective ranks, string own, Func<int, string, string, string> difference)
-    {
-        var all = ranks.Gather(own);
-        var other = Array.FindIndex(all, rank => rank != all[0]);
-        if (other < 0) return;
-        if (ranks.Rank != 0) throw new AgreedException();
-        var problem = new InputException(difference(other, all[other], all[0]));
-        throw new AgreedException(problem.Message, problem);
-    }
+    public static void CheckProgress(ICollective ranks, TrainingProgress progress) => ranks.Compare(
+        $"{progress.Step}", (rank, its, first) => $"rank {rank} would go on from step {its}, rank 0 from step {first}. Give all machines the same run folder.");
 
     private static string Difference(int rank, string[] its, string[] first)
     {

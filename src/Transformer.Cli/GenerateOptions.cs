@@ -1,0 +1,197 @@
+using System.CommandLine;
+using Transformer.Configuration;
+using Transformer.Generation;
+using Transformer.Generation.Constraints;
+
+namespace Transformer.Cli;
+
+/// <summary>What <c>generate</c> can be asked, and what of it means nothing together.</summary>
+internal static class GenerateOptions
+{
+    /// <summary>How many tokens a draft guesses ahead where nobody says.</summary>
+    public const int UsualGuesses = 4;
+
+    private static readonly SamplingOptions Defaults = new();
+
+    public static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or .gguf file, or a folder with an ONNX model." };
+    public static readonly Option<string?> Prompt = new("--prompt")
+    {
+        Description = "The text to continue; nothing where absent.",
+        HelpName = "TEXT",
+    };
+
+    public static readonly Option<string?> PromptFile = new("--prompt-file")
+    {
+        Description = "The file with the text to continue.",
+        HelpName = "FILE",
+    };
+
+    public static readonly Option<int> MaxTokens = new("--max-tokens")
+    {
+        Description = "The greatest number of tokens a sample.",
+        HelpName = "N",
+        DefaultValueFactory = _ => Defaults.MaxTokens,
+    };
+
+    public static readonly Option<bool> Greedy = new("--greedy") { Description = "Take the likeliest token always." };
+
+    public static readonly Option<double> Temperature = new("--temperature")
+    {
+        Description = "What logits are divided by; 0 is greedy.",
+        HelpName = "X",
+        DefaultValueFactory = _ => Defaults.Temperature,
+    };
+
+    public static readonly Option<int?> TopK = new("--top-k") { Description = "Draw from the K likeliest tokens only.", HelpName = "K" };
+    public static readonly Option<double?> TopP = new("--top-p")
+    {
+        Description = "Draw from the fewest tokens with probability P together.",
+        HelpName = "P",
+    };
+
+    public static readonly Option<double?> MinP = new("--min-p")
+    {
+        Description = "Draw from tokens at least P times as likely as the likeliest.",
+        HelpName = "P",
+    };
+
+    public static readonly Option<double> RepetitionPenalty = new("--repetition-penalty")
+    {
+        Description = "Make tokens that occurred less likely; 1 is off.",
+        HelpName = "X",
+        DefaultValueFactory = _ => Defaults.RepetitionPenalty,
+    };
+
+    public static readonly Option<string[]> Stop = new("--stop")
+    {
+        Description = "A text that ends a sample; may be given again.",
+        HelpName = "TEXT",
+        DefaultValueFactory = _ => [],
+    };
+
+    public static readonly Option<string?> Regex = new("--regex")
+    {
+        Description = "Write only what matches this regular expression as a whole.",
+        HelpName = "PATTERN",
+    };
+
+    public static readonly Option<string?> JsonSchema = new("--json-schema")
+    {
+        Description = "Write only JSON that is valid by this schema: a file, or the schema itself, which begins with a brace.",
+        HelpName = "FILE|TEXT",
+    };
+
+    public static readonly Option<long> Seed = new("--seed")
+    {
+        Description = "Where the random numbers start.",
+        HelpName = "N",
+        DefaultValueFactory = _ => Defaults.Seed,
+    };
+
+    public static readonly Option<int> Count = new("--count")
+    {
+        Description = "The number of samples, made in one batch.",
+        HelpName = "N",
+        DefaultValueFactory = _ => 1,
+    };
+
+    public static readonly Option<int?> Guesses = new("--guess")
+    {
+        Description = $"Read up to N tokens ahead that the text itself suggests, or --draft (then {UsualGuesses} where absent); changes the pace, not how likely a text is.",
+        HelpName = "N",
+    };
+
+    public static readonly Option<string?> Draft = new("--draft")
+    {
+        Description = "A smaller model of the same tokenizer that guesses ahead.",
+        HelpName = "PATH",
+    };
+
+    public static readonly Option<string?> Prompts = new("--prompts")
+    {
+        Description = "A file with many prompts: one a line or, of a .jsonl file, one object a line with the prompt and options of its own, {\"prompt\": \"Once\", \"seed\": 3}.",
+        HelpName = "FILE",
+    };
+
+    public static readonly Option<int> Parallel = new("--parallel")
+    {
+        Description = "How many of --prompts are continued at once.",
+        HelpName = "N",
+        DefaultValueFactory = _ => 8,
+    };
+
+    public static readonly Option<int?> Beams = new("--beams")
+    {
+        Description = "Look for the likeliest text among the N best of each length, instead of drawing tokens.",
+        HelpName = "N",
+    };
+
+    public static readonly Option<double> LengthPenalty = new("--length-penalty")
+    {
+        Description = "The power of its length by which a beam's log-probability is divided: 0 prefers short texts, 1 takes the mean.",
+        HelpName = "X",
+        DefaultValueFactory = _ => 1,
+    };
+
+    public static readonly Option<bool> TensorParallel = new("--tensor-parallel")
+    {
+        Description = "Write together with the other ranks of mpirun, each with its share of the heads and hidden units.",
+    };
+
+    // Of each option those that mean nothing beside it.
+    private static readonly Dictionary<Option, Option[]> Conflicts = new()
+    {
+        [Greedy] = [Temperature, TopK, TopP, MinP],
+        [Prompts] = [Prompt, PromptFile, Guesses, Draft, Beams],
+        [TensorParallel] = [Prompts, Beams, Guesses, Draft],
+        [Beams] = [Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, Guesses, Draft],
+    };
+
+    private static readonly Dictionary<Option, Option> Needs = new() { [Parallel] = Prompts, [LengthPenalty] = Beams };
+
+    /// <summary>How tokens are chosen.</summary>
+    /// <exception cref="InputException">The constraint is wrong.</exception>
+    public static SamplingOptions Sampling(ParseResult request) => new()
+    {
+        Temperature = request.GetValue(Greedy) ? 0 : request.GetValue(Temperature),
+        TopK = request.GetValue(TopK),
+        TopP = request.GetValue(TopP),
+        MinP = request.GetValue(MinP),
+        RepetitionPenalty = request.GetValue(RepetitionPenalty),
+        Seed = request.GetValue(Seed),
+        MaxTokens = request.GetValue(MaxTokens),
+        Stop = request.GetRequiredValue(Stop),
+        Constraint = Constraint(request.GetValue(Regex), request.GetValue(JsonSchema)),
+    };
+
+    private static TextConstraint? Constraint(string? pattern, string? schema)
+    {
+        if (pattern is not null && schema is not null) throw new InputException("--regex and --json-schema: both say what may be written; leave one out.");
+        return pattern is not null ? TextConstraint.Regex(pattern)
+            : schema is null ? null
+            : TextConstraint.JsonSchema(schema.TrimStart().StartsWith('{') ? schema : Utf8File.Read(schema, "a JSON schema"));
+    }
+
+    /// <summary>The text to continue.</summary>
+    /// <exception cref="InputException">Its file cannot be read, or it is given twice.</exception>
+    public static string ReadPrompt(ParseResult request)
+    {
+        var prompt = request.GetValue(Prompt);
+        if (request.GetValue(PromptFile) is not { } file) return prompt ?? "";
+        if (prompt is not null) throw new InputException("--prompt and --prompt-file: both give the prompt; leave one out.");
+        return Utf8File.Read(file, "the prompt");
+    }
+
+    /// <summary>Throws where options were given that mean nothing together.</summary>
+    public static void RefuseWhatDoesNotGoTogether(ParseResult request)
+    {
+        foreach (var (option, others) in Conflicts)
+            if (IsGiven(request, option) && others.Where(other => IsGiven(request, other)).ToArray() is { Length: > 0 } found)
+                throw new InputException($"{string.Join(", ", found.Select(other => other.Name))}: means nothing beside {option.Name}; leave one out.");
+        foreach (var (option, needed) in Needs)
+            if (IsGiven(request, option) && !IsGiven(request, needed)) throw new InputException($"{option.Name}: means nothing without {needed.Name}.");
+    }
+
+    /// <summary>Whether an option stands in the request itself.</summary>
+    public static bool IsGiven(ParseResult request, Option option) => request.GetResult(option) is { Implicit: false };
+}
