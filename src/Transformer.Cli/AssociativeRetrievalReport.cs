@@ -1,6 +1,6 @@
 using System.CommandLine;
 using Transformer.Configuration;
-using Transformer.Experiments;
+using Transformer.Reproductions;
 
 namespace Transformer.Cli;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
-using Transformer.Configuration;
-using Transformer.Experiments;
+using Transformer.Benchmarks;
+using Transformer.Runs;
 
 namespace Transformer.Cli;
 

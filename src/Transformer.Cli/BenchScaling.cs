@@ -1,7 +1,8 @@
 using System.CommandLine;
 using Spectre.Console;
+using Transformer.Benchmarks;
 using Transformer.Configuration;
-using Transformer.Experiments;
+using Transformer.Runs;
 
 namespace Transformer.Cli;
 

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
+using Transformer.Benchmarks;
 using Transformer.Configuration;
-using Transformer.Experiments;
 using Transformer.Generation;
-using Transformer.Generation.Decoding;
+using Transformer.Inference.Cpu;
 
 namespace Transformer.Cli;
 
@@ -14,11 +14,11 @@ internal static class BenchSpeculation
 
     private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or .gguf file." };
 
-    private static readonly Option<int> Guesses = new("--guess")
+    private static readonly Option<int> DraftTokens = new("--draft-tokens")
     {
         Description = "The most guesses of a pass.",
         HelpName = "N",
-        DefaultValueFactory = _ => GenerateOptions.UsualGuesses,
+        DefaultValueFactory = _ => GenerateOptions.DefaultDraftTokens,
     };
 
     private static readonly Option<string> Prompt = new("--prompt")
@@ -34,7 +34,7 @@ internal static class BenchSpeculation
     {
         var speculation = new Command("speculation", "Measures writing with guesses ahead against writing without.")
         {
-            Source, GenerateOptions.Draft, Guesses, Prompt, GenerateOptions.MaxTokens, GenerateOptions.Temperature, SharedOptions.Quantize, rounds, SharedOptions.Threads, SharedOptions.Json,
+            Source, GenerateOptions.Draft, DraftTokens, Prompt, GenerateOptions.MaxTokens, GenerateOptions.Temperature, SharedOptions.Quantize, rounds, SharedOptions.Threads, SharedOptions.Json,
         };
         speculation.SetAction((request, cancellation) => Task.FromResult(Run(request, request.GetValue(rounds), cancellation)));
         return speculation;
@@ -43,8 +43,8 @@ internal static class BenchSpeculation
     private static int Run(ParseResult request, int rounds, CancellationToken cancellation)
     {
         if (rounds < 1) throw new InputException($"--rounds: found {rounds}, expected 1 or more.");
-        var guesses = request.GetValue(Guesses);
-        if (guesses < 1) throw new InputException($"--guess: found {guesses}, expected 1 or more.");
+        var guesses = request.GetValue(DraftTokens);
+        if (guesses < 1) throw new InputException($"--draft-tokens: found {guesses}, expected 1 or more.");
         var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
         using var writer = Writer.Open(request.GetRequiredValue(Source), format, "cpu", SharedOptions.ThreadsOf(request), guesses, request.GetValue(GenerateOptions.Draft));
         var plain = new TextGenerator(writer.EngineFor("bench speculation"), writer.Tokenizer);

@@ -1,10 +1,11 @@
 using System.CommandLine;
-using Transformer.Checkpoints;
+using Transformer.Benchmarks;
 using Transformer.Configuration;
-using Transformer.Experiments;
-using Transformer.Generation.Decoding;
+using Transformer.Formats;
+using Transformer.Inference.Cpu;
 using Transformer.Model;
 using Transformer.Onnx;
+using Transformer.Runs;
 using static TorchSharp.torch;
 
 namespace Transformer.Cli;

@@ -71,8 +71,8 @@ internal static class CommandLine
     /// <summary>The exit code of a failure, and what to say of it. Where another rank says it, that rank's is the code by which the launcher tells how the job ended.</summary>
     public static (int Code, string Message) Describe(Exception failure) => failure switch
     {
-        AgreedException { InnerException: { } cause } => (Describe(cause).Code, failure.Message),
-        AgreedException => (Done, ""),
+        CollectiveException { InnerException: { } cause } => (Describe(cause).Code, failure.Message),
+        CollectiveException => (Done, ""),
         InputException => (Refused, failure.Message),
         OperationCanceledException => (Interrupted, failure.Message),
         _ => (Failed, failure.Message.ReplaceLineEndings(" ")),
@@ -100,7 +100,7 @@ internal static class CommandLine
             // Ranks that were asked rightly wait for this one to join them, and learn of it then.
             LibTorch.Load();
             using var ranks = Launch.Join(error);
-            return ranks.Together<int>(() => throw refusal);
+            return ranks.RunOnAll<int>(() => throw refusal);
         }
         catch (Exception failure)
         {

@@ -2,7 +2,9 @@ using System.CommandLine;
 using Spectre.Console;
 using Transformer.Configuration;
 using Transformer.Data;
+using Transformer.Distributed;
 using Transformer.Model;
+using Transformer.Runs;
 using Transformer.Training;
 
 namespace Transformer.Cli;
@@ -75,7 +77,7 @@ internal static class ConfigVerb
         FlopsPerToken = size.FlopsPerToken(run.Model.ContextLength),
         size.ParameterBytes,
         size.GradientBytes,
-        MomentBytes = size.MomentBytes(run.Training.Optimizer),
+        MomentBytes = TrainingMemory.MomentBytes(size, run.Training.Optimizer),
         ActivationBytes = Memory(run, size).Activations,
         WorkspaceBytes = Memory(run, size).Workspace,
         TrainingBytes = Memory(run, size).Bytes,
@@ -85,7 +87,7 @@ internal static class ConfigVerb
     // Of those that the run can take.
     private static IEnumerable<RankBytes> Strategies(RunConfig run, ModelSize size, int ranks) => Enum.GetValues<DistributedStrategy>()
         .Where(strategy => !(run.Training with { Distributed = run.Training.Distributed with { Strategy = strategy } }).Problems().Any())
-        .Where(strategy => strategy != DistributedStrategy.TensorParallel || !TensorShare.Problems(run.Model, ranks).Any())
+        .Where(strategy => strategy != DistributedStrategy.TensorParallel || !TensorParallelShare.Problems(run.Model, ranks).Any())
         .Select(strategy => new RankBytes(
             strategy,
             RankMemory.Bytes(size, run.Training, strategy, ranks, isMixed: false),
@@ -98,7 +100,7 @@ internal static class ConfigVerb
         foreach (var line in Strategies(run, size, ranks))
             table.AddRow(ConfigJson.ToJson(line)["strategy"]!.GetValue<string>(), Gigabytes(line.Fp32Bytes), Gigabytes(line.MixedBytes));
         AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) }).Write(table);
-        foreach (var problem in TensorShare.Problems(run.Model, ranks)) error.WriteLine($"tensor_parallel is not among them: {problem}");
+        foreach (var problem in TensorParallelShare.Problems(run.Model, ranks)) error.WriteLine($"tensor_parallel is not among them: {problem}");
 
         static string Gigabytes(long bytes) => bytes < 1e9 ? $"{bytes / 1e6:0.00} MB" : $"{bytes / 1e9:0.00} GB";
     }

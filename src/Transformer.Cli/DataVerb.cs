@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Transformer.Configuration;
 using Transformer.Data;
+using Transformer.Runs;
 
 namespace Transformer.Cli;
 

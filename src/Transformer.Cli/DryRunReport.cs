@@ -4,6 +4,7 @@ using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Model;
 using Transformer.Native;
+using Transformer.Runs;
 using Transformer.Training;
 using static TorchSharp.torch;
 

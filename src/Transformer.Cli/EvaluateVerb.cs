@@ -4,6 +4,7 @@ using Transformer.Data;
 using Transformer.Evaluation;
 using Transformer.Generation;
 using Transformer.Onnx;
+using Transformer.Runs;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
 

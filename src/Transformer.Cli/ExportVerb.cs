@@ -1,9 +1,10 @@
 using System.CommandLine;
-using Transformer.Checkpoints;
-using Transformer.Checkpoints.Gguf;
 using Transformer.Configuration;
 using Transformer.Data;
+using Transformer.Distributed;
 using Transformer.Evaluation;
+using Transformer.Formats;
+using Transformer.Formats.Gguf;
 using Transformer.Generation;
 using Transformer.Onnx;
 using Transformer.Tokenization;

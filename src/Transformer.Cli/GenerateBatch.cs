@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Transformer.Configuration;
+using Transformer.Distributed;
 using Transformer.Generation;
 
 namespace Transformer.Cli;

@@ -9,7 +9,7 @@ namespace Transformer.Cli;
 internal static class GenerateOptions
 {
     /// <summary>How many tokens a draft guesses ahead where nobody says.</summary>
-    public const int UsualGuesses = 4;
+    public const int DefaultDraftTokens = 4;
 
     private static readonly SamplingOptions Defaults = new();
 
@@ -95,9 +95,9 @@ internal static class GenerateOptions
         DefaultValueFactory = _ => 1,
     };
 
-    public static readonly Option<int?> Guesses = new("--guess")
+    public static readonly Option<int?> DraftTokens = new("--draft-tokens")
     {
-        Description = $"Read up to N tokens ahead that the text itself suggests, or --draft (then {UsualGuesses} where absent); changes the pace, not how likely a text is.",
+        Description = $"Read up to N tokens ahead that the text itself suggests, or --draft (then {DefaultDraftTokens} where absent); changes the pace, not how likely a text is.",
         HelpName = "N",
     };
 
@@ -142,9 +142,9 @@ internal static class GenerateOptions
     private static readonly Dictionary<Option, Option[]> Conflicts = new()
     {
         [Greedy] = [Temperature, TopK, TopP, MinP],
-        [Prompts] = [Prompt, PromptFile, Guesses, Draft, Beams],
-        [TensorParallel] = [Prompts, Beams, Guesses, Draft],
-        [Beams] = [Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, Guesses, Draft],
+        [Prompts] = [Prompt, PromptFile, DraftTokens, Draft, Beams],
+        [TensorParallel] = [Prompts, Beams, DraftTokens, Draft],
+        [Beams] = [Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, DraftTokens, Draft],
     };
 
     private static readonly Dictionary<Option, Option> Needs = new() { [Parallel] = Prompts, [LengthPenalty] = Beams };

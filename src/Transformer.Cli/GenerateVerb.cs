@@ -4,7 +4,7 @@ using System.Globalization;
 using Transformer.Configuration;
 using Transformer.Distributed;
 using Transformer.Generation;
-using Transformer.Generation.Decoding;
+using Transformer.Inference.Cpu;
 using Transformer.Layers;
 using static Transformer.Cli.GenerateOptions;
 
@@ -25,7 +25,7 @@ internal static class GenerateVerb
         var verb = new Command(Name, "Continues a prompt with a trained model.")
         {
             Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, Count,
-            Guesses, Draft, Prompts, GenerateOptions.Parallel, Beams, LengthPenalty, TensorParallel, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
+            DraftTokens, Draft, Prompts, GenerateOptions.Parallel, Beams, LengthPenalty, TensorParallel, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -43,7 +43,7 @@ internal static class GenerateVerb
         var (output, error) = isFirst ? (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error) : (TextWriter.Null, TextWriter.Null);
         if (ranks.Ranks > 1) SharedOptions.UseThreads(request, ranks);
         CheckRanks(request, ranks);
-        var (options, prompt, prompts, writer) = ranks.Together(() => Prepare(request, ranks));
+        var (options, prompt, prompts, writer) = ranks.RunOnAll(() => Prepare(request, ranks));
         using var opened = writer;
         var (count, json) = (request.GetValue(Count), request.GetValue(SharedOptions.Json));
         if (prompts is not null) return GenerateBatch.Run(output, error, writer, prompts, count, request.GetValue(GenerateOptions.Parallel), json, cancellation);
@@ -53,12 +53,12 @@ internal static class GenerateVerb
             return GenerateBeams.Run(output, writer, prompt, beams, request.GetValue(LengthPenalty), most, count, json, cancellation);
         }
         var generator = writer.Generator;
-        ranks.Doing = "writing";
+        ranks.CurrentOperation = "writing";
 
         // One sample is shown as it comes; several would mingle, so they follow each other at the end.
         var live = !json && count == 1;
-        var tokens = ranks.Together(() => generator.Encode(prompt));
-        ranks.Compare($"{writer.ContextLength}: {string.Join(' ', tokens)}", (rank, _, _) => $"generate: rank {rank} has another prompt or another model than rank 0. Give all machines the same files.");
+        var tokens = ranks.RunOnAll(() => generator.Encode(prompt));
+        ranks.RequireEqual($"{writer.ContextLength}: {string.Join(' ', tokens)}", (rank, _, _) => $"generate: rank {rank} has another prompt or another model than rank 0. Give all machines the same files.");
         double? firstToken = null;
         var (lengths, slid) = (Enumerable.Repeat(tokens.Length, count).ToArray(), false);
         var start = SinceProcessStart();
@@ -110,7 +110,7 @@ internal static class GenerateVerb
     // Ranks that each had the whole model would write the same text side by side, and those with other arguments wait for what never comes.
     private static void CheckRanks(ParseResult request, ICollective ranks)
     {
-        ranks.Compare(string.Join(' ', request.Tokens.Select(token => token.Value)), (rank, its, first) => $"generate: rank {rank} was given {its}, rank 0 {first}. Give all ranks the same.");
+        ranks.RequireEqual(string.Join(' ', request.Tokens.Select(token => token.Value)), (rank, its, first) => $"generate: rank {rank} was given {its}, rank 0 {first}. Give all ranks the same.");
         var isShared = request.GetValue(TensorParallel);
         if (isShared && ranks.Ranks == 1) throw new InputException("--tensor-parallel: found one process, expected several. Start them by mpirun -np N transformer generate, or leave it out.");
         if (!isShared && ranks.Ranks > 1)
@@ -125,14 +125,14 @@ internal static class GenerateVerb
         var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
         var threads = SharedOptions.ThreadsOf(request);
         var (draft, parallel) = (request.GetValue(Draft), request.GetValue(GenerateOptions.Parallel));
-        var guesses = request.GetValue(Guesses) ?? (draft is null ? 0 : UsualGuesses);
+        var guesses = request.GetValue(DraftTokens) ?? (draft is null ? 0 : DefaultDraftTokens);
         var least = draft is null ? 0 : 1;
-        if (guesses < least || guesses > TextGenerator.MostGuesses) throw new InputException($"--guess: found {guesses}, expected {least} to {TextGenerator.MostGuesses}.");
-        if (guesses > 0 && count > 1) throw new InputException($"--count: found {count}, but guesses are made for one text alone; leave out --guess and --draft, or this.");
+        if (guesses < least || guesses > TextGenerator.MostDraftTokens) throw new InputException($"--draft-tokens: found {guesses}, expected {least} to {TextGenerator.MostDraftTokens}.");
+        if (guesses > 0 && count > 1) throw new InputException($"--count: found {count}, but guesses are made for one text alone; leave out --draft-tokens and --draft, or this.");
         if (parallel < 1) throw new InputException($"--parallel: found {parallel}, expected 1 or more.");
         var prompts = request.GetValue(Prompts) is { } file ? PromptLine.Read(file, options) : null;
-        var tensors = ranks.Ranks > 1 ? new TensorRanks(ranks) : null;
-        return (options, prompt, prompts, Writer.Open(request.GetRequiredValue(Source), format, request.GetRequiredValue(SharedOptions.Device), threads, guesses, draft, tensors));
+        var group = ranks.Ranks > 1 ? new TensorParallelGroup(ranks) : null;
+        return (options, prompt, prompts, Writer.Open(request.GetRequiredValue(Source), format, request.GetRequiredValue(SharedOptions.Device), threads, guesses, draft, group));
     }
 
     /// <summary>Tells which samples of a constraint may not be whole.</summary>

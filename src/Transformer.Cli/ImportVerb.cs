@@ -1,6 +1,7 @@
 using System.CommandLine;
-using Transformer.Checkpoints;
 using Transformer.Configuration;
+using Transformer.Distributed;
+using Transformer.Formats;
 using Transformer.Tokenization;
 
 namespace Transformer.Cli;

@@ -1,6 +1,6 @@
 using System.CommandLine;
-using Transformer.Configuration;
 using Transformer.Data;
+using Transformer.Runs;
 using Transformer.Training;
 
 namespace Transformer.Cli;

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
 using Transformer.Generation;
+using Transformer.Runs;
 
 namespace Transformer.Cli;
 

@@ -17,11 +17,11 @@ internal static class RankedVerb
         {
             return act();
         }
-        catch (Exception failure) when (ranks.Ranks > 1 && failure is not AgreedException)
+        catch (Exception failure) when (ranks.Ranks > 1 && failure is not CollectiveException)
         {
             var (code, message) = CommandLine.Describe(failure);
-            if (isAlike(failure)) throw ranks.Rank == 0 ? new AgreedException(message, failure) : new AgreedException();
-            request.InvocationConfiguration.Error.WriteLine(request.GetValue(SharedOptions.Verbose) ? failure.ToString() : $"rank {ranks.Rank}, {ranks.Doing}: {message}");
+            if (isAlike(failure)) throw ranks.Rank == 0 ? new CollectiveException(message, failure) : new CollectiveException();
+            request.InvocationConfiguration.Error.WriteLine(request.GetValue(SharedOptions.Verbose) ? failure.ToString() : $"rank {ranks.Rank}, {ranks.CurrentOperation}: {message}");
             ranks.Abort(code);
             return code;
         }

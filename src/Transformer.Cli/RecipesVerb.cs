@@ -1,6 +1,6 @@
 using System.CommandLine;
 using Transformer.Configuration;
-using Transformer.Model;
+using Transformer.Runs;
 
 namespace Transformer.Cli;
 

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Transformer.Experiments;
+using Transformer.Reproductions;
 
 namespace Transformer.Cli;
 

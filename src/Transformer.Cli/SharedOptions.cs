@@ -86,10 +86,10 @@ internal static class SharedOptions
         request.GetValue(Threads) is < 1 and var threads ? throw new InputException($"--threads: found {threads}, expected 1 or more.") : request.GetValue(Threads);
 
     /// <summary>Lets libtorch use as many threads as the request says or, on each of several ranks, its share of the processors. All ranks do so together.</summary>
-    /// <exception cref="AgreedException">They are none, on some rank.</exception>
+    /// <exception cref="CollectiveException">They are none, on some rank.</exception>
     public static void UseThreads(ParseResult request, ICollective ranks)
     {
-        ranks.Together(() => UseThreads(request));
+        ranks.RunOnAll(() => UseThreads(request));
         var share = Launch.Threads(ranks);
         if (ranks.Ranks > 1 && request.GetValue(Threads) is null) set_num_threads(Math.Min(get_num_threads(), share));
     }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Transformer.Configuration;
 using Transformer.Distributed;
+using Transformer.Runs;
 using Transformer.Training;
 using static TorchSharp.torch;
 
@@ -46,7 +47,7 @@ internal static class TrainVerb
         using var processes = Launch.Join(error);
         ICollective ranks = processes;
         Nccl? devices = null;
-        using var told = ranks.Ranks == 1 ? default : cancellation.Register(() => error.WriteLine($"rank {ranks.Rank}: asked to end, in {ranks.Doing}"));
+        using var told = ranks.Ranks == 1 ? default : cancellation.Register(() => error.WriteLine($"rank {ranks.Rank}: asked to end, in {ranks.CurrentOperation}"));
         try
         {
             return RankedVerb.Run(
@@ -55,7 +56,7 @@ internal static class TrainVerb
                 () =>
                 {
                     SharedOptions.UseThreads(request, processes);
-                    var (device, config) = processes.Together(() => Understand(request, processes));
+                    var (device, config) = processes.RunOnAll(() => Understand(request, processes));
                     devices = Launch.Connect(processes, device, error);
                     ranks = devices ?? processes;
                     return RankedVerb.Run(request, ranks, () => Run(request, ranks, device, config, cancellation), IsAlike);

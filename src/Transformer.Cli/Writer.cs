@@ -1,6 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Generation;
-using Transformer.Generation.Decoding;
+using Transformer.Inference.Cpu;
 using Transformer.Layers;
 using Transformer.Native;
 using Transformer.Onnx;
@@ -15,20 +15,20 @@ namespace Transformer.Cli;
 /// <param name="Tokenizer">What its tokens mean.</param>
 /// <param name="Engine">The processor's own kernels; null where others compute.</param>
 /// <param name="Models">What is disposed with it.</param>
-internal sealed record Writer(TextGenerator Generator, int ContextLength, Tokenizer Tokenizer, DecodeEngine? Engine, params IDisposable?[] Models) : IDisposable
+internal sealed record Writer(TextGenerator Generator, int ContextLength, Tokenizer Tokenizer, CpuInferenceModel? Engine, params IDisposable?[] Models) : IDisposable
 {
     /// <summary>Loads a model.</summary>
     /// <param name="path">Whatever <see cref="LoadedModel.Open"/> takes, or a folder with an ONNX model.</param>
     /// <param name="format">How weights are packed.</param>
     /// <param name="device">The name of where this project's own code computes.</param>
     /// <param name="threads">How many threads compute; as many as there are processors where null.</param>
-    /// <param name="guesses">As <see cref="TextGenerator.Guesses"/>; ONNX Runtime writes without.</param>
+    /// <param name="guesses">As <see cref="TextGenerator.DraftTokens"/>; ONNX Runtime writes without.</param>
     /// <param name="draft">The path of a smaller model that guesses; null for none.</param>
-    /// <param name="tensors">The ranks that write together, each with its share of the model; null where this process has all.</param>
+    /// <param name="group">The ranks that write together, each with its share of the model; null where this process has all.</param>
     /// <exception cref="InputException">There is no such model, it lacks its tokenizer, it cannot be packed or split, or the smaller model's tokens are others.</exception>
-    public static Writer Open(string path, WeightFormat format, string device, int? threads, int guesses, string? draft, TensorRanks? tensors = null)
+    public static Writer Open(string path, WeightFormat format, string device, int? threads, int guesses, string? draft, TensorParallelGroup? group = null)
     {
-        if (tensors is not null) return OpenShare(path, format, device, tensors);
+        if (group is not null) return OpenShare(path, format, device, group);
         if (OnnxModel.IsAt(path)) return OpenOnnx(path, format, device, threads, guesses, draft);
         var models = new Stack<IDisposable>();
         try
@@ -38,8 +38,8 @@ internal sealed record Writer(TextGenerator Generator, int ContextLength, Tokeni
                 throw new InputException("--quantize: weights are packed for the processor's own kernels, and this model is on another device. Leave it out.");
             var smaller = draft is null ? null : OpenDraft(draft, format, device, threads, tokenizer, models);
             var generator = engine is null
-                ? new TextGenerator(loaded!.Model, tokenizer) { Guesses = guesses, Draft = smaller }
-                : new TextGenerator(engine, tokenizer) { Guesses = guesses, Draft = smaller };
+                ? new TextGenerator(loaded!.Model, tokenizer) { DraftTokens = guesses, Draft = smaller }
+                : new TextGenerator(engine, tokenizer) { DraftTokens = guesses, Draft = smaller };
             return new(generator, (engine?.Config ?? loaded!.Model.Config).ContextLength, tokenizer, engine, [.. models]);
         }
         catch
@@ -50,7 +50,7 @@ internal sealed record Writer(TextGenerator Generator, int ContextLength, Tokeni
     }
 
     // On a processor a checkpoint is read by the kernels that write with it; libtorch is loaded for what they do not read.
-    private static (DecodeEngine? Engine, LoadedModel? Model, Tokenizer Tokenizer) Load(string path, WeightFormat format, string device, int? threads, Stack<IDisposable> models)
+    private static (CpuInferenceModel? Engine, LoadedModel? Model, Tokenizer Tokenizer) Load(string path, WeightFormat format, string device, int? threads, Stack<IDisposable> models)
     {
         if (device == "cpu" && LoadedEngine.Open(path, format, threads ?? Environment.ProcessorCount) is { } decoding)
         {
@@ -60,17 +60,17 @@ internal sealed record Writer(TextGenerator Generator, int ContextLength, Tokeni
         LoadLibTorch(threads);
         var loaded = LoadedModel.Open(path, ComputeDevice.Named(device));
         models.Push(loaded);
-        var engine = DecodeEngine.TryCreate(loaded.Model, format, threads);
+        var engine = CpuInferenceModel.TryCreate(loaded.Model, format, threads);
         if (engine is not null) models.Push(engine);
         return (engine, loaded, loaded.Tokenizer);
     }
 
     /// <summary>The processor's own kernels, for an option that needs them.</summary>
     /// <exception cref="InputException">Others compute.</exception>
-    public DecodeEngine EngineFor(string option) => Engine
+    public CpuInferenceModel EngineFor(string option) => Engine
         ?? throw new InputException($"{option}: is for the processor's own kernels, and this model is on another device or of ONNX Runtime. Leave it out.");
 
-    private static DecodeEngine OpenDraft(string path, WeightFormat format, string device, int? threads, Tokenizer tokenizer, Stack<IDisposable> models)
+    private static CpuInferenceModel OpenDraft(string path, WeightFormat format, string device, int? threads, Tokenizer tokenizer, Stack<IDisposable> models)
     {
         var (engine, _, own) = Load(path, format, device, threads, models);
         if (!tokenizer.HasTokensOf(own))
@@ -79,13 +79,13 @@ internal sealed record Writer(TextGenerator Generator, int ContextLength, Tokeni
         return engine ?? throw new InputException("--draft: guesses are made by the processor's own kernels, and this model is on another device. Leave it out.");
     }
 
-    private static Writer OpenShare(string path, WeightFormat format, string device, TensorRanks tensors)
+    private static Writer OpenShare(string path, WeightFormat format, string device, TensorParallelGroup group)
     {
         if (OnnxModel.IsAt(path)) throw new InputException($"--tensor-parallel: {path} is an ONNX model, which ranks cannot share. Give a checkpoint.");
         if (format != WeightFormat.AsIs) throw new InputException("--quantize: weights are packed where one process has the whole model; leave it or --tensor-parallel out.");
         if (device != "cpu")
             throw new InputException($"--device {device}: several ranks add up by MPI, in the processors' memory; take cpu, or one process.");
-        var loaded = LoadedModel.Open(path, device: null, tensors);
+        var loaded = LoadedModel.Open(path, device: null, group);
         return new(new TextGenerator(loaded.Model, loaded.Tokenizer), loaded.Model.Config.ContextLength, loaded.Tokenizer, Engine: null, loaded);
     }
 
@@ -98,7 +98,7 @@ internal sealed record Writer(TextGenerator Generator, int ContextLength, Tokeni
     private static Writer OpenOnnx(string path, WeightFormat format, string device, int? threads, int guesses, string? draft)
     {
         if (format != WeightFormat.AsIs) throw new InputException($"--quantize: {path} is an ONNX model, whose weights are packed when it is exported; leave it out.");
-        if (guesses > 0 || draft is not null) throw new InputException($"{(draft is null ? "--guess" : "--draft")}: {path} is an ONNX model, which reads no guesses; leave it out.");
+        if (guesses > 0 || draft is not null) throw new InputException($"{(draft is null ? "--draft-tokens" : "--draft")}: {path} is an ONNX model, which reads no guesses; leave it out.");
         if (device != "cpu") throw new InputException($"--device: found {device}, but {path} is an ONNX model, which is run on the processor; leave it out.");
         LoadLibTorch(threads);
         var model = OnnxModel.Open(path);

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
+using Transformer.Distributed;
 using Transformer.Onnx.Graph;
 using Transformer.Tokenization;
 
@@ -41,17 +42,17 @@ internal static class GenAiConfig
                     ["num_hidden_layers"] = model.Layers,
                     ["inputs"] = new JsonObject
                     {
-                        ["input_ids"] = Pass.IdsName,
-                        ["attention_mask"] = Pass.MaskName,
-                        ["position_ids"] = Pass.PositionsName,
-                        ["past_key_names"] = $"{Pass.PastPrefix}%d.{SoftmaxAttentionGraph.Keys}",
-                        ["past_value_names"] = $"{Pass.PastPrefix}%d.{SoftmaxAttentionGraph.Values}",
+                        ["input_ids"] = GraphContext.IdsName,
+                        ["attention_mask"] = GraphContext.MaskName,
+                        ["position_ids"] = GraphContext.PositionsName,
+                        ["past_key_names"] = $"{GraphContext.PastPrefix}%d.{SoftmaxAttentionGraph.Keys}",
+                        ["past_value_names"] = $"{GraphContext.PastPrefix}%d.{SoftmaxAttentionGraph.Values}",
                     },
                     ["outputs"] = new JsonObject
                     {
-                        ["logits"] = Pass.LogitsName,
-                        ["present_key_names"] = $"{Pass.PresentPrefix}%d.{SoftmaxAttentionGraph.Keys}",
-                        ["present_value_names"] = $"{Pass.PresentPrefix}%d.{SoftmaxAttentionGraph.Values}",
+                        ["logits"] = GraphContext.LogitsName,
+                        ["present_key_names"] = $"{GraphContext.PresentPrefix}%d.{SoftmaxAttentionGraph.Keys}",
+                        ["present_value_names"] = $"{GraphContext.PresentPrefix}%d.{SoftmaxAttentionGraph.Values}",
                     },
                 },
             },

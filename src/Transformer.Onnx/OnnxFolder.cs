@@ -1,5 +1,6 @@
-using Transformer.Checkpoints;
 using Transformer.Configuration;
+using Transformer.Files;
+using Transformer.Formats;
 using Transformer.Onnx.Graph;
 using Transformer.Tokenization;
 using static TorchSharp.torch;

@@ -1,3 +1,4 @@
+using Transformer.Distributed;
 using Transformer.Generation;
 
 namespace Transformer.Onnx;

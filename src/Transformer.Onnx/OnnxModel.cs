@@ -1,7 +1,7 @@
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
-using Transformer.Checkpoints;
 using Transformer.Configuration;
+using Transformer.Formats;
 using Transformer.Generation;
 using Transformer.Onnx.Graph;
 using Transformer.Tokenization;
@@ -25,9 +25,9 @@ public sealed class OnnxModel : IDisposable
         (this.path, this.session, Config, Tokenizer) = (path, session, config, tokenizer);
         string[] states = [.. session.InputMetadata.Keys.Where(IsState)];
         stateShapes = [.. states.Select(state => session.InputMetadata[state].Dimensions)];
-        keepsItsPlace = [.. states.Select(state => session.InputMetadata[state].SymbolicDimensions.Contains(Pass.CacheAxis))];
-        inputs = [Pass.IdsName, Pass.MaskName, Pass.PositionsName, .. states];
-        outputs = [Pass.LogitsName, .. states.Select(Present)];
+        keepsItsPlace = [.. states.Select(state => session.InputMetadata[state].SymbolicDimensions.Contains(GraphContext.CacheAxis))];
+        inputs = [GraphContext.IdsName, GraphContext.MaskName, GraphContext.PositionsName, .. states];
+        outputs = [GraphContext.LogitsName, .. states.Select(Present)];
     }
 
     /// <summary>The architecture.</summary>
@@ -210,25 +210,25 @@ public sealed class OnnxModel : IDisposable
         }
     }
 
-    private static bool IsState(string input) => input.StartsWith(Pass.PastPrefix, StringComparison.Ordinal);
+    private static bool IsState(string input) => input.StartsWith(GraphContext.PastPrefix, StringComparison.Ordinal);
 
-    private static string Present(string state) => Pass.PresentPrefix + state[Pass.PastPrefix.Length..];
+    private static string Present(string state) => GraphContext.PresentPrefix + state[GraphContext.PastPrefix.Length..];
 
     private static void Check(string path, InferenceSession session, ModelConfig config)
     {
-        string[] tokens = [Pass.IdsName, Pass.MaskName, Pass.PositionsName];
+        string[] tokens = [GraphContext.IdsName, GraphContext.MaskName, GraphContext.PositionsName];
         foreach (var input in session.InputMetadata.Keys.Where(input => !IsState(input) && !tokens.Contains(input)))
-            throw new InputException($"{path}: its input {input} is unknown, expected {string.Join(", ", tokens)} and {Pass.PastPrefix}N.key and value");
+            throw new InputException($"{path}: its input {input} is unknown, expected {string.Join(", ", tokens)} and {GraphContext.PastPrefix}N.key and value");
         foreach (var input in tokens.Where(input => !session.InputMetadata.ContainsKey(input))) throw new InputException($"{path}: has no input {input}");
         string[] states = [.. session.InputMetadata.Keys.Where(IsState)];
-        foreach (var output in states.Select(Present).Prepend(Pass.LogitsName).Where(output => !session.OutputMetadata.ContainsKey(output)))
+        foreach (var output in states.Select(Present).Prepend(GraphContext.LogitsName).Where(output => !session.OutputMetadata.ContainsKey(output)))
             throw new InputException($"{path}: has no output {output}");
         foreach (var (name, value) in session.InputMetadata.Concat(session.OutputMetadata))
         {
             var expected = tokens.Contains(name) ? TensorElementType.Int64 : TensorElementType.Float;
             if (value.ElementDataType != expected) throw new InputException($"{path}: {name} is of type {value.ElementDataType}, expected {expected}");
         }
-        if (session.OutputMetadata[Pass.LogitsName].Dimensions is not [_, _, var vocabulary] || vocabulary != config.VocabularySize)
+        if (session.OutputMetadata[GraphContext.LogitsName].Dimensions is not [_, _, var vocabulary] || vocabulary != config.VocabularySize)
             throw new InputException($"{path}: its logits are not those of the {config.VocabularySize} tokens that config.json says");
     }
 

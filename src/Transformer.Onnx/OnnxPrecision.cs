@@ -1,5 +1,4 @@
 using Transformer.Configuration;
-using Transformer.Model;
 using Transformer.Onnx.Graph;
 
 namespace Transformer.Onnx;
@@ -32,5 +31,5 @@ public static class OnnxPrecisions
         };
     }
 
-    private static double BytesAt(int bits) => bits / 8.0 + (double)sizeof(float) / QuantizedMatrix.BlockLength;
+    private static double BytesAt(int bits) => bits / 8.0 + (double)sizeof(float) / MatMulNBitsWeight.BlockLength;
 }

@@ -1,4 +1,4 @@
-using Transformer.Checkpoints;
+using Transformer.Formats;
 using static TorchSharp.torch;
 
 namespace Transformer.Tests;

@@ -15,26 +15,26 @@ internal static class DecoderGraph
         ModelConfig config, IReadOnlyDictionary<string, Tensor> weights, OnnxPrecision precision = OnnxPrecision.F32, OnnxOperators operators = OnnxOperators.Standard)
     {
         var graph = new GraphBuilder("decoder", operators);
-        var pass = new Pass(graph, config, new GraphWeights(graph, weights, precision));
+        var context = new GraphContext(graph, config, new GraphWeights(graph, weights, precision));
         graph.Scope = "/model";
-        var stream = new ResidualStream(Embed(pass));                                                           // [B, T, C]
-        if (config.Layers > 0) stream = Blocks(pass, stream);
+        var stream = new ResidualStream(Embed(context));                                                           // [B, T, C]
+        if (config.Layers > 0) stream = Blocks(context, stream);
         graph.Scope = "/model";
-        var x = config.Residual.LastNorm ? NormGraph.Norm(pass, stream, "model.norm").Normed : stream.Sum();
-        var logits = pass.Weights.Logits(x, config.TiedHead);                                                   // [B, T, V]
+        var x = config.Residual.LastNorm ? NormGraph.Norm(context, stream, "model.norm").Normed : stream.Sum();
+        var logits = context.Weights.Logits(x, config.TiedHead);                                                   // [B, T, V]
         if (config.Initialization is MupInitializationConfig mup) logits *= (double)mup.BaseWidth / config.Width;
-        pass.Logits(logits);
-        pass.Weights.CheckAllTaken();
+        context.Logits(logits);
+        context.Weights.CheckAllTaken();
         return graph;
     }
 
-    private static Value Embed(Pass pass)
+    private static Value Embed(GraphContext context)
     {
-        var x = pass.Weights.Tensor("model.embed_tokens.weight").Gather(pass.Ids);
-        return pass.Config.Position switch
+        var x = context.Weights.Tensor("model.embed_tokens.weight").Gather(context.Ids);
+        return context.Config.Position switch
         {
-            LearnedPositionConfig => x + pass.Weights.Tensor("model.embed_positions.weight").Gather(pass.Positions),
-            SinusoidalPositionConfig => x + pass.Graph.Initializer("sinusoids", Sinusoids(pass.Config)).Gather(pass.Positions),
+            LearnedPositionConfig => x + context.Weights.Tensor("model.embed_positions.weight").Gather(context.Positions),
+            SinusoidalPositionConfig => x + context.Graph.Initializer("sinusoids", Sinusoids(context.Config)).Gather(context.Positions),
             NoPositionConfig or RotaryPositionConfig or ScoreBiasPositionConfig => x,
             var other => throw new InputException($"model.position.kind: no ONNX graph is known for {other.GetType().Name}"),
         };
@@ -46,32 +46,32 @@ internal static class DecoderGraph
         return position.call(arange(config.ContextLength));                                                     // [context, C]
     }
 
-    private static ResidualStream Blocks(Pass pass, ResidualStream stream)
+    private static ResidualStream Blocks(GraphContext context, ResidualStream stream)
     {
-        stream = ResidualGraph.Open(pass, stream);
-        for (var layer = 0; layer < pass.Config.Layers; layer++) stream = Block(pass, stream, layer);
-        return ResidualGraph.Close(pass, stream);
+        stream = ResidualGraph.Open(context, stream);
+        for (var layer = 0; layer < context.Config.Layers; layer++) stream = Block(context, stream, layer);
+        return ResidualGraph.Close(context, stream);
     }
 
-    private static ResidualStream Block(Pass pass, ResidualStream stream, int layer)
+    private static ResidualStream Block(GraphContext context, ResidualStream stream, int layer)
     {
         var name = $"model.layers.{layer}";
-        var sandwich = pass.Config.Residual is SandwichResidualConfig;
-        pass.Graph.Scope = $"/{name}/self_attn";
-        stream = new ResidualGraph(pass, $"{name}.self_attn_residual", before: $"{name}.input_layernorm", after: $"{name}.post_attention_layernorm")
-            .Apply(stream, x => Mixer(pass, x, layer, $"{name}.self_attn"));
-        if (pass.Config.Mlp is NoMlpConfig) return stream;
-        pass.Graph.Scope = $"/{name}/mlp";
+        var sandwich = context.Config.Residual is SandwichResidualConfig;
+        context.Graph.Scope = $"/{name}/self_attn";
+        stream = new ResidualGraph(context, $"{name}.self_attn_residual", before: $"{name}.input_layernorm", after: $"{name}.post_attention_layernorm")
+            .Apply(stream, x => Mixer(context, x, layer, $"{name}.self_attn"));
+        if (context.Config.Mlp is NoMlpConfig) return stream;
+        context.Graph.Scope = $"/{name}/mlp";
         var before = sandwich ? "pre_feedforward_layernorm" : "post_attention_layernorm";
-        return new ResidualGraph(pass, $"{name}.mlp_residual", $"{name}.{before}", after: $"{name}.post_feedforward_layernorm")
-            .Apply(stream, x => MlpGraph.Mlp(pass, x, pass.Config.Mlp, $"{name}.mlp"));
+        return new ResidualGraph(context, $"{name}.mlp_residual", $"{name}.{before}", after: $"{name}.post_feedforward_layernorm")
+            .Apply(stream, x => MlpGraph.Mlp(context, x, context.Config.Mlp, $"{name}.mlp"));
     }
 
-    private static Value Mixer(Pass pass, Value x, int layer, string name) => pass.Config.AttentionAt(layer) switch
+    private static Value Mixer(GraphContext context, Value x, int layer, string name) => context.Config.AttentionAt(layer) switch
     {
-        SoftmaxAttentionConfig softmax => SoftmaxAttentionGraph.Mix(pass, x, softmax, layer, name),
-        LinearAttentionConfig linear => LinearAttentionGraph.Mix(pass, x, linear, layer, name),
-        ConvolutionConfig => ConvolutionGraph.Convolve(pass, x, $"{name}.conv1d", layer, "convolution"),
+        SoftmaxAttentionConfig softmax => SoftmaxAttentionGraph.Mix(context, x, softmax, layer, name),
+        LinearAttentionConfig linear => LinearAttentionGraph.Mix(context, x, linear, layer, name),
+        ConvolutionConfig => ConvolutionGraph.Convolve(context, x, $"{name}.conv1d", layer, "convolution"),
         var other => throw new InputException($"model.attention.kind: no ONNX graph is known for {other.GetType().Name}"),
     };
 }

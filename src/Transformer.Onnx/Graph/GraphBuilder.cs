@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Transformer.Distributed;
 using Transformer.Onnx.Format;
 using static TorchSharp.torch;
 
@@ -30,8 +31,8 @@ internal sealed class GraphBuilder(string name, OnnxOperators operators = OnnxOp
     /// <summary>The names of the operator sets beside the standard's.</summary>
     public IEnumerable<string> Domains => Graph.Node.Where(node => node.HasDomain).Select(node => node.Domain).Distinct();
 
-    /// <summary>Whether an output is longer than the input that the next pass makes of it.</summary>
-    public bool HasGrowingCaches => Graph.Output.Any(output => output.Type.TensorType.Shape.Dim.Any(axis => axis.DimParam == Pass.AllAxis));
+    /// <summary>Whether an output is longer than the input that the next context makes of it.</summary>
+    public bool HasGrowingCaches => Graph.Output.Any(output => output.Type.TensorType.Shape.Dim.Any(axis => axis.DimParam == GraphContext.AllAxis));
 
     public Value Input(string input, ScalarType type, params Axis[] shape)
     {

@@ -39,7 +39,7 @@ internal sealed class GraphWeights(GraphBuilder graph, IReadOnlyDictionary<strin
     public Value Linear(Value x, string name)
     {
         var matrix = Numbers($"{name}.weight");
-        var y = precision != OnnxPrecision.F32 && QuantizedMatrix.Suits(matrix)
+        var y = precision != OnnxPrecision.F32 && MatMulNBitsWeight.Suits(matrix)
             ? Blocks(x, name, matrix, precision == OnnxPrecision.Q4 ? 4 : 8)
             : x.MatMul(graph.Initializer($"{name}.weight.transposed", matrix.t()));
         return Has($"{name}.bias") ? y + Tensor($"{name}.bias") : y;
@@ -52,7 +52,7 @@ internal sealed class GraphWeights(GraphBuilder graph, IReadOnlyDictionary<strin
     public Value Logits(Value x, bool tied)
     {
         var matrix = Numbers(tied ? Embedding : Head);
-        if (precision != OnnxPrecision.F32 && QuantizedMatrix.Suits(matrix)) return Blocks(x, "lm_head", matrix, bits: 8);
+        if (precision != OnnxPrecision.F32 && MatMulNBitsWeight.Suits(matrix)) return Blocks(x, "lm_head", matrix, bits: 8);
         return x.MatMul(tied ? Tensor(Embedding).Transpose(1, 0) : graph.Initializer($"{Head}.transposed", matrix.t()));
     }
 
@@ -66,11 +66,11 @@ internal sealed class GraphWeights(GraphBuilder graph, IReadOnlyDictionary<strin
 
     private Value Blocks(Value x, string name, Tensor matrix, int bits)
     {
-        var quantized = QuantizedMatrix.Of(matrix, bits);
+        var quantized = MatMulNBitsWeight.Of(matrix, bits);
         return graph.Microsoft(
             "MatMulNBits",
             [x, graph.Initializer($"{name}.weight.q{bits}", quantized.Packed), graph.Initializer($"{name}.weight.scales", quantized.Scales)],
-            ("N", matrix.shape[0]), ("K", matrix.shape[1]), ("bits", (long)bits), ("block_size", (long)QuantizedMatrix.BlockLength),
+            ("N", matrix.shape[0]), ("K", matrix.shape[1]), ("bits", (long)bits), ("block_size", (long)MatMulNBitsWeight.BlockLength),
             ("accuracy_level", EightBitProducts));
     }
 }

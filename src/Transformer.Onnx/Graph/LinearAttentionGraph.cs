@@ -11,43 +11,43 @@ internal sealed class LinearAttentionGraph
 {
     private const double GateTemperature = 16, NormaliserEpsilon = 1e-6, UnitEpsilon = 1e-6, NormEpsilon = 1e-5;
 
-    private readonly Pass pass;
+    private readonly GraphContext context;
     private readonly LinearAttentionConfig config;
     private readonly int layer, heads, headWidth, featureWidth, valueWidth;
     private readonly string name;
 
-    private LinearAttentionGraph(Pass pass, LinearAttentionConfig config, int layer, string name)
+    private LinearAttentionGraph(GraphContext context, LinearAttentionConfig config, int layer, string name)
     {
-        (this.pass, this.config, this.layer, this.name, heads) = (pass, config, layer, name, config.Heads);
-        var width = pass.Config.Width;
+        (this.context, this.config, this.layer, this.name, heads) = (context, config, layer, name, config.Heads);
+        var width = context.Config.Width;
         (headWidth, featureWidth, valueWidth) = (config.HeadWidthAt(width), config.FeatureWidthAt(width), config.ValueWidthAt(width));
     }
 
-    /// <param name="pass">What layers share.</param>
+    /// <param name="context">What layers share.</param>
     /// <param name="x">[B, T, C]</param>
     /// <param name="config">The rule, heads and options.</param>
     /// <param name="layer">The block.</param>
     /// <param name="name">The module's name.</param>
     /// <returns>[B, T, C]</returns>
-    public static Value Mix(Pass pass, Value x, LinearAttentionConfig config, int layer, string name) => new LinearAttentionGraph(pass, config, layer, name).Mix(x);
+    public static Value Mix(GraphContext context, Value x, LinearAttentionConfig config, int layer, string name) => new LinearAttentionGraph(context, config, layer, name).Mix(x);
 
     private Value Mix(Value x)
     {
         var q = Features(Split(Project(x, "q"), headWidth));                                                    // [B, H, T, F]
         var k = Features(Split(Project(x, "k"), headWidth));                                                    // [B, H, T, F]
         var v = Split(Project(x, "v"), valueWidth);                                                             // [B, H, T, E]
-        var beta = config.HasBeta ? PerHead(pass.Weights.Linear(x, $"{name}.b_proj")).Apply("Sigmoid") : null;  // [B, H, T, 1]
+        var beta = config.HasBeta ? PerHead(context.Weights.Linear(x, $"{name}.b_proj")).Apply("Sigmoid") : null;  // [B, H, T, 1]
         var (logDecay, step) = Decay(x);                                                                        // [B, H, T, 1 or F], [B, H, T, 1]
         if (step is not null) k *= step;
         if (!config.IsNormalised) q *= 1 / Math.Sqrt(headWidth);
-        var text = pass.NewTokens.To(ScalarType.Float32).Unsqueeze(1, 3);                                       // [B, 1, T, 1]
+        var text = context.NewTokens.To(ScalarType.Float32).Unsqueeze(1, 3);                                       // [B, 1, T, 1]
         (k, logDecay) = (k * text, logDecay is null ? null : logDecay * text);                                  // filling writes nothing and lets nothing decay
 
         var normaliser = config.IsNormalised ? Normaliser(q, k) : null;                                         // [B, H, T, 1]
-        if (config.IsTurnable && pass.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.Apply(k));
-        var o = pass.Graph.IsFused ? Fused(q, k, v, logDecay, beta) : Recurrence(q, k, v, logDecay?.Apply("Exp"), beta);    // [B, T, H, E]
+        if (config.IsTurnable && context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.Apply(k));
+        var o = context.Graph.IsFused ? Fused(q, k, v, logDecay, beta) : Recurrence(q, k, v, logDecay?.Apply("Exp"), beta);    // [B, T, H, E]
         if (normaliser is not null) o /= normaliser.Transpose(0, 2, 1, 3);
-        return pass.Weights.Linear(Finish(o, x), $"{name}.o_proj");                                             // [B, T, C]
+        return context.Weights.Linear(Finish(o, x), $"{name}.o_proj");                                             // [B, T, C]
     }
 
     // S = alpha S; u = v, or beta (v - S^T k); S = S + k u^T; o = S^T q. A token's row stands before its product, so that the loop's body has nothing to reshape.
@@ -55,7 +55,7 @@ internal sealed class LinearAttentionGraph
     {
         var body = new GraphBuilder($"{name}.recurrence");
         var S = body.Input("state", ScalarType.Float32);                                                        // [B, H, F, E]
-        var inputs = new List<Value> { pass.State(layer, "recurrent", heads, featureWidth, valueWidth) };
+        var inputs = new List<Value> { context.State(layer, "recurrent", heads, featureWidth, valueWidth) };
         Value Each(string input, Value all)
         {
             inputs.Add(all);
@@ -71,10 +71,10 @@ internal sealed class LinearAttentionGraph
         body.Output("o", qt.MatMul(S), ScalarType.Float32);                                                     // [B, H, 1, E]
 
         var (scanned, along) = (inputs.Count - 1, 2L);
-        var outputs = pass.Graph.Nodes(
+        var outputs = context.Graph.Nodes(
             "Scan", inputs, outputs: 2, domain: "",
             ("body", body.Graph), ("num_scan_inputs", (long)scanned), ("scan_input_axes", Enumerable.Repeat(along, scanned).ToArray()), ("scan_output_axes", new[] { along }));
-        pass.Keep(layer, "recurrent", outputs[0], heads, featureWidth, valueWidth);
+        context.Keep(layer, "recurrent", outputs[0], heads, featureWidth, valueWidth);
         return outputs[1].Squeeze(3).Transpose(0, 2, 1, 3);                                                     // [B, T, H, E]
     }
 
@@ -82,20 +82,20 @@ internal sealed class LinearAttentionGraph
     private Value Fused(Value q, Value k, Value v, Value? logDecay, Value? beta)
     {
         var rule = (logDecay, beta) switch { (null, null) => "linear", (_, null) => "gated", (null, _) => "delta", _ => "gated_delta" };
-        var outputs = pass.Graph.Nodes(
+        var outputs = context.Graph.Nodes(
             "LinearAttention",
-            [Join(q), Join(k), Join(v), pass.State(layer, "recurrent", heads, featureWidth, valueWidth), logDecay is null ? pass.Graph.None : Join(logDecay), beta is null ? pass.Graph.None : Join(beta)],
+            [Join(q), Join(k), Join(v), context.State(layer, "recurrent", heads, featureWidth, valueWidth), logDecay is null ? context.Graph.None : Join(logDecay), beta is null ? context.Graph.None : Join(beta)],
             outputs: 2, GraphBuilder.MicrosoftDomain,
             ("update_rule", rule), ("q_num_heads", (long)heads), ("kv_num_heads", (long)heads), ("scale", 1f));
-        pass.Keep(layer, "recurrent", outputs[1], heads, featureWidth, valueWidth);
+        context.Keep(layer, "recurrent", outputs[1], heads, featureWidth, valueWidth);
         return outputs[0].Reshape(0, 0, heads, valueWidth);                                                     // [B, T, H, E]
     }
 
     private Value Normaliser(Value q, Value k)
     {
         const string part = "key_sum";
-        var before = pass.State(layer, part, heads, 1, featureWidth);                                           // [B, H, 1, F]
-        pass.Keep(layer, part, before + k.Sum(2), heads, 1, featureWidth);
+        var before = context.State(layer, part, heads, 1, featureWidth);                                           // [B, H, 1, F]
+        context.Keep(layer, part, before + k.Sum(2), heads, 1, featureWidth);
         return (q * (k.CumulativeSum(2) + before)).Sum(-1) + NormaliserEpsilon;
     }
 
@@ -131,13 +131,13 @@ internal sealed class LinearAttentionGraph
         switch (config.Rule)
         {
             case LinearRule.Retention:
-                return (pass.Graph.Initializer($"{name}.retention", LinearAttention.Retention(heads, CPU)), null);
+                return (context.Graph.Initializer($"{name}.retention", LinearAttention.Retention(heads, CPU)), null);
             case LinearRule.Gla:
-                var gate = pass.Weights.Linear(pass.Weights.Linear(x, $"{name}.gk_proj.0"), $"{name}.gk_proj.1");
+                var gate = context.Weights.Linear(context.Weights.Linear(x, $"{name}.gk_proj.0"), $"{name}.gk_proj.1");
                 return (Split((-gate).Apply("Softplus") * (-1 / GateTemperature), headWidth), null);
             case LinearRule.ScalarGla or LinearRule.GatedDelta:
-                var step = PerHead((pass.Weights.Linear(x, $"{name}.a_proj") + pass.Weights.Tensor($"{name}.dt_bias")).Apply("Softplus"));
-                var rate = pass.Graph.Initializer($"{name}.rate", -pass.Weights.Numbers($"{name}.A_log").exp().view(-1, 1, 1));
+                var step = PerHead((context.Weights.Linear(x, $"{name}.a_proj") + context.Weights.Tensor($"{name}.dt_bias")).Apply("Softplus"));
+                var rate = context.Graph.Initializer($"{name}.rate", -context.Weights.Numbers($"{name}.A_log").exp().view(-1, 1, 1));
                 return (rate * step, config.Rule == LinearRule.ScalarGla ? step : null);
             default:
                 return (null, null);
@@ -146,16 +146,16 @@ internal sealed class LinearAttentionGraph
 
     private Value Project(Value x, string part)
     {
-        x = pass.Weights.Linear(x, $"{name}.{part}_proj");
-        if (config.Convolution > 0) x = ConvolutionGraph.Convolve(pass, x, $"{name}.{part}_conv1d", layer, $"{part}_convolution");
+        x = context.Weights.Linear(x, $"{name}.{part}_proj");
+        if (config.Convolution > 0) x = ConvolutionGraph.Convolve(context, x, $"{name}.{part}_conv1d", layer, $"{part}_convolution");
         return config.IsConvolvable ? MlpGraph.Silu(x) : x;
     }
 
     private Value Finish(Value o, Value x)
     {
-        if (!config.IsNormalised) o = NormGraph.Rms(o, pass.Weights.Tensor($"{name}.o_norm.weight"), NormEpsilon);    // [B, T, H, E]
+        if (!config.IsNormalised) o = NormGraph.Rms(o, context.Weights.Tensor($"{name}.o_norm.weight"), NormEpsilon);    // [B, T, H, E]
         o = o.Reshape(0, 0, heads * valueWidth);                                                                // [B, T, H E]
-        return config.IsOutputGated ? o * MlpGraph.Silu(pass.Weights.Linear(x, $"{name}.g_proj")) : o;
+        return config.IsOutputGated ? o * MlpGraph.Silu(context.Weights.Linear(x, $"{name}.g_proj")) : o;
     }
 
     private Value Split(Value x, int n) => x.Reshape(0, 0, heads, n).Transpose(0, 2, 1, 3);                     // [B, T, H n] to [B, H, T, n]

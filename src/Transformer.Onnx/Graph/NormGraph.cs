@@ -8,35 +8,35 @@ namespace Transformer.Onnx.Graph;
 internal static class NormGraph
 {
     /// <summary>The norm of a configuration.</summary>
-    /// <param name="pass">The weights.</param>
+    /// <param name="context">The weights.</param>
     /// <param name="x">[..., C]</param>
     /// <param name="name">The module's name.</param>
     /// <returns>[..., C]</returns>
-    public static Value Norm(Pass pass, Value x, string name) => pass.Config.Norm switch
+    public static Value Norm(GraphContext context, Value x, string name) => context.Config.Norm switch
     {
-        RmsNormConfig rms => Rms(x, pass.Weights.Tensor($"{name}.weight"), rms.Epsilon),
-        LayerNormConfig layer => x.Graph.Node("LayerNormalization", [x, .. WeightAndBias(pass, layer, name)], ("axis", -1L), ("epsilon", (float)layer.Epsilon)),
+        RmsNormConfig rms => Rms(x, context.Weights.Tensor($"{name}.weight"), rms.Epsilon),
+        LayerNormConfig layer => x.Graph.Node("LayerNormalization", [x, .. WeightAndBias(context, layer, name)], ("axis", -1L), ("epsilon", (float)layer.Epsilon)),
         var other => throw Unknown(other),
     };
 
     /// <summary>What a stream adds up to, and the norm of that sum, which ONNX Runtime computes together.</summary>
-    /// <param name="pass">The weights.</param>
+    /// <param name="context">The weights.</param>
     /// <param name="stream">[B, T, C]</param>
     /// <param name="name">The module's name.</param>
     /// <returns>2 x [B, T, C]</returns>
-    public static (Value Sum, Value Normed) Norm(Pass pass, ResidualStream stream, string name)
+    public static (Value Sum, Value Normed) Norm(GraphContext context, ResidualStream stream, string name)
     {
-        if (pass.Graph.IsFused && stream.Added is { } added)
+        if (context.Graph.IsFused && stream.Added is { } added)
         {
-            return pass.Config.Norm switch
+            return context.Config.Norm switch
             {
-                RmsNormConfig rms => Skip(stream.X, added, "SkipSimplifiedLayerNormalization", [pass.Weights.Tensor($"{name}.weight")], rms.Epsilon),
-                LayerNormConfig layer => Skip(stream.X, added, "SkipLayerNormalization", WeightAndBias(pass, layer, name), layer.Epsilon),
+                RmsNormConfig rms => Skip(stream.X, added, "SkipSimplifiedLayerNormalization", [context.Weights.Tensor($"{name}.weight")], rms.Epsilon),
+                LayerNormConfig layer => Skip(stream.X, added, "SkipLayerNormalization", WeightAndBias(context, layer, name), layer.Epsilon),
                 var other => throw Unknown(other),
             };
         }
         var sum = stream.Sum();
-        return (sum, Norm(pass, sum, name));
+        return (sum, Norm(context, sum, name));
     }
 
     /// <summary>x / sqrt(mean(x^2) + epsilon) * weight.</summary>
@@ -51,10 +51,10 @@ internal static class NormGraph
         return (outputs[3], outputs[0]);
     }
 
-    private static Value[] WeightAndBias(Pass pass, LayerNormConfig layer, string name)
+    private static Value[] WeightAndBias(GraphContext context, LayerNormConfig layer, string name)
     {
-        var weight = pass.Weights.Tensor($"{name}.weight");
-        return layer.Bias ? [weight, pass.Weights.Tensor($"{name}.bias")] : [weight];
+        var weight = context.Weights.Tensor($"{name}.weight");
+        return layer.Bias ? [weight, context.Weights.Tensor($"{name}.bias")] : [weight];
     }
 
     private static InputException Unknown(NormConfig norm) => new($"model.norm.kind: no ONNX graph is known for {norm.GetType().Name}");

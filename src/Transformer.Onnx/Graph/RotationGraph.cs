@@ -9,30 +9,30 @@ namespace Transformer.Onnx.Graph;
 /// <summary>Rotary positions: the tables of <see cref="RotaryPosition"/>, or for dynamic NTK, whose angles depend on the text's length, their formula.</summary>
 internal sealed class RotationGraph
 {
-    private readonly Pass pass;
+    private readonly GraphContext context;
     private readonly RotaryPositionConfig rope;
     private readonly int headWidth;
     private (Value Cos, Value Sin)? tables, queries, keys;
 
-    private RotationGraph(Pass pass, RotaryPositionConfig rope, int headWidth) => (this.pass, this.rope, this.headWidth) = (pass, rope, headWidth);
+    private RotationGraph(GraphContext context, RotaryPositionConfig rope, int headWidth) => (this.context, this.rope, this.headWidth) = (context, rope, headWidth);
 
-    public static RotationGraph? Of(Pass pass) =>
-        pass.Config.Position is RotaryPositionConfig rope && pass.Config.PositionedMixers.FirstOrDefault() is { } turned
-            ? new RotationGraph(pass, rope, turned.HeadWidthAt(pass.Config.Width))
+    public static RotationGraph? Of(GraphContext context) =>
+        context.Config.Position is RotaryPositionConfig rope && context.Config.PositionedMixers.FirstOrDefault() is { } turned
+            ? new RotationGraph(context, rope, turned.HeadWidthAt(context.Config.Width))
             : null;
 
-    /// <summary>Whether caches hold keys as they were before the rotation, so that all are turned in every pass.</summary>
+    /// <summary>Whether caches hold keys as they were before the rotation, so that all are turned in every context.</summary>
     public bool TurnsCache => rope.Scaling is DynamicNtkScalingConfig;
 
-    /// <summary>Turns what stands at the positions of the pass.</summary>
+    /// <summary>Turns what stands at the positions of the context.</summary>
     /// <param name="x">[B, H, T, D]</param>
-    public Value Apply(Value x) => pass.Graph.IsFused && !TurnsCache
-        ? pass.Graph.Microsoft("RotaryEmbedding", [x, pass.Positions, Tables.Cos, Tables.Sin])
-        : Turn(x, queries ??= At(pass.Positions));
+    public Value Apply(Value x) => context.Graph.IsFused && !TurnsCache
+        ? context.Graph.Microsoft("RotaryEmbedding", [x, context.Positions, Tables.Cos, Tables.Sin])
+        : Turn(x, queries ??= At(context.Positions));
 
     /// <summary>Turns a cache of keys that are not turned yet.</summary>
     /// <param name="k">[B, G, S, D]</param>
-    public Value ApplyToCache(Value k) => Turn(k, keys ??= At(pass.KeyPositions));
+    public Value ApplyToCache(Value k) => Turn(k, keys ??= At(context.KeyPositions));
 
     /// <summary>
     /// The cosines and sines of all positions, where they do not depend on the text: 2 x [context + 1, D/2]. The row behind the last is for what fills a row
@@ -43,10 +43,10 @@ internal sealed class RotationGraph
         get
         {
             if (tables is { } known) return known;
-            var length = pass.Config.ContextLength + (pass.Graph.IsFused ? 1 : 0);
+            var length = context.Config.ContextLength + (context.Graph.IsFused ? 1 : 0);
             using var table = new RotaryPosition(rope, headWidth, length, CPU);
             var (cos, sin) = table.At(0, length);                                                               // 2 x [context, D/2]
-            tables = known = (pass.Graph.Initializer("rotation.cos", cos.clone()), pass.Graph.Initializer("rotation.sin", sin.clone()));
+            tables = known = (context.Graph.Initializer("rotation.cos", cos.clone()), context.Graph.Initializer("rotation.sin", sin.clone()));
             return known;
         }
     }
@@ -61,19 +61,19 @@ internal sealed class RotationGraph
     // Cosines and sines: 2 x [B, 1, T, D/2].
     private (Value, Value) At(Value positions)
     {
-        var scope = pass.Graph.Scope;
-        pass.Graph.Scope = "/rotation";
+        var scope = context.Graph.Scope;
+        context.Graph.Scope = "/rotation";
         var (cos, sin) = rope.Scaling is DynamicNtkScalingConfig dynamic ? Computed(dynamic, positions) : (Tables.Cos.Gather(positions), Tables.Sin.Gather(positions));
         (cos, sin) = (cos.Unsqueeze(1), sin.Unsqueeze(1));
-        pass.Graph.Scope = scope;
+        context.Graph.Scope = scope;
         return (cos, sin);
     }
 
     // The base grows as (s T / T0 - (s - 1))^(D / (D - 2)) past T0; in double precision, as the tables are.
     private (Value, Value) Computed(DynamicNtkScalingConfig dynamic, Value positions)
     {
-        var graph = pass.Graph;
-        var length = pass.TextLength.To(ScalarType.Float64).Unsqueeze(2);                                       // [B, 1, 1]
+        var graph = context.Graph;
+        var length = context.TextLength.To(ScalarType.Float64).Unsqueeze(2);                                       // [B, 1, 1]
         var growth = length * graph.Scalar(dynamic.Factor / dynamic.OriginalLength) - graph.Scalar(dynamic.Factor - 1);
         growth = graph.Node("Max", [growth, graph.Scalar(1.0)]);
         var logBase = growth.Apply("Log") * graph.Scalar((double)headWidth / (headWidth - 2)) + graph.Scalar(Math.Log(rope.Theta));

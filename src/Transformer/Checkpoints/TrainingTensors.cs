@@ -1,5 +1,6 @@
 using System.Globalization;
 using Transformer.Configuration;
+using Transformer.Formats;
 using static TorchSharp.torch;
 
 namespace Transformer.Checkpoints;

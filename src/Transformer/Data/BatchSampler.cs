@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Runs;
 
 namespace Transformer.Data;
 

@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Runs;
 using Transformer.Tokenization;
 
 namespace Transformer.Data;
@@ -45,14 +46,14 @@ public sealed class Corpus : Dataset
                 $"{path}: {text.ByteLength >> 20} MiB of text are too much for the memory. " +
                 "Write it as token files with the verb data prepare and give their folder as data.path");
         }
-        var (training, validation) = (new TokenMeasure(text.Tokenizer), new TokenMeasure(text.Tokenizer));
+        var (training, validation) = (new TokenStatistics(text.Tokenizer), new TokenStatistics(text.Tokenizer));
         return new(
             path,
             text.Tokenizer,
             new TokenArray([.. training.Through(text.Training()).SelectMany(ids => ids)]),
             new TokenArray([.. validation.Through(text.Validation()).SelectMany(ids => ids)]),
             validation.Bytes,
-            TokenMeasure.Checksum(training, validation));
+            TokenStatistics.Checksum(training, validation));
     }
 
     /// <summary>Makes sure that both parts have at least one window and the token after it.</summary>

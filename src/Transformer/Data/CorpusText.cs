@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Runs;
 using Transformer.Tokenization;
 
 namespace Transformer.Data;
@@ -22,7 +23,7 @@ internal sealed class CorpusText
 
         // nanoGPT's split: int(n * 0.9) characters train, the rest validates, each tokenized by itself.
         using var text = training.Open();
-        trainingCharacters = (long)(FirstCharacters.CountIn(text) * (1 - config.ValidationFraction!.Value));
+        trainingCharacters = (long)(LimitedTextReader.CountIn(text) * (1 - config.ValidationFraction!.Value));
     }
 
     public Tokenizer Tokenizer { get; }
@@ -33,13 +34,13 @@ internal sealed class CorpusText
     public IEnumerable<int[]> Training()
     {
         using var text = training.Open();
-        foreach (var ids in Tokenizer.Encode(new FirstCharacters(text, trainingCharacters))) yield return ids;
+        foreach (var ids in Tokenizer.Encode(new LimitedTextReader(text, trainingCharacters))) yield return ids;
     }
 
     public IEnumerable<int[]> Validation()
     {
         using var text = (validation ?? training).Open();
-        if (validation is null) FirstCharacters.CountIn(new FirstCharacters(text, trainingCharacters));    // reads past them
+        if (validation is null) LimitedTextReader.CountIn(new LimitedTextReader(text, trainingCharacters));    // reads past them
         foreach (var ids in Tokenizer.Encode(text)) yield return ids;
     }
 }

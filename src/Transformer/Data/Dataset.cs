@@ -1,5 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Data.Tasks;
+using Transformer.Runs;
 using Transformer.Tokenization;
 
 namespace Transformer.Data;

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Transformer.Configuration;
+using Transformer.Files;
+using Transformer.Runs;
 using Transformer.Tokenization;
 
 namespace Transformer.Data;
@@ -80,12 +82,12 @@ public static class PreparedCorpus
 
     private static void Write(CorpusText text, DataConfig config, string folder, Action<double>? report)
     {
-        var (training, validation) = (new TokenMeasure(text.Tokenizer), new TokenMeasure(text.Tokenizer));
+        var (training, validation) = (new TokenStatistics(text.Tokenizer), new TokenStatistics(text.Tokenizer));
         text.Tokenizer.Save(Path.Combine(folder, TokenizerName));
         TokenFile.Write(Path.Combine(folder, TrainingName), text.Tokenizer.VocabularySize, Reported(training.Through(text.Training())));
         TokenFile.Write(Path.Combine(folder, ValidationName), text.Tokenizer.VocabularySize, Reported(validation.Through(text.Validation())));
         var description = new Description(
-            config.Path!, config.ValidationPath, TokenMeasure.Checksum(training, validation), training.Tokens, validation.Tokens, validation.Bytes);
+            config.Path!, config.ValidationPath, TokenStatistics.Checksum(training, validation), training.Tokens, validation.Tokens, validation.Bytes);
         DurableFile.Write(Path.Combine(folder, DescriptionName), stream => JsonSerializer.Serialize(stream, description, Format));
 
         IEnumerable<int[]> Reported(IEnumerable<int[]> pieces)

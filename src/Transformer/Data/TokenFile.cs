@@ -3,6 +3,7 @@ using System.IO.MemoryMappedFiles;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using Transformer.Configuration;
+using Transformer.Files;
 
 namespace Transformer.Data;
 

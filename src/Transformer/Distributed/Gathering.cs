@@ -35,8 +35,8 @@ public static class Gathering
     /// <summary>
     /// Does something on every rank that may fail on some, and goes on only where it has failed on none. Nothing in it may wait for other ranks.
     /// </summary>
-    /// <exception cref="AgreedException">It failed on some rank, of several.</exception>
-    public static T Together<T>(this ICollective ranks, Func<T> act)
+    /// <exception cref="CollectiveException">It failed on some rank, of several.</exception>
+    public static T RunOnAll<T>(this ICollective ranks, Func<T> act)
     {
         if (ranks.Ranks == 1) return act();
         var (result, failure) = (default(T), (Exception?)null);
@@ -51,11 +51,11 @@ public static class Gathering
         var failed = ranks.Gather(failure is null ? 0 : 1);
         var first = Array.FindIndex(failed, rank => rank[0] != 0);
         if (first < 0) return result!;
-        throw failure is not null && first == ranks.Rank ? new AgreedException(first == 0 ? failure.Message : $"rank {first}: {failure.Message}", failure) : new AgreedException();
+        throw failure is not null && first == ranks.Rank ? new CollectiveException(first == 0 ? failure.Message : $"rank {first}: {failure.Message}", failure) : new CollectiveException();
     }
 
-    /// <inheritdoc cref="Together{T}"/>
-    public static void Together(this ICollective ranks, Action act) => ranks.Together(() =>
+    /// <inheritdoc cref="RunOnAll{T}"/>
+    public static void RunOnAll(this ICollective ranks, Action act) => ranks.RunOnAll(() =>
     {
         act();
         return true;
@@ -65,15 +65,15 @@ public static class Gathering
     /// <param name="ranks">All ranks, which must ask together.</param>
     /// <param name="mine">This rank's text.</param>
     /// <param name="difference">What is said of the first rank that differs, by its number, its text and rank 0's.</param>
-    /// <exception cref="AgreedException">They differ, by the message of rank 0.</exception>
-    public static void Compare(this ICollective ranks, string mine, Func<int, string, string, string> difference)
+    /// <exception cref="CollectiveException">They differ, by the message of rank 0.</exception>
+    public static void RequireEqual(this ICollective ranks, string mine, Func<int, string, string, string> difference)
     {
         var all = ranks.Gather(mine);
         var other = Array.FindIndex(all, text => text != all[0]);
         if (other < 0) return;
-        if (ranks.Rank != 0) throw new AgreedException();
+        if (ranks.Rank != 0) throw new CollectiveException();
         var problem = new InputException(difference(other, all[other], all[0]));
-        throw new AgreedException(problem.Message, problem);
+        throw new CollectiveException(problem.Message, problem);
     }
 
     /// <summary>The sum over all ranks.</summary>

@@ -21,18 +21,18 @@ public interface ICollective : IDisposable
     string? Backend => null;
 
     /// <summary>What this rank is about, for whoever must tell that it is no longer heard of.</summary>
-    string Doing { get; set; }
+    string CurrentOperation { get; set; }
 
     /// <summary>
     /// Adds up the buffers of all ranks. Once done, this rank's slice is the sum; the other slices are of no use. Buffers of one length are always added up in the
     /// same order.
     /// </summary>
     /// <param name="buffer">Contiguous, fp32 or fp64, with a length that N divides.</param>
-    Transfer ReduceScatter(Tensor buffer);
+    CollectiveWork ReduceScatter(Tensor buffer);
 
     /// <summary>Brings together the slices of all ranks. Once done, the buffer is the same on every rank, bit for bit.</summary>
     /// <param name="buffer">Contiguous, with a length that N divides.</param>
-    Transfer AllGather(Tensor buffer);
+    CollectiveWork AllGather(Tensor buffer);
 
     /// <summary>Gives every rank the tensor of one of them; it needs no waiting for.</summary>
     /// <param name="tensor">Contiguous, alike in shape on every rank.</param>
@@ -45,7 +45,7 @@ public interface ICollective : IDisposable
 
     /// <summary>Adds up the buffers of all ranks: once done, each has the whole sum. By definition a reduce-scatter followed by an all-gather.</summary>
     /// <param name="buffer">Contiguous, fp32 or fp64, with a length that N divides.</param>
-    Transfer AllReduce(Tensor buffer)
+    CollectiveWork AllReduce(Tensor buffer)
     {
         _ = ReduceScatter(buffer);
         return AllGather(buffer);    // which comes second, and fails if the first did

@@ -39,13 +39,13 @@ public static class Launch
     /// <param name="device">This rank's device, that of no other.</param>
     /// <param name="error">Where it is said that an operation between devices has failed, before the job is ended.</param>
     /// <returns>What carries tensors of the device, too; null where there is one rank, or ranks compute on processors.</returns>
-    /// <exception cref="AgreedException">NCCL is missing on some rank, or ranks compute on devices of different kinds.</exception>
+    /// <exception cref="CollectiveException">NCCL is missing on some rank, or ranks compute on devices of different kinds.</exception>
     public static Nccl? Connect(ICollective ranks, Device device, TextWriter error)
     {
         if (ranks.Ranks == 1) return null;
-        ranks.Compare($"{device.type}", (rank, its, first) => $"--device: rank {rank} computes on {its}, rank 0 on {first}. Give all ranks the same.");
+        ranks.RequireEqual($"{device.type}", (rank, its, first) => $"--device: rank {rank} computes on {its}, rank 0 on {first}. Give all ranks the same.");
         if (device.type != DeviceType.CUDA) return null;
-        var (nccl, cuda) = ranks.Together(() => (NcclLibrary.Load(), CudaStreams.Load()));
+        var (nccl, cuda) = ranks.RunOnAll(() => (NcclLibrary.Load(), CudaStreams.Load()));
         return new Nccl(ranks, device, nccl, cuda, error);
     }
 

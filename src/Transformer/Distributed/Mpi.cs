@@ -44,10 +44,10 @@ public sealed unsafe class Mpi : ICollective
     public string? Backend { get; private set; }
 
     /// <inheritdoc/>
-    public string Doing { get => doing; set => doing = value; }
+    public string CurrentOperation { get => doing; set => doing = value; }
 
     /// <inheritdoc/>
-    public Transfer ReduceScatter(Tensor buffer)
+    public CollectiveWork ReduceScatter(Tensor buffer)
     {
         var slice = this.SliceOf(buffer) * buffer.element_size();
         return buffer.dtype switch
@@ -59,7 +59,7 @@ public sealed unsafe class Mpi : ICollective
     }
 
     /// <inheritdoc/>
-    public Transfer AllGather(Tensor buffer)
+    public CollectiveWork AllGather(Tensor buffer)
     {
         var slice = this.SliceOf(buffer) * buffer.element_size();
         return Begin(buffer, bytes => ring.AllGather(bytes, slice));
@@ -90,7 +90,7 @@ public sealed unsafe class Mpi : ICollective
 
     private delegate void Carrying(byte* bytes);
 
-    private Transfer Begin(Tensor buffer, Carrying carry)
+    private CollectiveWork Begin(Tensor buffer, Carrying carry)
     {
         if (buffer.device_type != DeviceType.CPU) throw new ArgumentException($"the buffer lies on {buffer.device}, and MPI carries the processor's memory", nameof(buffer));
         var done = new TaskCompletionSource();
@@ -110,7 +110,7 @@ public sealed unsafe class Mpi : ICollective
                 done.SetException(e);
             }
         });
-        return new Transfer(done.Task);
+        return new CollectiveWork(done.Task);
     }
 
     private void Work()

@@ -7,7 +7,7 @@ namespace Transformer.Distributed;
 
 /// <summary>
 /// Ranks that have a graphics processor each. What lies on it is carried by NCCL, on a stream of its own beside the one that computes: an operation begins when all that was
-/// computed before it is there, and only what comes after <see cref="Transfer.Wait"/> comes after it. No thread waits for either. What lies in the processor's memory, the
+/// computed before it is there, and only what comes after <see cref="CollectiveWork.Wait"/> comes after it. No thread waits for either. What lies in the processor's memory, the
 /// small numbers on which ranks agree, goes on over the ranks that it was made from, which also notice when one of them is gone.
 /// </summary>
 public sealed class Nccl : ICollective
@@ -33,7 +33,7 @@ public sealed class Nccl : ICollective
     internal Nccl(ICollective host, Device device, NcclLibrary nccl, CudaStreams cuda, TextWriter error)
     {
         (this.host, this.device, this.nccl, this.cuda, this.error) = (host, device, nccl, cuda, error);
-        var id = Agree(host.Together(() => host.Rank == 0 ? nccl.NewId() : default));
+        var id = Agree(host.RunOnAll(() => host.Rank == 0 ? nccl.NewId() : default));
         cuda.Use(device.index);
         communicator = nccl.Join(host.Ranks, id, host.Rank);
         (stream, ready) = (cuda.NewStream(), cuda.NewEvent());
@@ -48,7 +48,7 @@ public sealed class Nccl : ICollective
     public int Ranks => host.Ranks;
 
     /// <inheritdoc/>
-    public string Doing { get => host.Doing; set => host.Doing = value; }
+    public string CurrentOperation { get => host.CurrentOperation; set => host.CurrentOperation = value; }
 
     /// <inheritdoc/>
     public string? Backend => $"NCCL {nccl.Version} beside {host.Backend}";
@@ -57,18 +57,18 @@ public sealed class Nccl : ICollective
     internal TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <inheritdoc/>
-    public Transfer ReduceScatter(Tensor buffer) =>
+    public CollectiveWork ReduceScatter(Tensor buffer) =>
         IsElsewhere(buffer) ? host.ReduceScatter(buffer) : Begin(buffer, ReductionOf(buffer));
 
     /// <inheritdoc/>
-    public Transfer AllGather(Tensor buffer) =>
+    public CollectiveWork AllGather(Tensor buffer) =>
         IsElsewhere(buffer) ? host.AllGather(buffer) : Begin(buffer, GatheringOf(buffer));
 
     /// <summary>
     /// The same as a reduce-scatter and an all-gather one after the other. NCCL's own all-reduce may add up in another order, and strategies that keep
     /// other things would no longer take the same steps.
     /// </summary>
-    public Transfer AllReduce(Tensor buffer)
+    public CollectiveWork AllReduce(Tensor buffer)
     {
         if (IsElsewhere(buffer)) return host.AllReduce(buffer);
         var (reduce, gather) = (ReductionOf(buffer), GatheringOf(buffer));
@@ -134,7 +134,7 @@ public sealed class Nccl : ICollective
 
     // An event is free for another operation as soon as it was waited for: whoever waits keeps to the place where it was then. Memory that the caller gives back
     // after waiting is used again on the stream that waits, and so not before the operation is over.
-    private Transfer Begin(Tensor buffer, Action<nint> operation)
+    private CollectiveWork Begin(Tensor buffer, Action<nint> operation)
     {
         // After a failure the ranks may no longer be at the same operation.
         if (failure is not null) throw new InvalidOperationException(failure.Message, failure);
@@ -146,7 +146,7 @@ public sealed class Nccl : ICollective
             operation(Aten.DataPointer(buffer));
             var done = places.TryTake(out var place) ? place : cuda.NewEvent();
             cuda.Record(done, stream);
-            return new Transfer(() =>
+            return new CollectiveWork(() =>
             {
                 cuda.Use(device.index);
                 cuda.Wait(cuda.Current(device.index), done);
@@ -175,7 +175,7 @@ public sealed class Nccl : ICollective
         while (!ended.Wait(Interval))
         {
             if (nccl.AsynchronousError(communicator) is not { } what) continue;
-            error.WriteLine($"rank {Rank}, {Doing}: NCCL, on {device}: {what}. The job ends; its last checkpoint is whole.");
+            error.WriteLine($"rank {Rank}, {CurrentOperation}: NCCL, on {device}: {what}. The job ends; its last checkpoint is whole.");
             Abort(1);
             return;
         }

@@ -12,13 +12,13 @@ public sealed class SingleProcess : ICollective
     public int Ranks => 1;
 
     /// <inheritdoc/>
-    public string Doing { get; set; } = "";
+    public string CurrentOperation { get; set; } = "";
 
     /// <inheritdoc/>
-    public Transfer ReduceScatter(Tensor buffer) => new(Task.CompletedTask);
+    public CollectiveWork ReduceScatter(Tensor buffer) => new(Task.CompletedTask);
 
     /// <inheritdoc/>
-    public Transfer AllGather(Tensor buffer) => new(Task.CompletedTask);
+    public CollectiveWork AllGather(Tensor buffer) => new(Task.CompletedTask);
 
     /// <inheritdoc/>
     public void Broadcast(Tensor tensor, int root)

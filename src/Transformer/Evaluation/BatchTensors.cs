@@ -24,11 +24,11 @@ public static class BatchTensors
     {
         var places = batch.Targets.Index().Where(target => target.Item != Batch.IgnoredTarget).Select(target => (long)target.Index).ToArray();
         if (places.Length == batch.Targets.Length) return (hidden, targets);
-        var chosen = tensor(places).SentTo(targets.device);
+        var chosen = tensor(places).ToDeviceAsync(targets.device);
         return (
             hidden.flatten(0, 1).index_select(0, chosen).unsqueeze(0),      // [1, N, C]
             targets.flatten().index_select(0, chosen).unsqueeze(0));        // [1, N]
     }
 
-    private static Tensor On(long[] ids, Batch batch, Device device) => tensor(ids, batch.Rows, batch.Columns).SentTo(device);
+    private static Tensor On(long[] ids, Batch batch, Device device) => tensor(ids, batch.Rows, batch.Columns).ToDeviceAsync(device);
 }

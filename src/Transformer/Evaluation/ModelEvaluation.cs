@@ -25,7 +25,7 @@ public static class ModelEvaluation
         return WithoutDropout(model, () =>
         {
             var tally = new Tally();
-            foreach (var (batch, counts) in Share(batches, model.Tensors is null ? ranks : new SingleProcess()))
+            foreach (var (batch, counts) in Share(batches, model.TensorParallelGroup is null ? ranks : new SingleProcess()))
             {
                 cancellation.ThrowIfCancellationRequested();
                 using var scope = NewDisposeScope();
@@ -40,7 +40,7 @@ public static class ModelEvaluation
                 tally.Tokens += batch.Predictions;
             }
             double[] counted = [tally.Loss, tally.Tokens, tally.Correct];
-            return Tally.Together(model.Tensors is { } tensors ? [tensors.OfFirst(counted)] : ranks.Gather(counted));
+            return Tally.Sum(model.TensorParallelGroup is { } group ? [group.OfFirst(counted)] : ranks.Gather(counted));
         });
     }
 
@@ -59,7 +59,7 @@ public static class ModelEvaluation
             tally.Add(logits(batch), BatchTensors.On(batch, CPU).Targets);
             tally.Tokens += batch.Predictions;
         }
-        return Tally.Together([[tally.Loss, tally.Tokens, tally.Correct]]);
+        return Tally.Sum([[tally.Loss, tally.Tokens, tally.Correct]]);
     }
 
     /// <summary>The mean spans of a model's learned windows on a batch, as <see cref="TransformerModel.MeanSpans"/> has them.</summary>
@@ -110,7 +110,7 @@ public static class ModelEvaluation
             Correct += (logits.argmax(-1) == targets).sum().item<long>();
         }
 
-        public static EvaluationResult Together(double[][] ranks)
+        public static EvaluationResult Sum(double[][] ranks)
         {
             var tokens = (long)ranks.Sum(rank => rank[1]);
             return new(ranks.Sum(rank => rank[0]) / tokens, tokens, (long)ranks.Sum(rank => rank[2]));

@@ -1,5 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Data;
+using Transformer.Distributed;
 using Transformer.Model;
 using Transformer.Tokenization;
 

@@ -1,5 +1,5 @@
 using Transformer.Configuration;
-using Transformer.Generation.Decoding;
+using Transformer.Inference.Cpu;
 using Transformer.Tokenization;
 
 namespace Transformer.Generation;
@@ -12,7 +12,7 @@ namespace Transformer.Generation;
 /// </summary>
 public sealed class BeamSearch
 {
-    private readonly DecodeEngine engine;
+    private readonly CpuInferenceModel engine;
     private readonly TextGenerator generator;
     private readonly Tokenizer? tokenizer;
     private readonly int vocabularySize;
@@ -20,7 +20,7 @@ public sealed class BeamSearch
 
     /// <param name="engine">The model; it stays the caller's.</param>
     /// <param name="tokenizer">What the tokens mean; without one there are tokens only, and none that ends a text.</param>
-    public BeamSearch(DecodeEngine engine, Tokenizer? tokenizer = null)
+    public BeamSearch(CpuInferenceModel engine, Tokenizer? tokenizer = null)
     {
         (this.engine, this.tokenizer, generator) = (engine, tokenizer, new TextGenerator(engine, tokenizer));
         vocabularySize = Math.Min(engine.Config.VocabularySize!.Value, tokenizer?.VocabularySize ?? int.MaxValue);
@@ -97,14 +97,14 @@ public sealed class BeamSearch
 
     private static double LogSumExp(ReadOnlySpan<float> logits)
     {
-        double largest = logits[TokenSampler.Likeliest(logits)];
+        double largest = logits[TokenSampler.ArgMax(logits)];
         var sum = 0.0;
         foreach (var logit in logits) sum += Math.Exp(logit - largest);
         return largest + Math.Log(sum);
     }
 
     // The first child of a row goes on in it; the others get a copy in rows that are left without a child.
-    private static List<Beam> Place(DecodeState state, List<Beam> beams)
+    private static List<Beam> Place(CpuSequenceState state, List<Beam> beams)
     {
         var free = new Queue<int>(Enumerable.Range(0, state.Lengths.Count).Except(beams.Select(beam => beam.Row)));
         var (taken, placed) = (new HashSet<int>(), new List<Beam>(beams.Count));

@@ -1,6 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Generation.Constraints;
-using Transformer.Generation.Decoding;
+using Transformer.Inference.Cpu;
 using Transformer.Tokenization;
 
 namespace Transformer.Generation;
@@ -16,8 +16,8 @@ namespace Transformer.Generation;
 /// </remarks>
 public sealed class ContinuousBatch : IDisposable
 {
-    private readonly DecodeEngine engine;
-    private readonly DecodeState state;
+    private readonly CpuInferenceModel engine;
+    private readonly CpuSequenceState state;
     private readonly TextGenerator generator;
     private readonly int promptTokens;
     private readonly bool readsWhole;
@@ -46,7 +46,7 @@ public sealed class ContinuousBatch : IDisposable
     /// <param name="slots">How many texts run at once; others wait. Places take memory only as far as they are filled.</param>
     /// <param name="tokenizer">What the tokens mean; without one texts have tokens only.</param>
     /// <param name="promptTokens">How many tokens of prompts are read in a step at most: fewer let running texts go on sooner, more read prompts faster.</param>
-    public ContinuousBatch(DecodeEngine engine, int slots, Tokenizer? tokenizer = null, int promptTokens = 128)
+    public ContinuousBatch(CpuInferenceModel engine, int slots, Tokenizer? tokenizer = null, int promptTokens = 128)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(slots, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(promptTokens, 1);
@@ -120,7 +120,7 @@ public sealed class ContinuousBatch : IDisposable
         lock (stepping)
         {
             ObjectDisposedException.ThrowIf(isDisposed, this);
-            Withdraw();
+            RemoveCancelled();
             Admit();
             var (live, total) = Gather();
             if (live > 0) Read(live, total);
@@ -128,7 +128,7 @@ public sealed class ContinuousBatch : IDisposable
         }
     }
 
-    private void Withdraw()
+    private void RemoveCancelled()
     {
         foreach (var place in running) holders[place]!.CancelIfAsked();
         running.RemoveAll(place => holders[place]!.HasEnded);
@@ -169,9 +169,9 @@ public sealed class ContinuousBatch : IDisposable
         var (source, reused, expected) = (-1, 0, 0);
         for (var place = 0; place < holders.Length && !readsWhole; place++)
         {
-            var found = state.Reusable(Held(place), text);
+            var found = state.CommonPrefix(Held(place), text);
             if (found > reused) (source, reused) = (place, found);
-            if (running.Contains(place) && Unread(place).Length > 1) expected = Math.Max(expected, state.Reusable(holders[place]!.Row.WindowTokens, text));
+            if (running.Contains(place) && Unread(place).Length > 1) expected = Math.Max(expected, state.CommonPrefix(holders[place]!.Row.WindowTokens, text));
         }
         return (source, reused, expected);
     }

@@ -1,18 +1,18 @@
 using System.Runtime.InteropServices;
-using Transformer.Generation.Decoding;
+using Transformer.Inference.Cpu;
 
 namespace Transformer.Generation;
 
 // V vocabulary · K guesses
 
 /// <summary>
-/// Guesses how a text goes on by a smaller model (Leviathan et al. 2023; Chen et al. 2023), each guess drawn from what that model expects after the ones
+/// DraftTokens how a text goes on by a smaller model (Leviathan et al. 2023; Chen et al. 2023), each guess drawn from what that model expects after the ones
 /// before. A text longer than its context gets none.
 /// </summary>
 internal sealed class DraftModel : Proposer
 {
-    private readonly DecodeEngine engine;
-    private readonly DecodeState state;
+    private readonly CpuInferenceModel engine;
+    private readonly CpuSequenceState state;
     private readonly TokenSampler sampler;
     private readonly int vocabularySize;
     private readonly float[] probabilities;    // [K, V]
@@ -23,14 +23,14 @@ internal sealed class DraftModel : Proposer
     /// <param name="options">How the text's tokens are chosen: guesses are likeliest to be kept where they are drawn in the same way.</param>
     /// <param name="vocabularySize">V.</param>
     /// <param name="guesses">K, the most guesses of a call.</param>
-    public DraftModel(DecodeEngine engine, SamplingOptions options, int vocabularySize, int guesses)
+    public DraftModel(CpuInferenceModel engine, SamplingOptions options, int vocabularySize, int guesses)
     {
         (this.engine, this.vocabularySize, probabilities) = (engine, vocabularySize, new float[guesses * vocabularySize]);
         // A stream of random numbers of its own: those that verify a guess must not know those that drew it.
         sampler = new TokenSampler(options, vocabularySize, row: -1);
         // Where the state cannot forget guesses, a copy of it takes them.
         state = engine.NewState(rows: 2);
-        guessing = state.CanForget ? 0 : 1;
+        guessing = state.CanTruncate ? 0 : 1;
     }
 
     /// <inheritdoc/>
@@ -54,7 +54,7 @@ internal sealed class DraftModel : Proposer
 
     private void Read(ReadOnlySpan<int> text)
     {
-        var reused = state.Reusable(CollectionsMarshal.AsSpan(held), text);
+        var reused = state.CommonPrefix(CollectionsMarshal.AsSpan(held), text);
         state.Truncate(0, reused);
         held.RemoveRange(reused, held.Count - reused);
         held.AddRange(text[reused..]);

@@ -1,18 +1,18 @@
-using Transformer.Generation.Decoding;
+using Transformer.Inference.Cpu;
 
 namespace Transformer.Generation;
 
 /// <summary>Logits by an engine of this project's own. Rows that have ended are left out, and one whose window was cut begins again beside the others.</summary>
 internal sealed class EngineLogits : NextLogits
 {
-    private readonly DecodeEngine engine;
-    private readonly DecodeState state;
+    private readonly CpuInferenceModel engine;
+    private readonly CpuSequenceState state;
     private readonly int[] parts, counts, placeOf;
     private int[] tokens;
 
     /// <param name="engine">The engine; it stays the caller's.</param>
     /// <param name="state">A state of as many rows; it ends with this.</param>
-    public EngineLogits(DecodeEngine engine, DecodeState state)
+    public EngineLogits(CpuInferenceModel engine, CpuSequenceState state)
     {
         var rows = state.Lengths.Count;
         (this.engine, this.state) = (engine, state);

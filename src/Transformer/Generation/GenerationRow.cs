@@ -72,7 +72,7 @@ internal sealed class GenerationRow
     /// <param name="logits">[V] or more, of which those past the tokens to choose from do not count; overwritten.</param>
     /// <param name="guess">The guess of it, where there is one.</param>
     /// <returns>The text that is now sure; often a word, sometimes nothing. The token is null where it ended the text.</returns>
-    public (int? Token, string Text) Advance(Span<float> logits, Guess guess = default)
+    public (int? Token, string Text) Advance(Span<float> logits, DraftToken guess = default)
     {
         Unread = 0;
         var token = sampler.Next(logits[..vocabularySize], guess);

@@ -1,7 +1,7 @@
-using Transformer.Checkpoints;
-using Transformer.Checkpoints.Gguf;
 using Transformer.Configuration;
-using Transformer.Generation.Decoding;
+using Transformer.Formats;
+using Transformer.Formats.Gguf;
+using Transformer.Inference.Cpu;
 using Transformer.Tokenization;
 
 namespace Transformer.Generation;
@@ -9,7 +9,7 @@ namespace Transformer.Generation;
 /// <summary>A checkpoint that is ready to write, mapped into memory: what <see cref="LoadedModel"/> is, without libtorch and so within a moment.</summary>
 /// <param name="Engine">The model.</param>
 /// <param name="Tokenizer">What its ids mean.</param>
-public sealed record LoadedEngine(DecodeEngine Engine, Tokenizer Tokenizer) : IDisposable
+public sealed record LoadedEngine(CpuInferenceModel Engine, Tokenizer Tokenizer) : IDisposable
 {
     /// <summary>Opens a checkpoint with its tokenizer.</summary>
     /// <param name="path">A run's folder, a checkpoint's folder or a .safetensors file.</param>
@@ -27,7 +27,7 @@ public sealed record LoadedEngine(DecodeEngine Engine, Tokenizer Tokenizer) : ID
             checkpoint.CheckSize();
             var tokenizer = checkpoint.ReadTokenizer();
             LoadedModel.Check(tokenizer, checkpoint.Model, checkpoint.Folder);
-            if (DecodeEngine.TryCreate(checkpoint, format, threads) is { } engine) return new(engine, tokenizer);
+            if (CpuInferenceModel.TryCreate(checkpoint, format, threads) is { } engine) return new(engine, tokenizer);
             checkpoint.Dispose();
             return null;
         }

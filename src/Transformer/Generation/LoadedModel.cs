@@ -1,6 +1,6 @@
-using Transformer.Checkpoints;
-using Transformer.Checkpoints.Gguf;
 using Transformer.Configuration;
+using Transformer.Formats;
+using Transformer.Formats.Gguf;
 using Transformer.Layers;
 using Transformer.Model;
 using Transformer.Tokenization;
@@ -17,20 +17,20 @@ public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer, st
     /// <summary>Loads a model and its tokenizer.</summary>
     /// <param name="path">A run's folder, a checkpoint's folder or a .safetensors file, as for <see cref="CheckpointFolder.Open"/>, or a .gguf file.</param>
     /// <param name="device">Where the model shall live; the CPU where null.</param>
-    /// <param name="tensors">The ranks of which each loads its share of the heads and hidden units, to write together; null for the whole model.</param>
+    /// <param name="group">The ranks of which each loads its share of the heads and hidden units, to write together; null for the whole model.</param>
     /// <exception cref="InputException">There is no model at this path, it is not valid, it lacks its tokenizer, or so many ranks cannot split it.</exception>
-    public static LoadedModel Open(string path, Device? device = null, TensorRanks? tensors = null)
+    public static LoadedModel Open(string path, Device? device = null, TensorParallelGroup? group = null)
     {
         if (File.Exists(path) && Path.GetExtension(path) == GgufModel.Extension)
         {
-            if (tensors is not null) throw new InputException($"{path}: ranks share the model of a checkpoint only. `transformer import {path} --out FOLDER` makes one.");
+            if (group is not null) throw new InputException($"{path}: ranks share the model of a checkpoint only. `transformer import {path} --out FOLDER` makes one.");
             using var imported = ModelImport.Import(path);
             return Of(imported, imported.Tokenizer ?? throw NoTokenizer(path, "names none that is known"), device);
         }
         using var checkpoint = CheckpointFolder.Open(path);
         if (!checkpoint.HasTokenizer) throw NoTokenizer(checkpoint.Folder, "has no tokenizer.json");
         checkpoint.CheckSize();
-        return Filled(checkpoint.Folder, checkpoint.Model, checkpoint.ReadTokenizer(), checkpoint.ChatTemplate, weights => checkpoint.CopyInto(weights, tensors), device, tensors);
+        return Filled(checkpoint.Folder, checkpoint.Model, checkpoint.ReadTokenizer(), checkpoint.ChatTemplate, weights => checkpoint.CopyInto(weights, group), device, group);
     }
 
     /// <summary>A model that was read from another tool's files.</summary>
@@ -43,10 +43,10 @@ public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer, st
 
     private static LoadedModel Filled(
         string origin, ModelConfig config, Tokenizer tokenizer, string? chatTemplate, Action<IEnumerable<(string, Tensor)>> fill, Device? device,
-        TensorRanks? tensors = null)
+        TensorParallelGroup? group = null)
     {
         Check(tokenizer, config, origin);
-        var model = tensors is null ? new TransformerModel(config, device, draw: false) : TensorParallelModel.Empty(config, tensors, device);
+        var model = group is null ? new TransformerModel(config, device, draw: false) : TensorParallelModel.Empty(config, group, device);
         try
         {
             fill(model.Weights);

@@ -32,7 +32,7 @@ internal sealed class ModelLogits(TransformerModel model, int rows, int capacity
         }
         var found = begins ? Begin(rows) : Continue(rows);                                                      // [B, V]
         found = found.to(ScalarType.Float32).contiguous();
-        model.Tensors?.Collective.Broadcast(found, root: 0);
+        model.TensorParallelGroup?.Collective.Broadcast(found, root: 0);
         MemoryMarshal.Cast<byte, float>(found.cpu().bytes).CopyTo(logits);
     }
 
@@ -40,7 +40,7 @@ internal sealed class ModelLogits(TransformerModel model, int rows, int capacity
     public override Span<float> Of(int row) => logits.AsSpan(row * (logits.Length / rows), logits.Length / rows);
 
     /// <inheritdoc/>
-    public override bool IsAsked(bool isAsked) => model.Tensors?.Any(isAsked) ?? isAsked;
+    public override bool IsAsked(bool isAsked) => model.TensorParallelGroup?.Any(isAsked) ?? isAsked;
 
     // Shorter rows are filled up on the right; the state does not keep the filling.
     private Tensor Begin(GenerationRow[] rows)
@@ -52,7 +52,7 @@ internal sealed class ModelLogits(TransformerModel model, int rows, int capacity
             for (var at = 0; at < rows[row].Window.Count; at++) numbers[row * longest + at] = rows[row].Window[at];
 
         var hidden = model.Hidden(ids.to(model.Device), state, [.. rows.Select(row => row.Window.Count)]);      // [B, T, C]
-        var last = tensor(rows.Select(row => row.Window.Count - 1L).ToArray()).SentTo(model.Device);          // [B]
+        var last = tensor(rows.Select(row => row.Window.Count - 1L).ToArray()).ToDeviceAsync(model.Device);          // [B]
         return model.Logits(hidden[arange(rows.Length, device: model.Device), last]);                           // [B, V]
     }
 

@@ -12,7 +12,7 @@ internal abstract class NextLogits : IDisposable
     public abstract void Read(GenerationRow[] rows);
 
     /// <summary>The guess of a row's next token, where there is one.</summary>
-    public virtual Guess GuessOf(int row) => default;
+    public virtual DraftToken DraftTokenOf(int row) => default;
 
     /// <summary>The logits of a row's next token after <see cref="Read"/>; to be overwritten at will.</summary>
     /// <returns>[V]</returns>

@@ -1,7 +1,7 @@
 namespace Transformer.Generation;
 
 /// <summary>
-/// Guesses how a text goes on by what stands in it (Saxena 2023, prompt lookup): where its last tokens stood before, what followed then may follow now. Costs
+/// DraftTokens how a text goes on by what stands in it (Saxena 2023, prompt lookup): where its last tokens stood before, what followed then may follow now. Costs
 /// nothing to speak of, and is often right where a text repeats what it was given.
 /// </summary>
 internal sealed class PromptLookup : Proposer

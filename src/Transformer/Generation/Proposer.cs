@@ -5,7 +5,7 @@ namespace Transformer.Generation;
 /// <summary>What guesses how a text goes on, for speculative decoding.</summary>
 internal abstract class Proposer : IDisposable
 {
-    /// <summary>Guesses what follows.</summary>
+    /// <summary>DraftTokens what follows.</summary>
     /// <param name="text">The tokens so far.</param>
     /// <param name="guesses">A place for the guesses, at least one.</param>
     /// <returns>How many there are.</returns>

@@ -1,4 +1,4 @@
-using Transformer.Generation.Decoding;
+using Transformer.Inference.Cpu;
 
 namespace Transformer.Generation;
 
@@ -11,8 +11,8 @@ namespace Transformer.Generation;
 /// </summary>
 internal sealed class SpeculativeLogits : NextLogits
 {
-    private readonly DecodeEngine engine;
-    private readonly DecodeState state;
+    private readonly CpuInferenceModel engine;
+    private readonly CpuSequenceState state;
     private readonly Proposer proposer;
     private readonly int[] guesses;
     private readonly int[] tokens;
@@ -23,7 +23,7 @@ internal sealed class SpeculativeLogits : NextLogits
     /// <param name="state">A state of one row; it ends with this.</param>
     /// <param name="proposer">What guesses; it ends with this.</param>
     /// <param name="guesses">K, the most guesses of a pass; no more than the state can hold are made.</param>
-    public SpeculativeLogits(DecodeEngine engine, DecodeState state, Proposer proposer, int guesses)
+    public SpeculativeLogits(CpuInferenceModel engine, CpuSequenceState state, Proposer proposer, int guesses)
     {
         (this.engine, this.state, this.proposer, this.guesses) = (engine, state, proposer, new int[guesses]);
         tokens = new int[guesses + 1];
@@ -58,7 +58,7 @@ internal sealed class SpeculativeLogits : NextLogits
     public override Span<float> Of(int row) => engine.LogitsOf(place);
 
     /// <inheritdoc/>
-    public override Guess GuessOf(int row) => place < guessed ? new(guesses[place], proposer.ProbabilitiesOf(place)) : default;
+    public override DraftToken DraftTokenOf(int row) => place < guessed ? new(guesses[place], proposer.ProbabilitiesOf(place)) : default;
 
     /// <inheritdoc/>
     public override void Dispose()

@@ -1,3 +1,5 @@
+using Transformer.Distributed;
+
 namespace Transformer.Generation;
 
 /// <summary>

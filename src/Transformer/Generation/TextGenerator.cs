@@ -1,6 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Generation.Constraints;
-using Transformer.Generation.Decoding;
+using Transformer.Inference.Cpu;
 using Transformer.Model;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
@@ -11,7 +11,7 @@ namespace Transformer.Generation;
 
 /// <summary>
 /// Continues prompts: one pass over all of them fills the caches, then each step adds a token to every row (autoregressive decoding). Prompts
-/// of unequal length share a batch. One generation at a time a model: it is set to evaluation meanwhile. Where a <see cref="DecodeEngine"/> covers the model
+/// of unequal length share a batch. One generation at a time a model: it is set to evaluation meanwhile. Where a <see cref="CpuInferenceModel"/> covers the model
 /// it computes the logits, else libtorch does.
 /// </summary>
 /// <remarks>
@@ -21,7 +21,7 @@ namespace Transformer.Generation;
 public sealed class TextGenerator
 {
     private readonly TransformerModel? model;
-    private readonly DecodeEngine? engine;
+    private readonly CpuInferenceModel? engine;
     private readonly Func<int, int, NextLogits>? logits;
     private readonly ModelConfig config;
     private readonly Tokenizer? tokenizer;
@@ -37,7 +37,7 @@ public sealed class TextGenerator
 
     /// <param name="engine">An engine, with its weights packed for one; it stays the caller's.</param>
     /// <param name="tokenizer">As for a model.</param>
-    public TextGenerator(DecodeEngine engine, Tokenizer? tokenizer = null) : this(engine.Config, tokenizer) => this.engine = engine;
+    public TextGenerator(CpuInferenceModel engine, Tokenizer? tokenizer = null) : this(engine.Config, tokenizer) => this.engine = engine;
 
     /// <param name="config">The architecture.</param>
     /// <param name="logits">What computes the logits of so many rows, whose windows have at most so many tokens.</param>
@@ -51,19 +51,19 @@ public sealed class TextGenerator
     }
 
     /// <summary>The most tokens that may be guessed ahead.</summary>
-    public const int MostGuesses = 64;
+    public const int MostDraftTokens = 64;
 
     /// <summary>
-    /// How many tokens are guessed ahead, where one text is written alone and the model's state can forget wrong guesses; 0 for none. Guesses come from what stands
+    /// How many tokens are guessed ahead, where one text is written alone and the model's state can forget wrong guesses; 0 for none. DraftTokens come from what stands
     /// in the text, which changes the pace and never the tokens, or from a <see cref="Draft"/>.
     /// </summary>
-    public int Guesses { get; init; }
+    public int DraftTokens { get; init; }
 
     /// <summary>
     /// A smaller model of the same tokens, whose guesses are taken instead (speculative decoding: Leviathan et al. 2023; Chen et al. 2023); it stays the caller's.
     /// Tokens come as often each as without, greedy ones are the same.
     /// </summary>
-    public DecodeEngine? Draft { get; init; }
+    public CpuInferenceModel? Draft { get; init; }
 
     /// <summary>Continues texts.</summary>
     /// <param name="prompts">One a row; they become tokens by <see cref="Encode"/>.</param>
@@ -114,8 +114,8 @@ public sealed class TextGenerator
         CancellationToken cancellation = default)
     {
         options.Check();
-        if (Guesses is < 0 or > MostGuesses) throw new InputException($"guesses: found {Guesses}, expected 0 to {MostGuesses}");
-        if (Draft is not null && Guesses == 0) throw new InputException("draft: a draft makes guesses, but guesses are 0; give a number, or leave the draft out");
+        if (DraftTokens is < 0 or > MostDraftTokens) throw new InputException($"guesses: found {DraftTokens}, expected 0 to {MostDraftTokens}");
+        if (Draft is not null && DraftTokens == 0) throw new InputException("draft: a draft makes guesses, but guesses are 0; give a number, or leave the draft out");
         for (var row = 0; row < prompts.Count; row++) Check(prompts[row], options, $"prompt {row}");
         if (prompts.Count == 0) return [];
 
@@ -158,7 +158,7 @@ public sealed class TextGenerator
         model.eval();
         try
         {
-            using var engine = DecodeEngine.TryCreate(model);
+            using var engine = CpuInferenceModel.TryCreate(model);
             if (engine is null && Draft is not null)
                 throw new InputException("draft: guesses are read by the processor's own kernels, and this model is on another device. Leave the draft out.");
             var next = engine is null ? new ModelLogits(model, rows.Length, capacity) : Logits(engine, options, rows.Length, capacity);
@@ -178,12 +178,12 @@ public sealed class TextGenerator
         return new TokenMasks(constraint, vocabulary);
     }
 
-    private NextLogits Logits(DecodeEngine engine, SamplingOptions options, int rows, int capacity)
+    private NextLogits Logits(CpuInferenceModel engine, SamplingOptions options, int rows, int capacity)
     {
         var state = engine.NewState(rows, capacity);
         var obstacle = Draft is null ? null
             : rows > 1 ? $"guesses are made for one text alone, found {rows} prompts"
-            : !state.CanForget ? "a window, a recurrence or angles that follow the length let the model's state forget no wrong guesses"
+            : !state.CanTruncate ? "a window, a recurrence or angles that follow the length let the model's state forget no wrong guesses"
             : Draft.Config.VocabularySize < vocabularySize ? $"found a vocabulary of {Draft.Config.VocabularySize} tokens, expected the model's {vocabularySize}"
             : null;
         if (obstacle is not null)
@@ -191,8 +191,8 @@ public sealed class TextGenerator
             state.Dispose();
             throw new InputException($"draft: {obstacle}. Leave the draft out.");
         }
-        if (Guesses == 0 || rows > 1 || !state.CanForget) return new EngineLogits(engine, state);
-        var guesses = Math.Min(Guesses, capacity);
+        if (DraftTokens == 0 || rows > 1 || !state.CanTruncate) return new EngineLogits(engine, state);
+        var guesses = Math.Min(DraftTokens, capacity);
         return new SpeculativeLogits(engine, state, Draft is null ? new PromptLookup() : new DraftModel(Draft, options, vocabularySize, guesses), guesses);
     }
 
@@ -212,7 +212,7 @@ public sealed class TextGenerator
                 for (var row = 0; row < rows.Length; row++)
                 {
                     if (rows[row].Finished is not null) continue;
-                    var (token, text) = rows[row].Advance(next.Of(row), next.GuessOf(row));
+                    var (token, text) = rows[row].Advance(next.Of(row), next.DraftTokenOf(row));
                     if (token is { } chosen) onToken?.Invoke(row, chosen);
                     if (text.Length > 0) onText?.Invoke(row, text);
                 }

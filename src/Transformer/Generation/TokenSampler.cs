@@ -51,26 +51,26 @@ public sealed class TokenSampler
     /// <param name="logits">[V]; overwritten.</param>
     /// <param name="guess">The guess, and the probabilities by which it was drawn.</param>
     /// <exception cref="InputException">The logits are not numbers, or no token can go on as the constraint asks.</exception>
-    internal int Next(Span<float> logits, Guess guess)
+    internal int Next(Span<float> logits, DraftToken guess)
     {
         Constraint?.Mask(logits);
         Penalise(logits);
-        var likeliest = Likeliest(logits);
-        var token = options.Temperature == 0 ? likeliest : Verify(guess, Candidates(logits, logits[likeliest]));
+        var mostProbable = ArgMax(logits);
+        var token = options.Temperature == 0 ? mostProbable : Verify(guess, Candidates(logits, logits[mostProbable]));
         Constraint?.Append(token);
         Observe(token);
         return token;
     }
 
-    /// <summary>Draws a guess for <see cref="Next(Span{float}, Guess)"/> of another sampler; repetitions are not made less likely.</summary>
+    /// <summary>Draws a guess for <see cref="Next(Span{float}, DraftToken)"/> of another sampler; repetitions are not made less likely.</summary>
     /// <param name="logits">[V]</param>
     /// <param name="probabilities">q, by which it was drawn: [V].</param>
     /// <exception cref="InputException">The logits are not numbers.</exception>
     internal int Propose(ReadOnlySpan<float> logits, Span<float> probabilities)
     {
-        var likeliest = Likeliest(logits);
-        if (options.Temperature == 0) return likeliest;
-        var candidates = Candidates(logits, logits[likeliest]);
+        var mostProbable = ArgMax(logits);
+        if (options.Temperature == 0) return mostProbable;
+        var candidates = Candidates(logits, logits[mostProbable]);
         var total = Total(candidates);
         probabilities.Clear();
         foreach (var candidate in candidates) probabilities[candidate.Token] = (float)(candidate.Weight / total);
@@ -85,7 +85,7 @@ public sealed class TokenSampler
             logits[token] = logits[token] > 0 ? logits[token] / penalty : logits[token] * penalty;
     }
 
-    internal static int Likeliest(ReadOnlySpan<float> logits)
+    internal static int ArgMax(ReadOnlySpan<float> logits)
     {
         var best = 0;
         for (var token = 0; token < logits.Length; token++)
@@ -96,10 +96,10 @@ public sealed class TokenSampler
         return float.IsFinite(logits[best]) ? best : throw NotNumbers();
     }
 
-    // Weights are probabilities without their denominator: the likeliest token weighs 1.
+    // Weights are probabilities without their denominator: the mostProbable token weighs 1.
     private Span<Candidate> Candidates(ReadOnlySpan<float> logits, float largest)
     {
-        var least = options.TopK is { } k && k < logits.Length ? LargestButFew(logits, k) : float.NegativeInfinity;
+        var least = options.TopK is { } k && k < logits.Length ? KthLargest(logits, k) : float.NegativeInfinity;
         var count = 0;
         for (var token = 0; token < logits.Length; token++)
             if (logits[token] >= least)
@@ -131,29 +131,29 @@ public sealed class TokenSampler
 
     // Keeps x ~ q with probability min(1, p(x) / q(x)), else draws from max(0, p - q): together p (Leviathan et al. 2023, algorithm 1). A guess that is certain
     // would be kept with probability p(x); a draw from p gives it as often, and the token that it would have been without the guess.
-    private int Verify(Guess guess, Span<Candidate> candidates)
+    private int Verify(DraftToken guess, Span<Candidate> candidates)
     {
         var q = guess.Probabilities;
         if (q.IsEmpty) return Draw(candidates);
-        var (total, threshold, usual) = (Total(candidates), random.NextDouble(), Usual(candidates, guess.Token));
+        var (total, threshold, fallback) = (Total(candidates), random.NextDouble(), Fallback(candidates, guess.Token));
         foreach (ref var candidate in candidates)
         {
             if (candidate.Token == guess.Token && threshold * q[guess.Token] * total < candidate.Weight) return guess.Token;
             candidate = candidate with { Weight = Math.Max(0, candidate.Weight - q[candidate.Token] * total) };
         }
-        return Total(candidates) > 0 ? Draw(candidates) : usual;
+        return Total(candidates) > 0 ? Draw(candidates) : fallback;
     }
 
-    // Where p and q are so near that rounding leaves nothing of p - q: the guess if it is possible at all, else the likeliest.
-    private static int Usual(ReadOnlySpan<Candidate> candidates, int guess)
+    // Where p and q are so near that rounding leaves nothing of p - q: the guess if it is possible at all, else the mostProbable.
+    private static int Fallback(ReadOnlySpan<Candidate> candidates, int guess)
     {
-        var likeliest = candidates[0];
+        var mostProbable = candidates[0];
         foreach (var candidate in candidates)
         {
             if (candidate.Token == guess && candidate.Weight > 0) return guess;
-            if (candidate.Weight > likeliest.Weight) likeliest = candidate;
+            if (candidate.Weight > mostProbable.Weight) mostProbable = candidate;
         }
-        return likeliest.Token;
+        return mostProbable.Token;
     }
 
     private int Draw(ReadOnlySpan<Candidate> candidates)
@@ -178,7 +178,7 @@ public sealed class TokenSampler
     }
 
     // The k-th largest by Hoare's selection: the part that holds it is split around its middle until nothing is left to split.
-    private float LargestButFew(ReadOnlySpan<float> logits, int k)
+    private float KthLargest(ReadOnlySpan<float> logits, int k)
     {
         logits.CopyTo(scratch);
         var part = scratch.AsSpan(0, logits.Length);

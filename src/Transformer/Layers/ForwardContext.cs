@@ -59,16 +59,16 @@ public sealed record ForwardContext
     public ScalarType ProductType { get; init; } = ScalarType.Float32;
 
     /// <summary>What a sub-layer reads, rounded to <see cref="ProductType"/>: its products are computed in the type that they are given.</summary>
-    public Tensor ForProducts(Tensor x) => ProductType == ScalarType.Float32 ? x : x.to(ProductType);
+    public Tensor ForMatmul(Tensor x) => ProductType == ScalarType.Float32 ? x : x.to(ProductType);
 
     /// <summary>The ranks that have split heads and hidden units among them; null where this process has all.</summary>
-    public TensorRanks? Tensors { get; init; }
+    public TensorParallelGroup? TensorParallelGroup { get; init; }
 
     /// <summary>The output of a sub-layer from what all ranks that share it make of x.</summary>
     /// <param name="x">[B, T, C]</param>
     /// <param name="sublayer">The mixer or the MLP, or this rank's share of it: [B, T, C] to [B, T, C].</param>
     /// <returns>[B, T, C]</returns>
-    internal Tensor OverRanks(Tensor x, Func<Tensor, Tensor> sublayer) => Tensors is null ? sublayer(x) : Tensors.Apply(x, sublayer);
+    internal Tensor OverRanks(Tensor x, Func<Tensor, Tensor> sublayer) => TensorParallelGroup is null ? sublayer(x) : TensorParallelGroup.Apply(x, sublayer);
 
     /// <summary>Where layers leave what they add to the loss; null outside training.</summary>
     public AuxiliaryLosses? AuxiliaryLosses { get; init; }
@@ -77,7 +77,7 @@ public sealed record ForwardContext
     public Recomputation? Recomputation { get; init; }
 
     /// <summary>What a block that is computed twice sees each time: the same, but with terms of the loss of its own.</summary>
-    internal ForwardContext Apart(Tensor? firstValues) => this with { FirstValues = firstValues, AuxiliaryLosses = AuxiliaryLosses is null ? null : new() };
+    internal ForwardContext ForRecomputation(Tensor? firstValues) => this with { FirstValues = firstValues, AuxiliaryLosses = AuxiliaryLosses is null ? null : new() };
 
     /// <summary>Where learned windows leave the mean span of each head in this pass, in tokens; null where nobody asks.</summary>
     public IDictionary<LearnedSpan, IReadOnlyList<float>>? MeanSpans { get; init; }

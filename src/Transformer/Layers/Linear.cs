@@ -41,5 +41,5 @@ public sealed class Linear : nn.Module<Tensor, Tensor>
     /// <param name="bias">[O]; none where null.</param>
     /// <returns>[..., O], in the type of x.</returns>
     public static Tensor Apply(Tensor x, Tensor weight, Tensor? bias = null) =>
-        nn.functional.linear(x.ForProduct(), weight.to(x.dtype).ForProduct(), bias?.to(x.dtype).ForProduct()).to(x.dtype);
+        nn.functional.linear(x.ForMatmul(), weight.to(x.dtype).ForMatmul(), bias?.to(x.dtype).ForMatmul()).to(x.dtype);
 }

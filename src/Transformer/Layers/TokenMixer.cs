@@ -20,16 +20,9 @@ public abstract class TokenMixer(string name) : nn.Module<Tensor, ForwardContext
     public static TokenMixer FromConfig(ModelConfig config, int layer) => config.AttentionAt(layer) switch
     {
         SoftmaxAttentionConfig softmax => new SoftmaxAttention(
-            softmax, config.Width, Scale(config, softmax), givesFirstValues: config.ValueResidualLayers().FirstOrDefault(-1) == layer),
+            softmax, config.Width, config.ScoreScale(softmax), givesFirstValues: config.ValueResidualLayers().FirstOrDefault(-1) == layer),
         LinearAttentionConfig linear => new LinearAttention(linear, config.Width),
         ConvolutionConfig convolution => new Convolution(convolution, config.Width),
         var other => throw new ArgumentOutOfRangeException(nameof(config), other, "no such attention"),
     };
-
-    // Under muP scores are divided by D, not by its root: the keys learn to align with the queries, so that q k^T grows like D.
-    internal static double Scale(ModelConfig config, SoftmaxAttentionConfig softmax)
-    {
-        double headWidth = softmax.HeadWidthAt(config.Width);
-        return 1 / (config.Initialization is MupInitializationConfig ? headWidth : Math.Sqrt(headWidth));
-    }
 }

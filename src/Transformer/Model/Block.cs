@@ -76,8 +76,8 @@ public sealed class Block : nn.Module<Tensor, ForwardContext, LayerState?, Tenso
     public override Tensor forward(Tensor stream, ForwardContext context, LayerState? state)
     {
         using var scope = NewDisposeScope();
-        stream = self_attn_residual.Apply(stream, x => Drop(context.OverRanks(x, x => self_attn.call(context.ForProducts(x), context, state))));
-        if (mlp is not null) stream = mlp_residual!.Apply(stream, x => Drop(context.OverRanks(x, x => mlp.call(context.ForProducts(x), context))));
+        stream = self_attn_residual.Apply(stream, x => Drop(context.OverRanks(x, x => self_attn.call(context.ForMatmul(x), context, state))));
+        if (mlp is not null) stream = mlp_residual!.Apply(stream, x => Drop(context.OverRanks(x, x => mlp.call(context.ForMatmul(x), context))));
         return scope.MoveToOuter(stream);
     }
 

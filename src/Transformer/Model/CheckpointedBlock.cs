@@ -91,7 +91,7 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
         /// <summary>The stream after the block, its terms of the loss and, where it gives them, its values.</summary>
         public List<Tensor> Run(DisposeScope scope, Tensor stream, Tensor? firstValues)
         {
-            var own = context.Apart(firstValues);
+            var own = context.ForRecomputation(firstValues);
             List<Tensor> results = [block.call(stream, own, null)];
             results.AddRange(own.AuxiliaryLosses?.Take() ?? []);
             foreach (var term in results.Skip(1)) scope.Attach(term);

@@ -45,7 +45,7 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Ten
     public ScoreBias? PositionBias => position_bias;
 
     /// <summary>What stands around each block, or null.</summary>
-    internal BlockPass? Pass { get; set; }
+    internal BlockHooks? Hooks { get; set; }
 
     /// <summary>[V, C]; also the head where that is tied.</summary>
     public Parameter TokenEmbedding => embed_tokens.weight!;
@@ -68,7 +68,7 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Ten
         var stream = layers[0].Open(x);
         for (var i = 0; i < layers.Count; i++)
         {
-            if (Pass is not null) stream = Pass.Enter(i, stream);
+            if (Hooks is not null) stream = Hooks.BeforeBlock(i, stream);
             stream = context.Recomputation is null ? Compute(i, stream, context, state) : CheckpointedBlock.Apply(layers[i], stream, context, ParametersOf(i));
         }
         return layers[^1].Close(stream);
@@ -80,5 +80,5 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Ten
         return layers[layer].call(stream, context, state?.Layers[layer]);
     }
 
-    private Func<IDisposable?> ParametersOf(int layer) => () => Pass?.Parameters(layer);
+    private Func<IDisposable?> ParametersOf(int layer) => () => Hooks?.Parameters(layer);
 }

@@ -33,7 +33,7 @@ internal sealed class HeadLoss : autograd.MultiTensorFunction<HeadLoss>
     public override List<Tensor> forward(autograd.AutogradContext context, params object[] inputs)
     {
         using var scope = NewDisposeScope();
-        var (hidden, head, targets) = (((Tensor)inputs[0]).ForProduct(), ((Tensor)inputs[1]).ForProduct(), (Tensor)inputs[2]);
+        var (hidden, head, targets) = (((Tensor)inputs[0]).ForMatmul(), ((Tensor)inputs[1]).ForMatmul(), (Tensor)inputs[2]);
         var (ignored, zLoss, scale, rows) = ((long)inputs[3], (double)inputs[4], (double)inputs[5], (long)inputs[6]);
         var counted = (targets != ignored).to(ScalarType.Float32).unsqueeze(1);                             // [N, 1]
         var total = counted.sum();

@@ -33,7 +33,7 @@ public static class LanguageModelLoss
         var rows = RowsAtOnce(targets.numel(), head.shape[0], logitBytes);
         if (rows < targets.numel()) return HeadLoss.Apply(hidden.flatten(0, 1), head, targets.flatten(), ignored, zLoss, logitScale, rows);
         using var scope = NewDisposeScope();
-        var logits = Linear.Apply(hidden, head).Widened();                      // [B, T, V]
+        var logits = Linear.Apply(hidden, head).ToFloat32();                      // [B, T, V]
         if (logitScale != 1) logits = logits * logitScale;
         var loss = CrossEntropy(logits, targets, ignored);
         var total = zLoss == 0 ? loss : loss + zLoss * SquaredPartition(logits, targets, ignored);

@@ -1,3 +1,4 @@
+using Transformer.Distributed;
 using Transformer.Layers;
 
 namespace Transformer.Model;

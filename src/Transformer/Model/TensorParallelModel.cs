@@ -9,31 +9,31 @@ public static class TensorParallelModel
 {
     /// <summary>A share whose parameters are loaded next.</summary>
     /// <param name="config">The architecture of the whole model.</param>
-    /// <param name="tensors">The ranks.</param>
+    /// <param name="group">The ranks.</param>
     /// <param name="device">Where the share lives; the CPU where null.</param>
     /// <exception cref="InputException">So many ranks cannot split this model.</exception>
-    public static TransformerModel Empty(ModelConfig config, TensorRanks tensors, Device? device = null)
+    public static TransformerModel Empty(ModelConfig config, TensorParallelGroup group, Device? device = null)
     {
-        TensorShare.Check(config, tensors.Count);
-        return new TransformerModel(config, device, draw: false, tensors);
+        TensorParallelShare.Check(config, group.Count);
+        return new TransformerModel(config, device, draw: false, group);
     }
 
     /// <summary>This rank's share of a model that each rank has drawn whole, with the numbers of rank 0.</summary>
     /// <param name="whole">The model; it stays the caller's.</param>
-    /// <param name="tensors">The ranks, which all call this.</param>
+    /// <param name="group">The ranks, which all call this.</param>
     /// <exception cref="InputException">So many ranks cannot split this model.</exception>
-    public static TransformerModel ShareOf(TransformerModel whole, TensorRanks tensors)
+    public static TransformerModel ShareOf(TransformerModel whole, TensorParallelGroup group)
     {
         using var _ = no_grad();
         using var random = get_rng_state();
-        var share = Empty(whole.Config, tensors, whole.Device);
+        var share = Empty(whole.Config, group, whole.Device);
         set_rng_state(random);    // what is drawn next is what one process would draw
         share.Precision = whole.Precision;
         foreach (var ((name, value), (_, own)) in whole.Weights.Zip(share.Weights))
         {
             using var scope = NewDisposeScope();
-            tensors.Collective.Broadcast(value, root: 0);
-            var cut = TensorSplit.Cut(name, value, tensors);
+            group.Collective.Broadcast(value, root: 0);
+            var cut = TensorParallelSplit.Cut(name, value, group);
             if (!cut.shape.SequenceEqual(own.shape)) throw new InvalidOperationException($"{name}: a share of [{string.Join(", ", own.shape)}] was cut as [{string.Join(", ", cut.shape)}]");
             own.copy_(cut);
         }

@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Runs;
 
 namespace Transformer.Model;
 
@@ -22,6 +23,20 @@ public sealed record TrainingMemory(long Parameters, long Gradients, long Moment
     /// <summary>What comes and goes with every step.</summary>
     public long StepBytes => Activations + Workspace;
 
+    /// <summary>The bytes that an optimizer remembers: two moments a parameter for AdamW; for Muon's hidden matrices their momentum only.</summary>
+    public static long MomentBytes(ModelSize size, OptimizerConfig optimizer)
+    {
+        return optimizer switch
+        {
+            MuonConfig muon => sizeof(float) * size.HiddenMatrices + Moments(muon.Adamw, size.Parameters - size.HiddenMatrices),
+            AdamWConfig adamw => Moments(adamw, size.Parameters),
+            _ => throw new ArgumentOutOfRangeException(nameof(optimizer), optimizer, "no such optimizer"),
+        };
+
+        static long Moments(AdamWConfig config, long parameters) =>
+            2 * parameters * (config.StatePrecision == StatePrecision.Bf16 ? 2 : sizeof(float));
+    }
+
     /// <summary>The memory of a run.</summary>
     /// <param name="size">The model.</param>
     /// <param name="training">The optimizer, the average and whether blocks are computed again.</param>
@@ -38,7 +53,7 @@ public sealed record TrainingMemory(long Parameters, long Gradients, long Moment
         var loss = atOnce * logits * (isWhole ? 3 : 2);                                       // logarithms and two gradients; a chunk and its exponentials
         var block = rows * tokens * size.BlockWorkspace(checkpointing);
         return new(
-            size.ParameterBytes, size.GradientBytes, size.MomentBytes(training.Optimizer), training.EmaDecay is null ? 0 : size.ParameterBytes,
+            size.ParameterBytes, size.GradientBytes, MomentBytes(size, training.Optimizer), training.EmaDecay is null ? 0 : size.ParameterBytes,
             size.ActivationBytes(rows, tokens, checkpointing),
             embedding + Math.Max(loss, block));                      // the head's gradient waits for the embedding's
     }

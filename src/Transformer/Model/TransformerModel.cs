@@ -4,6 +4,7 @@ using Transformer.Layers;
 using Transformer.Layers.Attention;
 using Transformer.Layers.Positions;
 using Transformer.Native;
+using Transformer.Runs;
 using static TorchSharp.torch;
 
 namespace Transformer.Model;
@@ -25,22 +26,22 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     /// <param name="config">The architecture; its vocabulary size is known. Parameters are drawn by libtorch's generator.</param>
     /// <param name="device">Where parameters live; the CPU where null.</param>
     /// <param name="draw">False where the parameters are loaded next, so that drawing them would be time lost.</param>
-    public TransformerModel(ModelConfig config, Device? device = null, bool draw = true) : this(config, device, draw, tensors: null) { }
+    public TransformerModel(ModelConfig config, Device? device = null, bool draw = true) : this(config, device, draw, group: null) { }
 
     /// <param name="config">The architecture of the whole model.</param>
     /// <param name="device">Where parameters live; the CPU where null.</param>
     /// <param name="draw">Whether they are drawn, which only those of a whole model can be.</param>
-    /// <param name="tensors">The ranks of which each has a share of the heads and hidden units; null where this process has all.</param>
-    internal TransformerModel(ModelConfig config, Device? device, bool draw, TensorRanks? tensors) : base(nameof(TransformerModel))
+    /// <param name="group">The ranks of which each has a share of the heads and hidden units; null where this process has all.</param>
+    internal TransformerModel(ModelConfig config, Device? device, bool draw, TensorParallelGroup? group) : base(nameof(TransformerModel))
     {
-        (Config, Tensors) = (config, tensors);
+        (Config, TensorParallelGroup) = (config, group);
         Device = device ?? CPU;
-        model = new Decoder(tensors is null ? config : TensorShare.Of(config, tensors.Rank, tensors.Count));
+        model = new Decoder(group is null ? config : TensorParallelShare.Of(config, group.Rank, group.Count));
         if (!config.TiedHead) lm_head = new Linear(config.Width, config.VocabularySize!.Value, hasBias: false);
         logitScale = config.Initialization is MupInitializationConfig mup ? (double)mup.BaseWidth / config.Width : 1;
         RegisterComponents();
-        if (tensors is { Rank: > 0 })
-            foreach (var (name, layer) in named_modules()) if (layer is Linear output && TensorSplit.IsOutput(name)) output.AddsBias = false;    // rank 0 adds it
+        if (group is { Rank: > 0 })
+            foreach (var (name, layer) in named_modules()) if (layer is Linear output && TensorParallelSplit.IsOutput(name)) output.AddsBias = false;    // rank 0 adds it
         if (draw) WeightInitialization.Apply(this);
         this.to(Device);
         if (config.Position is RotaryPositionConfig rope && config.PositionedMixers.FirstOrDefault() is { } turned)
@@ -51,7 +52,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     public ModelConfig Config { get; }
 
     /// <summary>The ranks that have split heads and hidden units among them; every pass needs all of them. Null where this process has the whole model.</summary>
-    public TensorRanks? Tensors { get; }
+    public TensorParallelGroup? TensorParallelGroup { get; }
 
     /// <summary>Where the parameters live.</summary>
     public Device Device { get; }
@@ -74,7 +75,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     }
 
     /// <summary>What stands around each block in every pass, or null.</summary>
-    internal BlockPass? BlockPass { set => model.Pass = value; }
+    internal BlockHooks? BlockHooks { set => model.Hooks = value; }
 
     /// <summary>All parameters by the names under which checkpoints hold them.</summary>
     public IEnumerable<(string Name, Tensor Value)> Weights => named_parameters().Select(parameter => (parameter.name, (Tensor)parameter.parameter));
@@ -133,11 +134,11 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         if (windows.All(window => window is null)) return null;
         var spans = new Dictionary<LearnedSpan, IReadOnlyList<float>>();
         Hidden(ids, null, null, meanSpans: spans).Dispose();
-        return [.. windows.Select(window => window is null ? [] : Tensors?.Join(tensor([.. spans[window]]), 0).data<float>().ToArray() ?? spans[window])];
+        return [.. windows.Select(window => window is null ? [] : TensorParallelGroup?.Join(tensor([.. spans[window]]), 0).data<float>().ToArray() ?? spans[window])];
     }
 
     /// <summary>The names of the parameters that stay between 0 and 1, where training brings them back after each step: learned spans.</summary>
-    public IEnumerable<string> Shares => named_modules().Where(part => part.module is AdaptiveSpan).Select(part => $"{part.name}.span");
+    public IEnumerable<string> BoundedParameters => named_modules().Where(part => part.module is AdaptiveSpan).Select(part => $"{part.name}.span");
 
     private Tensor Hidden(
         Tensor ids, ModelState? state, IReadOnlyList<int>? newTokens, AuxiliaryLosses? auxiliaryLosses = null,
@@ -168,7 +169,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
             CachedLengths = state?.Lengths ?? [],
             NewTokens = newTokens ?? [],
             ProductType = ProductTypes.Of(precision),
-            Tensors = Tensors,
+            TensorParallelGroup = TensorParallelGroup,
             AuxiliaryLosses = auxiliaryLosses,
             MeanSpans = meanSpans,
             Recomputation = recomputation,
@@ -185,14 +186,14 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
 
     // The places of T tokens that continue rows of these lengths: [T] for one length, else [B, T]. Filling past the context is read by nobody, but needs a place.
     private Tensor Positions(IReadOnlyList<int> starts, int tokens) =>
-        (tensor(starts.Select(start => (long)start).ToArray()).SentTo(Device).unsqueeze(1) + arange(tokens, device: Device))
+        (tensor(starts.Select(start => (long)start).ToArray()).ToDeviceAsync(Device).unsqueeze(1) + arange(tokens, device: Device))
             .clamp_max(Config.ContextLength - 1).squeeze(0);
 
     /// <summary>The head: [..., C] to [..., V], fp32.</summary>
     public Tensor Logits(Tensor hidden)
     {
         hidden = hidden.to(ProductTypes.Of(precision));
-        var logits = (lm_head?.call(hidden) ?? Linear.Apply(hidden, Head)).Widened();
+        var logits = (lm_head?.call(hidden) ?? Linear.Apply(hidden, Head)).ToFloat32();
         return logitScale == 1 ? logits : logits * logitScale;
     }
 

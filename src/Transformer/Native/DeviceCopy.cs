@@ -10,11 +10,11 @@ namespace Transformer.Native;
 internal static class DeviceCopy
 {
     /// <summary>A tensor of the processor's memory on a device, which fetches it by itself, from pinned memory, while this thread goes on.</summary>
-    public static Tensor SentTo(this Tensor here, Device device) =>
+    public static Tensor ToDeviceAsync(this Tensor here, Device device) =>
         device.type == DeviceType.CUDA ? here.pin_memory().to(device, non_blocking: true) : here.to(device);
 
     /// <summary>The numbers of a tensor, all in one copy, once its device has made them.</summary>
-    public static double[] Fetch(this Tensor numbers)
+    public static double[] ToHost(this Tensor numbers)
     {
         using var scope = NewDisposeScope();
         return numbers.detach().to(ScalarType.Float64).cpu().contiguous().data<double>().ToArray();

@@ -9,7 +9,7 @@ namespace Transformer.Native;
 internal static unsafe class Kernels
 {
     /// <summary>Whether a tensor is one that they can work on, made contiguous.</summary>
-    public static bool Cover(Tensor tensor) => tensor.device.type == DeviceType.CPU && tensor.dtype == ScalarType.Float32;
+    public static bool Supports(Tensor tensor) => tensor.device.type == DeviceType.CPU && tensor.dtype == ScalarType.Float32;
 
     /// <summary>The address of a tensor's first number; null for none. The caller keeps the tensor alive.</summary>
     public static float* Pointer(Tensor? tensor) => tensor is null ? null : (float*)Aten.DataPointer(tensor);

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Numerics;
 using System.Runtime.InteropServices;
-using Transformer.Configuration;
+using Transformer.Runs;
 using static TorchSharp.torch;
 
 namespace Transformer.Native;
@@ -20,7 +20,7 @@ public static class MachineRate
     public static double MatrixFlopsPerSecond(Device device, Precision precision = Precision.Fp32)
     {
         using var scope = NewDisposeScope();
-        var a = linspace(-1, 1, Side * Side, device: device).reshape(Side, Side).to(ProductTypes.Of(precision)).ForProduct();
+        var a = linspace(-1, 1, Side * Side, device: device).reshape(Side, Side).to(ProductTypes.Of(precision)).ForMatmul();
         var b = a.t().contiguous();
         var best = double.PositiveInfinity;
         for (var i = 0; i < 10; i++)

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Transformer.Configuration;
+using Transformer.Runs;
 using static TorchSharp.torch;
 
 namespace Transformer.Native;
@@ -20,8 +20,8 @@ internal sealed class MatrixRate : IDisposable
         using var scope = NewDisposeScope();
         // A generator of its own: a run's dropout must not depend on how often the rate was measured.
         using var random = new Generator(seed: 0, device);
-        a = rand(Side, Side, device: device, generator: random).to(ProductTypes.Of(precision)).ForProduct().DetachFromDisposeScope();
-        b = rand(Side, Side, device: device, generator: random).to(ProductTypes.Of(precision)).ForProduct().DetachFromDisposeScope();
+        a = rand(Side, Side, device: device, generator: random).to(ProductTypes.Of(precision)).ForMatmul().DetachFromDisposeScope();
+        b = rand(Side, Side, device: device, generator: random).to(ProductTypes.Of(precision)).ForMatmul().DetachFromDisposeScope();
         Measure();
     }
 

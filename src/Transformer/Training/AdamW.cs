@@ -1,5 +1,6 @@
-using Transformer.Configuration;
+using Transformer.Distributed;
 using Transformer.Native;
+using Transformer.Runs;
 using static TorchSharp.torch;
 
 namespace Transformer.Training;

@@ -10,13 +10,13 @@ namespace Transformer.Training;
 /// Adds up the gradients of all ranks while they are made: what the backward pass leaves at the entrance of a block is final for that block, so its bucket is
 /// sent off there, and the block below computes meanwhile (Li et al. 2020). Every rank sends the same buckets in the same order.
 /// </summary>
-internal class GradientReduction : BlockPass
+internal class GradientReduction : BlockHooks
 {
     private const int MostUnderway = 2;    // of those that have a buffer of their own
 
     private readonly ParameterSpace space;
     private readonly Bucket[] order;    // as the backward pass leaves them
-    private readonly Queue<(Bucket Bucket, Tensor Buffer, Transfer Sum)> underway = [];
+    private readonly Queue<(Bucket Bucket, Tensor Buffer, CollectiveWork Sum)> underway = [];
     private int begun;
     private bool isActive;
     private ExceptionDispatchInfo? failure;
@@ -51,7 +51,7 @@ internal class GradientReduction : BlockPass
     }
 
     /// <inheritdoc/>
-    public override Tensor Enter(int layer, Tensor stream) => is_grad_enabled() && stream.requires_grad ? BackwardHook.apply(stream, this, layer) : stream;
+    public override Tensor BeforeBlock(int layer, Tensor stream) => is_grad_enabled() && stream.requires_grad ? BackwardHook.apply(stream, this, layer) : stream;
 
     /// <summary>Sends off what is final once the backward pass has come out of a block. Must not throw: it is called by libtorch.</summary>
     private void GradientsReady(int layer)
@@ -98,7 +98,7 @@ internal class GradientReduction : BlockPass
         Await(bucket, buffer, space.Ranks.ReduceScatter(buffer));
     }
 
-    private void Await(Bucket bucket, Tensor buffer, Transfer sum)
+    private void Await(Bucket bucket, Tensor buffer, CollectiveWork sum)
     {
         Profile?.Beside($"reduction of {(bucket.Layer is { } layer ? $"model.layers.{layer}" : bucket.Parameters[0].Name)}", sum.Done);
         underway.Enqueue((bucket, buffer, sum));

@@ -1,5 +1,5 @@
-using Transformer.Configuration;
 using Transformer.Native;
+using Transformer.Runs;
 using static TorchSharp.torch;
 
 namespace Transformer.Training;
@@ -58,7 +58,7 @@ public sealed class GradientScaler(double scale = GradientScaler.FirstScale, int
             Divide(gradient);
             greatest.Add(linalg.vector_norm(gradient, double.PositiveInfinity).to(ScalarType.Float32));    // the greatest, or not a number
         }
-        return greatest.Count == 0 || stack(greatest).Fetch().All(double.IsFinite);
+        return greatest.Count == 0 || stack(greatest).ToHost().All(double.IsFinite);
     }
 
     /// <summary>Divides a gradient by the scale, in place, for who sees in another way whether it is finite.</summary>

@@ -1,5 +1,5 @@
 using ScottPlot;
-using Transformer.Configuration;
+using Transformer.Files;
 
 namespace Transformer.Training;
 

@@ -2,6 +2,8 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Transformer.Configuration;
+using Transformer.Files;
+using Transformer.Runs;
 using static TorchSharp.torch;
 
 namespace Transformer.Training;

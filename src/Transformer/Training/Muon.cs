@@ -1,5 +1,5 @@
-using Transformer.Configuration;
 using Transformer.Model;
+using Transformer.Runs;
 using static TorchSharp.torch;
 
 namespace Transformer.Training;

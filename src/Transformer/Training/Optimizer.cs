@@ -1,4 +1,4 @@
-using Transformer.Configuration;
+using Transformer.Runs;
 using static TorchSharp.torch;
 
 namespace Transformer.Training;

@@ -2,7 +2,9 @@ using System.Globalization;
 using System.IO.Enumeration;
 using TorchSharp.Modules;
 using Transformer.Configuration;
+using Transformer.Distributed;
 using Transformer.Model;
+using Transformer.Runs;
 using static TorchSharp.torch;
 
 namespace Transformer.Training;

@@ -1,7 +1,7 @@
-using Transformer.Configuration;
 using Transformer.Distributed;
 using Transformer.Model;
 using Transformer.Native;
+using Transformer.Runs;
 using static TorchSharp.torch;
 
 namespace Transformer.Training;
@@ -14,7 +14,7 @@ namespace Transformer.Training;
 public sealed class ParameterSpace : IDisposable
 {
     private readonly GradientReduction? reduction;
-    private readonly TensorGradients? tensors;
+    private readonly TensorParallelGradients? parallel;
     private readonly DistributedStrategy strategy;
     private readonly ParameterLayout layout;
     private readonly IReadOnlyList<ParameterView> shares;
@@ -30,25 +30,25 @@ public sealed class ParameterSpace : IDisposable
     public ParameterSpace(
         TransformerModel model, IReadOnlyList<ParameterRule>? rules = null, ICollective? ranks = null, DistributedStrategy strategy = DistributedStrategy.DataParallel)
     {
-        Ranks = model.Tensors is null && ranks is not null ? ranks : new SingleProcess();
+        Ranks = model.TensorParallelGroup is null && ranks is not null ? ranks : new SingleProcess();
         this.strategy = Ranks.Ranks == 1 ? DistributedStrategy.DataParallel : strategy;
-        layout = (model.Tensors?.Collective ?? Ranks).Together(() => new ParameterLayout(model, rules ?? [], Ranks.Ranks));
-        var bounded = model.Shares.ToHashSet();
+        layout = (model.TensorParallelGroup?.Collective ?? Ranks).RunOnAll(() => new ParameterLayout(model, rules ?? [], Ranks.Ranks));
+        var bounded = model.BoundedParameters.ToHashSet();
         shares = [.. Parameters.Where(parameter => bounded.Contains(parameter.Name))];
         Values = zeros(ShardsParameters ? Size / Ranks.Ranks : Size, device: model.Device).DetachFromDisposeScope();
         Gradients = zeros(ShardsGradients ? Size / Ranks.Ranks : Size, device: model.Device).DetachFromDisposeScope();
         Move();
-        if (model.Tensors is not null) tensors = new TensorGradients(model.Tensors, Parameters, model.Device);
+        if (model.TensorParallelGroup is not null) parallel = new TensorParallelGradients(model.TensorParallelGroup, Parameters, model.Device);
         if (Ranks.Ranks == 1) return;
         reduction = ShardsParameters ? new ShardedBlocks(this) : new GradientReduction(this);
-        model.BlockPass = reduction;
+        model.BlockHooks = reduction;
     }
 
     /// <summary>The processes between which batches are shared.</summary>
     public ICollective Ranks { get; }
 
     /// <summary>The processes that take each step together: <see cref="Ranks"/>, or those that share the model.</summary>
-    internal ICollective Processes => tensors?.Processes ?? Ranks;
+    internal ICollective Processes => parallel?.Processes ?? Ranks;
 
     /// <summary>The parameters of each block, and what stands before and after the blocks.</summary>
     internal IReadOnlyList<Bucket> Buckets => layout.Buckets;
@@ -84,7 +84,7 @@ public sealed class ParameterSpace : IDisposable
     /// <summary>This rank's part of the square of that length, where the gradients lie: a scalar in double precision, in which the square of a float is exact.</summary>
     internal Tensor OwnSquares()
     {
-        if (tensors is not null) return tensors.OwnSquares();
+        if (parallel is not null) return parallel.OwnSquares();
         using var scope = NewDisposeScope();
         var norms = Ranks.Ranks == 1 ? Gradients.norm() : stack(Buckets.Select(bucket => Own(Gradients, bucket).norm()));
         return norms.to(ScalarType.Float64).square().sum().MoveToOuterDisposeScope();
@@ -112,7 +112,7 @@ public sealed class ParameterSpace : IDisposable
         if (reduction is null)
         {
             var result = pass();
-            if (isLast) tensors?.Sum();
+            if (isLast) parallel?.Sum();
             return result;
         }
         reduction.Profile = profile;
@@ -120,7 +120,7 @@ public sealed class ParameterSpace : IDisposable
     }
 
     /// <summary>Brings the model's shares back between 0 and 1 after a step, each rank those that it has stepped.</summary>
-    public void ClampShares()
+    public void ClampBounded()
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
@@ -132,7 +132,7 @@ public sealed class ParameterSpace : IDisposable
     {
         if (!ShardsOptimizer || ShardsParameters) return;
         using var scope = NewDisposeScope();
-        Transfer[] arriving = [.. Buckets.Select(bucket => Ranks.AllGather(bucket.Of(Values)))];
+        CollectiveWork[] arriving = [.. Buckets.Select(bucket => Ranks.AllGather(bucket.Of(Values)))];
         foreach (var transfer in arriving) transfer.Wait();
     }
 

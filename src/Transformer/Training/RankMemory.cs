@@ -1,5 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Model;
+using Transformer.Runs;
 
 namespace Transformer.Training;
 
@@ -20,7 +21,7 @@ public static class RankMemory
     {
         if (strategy == DistributedStrategy.TensorParallel) return Bytes(size.ShareOf(ranks), training, DistributedStrategy.DataParallel, 1, isMixed);
         var average = training.EmaDecay is null ? 0 : size.ParameterBytes;    // as whole as the parameters are
-        return (long)(size.Parameters * BytesPerParameter(strategy, ranks, isMixed, (double)size.MomentBytes(training.Optimizer) / size.Parameters))
+        return (long)(size.Parameters * BytesPerParameter(strategy, ranks, isMixed, (double)TrainingMemory.MomentBytes(size, training.Optimizer) / size.Parameters))
             + (strategy == DistributedStrategy.Zero3 ? average / ranks : average);
     }
 

@@ -1,5 +1,8 @@
-using Transformer.Checkpoints;
 using Transformer.Configuration;
+using Transformer.Distributed;
+using Transformer.Files;
+using Transformer.Formats;
+using Transformer.Runs;
 
 namespace Transformer.Training;
 
@@ -78,7 +81,7 @@ public sealed class RunFolder : IDisposable
     public string Checkpoint(int step) => Checkpoints($"step-{step}");
 
     /// <summary>Whether a checkpoint was saved.</summary>
-    public bool HasCheckpoint => File.Exists(Checkpoints(CheckpointMark.Latest));
+    public bool HasCheckpoint => File.Exists(Checkpoints(CheckpointPointer.Latest));
 
     /// <summary>The steps after which the checkpoints that are still there were saved, the last one first.</summary>
     public IReadOnlyList<int> Steps => !Directory.Exists(Checkpoints("")) ? [] :
@@ -97,7 +100,7 @@ public sealed class RunFolder : IDisposable
     internal string? CheckpointBefore(int step) => Steps.Where(saved => saved < step).Select(Checkpoint).FirstOrDefault();
 
     /// <summary>Takes back what a run has written that could not begin, and its folder unless that holds something else.</summary>
-    internal void Withdraw()
+    internal void Rollback()
     {
         if (hold is null) return;
         Dispose();
@@ -109,7 +112,7 @@ public sealed class RunFolder : IDisposable
     /// <inheritdoc/>
     public void Dispose() => hold?.Dispose();
 
-    private string Checkpoints(string name) => System.IO.Path.Combine(Path, CheckpointMark.CheckpointsName, name);
+    private string Checkpoints(string name) => System.IO.Path.Combine(Path, CheckpointPointer.CheckpointsName, name);
 
     private static int StepOf(string checkpoint) =>
         System.IO.Path.GetFileName(checkpoint).Split("step-") is ["", var number] && int.TryParse(number, out var step) ? step : -1;
@@ -119,9 +122,9 @@ public sealed class RunFolder : IDisposable
         DurableFolder.CleanUp(Path);
         if (!Directory.Exists(Checkpoints(""))) return;
         DurableFolder.CleanUp(Checkpoints(""));
-        var latest = HasCheckpoint ? StepOf(File.ReadAllText(Checkpoints(CheckpointMark.Latest)).Trim()) : -1;
+        var latest = HasCheckpoint ? StepOf(File.ReadAllText(Checkpoints(CheckpointPointer.Latest)).Trim()) : -1;
         foreach (var step in Steps.Where(step => step > latest)) Directory.Delete(Checkpoint(step), recursive: true);
-        var best = Checkpoints(CheckpointMark.Best);
+        var best = Checkpoints(CheckpointPointer.Best);
         if (File.Exists(best) && !Directory.Exists(Checkpoints(File.ReadAllText(best).Trim()))) File.Delete(best);
     }
 

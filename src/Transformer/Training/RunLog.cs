@@ -1,5 +1,5 @@
-using Transformer.Checkpoints;
 using Transformer.Configuration;
+using Transformer.Formats;
 
 namespace Transformer.Training;
 
@@ -51,8 +51,8 @@ internal sealed class RunLog : IDisposable
     public void Saved(TrainingProgress progress, int keep)
     {
         var folder = run.Checkpoint(progress.Step);
-        if (progress.BestStep == progress.Step) CheckpointMark.Set(folder, CheckpointMark.Best);
-        CheckpointMark.Set(folder, CheckpointMark.Latest);
+        if (progress.BestStep == progress.Step) CheckpointPointer.Set(folder, CheckpointPointer.Best);
+        CheckpointPointer.Set(folder, CheckpointPointer.Latest);
         run.DeleteCheckpoints(keep, progress.BestStep);
         Tell(new TrainingEvent.Saved(progress.Step, folder));
     }

@@ -1,5 +1,6 @@
 using System.Text;
 using Transformer.Configuration;
+using Transformer.Files;
 
 namespace Transformer.Training;
 

@@ -11,7 +11,7 @@ internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(sp
 {
     private readonly ParameterSpace space = space;
     private readonly Dictionary<int, Bucket> blocks = space.Buckets.Where(bucket => bucket.Layer is not null).ToDictionary(bucket => bucket.Layer!.Value);
-    private (Bucket Bucket, Tensor Buffer, Transfer Arrival)? coming;
+    private (Bucket Bucket, Tensor Buffer, CollectiveWork Arrival)? coming;
     private int last = -1;
 
     /// <inheritdoc/>
@@ -40,7 +40,7 @@ internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(sp
         foreach (var (bucket, buffer, _) in all.Buckets) space.Own(space.Values, bucket).copy_(bucket.Slice(buffer, space.Ranks.Rank, space.Ranks.Ranks));
     }
 
-    private (Bucket, Tensor, Transfer) Gather(Bucket bucket)
+    private (Bucket, Tensor, CollectiveWork) Gather(Bucket bucket)
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
@@ -58,14 +58,14 @@ internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(sp
 
     private sealed class Gathered : IDisposable
     {
-        public Gathered(IReadOnlyList<(Bucket Bucket, Tensor Buffer, Transfer Arrival)> buckets)
+        public Gathered(IReadOnlyList<(Bucket Bucket, Tensor Buffer, CollectiveWork Arrival)> buckets)
         {
             Buckets = buckets;
             foreach (var (_, _, arrival) in buckets) arrival.Wait();
             Bind((bucket, buffer, parameter) => bucket.View(buffer, parameter));
         }
 
-        public IReadOnlyList<(Bucket Bucket, Tensor Buffer, Transfer Arrival)> Buckets { get; }
+        public IReadOnlyList<(Bucket Bucket, Tensor Buffer, CollectiveWork Arrival)> Buckets { get; }
 
         public void Dispose()
         {

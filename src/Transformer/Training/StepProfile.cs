@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using Transformer.Configuration;
+using Transformer.Distributed;
+using Transformer.Files;
 using Transformer.Model;
 
 namespace Transformer.Training;

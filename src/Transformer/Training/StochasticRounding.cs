@@ -23,7 +23,7 @@ internal static unsafe class StochasticRounding
     /// <param name="first">The place of the first number.</param>
     public static void Store(Tensor from, Tensor to, long seed, long first)
     {
-        if (!Kernels.Cover(from))
+        if (!Kernels.Supports(from))
         {
             to.copy_(Explicit(from, seed, first));
             return;

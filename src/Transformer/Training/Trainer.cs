@@ -4,8 +4,8 @@ using Transformer.Data;
 using Transformer.Distributed;
 using Transformer.Evaluation;
 using Transformer.Generation;
-using Transformer.Model;
 using Transformer.Native;
+using Transformer.Runs;
 using static TorchSharp.torch;
 
 namespace Transformer.Training;
@@ -27,7 +27,7 @@ public sealed class Trainer : IDisposable
     private readonly RunLog? log;    // rank 0's
     private int? savedStep;
 
-    private Trainer(Rendezvous met, ICollective ranks, Action<TrainingEvent>? report, Device? device)
+    private Trainer(RunSetup met, ICollective ranks, Action<TrainingEvent>? report, Device? device)
     {
         (this.ranks, run, data) = (ranks, met.Run, met.Data);
         Allocator.KeepFreedMemory();
@@ -58,11 +58,11 @@ public sealed class Trainer : IDisposable
     /// <param name="ranks">The processes that train together; this one alone where null. The folder is where rank 0 says.</param>
     /// <param name="device">Where the model lives; the CPU where null.</param>
     /// <exception cref="InputException">Configuration, corpus or folder cannot be used.</exception>
-    /// <exception cref="AgreedException">They cannot on some rank, of several, or are not the same on all.</exception>
+    /// <exception cref="CollectiveException">They cannot on some rank, of several, or are not the same on all.</exception>
     public static Trainer Start(RunConfig config, string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null, Device? device = null)
     {
         ranks ??= new SingleProcess();
-        return Begin(Rendezvous.Start(config, folder, ranks, device), ranks, report, device);
+        return Begin(RunSetup.Start(config, folder, ranks, device), ranks, report, device);
     }
 
     /// <summary>Continues a run from its last checkpoint, or from its beginning where it has none.</summary>
@@ -71,14 +71,14 @@ public sealed class Trainer : IDisposable
     /// <param name="ranks">The processes that train together, as many or as few as before or others; this one alone where null.</param>
     /// <param name="device">Where the model lives; the CPU where null.</param>
     /// <exception cref="InputException">There is no run, another process works on it, or its corpus has changed.</exception>
-    /// <exception cref="AgreedException">It is so on some rank, of several.</exception>
+    /// <exception cref="CollectiveException">It is so on some rank, of several.</exception>
     public static Trainer Resume(string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null, Device? device = null)
     {
         ranks ??= new SingleProcess();
-        return Begin(Rendezvous.Resume(folder, report, ranks, device), ranks, report, device);
+        return Begin(RunSetup.Resume(folder, report, ranks, device), ranks, report, device);
     }
 
-    private static Trainer Begin(Rendezvous met, ICollective ranks, Action<TrainingEvent>? report, Device? device)
+    private static Trainer Begin(RunSetup met, ICollective ranks, Action<TrainingEvent>? report, Device? device)
     {
         using var checkpoint = met.Checkpoint;
         try
@@ -87,7 +87,7 @@ public sealed class Trainer : IDisposable
         }
         catch
         {
-            met.Withdraw();
+            met.Rollback();
             throw;
         }
     }
@@ -143,7 +143,7 @@ public sealed class Trainer : IDisposable
 
     private StepTaken Step()
     {
-        ranks.Doing = $"step {Progress.Step + 1}";
+        ranks.CurrentOperation = $"step {Progress.Step + 1}";
         trainingStep.Profile = Profile?.BeginsStep() is true ? Profile : null;
         using var whole = trainingStep.Profile?.Measure("step");
         var watch = Stopwatch.StartNew();
@@ -189,7 +189,7 @@ public sealed class Trainer : IDisposable
 
     private EvaluationResult Evaluate(bool isFullPass)
     {
-        ranks.Doing = $"the evaluation after step {Progress.Step}";
+        ranks.CurrentOperation = $"the evaluation after step {Progress.Step}";
         var heldOut = data.HeldOut(Training.BatchSize, Model.ContextLength, isFullPass ? null : Training.EvaluateBatches);
         var result = state.Measured(() => ModelEvaluation.Measure(state.Model, heldOut, ranks));
         if (!double.IsFinite(result.Loss)) throw NonFinite($"step {Progress.Step}: the validation loss is {result.Loss}");
@@ -221,7 +221,7 @@ public sealed class Trainer : IDisposable
     private void Sample()
     {
         // Where parameters are shared out, every pass needs all ranks.
-        if (Training.SampleTokens == 0 || (log is null && !state.Space.ShardsParameters && state.Model.Tensors is null)) return;
+        if (Training.SampleTokens == 0 || (log is null && !state.Space.ShardsParameters && state.Model.TensorParallelGroup is null)) return;
         var (prompt, answer) = data.SamplePrompt();
         var options = new SamplingOptions { Temperature = answer is null ? 0.8 : 0, MaxTokens = answer ?? Training.SampleTokens, Seed = Training.Seed };
         var sample = state.Measured(() => new TextGenerator(state.Model, data.Tokenizer).Generate([prompt], options))[0];
@@ -231,7 +231,7 @@ public sealed class Trainer : IDisposable
 
     private void Save()
     {
-        ranks.Doing = $"saving after step {Progress.Step}";
+        ranks.CurrentOperation = $"saving after step {Progress.Step}";
         TrainingCheckpoint.Save(run.Checkpoint(Progress.Step), state, data.Tokenizer);
         savedStep = Progress.Step;
         log?.Saved(Progress, Training.KeepCheckpoints);

@@ -2,8 +2,10 @@ using System.Text.Json;
 using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Distributed;
+using Transformer.Formats;
 using Transformer.Layers;
 using Transformer.Model;
+using Transformer.Runs;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
 
@@ -20,7 +22,7 @@ internal static class TrainingCheckpoint
 
     /// <summary>Saves everything whole or not at all.</summary>
     /// <exception cref="InputException">It cannot be written, on this rank.</exception>
-    /// <exception cref="AgreedException">It cannot be written, on one of several.</exception>
+    /// <exception cref="CollectiveException">It cannot be written, on one of several.</exception>
     public static void Save(string folder, TrainingState state, Tokenizer tokenizer)
     {
         using var scope = NewDisposeScope();
@@ -29,9 +31,9 @@ internal static class TrainingCheckpoint
         var (ranks, isFirst) = (space.Processes, space.Processes.Rank == 0);
         var tensors = new List<(string Name, Tensor Value)>();
         // Ranks that share the model draw the same numbers, and one of them tells which.
-        if (isFirst || model.Tensors is null) tensors.Add((RandomState, get_rng_state()));
+        if (isFirst || model.TensorParallelGroup is null) tensors.Add((RandomState, get_rng_state()));
         var weights = average is null ? [] : space.Pieces(Weights, space.Values.clone());
-        if (model.Tensors is not null) tensors.AddRange(TensorCheckpoint.Parts(model.Tensors, space, state.Optimizer.State.Concat(weights)));
+        if (model.TensorParallelGroup is not null) tensors.AddRange(TensorParallelCheckpoint.Parts(model.TensorParallelGroup, space, state.Optimizer.State.Concat(weights)));
         else
         {
             if (isFirst || space.ShardsOptimizer) tensors.AddRange(state.Optimizer.State);
@@ -50,9 +52,9 @@ internal static class TrainingCheckpoint
 
         void WriteTensors(string partial)
         {
-            var isParted = space.ShardsParameters || model.Tensors is not null;
+            var isParted = space.ShardsParameters || model.TensorParallelGroup is not null;
             partial = ranks.Gather(partial)[0];
-            ranks.Together(() =>
+            ranks.RunOnAll(() =>
             {
                 TrainingTensors.Write(partial, tensors, ranks.Rank, ranks.Ranks);
                 if (isFirst && !isParted) WeightFiles.Write(partial, model.Weights);
@@ -71,7 +73,7 @@ internal static class TrainingCheckpoint
         {
             using var scope = NewDisposeScope();
             List<(string Name, Tensor Value)> weights = [.. Whole(model, space, buckets[i]), .. i == 0 ? frozen.Select(weight => (weight.Name, Whole(model, weight))) : []];
-            ranks.Together(() =>
+            ranks.RunOnAll(() =>
             {
                 if (i % ranks.Ranks == ranks.Rank) WeightFiles.WriteShard(folder, weights, i, buckets.Count);
             });
@@ -83,13 +85,13 @@ internal static class TrainingCheckpoint
 
     private static IEnumerable<(string Name, Tensor Value)> Whole(TransformerModel model, ParameterSpace space, Bucket bucket)
     {
-        if (model.Tensors is not null) return bucket.Parameters.Select(parameter => (parameter.Name, Whole(model, (parameter.Name, parameter.Value))));
+        if (model.TensorParallelGroup is not null) return bucket.Parameters.Select(parameter => (parameter.Name, Whole(model, (parameter.Name, parameter.Value))));
         var whole = space.Whole(bucket);
         return bucket.Parameters.Select(parameter => (parameter.Name, bucket.View(whole, parameter)));
     }
 
     private static Tensor Whole(TransformerModel model, (string Name, Tensor Value) weight) =>
-        model.Tensors is { } tensors ? TensorSplit.Join(weight.Name, weight.Value, tensors) : weight.Value;
+        model.TensorParallelGroup is { } group ? TensorParallelSplit.Join(weight.Name, weight.Value, group) : weight.Value;
 
     /// <summary>How far a run had come.</summary>
     /// <exception cref="InputException">The checkpoint is not that of a run.</exception>
@@ -97,14 +99,14 @@ internal static class TrainingCheckpoint
 
     /// <summary>Puts the tensors of a state back.</summary>
     /// <exception cref="InputException">The checkpoint is not of this run.</exception>
-    /// <exception cref="AgreedException">It is so on some rank, of several.</exception>
+    /// <exception cref="CollectiveException">It is so on some rank, of several.</exception>
     public static void Load(CheckpointFolder checkpoint, TrainingState state)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var (model, space) = (state.Model, state.Space);
-        space.WithFullParameters(() => space.Processes.Together(() => checkpoint.CopyInto(model.Weights, model.Tensors)));
-        space.Processes.Together(() =>
+        space.WithFullParameters(() => space.Processes.RunOnAll(() => checkpoint.CopyInto(model.Weights, model.TensorParallelGroup)));
+        space.Processes.RunOnAll(() =>
         {
             using var file = checkpoint.OpenTraining();
             foreach (var (name, value) in state.Optimizer.State) Read(file, name, value);
@@ -122,7 +124,7 @@ internal static class TrainingCheckpoint
 
         void Read(TrainingTensors file, string name, Tensor value)
         {
-            if (model.Tensors is not null) TensorCheckpoint.ReadInto(file, model.Tensors, space, name, value);
+            if (model.TensorParallelGroup is not null) TensorParallelCheckpoint.ReadInto(file, model.TensorParallelGroup, space, name, value);
             else file.ReadInto(name, value);
         }
     }

@@ -13,7 +13,7 @@ internal sealed class TrainingState : IDisposable
 {
     /// <summary>The state that a run begins with, or the one that its checkpoint holds.</summary>
     /// <exception cref="InputException">A rule fits no parameter, or the checkpoint is not of this run.</exception>
-    public TrainingState(Rendezvous met, ICollective ranks, Device? device)
+    public TrainingState(RunSetup met, ICollective ranks, Device? device)
     {
         var training = met.Run.Config.Training;
         manual_seed(training.Seed);
@@ -62,15 +62,15 @@ internal sealed class TrainingState : IDisposable
     }
 
     // Ranks that share the model draw it whole, as one process does, and keep their share, unless their shares are loaded next.
-    private static TransformerModel Build(Rendezvous met, ICollective ranks, Device? device)
+    private static TransformerModel Build(RunSetup met, ICollective ranks, Device? device)
     {
-        var (config, tensors) = (met.Run.Config, Rendezvous.SharesModel(met.Run.Config, ranks) ? new TensorRanks(ranks) : null);
-        var model = ranks.Together(() => tensors is not null && met.Checkpoint is not null
-            ? TensorParallelModel.Empty(config.Model, tensors, device)
+        var (config, group) = (met.Run.Config, RunSetup.SharesModel(met.Run.Config, ranks) ? new TensorParallelGroup(ranks) : null);
+        var model = ranks.RunOnAll(() => group is not null && met.Checkpoint is not null
+            ? TensorParallelModel.Empty(config.Model, group, device)
             : new TransformerModel(config.Model, device));
-        ranks.Together(() => model.Precision = config.Training.Precision);
-        if (tensors is null || met.Checkpoint is not null) return model;
-        using (model) return TensorParallelModel.ShareOf(model, tensors);
+        ranks.RunOnAll(() => model.Precision = config.Training.Precision);
+        if (group is null || met.Checkpoint is not null) return model;
+        using (model) return TensorParallelModel.ShareOf(model, group);
     }
 
     /// <summary>

@@ -1,9 +1,9 @@
-using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Distributed;
 using Transformer.Evaluation;
 using Transformer.Model;
 using Transformer.Native;
+using Transformer.Runs;
 using static TorchSharp.torch;
 
 namespace Transformer.Training;
@@ -71,7 +71,7 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         if (share != 1) penalized = penalized * share;
         using (Profile?.Measure("backward pass")) (Scaler?.Scaled(penalized) ?? penalized).backward();
         recomputation?.ThrowIfFailed();
-        model.Tensors?.ThrowIfFailed();
+        model.TensorParallelGroup?.ThrowIfFailed();
         return (loss.detach().to(ScalarType.Float64) * share).MoveToOuterDisposeScope();
     }
 
@@ -92,8 +92,8 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
     {
         using var norm = Profile?.Measure("gradient norm");
         Scaler?.Divide(space.Gradients);    // whether they are finite, their norm tells
-        var all = space.Processes.Gather(stack([loss, space.OwnSquares()]).Fetch());
-        return new(model.Tensors is null ? all.Sum(rank => rank[0]) : all[0][0], Math.Sqrt(all.Sum(rank => rank[1])));    // who shares the model has all of the loss
+        var all = space.Processes.Gather(stack([loss, space.OwnSquares()]).ToHost());
+        return new(model.TensorParallelGroup is null ? all.Sum(rank => rank[0]) : all[0][0], Math.Sqrt(all.Sum(rank => rank[1])));    // who shares the model has all of the loss
     }
 
     private void Update(double schedule, double norm)
@@ -101,7 +101,7 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         // The coefficient of torch's clip_grad_norm_, min(1, clip / (norm + 1e-6)), as what gradients are divided by.
         var excess = config.GradientClip is { } clip ? Math.Max(1, (norm + 1e-6) / clip) : 1;
         optimizer.Step(schedule, excess == 1 ? null : full([], (float)excess, device: model.Device));
-        space.ClampShares();
+        space.ClampBounded();
         space.GatherUpdated();
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Transformer.Distributed;
 
 namespace Transformer.Tests.Architecture;
 

@@ -51,14 +51,14 @@ public sealed class TrainingTensorsTests : IDisposable
     [InlineData("training-00001-of-other-00002.safetensors")]
     public void A_stray_file_is_refused_by_name(string name)
     {
-        File.WriteAllBytes(folder.File(name), []);
+        File.WriteAllBytes(folder[name], []);
         Assert.Contains($"{name}: no file of a checkpoint", Assert.Throws<InputException>(() => TrainingTensors.Open(folder.Path)).Message);
     }
 
     [Fact]
     public void Files_of_two_runs_are_refused()
     {
-        foreach (var name in (string[])["training-00001-of-00002.safetensors", "training-00001-of-00004.safetensors"]) File.WriteAllBytes(folder.File(name), []);
+        foreach (var name in (string[])["training-00001-of-00002.safetensors", "training-00001-of-00004.safetensors"]) File.WriteAllBytes(folder[name], []);
         Assert.Contains("files of two runs", Assert.Throws<InputException>(() => TrainingTensors.Open(folder.Path)).Message);
     }
 

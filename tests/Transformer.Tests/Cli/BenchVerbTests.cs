@@ -1,4 +1,4 @@
-using Transformer.Experiments;
+using Transformer.Benchmarks;
 
 namespace Transformer.Tests.Cli;
 

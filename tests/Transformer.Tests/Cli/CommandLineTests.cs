@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using Transformer.Cli;
 using Transformer.Configuration;
+using Transformer.Runs;
 
 namespace Transformer.Tests.Cli;
 

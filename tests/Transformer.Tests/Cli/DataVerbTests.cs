@@ -1,5 +1,3 @@
-using Transformer.Tests.Data;
-
 namespace Transformer.Tests.Cli;
 
 public sealed class DataVerbTests : IDisposable

@@ -1,8 +1,7 @@
 using TorchSharp;
-using Transformer.Checkpoints;
 using Transformer.Configuration;
+using Transformer.Formats;
 using Transformer.Model;
-using Transformer.Tests.Data;
 using Transformer.Tokenization;
 
 namespace Transformer.Tests.Cli;

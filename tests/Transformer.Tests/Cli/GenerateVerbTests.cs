@@ -1,8 +1,7 @@
-using Transformer.Checkpoints;
 using Transformer.Cli;
 using Transformer.Configuration;
+using Transformer.Formats;
 using Transformer.Model;
-using Transformer.Tests.Data;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
 
@@ -99,18 +98,18 @@ public sealed class GenerateVerbTests : IDisposable
     public async Task A_draft_writes_the_same_greedy_text_and_says_how_many_guesses_were_right()
     {
         var alone = await CliRun.Of("generate", model, "--prompt", "abc", "--greedy", "--max-tokens", "9");
-        var drafted = await CliRun.Of("generate", model, "--prompt", "abc", "--greedy", "--max-tokens", "9", "--draft", draft, "--guess", "3");
+        var drafted = await CliRun.Of("generate", model, "--prompt", "abc", "--greedy", "--max-tokens", "9", "--draft", draft, "--draft-tokens", "3");
         Assert.Equal(alone.Output, drafted.Output);
         Assert.Matches(@"^\d+ of \d+ guesses became tokens \(\d+ ?%\); 9 tokens in \d passes\.\n$", drafted.Error);
 
-        var itself = (await CliRun.Of("generate", model, "--prompt", "abc", "--max-tokens", "9", "--draft", model, "--guess", "2", "--json")).Json;
+        var itself = (await CliRun.Of("generate", model, "--prompt", "abc", "--max-tokens", "9", "--draft", model, "--draft-tokens", "2", "--json")).Json;
         Assert.Equal("{\"passes\":3,\"guessed\":6,\"accepted\":6,\"acceptance_rate\":1}", itself["speculation"]!.ToJsonString());
     }
 
     [Fact]
     public async Task Bench_speculation_gives_numbers_that_belong_together()
     {
-        var result = (await CliRun.Of($"bench speculation {model} --draft {model} --guess 2 --prompt abc --max-tokens 9 --rounds 3 --json")).Json;
+        var result = (await CliRun.Of($"bench speculation {model} --draft {model} --draft-tokens 2 --prompt abc --max-tokens 9 --rounds 3 --json")).Json;
         Assert.Equal((1, 3.0, 2), ((double)result["acceptance_rate"]!, (double)result["tokens_per_pass"]!, (int)result["guesses"]!));
         Assert.InRange((double)result["speed_up"]!, (double)result["speed_up_minimum"]!, (double)result["speed_up_maximum"]!);
         Assert.Matches("speed-up +[0-9.]+ \\(from", (await CliRun.Of($"bench speculation {model} --prompt abc --max-tokens 9 --rounds 1")).Output);
@@ -142,15 +141,15 @@ public sealed class GenerateVerbTests : IDisposable
     [Theory]
     [InlineData("--beams 2 --temperature 0.5 --top-k 3", "--temperature, --top-k: means nothing beside --beams")]
     [InlineData("--greedy --temperature 0.5 --top-p 0.9", "--temperature, --top-p: means nothing beside --greedy")]
-    [InlineData("--guess 65", "--guess: found 65, expected 0 to 64")]
-    [InlineData("--beams 2 --guess 3", "--guess: means nothing beside --beams")]
+    [InlineData("--draft-tokens 65", "--draft-tokens: found 65, expected 0 to 64")]
+    [InlineData("--beams 2 --draft-tokens 3", "--draft-tokens: means nothing beside --beams")]
     [InlineData("--beams 2 --stop a", "--stop: means nothing beside --beams")]
     [InlineData("--beams 2 --count 3", "at most the 2 beams")]
     [InlineData("--beams 0", "--beams: found 0")]
     [InlineData("--length-penalty 2", "--length-penalty: means nothing without --beams")]
     [InlineData("--prompts p --prompt a --beams 2", "--prompt, --beams: means nothing beside --prompts")]
     [InlineData("--parallel 2", "--parallel: means nothing without --prompts")]
-    [InlineData("--guess 2 --count 2", "--count: found 2, but guesses are made for one text alone")]
+    [InlineData("--draft-tokens 2 --count 2", "--count: found 2, but guesses are made for one text alone")]
     [InlineData("--prompts none.txt", "none.txt: cannot be read")]
     public Task What_does_not_go_together_is_refused_by_name(string options, string message) => CliRun.Refuses($"generate {model} {options}", message);
 

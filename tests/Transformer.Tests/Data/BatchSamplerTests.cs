@@ -1,5 +1,7 @@
 using Transformer.Configuration;
 using Transformer.Data;
+using Transformer.Distributed;
+using Transformer.Runs;
 
 namespace Transformer.Tests.Data;
 

@@ -1,5 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Data;
+using Transformer.Runs;
 using Transformer.Tests.Tokenization;
 
 namespace Transformer.Tests.Data;

@@ -1,4 +1,5 @@
 using Transformer.Data;
+using Transformer.Distributed;
 
 namespace Transformer.Tests.Data;
 

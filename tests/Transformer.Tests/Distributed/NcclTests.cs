@@ -144,7 +144,7 @@ public sealed class NcclTests
         using var told = new StringWriter();
         var host = new Ending(threads);
         using var rank = NcclStandIn.On(host, error: told);
-        rank.Doing = "step 7";
+        rank.CurrentOperation = "step 7";
         if (rank.Rank != 1) return;
         NcclStandIn.Joined!.AsynchronousError = NcclStandIn.Remote;
         Assert.True(host.Code.Wait(TimeSpan.FromSeconds(10)), "the job does not end");
@@ -191,11 +191,11 @@ public sealed class NcclTests
 
         public int Ranks => host.Ranks;
 
-        public string Doing { get => host.Doing; set => host.Doing = value; }
+        public string CurrentOperation { get => host.CurrentOperation; set => host.CurrentOperation = value; }
 
-        public Transfer ReduceScatter(Tensor buffer) => host.ReduceScatter(buffer);
+        public CollectiveWork ReduceScatter(Tensor buffer) => host.ReduceScatter(buffer);
 
-        public Transfer AllGather(Tensor buffer) => host.AllGather(buffer);
+        public CollectiveWork AllGather(Tensor buffer) => host.AllGather(buffer);
 
         public void Broadcast(Tensor tensor, int root) => host.Broadcast(tensor, root);
 

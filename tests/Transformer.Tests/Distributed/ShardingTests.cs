@@ -4,7 +4,7 @@ using Transformer.Data;
 using Transformer.Distributed;
 using Transformer.Model;
 using Transformer.Native;
-using Transformer.Tests.Checkpoints;
+using Transformer.Runs;
 using Transformer.Training;
 using static TorchSharp.torch;
 
@@ -199,10 +199,10 @@ public sealed class ShardingTests
             var profile = new StepProfile();
             for (var step = 0; step <= StepProfile.WarmUp; step++)
                 new TrainingStep(model, space, optimizer, Config) { Profile = profile.BeginsStep() ? profile : null }.Run(1, [Draw(step)]);
-            if (rank.Rank == 0) profile.WriteTrace(folder.File("trace.json"));
+            if (rank.Rank == 0) profile.WriteTrace(folder["trace.json"]);
         });
 
-        var events = JsonNode.Parse(File.ReadAllText(folder.File("trace.json")))!["traceEvents"]!.AsArray().Select(happened => happened!).ToList();
+        var events = JsonNode.Parse(File.ReadAllText(folder["trace.json"]))!["traceEvents"]!.AsArray().Select(happened => happened!).ToList();
         var backward = events.Single(happened => (string)happened["name"]! == "backward pass");
         var reductions = events.Where(happened => (int)happened["tid"]! == 1).ToList();
         string[] blocks = ["reduction of model.layers.1", "reduction of model.layers.0"];

@@ -48,7 +48,7 @@ internal static class TensorCases
                 act(0, whole);
                 return;
             }
-            using var share = TensorParallelModel.ShareOf(whole, new TensorRanks(rank));
+            using var share = TensorParallelModel.ShareOf(whole, new TensorParallelGroup(rank));
             act(rank.Rank, share);
         });
     }

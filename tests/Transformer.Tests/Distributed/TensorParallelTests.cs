@@ -1,9 +1,9 @@
 using TorchSharp;
-using Transformer.Configuration;
 using Transformer.Distributed;
 using Transformer.Layers;
 using Transformer.Model;
 using Transformer.Native;
+using Transformer.Runs;
 using Transformer.Training;
 using static TorchSharp.torch;
 
@@ -71,7 +71,7 @@ public sealed class TensorParallelTests
         Threads.Run(2, rank =>
         {
             var counting = new Counting(rank);
-            using var share = TensorParallelModel.ShareOf(models[rank.Rank], new TensorRanks(counting));
+            using var share = TensorParallelModel.ShareOf(models[rank.Rank], new TensorParallelGroup(counting));
             var recomputation = isComputedAgain ? new Recomputation() : null;
             var hidden = share.HiddenAndPenalty(TensorCases.Ids(), recomputation).Hidden;
             var before = counting.Sums;
@@ -102,7 +102,7 @@ public sealed class TensorParallelTests
         TensorCases.OnShares(kind, 2, (rank, share) =>
         {
             Take(share, Config, batches: 1);
-            weights[rank] = share.Weights.Where(weight => TensorSplit.Dimension(weight.Name) is null).ToDictionary(weight => weight.Name, weight => weight.Value.detach().clone());
+            weights[rank] = share.Weights.Where(weight => TensorParallelSplit.Dimension(weight.Name) is null).ToDictionary(weight => weight.Name, weight => weight.Value.detach().clone());
         });
         Assert.Contains("lm_head.weight", weights[0].Keys);
         Assert.Contains("model.layers.1.self_attn.q_norm.weight", weights[0].Keys);
@@ -150,7 +150,7 @@ public sealed class TensorParallelTests
             var (loss, total) = model.Loss(hidden, TensorCases.Ids(), config.ZLoss);
             (penalty is null ? total : total + penalty).backward();
             recomputation?.ThrowIfFailed();
-            model.Tensors?.ThrowIfFailed();
+            model.TensorParallelGroup?.ThrowIfFailed();
             return loss.item<float>();
         });
         var gradients = Whole(model, space.Parameters.Select(parameter => (parameter.Name, parameter.Gradient!)));
@@ -160,7 +160,7 @@ public sealed class TensorParallelTests
     }
 
     private static Dictionary<string, Tensor> Whole(TransformerModel model, IEnumerable<(string Name, Tensor Value)> parts) => parts.ToDictionary(
-        part => part.Name, part => (model.Tensors is { } tensors ? TensorSplit.Join(part.Name, part.Value, tensors) : part.Value).detach().clone().DetachFromDisposeScope());
+        part => part.Name, part => (model.TensorParallelGroup is { } group ? TensorParallelSplit.Join(part.Name, part.Value, group) : part.Value).detach().clone().DetachFromDisposeScope());
 
     // Counts the sums of a rank.
     private sealed class Counting(ICollective ranks) : ICollective
@@ -171,15 +171,15 @@ public sealed class TensorParallelTests
 
         public int Ranks => ranks.Ranks;
 
-        public string Doing { get; set; } = "";
+        public string CurrentOperation { get; set; } = "";
 
-        public Transfer ReduceScatter(Tensor buffer)
+        public CollectiveWork ReduceScatter(Tensor buffer)
         {
             Sums++;
             return ranks.ReduceScatter(buffer);
         }
 
-        public Transfer AllGather(Tensor buffer) => ranks.AllGather(buffer);
+        public CollectiveWork AllGather(Tensor buffer) => ranks.AllGather(buffer);
 
         public void Broadcast(Tensor tensor, int root) => ranks.Broadcast(tensor, root);
 

@@ -17,7 +17,7 @@ internal sealed class Threads : ICollective
 
     public int Ranks => buffers.Length;
 
-    public string Doing { get; set; } = "";
+    public string CurrentOperation { get; set; } = "";
 
     /// <summary>How often slices were brought together.</summary>
     public int Gatherings { get; private set; }
@@ -44,7 +44,7 @@ internal sealed class Threads : ICollective
         if (failures.FirstOrDefault(failure => failure is not null) is { } first) ExceptionDispatchInfo.Capture(first).Throw();
     }
 
-    public Transfer ReduceScatter(Tensor buffer)
+    public CollectiveWork ReduceScatter(Tensor buffer)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -53,10 +53,10 @@ internal sealed class Threads : ICollective
         for (var next = 2; next <= Ranks; next++) sum.add_(Slice(buffers[(Rank + next) % Ranks], Rank));
         Meet();
         Slice(buffer, Rank).copy_(sum);
-        return new Transfer(Task.CompletedTask);
+        return new CollectiveWork(Task.CompletedTask);
     }
 
-    public Transfer AllGather(Tensor buffer)
+    public CollectiveWork AllGather(Tensor buffer)
     {
         Gatherings++;
         using var scope = NewDisposeScope();
@@ -65,7 +65,7 @@ internal sealed class Threads : ICollective
         for (var rank = 0; rank < Ranks; rank++)
             if (rank != Rank) Slice(buffer, rank).copy_(Slice(buffers[rank], rank));
         Meet();
-        return new Transfer(Task.CompletedTask);
+        return new CollectiveWork(Task.CompletedTask);
     }
 
     public void Broadcast(Tensor tensor, int root)

@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
-using Transformer.Checkpoints;
-using Transformer.Checkpoints.Gguf;
 using Transformer.Configuration;
+using Transformer.Formats;
+using Transformer.Formats.Gguf;
 using Transformer.Generation;
-using Transformer.Tests.Checkpoints.Gguf;
+using Transformer.Tests.Formats.Gguf;
 
 namespace Transformer.Tests.EndToEnd;
 

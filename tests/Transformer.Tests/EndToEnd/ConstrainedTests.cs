@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Transformer.Checkpoints;
+using Transformer.Formats;
 using Transformer.Tokenization;
 
 namespace Transformer.Tests.EndToEnd;
@@ -40,7 +40,7 @@ public sealed class ConstrainedTests : IDisposable
     public async Task A_schema_is_a_file_or_a_text(bool isFile)
     {
         here.Write("schema.json", Schema);
-        var (code, output, error) = await Workplace.Request("generate", here["stories"], "--json-schema", isFile ? here["schema.json"] : Schema, "--guess", "3");
+        var (code, output, error) = await Workplace.Request("generate", here["stories"], "--json-schema", isFile ? here["schema.json"] : Schema, "--draft-tokens", "3");
         Assert.True(code == 0, error);
         var person = JsonNode.Parse(output)!;
         Assert.Matches("^[A-Z][a-z]{2,9}$", (string)person["name"]!);

@@ -1,5 +1,5 @@
-using Transformer.Configuration;
 using Transformer.Generation;
+using Transformer.Runs;
 using Transformer.Training;
 
 namespace Transformer.Tests.EndToEnd;

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
-using Transformer.Checkpoints;
+using Transformer.Formats;
 using Transformer.Model;
-using Transformer.Tests.Checkpoints.Gguf;
+using Transformer.Tests.Formats.Gguf;
 using static TorchSharp.torch;
 
 namespace Transformer.Tests.EndToEnd;

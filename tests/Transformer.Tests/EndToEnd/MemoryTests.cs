@@ -1,6 +1,6 @@
 using System.Globalization;
 using TorchSharp;
-using Transformer.Configuration;
+using Transformer.Runs;
 using Transformer.Training;
 
 namespace Transformer.Tests.EndToEnd;

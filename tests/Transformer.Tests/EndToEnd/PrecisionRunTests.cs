@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
-using Transformer.Checkpoints;
 using Transformer.Cli;
-using Transformer.Configuration;
+using Transformer.Formats;
+using Transformer.Runs;
 using Transformer.Training;
 using static TorchSharp.torch;
 

@@ -5,6 +5,7 @@ using System.Text.RegularExpressions;
 using Transformer.Cli;
 using Transformer.Configuration;
 using Transformer.Distributed;
+using Transformer.Runs;
 using Transformer.Tests.Distributed;
 using Transformer.Training;
 
@@ -135,7 +136,7 @@ public sealed class RanksTests : IDisposable
     public void A_rank_of_another_version_is_refused_by_name()
     {
         var config = ConfigFile.Load(here["tiny.yaml"], []);
-        var failure = Assert.Throws<AgreedException>(() => Threads.Run(3, rank => Agreement.Check(rank, config, corpus: "a", version: rank.Rank == 2 ? "1.1" : "1.0")));
+        var failure = Assert.Throws<CollectiveException>(() => Threads.Run(3, rank => RankConsistency.Check(rank, config, corpus: "a", version: rank.Rank == 2 ? "1.1" : "1.0")));
         Assert.Equal("rank 2 runs version 1.1, rank 0 1.0. Install the same one on all machines.", failure.Message);
     }
 
@@ -159,9 +160,9 @@ public sealed class RanksTests : IDisposable
         {
             try
             {
-                rank.Together(() => rank.Rank > 0 ? throw new InputException("no such file") : true);
+                rank.RunOnAll(() => rank.Rank > 0 ? throw new InputException("no such file") : true);
             }
-            catch (AgreedException e)
+            catch (CollectiveException e)
             {
                 (codes[rank.Rank], messages[rank.Rank]) = CommandLine.Describe(e);
             }

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using Transformer.Checkpoints;
 using Transformer.Cli;
+using Transformer.Formats;
 
 namespace Transformer.Tests.EndToEnd;
 

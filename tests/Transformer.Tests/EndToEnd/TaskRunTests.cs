@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Transformer.Cli;
-using Transformer.Configuration;
+using Transformer.Runs;
 using Transformer.Training;
 
 namespace Transformer.Tests.EndToEnd;

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
-using Transformer.Checkpoints;
 using Transformer.Cli;
 using Transformer.Configuration;
-using Transformer.Model;
+using Transformer.Formats;
+using Transformer.Runs;
 using Transformer.Training;
 using static TorchSharp.torch;
 

@@ -1,6 +1,5 @@
-using Transformer.Checkpoints;
 using Transformer.Cli;
-using Transformer.Tests.Data;
+using Transformer.Formats;
 using Transformer.Tokenization;
 
 namespace Transformer.Tests.EndToEnd;

@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Transformer.Cli;
-using Transformer.Tests.Checkpoints;
 
 namespace Transformer.Tests.EndToEnd;
 
@@ -28,7 +27,7 @@ internal sealed class Workplace : IDisposable
 
     public string Folder => folder.Path;
 
-    public string this[string name] => folder.File(name);
+    public string this[string name] => folder[name];
 
     public void Write(string name, string text) => File.WriteAllText(this[name], text);
 

@@ -2,6 +2,7 @@ using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Evaluation;
 using Transformer.Model;
+using Transformer.Runs;
 using Transformer.Training;
 using static TorchSharp.torch;
 

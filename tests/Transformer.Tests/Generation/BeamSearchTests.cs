@@ -1,6 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Generation;
-using Transformer.Generation.Decoding;
+using Transformer.Inference.Cpu;
 using Transformer.Model;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
@@ -24,7 +24,7 @@ public sealed class BeamSearchTests
     public void With_beams_for_all_texts_the_search_finds_what_looking_at_all_of_them_finds(double lengthPenalty)
     {
         using var model = Four();
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         var all = All(model, [], 0).OrderByDescending(text => text.LogProbability / Math.Pow(text.Length, lengthPenalty)).ToArray();
 
         var found = new BeamSearch(engine, new LastEnds()).Search(Prompt, beams: 256, maxTokens: 4, lengthPenalty, TestContext.Current.CancellationToken);
@@ -45,7 +45,7 @@ public sealed class BeamSearchTests
     public void With_one_beam_it_is_greedy_decoding(string kind)
     {
         using var model = Model(kind);
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         var greedy = new TextGenerator(engine).Generate([Prompt], SamplingOptions.Greedy with { MaxTokens = 9 }, cancellation: TestContext.Current.CancellationToken)[0];
         Assert.Equal(greedy.Tokens, Assert.Single(Search(engine, beams: 1, maxTokens: 9)).Tokens);
     }
@@ -55,7 +55,7 @@ public sealed class BeamSearchTests
     public void Texts_and_scores_are_those_of_the_search_that_reads_every_text_anew(string kind)
     {
         using var model = Model(kind);
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         var expected = Plainly(model, beams: 4, tokens: 7);
 
         var found = Search(engine, beams: 4, maxTokens: 7);
@@ -72,7 +72,7 @@ public sealed class BeamSearchTests
     public void More_beams_find_a_likelier_text_than_greedy_decoding()
     {
         using var model = Model("rope");
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         Assert.True(Search(engine, beams: 16, maxTokens: 8)[0].LogProbability > Search(engine, beams: 1, maxTokens: 8)[0].LogProbability);
     }
 
@@ -87,7 +87,7 @@ public sealed class BeamSearchTests
             model.Weight("model.norm.bias").fill_(1);
             model.Weight("lm_head.weight").copy_(tensor([0.2f, 0.1f, 0.1f, 0.6f]).log().div(Tiny.Config.Width).unsqueeze(1));
         }
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
 
         var found = new BeamSearch(engine, new LastEnds()).Search(Prompt, beams: 2, maxTokens: 9, cancellation: TestContext.Current.CancellationToken);
 
@@ -102,7 +102,7 @@ public sealed class BeamSearchTests
     public void Wrong_numbers_and_texts_past_the_context_are_refused()
     {
         using var model = Model("rope");
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         Assert.Equal(10, Search(engine, beams: 2, maxTokens: 10)[0].Tokens.Count);
         Assert.Contains("Take 10 or fewer", Refusal(() => Search(engine, beams: 2, maxTokens: 11)));
         Assert.Contains("max_tokens: found 0", Refusal(() => Search(engine, beams: 2, maxTokens: 0)));
@@ -112,7 +112,7 @@ public sealed class BeamSearchTests
         static string Refusal(Func<object> search) => Assert.Throws<InputException>(search).Message;
     }
 
-    private static IReadOnlyList<Hypothesis> Search(DecodeEngine engine, int beams, int maxTokens) =>
+    private static IReadOnlyList<Hypothesis> Search(CpuInferenceModel engine, int beams, int maxTokens) =>
         new BeamSearch(engine).Search(Prompt, beams, maxTokens, cancellation: TestContext.Current.CancellationToken);
 
     // Every text of up to four tokens, ended by the last token of the vocabulary or by its length, which counts that token.

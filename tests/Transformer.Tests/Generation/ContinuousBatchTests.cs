@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 using Transformer.Configuration;
 using Transformer.Generation;
 using Transformer.Generation.Constraints;
-using Transformer.Generation.Decoding;
+using Transformer.Inference.Cpu;
 using Transformer.Model;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
@@ -23,7 +23,7 @@ public sealed class ContinuousBatchTests
     public void Texts_that_come_and_go_get_the_tokens_that_they_would_have_had_alone(string kind)
     {
         using var model = Model(kind);
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 3, Letters, promptTokens: 4);
         var random = new Random(5);
         var (texts, told) = (new List<(int[] Prompt, SamplingOptions Options, int Row, Task<GeneratedText> Text)>(), new List<string>());
@@ -72,7 +72,7 @@ public sealed class ContinuousBatchTests
     public async Task Threads_may_submit_and_cancel_while_another_takes_the_steps()
     {
         using var model = Model("hybrid");
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 4, promptTokens: 3);
         using var ended = new CancellationTokenSource();
         var steps = Task.Run(() => batch.Run(ended.Token), TestContext.Current.CancellationToken);
@@ -104,7 +104,7 @@ public sealed class ContinuousBatchTests
     public void A_long_prompt_is_read_in_pieces_while_the_others_get_a_token_a_step()
     {
         using var model = Model("rope");
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 2, promptTokens: 3);
         var (written, begun) = (0, 0);
         Submit(batch, [1], Greedy with { MaxTokens = 12 }, onToken: _ => written++);
@@ -128,7 +128,7 @@ public sealed class ContinuousBatchTests
         foreach (var ended in new[] { true, false })
         {
             using var model = Model("rope");
-            using var engine = DecodeEngine.TryCreate(model)!;
+            using var engine = CpuInferenceModel.TryCreate(model)!;
             using var batch = new ContinuousBatch(engine, slots: 2);
             Submit(batch, [1, 2, 3, 4, 5, 6], Greedy with { MaxTokens = ended ? 1 : 6 });
             batch.Step();
@@ -149,7 +149,7 @@ public sealed class ContinuousBatchTests
     public void A_text_that_goes_on_is_read_from_where_it_ended_in_every_kind(string kind)
     {
         using var model = Model(kind);
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 2);
         var first = Submit(batch, [1, 2, 3], Greedy with { MaxTokens = 3 });
         while (batch.Step()) ;
@@ -160,7 +160,7 @@ public sealed class ContinuousBatchTests
 
         using var state = engine.NewState(rows: 1);
         Assert.Equal(kind is GrownNtk or "rope_dynamic_ntk" ? 0 : 5, Ended(second).ReusedTokens);
-        Assert.Equal(state.CanForget ? 3 : 0, Ended(third).ReusedTokens);
+        Assert.Equal(state.CanTruncate ? 3 : 0, Ended(third).ReusedTokens);
         Assert.Equal(Alone(engine, longer, 4), Ended(second).Tokens);
         Assert.Equal(Alone(engine, other, 4), Ended(third).Tokens);
     }
@@ -171,7 +171,7 @@ public sealed class ContinuousBatchTests
     public void Equal_prompts_that_come_together_are_read_once_where_the_state_can_forget(string kind, int read)
     {
         using var model = Model(kind);
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 2, promptTokens: 3);
         int[] prompt = [1, 2, 3, 4, 5, 6, 7, 8];
         var texts = new[] { Submit(batch, prompt, Greedy with { MaxTokens = 2 }), Submit(batch, prompt, Greedy with { MaxTokens = 1 }) };
@@ -185,7 +185,7 @@ public sealed class ContinuousBatchTests
     public void A_prompt_that_waits_for_what_another_reads_holds_up_nobody()
     {
         using var model = Model("rope");
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 3, promptTokens: 3);
         int[] prompt = [1, 2, 3, 4, 5, 6, 7, 8];
         var begun = new List<int>();
@@ -203,7 +203,7 @@ public sealed class ContinuousBatchTests
     public void Texts_of_a_constraint_share_its_masks_which_none_has_while_it_waits()
     {
         using var model = Model("rope");
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 1, Letters);
         var options = Greedy with { MaxTokens = 3, Constraint = TextConstraint.Regex($"({string.Join('|', "abcdefghijklm".Select(letter => $"[a-m]{{9}}{letter}[b-l]{{9}}"))})") };
         var automaton = Allocated(() => options.Constraint.ToAutomaton());
@@ -230,7 +230,7 @@ public sealed class ContinuousBatchTests
     public void A_text_whose_constraint_others_have_used_up_is_the_one_that_it_would_have_been_alone()
     {
         using var model = Model("rope");
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 3, Letters);
         var constraint = TextConstraint.Regex("([ab]*a[ab]{10,30}){20}");
         var told = new List<int>[3];
@@ -254,7 +254,7 @@ public sealed class ContinuousBatchTests
     public async Task A_constraint_that_cannot_be_kept_to_ends_its_own_text_only()
     {
         using var model = Model("rope");
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 2, Letters);
         var told = new List<int>();
         var first = Submit(batch, [1], Greedy with { Constraint = TextConstraint.Regex("z") });
@@ -270,7 +270,7 @@ public sealed class ContinuousBatchTests
     public async Task What_a_callback_throws_ends_its_own_text_only()
     {
         using var model = Model("rope");
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 2);
         var (bad, good) = (Submit(batch, [1, 2], Greedy, onToken: _ => throw new IOException("gone")), Submit(batch, [3], Greedy with { MaxTokens = 5 }));
         while (batch.Step()) ;
@@ -282,7 +282,7 @@ public sealed class ContinuousBatchTests
     public async Task A_callback_takes_no_steps_and_does_not_end_the_batch()
     {
         using var model = Model("rope");
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 3);
         Action[] forbidden = [() => batch.Step(), () => batch.Run(CancellationToken.None), batch.Dispose];
         var bad = forbidden.Select(act => Submit(batch, [1, 2], Greedy, onToken: _ => act())).ToArray();
@@ -296,8 +296,8 @@ public sealed class ContinuousBatchTests
     public async Task A_pass_that_fails_ends_the_texts_that_run_and_none_that_comes_later()
     {
         using var model = Model("rope");
-        using var engine = DecodeEngine.TryCreate(model)!;
-        using var other = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
+        using var other = CpuInferenceModel.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 2);
         var (first, second, later) = (Submit(batch, [1, 2, 3, 4], Greedy), Submit(batch, [5], Greedy), Submit(batch, [1, 2, 3, 4], Greedy with { MaxTokens = 5 }));
         batch.Step();
@@ -310,14 +310,14 @@ public sealed class ContinuousBatchTests
         Assert.Equal(Alone(engine, [1, 2, 3, 4], 5), (await later).Tokens);
 
         [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "engine")]
-        static extern ref DecodeEngine EngineOf(ContinuousBatch batch);
+        static extern ref CpuInferenceModel EngineOf(ContinuousBatch batch);
     }
 
     [Fact]
     public async Task Whoever_takes_the_steps_returns_when_the_batch_is_disposed()
     {
         using var model = Model("rope");
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         foreach (var submits in new[] { false, true })
         {
             var batch = new ContinuousBatch(engine, slots: 1);
@@ -332,7 +332,7 @@ public sealed class ContinuousBatchTests
     public void Texts_that_wait_or_run_when_the_batch_is_disposed_are_cancelled()
     {
         using var model = Model("rope");
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         var batch = new ContinuousBatch(engine, slots: 1);
         var (running, waiting) = (Submit(batch, [1], Greedy), Submit(batch, [2], Greedy));
         batch.Step();
@@ -346,7 +346,7 @@ public sealed class ContinuousBatchTests
     public void A_prompt_that_is_no_prompt_is_refused_at_once()
     {
         using var model = Model("rope");
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 1);
         Refuses<InputException>(() => Submit(batch, new int[13], Greedy), "13 tokens do not fit");
         Refuses<InputException>(() => Submit(batch, [1], new SamplingOptions { TopP = 2 }), "top_p");
@@ -364,7 +364,7 @@ public sealed class ContinuousBatchTests
 
     private static void Refuses<T>(Action submit, string message) where T : Exception => Assert.Contains(message, Assert.Throws<T>(submit).Message);
 
-    private static IReadOnlyList<int> Alone(DecodeEngine engine, int[] prompt, int tokens) =>
+    private static IReadOnlyList<int> Alone(CpuInferenceModel engine, int[] prompt, int tokens) =>
         new TextGenerator(engine).Generate([prompt], Greedy with { MaxTokens = tokens }, cancellation: TestContext.Current.CancellationToken)[0].Tokens;
 
     private static TransformerModel Model(string kind)

@@ -1,6 +1,7 @@
 using Transformer.Configuration;
+using Transformer.Distributed;
 using Transformer.Generation;
-using Transformer.Generation.Decoding;
+using Transformer.Inference.Cpu;
 using Transformer.Model;
 using static TorchSharp.torch;
 
@@ -56,10 +57,10 @@ public sealed class DraftModelTests
     public void A_draft_that_is_the_model_itself_is_always_believed()
     {
         using var model = Model("rope");
-        using var engine = DecodeEngine.TryCreate(model)!;
-        using var draft = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
+        using var draft = CpuInferenceModel.TryCreate(model)!;
         var options = new SamplingOptions { MaxTokens = 10, TopP = 0.9 };
-        var found = new TextGenerator(engine) { Guesses = 3, Draft = draft }.Generate([[1, 2]], options, cancellation: TestContext.Current.CancellationToken)[0].Speculation!;
+        var found = new TextGenerator(engine) { DraftTokens = 3, Draft = draft }.Generate([[1, 2]], options, cancellation: TestContext.Current.CancellationToken)[0].Speculation!;
         Assert.Equal(new SpeculationCount(3, 7, 7), found);    // 4 + 4 + 2 tokens
         Assert.Equal(1, found.AcceptanceRate);
     }
@@ -71,11 +72,11 @@ public sealed class DraftModelTests
     {
         using var model = Model("rope");
         using var smaller = Model(kind, context: 8);
-        using var engine = DecodeEngine.TryCreate(model)!;
-        using var draft = DecodeEngine.TryCreate(smaller)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
+        using var draft = CpuInferenceModel.TryCreate(smaller)!;
         var options = SamplingOptions.Greedy with { MaxTokens = 30 };
         foreach (var guesses in new[] { 1, 4 })
-            Assert.Equal(Write(new(engine), options).Tokens, Write(new(engine) { Guesses = guesses, Draft = draft }, options).Tokens);
+            Assert.Equal(Write(new(engine), options).Tokens, Write(new(engine) { DraftTokens = guesses, Draft = draft }, options).Tokens);
 
         static GeneratedText Write(TextGenerator generator, SamplingOptions options) =>
             generator.Generate([[1, 2]], options, cancellation: TestContext.Current.CancellationToken)[0];
@@ -87,12 +88,12 @@ public sealed class DraftModelTests
         using var model = Model("rope");
         using var recurrent = Model("gated_delta");
         using var other = new TransformerModel(Tiny.Config with { VocabularySize = 12 });
-        using var engine = DecodeEngine.TryCreate(model)!;
-        using var forgetless = DecodeEngine.TryCreate(recurrent)!;
-        using var strange = DecodeEngine.TryCreate(other)!;
-        Assert.Contains("forget", Refusal(new(forgetless) { Guesses = 1, Draft = engine }, [[1]]));
-        Assert.Contains("one text alone, found 2", Refusal(new(engine) { Guesses = 1, Draft = engine }, [[1], [2]]));
-        Assert.Contains("vocabulary of 12", Refusal(new(engine) { Guesses = 1, Draft = strange }, [[1]]));
+        using var engine = CpuInferenceModel.TryCreate(model)!;
+        using var forgetless = CpuInferenceModel.TryCreate(recurrent)!;
+        using var strange = CpuInferenceModel.TryCreate(other)!;
+        Assert.Contains("forget", Refusal(new(forgetless) { DraftTokens = 1, Draft = engine }, [[1]]));
+        Assert.Contains("one text alone, found 2", Refusal(new(engine) { DraftTokens = 1, Draft = engine }, [[1], [2]]));
+        Assert.Contains("vocabulary of 12", Refusal(new(engine) { DraftTokens = 1, Draft = strange }, [[1]]));
 
         static string Refusal(TextGenerator generator, int[][] prompts) =>
             Assert.Throws<InputException>(() => generator.Generate(prompts, SamplingOptions.Greedy, cancellation: TestContext.Current.CancellationToken)).Message;
@@ -133,12 +134,12 @@ public sealed class DraftModelTests
             manual_seed(32);
             var config = Tiny.Config with { VocabularySize = Vocabulary, ContextLength = 8 };
             (target, smaller) = (new(config), new(config with { Layers = 1, Width = 8 }));
-            (Target, Smaller) = (DecodeEngine.TryCreate(target, threads: 1)!, DecodeEngine.TryCreate(smaller, threads: 1)!);
+            (Target, Smaller) = (CpuInferenceModel.TryCreate(target, threads: 1)!, CpuInferenceModel.TryCreate(smaller, threads: 1)!);
         }
 
-        public DecodeEngine Target { get; }
+        public CpuInferenceModel Target { get; }
 
-        public DecodeEngine Smaller { get; }
+        public CpuInferenceModel Smaller { get; }
 
         public SpeculativeLogits Logits(SamplingOptions options, int guesses, Func<Proposer, Proposer>? told = null) =>
             new(Target, Target.NewState(rows: 1), (told ?? (same => same))(new DraftModel(Smaller, options, Vocabulary, guesses)), guesses);
@@ -152,7 +153,7 @@ public sealed class DraftModelTests
                 while (row.Finished is null)
                 {
                     logits.Read([row]);
-                    row.Advance(logits.Of(0), logits.GuessOf(0));
+                    row.Advance(logits.Of(0), logits.DraftTokenOf(0));
                 }
                 yield return [.. row.Result.Tokens];
             }
@@ -181,7 +182,7 @@ public sealed class DraftModelTests
         }
 
         /// <summary>The softmax of the logits over the temperature, of the likeliest K and of these the fewest with probability P: [V].</summary>
-        public static double[] Probabilities(DecodeEngine engine, int[] text, SamplingOptions options)
+        public static double[] Probabilities(CpuInferenceModel engine, int[] text, SamplingOptions options)
         {
             using var state = engine.NewState(rows: 1);
             engine.Read(state, [0], [text.Length], text);

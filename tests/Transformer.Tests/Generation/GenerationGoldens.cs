@@ -1,5 +1,5 @@
-using Transformer.Checkpoints;
 using Transformer.Configuration;
+using Transformer.Formats;
 using Transformer.Model;
 using Transformer.Tests.Layers.Attention;
 using static TorchSharp.torch;

@@ -1,6 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Generation;
-using Transformer.Generation.Decoding;
+using Transformer.Inference.Cpu;
 
 namespace Transformer.Tests.Generation;
 
@@ -16,12 +16,12 @@ public sealed class SpeculationTests
     public void Guessing_changes_no_token_also_past_the_context(double temperature, int guesses)
     {
         using var model = GenerationGoldens.Random(Small);
-        using var engine = DecodeEngine.TryCreate(model, WeightFormat.Q8)!;
+        using var engine = CpuInferenceModel.TryCreate(model, WeightFormat.Q8)!;
         foreach (var prompt in (int[][])[[1], [1, 2, 3, 1, 2, 3, 1, 2]])
         {
             var options = new SamplingOptions { Temperature = temperature, MaxTokens = 120, Seed = 3 };
-            Assert.Equal(Tokens(new(engine), prompt, options), Tokens(new(engine) { Guesses = guesses }, prompt, options));
-            Assert.Equal(Tokens(new(model), prompt, options), Tokens(new(model) { Guesses = guesses }, prompt, options));
+            Assert.Equal(Tokens(new(engine), prompt, options), Tokens(new(engine) { DraftTokens = guesses }, prompt, options));
+            Assert.Equal(Tokens(new(model), prompt, options), Tokens(new(model) { DraftTokens = guesses }, prompt, options));
         }
     }
 
@@ -29,7 +29,7 @@ public sealed class SpeculationTests
     public void A_state_that_cannot_forget_is_never_guessed_for()
     {
         using var model = GenerationGoldens.Random(Small with { Attention = new LinearAttentionConfig { Heads = 4 } });
-        Assert.Equal(Tokens(new(model), [1, 2, 1], SamplingOptions.Greedy), Tokens(new(model) { Guesses = 4 }, [1, 2, 1], SamplingOptions.Greedy));
+        Assert.Equal(Tokens(new(model), [1, 2, 1], SamplingOptions.Greedy), Tokens(new(model) { DraftTokens = 4 }, [1, 2, 1], SamplingOptions.Greedy));
     }
 
     // A pass turns all of its tokens by the angles of its last, a guess among them.
@@ -37,17 +37,17 @@ public sealed class SpeculationTests
     public void Where_angles_follow_the_length_guessing_changes_no_token()
     {
         using var model = GenerationGoldens.Random(Small with { Position = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 6 } } });
-        using var engine = DecodeEngine.TryCreate(model)!;
-        using (var state = engine.NewState(rows: 1)) Assert.False(state.CanForget);
+        using var engine = CpuInferenceModel.TryCreate(model)!;
+        using (var state = engine.NewState(rows: 1)) Assert.False(state.CanTruncate);
         var options = new SamplingOptions { Temperature = 2, MaxTokens = 60, Seed = 3 };
-        Assert.Equal(Tokens(new(engine), [1, 2, 1, 2], options), Tokens(new(engine) { Guesses = 4 }, [1, 2, 1, 2], options));
+        Assert.Equal(Tokens(new(engine), [1, 2, 1, 2], options), Tokens(new(engine) { DraftTokens = 4 }, [1, 2, 1, 2], options));
     }
 
     [Fact]
     public void More_guesses_than_the_state_can_hold_are_as_many_as_it_can()
     {
         using var model = GenerationGoldens.Random(Small);
-        Assert.Equal(Tokens(new(model), [1, 2, 1], SamplingOptions.Greedy), Tokens(new(model) { Guesses = TextGenerator.MostGuesses }, [1, 2, 1], SamplingOptions.Greedy));
+        Assert.Equal(Tokens(new(model), [1, 2, 1], SamplingOptions.Greedy), Tokens(new(model) { DraftTokens = TextGenerator.MostDraftTokens }, [1, 2, 1], SamplingOptions.Greedy));
     }
 
     [Theory]

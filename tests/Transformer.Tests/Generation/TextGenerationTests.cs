@@ -1,8 +1,7 @@
 using TorchSharp;
-using Transformer.Checkpoints;
 using Transformer.Configuration;
+using Transformer.Formats;
 using Transformer.Generation;
-using Transformer.Tests.Checkpoints;
 using Transformer.Tokenization;
 
 namespace Transformer.Tests.Generation;
@@ -19,8 +18,8 @@ public sealed class TextGenerationTests : IDisposable
     {
         using var imported = ModelImport.Import(GenerationGoldens.PathOf("stories260k", "stories260K.bin"));
         var tokenizer = LlamaTokenizer.FromLlama2C(GenerationGoldens.PathOf("stories260k", "tok512.bin"));
-        CheckpointFolder.Save(folder.File("stories"), imported.Model, imported.Tensors.Select(tensor => (tensor.Key, tensor.Value)), tokenizer);
-        stories = LoadedModel.Open(folder.File("stories"));
+        CheckpointFolder.Save(folder["stories"], imported.Model, imported.Tensors.Select(tensor => (tensor.Key, tensor.Value)), tokenizer);
+        stories = LoadedModel.Open(folder["stories"]);
     }
 
     public void Dispose()

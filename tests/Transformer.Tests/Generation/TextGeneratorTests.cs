@@ -1,5 +1,5 @@
-using Transformer.Checkpoints;
 using Transformer.Configuration;
+using Transformer.Formats;
 using Transformer.Generation;
 using Transformer.Model;
 

@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Distributed;
 using Transformer.Generation;
 
 namespace Transformer.Tests.Generation;
@@ -101,7 +102,7 @@ public sealed class TokenSamplerTests
     {
         var sampler = new TokenSampler(new SamplingOptions(), 3);
         for (var draw = 0; draw < 200; draw++)
-            Assert.Equal(expected, sampler.Next([float.NegativeInfinity, 0, MathF.Log(2)], new Guess(guess, [0.01f, 0.5f, 0.9f])));
+            Assert.Equal(expected, sampler.Next([float.NegativeInfinity, 0, MathF.Log(2)], new DraftToken(guess, [0.01f, 0.5f, 0.9f])));
     }
 
     [Theory]

@@ -1,3 +1,4 @@
+using Transformer.Distributed;
 using static TorchSharp.torch;
 
 namespace Transformer.Tests.Layers;

@@ -1,3 +1,4 @@
+using Transformer.Distributed;
 using Transformer.Model;
 using static TorchSharp.torch;
 

@@ -3,6 +3,7 @@ using Transformer.Layers;
 using Transformer.Layers.Mlp;
 using Transformer.Layers.Norms;
 using Transformer.Model;
+using Transformer.Runs;
 using static TorchSharp.torch;
 
 namespace Transformer.Tests.Model;

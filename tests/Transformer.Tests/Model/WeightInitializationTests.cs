@@ -1,5 +1,7 @@
 using Transformer.Configuration;
+using Transformer.Distributed;
 using Transformer.Model;
+using Transformer.Runs;
 using Transformer.Training;
 using static TorchSharp.torch;
 

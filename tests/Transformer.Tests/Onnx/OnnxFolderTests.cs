@@ -1,12 +1,12 @@
 using System.Text.Json.Nodes;
 using Google.Protobuf;
 using Transformer.Configuration;
+using Transformer.Distributed;
 using Transformer.Model;
 using Transformer.Onnx;
 using Transformer.Onnx.Format;
 using Transformer.Onnx.Graph;
-using Transformer.Tests.Checkpoints;
-using Transformer.Tests.Checkpoints.Gguf;
+using Transformer.Tests.Formats.Gguf;
 using static TorchSharp.torch;
 using static Transformer.Tests.Onnx.OnnxCases;
 
@@ -25,7 +25,7 @@ public sealed class OnnxFolderTests : IDisposable
 
     private readonly TemporaryFolder folder = new();
 
-    private string ModelPath => folder.File("onnx/model.onnx");
+    private string ModelPath => folder["onnx/model.onnx"];
 
     public void Dispose() => folder.Dispose();
 
@@ -43,7 +43,7 @@ public sealed class OnnxFolderTests : IDisposable
         var file = Parsed();
         Assert.Equal(inputs, file.Graph.Input.Select(input => input.Name));
         Assert.Equal(outputs, file.Graph.Output.Select(output => output.Name).OrderBy(name => name != "logits"));
-        var decoder = JsonNode.Parse(File.ReadAllText(folder.File("genai_config.json")))!["model"]!["decoder"]!;
+        var decoder = JsonNode.Parse(File.ReadAllText(folder["genai_config.json"]))!["model"]!["decoder"]!;
         Assert.Equal("past_key_values.%d.key", (string)decoder["inputs"]!["past_key_names"]!);
         Assert.Equal(2, (int)decoder["num_key_value_heads"]!);
 
@@ -74,7 +74,7 @@ public sealed class OnnxFolderTests : IDisposable
         // All norms of the stream but the first have a sum before them.
         Assert.Equal(2 * model.Config.Layers, ops.Where(op => op.Key.StartsWith("Skip", StringComparison.Ordinal)).Sum(op => op.Value));
         Assert.Empty(ops.Keys.Intersect(["Softmax", "Sqrt", "Concat", "Sigmoid", "Tanh"]));
-        Assert.True((bool)JsonNode.Parse(File.ReadAllText(folder.File("genai_config.json")))!["search"]!["past_present_share_buffer"]!);
+        Assert.True((bool)JsonNode.Parse(File.ReadAllText(folder["genai_config.json"]))!["search"]!["past_present_share_buffer"]!);
     }
 
     [Theory]
@@ -122,7 +122,7 @@ public sealed class OnnxFolderTests : IDisposable
         {
             foreach (var (name, value) in model.Weights.Where(weight => weight.Name.EndsWith("_proj.weight", StringComparison.Ordinal) || weight.Name == "lm_head.weight"))
             {
-                var rounded = QuantizedMatrix.Of(value, name == "lm_head.weight" ? 8 : bits).Dequantize();
+                var rounded = MatMulNBitsWeight.Of(value, name == "lm_head.weight" ? 8 : bits).Dequantize();
                 var greatest = value.abs().max().item<float>();
                 Assert.True((rounded - value).abs().max().item<float>() <= step * greatest, name);
                 value.copy_(rounded);
@@ -139,9 +139,9 @@ public sealed class OnnxFolderTests : IDisposable
     {
         using var model = ModelOf("rope");
         var weights = model.Weights.Append(("model.layers.0.self_attn.sinks", zeros(4)));
-        var error = Assert.Throws<InputException>(() => OnnxFolder.Write(folder.File("out"), model.Config, weights));
+        var error = Assert.Throws<InputException>(() => OnnxFolder.Write(folder["out"], model.Config, weights));
         Assert.StartsWith("model.layers.0.self_attn.sinks: no ONNX graph is known", error.Message);
-        Assert.False(Directory.Exists(folder.File("out")));
+        Assert.False(Directory.Exists(folder["out"]));
     }
 
     [Theory]
@@ -190,8 +190,8 @@ public sealed class OnnxFolderTests : IDisposable
     {
         using var model = ModelOf("rope");
         OnnxFolder.Write(folder.Path, model.Config, model.Weights);
-        var config = File.ReadAllText(folder.File("config.json"));
-        File.WriteAllText(folder.File("config.json"), config.Replace("\"vocabulary_size\": 13", "\"vocabulary_size\": 14", StringComparison.Ordinal));
+        var config = File.ReadAllText(folder["config.json"]);
+        File.WriteAllText(folder["config.json"], config.Replace("\"vocabulary_size\": 13", "\"vocabulary_size\": 14", StringComparison.Ordinal));
         Refused("model.onnx: its logits are not those of the 14 tokens that config.json says");
     }
 

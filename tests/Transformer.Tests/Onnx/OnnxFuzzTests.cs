@@ -3,7 +3,7 @@ using Transformer.Configuration;
 using Transformer.Native;
 using Transformer.Onnx;
 using Transformer.Onnx.Format;
-using Transformer.Tests.Checkpoints;
+using Transformer.Tests.Formats;
 using static Transformer.Tests.Onnx.OnnxCases;
 
 namespace Transformer.Tests.Onnx;
@@ -16,7 +16,7 @@ public sealed class OnnxFuzzTests : IDisposable
 
     private readonly TemporaryFolder folder = new();
 
-    private string ModelPath => folder.File("onnx/model.onnx");
+    private string ModelPath => folder["onnx/model.onnx"];
 
     public void Dispose() => folder.Dispose();
 

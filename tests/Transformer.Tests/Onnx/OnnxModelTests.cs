@@ -3,7 +3,6 @@ using Transformer.Configuration;
 using Transformer.Generation;
 using Transformer.Model;
 using Transformer.Onnx;
-using Transformer.Tests.Checkpoints;
 using static TorchSharp.torch;
 using static Transformer.Tests.Onnx.OnnxCases;
 
@@ -63,7 +62,7 @@ public sealed class OnnxModelTests : IDisposable
     {
         using var model = ModelOf(kind);
         Exported(model).Dispose();
-        using var session = new InferenceSession(folder.File("onnx/model.onnx"));
+        using var session = new InferenceSession(folder["onnx/model.onnx"]);
         var text = Tokens(5, 4);
         long[] ids = [0, 0, .. text], mask = [0, 0, 1, 1, 1, 1, 1], positions = [1, 1, 0, 1, 2, 3, 4];
         var values = new Dictionary<string, OrtValue>();

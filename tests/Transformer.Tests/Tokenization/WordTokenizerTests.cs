@@ -32,7 +32,7 @@ public sealed class WordTokenizerTests
     [Fact]
     public void A_saved_tokenizer_is_read_back_as_the_same()
     {
-        using var folder = new Data.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         Tokenizer.Save(folder["tokenizer.json"]);
         var read = Assert.IsType<WordTokenizer>(Transformer.Tokenization.Tokenizer.Load(folder["tokenizer.json"]));
         Assert.Equal("10 1 | é", read.Decode(read.Encode("10 1 | é")));

@@ -1,8 +1,8 @@
-using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Distributed;
 using Transformer.Model;
 using Transformer.Native;
+using Transformer.Runs;
 using Transformer.Tests.EndToEnd;
 using Transformer.Training;
 using static TorchSharp.torch;

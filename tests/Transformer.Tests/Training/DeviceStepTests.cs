@@ -7,6 +7,7 @@ using Transformer.Distributed;
 using Transformer.Layers.Mlp;
 using Transformer.Model;
 using Transformer.Native;
+using Transformer.Runs;
 using Transformer.Tests.Architecture;
 using Transformer.Tests.EndToEnd;
 using Transformer.Tests.Native;
@@ -67,7 +68,7 @@ public sealed partial class DeviceStepTests
         Assert.StartsWith("training.activation_checkpointing: a block that is computed twice on meta", failure.Message, StringComparison.Ordinal);
 
         config = config with { Training = config.Training with { ActivationCheckpointing = false, Distributed = new() { Strategy = DistributedStrategy.Zero3 } } };
-        var agreed = Assert.Throws<AgreedException>(() => Trainer.Start(config, here["run"], ranks: new Alone(), device: Elsewhere));
+        var agreed = Assert.Throws<CollectiveException>(() => Trainer.Start(config, here["run"], ranks: new Alone(), device: Elsewhere));
         Assert.StartsWith("training.distributed.strategy: zero3: a block that is computed twice on meta", agreed.Message, StringComparison.Ordinal);
         Assert.False(Directory.Exists(here["run"]));
     }
@@ -96,8 +97,8 @@ public sealed partial class DeviceStepTests
         Assert.Equal(places, found.ToDictionary());
     }
 
-    // What makes the thread wait for a device: its numbers on their way here, in some operators unseen, and numbers of this thread on their way there but by SentTo.
-    [GeneratedRegex(@"\.item<|\.cpu\(\)|\.to\(CPU|\.data<|\.Fetch\(\)|\bbincount\(|\bnonzero\(|masked_select\(|\btensor\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*device:")]
+    // What makes the thread wait for a device: its numbers on their way here, in some operators unseen, and numbers of this thread on their way there but by ToDeviceAsync.
+    [GeneratedRegex(@"\.item<|\.cpu\(\)|\.to\(CPU|\.data<|\.ToHost\(\)|\bbincount\(|\bnonzero\(|masked_select\(|\btensor\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*device:")]
     private static partial Regex Asking();
 
     private static void AsksFirst(string kind, TrainingConfig training) => AsksFirst(Tiny.Models[kind] with { ContextLength = Tokens }, training);
@@ -132,11 +133,11 @@ public sealed partial class DeviceStepTests
 
         public int Ranks => 2;
 
-        public string Doing { get; set; } = "";
+        public string CurrentOperation { get; set; } = "";
 
-        public Transfer ReduceScatter(Tensor buffer) => new(Task.CompletedTask);
+        public CollectiveWork ReduceScatter(Tensor buffer) => new(Task.CompletedTask);
 
-        public Transfer AllGather(Tensor buffer)
+        public CollectiveWork AllGather(Tensor buffer)
         {
             if (buffer.device_type == DeviceType.CPU) buffer[1].copy_(buffer[0]);
             return new(Task.CompletedTask);

@@ -1,6 +1,6 @@
-using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Model;
+using Transformer.Runs;
 using Transformer.Training;
 using static TorchSharp.torch;
 

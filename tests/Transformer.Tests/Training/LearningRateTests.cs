@@ -1,4 +1,4 @@
-using Transformer.Configuration;
+using Transformer.Runs;
 using Transformer.Training;
 
 namespace Transformer.Tests.Training;

@@ -2,6 +2,7 @@ using TorchSharp;
 using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Model;
+using Transformer.Runs;
 using Transformer.Training;
 using static TorchSharp.torch;
 

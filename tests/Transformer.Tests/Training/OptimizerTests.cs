@@ -1,6 +1,7 @@
 using TorchSharp.Modules;
 using Transformer.Configuration;
 using Transformer.Model;
+using Transformer.Runs;
 using Transformer.Training;
 using static TorchSharp.torch;
 

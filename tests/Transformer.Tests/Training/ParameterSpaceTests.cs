@@ -1,6 +1,7 @@
 using Transformer.Configuration;
 using Transformer.Model;
 using Transformer.Native;
+using Transformer.Runs;
 using Transformer.Training;
 using static TorchSharp.torch;
 

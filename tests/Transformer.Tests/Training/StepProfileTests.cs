@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
 using TorchSharp;
-using Transformer.Configuration;
 using Transformer.Data;
+using Transformer.Distributed;
 using Transformer.Model;
-using Transformer.Tests.Checkpoints;
+using Transformer.Runs;
 using Transformer.Training;
 using static TorchSharp.torch;
 
@@ -64,8 +64,8 @@ public sealed class StepProfileTests
     public void The_trace_s_spans_lie_inside_each_other_and_the_way_back_runs_through_the_blocks_from_the_last_to_the_first()
     {
         using var folder = new TemporaryFolder();
-        Profiled(steps: StepProfile.WarmUp + 1).WriteTrace(folder.File("trace.json"));
-        var events = JsonNode.Parse(File.ReadAllText(folder.File("trace.json")))!["traceEvents"]!.AsArray()
+        Profiled(steps: StepProfile.WarmUp + 1).WriteTrace(folder["trace.json"]);
+        var events = JsonNode.Parse(File.ReadAllText(folder["trace.json"]))!["traceEvents"]!.AsArray()
             .Select(happened => (Name: (string)happened!["name"]!, Category: (string)happened["cat"]!, Start: (double)happened["ts"]!, End: (double)happened["ts"]! + (double)happened["dur"]!))
             .ToList();
 

@@ -1,4 +1,4 @@
-using Transformer.Configuration;
+using Transformer.Runs;
 
 namespace Transformer.Data.Tasks;
 

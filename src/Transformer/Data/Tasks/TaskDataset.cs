@@ -2,6 +2,7 @@ using System.IO.Hashing;
 using System.Runtime.InteropServices;
 using System.Text;
 using Transformer.Configuration;
+using Transformer.Runs;
 using Transformer.Tokenization;
 
 namespace Transformer.Data.Tasks;

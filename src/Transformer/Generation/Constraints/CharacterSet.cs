@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Transformer.Distributed;
 
 namespace Transformer.Generation.Constraints;
 

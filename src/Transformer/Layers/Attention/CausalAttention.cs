@@ -14,7 +14,7 @@ namespace Transformer.Layers.Attention;
 internal sealed unsafe class CausalAttention : Operator<CausalAttention>
 {
     /// <summary>Whether the operator covers these tensors: fp32 on the CPU, where libtorch's BLAS can be called.</summary>
-    public static bool Covers(Tensor q) => Kernels.Cover(q) && Blas.IsAvailable;
+    public static bool Supports(Tensor q) => Kernels.Supports(q) && Blas.IsAvailable;
 
     /// <param name="q">[B, T, H, D]</param>
     /// <param name="k">[B, T, G, D]</param>

@@ -102,7 +102,7 @@ public sealed class LinearAttention : TokenMixer
     private static Tensor UnitLength(Tensor x)
     {
         var width = x.shape[^1];
-        if (!Kernels.Cover(x)) return x / (x.square().sum(-1, keepdim: true) + UnitEpsilon).sqrt();
+        if (!Kernels.Supports(x)) return x / (x.square().sum(-1, keepdim: true) + UnitEpsilon).sqrt();
         return FusedRmsNorm.Apply(x, full(width, 1 / Math.Sqrt(width)), UnitEpsilon / width);
     }
 
@@ -155,7 +155,7 @@ public sealed class LinearAttention : TokenMixer
     // True at the tokens that are filling: [B, 1, T, 1]; null where there is none. A token whose key is zero and that lets nothing decay leaves the state as it was.
     private static Tensor? Filling(ForwardContext context, Tensor k) => context.NewTokens.Count == 0
         ? null
-        : (arange(k.shape[2]) >= tensor(context.NewTokens.Select(count => (long)count).ToArray()).unsqueeze(1)).SentTo(k.device).view(-1, 1, k.shape[2], 1);
+        : (arange(k.shape[2]) >= tensor(context.NewTokens.Select(count => (long)count).ToArray()).unsqueeze(1)).ToDeviceAsync(k.device).view(-1, 1, k.shape[2], 1);
 
     private Tensor Finish(Tensor o, Tensor x)
     {

@@ -34,7 +34,7 @@ public sealed class RollingKeyValueCache : LayerState
     /// </returns>
     internal (Tensor Keys, Tensor Values, Tensor Positions) Append(Tensor k, Tensor v, ForwardContext context)
     {
-        var starts = tensor(context.CachedLengths.Select(length => (long)length).ToArray()).SentTo(k.device).unsqueeze(1);    // [B, 1]
+        var starts = tensor(context.CachedLengths.Select(length => (long)length).ToArray()).ToDeviceAsync(k.device).unsqueeze(1);    // [B, 1]
         var longest = context.CachedLengths.Max();
         if (k.shape[2] == 1 && context.NewTokens.All(count => count == 1))
         {

@@ -36,7 +36,7 @@ public sealed class ShortConvolution : nn.Module<Tensor, ForwardContext, Convolu
     {
         var (tokens, seen) = (x.shape[1], weight.shape[2]);
         var all = state?.Append(x, context) ?? nn.functional.pad(x, [0, 0, seen - 1, 0]);           // [B, W - 1 + T, C]
-        all = all.Widened();                                                                        // the sum is rounded once
+        all = all.ToFloat32();                                                                        // the sum is rounded once
         var y = all.narrow(1, 0, tokens) * weight[.., 0, 0];
         for (long w = 1; w < seen; w++) y = y.addcmul(all.narrow(1, w, tokens), weight[.., 0, w], 1);
         return y.to(x.dtype);

@@ -14,9 +14,6 @@ namespace Transformer.Layers.Attention;
 /// </summary>
 public sealed class SoftmaxAttention : TokenMixer
 {
-    /// <summary>Added to the sum of softly masked weights before they are divided by it.</summary>
-    internal const double Epsilon = 1e-8;
-
     private readonly int heads, keyValueHeads, headWidth;
     private readonly double scale, dropout;
     private readonly double? softCap;
@@ -64,9 +61,9 @@ public sealed class SoftmaxAttention : TokenMixer
         var k = Split(k_proj.call(x), keyValueHeads);                           // [B, T, G, D]
         var v = Split(v_proj.call(x), keyValueHeads);                           // [B, T, G, D]
         if (valueResidual) v = MixWithFirst(v, context);
-        if (q_norm is not null && k_norm is not null) (q, k) = (q_norm.call(q.Widened()).to(v.dtype), k_norm.call(k.Widened()).to(v.dtype));
+        if (q_norm is not null && k_norm is not null) (q, k) = (q_norm.call(q.ToFloat32()).to(v.dtype), k_norm.call(k.ToFloat32()).to(v.dtype));
         var sight = window?.call(x, context);
-        if (state is null && context is { Causal: true, Mask: null, Bias: null } && softCap is null && !(training && dropout > 0) && CausalAttention.Covers(q))
+        if (state is null && context is { Causal: true, Mask: null, Bias: null } && softCap is null && !(training && dropout > 0) && CausalAttention.Supports(q))
             return o_proj.call(CausalAttention.Apply(q, k, v, context.Rotation, scale, sight).flatten(2));
 
         (q, k, v) = (q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2));  // [B, H, T, D], 2 x [B, G, T, D]
@@ -106,7 +103,7 @@ public sealed class SoftmaxAttention : TokenMixer
 
     /// <summary>The same by libtorch's fused kernel.</summary>
     internal static Tensor Fused(Tensor q, Tensor k, Tensor v, Tensor? mask, double dropout, bool causal, double scale) => Aten.ScaledDotProductAttention(
-        q.ForProduct().contiguous(), k.ForProduct().contiguous(), v.ForProduct().contiguous(), mask?.ForProduct(), dropout, causal, scale).to(v.dtype);
+        q.ForMatmul().contiguous(), k.ForMatmul().contiguous(), v.ForMatmul().contiguous(), mask?.ForMatmul(), dropout, causal, scale).to(v.dtype);
 
     /// <summary>
     /// The paper's equation, softmax(scale q k^T + mask) v, with the T x S scores in memory: the reference of the fused kernels, and what computes
@@ -127,13 +124,13 @@ public sealed class SoftmaxAttention : TokenMixer
     {
         var sharing = q.shape[1] / k.shape[1];
         if (sharing > 1) (k, v) = (k.repeat_interleave(sharing, dim: 1), v.repeat_interleave(sharing, dim: 1));    // 2 x [B, H, S, D]
-        var scores = matmul((scale * q).ForProduct(), k.ForProduct().transpose(-2, -1)).to(q.dtype).Widened();       // [B, H, T, S]
+        var scores = matmul((scale * q).ForMatmul(), k.ForMatmul().transpose(-2, -1)).to(q.dtype).ToFloat32();       // [B, H, T, S]
         if (bias is not null) scores = scores + bias;
         if (softCap is { } cap) scores = cap * (scores / cap).tanh();
         if (mask is not null) scores = scores.masked_fill(mask.logical_not(), double.NegativeInfinity);
         var weights = scores.softmax(-1);
-        if (softMask is not null) weights = weights * softMask / ((weights * softMask).sum(-1, keepdim: true) + Epsilon);
-        return matmul(nn.functional.dropout(weights, dropout).to(v.dtype).ForProduct(), v.ForProduct()).to(v.dtype);    // [B, H, T, D]
+        if (softMask is not null) weights = weights * softMask / ((weights * softMask).sum(-1, keepdim: true) + LearnedWindowConfig.Epsilon);
+        return matmul(nn.functional.dropout(weights, dropout).to(v.dtype).ForMatmul(), v.ForMatmul()).to(v.dtype);    // [B, H, T, D]
     }
 
     /// <summary>True where query t may see key s, that is s &lt;= t: [T, T].</summary>

@@ -18,7 +18,7 @@ internal sealed unsafe class TriangularInverse : Operator<TriangularInverse>
     /// <returns>[..., C, C]</returns>
     public static Tensor Of(Tensor matrices)
     {
-        if (Kernels.Cover(matrices)) return apply(matrices.contiguous());
+        if (Kernels.Supports(matrices)) return apply(matrices.contiguous());
         return linalg.solve_triangular(matrices, eye(matrices.shape[^1], dtype: matrices.dtype, device: matrices.device), upper: false, unitriangular: true);
     }
 

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using Transformer.Native;
+using Transformer.Configuration;
+using Transformer.Numerics;
 
 namespace Transformer.Layers.Attention;
 
@@ -15,7 +16,7 @@ namespace Transformer.Layers.Attention;
 internal readonly unsafe record struct VisibleKeys(long First, long End, long Count, float Span, float Ramp)
 {
     /// <summary>Turns scores s into weights m e^s / N and those of unseen keys into zeros.</summary>
-    /// <returns>ln N: the sum of m e^s, and under a soft mask <see cref="SoftmaxAttention.Epsilon"/> times that of e^s.</returns>
+    /// <returns>ln N: the sum of m e^s, and under a soft mask <see cref="LearnedWindowConfig.Epsilon"/> times that of e^s.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public float Weigh(float* scores)
     {
@@ -36,7 +37,7 @@ internal readonly unsafe record struct VisibleKeys(long First, long End, long Co
         }
         for (; i < End; i++) sum += scores[i] = MathF.Exp(scores[i] - greatest);
         sum += Vector256.Sum(sum8);
-        if (Ramp > 0) sum = Fade(scores) + (float)SoftmaxAttention.Epsilon * sum;
+        if (Ramp > 0) sum = Fade(scores) + (float)LearnedWindowConfig.Epsilon * sum;
 
         var share = 1 / sum;
         for (i = First; i + 8 <= End; i += 8) (Vector256.Load(scores + i) * share).Store(scores + i);
@@ -66,7 +67,7 @@ internal readonly unsafe record struct VisibleKeys(long First, long End, long Co
         }
         ClearUnseen(scores);
         ClearUnseen(slopes);
-        return Ramp > 0 ? FadeSlopes(scores, slopes, (float)SoftmaxAttention.Epsilon * dot * scale) / (scale * Ramp) : 0;
+        return Ramp > 0 ? FadeSlopes(scores, slopes, (float)LearnedWindowConfig.Epsilon * dot * scale) / (scale * Ramp) : 0;
     }
 
     // Multiplies by the mask, which is less than one on the ramp only. Returns the sum of what is left.

@@ -29,7 +29,7 @@ public sealed class GatedMlp : Mlp
     public override Tensor forward(Tensor x, ForwardContext context)
     {
         var (gate, up) = (gate_proj.call(x), up_proj.call(x));                                              // 2 x [B, T, F]
-        var hidden = Kernels.Cover(gate) ? SwiGlu.Apply(gate, up) : nn.functional.silu(gate) * up;          // [B, T, F]
+        var hidden = Kernels.Supports(gate) ? SwiGlu.Apply(gate, up) : nn.functional.silu(gate) * up;          // [B, T, F]
         return down_proj.call(hidden);                                                                      // [B, T, C]
     }
 }

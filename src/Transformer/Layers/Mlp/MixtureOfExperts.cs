@@ -35,7 +35,7 @@ public sealed class MixtureOfExperts : Mlp
     public override Tensor forward(Tensor x, ForwardContext context)
     {
         var tokens = x.reshape(-1, x.shape[^1]);                                   // [N, C]
-        var probabilities = gate.call(tokens.Widened()).softmax(-1);               // [N, E], fp32: a rounded one chooses others
+        var probabilities = gate.call(tokens.ToFloat32()).softmax(-1);               // [N, E], fp32: a rounded one chooses others
         var (weights, chosen) = probabilities.topk(active);                        // 2 x [N, K]
         // A single weight made to sum to one would be one, and the router would learn nothing: it stays the probability (Fedus et al. 2021).
         if (active > 1) weights = weights / weights.sum(-1, keepdim: true);
@@ -61,7 +61,7 @@ public sealed class MixtureOfExperts : Mlp
     private Tensor Dispatch(Tensor tokens, Tensor weights, Tensor chosen, ForwardContext context)
     {
         var (_, order) = chosen.flatten().sort(dim: 0, descending: false, stable: true);     // 2 x [N K], by expert, then by token
-        long[] counts = [.. Counts(chosen, experts.Count).Fetch().Select(count => (long)count)];    // how long the stretches are must be known here
+        long[] counts = [.. Counts(chosen, experts.Count).ToHost().Select(count => (long)count)];    // how long the stretches are must be known here
         var capacity = Capacity(tokens.shape[0]);
         var (results, kept) = (new List<Tensor>(), new List<Tensor>());
         long start = 0;

@@ -9,7 +9,7 @@ internal sealed unsafe class SquaredRelu : Operator<SquaredRelu>
     /// <summary>The activation: the fused operator on the CPU, libtorch's own ones elsewhere.</summary>
     /// <param name="x">[...]</param>
     /// <returns>[...]</returns>
-    public static Tensor Apply(Tensor x) => Kernels.Cover(x) ? apply(x.contiguous()) : nn.functional.relu(x).square();
+    public static Tensor Apply(Tensor x) => Kernels.Supports(x) ? apply(x.contiguous()) : nn.functional.relu(x).square();
 
     /// <inheritdoc/>
     public override Tensor forward(autograd.AutogradContext context, params object[] inputs)

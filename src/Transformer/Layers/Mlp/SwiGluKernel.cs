@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Transformer.Native;
+using Transformer.Numerics;
 
 namespace Transformer.Layers.Mlp;
 

@@ -57,7 +57,7 @@ public sealed class RotaryPosition : IDisposable
         using var scope = NewDisposeScope();
         var together = positions.dim() == 1 && lengths.Distinct().Count() == 1;
         var frequencies = stack([.. lengths.Take(together ? 1 : lengths.Count).Select(length => tensor(RotaryScaling.Frequencies(config, headWidth, length)))])
-            .SentTo(positions.device).unsqueeze(1);                                                             // [B or 1, 1, D/2]
+            .ToDeviceAsync(positions.device).unsqueeze(1);                                                             // [B or 1, 1, D/2]
         var (c, s) = Turn(positions.unsqueeze(-1) * frequencies, positions.device);                             // 2 x [B or 1, T, D/2]
         (c, s) = together ? (c.squeeze(0), s.squeeze(0)) : (c.unsqueeze(1), s.unsqueeze(1));                    // [T, D/2] or [B, 1, T, D/2]
         return new(c.MoveToOuterDisposeScope(), s.MoveToOuterDisposeScope());

@@ -29,7 +29,7 @@ public abstract class ScoreBias(string name) : nn.Module<Tensor, Tensor, Tensor,
         {
             AlibiPositionConfig => new AlibiBias(attention.Heads, attention.Part.Number, attention.Part.Count),
             T5PositionConfig t5 => new T5Bias(t5, attention.Heads),
-            RelativePositionConfig relative => new RelativeBias(relative, attention.HeadWidthAt(config.Width), TokenMixer.Scale(config, attention)),
+            RelativePositionConfig relative => new RelativeBias(relative, attention.HeadWidthAt(config.Width), config.ScoreScale(attention)),
             var other => throw new ArgumentOutOfRangeException(nameof(config), other, "no such position"),
         };
     }

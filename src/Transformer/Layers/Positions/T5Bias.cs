@@ -21,18 +21,9 @@ public sealed class T5Bias : ScoreBias
     public T5Bias(T5PositionConfig config, int heads) : base(nameof(T5Bias))
     {
         maximum = config.MaximumDistance;
-        buckets = tensor(Enumerable.Range(0, config.MaximumDistance + 1).Select(distance => Bucket(distance, config)).ToArray()).DetachFromDisposeScope();
+        buckets = tensor(Enumerable.Range(0, config.MaximumDistance + 1).Select(distance => config.BucketOf(distance)).ToArray()).DetachFromDisposeScope();
         relative_attention_bias = nn.Embedding(config.Buckets, heads);                                          // [N, H]
         RegisterComponents();
-    }
-
-    /// <summary>The bucket of a key that stands a distance before its query.</summary>
-    public static long Bucket(long distance, T5PositionConfig config)
-    {
-        var exact = config.Buckets / 2;
-        if (distance < exact) return distance;
-        var share = Math.Log((double)distance / exact) / Math.Log((double)config.MaximumDistance / exact);
-        return Math.Min(exact + (long)(share * (config.Buckets - exact)), config.Buckets - 1);
     }
 
     /// <inheritdoc/>

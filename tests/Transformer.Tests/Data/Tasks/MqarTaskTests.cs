@@ -1,4 +1,5 @@
-using Transformer.Configuration;
+using Transformer.Distributed;
+using Transformer.Runs;
 
 namespace Transformer.Tests.Data.Tasks;
 

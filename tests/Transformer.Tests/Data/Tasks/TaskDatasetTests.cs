@@ -1,6 +1,8 @@
 using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Data.Tasks;
+using Transformer.Distributed;
+using Transformer.Runs;
 
 namespace Transformer.Tests.Data.Tasks;
 

@@ -1,6 +1,6 @@
-using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Data.Tasks;
+using Transformer.Runs;
 
 namespace Transformer.Tests.Data.Tasks;
 

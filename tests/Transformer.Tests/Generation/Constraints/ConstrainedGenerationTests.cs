@@ -3,10 +3,9 @@ using System.Text.RegularExpressions;
 using Transformer.Configuration;
 using Transformer.Generation;
 using Transformer.Generation.Constraints;
-using Transformer.Generation.Decoding;
+using Transformer.Inference.Cpu;
 using Transformer.Model;
 using Transformer.Onnx;
-using Transformer.Tests.Checkpoints;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
 
@@ -72,8 +71,8 @@ public sealed class ConstrainedGenerationTests
         using var folder = new TemporaryFolder();
         var tokenizer = TokenMasksTests.Tokenizers["byte"];
         using var model = Model(tokenizer);
-        OnnxFolder.Write(folder.File("onnx"), model.Config, model.Weights, tokenizer);
-        using var onnx = OnnxModel.Open(folder.File("onnx"));
+        OnnxFolder.Write(folder["onnx"], model.Config, model.Weights, tokenizer);
+        using var onnx = OnnxModel.Open(folder["onnx"]);
         using var inference = inference_mode();
         model.eval();
         var options = new SamplingOptions { Temperature = 1, Seed = 5, MaxTokens = 60, Constraint = TextConstraint.Regex(Patterns["byte"]) };
@@ -102,10 +101,10 @@ public sealed class ConstrainedGenerationTests
     {
         var tokenizer = TokenMasksTests.Tokenizers["byte"];
         using var model = Model(tokenizer);
-        using var engine = DecodeEngine.TryCreate(model)!;
+        using var engine = CpuInferenceModel.TryCreate(model)!;
         var options = new SamplingOptions { Temperature = temperature, Seed = 5, MaxTokens = 100, Constraint = TextConstraint.Regex("((ab|ba)[0-9]{2}-){4,20}") };
         var plain = Generate(new(engine, tokenizer), "ab12-ab12-ab", options);
-        Assert.Equal(plain.Tokens, Generate(new(engine, tokenizer) { Guesses = 4 }, "ab12-ab12-ab", options).Tokens);
+        Assert.Equal(plain.Tokens, Generate(new(engine, tokenizer) { DraftTokens = 4 }, "ab12-ab12-ab", options).Tokens);
         Assert.Matches(@"^(?:(ab|ba)[0-9]{2}-){4,20}", plain.Text);
     }
 

@@ -1,3 +1,4 @@
+using Transformer.Configuration;
 using Transformer.Layers.Attention;
 using static TorchSharp.torch;
 
@@ -72,7 +73,7 @@ public sealed class AdaptiveSpanGoldenTests
             Near.Equal(expectedMask!.view(1, H, 1, L), mask, 1e-6, "mask");
             mask = cat([mask, ones(1, H, 1, weights.shape[2] - L)], -1);
             weights = (weights.view(-1, H, T, mask.shape[3]) * mask).flatten(0, 1);
-            weights = weights / (weights.sum(-1, keepdim: true) + SoftmaxAttention.Epsilon);
+            weights = weights / (weights.sum(-1, keepdim: true) + LearnedWindowConfig.Epsilon);
         }
         var z = matmul(weights.narrow(-1, 0, L).unsqueeze(2), v).squeeze(2);                                      // [B H, T, D]
         if (!inputs.TryGetValue("persistent_val", out var values)) return z;

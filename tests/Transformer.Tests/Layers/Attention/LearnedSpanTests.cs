@@ -3,6 +3,7 @@ using Transformer.Data;
 using Transformer.Layers;
 using Transformer.Layers.Attention;
 using Transformer.Model;
+using Transformer.Runs;
 using Transformer.Training;
 using static TorchSharp.torch;
 
@@ -154,7 +155,7 @@ public sealed class LearnedSpanTests
             var loss = LanguageModelLoss.CrossEntropy(model.Logits(hidden).narrow(1, 8, 15), ids.narrow(1, 9, 15));
             (cost is null ? loss : loss + cost).backward();
             optimizer.Step(1);
-            space.ClampShares();
+            space.ClampBounded();
             space.ZeroGradients();
         }
         return model.MeanSpans(Tiny.Ids(1, 24))![0].Max();

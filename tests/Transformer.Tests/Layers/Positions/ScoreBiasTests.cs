@@ -28,7 +28,7 @@ public sealed class ScoreBiasTests
         Assert.Contains(cases, slopes => slopes.Name == "12");    // no power of two
         foreach (var slopes in cases)
         {
-            var (expected, found) = (slopes.Value.EnumerateArray().Select(slope => slope.GetDouble()).ToArray(), AlibiBias.Slopes(int.Parse(slopes.Name)).ToArray());
+            var (expected, found) = (slopes.Value.EnumerateArray().Select(slope => slope.GetDouble()).ToArray(), AlibiPositionConfig.Slopes(int.Parse(slopes.Name)).ToArray());
             Assert.Equal(expected.Length, found.Length);
             for (var h = 0; h < expected.Length; h++) Near.Equal(expected[h], found[h], 1e-12, $"slope {h} of {slopes.Name}");
         }
@@ -41,7 +41,7 @@ public sealed class ScoreBiasTests
     {
         var golden = Golden.Read("positions/t5_buckets.safetensors");
         var config = new T5PositionConfig { Buckets = buckets, MaximumDistance = maximum };
-        Assert.Equal(golden[$"causal_buckets{buckets}_max{maximum}"].data<long>(), golden["distance"].data<long>().Select(distance => T5Bias.Bucket(distance, config)));
+        Assert.Equal(golden[$"causal_buckets{buckets}_max{maximum}"].data<long>(), golden["distance"].data<long>().Select(config.BucketOf));
     }
 
     [Theory, MemberData(nameof(Kinds))]
@@ -51,7 +51,7 @@ public sealed class ScoreBiasTests
         var q = randn(2, 3, 30, 4);
         var found = bias.call(q, arange(30), arange(30));
         var at = bias.named_parameters().Select(parameter => parameter.parameter).FirstOrDefault();
-        var slopes = AlibiBias.Slopes(3).ToArray();
+        var slopes = AlibiPositionConfig.Slopes(3).ToArray();
         for (var h = 0; h < 3; h++)
             for (var i = 0; i < 30; i += 3)
                 for (var j = 0; j <= i; j += 2)

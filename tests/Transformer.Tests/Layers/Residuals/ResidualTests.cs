@@ -1,5 +1,6 @@
 using TorchSharp.Modules;
 using Transformer.Configuration;
+using Transformer.Distributed;
 using Transformer.Layers.Residuals;
 using Transformer.Model;
 using Transformer.Training;

@@ -1,0 +1,141 @@
+namespace Transformer.Configuration;
+
+/// <summary>A decoder-only transformer: width, depth, context and the kind of each component.</summary>
+public sealed record ModelConfig : IValidated
+{
+    /// <summary>C, the width of the residual stream.</summary>
+    public required int Width { get; init; }
+
+    /// <summary>The greatest number of tokens that a training sequence or a prompt with its continuation may have.</summary>
+    public required int ContextLength { get; init; }
+
+    /// <summary>L, the number of blocks.</summary>
+    public required int Layers { get; init; }
+
+    /// <summary>V, the number of tokens. Taken from the tokenizer where absent.</summary>
+    public int? VocabularySize { get; init; }
+
+    /// <summary>How every block moves information between positions; absent where mixers and pattern say it block by block.</summary>
+    public AttentionConfig? Attention { get; init; }
+
+    /// <summary>Several ways to move information between positions, by names of one's own, for models whose blocks differ.</summary>
+    public IReadOnlyDictionary<string, AttentionConfig>? Mixers { get; init; }
+
+    /// <summary>The name of each block's mixer, from the embedding on; where there are more blocks than names, the names start over.</summary>
+    public IReadOnlyList<string>? Pattern { get; init; }
+
+    /// <summary>How the model knows the order of the tokens.</summary>
+    public PositionConfig Position { get; init; } = new RotaryPositionConfig();
+
+    /// <summary>What a block computes at each position by itself.</summary>
+    public MlpConfig Mlp { get; init; } = new SwiGluMlpConfig();
+
+    /// <summary>The normalisation, before each sub-layer and before the head unless the residual says otherwise.</summary>
+    public NormConfig Norm { get; init; } = new RmsNormConfig();
+
+    /// <summary>How sub-layers meet the residual stream.</summary>
+    public ResidualConfig Residual { get; init; } = new PreNormResidualConfig();
+
+    /// <summary>The probability with which embeddings and sub-layer outputs are dropped in training; 0 suits data that is seen few times.</summary>
+    public double Dropout { get; init; }
+
+    /// <summary>Whether the output head is the token embedding itself (Press and Wolf 2017), which saves V x C parameters.</summary>
+    public bool TiedHead { get; init; } = true;
+
+    /// <summary>How parameters are drawn before the first step.</summary>
+    public InitializationConfig Initialization { get; init; } = new Gpt2InitializationConfig();
+
+    /// <summary>How a block moves information between positions.</summary>
+    /// <param name="layer">The block, 0 being the one after the embedding.</param>
+    public AttentionConfig AttentionAt(int layer) => Mixers is null ? Attention! : Mixers[Pattern![layer % Pattern.Count]];
+
+    /// <summary>How many sub-layers a block has: its mixer and, unless there is none, its MLP.</summary>
+    public int SubLayers => Mlp is NoMlpConfig ? 1 : 2;
+
+    /// <summary>The blocks whose values are mixed with the first one's; the first is the one that they are mixed with.</summary>
+    public IEnumerable<int> ValueResidualLayers() =>
+        Enumerable.Range(0, Math.Max(0, Layers)).Where(layer => AttentionAt(layer) is SoftmaxAttentionConfig { ValueResidual: true });
+
+    /// <summary>
+    /// What q k^T is multiplied by: 1 / sqrt(D). Under muP it is 1 / D: the keys learn to align with the queries, so that q k^T grows like D.
+    /// </summary>
+    public double ScoreScale(SoftmaxAttentionConfig attention)
+    {
+        double headWidth = attention.HeadWidthAt(Width);
+        return 1 / (Initialization is MupInitializationConfig ? headWidth : Math.Sqrt(headWidth));
+    }
+
+    internal IEnumerable<SoftmaxAttentionConfig> SoftmaxMixers() => (Mixers?.Values ?? (Attention is null ? [] : [Attention])).OfType<SoftmaxAttentionConfig>();
+
+    /// <summary>The blocks' mixers that use the model's positions, from the embedding on.</summary>
+    internal IEnumerable<HeadedAttentionConfig> PositionedMixers =>
+        Enumerable.Range(0, Layers).Select(AttentionAt).OfType<HeadedAttentionConfig>().Where(mixer => mixer.ObstacleTo(Position) is null);
+
+    /// <inheritdoc/>
+    public IEnumerable<ConfigProblem> Problems()
+    {
+        if (Width < 1) yield return new("width", $"found {Width}, expected 1 or more");
+        if (ContextLength < 1) yield return new("context_length", $"found {ContextLength}, expected 1 or more");
+        if (Layers < 0) yield return new("layers", $"found {Layers}, expected 0 or more");
+        if (VocabularySize is < 1) yield return new("vocabulary_size", $"found {VocabularySize}, expected 1 or more");
+        if (Dropout is < 0 or >= 1) yield return new("dropout", $"found {Dropout}, expected 0 or more and less than 1");
+        var mixers = MixerProblems().ToList();
+        foreach (var problem in mixers) yield return problem;
+        foreach (var problem in BiasProblems()) yield return problem;
+        foreach (var problem in ResidualProblems()) yield return problem;
+        if (mixers.Count > 0) yield break;
+        foreach (var problem in ValueResidualProblems()) yield return problem;
+    }
+
+    private IEnumerable<ConfigProblem> ResidualProblems()
+    {
+        if (Residual is not ReZeroResidualConfig) yield break;
+        if (Norm != new RmsNormConfig()) yield return new("norm", "rezero has no norms, so that no norm can be chosen; leave it out, or set {kind: rms}");
+        if (Initialization is ZeroProjectionInitializationConfig)
+            yield return new("initialization", "zero_projections under rezero: both factors of every sub-layer would be zero, and neither ever learn; take gpt2 or xavier");
+    }
+
+    private IEnumerable<ConfigProblem> ValueResidualProblems()
+    {
+        var layers = ValueResidualLayers().ToList();
+        var path = Mixers is null ? "attention" : "mixers";
+        if (layers.Count == 1) yield return new($"{path}.value_residual", "only one block has it, so that there is nothing to mix; leave it out");
+        var shapes = layers.Select(layer => (SoftmaxAttentionConfig)AttentionAt(layer)).Select(mixer => (mixer.KvHeads ?? mixer.Heads, mixer.HeadWidthAt(Width)));
+        if (shapes.Distinct().Count() > 1)
+            yield return new($"{path}.value_residual", "values of different shapes cannot be mixed; give these mixers the same kv_heads and head_width");
+    }
+
+    // All blocks share one bias of the scores, so it is made for one number of heads (alibi, t5) or one width of heads (relative).
+    private IEnumerable<ConfigProblem> BiasProblems()
+    {
+        if (Position is not ScoreBiasPositionConfig) yield break;
+        var softmax = SoftmaxMixers().ToList();
+        if (Position is RelativePositionConfig && softmax.Select(mixer => mixer.HeadWidthAt(Width)).Distinct().Count() > 1)
+            yield return new("mixers", "heads of different widths; the vectors of relative positions are made for one, so give all mixers the same head_width");
+        if (Position is AlibiPositionConfig or T5PositionConfig && softmax.Select(mixer => mixer.Heads).Distinct().Count() > 1)
+            yield return new("mixers", "different numbers of heads; the biases of the heads are made for one, so give all mixers as many heads");
+    }
+
+    private IEnumerable<ConfigProblem> MixerProblems()
+    {
+        // A position that some mixers can use is one for them alone.
+        var obstacles = (Mixers?.Values ?? (Attention is null ? [] : [Attention])).Select(mixer => mixer.ObstacleTo(Position)).ToArray();
+        if (obstacles.Length > 0 && Array.TrueForAll(obstacles, obstacle => obstacle is not null)) yield return new("position", obstacles[0]!);
+        if (Mixers is null)
+        {
+            if (Pattern is not null) yield return new("pattern", "found without mixers; give mixers, whose names it repeats");
+            if (Attention is null) yield return new("attention", "missing; expected attention for all blocks, or mixers with a pattern");
+            foreach (var problem in Attention?.ProblemsAt(Width, Position) ?? []) yield return problem with { Path = $"attention.{problem.Path}" };
+            yield break;
+        }
+        if (Attention is not null) yield return new("attention", "found beside mixers; give one of the two");
+        if (Pattern is null or []) yield return new("pattern", $"missing; expected a list of {string.Join(", ", Mixers.Keys)}");
+        foreach (var name in (Pattern ?? []).Where(name => !Mixers.ContainsKey(name)).Distinct())
+            yield return new("pattern", Spelling.NotOneOf(name, [.. Mixers.Keys]));
+        foreach (var name in Mixers.Keys.Except(Pattern ?? [])) yield return new($"mixers.{name}", "no block has it; name it in pattern or leave it out");
+        if (Position is RotaryPositionConfig && Mixers.Values.OfType<HeadedAttentionConfig>().Where(mixer => mixer.ObstacleTo(Position) is null).Select(mixer => mixer.HeadWidthAt(Width)).Distinct().Count() > 1)
+            yield return new("mixers", "heads of different widths; rotary positions are made for one, so give all mixers the same head_width");
+        foreach (var (name, mixer) in Mixers)
+            foreach (var problem in mixer.ProblemsAt(Width, Position)) yield return problem with { Path = $"mixers.{name}.{problem.Path}" };
+    }
+}

@@ -1,0 +1,51 @@
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Transformer.Configuration;
+
+namespace Transformer.Files;
+
+/// <summary>Files that are there whole or not at all, whenever the process ends.</summary>
+internal static class DurableFile
+{
+    // The files are read by people, not embedded in HTML: a quote or an accent stays what it is.
+    private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Writes beside the path, flushes to the disk and renames. Whatever goes wrong, the path keeps what it held and nothing else remains.</summary>
+    /// <exception cref="InputException">The file cannot be written: no folder, no permission, no space.</exception>
+    public static void Write(string path, Action<Stream> write)
+    {
+        var partial = $"{path}.{Guid.NewGuid():N}.partial";
+        try
+        {
+            using (var stream = new FileStream(partial, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 1 << 16))
+            {
+                write(stream);
+                stream.Flush(flushToDisk: true);
+            }
+            File.Move(partial, path, overwrite: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Unwritable(path, e);
+        }
+        finally
+        {
+            if (File.Exists(partial)) File.Delete(partial);
+        }
+    }
+
+    /// <summary>Writes a text as UTF-8.</summary>
+    /// <exception cref="InputException">The file cannot be written.</exception>
+    public static void WriteText(string path, string text) => Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
+
+    /// <summary>Writes indented JSON.</summary>
+    /// <exception cref="InputException">The file cannot be written.</exception>
+    public static void WriteJson(string path, JsonNode json) => WriteText(path, json.ToJsonString(Readable) + "\n");
+
+    /// <summary>What to tell a user whose file or folder cannot be written.</summary>
+    public static InputException Unwritable(string path, Exception reason) =>
+        new($"{path}: cannot be written ({reason.Message})\n" +
+            "  Nothing was changed. Free space there, or choose another folder that exists and may be written.", reason);
+}

@@ -1,0 +1,69 @@
+using System.Diagnostics;
+using Transformer.Configuration;
+using Transformer.Data;
+using Transformer.Model;
+using Transformer.Native;
+using Transformer.Runs;
+using Transformer.Training;
+using static TorchSharp.torch;
+
+namespace Transformer.Benchmarks;
+
+/// <summary>
+/// How much memory a configuration trains in here, beside what <see cref="TrainingMemory"/> predicts. It holds for a process that has done nothing else.
+/// </summary>
+/// <param name="PeakBytes">What the process has grown by at most, from before the model to the end of the steps; null where the system does not tell.</param>
+/// <param name="PredictedBytes">What that is predicted to be.</param>
+/// <param name="StepPeakBytes">How much of it comes and goes with every step: beside parameters, gradients, moments and average.</param>
+/// <param name="PredictedStepBytes">What that is predicted to be.</param>
+/// <param name="StepSeconds">A step, memory being kept as in training; the best of three.</param>
+public sealed record MemoryBenchmark(long? PeakBytes, long PredictedBytes, long? StepPeakBytes, long PredictedStepBytes, double StepSeconds)
+{
+    private const int Steps = 3;
+
+    /// <summary>Trains on random tokens.</summary>
+    /// <param name="config">Model, batch size and optimizer; its vocabulary size is known, and its data are not read.</param>
+    /// <param name="cancellation">Ends the measurement between two steps.</param>
+    /// <exception cref="InputException">Parameter rules that fit no parameter.</exception>
+    public static MemoryBenchmark Run(RunConfig config, CancellationToken cancellation = default)
+    {
+        var (training, context) = (config.Training, config.Model.ContextLength);
+        manual_seed(training.Seed);
+        using var tokens = RandomTokens.Of(config.Model.VocabularySize!.Value, context + 1 + training.BatchSize * context, training.Seed);
+        using var sampler = new BatchSampler(tokens, training.BatchSize, context, training.Seed, Sampling.Random);
+        Allocator.ReturnFreedMemory();
+        Train(steps: 1);    // brings in code and what libraries keep
+        long? step = null;
+        var whole = ProcessMemory.PeakOf(() => Train(steps: 2));
+        Allocator.ReturnFreedMemory();    // no gaps in which the model would be put
+        var seconds = Train(steps: 1, measured: steps => step = ProcessMemory.PeakOf(steps));
+        var predicted = TrainingMemory.Of(new ModelSize(config.Model), training, training.BatchSize, context);
+        return new(whole, predicted.Bytes, step, predicted.StepBytes, seconds);
+
+        double Train(int steps, Action<Action>? measured = null)
+        {
+            using var model = new TransformerModel(config.Model) { Precision = training.Precision };
+            using var space = new ParameterSpace(model, training.Parameters);
+            using var optimizer = Optimizer.FromConfig(training.Optimizer, space);
+            var trainingStep = new TrainingStep(model, space, optimizer, training);
+            using var average = training.EmaDecay is { } decay ? new WeightAverage(space, decay) : null;
+            model.train();
+            for (var i = 0; i < steps; i++) Step(i);
+            if (measured is null) return 0;
+            measured(() => Step(steps));
+            return Enumerable.Range(0, Steps + 1).Select(i =>
+            {
+                var watch = Stopwatch.StartNew();
+                Step(steps + 1 + i);
+                return watch.Elapsed.TotalSeconds;
+            }).Skip(1).Min();
+
+            void Step(int i)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                trainingStep.Run(1, [.. Enumerable.Range(0, training.GradientAccumulation).Select(_ => sampler.Next())]);
+                average?.Update(i + 1);
+            }
+        }
+    }
+}

@@ -1,9 +1,0 @@
-namespace Transformer.Checkpoints;
-
-/// <summary>Text from a file that somebody else wrote.</summary>
-internal static class ForeignText
-{
-    /// <summary>The text for a message, which must not print control characters or a megabyte of it.</summary>
-    public static string Shown(string text, int longest = 120) =>
-        string.Concat((text.Length > longest ? text[..longest] + "..." : text).Select(c => char.IsControl(c) ? '?' : c));
-}

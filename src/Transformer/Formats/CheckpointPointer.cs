@@ -1,0 +1,55 @@
+using Transformer.Configuration;
+using Transformer.Files;
+
+namespace Transformer.Formats;
+
+/// <summary>
+/// The files <c>latest</c> and <c>best</c> among a run's checkpoints: each holds the name of the folder that it means.
+/// </summary>
+public static class CheckpointPointer
+{
+    /// <summary>The folder of a run that holds its checkpoints.</summary>
+    public const string CheckpointsName = "checkpoints";
+
+    /// <summary>The mark of the checkpoint that a run goes on from.</summary>
+    public const string Latest = "latest";
+
+    /// <summary>The mark of the checkpoint with the lowest validation loss.</summary>
+    public const string Best = "best";
+
+    /// <summary>Marks a checkpoint, once it stands complete.</summary>
+    /// <param name="checkpoint">Its folder.</param>
+    /// <param name="mark"><see cref="Latest"/> or <see cref="Best"/>.</param>
+    /// <exception cref="InputException">The mark cannot be written.</exception>
+    public static void Set(string checkpoint, string mark)
+    {
+        var folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(checkpoint));
+        DurableFile.WriteText(Path.Combine(Path.GetDirectoryName(folder)!, mark), Path.GetFileName(folder) + "\n");
+    }
+
+    /// <summary>The folder of the model that a path means: its own, or the latest (or else best) checkpoint of a run.</summary>
+    /// <exception cref="InputException">The mark names something that is not there.</exception>
+    internal static string Resolve(string folder)
+    {
+        var checkpoints = Path.Combine(folder, CheckpointsName);
+        var mark = new[] { Latest, Best }.Select(name => Path.Combine(checkpoints, name)).FirstOrDefault(File.Exists);
+        if (mark is null || WeightFiles.In(folder)) return folder;
+        var named = ReadName(mark);
+        var checkpoint = Path.Combine(checkpoints, named);
+        if (named.Length == 0 || named != Path.GetFileName(named) || !WeightFiles.In(checkpoint))
+            throw new InputException($"{mark}: names {(named.Length == 0 ? "nothing" : named)}, which is no checkpoint in {checkpoints}.\n  Write the name of one there.");
+        return checkpoint;
+    }
+
+    private static string ReadName(string mark)
+    {
+        try
+        {
+            return File.ReadLines(mark).FirstOrDefault("").Trim();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{mark}: cannot be read ({e.Message})", e);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+using System.Text.Json.Nodes;
+using Transformer.Configuration;
+
+namespace Transformer.Formats;
+
+/// <summary>The fields of a Hugging Face config.json for Llama, and for Mistral without its window.</summary>
+internal static class HuggingFaceLlama
+{
+    public static ModelConfig Read(JsonFields fields, bool mistral)
+    {
+        if (mistral && (!fields.Mentions("sliding_window") || fields.Has("sliding_window")))
+            throw fields.Bad("sliding_window", "this library reads Mistral only where it is null; absent, it means 4096");
+        if (fields.Text("hidden_act", "silu") is not "silu" and var activation) throw fields.Bad("hidden_act", $"found {activation}, expected silu");
+        var (position, length) = HuggingFaceRotary.Read(fields);
+
+        var width = fields.Size("hidden_size", HuggingFaceConfig.WidthLimit);
+        var heads = fields.Size("num_attention_heads", HuggingFaceConfig.WidthLimit);
+        var headWidth = fields.Size("head_dim", HuggingFaceConfig.WidthLimit, Math.Max(width / heads, 1));
+        return new ModelConfig
+        {
+            Width = width,
+            ContextLength = length,
+            Layers = fields.Size("num_hidden_layers", HuggingFaceConfig.LayerLimit),
+            VocabularySize = fields.Size("vocab_size", HuggingFaceConfig.LengthLimit),
+            Attention = new SoftmaxAttentionConfig
+            {
+                Heads = heads,
+                KvHeads = fields.Size("num_key_value_heads", heads, mistral ? null : heads),
+                HeadWidth = headWidth * heads == width ? null : headWidth,
+                Bias = fields.Flag("attention_bias", false),
+                Dropout = fields.Fraction("attention_dropout", 0),
+            },
+            Position = position,
+            Mlp = new SwiGluMlpConfig { Hidden = fields.Size("intermediate_size", HuggingFaceConfig.WidthLimit), Bias = fields.Flag("mlp_bias", false) },
+            Norm = new RmsNormConfig { Epsilon = fields.Positive("rms_norm_eps", 1e-6) },
+            TiedHead = fields.Flag("tie_word_embeddings", false),
+        };
+    }
+
+    /// <returns>The nearest that Llama's fields can say, or null where a component is of another kind.</returns>
+    public static JsonObject? Write(ModelConfig config) =>
+        config is { Attention: SoftmaxAttentionConfig attention, Position: RotaryPositionConfig position, Mlp: not NoMlpConfig, VocabularySize: { } vocabulary }
+            ? new JsonObject
+            {
+                ["architectures"] = new JsonArray("LlamaForCausalLM"),
+                ["model_type"] = "llama",
+                ["vocab_size"] = vocabulary,
+                ["hidden_size"] = config.Width,
+                ["intermediate_size"] = config.Mlp.HiddenAt(config.Width),
+                ["num_hidden_layers"] = config.Layers,
+                ["num_attention_heads"] = attention.Heads,
+                ["num_key_value_heads"] = attention.KvHeads ?? attention.Heads,
+                ["head_dim"] = attention.HeadWidth ?? config.Width / attention.Heads,
+                ["max_position_embeddings"] = HuggingFaceRotary.WriteLength(config, position),
+                ["hidden_act"] = "silu",
+                ["rms_norm_eps"] = config.Norm.Epsilon,
+                ["rope_theta"] = position.Theta,
+                ["rope_scaling"] = HuggingFaceRotary.WriteScaling(position),
+                ["attention_bias"] = attention.Bias,
+                ["attention_dropout"] = attention.Dropout,
+                ["mlp_bias"] = config.Mlp.Bias,
+                ["tie_word_embeddings"] = config.TiedHead,
+            }
+            : null;
+}

@@ -1,0 +1,159 @@
+using Transformer.Configuration;
+
+namespace Transformer.Inference.Cpu;
+
+// N tokens · S keys · H heads · G key/value heads · D head width
+
+/// <summary>
+/// softmax(scale q k^T + bias) v for the tokens of a batch, a head at a time, and of a text that is read on four neighbouring tokens at a time: the keys that
+/// they see are read once for their scores, the values once for their means.
+/// </summary>
+internal sealed unsafe class AttentionKernel : IParallelKernel
+{
+    private const int Neighbours = AttentionMath.Neighbours;
+    private const int Margin = 16;    // scores that are written before the first and behind the last key, since keys lie together
+
+    private readonly ThreadTeam team;
+    private readonly Activations q, z;
+    private readonly AttentionSpans? spans;
+    private readonly DistanceBias? bias;
+    private readonly int heads, sharing, width;
+    private readonly float scale, cap;
+    private readonly NativeArray<float>[] scratch;
+    private readonly int row;    // of the scratch
+    private readonly int[] firsts, counts;
+    private TokenBatch batch = null!;
+    private KeyValueState cache = null!;
+
+    /// <param name="plan">What all blocks share.</param>
+    /// <param name="config">Heads and options.</param>
+    /// <param name="q">[N, H D]</param>
+    /// <param name="z">[N, H D]</param>
+    /// <param name="spans">How far back tokens see; all the way where null.</param>
+    public AttentionKernel(InferencePlan plan, SoftmaxAttentionConfig config, Activations q, Activations z, AttentionSpans? spans)
+    {
+        (team, this.q, this.z, this.spans, bias) = (plan.Team, q, z, spans, plan.Bias);
+        (heads, sharing, width) = (config.Heads, config.Heads / (config.KvHeads ?? config.Heads), config.HeadWidthAt(plan.Width));
+        (scale, cap) = ((float)plan.Model.ScoreScale(config), (float)(config.LogitSoftCap ?? 0));
+        row = Margin + plan.Model.ContextLength + Margin;
+        scratch = [.. Enumerable.Range(0, team.Threads).Select(thread => plan.Workspace.Scratch(thread, Neighbours * row + (bias?.Scratch ?? 0)))];
+        (firsts, counts) = (new int[q.Tokens], new int[q.Tokens]);
+    }
+
+    /// <summary>Computes z for all tokens of a batch, whose keys and values the state already holds.</summary>
+    public void Run(TokenBatch batch, KeyValueState cache)
+    {
+        (this.batch, this.cache) = (batch, cache);
+        var groups = 0;
+        for (var span = 0; span < batch.Spans; span++)
+        {
+            var end = batch.First(span) + batch.Count(span);
+            for (var token = batch.First(span); token < end; token += Neighbours) (firsts[groups], counts[groups++]) = (token, Math.Min(Neighbours, end - token));
+        }
+        team.Run(this, groups * heads);
+    }
+
+    /// <inheritdoc/>
+    public void Do(int piece, int thread)
+    {
+        var (token, count, head) = (firsts[piece / heads], counts[piece / heads], piece % heads);
+        var last = token + count - 1;
+        if (count == Neighbours && SeeMuchTheSame(token, head)) Four(token, head, thread);
+        else
+            for (; token <= last; token++) One(token, head, thread);
+    }
+
+    private void One(int token, int head, int thread)
+    {
+        var (first, end) = (First(token, head), batch.Position(token) + 1);
+        var query = q.Row(token) + head * width;
+        var mean = z.Row(token) + head * width;
+        var keys = cache.Keys(batch.Row(token), head / sharing);
+        var values = cache.Values(batch.Row(token), head / sharing);
+        var scores = scratch[thread].Pointer + Margin;
+        for (var s = first; s < end; s = Turn(s, end)) AttentionMath.Scores(query, scale, keys, width, s % cache.Places, Turn(s, end) - s, scores + s - first);
+        var sum = Weigh(token, head, scores, end - first, thread);
+        new Span<float>(mean, width).Clear();
+        AddValues(scores, first, end, values, mean);
+        VectorKernels.Scale(1 / sum, mean, mean, width);
+    }
+
+    // What One does, in the same order, for four neighbours: all keys are read once for their scores, and once the values that all four see.
+    private void Four(int token, int head, int thread)
+    {
+        var (first, end) = (First(token, head), batch.Position(token + Neighbours - 1) + 1);
+        var (firstOfAll, endOfAll) = (First(token + Neighbours - 1, head), batch.Position(token) + 1);
+        var query = q.Row(token) + head * width;
+        var mean = z.Row(token) + head * width;
+        var keys = cache.Keys(batch.Row(token), head / sharing);
+        var values = cache.Values(batch.Row(token), head / sharing);
+        var scores = scratch[thread].Pointer + Margin;
+        for (var s = first; s < end; s = Turn(s, end))
+            AttentionMath.Scores(query, q.Width, scale, keys, width, s % cache.Places, Turn(s, end) - s, scores + s - first, row);
+        var sums = stackalloc float[Neighbours];
+        for (var t = 0; t < Neighbours; t++)
+        {
+            var own = First(token + t, head);
+            sums[t] = Weigh(token + t, head, scores + t * row + own - first, batch.Position(token + t) + 1 - own, thread);
+            new Span<float>(mean + t * z.Width, width).Clear();
+            AddValues(scores + t * row + own - first, own, firstOfAll, values, mean + t * z.Width);
+        }
+        for (var s = firstOfAll; s < endOfAll; s = Turn(s, endOfAll))
+            AttentionMath.AddValues(scores + s - first, row, values + (long)(s % cache.Places) * width, Turn(s, endOfAll) - s, mean, z.Width, width);
+        for (var t = 0; t < Neighbours; t++)
+        {
+            AddValues(scores + t * row + endOfAll - first, endOfAll, batch.Position(token + t) + 1, values, mean + t * z.Width);
+            VectorKernels.Scale(1 / sums[t], mean + t * z.Width, mean + t * z.Width, width);
+        }
+    }
+
+    // Whether each of four neighbours sees on from the one before or a little later, and all see the first one's key.
+    private bool SeeMuchTheSame(int token, int head)
+    {
+        var first = First(token, head);
+        for (var (t, before) = (1, first); t < Neighbours; t++)
+        {
+            var own = First(token + t, head);
+            if (own < before || own >= first + Neighbours || own > batch.Position(token)) return false;
+            before = own;
+        }
+        return true;
+    }
+
+    // The first key that a token's head sees.
+    private int First(int token, int head) =>
+        spans is null ? 0 : (int)Math.Max(0, batch.Position(token) - (long)(spans.Of(token, head) + spans.Ramp));
+
+    // The places are a ring: the first key behind the span of neighbouring places that begins with key s.
+    private int Turn(int s, int end) => (int)Math.Min(end, s + (long)(cache.Places - s % cache.Places));
+
+    // The weights of a token's keys in place of their scores, and the sum of the weights.
+    private float Weigh(int token, int head, float* scores, int count, int thread)
+    {
+        bias?.Add(head, q.Row(token) + head * width, scale, scores, count, scratch[thread].Pointer + Neighbours * row);
+        if (cap > 0) Cap(scores, count);
+        var sum = AttentionMath.Exponentials(scores, count);
+        if (spans is not { Ramp: > 0 }) return sum;
+        return Fade(scores, count, spans.Of(token, head), spans.Ramp) + (float)LearnedWindowConfig.Epsilon * sum;
+    }
+
+    private void Cap(float* scores, int count)
+    {
+        for (var key = 0; key < count; key++) scores[key] = cap * MathF.Tanh(scores[key] / cap);
+    }
+
+    // The soft mask, m(x) = clamp(1 + (z - x) / R, 0, 1) at distance x, and the sum of what it leaves.
+    private static float Fade(float* weights, int count, float span, int ramp)
+    {
+        var sum = 0f;
+        for (var key = 0; key < count; key++)
+            sum += weights[key] *= Math.Clamp(1 + (span - (count - 1 - key)) / ramp, 0, 1);
+        return sum;
+    }
+
+    private void AddValues(float* weights, int first, int end, float* values, float* mean)
+    {
+        for (var s = first; s < end; s = Turn(s, end))
+            AttentionMath.AddValues(weights + s - first, values + (long)(s % cache.Places) * width, Turn(s, end) - s, mean, width);
+    }
+}

@@ -1,0 +1,66 @@
+using Transformer.Configuration;
+using Transformer.Native;
+
+namespace Transformer.Inference.Cpu;
+
+// H heads · D head width · S distances · K maximum
+
+/// <summary>
+/// What the distance of query and key adds to a scaled score: numbers of each head that are known beforehand (ALiBi, T5), or products of the query with a
+/// learned vector of each distance (Shaw et al. 2018), made for each query.
+/// </summary>
+internal sealed unsafe class DistanceBias
+{
+    private readonly float* table, vectors;
+    private readonly int length, headWidth;
+
+    private DistanceBias(float* table, float* vectors, int length, int headWidth)
+    {
+        this.table = table;
+        this.vectors = vectors;
+        (this.length, this.headWidth) = (length, headWidth);
+    }
+
+    /// <summary>The bias of a model; null where it has none.</summary>
+    public static DistanceBias? Of(ModelConfig model, CpuWeights weights)
+    {
+        if (model.Position is not ScoreBiasPositionConfig || model.SoftmaxMixers().FirstOrDefault() is not { } attention) return null;
+        var distances = Enumerable.Range(0, model.ContextLength);
+        switch (model.Position)
+        {
+            case AlibiPositionConfig:
+                var slopes = AlibiPositionConfig.Slopes(attention.Heads);
+                return new(weights.Constants(slopes.SelectMany(slope => distances.Select(distance => (float)slope * -distance))), null, model.ContextLength, 0);
+            case T5PositionConfig t5:
+                var learned = weights.Vector("model.position_bias.relative_attention_bias.weight");    // [N, H]
+                var numbers = new float[attention.Heads * model.ContextLength];
+                for (var head = 0; head < attention.Heads; head++)
+                    foreach (var distance in distances)
+                        numbers[head * model.ContextLength + distance] = learned[t5.BucketOf(Math.Min(distance, t5.MaximumDistance)) * attention.Heads + head];
+                return new(weights.Constants(numbers), null, model.ContextLength, 0);
+            case RelativePositionConfig relative:
+                return new(null, weights.Vector("model.position_bias.distance_embedding.weight"), relative.Maximum + 1, attention.HeadWidthAt(model.Width));
+            default:
+                throw new ArgumentOutOfRangeException(nameof(model), model.Position, "no such position");
+        }
+    }
+
+    /// <summary>How many numbers <see cref="Add"/> needs a place for.</summary>
+    public int Scratch => vectors is null ? 0 : length;
+
+    /// <summary>Adds to the scores of a query's keys.</summary>
+    /// <param name="head">The query's head.</param>
+    /// <param name="q">The query: [D].</param>
+    /// <param name="scale">What q k^T was multiplied by.</param>
+    /// <param name="scores">The scores of neighbouring keys, the last being the query's own.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="scratch">A place for <see cref="Scratch"/> numbers.</param>
+    public void Add(int head, float* q, float scale, float* scores, int count, float* scratch)
+    {
+        var numbers = vectors is null ? table + (long)head * length : scratch;
+        var most = Math.Min(length, count);
+        if (vectors is not null)
+            for (var distance = 0; distance < most; distance++) scratch[distance] = scale * Kernels.Dot(q, vectors + distance * headWidth, headWidth);
+        for (var key = 0; key < count; key++) scores[key] += numbers[Math.Min(count - 1 - key, length - 1)];
+    }
+}

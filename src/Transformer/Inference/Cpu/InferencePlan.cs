@@ -1,0 +1,32 @@
+using Transformer.Configuration;
+
+namespace Transformer.Inference.Cpu;
+
+/// <summary>What the steps of a model share while they are made: its configuration and weights, the team and the buffers.</summary>
+/// <param name="Model">The architecture.</param>
+/// <param name="Weights">The weights by name.</param>
+/// <param name="Team">Who works.</param>
+/// <param name="Workspace">The buffers of a batch.</param>
+/// <param name="RotaryAngles">The angles of a batch; null for models without rotary positions.</param>
+/// <param name="Bias">What distances add to scores; null for models without such positions.</param>
+internal sealed record InferencePlan(ModelConfig Model, CpuWeights Weights, ThreadTeam Team, Workspace Workspace, RotaryAngles? RotaryAngles, DistanceBias? Bias)
+{
+    /// <summary>C.</summary>
+    public int Width => Model.Width;
+
+    /// <summary>The name of a block with a dot at its end.</summary>
+    public static string Block(int layer) => $"model.layers.{layer}.";
+
+    /// <summary>A linear map in the model's format, with a bias where there is one.</summary>
+    /// <param name="name">Its name without .weight and .bias.</param>
+    /// <param name="output">Where its result goes.</param>
+    public unsafe LinearMap Map(string name, Activations output) => new(Weights.Matrix($"{name}.weight"), Weights.VectorIfAny($"{name}.bias"), output);
+
+    /// <summary>A linear map that is too small or too delicate for few bits.</summary>
+    /// <param name="name">Its name without .weight and .bias.</param>
+    /// <param name="output">Where its result goes.</param>
+    public unsafe LinearMap ExactMap(string name, Activations output) => new(Weights.Exact($"{name}.weight"), Weights.VectorIfAny($"{name}.bias"), output);
+
+    /// <summary>The parallel step of maps that have the same input.</summary>
+    public MatrixProducts Products(params LinearMap[] maps) => new(Team, maps);
+}

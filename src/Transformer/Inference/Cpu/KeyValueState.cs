@@ -1,0 +1,119 @@
+using System.Runtime.CompilerServices;
+
+namespace Transformer.Inference.Cpu;
+
+// B rows · S places · G key/value heads · D head width
+
+/// <summary>
+/// Keys and values of the tokens so far. Token s of a row lies in place s mod S. Without a window S is the most tokens that a row may have; with one it is what
+/// the window reaches and the tokens of a batch, so that none of them overwrites what another still sees. Keys lie eight together, component by component, so
+/// that a vector holds one component of each and eight scores come out side by side; values lie one behind the other.
+/// </summary>
+internal sealed unsafe class KeyValueState : MixerState
+{
+    /// <summary>How many keys lie together.</summary>
+    public const int Lanes = 8;
+
+    private readonly NativeArray<float> keys, values;
+    private readonly NativeArray<float>? unturned;
+    private readonly int heads, width;
+
+    /// <param name="rows">B.</param>
+    /// <param name="heads">G.</param>
+    /// <param name="places">S at least; it becomes a multiple of eight.</param>
+    /// <param name="width">D.</param>
+    /// <param name="isWhole">Whether every token of a row has a place of its own.</param>
+    /// <param name="keepsUnturned">Whether keys come unturned, and are turned anew in each batch.</param>
+    public KeyValueState(int rows, int heads, int places, int width, bool isWhole, bool keepsUnturned)
+    {
+        Places = (places + Lanes - 1) / Lanes * Lanes;
+        (this.heads, this.width, CanTruncate) = (heads, width, isWhole && !keepsUnturned);
+        keys = new((long)rows * heads * Places * width);
+        values = new((long)rows * heads * Places * width);
+        if (keepsUnturned) unturned = new(keys.Length);
+    }
+
+    /// <summary>S.</summary>
+    public int Places { get; }
+
+    /// <inheritdoc/>
+    /// <remarks>Not where angles follow the length: what tokens became beside later ones is not what they are without them.</remarks>
+    public override bool CanTruncate { get; }
+
+    /// <inheritdoc/>
+    public override long Bytes => keys.Bytes + values.Bytes + (unturned?.Bytes ?? 0);
+
+    /// <summary>The keys of a row's head: [S / 8, D, 8].</summary>
+    public float* Keys(int row, int head) => keys.Pointer + At(row, head);
+
+    /// <summary>The values of a row's head: [S, D].</summary>
+    public float* Values(int row, int head) => values.Pointer + At(row, head);
+
+    /// <summary>Takes in the key and the value of a token.</summary>
+    /// <param name="row">Its row.</param>
+    /// <param name="head">The head.</param>
+    /// <param name="position">Its place in its row.</param>
+    /// <param name="key">[D]</param>
+    /// <param name="value">[D]</param>
+    public void Keep(int row, int head, int position, float* key, float* value)
+    {
+        var place = position % Places;
+        if (unturned is null) StoreKey(Keys(row, head), place, key);
+        else new ReadOnlySpan<float>(key, width).CopyTo(new Span<float>(unturned.Pointer + At(row, head) + place * width, width));
+        new ReadOnlySpan<float>(value, width).CopyTo(new Span<float>(Values(row, head) + place * width, width));
+    }
+
+    /// <summary>Turns a row's keys, where they come unturned.</summary>
+    /// <param name="rotation">The angles.</param>
+    /// <param name="row">The row.</param>
+    /// <param name="count">How many keys there are.</param>
+    /// <param name="length">The length of the text, which the angles depend on.</param>
+    [SkipLocalsInit]
+    public void Turn(RotaryAngles rotation, int row, int count, int length)
+    {
+        var (cos, sin) = rotation.OfKeys(length);
+        var key = stackalloc float[width];
+        for (var head = 0; head < heads; head++)
+        {
+            for (var s = 0; s < count; s++)
+            {
+                unturned!.Span(At(row, head) + s * width, width).CopyTo(new Span<float>(key, width));
+                RotaryAngles.Turn(key, (float*)cos + s * width / 2, (float*)sin + s * width / 2, width);
+                StoreKey(Keys(row, head), s, key);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void Clear(int row)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void Copy(int from, int to, int length)
+    {
+        var count = (Math.Min(length, Places) + Lanes - 1) / Lanes * Lanes * width;
+        for (var head = 0; head < heads; head++)
+        {
+            keys.Span(At(from, head), count).CopyTo(keys.Span(At(to, head), count));
+            values.Span(At(from, head), count).CopyTo(values.Span(At(to, head), count));
+            unturned?.Span(At(from, head), count).CopyTo(unturned.Span(At(to, head), count));
+        }
+    }
+
+    private void StoreKey(float* keys, int place, float* key)
+    {
+        var to = keys + place / Lanes * Lanes * width + place % Lanes;
+        for (var d = 0; d < width; d++) to[d * Lanes] = key[d];
+    }
+
+    private long At(int row, int head) => ((long)row * heads + head) * Places * width;
+
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
+        keys.Dispose();
+        values.Dispose();
+        unturned?.Dispose();
+    }
+}

@@ -1,0 +1,14 @@
+namespace Transformer.Inference.Cpu;
+
+/// <summary>The measures of block quantisation.</summary>
+internal static class QuantizedBlocks
+{
+    /// <summary>How many numbers share a scale.</summary>
+    public const int Length = 32;
+
+    /// <summary>How many rows of a matrix lie together: as many as a vector has sums.</summary>
+    public const int Rows = 8;
+
+    /// <summary>The blocks of a row of a matrix or a vector, an even number.</summary>
+    public static int In(int width) => (width + 2 * Length - 1) / (2 * Length) * 2;
+}

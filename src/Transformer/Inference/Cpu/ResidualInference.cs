@@ -1,0 +1,132 @@
+using Transformer.Configuration;
+
+namespace Transformer.Inference.Cpu;
+
+// N tokens · C width · n streams
+
+/// <summary>How one sub-layer meets the residual stream: what it reads is made before it, what it gave is added after it.</summary>
+internal abstract unsafe class ResidualInference
+{
+    /// <summary>x, what the sub-layer reads, from the stream.</summary>
+    /// <param name="stream">[N, C], or [N, n C] of n streams.</param>
+    /// <param name="x">[N, C]</param>
+    /// <param name="tokens">N.</param>
+    public virtual void Before(Activations stream, Activations x, int tokens) => Copy(stream, x, tokens);
+
+    /// <summary>The stream after the sub-layer has given y; y may be overwritten.</summary>
+    public abstract void After(Activations stream, Activations y, int tokens);
+
+    /// <summary>The residual around one sub-layer of a block.</summary>
+    /// <param name="plan">What all blocks share.</param>
+    /// <param name="block">The block's name with a dot at its end.</param>
+    /// <param name="isMixer">Whether the sub-layer is the mixer; else it is the MLP.</param>
+    public static ResidualInference Of(InferencePlan plan, string block, bool isMixer)
+    {
+        var (model, weights) = (plan.Model, plan.Weights);
+        // The names of the norms as Block has them.
+        var (before, after) = isMixer
+            ? ("input_layernorm", "post_attention_layernorm")
+            : (model.Residual is SandwichResidualConfig ? "pre_feedforward_layernorm" : "post_attention_layernorm", "post_feedforward_layernorm");
+        var parameters = block + (isMixer ? "self_attn_residual." : "mlp_residual.");
+        return model.Residual switch
+        {
+            PreNormResidualConfig => new SandwichInference(Norm(before), null),
+            SandwichResidualConfig => new SandwichInference(Norm(before), Norm(after)),
+            PostNormResidualConfig => new PostNormInference(Norm(after), 1),
+            DeepNormResidualConfig => new PostNormInference(Norm(after), (float)Math.Pow(2.0 * model.Layers, 0.25)),
+            ReZeroResidualConfig => new ReZeroInference(weights.Vector(parameters + "alpha")[0]),
+            HyperConnectionsResidualConfig hyper => new HyperConnectionsInference(plan, Norm(before), hyper.Streams, parameters),
+            var other => throw new ArgumentOutOfRangeException(nameof(plan), other, "no such residual"),
+        };
+
+        NormInference Norm(string name) => new(model.Norm, weights, block + name);
+    }
+
+    private static void Copy(Activations from, Activations to, int tokens) =>
+        new ReadOnlySpan<float>(from.Values, tokens * from.Width).CopyTo(new Span<float>(to.Values, tokens * to.Width));
+}
+
+/// <summary>x + after(f(before(x))); without a second norm that is pre-norm.</summary>
+internal sealed unsafe class SandwichInference(NormInference before, NormInference? after) : ResidualInference
+{
+    /// <inheritdoc/>
+    public override void Before(Activations stream, Activations x, int tokens) => before.Apply(stream, x, tokens);
+
+    /// <inheritdoc/>
+    public override void After(Activations stream, Activations y, int tokens)
+    {
+        after?.Apply(y, y, tokens);
+        VectorKernels.AddScaled(1, y.Values, stream.Values, tokens * stream.Width);
+    }
+}
+
+/// <summary>norm(a x + f(x)): post-norm, and with a above one DeepNorm.</summary>
+internal sealed unsafe class PostNormInference(NormInference norm, float alpha) : ResidualInference
+{
+    /// <inheritdoc/>
+    public override void After(Activations stream, Activations y, int tokens)
+    {
+        VectorKernels.ScaleAndAdd(alpha, stream.Values, y.Values, tokens * stream.Width);
+        norm.Apply(stream, stream, tokens);
+    }
+}
+
+/// <summary>x + a f(x)</summary>
+internal sealed unsafe class ReZeroInference(float alpha) : ResidualInference
+{
+    /// <inheritdoc/>
+    public override void After(Activations stream, Activations y, int tokens) =>
+        VectorKernels.AddScaled(alpha, y.Values, stream.Values, tokens * stream.Width);
+}
+
+/// <summary>n streams: the sub-layer reads a mixture of them, they mix among themselves, and each gets its share of the output.</summary>
+internal sealed unsafe class HyperConnectionsInference : ResidualInference
+{
+    private readonly NormInference norm;
+    private readonly int streams;
+    private readonly float* input, mixing, output;
+    private readonly Activations mixed;
+
+    /// <param name="plan">What all blocks share.</param>
+    /// <param name="norm">Before the sub-layer.</param>
+    /// <param name="streams">n.</param>
+    /// <param name="name">The parameters' name with a dot at its end.</param>
+    public HyperConnectionsInference(InferencePlan plan, NormInference norm, int streams, string name)
+    {
+        (this.norm, this.streams, mixed) = (norm, streams, plan.Workspace.Buffer("mixed streams", streams * plan.Width));
+        input = plan.Weights.Vector(name + "input");
+        mixing = plan.Weights.Vector(name + "mixing");
+        output = plan.Weights.Vector(name + "output");
+    }
+
+    /// <inheritdoc/>
+    public override void Before(Activations stream, Activations x, int tokens)
+    {
+        for (var token = 0; token < tokens; token++)
+        {
+            Mix(input, stream.Row(token), x.Row(token), x.Width);
+            norm.Apply(x.Row(token), x.Row(token), x.Width);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void After(Activations stream, Activations y, int tokens)
+    {
+        var width = y.Width;
+        for (var token = 0; token < tokens; token++)
+        {
+            for (var to = 0; to < streams; to++)
+            {
+                Mix(mixing + to * streams, stream.Row(token), mixed.Row(token) + to * width, width);
+                VectorKernels.AddScaled(output[to], y.Row(token), mixed.Row(token) + to * width, width);
+            }
+            VectorKernels.Scale(1, mixed.Row(token), stream.Row(token), stream.Width);
+        }
+    }
+
+    private void Mix(float* shares, float* all, float* into, int width)
+    {
+        VectorKernels.Scale(shares[0], all, into, width);
+        for (var from = 1; from < streams; from++) VectorKernels.AddScaled(shares[from], all + from * width, into, width);
+    }
+}

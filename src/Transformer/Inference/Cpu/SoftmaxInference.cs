@@ -1,0 +1,107 @@
+using Transformer.Configuration;
+
+namespace Transformer.Inference.Cpu;
+
+// N tokens · C width · H heads · G key/value heads · D head width
+
+/// <summary>Causal softmax attention over the cached keys and values of each token's row, with all that its configuration knows.</summary>
+internal sealed unsafe class SoftmaxInference : MixerInference
+{
+    private const float NormEpsilon = 1e-5f;
+
+    private readonly SoftmaxAttentionConfig config;
+    private readonly int heads, keyValueHeads, headWidth, width;
+    private readonly Workspace workspace;
+    private readonly RotaryAngles? rotation;
+    private readonly MatrixProducts projections, output;
+    private readonly Activations q, k, v, z;
+    private readonly float* queryNorm, keyNorm, valueMix;
+    private readonly Activations? firstValues;
+    private readonly AttentionSpans? spans;
+    private readonly PerTokenKernel keeping;
+    private readonly AttentionKernel attention;
+    private TokenBatch batch = null!;
+    private KeyValueState cache = null!;
+
+    /// <param name="plan">What all blocks share.</param>
+    /// <param name="config">Heads and options.</param>
+    /// <param name="layer">Which block.</param>
+    /// <param name="y">Where the output goes: [N, C].</param>
+    public SoftmaxInference(InferencePlan plan, SoftmaxAttentionConfig config, int layer, Activations y)
+    {
+        (this.config, width, workspace) = (config, plan.Width, plan.Workspace);
+        (heads, keyValueHeads, headWidth) = (config.Heads, config.KvHeads ?? config.Heads, config.HeadWidthAt(width));
+        var name = InferencePlan.Block(layer) + "self_attn.";
+        (q, z) = (workspace.Buffer("queries", heads * headWidth), workspace.Buffer("mixed values", heads * headWidth));
+        (k, v) = (workspace.Buffer("keys", keyValueHeads * headWidth), workspace.Buffer("values", keyValueHeads * headWidth));
+        projections = plan.Products(plan.Map(name + "q_proj", q), plan.Map(name + "k_proj", k), plan.Map(name + "v_proj", v));
+        output = plan.Products(plan.Map(name + "o_proj", y));
+        queryNorm = plan.Weights.VectorIfAny(name + "q_norm.weight");
+        keyNorm = plan.Weights.VectorIfAny(name + "k_norm.weight");
+        if (config.ValueResidual) firstValues = workspace.Buffer("first values", v.Width);
+        valueMix = plan.Weights.VectorIfAny(name + "value_mix");
+        rotation = plan.RotaryAngles;
+        spans = AttentionSpans.Of(config, plan, name);
+        keeping = new PerTokenKernel(plan.Team, Keep);
+        attention = new AttentionKernel(plan, config, q, z, spans);
+    }
+
+    /// <inheritdoc/>
+    public override MixerState NewState(int rows, int length)
+    {
+        var reach = config.Window.KeysAt(length - 1) + workspace.Tokens - 1;
+        return new KeyValueState(rows, keyValueHeads, (int)Math.Min(length, reach), headWidth, isWhole: reach >= length, rotation is { FollowsLength: true });
+    }
+
+    /// <inheritdoc/>
+    public override void Run(TokenBatch batch, Activations x, MixerState state)
+    {
+        projections.Run(x, batch.Tokens);                                           // [N, H D], 2 x [N, G D]
+        if (config.ValueResidual) MixWithFirst(batch.Tokens);
+        (this.batch, cache) = (batch, (KeyValueState)state);
+        keeping.Run(batch.Tokens);
+        if (rotation is { FollowsLength: true }) TurnAll(batch, cache);
+        spans?.Prepare(batch, x);
+        attention.Run(batch, cache);                                                // [N, H D]
+        output.Run(z, batch.Tokens);                                                // [N, C]
+    }
+
+    // l1 v_1 + l2 v (Zhou et al. 2024); the first block's are v_1 itself.
+    private void MixWithFirst(int tokens)
+    {
+        var count = tokens * v.Width;
+        if (valueMix is null)
+        {
+            VectorKernels.Scale(1, v.Values, firstValues!.Values, count);
+            return;
+        }
+        VectorKernels.Scale(valueMix[1], v.Values, v.Values, count);
+        VectorKernels.AddScaled(valueMix[0], firstValues!.Values, v.Values, count);
+    }
+
+    // Queries and keys become what scores are made of, and keys and values go to the others of their row.
+    private void Keep(int token)
+    {
+        Normalise(q.Row(token), queryNorm, heads);
+        Normalise(k.Row(token), keyNorm, keyValueHeads);
+        rotation?.Turn(token, q.Row(token), heads);
+        if (rotation is { FollowsLength: false }) rotation.Turn(token, k.Row(token), keyValueHeads);
+        for (var head = 0; head < keyValueHeads; head++)
+            cache.Keep(batch.Row(token), head, batch.Position(token), k.Row(token) + head * headWidth, v.Row(token) + head * headWidth);
+    }
+
+    private void Normalise(float* x, float* weight, int count)
+    {
+        if (weight is null) return;
+        for (var head = 0; head < count; head++) VectorKernels.RmsNorm(x + head * headWidth, weight, NormEpsilon, x + head * headWidth, headWidth);
+    }
+
+    private void TurnAll(TokenBatch batch, KeyValueState cache)
+    {
+        for (var span = 0; span < batch.Spans; span++)
+        {
+            var last = batch.First(span) + batch.Count(span) - 1;
+            cache.Turn(rotation!, batch.RowOf(span), batch.Position(last) + 1, batch.Length(last));
+        }
+    }
+}

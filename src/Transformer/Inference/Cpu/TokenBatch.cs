@@ -1,0 +1,53 @@
+namespace Transformer.Inference.Cpu;
+
+// N tokens
+
+/// <summary>
+/// The tokens that go through the model together: stretches of one or more rows, one behind the other without filling. Each span continues what the state
+/// holds of its row.
+/// </summary>
+/// <param name="most">The most tokens.</param>
+internal sealed class TokenBatch(int most)
+{
+    private readonly int[] spanRows = new int[most], spanFirsts = new int[most], spanCounts = new int[most], spanLengths = new int[most];
+    private readonly int[] rows = new int[most], positions = new int[most], lengths = new int[most];
+
+    /// <summary>N.</summary>
+    public int Tokens { get; private set; }
+
+    /// <summary>How many stretches there are.</summary>
+    public int Spans { get; private set; }
+
+    /// <summary>Forgets everything.</summary>
+    public void Clear() => Tokens = Spans = 0;
+
+    /// <summary>Adds tokens of a row.</summary>
+    /// <param name="row">The row of the state.</param>
+    /// <param name="start">How many tokens the row has before them.</param>
+    /// <param name="count">How many are added.</param>
+    /// <param name="length">How many the row will have when all of the text that is being read has been.</param>
+    public void Add(int row, int start, int count, int length)
+    {
+        (spanRows[Spans], spanFirsts[Spans], spanCounts[Spans], spanLengths[Spans]) = (row, Tokens, count, length);
+        Spans++;
+        for (var i = 0; i < count; i++, Tokens++) (rows[Tokens], positions[Tokens], lengths[Tokens]) = (row, start + i, length);
+    }
+
+    /// <summary>The row of a span.</summary>
+    public int RowOf(int span) => spanRows[span];
+
+    /// <summary>The first token of a span.</summary>
+    public int First(int span) => spanFirsts[span];
+
+    /// <summary>The number of tokens of a span.</summary>
+    public int Count(int span) => spanCounts[span];
+
+    /// <summary>The row that a token belongs to.</summary>
+    public int Row(int token) => rows[token];
+
+    /// <summary>A token's place in its row, from 0 on.</summary>
+    public int Position(int token) => positions[token];
+
+    /// <summary>The length that a token's row will have when all of the text that is being read has been.</summary>
+    public int Length(int token) => lengths[token];
+}

@@ -1,0 +1,73 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Transformer.Configuration;
+
+namespace Transformer.Runs;
+
+/// <summary>
+/// Reads a run from YAML or JSON: the file, over the preset that its <c>model.preset</c> names, under the overrides of the command line.
+/// Everything that is wrong is reported at once.
+/// </summary>
+public static class ConfigFile
+{
+    /// <summary>Reads a file, or a recipe of the library by name.</summary>
+    /// <param name="recipeOrFile">A path, or one of <see cref="ConfigLibrary.Recipes"/>.</param>
+    /// <param name="overrides">As for <see cref="Parse"/>.</param>
+    /// <exception cref="InputException">There is no such file or recipe, or it is wrong: one line a problem.</exception>
+    public static RunConfig Load(string recipeOrFile, IEnumerable<string> overrides)
+    {
+        if (File.Exists(recipeOrFile)) return Parse(ReadText(recipeOrFile), recipeOrFile, overrides);
+        if (ConfigLibrary.Recipes.Contains(recipeOrFile)) return Parse(ConfigLibrary.Recipe(recipeOrFile), recipeOrFile, overrides);
+        if (ConfigLibrary.Presets.Contains(recipeOrFile))
+            throw new InputException($"{recipeOrFile} is a preset, the architecture of a run: take a recipe with --set model.preset={recipeOrFile}");
+        var nearest = Spelling.Nearest(recipeOrFile, ConfigLibrary.Recipes);
+        throw new InputException($"{recipeOrFile}: no such file or recipe; "
+            + (nearest is null ? $"the recipes are {string.Join(", ", ConfigLibrary.Recipes)}" : $"did you mean the recipe {nearest}?"));
+    }
+
+    /// <summary>Reads a run from the text of a file.</summary>
+    /// <param name="text">YAML or JSON.</param>
+    /// <param name="origin">The file's name, for messages.</param>
+    /// <param name="overrides">
+    /// <c>KEY=VALUE</c> each, with a dotted key and a YAML value, e.g. <c>model.attention.heads=8</c> or <c>model.mlp={kind: gelu}</c>.
+    /// They are laid over the file one after the other. <c>model.preset</c> takes the place of the file's preset or, where it has none, of
+    /// its whole model.
+    /// </param>
+    /// <exception cref="InputException">The text is not YAML, or not a run: one line a problem.</exception>
+    public static RunConfig Parse(string text, string origin, IEnumerable<string> overrides)
+    {
+        var problems = new List<ConfigProblem>();
+        if (YamlReader.Read(text, origin, problems) is not JsonObject root)
+            throw new InputException($"{origin}: found no keys, expected model, data and training");
+        var sets = overrides.Select(ConfigOverride.Parse).ToLookup(set => set.Path == ConfigPreset.Path);
+        foreach (var preset in sets[true]) ConfigPreset.Choose(root, preset.Value);
+        ConfigPreset.Expand(root, problems);
+        foreach (var set in sets[false]) set.Apply(root, problems);
+        var run = ConfigJson.Bind<RunConfig>(root, problems);
+        ConfigProblem.ThrowIfAny(problems, origin);
+        return run!;
+    }
+
+    /// <summary>The architecture that a preset names.</summary>
+    /// <param name="preset">One of <see cref="ConfigLibrary.Presets"/>.</param>
+    public static ModelConfig Preset(string preset) => ConfigJson.FromJson<ModelConfig>(ConfigPreset.Read(preset), preset);
+
+    /// <summary>A run as YAML with every key written; <see cref="Parse"/> reads the same run back.</summary>
+    public static string ToYaml(RunConfig run) => YamlWriter.Write(ConfigJson.ToJson(run).AsObject());
+
+    private static string ReadText(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true));
+        }
+        catch (DecoderFallbackException error)
+        {
+            throw new InputException($"{path}: found bytes that are not UTF-8, expected a YAML or JSON text", error);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: cannot be read: {error.Message}", error);
+        }
+    }
+}

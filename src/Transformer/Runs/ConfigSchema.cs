@@ -1,0 +1,49 @@
+using System.Reflection;
+using System.Text.Json.Nodes;
+using System.Text.Json.Schema;
+using Transformer.Configuration;
+
+namespace Transformer.Runs;
+
+/// <summary>The JSON Schema of a run's file, generated from the records, so that editors complete and check it.</summary>
+public static class ConfigSchema
+{
+    /// <summary>The schema (draft 2020-12). Descriptions are the records' XML documentation, where that lies beside the assembly.</summary>
+    public static JsonObject Create()
+    {
+        var summaries = XmlSummaries.Load(typeof(ConfigSchema).Assembly);
+        var exporter = new JsonSchemaExporterOptions
+        {
+            TreatNullObliviousAsNonNullable = true,
+            TransformSchemaNode = (context, node) => Transform(context, node, summaries),
+        };
+        var schema = ConfigJson.Options.GetJsonSchemaAsNode(typeof(RunConfig), exporter).AsObject();
+        schema.Insert(0, "$schema", "https://json-schema.org/draft/2020-12/schema");
+        return schema;
+    }
+
+    private static JsonNode Transform(JsonSchemaExporterContext context, JsonNode node, XmlSummaries summaries)
+    {
+        if (node is not JsonObject schema) return node;
+        if (context.TypeInfo.Type == typeof(ModelConfig)) AddPreset(schema);
+        if (context.TypeInfo.Type == typeof(DataConfig)) schema["anyOf"] = new JsonArray(Requires("path"), Requires("task"));
+        // The property says what the part is for here; without a property, the type says what it is.
+        var summary = summaries.Of((MemberInfo?)context.PropertyInfo?.AttributeProvider ?? context.TypeInfo.Type);
+        if (summary is not null) schema.Insert(0, "description", summary);
+        return schema;
+    }
+
+    // What a preset gives need not be given again.
+    private static void AddPreset(JsonObject model)
+    {
+        model["properties"]!.AsObject().Insert(0, "preset", new JsonObject
+        {
+            ["description"] = "An architecture to start from; the other keys are laid over it.",
+            ["enum"] = new JsonArray([.. ConfigLibrary.Presets.Select(name => JsonValue.Create(name))]),
+        });
+        model.Remove("required", out var required);
+        model["anyOf"] = new JsonArray(Requires("preset"), new JsonObject { ["required"] = required });
+    }
+
+    private static JsonObject Requires(string key) => new() { ["required"] = new JsonArray(key) };
+}

@@ -1,0 +1,23 @@
+using Transformer.Configuration;
+
+namespace Transformer.Runs;
+
+/// <summary>How the parameters whose names match are trained.</summary>
+public sealed record ParameterRule : IValidated
+{
+    /// <summary>A name with <c>*</c> for any run of characters, e.g. <c>model.layers.0.*</c>.</summary>
+    public required string Pattern { get; init; }
+
+    /// <summary>What their learning rate is multiplied by.</summary>
+    public double LearningRateScale { get; init; } = 1;
+
+    /// <summary>Whether they stay as they are.</summary>
+    public bool Frozen { get; init; }
+
+    /// <inheritdoc/>
+    public IEnumerable<ConfigProblem> Problems()
+    {
+        if (Pattern.Length == 0) yield return new("pattern", "found an empty pattern, expected a parameter name, * for any run of characters");
+        if (LearningRateScale < 0) yield return new("learning_rate_scale", $"found {LearningRateScale}, expected 0 or more");
+    }
+}

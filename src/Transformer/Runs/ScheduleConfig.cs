@@ -1,0 +1,59 @@
+using System.Text.Json.Serialization;
+using Transformer.Configuration;
+
+namespace Transformer.Runs;
+
+/// <summary>How the learning rate changes over the run; every kind begins with a linear warm-up.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(ConstantScheduleConfig), "constant")]
+[JsonDerivedType(typeof(LinearScheduleConfig), "linear")]
+[JsonDerivedType(typeof(CosineScheduleConfig), "cosine")]
+[JsonDerivedType(typeof(WarmupStableDecayScheduleConfig), "warmup_stable_decay")]
+public abstract record ScheduleConfig : IValidated
+{
+    /// <summary>The number of steps over which the rate rises from near zero to its peak.</summary>
+    public int WarmupSteps { get; init; }
+
+    /// <inheritdoc/>
+    public virtual IEnumerable<ConfigProblem> Problems()
+    {
+        if (WarmupSteps < 0) yield return new("warmup_steps", $"found {WarmupSteps}, expected 0 or more");
+    }
+}
+
+/// <summary>The peak to the end.</summary>
+public sealed record ConstantScheduleConfig : ScheduleConfig;
+
+/// <summary>A schedule that falls to a share of the peak.</summary>
+public abstract record DecayingScheduleConfig : ScheduleConfig
+{
+    /// <summary>The last rate as a share of the peak.</summary>
+    public double FinalRatio { get; init; } = 0.1;
+
+    /// <inheritdoc/>
+    public override IEnumerable<ConfigProblem> Problems()
+    {
+        foreach (var problem in base.Problems()) yield return problem;
+        if (FinalRatio is < 0 or > 1) yield return new("final_ratio", $"found {FinalRatio}, expected 0 to 1");
+    }
+}
+
+/// <summary>A straight line from the peak to the last rate.</summary>
+public sealed record LinearScheduleConfig : DecayingScheduleConfig;
+
+/// <summary>Half a cosine from the peak to the last rate (Loshchilov and Hutter 2017).</summary>
+public sealed record CosineScheduleConfig : DecayingScheduleConfig;
+
+/// <summary>The peak until the last decay_steps, then a straight line to the last rate (Hu et al. 2024).</summary>
+public sealed record WarmupStableDecayScheduleConfig : DecayingScheduleConfig
+{
+    /// <summary>The number of steps of the fall.</summary>
+    public required int DecaySteps { get; init; }
+
+    /// <inheritdoc/>
+    public override IEnumerable<ConfigProblem> Problems()
+    {
+        foreach (var problem in base.Problems()) yield return problem;
+        if (DecaySteps < 0) yield return new("decay_steps", $"found {DecaySteps}, expected 0 or more");
+    }
+}

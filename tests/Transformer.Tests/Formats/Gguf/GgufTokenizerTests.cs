@@ -1,0 +1,68 @@
+using Transformer.Configuration;
+using Transformer.Formats.Gguf;
+using Transformer.Tokenization;
+
+namespace Transformer.Tests.Formats.Gguf;
+
+public sealed class GgufTokenizerTests
+{
+    private const string Text = "Once upon a time, there was 1 girl.\n She said:  \"I'll\\x41 go\"\t<s>é💡";
+
+    [Fact]
+    public void SentencePiece_comes_back() => AssertSame(GgufModelTests.Stories(), Text);
+
+    [Fact]
+    public void Byte_pairs_of_GPT_2_come_back() =>
+        AssertSame(BpeTokenizer.FromFiles(Golden.PathOf("gpt2/vocab.json"), Golden.PathOf("gpt2/merges.txt")), Text);
+
+    [Fact]
+    public void Bytes_come_back() => AssertSame(new ByteTokenizer(), Text + "\0\r");
+
+    [Fact]
+    public void Characters_within_ASCII_come_back()
+    {
+        var ascii = Text[..^3];
+        AssertSame(CharacterTokenizer.FromCorpus(new StringReader(ascii)), ascii);
+    }
+
+    [Fact]
+    public void Tokens_that_the_model_has_beyond_the_tokenizers_are_filled_up_and_left_out_again()
+    {
+        var stories = GgufModelTests.Stories();
+        var fields = GgufTokenizer.Write(stories, vocabulary: 520).ToDictionary();
+        Assert.Equal(520, ((string[])fields["tokenizer.ggml.tokens"]).Length);
+        Assert.Equal(512, GgufTokenizer.Read(new GgufFields(fields, "file"))!.VocabularySize);
+    }
+
+    [Fact]
+    public void Characters_beyond_ASCII_words_and_tokens_beyond_the_characters_are_refused_by_name()
+    {
+        Assert.Contains("beyond ASCII", Assert.Throws<InputException>(() => GgufTokenizer.Write(CharacterTokenizer.FromCorpus(new StringReader("né")), 2)).Message);
+        Assert.Contains("the model has 14 tokens, its tokenizer 13", Assert.Throws<InputException>(() => GgufTokenizer.Write(GgufModelTests.Characters(13), 14)).Message);
+        Assert.Contains("WordTokenizer", Assert.Throws<InputException>(() => GgufTokenizer.Write(new WordTokenizer(["a", "b"]), 2)).Message);
+    }
+
+    [Theory]
+    [InlineData("tokenizer.ggml.bos_token_id", 7u, "found 7, expected 1")]
+    [InlineData("tokenizer.ggml.add_space_prefix", false, "found False, expected True")]
+    [InlineData("tokenizer.ggml.add_eos_token", 1u, "found 1, expected true or false")]
+    [InlineData("tokenizer.ggml.scores", "none", "found the text none, expected an array of Single")]
+    [InlineData("tokenizer.ggml.scores", new[] { 1f }, "1 elements, expected 512")]
+    [InlineData("tokenizer.ggml.tokens", new[] { "<unk>" }, "512 elements, expected 1")]
+    public void Fields_that_mean_another_tokenizer_are_refused(string key, object value, string problem)
+    {
+        var fields = GgufTokenizer.Write(GgufModelTests.Stories(), 512).ToDictionary();
+        fields[key] = value;
+        Assert.Contains(problem, Assert.Throws<InputException>(() => GgufTokenizer.Read(new GgufFields(fields, "file"))).Message);
+    }
+
+    private static void AssertSame(Tokenizer tokenizer, string text)
+    {
+        var again = GgufTokenizer.Read(new GgufFields(GgufTokenizer.Write(tokenizer, tokenizer.VocabularySize).ToDictionary(), "file"))!;
+        Assert.Equal(tokenizer.GetType(), again.GetType());
+        Assert.Equal(tokenizer.VocabularySize, again.VocabularySize);
+        Assert.Equal((tokenizer.BeginOfText, tokenizer.EndOfText), (again.BeginOfText, again.EndOfText));
+        Assert.Equal(tokenizer.Encode(text), again.Encode(text));
+        Assert.Equal(text, again.Decode([.. again.BeginOfText is { } begin ? new[] { begin } : [], .. again.Encode(text)]));
+    }
+}

@@ -1,0 +1,158 @@
+using TorchSharp;
+using Transformer.Configuration;
+using Transformer.Formats;
+using static TorchSharp.torch;
+
+namespace Transformer.Tests.Formats;
+
+public sealed class ModelImportTests : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+    private readonly DisposeScope scope = NewDisposeScope();
+
+    public void Dispose()
+    {
+        scope.Dispose();
+        folder.Dispose();
+    }
+
+    [Theory]
+    [InlineData("nanogpt/bias/weights.safetensors")]
+    [InlineData("nanogpt/nobias/weights.safetensors")]
+    public void NanoGpt_goes_to_our_names_and_back_unchanged(string golden)
+    {
+        using var file = SafetensorsFile.Open(Golden(golden));
+        using var imported = ModelImport.Import(Golden(golden));
+        var back = HuggingFaceNames.ToGpt2(imported.Tensors, LinearLayout.OutIn);
+        var expected = file.Names.Where(name => name != "lm_head.weight").ToList(); // the tied head's copy
+        Assert.Equal(expected.Order(), back.Keys.Order());
+        foreach (var name in expected) TensorAssert.Same(file.Read(name), back[name], name);
+    }
+
+    [Fact]
+    public void The_rows_of_c_attn_are_those_of_q_then_k_then_v()
+    {
+        using var file = SafetensorsFile.Open(Golden("nanogpt/bias/weights.safetensors"));
+        using var imported = ModelImport.Import(Golden("nanogpt/bias/weights.safetensors"));
+        var joined = file.Read("transformer.h.1.attn.c_attn.weight");
+        TensorAssert.Same(joined[..32], imported.Tensors["model.layers.1.self_attn.q_proj.weight"]);
+        TensorAssert.Same(joined[32..64], imported.Tensors["model.layers.1.self_attn.k_proj.weight"]);
+        TensorAssert.Same(joined[64..], imported.Tensors["model.layers.1.self_attn.v_proj.weight"]);
+        TensorAssert.Same(file.Read("transformer.h.1.attn.c_attn.bias")[32..64], imported.Tensors["model.layers.1.self_attn.k_proj.bias"]);
+    }
+
+    [Fact]
+    public void The_transposed_matrices_of_Hugging_Faces_GPT_2_give_the_same_model()
+    {
+        using var imported = ModelImport.Import(Golden("nanogpt/bias/weights.safetensors"));
+        var transposed = HuggingFaceNames.ToGpt2(imported.Tensors, LinearLayout.InOut);
+        Assert.Equal([32, 96], transposed["transformer.h.0.attn.c_attn.weight"].shape);
+        Assert.Equal([32, 128], transposed["transformer.h.0.mlp.c_fc.weight"].shape);
+        WriteModel("gpt2", HuggingFaceConfig.ToGpt2(imported.Model).ToJsonString(), transposed);
+        using var again = ModelImport.Import(folder["gpt2"]);
+        Assert.Equal(imported.Model, again.Model);
+        AssertSame(imported.Tensors, again.Tensors);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("transformer.")]
+    [InlineData("_orig_mod.transformer.")]
+    public void Prefixes_masks_and_the_tied_heads_copy_are_left_out(string prefix)
+    {
+        using var imported = ModelImport.Import(Golden("nanogpt/bias/weights.safetensors"));
+        var gpt2 = HuggingFaceNames.ToGpt2(imported.Tensors, LinearLayout.OutIn)
+            .ToDictionary(pair => prefix + pair.Key["transformer.".Length..], pair => pair.Value);
+        gpt2[$"{prefix}h.0.attn.bias"] = ones(1, 1, 24, 24);
+        gpt2[$"{prefix}h.0.attn.masked_bias"] = tensor(-1e4);
+        gpt2[$"{prefix.Replace("transformer.", "")}lm_head.weight"] = imported.Tensors["model.embed_tokens.weight"].clone();
+        var ours = HuggingFaceNames.FromGpt2("test", gpt2.Select(pair => (pair.Key, pair.Value)), tiedHead: true);
+        AssertSame(imported.Tensors, ours);
+    }
+
+    [Fact]
+    public void A_head_that_is_said_to_be_tied_and_is_not_is_refused()
+    {
+        (string, Tensor)[] tensors = [("wte.weight", ones(3, 2)), ("lm_head.weight", zeros(3, 2))];
+        Assert.Contains("tie_word_embeddings", Assert.Throws<InputException>(() => HuggingFaceNames.FromGpt2("file", tensors, tiedHead: true)).Message);
+        Assert.Equal(2, HuggingFaceNames.FromGpt2("file", tensors, tiedHead: false).Count);
+    }
+
+    [Theory]
+    [InlineData("h.0.attn.c_attn.weight", new long[] { 5, 2 })]
+    [InlineData("h.0.attn.c_attn.bias", new long[] { 5 })]
+    [InlineData("h.0.attn.rotor.weight", new long[] { 5 })]
+    [InlineData("code", new long[] { 5 })]
+    public void Tensors_that_no_GPT_2_has_are_refused_by_name(string name, long[] shape) =>
+        Assert.Contains(name, Assert.Throws<InputException>(() => HuggingFaceNames.FromGpt2("file", [(name, zeros(shape))], tiedHead: true)).Message);
+
+    [Theory]
+    [InlineData("llama/tied")]
+    [InlineData("llama/untied")]
+    public void Llama_keeps_its_names_shapes_and_values(string golden)
+    {
+        using var file = SafetensorsFile.Open(Golden($"{golden}/model.safetensors"));
+        using var imported = ModelImport.Import(Golden(golden));
+        AssertSame(file.Names.ToDictionary(name => name, file.Read), imported.Tensors);
+        Assert.Equal(golden.EndsWith("/tied", StringComparison.Ordinal), imported.Model.TiedHead);
+    }
+
+    [Theory]
+    [InlineData("vocab_size", 102, "token embedding [101, 48], but its configuration says [102, 48]")]
+    [InlineData("num_hidden_layers", 2, "more layers, but its configuration says 2")]
+    [InlineData("num_hidden_layers", 4, "3 layers, but its configuration says 4")]
+    public void A_config_that_claims_another_size_is_refused(string key, int value, string expected)
+    {
+        var config = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(Golden("llama/tied/config.json")))!;
+        config[key] = value;
+        File.Copy(Golden("llama/tied/model.safetensors"), folder["model.safetensors"]);
+        File.WriteAllText(folder["config.json"], config.ToJsonString());
+        Assert.Contains(expected, Assert.Throws<InputException>(() => ModelImport.Import(folder.Path)).Message);
+    }
+
+    [Theory]
+    [InlineData("model.layers.0.mlp.up_proj.weight", "has no MLP (model.layers.0.mlp.up_proj.weight)")]
+    [InlineData("model.layers.0.self_attn.k_proj.weight", "has no keys (model.layers.0.self_attn.k_proj.weight)")]
+    public void A_matrix_that_shows_a_claimed_size_must_be_there(string missing, string expected)
+    {
+        using var file = SafetensorsFile.Open(Golden("llama/tied/model.safetensors"));
+        WriteModel("llama", File.ReadAllText(Golden("llama/tied/config.json")), file.Names.Where(name => name != missing).ToDictionary(name => name, file.Read));
+        Assert.Contains(expected, Assert.Throws<InputException>(() => ModelImport.Import(folder["llama"])).Message);
+    }
+
+    [Theory]
+    [InlineData("model.pt", new byte[] { 1, 2, 3 }, "runs the code in it")]
+    [InlineData("pytorch_model.bin", new byte[] { 0x50, 0x4b, 3, 4 }, "runs the code in it")]
+    [InlineData("old.bin", new byte[] { 0x80, 2, 0, 0 }, "runs the code in it")]
+    [InlineData("model.onnx", new byte[] { 1, 2, 3 }, "unknown kind of file")]
+    [InlineData("empty.bin", new byte[0], "llama2.c")]
+    public void Other_files_are_refused_with_what_to_do(string name, byte[] content, string expected)
+    {
+        File.WriteAllBytes(folder[name], content);
+        Assert.Contains(expected, Assert.Throws<InputException>(() => ModelImport.Import(folder[name])).Message);
+    }
+
+    [Fact]
+    public void Folders_without_a_model_are_refused_with_what_was_expected()
+    {
+        Assert.Contains("expected a folder with", Assert.Throws<InputException>(() => ModelImport.Import(folder.Path)).Message);
+        Assert.Contains("no such file or folder", Assert.Throws<InputException>(() => ModelImport.Import(folder["nothing"])).Message);
+        File.WriteAllBytes(folder["pytorch_model.bin"], [0x50, 0x4b]);
+        Assert.Contains("runs the code in it", Assert.Throws<InputException>(() => ModelImport.Import(folder.Path)).Message);
+    }
+
+    private static string Golden(string name) => Path.Combine(AppContext.BaseDirectory, "Goldens", name);
+
+    private static void AssertSame(IReadOnlyDictionary<string, Tensor> expected, IReadOnlyDictionary<string, Tensor> actual)
+    {
+        Assert.Equal(expected.Keys.Order(), actual.Keys.Order());
+        foreach (var (name, value) in expected) TensorAssert.Same(value, actual[name], name);
+    }
+
+    private void WriteModel(string name, string config, IReadOnlyDictionary<string, Tensor> tensors)
+    {
+        Directory.CreateDirectory(folder[name]);
+        File.WriteAllText(folder[$"{name}/config.json"], config);
+        SafetensorsWriter.Write(folder[$"{name}/model.safetensors"], tensors.Select(pair => (pair.Key, pair.Value)));
+    }
+}
