@@ -49,6 +49,20 @@ public sealed record ModelConfig : IValidated
     /// <param name="layer">The block, 0 being the one after the embedding.</param>
     public AttentionConfig AttentionAt(int layer) => Mixers is null ? Attention! : Mixers[Pattern![layer % Pattern.Count]];
 
+    /// <summary>The blocks from the embedding to the head.</summary>
+    public IEnumerable<BlockSpec> Blocks() => Enumerable.Range(0, Math.Max(0, Layers))
+        .Select(depth => new BlockSpec($"model.layers.{depth}", depth, AttentionAt(depth), Mlp, Sublayers(depth)));
+
+    // The names of the norms are those of Llama, OLMo 2 and Gemma 2: post_attention_layernorm stands before the MLP, or behind the attention where a norm is there.
+    private IReadOnlyList<SublayerSpec> Sublayers(int depth)
+    {
+        var (before, after, first) = (Residual.NormBefore, Residual.NormAfter, SubLayers * depth);
+        var mixer = new SublayerSpec("self_attn", first, before ? "input_layernorm" : null, after ? "post_attention_layernorm" : null);
+        if (Mlp is NoMlpConfig) return [mixer];
+        var beforeMlp = after ? "pre_feedforward_layernorm" : "post_attention_layernorm";
+        return [mixer, new SublayerSpec("mlp", first + 1, before ? beforeMlp : null, after ? "post_feedforward_layernorm" : null)];
+    }
+
     /// <summary>How many sub-layers a block has: its mixer and, unless there is none, its MLP.</summary>
     public int SubLayers => Mlp is NoMlpConfig ? 1 : 2;
 

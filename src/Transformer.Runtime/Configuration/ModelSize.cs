@@ -125,7 +125,7 @@ public sealed class ModelSize
     }
 
     private long Norms() =>
-        (layers * config.SubLayers * config.Residual.NormsPerSubLayer + (config.Residual.LastNorm ? 1 : 0)) * (config.Norm is LayerNormConfig { Bias: true } ? 2 : 1) * width;
+        (config.Blocks().Sum(block => block.Sublayers.Sum(sublayer => sublayer.Norms.Count())) + (config.Residual.LastNorm ? 1 : 0)) * (config.Norm is LayerNormConfig { Bias: true } ? 2 : 1) * width;
 
     // Of one sub-layer.
     private long ResidualParameters() => config.Residual switch

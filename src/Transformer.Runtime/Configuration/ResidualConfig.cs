@@ -12,8 +12,11 @@ namespace Transformer.Configuration;
 [JsonDerivedType(typeof(HyperConnectionsResidualConfig), "hyper_connections")]
 public abstract record ResidualConfig
 {
-    /// <summary>How many norms a sub-layer has.</summary>
-    public virtual int NormsPerSubLayer => 1;
+    /// <summary>Whether a norm stands before each sub-layer.</summary>
+    public virtual bool NormBefore => true;
+
+    /// <summary>Whether a norm stands behind each sub-layer.</summary>
+    public virtual bool NormAfter => false;
 
     /// <summary>Whether one more norm stands before the head: where the stream itself is never normalised, it grows with every block.</summary>
     public virtual bool LastNorm => true;
@@ -26,6 +29,12 @@ public sealed record PreNormResidualConfig : ResidualConfig;
 public sealed record PostNormResidualConfig : ResidualConfig
 {
     /// <inheritdoc/>
+    public override bool NormBefore => false;
+
+    /// <inheritdoc/>
+    public override bool NormAfter => true;
+
+    /// <inheritdoc/>
     public override bool LastNorm => false;
 }
 
@@ -33,7 +42,7 @@ public sealed record PostNormResidualConfig : ResidualConfig
 public sealed record SandwichResidualConfig : ResidualConfig
 {
     /// <inheritdoc/>
-    public override int NormsPerSubLayer => 2;
+    public override bool NormAfter => true;
 }
 
 /// <summary>
@@ -42,6 +51,12 @@ public sealed record SandwichResidualConfig : ResidualConfig
 public sealed record DeepNormResidualConfig : ResidualConfig
 {
     /// <inheritdoc/>
+    public override bool NormBefore => false;
+
+    /// <inheritdoc/>
+    public override bool NormAfter => true;
+
+    /// <inheritdoc/>
     public override bool LastNorm => false;
 }
 
@@ -49,7 +64,7 @@ public sealed record DeepNormResidualConfig : ResidualConfig
 public sealed record ReZeroResidualConfig : ResidualConfig
 {
     /// <inheritdoc/>
-    public override int NormsPerSubLayer => 0;
+    public override bool NormBefore => false;
 
     /// <inheritdoc/>
     public override bool LastNorm => false;
