@@ -57,10 +57,10 @@ public sealed record ModelConfig : IValidated
     private IReadOnlyList<SublayerSpec> Sublayers(int depth)
     {
         var (before, after, first) = (Residual.NormBefore, Residual.NormAfter, SubLayers * depth);
-        var mixer = new SublayerSpec("self_attn", first, before ? "input_layernorm" : null, after ? "post_attention_layernorm" : null);
+        var mixer = new SublayerSpec(SublayerSpec.Mixer, first, before ? "input_layernorm" : null, after ? "post_attention_layernorm" : null);
         if (Mlp is NoMlpConfig) return [mixer];
         var beforeMlp = after ? "pre_feedforward_layernorm" : "post_attention_layernorm";
-        return [mixer, new SublayerSpec("mlp", first + 1, before ? beforeMlp : null, after ? "post_feedforward_layernorm" : null)];
+        return [mixer, new SublayerSpec(SublayerSpec.FeedForward, first + 1, before ? beforeMlp : null, after ? "post_feedforward_layernorm" : null)];
     }
 
     /// <summary>How many sub-layers a block has: its mixer and, unless there is none, its MLP.</summary>

@@ -21,7 +21,7 @@ public static class RotaryScaling
         DynamicNtkScalingConfig dynamic => Plain(Ntk(config.Theta, Growth(dynamic, length), headWidth), headWidth),
         YarnScalingConfig yarn => Yarn(yarn, config.Theta, headWidth),
         Llama3ScalingConfig llama => Llama3(llama, Plain(config.Theta, headWidth)),
-        var other => throw new ArgumentOutOfRangeException(nameof(config), other, "no such scaling"),
+        var other => throw Kind.Unknown("model.position.scaling", other, "rotation"),
     };
 
     /// <summary>What cosines and sines are multiplied by: 1 but for YaRN, which sharpens the scores of long texts.</summary>

@@ -7,6 +7,12 @@ namespace Transformer.Configuration;
 /// <param name="NormAfter">The norm behind it; null where the residual has none there.</param>
 public sealed record SublayerSpec(string Name, int Index, string? NormBefore, string? NormAfter)
 {
+    /// <summary>The name of the sub-layer that moves information between positions.</summary>
+    public const string Mixer = "self_attn";
+
+    /// <summary>The name of the sub-layer that computes at each position by itself.</summary>
+    public const string FeedForward = "mlp";
+
     /// <summary>The module of the residual's own parameters.</summary>
     public string Residual => $"{Name}_residual";
 

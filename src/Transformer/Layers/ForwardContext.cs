@@ -10,7 +10,7 @@ namespace Transformer.Layers;
 /// <summary>What the layers of one forward pass share. One a pass; no layer keeps it.</summary>
 public sealed record ForwardContext
 {
-    /// <summary>The place of each token in its sequence: [T], or [B, T] where rows differ. Null for a pass over whole sequences, 0 .. T - 1.</summary>
+    /// <summary>The position of each token in its sequence: [T], or [B, T] where rows differ. Null for a pass over whole sequences, 0 .. T - 1.</summary>
     public Tensor? Positions { get; init; }
 
     /// <summary>
@@ -26,8 +26,8 @@ public sealed record ForwardContext
     public Rotation? Rotation { get; init; }
 
     /// <summary>
-    /// The rotation of all keys of a cache that holds them unturned, because their angles depend on how long the text has become: of slots 0 .. S - 1,
-    /// [S, D/2] or [B, 1, S, D/2]. Null where new keys are turned by <see cref="Rotation"/>, before they are cached.
+    /// The rotation of all keys of a cache that holds them unrotated, because their angles depend on how long the text has become: of slots 0 .. S - 1,
+    /// [S, D/2] or [B, 1, S, D/2]. Null where new keys are rotated by <see cref="Rotation"/> before they are cached.
     /// </summary>
     public Rotation? CacheRotation { get; init; }
 
@@ -38,15 +38,61 @@ public sealed record ForwardContext
     public IReadOnlyList<int> CachedLengths { get; init; } = [];
 
     /// <summary>
-    /// For each row of the batch how many of its T tokens are text, from the left; the rest is filling, which no state may keep. Empty where all are.
+    /// For each row of the batch how many of its T tokens are text, from the left; the rest is padding, which no state may keep. Empty where all are.
     /// </summary>
     public IReadOnlyList<int> NewTokens { get; init; } = [];
+
+    /// <summary>What generation carries of each mixer from pass to pass; null for a pass without a state.</summary>
+    public IReadOnlyDictionary<TokenMixer, LayerState>? States { get; init; }
+
+    /// <summary>A mixer's part of <see cref="States"/>; null for a pass without a state.</summary>
+    public LayerState? StateOf(TokenMixer mixer) => States?[mixer];
 
     /// <summary>
     /// v_1, the values of the first layer that has a value residual: [B, T, G, D]. Set by that layer; null before it. It outlives that layer's scope and ends
     /// with the one around it.
     /// </summary>
     public Tensor? FirstValues { get; private set; }
+
+    /// <summary>The context of a pass over T tokens of each row, which continue what a state holds of the row, or begin it.</summary>
+    /// <param name="rows">B.</param>
+    /// <param name="tokens">T.</param>
+    /// <param name="cachedLengths">For each row the number of tokens in the state; null for a pass without one.</param>
+    /// <param name="newTokens">For each row how many of its T tokens are text, from the left; all where null.</param>
+    /// <param name="rotary">The model's rotary positions; null for a model without.</param>
+    /// <param name="contextLength">How many positions the model has.</param>
+    /// <param name="device">Where the pass computes.</param>
+    public static ForwardContext For(
+        int rows, int tokens, IReadOnlyList<int>? cachedLengths, IReadOnlyList<int>? newTokens, RotaryPosition? rotary, int contextLength, Device device)
+    {
+        var starts = cachedLengths ?? new int[rows];
+        int[] ends = [.. starts.Select((start, row) => start + (newTokens?[row] ?? tokens))];
+        var isAligned = starts.All(start => start == starts[0]);
+        var isFirst = isAligned && starts[0] == 0;
+        var positions = isFirst && rotary is not { FollowsLength: true }
+            ? null
+            : PositionsOf(isAligned ? [starts[0]] : starts, tokens, contextLength, device);
+        int[] lengths = cachedLengths is null ? [tokens] : ends;
+        return new ForwardContext
+        {
+            Positions = isFirst ? null : positions,
+            Causal = isFirst,
+            Mask = isFirst || (isAligned && tokens == 1) ? null : Visible(positions!, ends.Max()),
+            Rotation = positions is null ? rotary?.At(0, tokens) : rotary?.At(positions, lengths),
+            CacheRotation = cachedLengths is not null && rotary is { FollowsLength: true } ? rotary.At(arange(ends.Max(), device: device), lengths) : null,
+            CachedLengths = cachedLengths ?? [],
+            NewTokens = newTokens ?? [],
+        };
+    }
+
+    // The positions of T tokens that continue rows of these lengths: [T] for one length, else [B, T]. Padding positions are clamped; their outputs are discarded.
+    private static Tensor PositionsOf(IReadOnlyList<int> starts, int tokens, int contextLength, Device device) =>
+        (tensor(starts.Select(start => (long)start).ToArray()).ToDeviceAsync(device).unsqueeze(1) + arange(tokens, device: device))
+            .clamp_max(contextLength - 1).squeeze(0);
+
+    // Key s is visible to the query at position p if s <= p: [B or 1, 1, T, S].
+    private static Tensor Visible(Tensor positions, int keys) => (arange(keys, device: positions.device) <= positions.unsqueeze(-1))
+        .reshape(positions.dim() == 1 ? 1 : positions.shape[0], 1, positions.shape[^1], keys);
 
     internal Tensor KeepFirstValues(Tensor values) => FirstValues = values.MoveToOuterDisposeScope();
 

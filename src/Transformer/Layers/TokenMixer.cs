@@ -17,12 +17,13 @@ public abstract class TokenMixer(string name) : nn.Module<Tensor, ForwardContext
     /// <summary>The mixer of a block.</summary>
     /// <param name="config">The model that the block is part of.</param>
     /// <param name="layer">Which block, 0 being the one after the embedding.</param>
+    /// <exception cref="InputException">No layer is known for the kind.</exception>
     public static TokenMixer FromConfig(ModelConfig config, int layer) => config.AttentionAt(layer) switch
     {
         SoftmaxAttentionConfig softmax => new SoftmaxAttention(
             softmax, config.Width, config.ScoreScale(softmax), givesFirstValues: config.ValueResidualLayers().FirstOrDefault(-1) == layer),
         LinearAttentionConfig linear => new LinearAttention(linear, config.Width),
         ConvolutionConfig convolution => new Convolution(convolution, config.Width),
-        var other => throw new ArgumentOutOfRangeException(nameof(config), other, "no such attention"),
+        var other => throw Kind.Unknown("model.attention", other, "layer"),
     };
 }

@@ -16,7 +16,7 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
     /// <inheritdoc/>
     public override string Name => nameof(CheckpointedBlock);
 
-    /// <summary>What <c>block.call(stream, context, null)</c> gives and leaves in the context.</summary>
+    /// <summary>What <c>block.call(stream, context)</c> gives and leaves in the context.</summary>
     /// <param name="block">The block.</param>
     /// <param name="stream">[B, T, C], or what the residual made of it.</param>
     /// <param name="context">What the layers of this pass share; its tensors live until the backward pass.</param>
@@ -24,7 +24,7 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
     public static Tensor Apply(Block block, Tensor stream, ForwardContext context, Func<IDisposable?> parameters)
     {
         using var scope = NewDisposeScope();
-        // Parameters are no inputs of this function: above frozen embeddings the stream must ask for a gradient in their place.
+        // Parameters are no inputs of this function: above frozen embeddings the stream must require a gradient instead.
         if (!stream.requires_grad) stream = stream.detach().requires_grad_(true);
         var computation = new Computation(block, context, parameters);
         var results = apply(stream, context.FirstValues!, computation);
@@ -79,7 +79,7 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
         }
     }
 
-    // A block in the place where it stands, to be computed twice.
+    // A block with what its pass gives it, to be computed twice.
     private sealed class Computation(Block block, ForwardContext context, Func<IDisposable?> parameters)
     {
         /// <summary>Brings the block's parameters, until the result is disposed.</summary>
@@ -92,7 +92,7 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
         public List<Tensor> Run(DisposeScope scope, Tensor stream, Tensor? firstValues)
         {
             var own = context.ForRecomputation(firstValues);
-            List<Tensor> results = [block.call(stream, own, null)];
+            List<Tensor> results = [block.call(stream, own)];
             results.AddRange(own.AuxiliaryLosses?.Take() ?? []);
             foreach (var term in results.Skip(1)) scope.Attach(term);
             GivesValues = firstValues is null && own.FirstValues is not null;

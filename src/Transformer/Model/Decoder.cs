@@ -7,21 +7,23 @@ using static TorchSharp.torch;
 
 namespace Transformer.Model;
 
-// B batch · T tokens · C width · V vocabulary · L layers
+// B batch · T tokens · C width · V vocabulary
 
 /// <summary>
-/// Everything below the head: token embedding, position embedding or bias where there is one, L blocks and, where the residual needs one, the last norm.
+/// Everything below the head: token embedding, position embedding or bias where there is one, the stack of blocks and, where the residual needs one, the
+/// last norm. What enters the stack need not be the embedding of a token.
 /// </summary>
-public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Tensor>
+public sealed class Decoder : nn.Module<Tensor, ForwardContext, Tensor>
 {
     private readonly Embedding embed_tokens;
     private readonly nn.Module<Tensor, Tensor>? embed_positions;
     private readonly ScoreBias? position_bias;
-    private readonly ModuleList<Block> layers;
+    private readonly Stack layers;
     private readonly nn.Module<Tensor, Tensor>? norm;
     private readonly double dropout;
 
     /// <param name="config">The model; its vocabulary size is known.</param>
+    /// <exception cref="InputException">No layer is known for a kind of the configuration.</exception>
     public Decoder(ModelConfig config) : base(nameof(Decoder))
     {
         embed_tokens = nn.Embedding(config.VocabularySize ?? throw new ArgumentException("the vocabulary size is unknown", nameof(config)), config.Width);
@@ -29,56 +31,42 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Ten
         {
             LearnedPositionConfig => nn.Embedding(config.ContextLength, config.Width),
             SinusoidalPositionConfig => new SinusoidalPosition(config.ContextLength, config.Width),
-            _ => null,
+            NoPositionConfig or RotaryPositionConfig or ScoreBiasPositionConfig => null,
+            var other => throw Kind.Unknown("model.position", other, "layer"),
         };
         position_bias = ScoreBias.FromConfig(config);
-        layers = new ModuleList<Block>([.. Enumerable.Range(0, config.Layers).Select(layer => new Block(config, layer))]);
+        layers = new Stack([.. config.Blocks().Select(block => new Block(config, block))]);
         if (config.Residual.LastNorm) norm = Norm.FromConfig(config.Norm, config.Width);
         dropout = config.Dropout;
         RegisterComponents();
     }
 
     /// <summary>The blocks from the embedding to the head.</summary>
-    public IEnumerable<Block> Layers => layers;
+    public IReadOnlyList<Block> Blocks => layers.Blocks;
 
     /// <summary>What positions add to the scores in every block, or null.</summary>
     public ScoreBias? PositionBias => position_bias;
 
     /// <summary>What stands around each block, or null.</summary>
-    internal BlockHooks? Hooks { get; set; }
+    internal BlockHooks? Hooks { set => layers.Hooks = value; }
 
     /// <summary>[V, C]; also the head where that is tied.</summary>
     public Parameter TokenEmbedding => embed_tokens.weight!;
 
+    /// <summary>What tokens are to the stack, their positions aside.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
-    /// <param name="context">What the layers of this pass share.</param>
-    /// <param name="state">What generation carries from pass to pass, or null.</param>
     /// <returns>[B, T, C]</returns>
-    public override Tensor forward(Tensor ids, ForwardContext context, ModelState? state)
+    public Tensor Embed(Tensor ids) => embed_tokens.call(ids);
+
+    /// <param name="embeddings">[B, T, C], without their positions.</param>
+    /// <param name="context">What the layers of this pass share.</param>
+    /// <returns>[B, T, C]</returns>
+    public override Tensor forward(Tensor embeddings, ForwardContext context)
     {
-        var x = embed_tokens.call(ids);                                                       // [B, T, C]
-        if (embed_positions is not null) x = x + embed_positions.call(context.Positions ?? arange(ids.shape[1], device: ids.device));
+        var x = embeddings;
+        if (embed_positions is not null) x = x + embed_positions.call(context.Positions ?? arange(x.shape[1], device: x.device));
         if (dropout > 0 && training) x = nn.functional.dropout(x, dropout);
-        if (layers.Count > 0) x = Blocks(x, context, state);
+        x = layers.call(x, context);
         return norm?.call(x) ?? x;
     }
-
-    private Tensor Blocks(Tensor x, ForwardContext context, ModelState? state)
-    {
-        var stream = layers[0].Open(x);
-        for (var i = 0; i < layers.Count; i++)
-        {
-            if (Hooks is not null) stream = Hooks.BeforeBlock(i, stream);
-            stream = context.Recomputation is null ? Compute(i, stream, context, state) : CheckpointedBlock.Apply(layers[i], stream, context, ParametersOf(i));
-        }
-        return layers[^1].Close(stream);
-    }
-
-    private Tensor Compute(int layer, Tensor stream, ForwardContext context, ModelState? state)
-    {
-        using var parameters = ParametersOf(layer)();
-        return layers[layer].call(stream, context, state?.Layers[layer]);
-    }
-
-    private Func<IDisposable?> ParametersOf(int layer) => () => Hooks?.Parameters(layer);
 }

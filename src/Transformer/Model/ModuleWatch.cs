@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Transformer.Model;
 
 /// <summary>
-/// Tells when the modules of a model begin and end, in forward and in backward passes, until it is disposed. A module's way back is framed by two identities,
+/// Reports when the modules of a model begin and end, in forward and in backward passes, until it is disposed. A module's way back is framed by two identities,
 /// one behind its result and one before its input, whose gradients pass where its own work begins and ends.
 /// </summary>
 internal sealed class ModuleWatch : IDisposable
@@ -17,7 +17,7 @@ internal sealed class ModuleWatch : IDisposable
     private readonly List<Action> removals = [];
 
     /// <param name="model">The model.</param>
-    /// <param name="listener">Told on the thread that computes. Must not throw.</param>
+    /// <param name="listener">Called on the thread that computes. Must not throw.</param>
     public ModuleWatch(TransformerModel model, Listener listener)
     {
         foreach (var (name, module) in model.named_modules())
@@ -25,16 +25,19 @@ internal sealed class ModuleWatch : IDisposable
             var frame = new Frame(name, listener);
             switch (module)
             {
+                case Decoder or Stack: break;    // all of a pass, which is no part of one
                 case nn.Module<Tensor, Tensor> plain:
                     Remember(plain.register_forward_pre_hook((_, x) => frame.Enter(x)), plain.register_forward_hook((_, _, y) => frame.Leave(y)));
                     break;
-                case nn.Module<Tensor, ForwardContext, Tensor> mlp:
-                    Remember(mlp.register_forward_pre_hook((_, x, context) => (frame.Enter(x), context)), mlp.register_forward_hook((_, _, _, y) => frame.Leave(y)));
-                    break;
-                case nn.Module<Tensor, ForwardContext, LayerState?, Tensor> layer:
+                case nn.Module<Tensor, ForwardContext, Tensor> layer:
                     Remember(
-                        layer.register_forward_pre_hook((_, x, context, state) => (frame.Enter(x), context, state)),
-                        layer.register_forward_hook((_, _, _, _, y) => frame.Leave(y)));
+                        layer.register_forward_pre_hook((_, x, context) => (frame.Enter(x), context)),
+                        layer.register_forward_hook((_, _, _, y) => frame.Leave(y)));
+                    break;
+                case nn.Module<Tensor, ForwardContext, LayerState?, Tensor> mixer:
+                    Remember(
+                        mixer.register_forward_pre_hook((_, x, context, state) => (frame.Enter(x), context, state)),
+                        mixer.register_forward_hook((_, _, _, _, y) => frame.Leave(y)));
                     break;
             }
         }

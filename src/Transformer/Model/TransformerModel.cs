@@ -38,14 +38,19 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         Device = device ?? CPU;
         model = new Decoder(group is null ? config : TensorParallelShare.Of(config, group.Rank, group.Count));
         if (!config.TiedHead) lm_head = new Linear(config.Width, config.VocabularySize!.Value, hasBias: false);
-        logitScale = config.Initialization is MupInitializationConfig mup ? (double)mup.BaseWidth / config.Width : 1;
+        logitScale = config.Initialization switch
+        {
+            MupInitializationConfig mup => (double)mup.BaseWidth / config.Width,
+            Gpt2InitializationConfig or ZeroProjectionInitializationConfig or XavierInitializationConfig => 1,
+            var other => throw Kind.Unknown("model.initialization", other, "layer"),
+        };
         RegisterComponents();
         if (group is { Rank: > 0 })
             foreach (var (name, layer) in named_modules()) if (layer is Linear output && TensorParallelSplit.IsOutput(name)) output.AddsBias = false;    // rank 0 adds it
         if (draw) WeightInitialization.Apply(this);
         this.to(Device);
-        if (config.Position is RotaryPositionConfig rope && config.PositionedMixers.FirstOrDefault() is { } turned)
-            rotary = new RotaryPosition(rope, turned.HeadWidthAt(config.Width), config.ContextLength, Device);
+        if (config.Position is RotaryPositionConfig rope && config.PositionedMixers.FirstOrDefault() is { } rotated)
+            rotary = new RotaryPosition(rope, rotated.HeadWidthAt(config.Width), config.ContextLength, Device);
     }
 
     /// <summary>The architecture, of the whole model.</summary>
@@ -88,7 +93,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         var length = capacity ?? Config.ContextLength;
         if (length < 1 || length > Config.ContextLength)
             throw new ArgumentOutOfRangeException(nameof(capacity), capacity, $"the context length is {Config.ContextLength}");
-        return new ModelState([.. model.Layers.Select(layer => layer.NewState(rows, length, Device))], rows, length);
+        return new ModelState([.. Mixers.Select(mixer => mixer.NewState(rows, length, Device))], rows, length);
     }
 
     /// <param name="ids">[B, T], integers below V.</param>
@@ -101,6 +106,11 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         return Logits(hidden);
     }
 
+    /// <summary>What tokens are to the blocks, their positions aside.</summary>
+    /// <param name="ids">[B, T], integers below V.</param>
+    /// <returns>[B, T, C]</returns>
+    public Tensor Embed(Tensor ids) => model.Embed(ids);
+
     /// <summary>The last layer's normalised output, from which the head makes logits.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
     /// <param name="state">As for <see cref="forward"/>.</param>
@@ -110,10 +120,22 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     /// </param>
     /// <returns>[B, T, C]</returns>
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
-    public Tensor Hidden(Tensor ids, ModelState? state = null, IReadOnlyList<int>? newTokens = null) =>
-        Hidden(ids, state, newTokens, auxiliaryLosses: null);
+    public Tensor Hidden(Tensor ids, ModelState? state = null, IReadOnlyList<int>? newTokens = null)
+    {
+        using var embeddings = Embed(ids);
+        return Pass(embeddings, state, newTokens);
+    }
 
-    /// <summary>A pass of training over whole sequences: what <see cref="Hidden(Tensor, ModelState?, IReadOnlyList{int}?)"/> gives, and what the layers add to the loss.</summary>
+    /// <summary>As <see cref="Hidden"/>, for what need not be the embedding of a token. Positions that are added to embeddings are added here too.</summary>
+    /// <param name="embeddings">[B, T, C], such as <see cref="Embed"/> makes.</param>
+    /// <param name="state">As for <see cref="forward"/>.</param>
+    /// <param name="newTokens">As for <see cref="Hidden"/>.</param>
+    /// <returns>[B, T, C]</returns>
+    /// <exception cref="InputException">The embeddings do not fit the context length.</exception>
+    public Tensor HiddenFromEmbeddings(Tensor embeddings, ModelState? state = null, IReadOnlyList<int>? newTokens = null) =>
+        Pass(embeddings, state, newTokens);
+
+    /// <summary>A pass of training over whole sequences: what <see cref="Hidden"/> gives, and what the layers add to the loss.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
     /// <param name="recomputation">Asks blocks to keep their input only; to be asked after the backward pass whether it failed. Null where they keep everything.</param>
     /// <returns>[B, T, C] and a scalar, weights included; null where no layer adds anything.</returns>
@@ -121,7 +143,8 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     public (Tensor Hidden, Tensor? Penalty) HiddenAndPenalty(Tensor ids, Recomputation? recomputation = null)
     {
         var losses = new AuxiliaryLosses();
-        var hidden = Hidden(ids, null, null, losses, recomputation: recomputation);
+        using var embeddings = Embed(ids);
+        var hidden = Pass(embeddings, null, null, losses, recomputation: recomputation);
         return (hidden, losses.Total());
     }
 
@@ -130,44 +153,31 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     /// <returns>For each block a span a head, none where its window is not learned; null where no block's is.</returns>
     public IReadOnlyList<IReadOnlyList<float>>? MeanSpans(Tensor ids)
     {
-        IReadOnlyList<LearnedSpan?> windows = [.. model.Layers.Select(layer => layer.modules().OfType<LearnedSpan>().SingleOrDefault())];
+        IReadOnlyList<LearnedSpan?> windows = [.. model.Blocks.Select(block => block.modules().OfType<LearnedSpan>().SingleOrDefault())];
         if (windows.All(window => window is null)) return null;
         var spans = new Dictionary<LearnedSpan, IReadOnlyList<float>>();
-        Hidden(ids, null, null, meanSpans: spans).Dispose();
+        using var embeddings = Embed(ids);
+        Pass(embeddings, null, null, meanSpans: spans).Dispose();
         return [.. windows.Select(window => window is null ? [] : TensorParallelGroup?.Join(tensor([.. spans[window]]), 0).data<float>().ToArray() ?? spans[window])];
     }
 
     /// <summary>The names of the parameters that stay between 0 and 1, where training brings them back after each step: learned spans.</summary>
     public IEnumerable<string> BoundedParameters => named_modules().Where(part => part.module is AdaptiveSpan).Select(part => $"{part.name}.span");
 
-    private Tensor Hidden(
-        Tensor ids, ModelState? state, IReadOnlyList<int>? newTokens, AuxiliaryLosses? auxiliaryLosses = null,
+    private Tensor Pass(
+        Tensor embeddings, ModelState? state, IReadOnlyList<int>? newTokens, AuxiliaryLosses? auxiliaryLosses = null,
         IDictionary<LearnedSpan, IReadOnlyList<float>>? meanSpans = null, Recomputation? recomputation = null)
     {
         using var scope = NewDisposeScope();
-        var (rows, tokens) = ((int)ids.shape[0], (int)ids.shape[1]);
+        var (rows, tokens) = ((int)embeddings.shape[0], (int)embeddings.shape[1]);
         if (state is not null && rows != state.Lengths.Count)
-            throw new ArgumentException($"{rows} rows of ids do not continue a state of {state.Lengths.Count} rows", nameof(ids));
-        var starts = state?.Lengths ?? [.. Enumerable.Repeat(0, rows)];
-        var counts = newTokens ?? [.. Enumerable.Repeat(tokens, rows)];
-        var end = starts.Zip(counts, (start, count) => start + count).Max();
-        var limit = state?.Capacity ?? Config.ContextLength;
-        if (end > limit) throw new InputException($"{end} tokens do not fit the context length of {limit}. Give a shorter text or a model with a longer context.");
-
-        var together = starts.All(start => start == starts[0]);
-        var first = together && starts[0] == 0;
-        var positions = first && rotary is not { FollowsLength: true } ? null : Positions(together ? [starts[0]] : starts, tokens);
-        int[] lengths = state is null ? [tokens] : [.. starts.Zip(counts, (start, count) => start + count)];
-        var context = new ForwardContext
+            throw new ArgumentException($"{rows} rows do not continue a state of {state.Lengths.Count} rows", nameof(embeddings));
+        int[] counts = [.. newTokens ?? Enumerable.Repeat(tokens, rows)];
+        CheckLength(counts, state);
+        var context = ForwardContext.For(rows, tokens, state?.Lengths, newTokens, rotary, Config.ContextLength, Device) with
         {
-            Positions = first ? null : positions,
-            Causal = first,
-            Mask = first || (together && tokens == 1) ? null : Visible(positions!, end),
-            Rotation = positions is null ? rotary?.At(0, tokens) : rotary?.At(positions, lengths),
-            CacheRotation = state is not null && rotary is { FollowsLength: true } ? rotary.At(arange(end, device: Device), lengths) : null,
+            States = state is null ? null : Mixers.Zip(state.Layers).ToDictionary(pair => pair.First, pair => pair.Second),
             Bias = model.PositionBias,
-            CachedLengths = state?.Lengths ?? [],
-            NewTokens = newTokens ?? [],
             ProductType = ProductTypes.Of(precision),
             TensorParallelGroup = TensorParallelGroup,
             AuxiliaryLosses = auxiliaryLosses,
@@ -179,15 +189,17 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
             scope.MoveToOuter(rotation.Cos);
             scope.MoveToOuter(rotation.Sin);
         }
-        var hidden = model.call(ids, context, state);
+        var hidden = model.call(embeddings, context);
         state?.Advance(counts);
         return scope.MoveToOuter(hidden);
     }
 
-    // The places of T tokens that continue rows of these lengths: [T] for one length, else [B, T]. Filling past the context is read by nobody, but needs a place.
-    private Tensor Positions(IReadOnlyList<int> starts, int tokens) =>
-        (tensor(starts.Select(start => (long)start).ToArray()).ToDeviceAsync(Device).unsqueeze(1) + arange(tokens, device: Device))
-            .clamp_max(Config.ContextLength - 1).squeeze(0);
+    private void CheckLength(int[] counts, ModelState? state)
+    {
+        var end = counts.Select((count, row) => (state?.Lengths[row] ?? 0) + count).Max();
+        var limit = state?.Capacity ?? Config.ContextLength;
+        if (end > limit) throw new InputException($"{end} tokens do not fit the context length of {limit}. Give a shorter text or a model with a longer context.");
+    }
 
     /// <summary>The head: [..., C] to [..., V], fp32.</summary>
     public Tensor Logits(Tensor hidden)
@@ -207,11 +219,9 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         return LanguageModelLoss.OfHead(hidden.to(type), Head.to(type), targets, zLoss, logitScale);
     }
 
-    private Tensor Head => lm_head?.Weight ?? model.TokenEmbedding;    // [V, C]
+    private IEnumerable<TokenMixer> Mixers => model.Blocks.SelectMany(block => block.Mixers);
 
-    // Key s is visible to the query at position p if s <= p: [B or 1, 1, T, S].
-    private Tensor Visible(Tensor positions, int keys) =>
-        (arange(keys, device: Device) <= positions.unsqueeze(-1)).reshape(positions.dim() == 1 ? 1 : positions.shape[0], 1, positions.shape[^1], keys);
+    private Tensor Head => lm_head?.Weight ?? model.TokenEmbedding;    // [V, C]
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

@@ -50,7 +50,7 @@ public sealed class CheckpointedBlockTests
         using var scope = NewDisposeScope();
         using var model = new TransformerModel(Tiny.Config);
         var calls = 0;
-        model.modules().OfType<Block>().First().register_forward_pre_hook((block, stream, context, state) =>
+        model.modules().OfType<Block>().First().register_forward_pre_hook((block, stream, context) =>
             ++calls == 2 ? throw new InvalidOperationException("out of memory, say") : null);
         var recomputation = new Recomputation();
         var (hidden, _) = model.HiddenAndPenalty(Tiny.Ids(2, 9), recomputation);

@@ -66,7 +66,7 @@ public sealed class PrecisionTests
                     ((nn.Module<Tensor, Tensor>)module).register_forward_hook((_, _, y) => { Expect(name, y, ScalarType.Float32); return y; });
                     break;
                 case Block block:
-                    block.register_forward_hook((_, _, _, _, y) => { Expect(name, y, ScalarType.Float32); return y; });
+                    block.register_forward_hook((_, _, _, y) => { Expect(name, y, ScalarType.Float32); return y; });
                     break;
             }
         }

@@ -17,6 +17,7 @@ public abstract class AttentionWindow(string name) : nn.Module<Tensor, ForwardCo
     /// <param name="config">The kind of window.</param>
     /// <param name="heads">H, the number of query heads.</param>
     /// <param name="width">C, the width of the residual stream.</param>
+    /// <exception cref="InputException">No layer is known for the kind.</exception>
     public static AttentionWindow? FromConfig(WindowConfig config, int heads, int width) => config switch
     {
         FullWindowConfig => null,
@@ -24,6 +25,6 @@ public abstract class AttentionWindow(string name) : nn.Module<Tensor, ForwardCo
         LengthScaledWindowConfig scaled => new LengthScaledWindow(scaled),
         AdaptiveWindowConfig adaptive => new AdaptiveSpan(adaptive, heads),
         DynamicWindowConfig dynamic => new DynamicSpan(dynamic, heads, width),
-        _ => throw new ArgumentOutOfRangeException(nameof(config), config, "no such window"),
+        _ => throw Kind.Unknown("model.attention.window", config, "layer"),
     };
 }

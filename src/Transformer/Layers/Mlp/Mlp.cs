@@ -8,6 +8,7 @@ namespace Transformer.Layers.Mlp;
 public abstract class Mlp(string name) : nn.Module<Tensor, ForwardContext, Tensor>(name)
 {
     /// <summary>The feed-forward layer of a configuration.</summary>
+    /// <exception cref="InputException">No layer is known for the kind.</exception>
     public static Mlp FromConfig(MlpConfig config, int width)
     {
         var hidden = config.HiddenAt(width);
@@ -19,7 +20,7 @@ public abstract class Mlp(string name) : nn.Module<Tensor, ForwardContext, Tenso
             ReluSquaredMlpConfig => new PlainMlp(width, hidden, config.Bias, SquaredRelu.Apply),
             SwiGluMlpConfig => new GatedMlp(width, hidden, config.Bias),
             MixtureMlpConfig mixture => new MixtureOfExperts(mixture, width),
-            _ => throw new ArgumentOutOfRangeException(nameof(config), config, "no such feed-forward layer"),
+            _ => throw Kind.Unknown("model.mlp", config, "layer"),
         };
     }
 }

@@ -6,7 +6,7 @@ namespace Transformer.Layers.Positions;
 // B batch · T queries · S keys · H heads · D head width
 
 /// <summary>
-/// Positions that speak through the scores: a number for each query and key that depends on how far apart they are, added to the scaled scores.
+/// Positions that act through the scores: a number for each query and key that depends on how far apart they are, added to the scaled scores.
 /// Asked for any queries and keys, so that a kernel that works in blocks asks for a block.
 /// </summary>
 /// <param name="name">The name of the module's kind.</param>
@@ -22,15 +22,16 @@ public abstract class ScoreBias(string name) : nn.Module<Tensor, Tensor, Tensor,
     public abstract override Tensor forward(Tensor q, Tensor queries, Tensor keys);
 
     /// <summary>The bias that all blocks of a model share, or null for other positions.</summary>
+    /// <exception cref="InputException">No layer is known for the kind.</exception>
     public static ScoreBias? FromConfig(ModelConfig config)
     {
-        if (config.Position is not ScoreBiasPositionConfig || config.SoftmaxMixers().FirstOrDefault() is not { } attention) return null;
-        return config.Position switch
+        if (config.Position is not ScoreBiasPositionConfig position || config.SoftmaxMixers().FirstOrDefault() is not { } attention) return null;
+        return position switch
         {
             AlibiPositionConfig => new AlibiBias(attention.Heads, attention.Part.Number, attention.Part.Count),
             T5PositionConfig t5 => new T5Bias(t5, attention.Heads),
             RelativePositionConfig relative => new RelativeBias(relative, attention.HeadWidthAt(config.Width), config.ScoreScale(attention)),
-            var other => throw new ArgumentOutOfRangeException(nameof(config), other, "no such position"),
+            _ => throw Kind.Unknown("model.position", position, "layer"),
         };
     }
 

@@ -1,0 +1,30 @@
+using System.Reflection;
+using System.Text.Json.Serialization;
+
+namespace Transformer.Configuration;
+
+/// <summary>What configurations call the kinds of their parts, and how a kind is refused that nothing is known for.</summary>
+public static class Kind
+{
+    /// <summary>The <c>kind</c> of a part as a configuration writes it, such as <c>softmax</c>; the record's name where none is registered.</summary>
+    /// <param name="part">A record of the configuration.</param>
+    public static string NameOf(object part) => NameOf(part.GetType());
+
+    /// <inheritdoc cref="NameOf(object)"/>
+    /// <param name="part">The record's type.</param>
+    public static string NameOf(Type part)
+    {
+        for (var family = part.BaseType; family is not null; family = family.BaseType)
+        {
+            var kinds = family.GetCustomAttributes<JsonDerivedTypeAttribute>(inherit: false);
+            if (kinds.FirstOrDefault(kind => kind.DerivedType == part)?.TypeDiscriminator is { } name) return $"{name}";
+        }
+        return part.Name;
+    }
+
+    /// <summary>The refusal of a kind, to be thrown where a <c>switch</c> over kinds ends.</summary>
+    /// <param name="path">The part's key, such as <c>model.attention</c>.</param>
+    /// <param name="part">The record.</param>
+    /// <param name="what">What there is for other kinds: a layer, a CPU kernel, an ONNX graph.</param>
+    public static InputException Unknown(string path, object part, string what) => new($"{path}.kind: no {what} is known for {NameOf(part)}");
+}

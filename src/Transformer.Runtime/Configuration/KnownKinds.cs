@@ -1,0 +1,39 @@
+namespace Transformer.Configuration;
+
+/// <summary>The kinds that a backend computes. A model with any other kind is refused before the first step, never computed as another.</summary>
+/// <param name="backend">Who knows them, in the plural, such as <c>the CPU kernels</c>.</param>
+/// <param name="kinds">The records of all of them.</param>
+public sealed class KnownKinds(string backend, params Type[] kinds)
+{
+    /// <summary>Why the backend cannot compute a model: the key, what is known and what was found. Null where it knows every part.</summary>
+    public string? ObstacleTo(ModelConfig model) => (
+        from part in Parts(model)
+        where !kinds.Contains(part.Kind.GetType())
+        select $"{part.Path}.kind: {backend} know {Known(part.Family)}, not {Kind.NameOf(part.Kind)}").FirstOrDefault();
+
+    /// <summary>The kinds of a family as a phrase: <c>softmax, linear and convolution</c>.</summary>
+    private string Known(Type family)
+    {
+        string[] names = [.. kinds.Where(kind => kind.IsAssignableTo(family)).Select(Kind.NameOf)];
+        return names.Length < 2 ? string.Concat(names) : $"{string.Join(", ", names[..^1])} and {names[^1]}";
+    }
+
+    private static IEnumerable<(string Path, Type Family, object Kind)> Parts(ModelConfig model)
+    {
+        foreach (var (path, mixer) in Mixers(model))
+        {
+            yield return (path, typeof(AttentionConfig), mixer);
+            if (mixer is SoftmaxAttentionConfig { Window: var window }) yield return ($"{path}.window", typeof(WindowConfig), window);
+        }
+        yield return ("model.position", typeof(PositionConfig), model.Position);
+        if (model.Position is RotaryPositionConfig { Scaling: { } scaling }) yield return ("model.position.scaling", typeof(RotaryScalingConfig), scaling);
+        yield return ("model.mlp", typeof(MlpConfig), model.Mlp);
+        if (model.Mlp is MixtureMlpConfig { Expert: var expert }) yield return ("model.mlp.expert", typeof(MlpConfig), expert);
+        yield return ("model.norm", typeof(NormConfig), model.Norm);
+        yield return ("model.residual", typeof(ResidualConfig), model.Residual);
+        yield return ("model.initialization", typeof(InitializationConfig), model.Initialization);
+    }
+
+    private static IEnumerable<(string Path, AttentionConfig Mixer)> Mixers(ModelConfig model) =>
+        model.Mixers?.Select(mixer => ($"model.mixers.{mixer.Key}", mixer.Value)) ?? (model.Attention is null ? [] : [("model.attention", model.Attention)]);
+}
