@@ -21,7 +21,7 @@ internal static class MlpGraph
         SwiGluMlpConfig => context.Weights.Linear(
             Silu(context.Weights.Linear(x, $"{name}.gate_proj")) * context.Weights.Linear(x, $"{name}.up_proj"), $"{name}.down_proj"),
         MixtureMlpConfig mixture => Mixture(context, x, mixture, name),
-        _ => throw new InputException($"model.mlp.kind: no ONNX graph is known for {config.GetType().Name}"),
+        _ => throw Kind.Unknown("model.mlp", config, "ONNX graph"),
     };
 
     /// <summary>x * sigmoid(x).</summary>

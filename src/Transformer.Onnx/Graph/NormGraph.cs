@@ -57,5 +57,5 @@ internal static class NormGraph
         return layer.Bias ? [weight, context.Weights.Tensor($"{name}.bias")] : [weight];
     }
 
-    private static InputException Unknown(NormConfig norm) => new($"model.norm.kind: no ONNX graph is known for {norm.GetType().Name}");
+    private static InputException Unknown(NormConfig norm) => Kind.Unknown("model.norm", norm, "ONNX graph");
 }

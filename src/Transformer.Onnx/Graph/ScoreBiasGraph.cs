@@ -25,7 +25,7 @@ internal sealed class ScoreBiasGraph
         AlibiPositionConfig => shared ??= Alibi(attention.Heads),
         T5PositionConfig t5 => shared ??= T5(t5),
         RelativePositionConfig relative => Relative(q, relative, attention),
-        var other => throw new InputException($"model.position.kind: no ONNX graph is known for {other.GetType().Name}"),
+        var other => throw Kind.Unknown("model.position", other, "ONNX graph"),
     };
 
     private Value Alibi(int heads)

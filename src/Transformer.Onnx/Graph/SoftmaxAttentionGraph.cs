@@ -114,13 +114,14 @@ internal sealed class SoftmaxAttentionGraph
             case LengthScaledWindowConfig scaled:
                 var reach = tensor(Enumerable.Range(0, context.Config.ContextLength).Select(position => scaled.KeysAt(position) - 1).ToArray());
                 return (context.Visible.And(context.Distance.AtMost(context.Graph.Initializer($"{name}.window.reach", reach).Gather(context.Positions).Unsqueeze(1, 3))), null);
-            case LearnedWindowConfig learned:
+            case AdaptiveWindowConfig or DynamicWindowConfig:
+                var learned = (LearnedWindowConfig)config.Window;
                 var distance = context.Distance.To(ScalarType.Float32);
                 var span = Spans(learned, x);                                                                   // [1, H, 1, 1] or [B, H, T, 1]
                 var open = ((span - distance) * (1.0 / learned.Ramp) + 1.0).Clip(context.Graph.Scalar(0f), context.Graph.Scalar(1f));
                 return (context.Visible.And(distance.AtMost(span + (double)learned.Ramp)), open);
             default:
-                throw new InputException($"model.attention.window.kind: no ONNX graph is known for {config.Window.GetType().Name}");
+                throw Kind.Unknown("model.attention.window", config.Window, "ONNX graph");
         }
     }
 

@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using Transformer.Configuration;
 using Transformer.Numerics;
 
 namespace Transformer.Inference.Cpu;
@@ -50,22 +49,9 @@ internal readonly struct Gelu : IActivation
     }
 }
 
-/// <summary>Activations by their configuration, over whole vectors.</summary>
+/// <summary>Activations over whole vectors.</summary>
 internal static unsafe class Activation
 {
-    /// <summary>x = f(x), f being that of an MLP that is not gated.</summary>
-    public static void Apply(MlpConfig config, float* x, int count)
-    {
-        switch (config)
-        {
-            case GeluMlpConfig: Apply<Gelu>(x, null, x, count); break;
-            case GeluTanhMlpConfig: Apply<GeluTanh>(x, null, x, count); break;
-            case ReluMlpConfig: Apply<Relu>(x, null, x, count); break;
-            case ReluSquaredMlpConfig: Apply<ReluSquared>(x, null, x, count); break;
-            default: throw new ArgumentOutOfRangeException(nameof(config), config, "no such activation");
-        }
-    }
-
     /// <summary>y = f(x), or f(x) factor where there are factors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Apply<TActivation>(float* x, float* factors, float* y, int count) where TActivation : struct, IActivation

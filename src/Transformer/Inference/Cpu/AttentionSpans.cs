@@ -45,6 +45,7 @@ internal sealed unsafe class AttentionSpans
         AdaptiveWindowConfig adaptive => adaptive.Maximum * Math.Clamp(shares[head], 0, 1),
         DynamicWindowConfig dynamic => dynamic.Maximum * VectorKernels.Sigmoid(logits!.Row(token)[head]),
         SlidingWindowConfig sliding => sliding.Size - 1,
-        _ => window.KeysAt(batch.Position(token)) - 1,
+        LengthScaledWindowConfig scaled => scaled.KeysAt(batch.Position(token)) - 1,
+        _ => throw Kind.Unknown("model.attention.window", window, "CPU kernel"),
     };
 }

@@ -4,31 +4,25 @@ namespace Transformer.Inference.Cpu;
 
 // N tokens · C width
 
-/// <summary>One layer of the stack: its mixer and its feed-forward layer, each within its residual.</summary>
+/// <summary>One layer of the stack: a list of sub-layers, each within its residual.</summary>
 internal sealed class BlockInference
 {
-    private readonly Activations x, mixed, fed;
-    private readonly MixerInference mixer;
-    private readonly MlpInference? mlp;
-    private readonly ResidualInference mixerResidual;
-    private readonly ResidualInference? mlpResidual;
+    private readonly Activations x;
+    private readonly SublayerInference[] sublayers;
 
     /// <param name="plan">What all blocks share.</param>
-    /// <param name="layer">Which block.</param>
-    public BlockInference(InferencePlan plan, int layer)
+    /// <param name="block">Which block.</param>
+    /// <exception cref="InputException">No kernel is known for a kind of the configuration.</exception>
+    public BlockInference(InferencePlan plan, BlockSpec block)
     {
-        var name = InferencePlan.Block(layer);
         x = plan.Workspace.Buffer("sub-layer", plan.Width);
-        (mixed, fed) = (plan.Workspace.Buffer("mixer", plan.Width), plan.Workspace.Buffer("mlp", plan.Width));
-        mixer = MixerInference.Of(plan, layer, mixed);
-        mixerResidual = ResidualInference.Of(plan, name, isMixer: true);
-        if (plan.Model.Mlp is NoMlpConfig) return;
-        mlp = MlpInference.Of(plan, plan.Model.Mlp, name + "mlp.", fed);
-        mlpResidual = ResidualInference.Of(plan, name, isMixer: false);
+        sublayers = [.. block.Sublayers.Select(sublayer => new SublayerInference(plan, block, sublayer))];
     }
 
-    /// <inheritdoc cref="MixerInference.NewState"/>
-    public MixerState NewState(int rows, int length) => mixer.NewState(rows, length);
+    /// <summary>The state of rows that have no tokens yet: that of the block's mixer.</summary>
+    /// <param name="rows">How many rows.</param>
+    /// <param name="length">The most tokens of a row.</param>
+    public MixerState NewState(int rows, int length) => sublayers.Select(sublayer => sublayer.NewState(rows, length)).OfType<MixerState>().Single();
 
     /// <summary>The stream after this block.</summary>
     /// <param name="batch">Which tokens these are.</param>
@@ -36,12 +30,6 @@ internal sealed class BlockInference
     /// <param name="state">What <see cref="NewState"/> made.</param>
     public void Run(TokenBatch batch, Activations stream, MixerState state)
     {
-        mixerResidual.Before(stream, x, batch.Tokens);
-        mixer.Run(batch, x, state);
-        mixerResidual.After(stream, mixed, batch.Tokens);
-        if (mlp is null) return;
-        mlpResidual!.Before(stream, x, batch.Tokens);
-        mlp.Run(x, batch.Tokens);
-        mlpResidual.After(stream, fed, batch.Tokens);
+        foreach (var sublayer in sublayers) sublayer.Run(batch, stream, x, state);
     }
 }

@@ -13,12 +13,12 @@ internal sealed unsafe class ConvolutionInference : MixerInference
 
     /// <param name="plan">What all blocks share.</param>
     /// <param name="config">W.</param>
-    /// <param name="layer">Which block.</param>
+    /// <param name="name">Its name with a dot at its end.</param>
     /// <param name="y">Where the output goes: [N, C].</param>
-    public ConvolutionInference(InferencePlan plan, ConvolutionConfig config, int layer, Activations y)
+    public ConvolutionInference(InferencePlan plan, ConvolutionConfig config, string name, Activations y)
     {
         (width, seen, this.y) = (plan.Width, config.Tokens, y);
-        weight = plan.Weights.Vector(InferencePlan.Block(layer) + "self_attn.conv1d.weight");
+        weight = plan.Weights.Vector(name + "conv1d.weight");
     }
 
     /// <inheritdoc/>

@@ -46,7 +46,7 @@ public sealed unsafe class CpuInferenceModel : IDisposable
         embedding = weights.Matrix("model.embed_tokens.weight");
         head = Config.TiedHead ? embedding : weights.Matrix("lm_head.weight");
         positions = PositionTable();
-        blocks = [.. Enumerable.Range(0, Config.Layers).Select(layer => new BlockInference(plan, layer))];
+        blocks = [.. Config.Blocks().Select(block => new BlockInference(plan, block))];
         if (Config.Residual.LastNorm) norm = new NormInference(Config.Norm, weights, "model.norm");
         streams = Config.Residual is HyperConnectionsResidualConfig hyper && Config.Layers > 0 ? hyper.Streams : 1;
         (stream, hidden) = (workspace.Buffer("stream", streams * Config.Width), workspace.Buffer("hidden state", Config.Width));

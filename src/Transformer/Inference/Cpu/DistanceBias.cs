@@ -41,11 +41,11 @@ internal sealed unsafe class DistanceBias
             case RelativePositionConfig relative:
                 return new(null, weights.Vector("model.position_bias.distance_embedding.weight"), relative.Maximum + 1, attention.HeadWidthAt(model.Width));
             default:
-                throw new ArgumentOutOfRangeException(nameof(model), model.Position, "no such position");
+                throw Kind.Unknown("model.position", model.Position, "CPU kernel");
         }
     }
 
-    /// <summary>How many numbers <see cref="Add"/> needs a place for.</summary>
+    /// <summary>How many numbers of scratch memory <see cref="Add"/> needs.</summary>
     public int Scratch => vectors is null ? 0 : length;
 
     /// <summary>Adds to the scores of a query's keys.</summary>
@@ -54,7 +54,7 @@ internal sealed unsafe class DistanceBias
     /// <param name="scale">What q k^T was multiplied by.</param>
     /// <param name="scores">The scores of neighbouring keys, the last being the query's own.</param>
     /// <param name="count">How many.</param>
-    /// <param name="scratch">A place for <see cref="Scratch"/> numbers.</param>
+    /// <param name="scratch">Memory for <see cref="Scratch"/> numbers.</param>
     public void Add(int head, float* q, float scale, float* scores, int count, float* scratch)
     {
         var numbers = vectors is null ? table + (long)head * length : scratch;

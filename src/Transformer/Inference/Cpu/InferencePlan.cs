@@ -2,7 +2,7 @@ using Transformer.Configuration;
 
 namespace Transformer.Inference.Cpu;
 
-/// <summary>What the steps of a model share while they are made: its configuration and weights, the team and the buffers.</summary>
+/// <summary>What the layers of a model share while they are made: its configuration and weights, the team and the buffers.</summary>
 /// <param name="Model">The architecture.</param>
 /// <param name="Weights">The weights by name.</param>
 /// <param name="Team">Who works.</param>
@@ -14,9 +14,6 @@ internal sealed record InferencePlan(ModelConfig Model, CpuWeights Weights, Thre
     /// <summary>C.</summary>
     public int Width => Model.Width;
 
-    /// <summary>The name of a block with a dot at its end.</summary>
-    public static string Block(int layer) => $"model.layers.{layer}.";
-
     /// <summary>A linear map in the model's format, with a bias where there is one.</summary>
     /// <param name="name">Its name without .weight and .bias.</param>
     /// <param name="output">Where its result goes.</param>
@@ -27,6 +24,6 @@ internal sealed record InferencePlan(ModelConfig Model, CpuWeights Weights, Thre
     /// <param name="output">Where its result goes.</param>
     public unsafe LinearMap ExactMap(string name, Activations output) => new(Weights.Exact($"{name}.weight"), Weights.VectorIfAny($"{name}.bias"), output);
 
-    /// <summary>The parallel step of maps that have the same input.</summary>
+    /// <summary>Maps that have the same input, computed together.</summary>
     public MatrixProducts Products(params LinearMap[] maps) => new(Team, maps);
 }

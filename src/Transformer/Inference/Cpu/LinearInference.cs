@@ -17,13 +17,12 @@ internal sealed unsafe class LinearInference : MixerInference
 
     /// <param name="plan">What all blocks share.</param>
     /// <param name="config">The rule, heads and options.</param>
-    /// <param name="layer">Which block.</param>
+    /// <param name="name">Its name with a dot at its end.</param>
     /// <param name="y">Where the output goes: [N, C].</param>
-    public LinearInference(InferencePlan plan, LinearAttentionConfig config, int layer, Activations y)
+    public LinearInference(InferencePlan plan, LinearAttentionConfig config, string name, Activations y)
     {
         this.config = config;
         (headWidth, featureWidth, valueWidth) = (config.HeadWidthAt(plan.Width), config.FeatureWidthAt(plan.Width), config.ValueWidthAt(plan.Width));
-        var name = InferencePlan.Block(layer) + "self_attn.";
         var (keys, values) = (config.Heads * headWidth, config.Heads * valueWidth);
         var buffers = new LinearBuffers(
             plan.Workspace.Buffer("queries", keys), plan.Workspace.Buffer("keys", keys), plan.Workspace.Buffer("values", values),

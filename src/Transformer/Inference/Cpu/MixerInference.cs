@@ -5,28 +5,22 @@ namespace Transformer.Inference.Cpu;
 // N tokens · C width
 
 /// <summary>What a block uses to move information between positions.</summary>
-internal abstract class MixerInference
+internal abstract class MixerInference : FunctionInference
 {
-    /// <summary>The state of rows that have no tokens yet.</summary>
-    /// <param name="rows">How many rows.</param>
-    /// <param name="length">The most tokens of a row.</param>
-    public abstract MixerState NewState(int rows, int length);
-
-    /// <summary>y = mixer(x), y being the buffer that the step was made with; the state takes in the tokens.</summary>
-    /// <param name="batch">Which tokens these are.</param>
-    /// <param name="x">[N, C]; kept.</param>
-    /// <param name="state">What <see cref="NewState"/> made.</param>
-    public abstract void Run(TokenBatch batch, Activations x, MixerState state);
+    /// <inheritdoc/>
+    public abstract override MixerState NewState(int rows, int length);
 
     /// <summary>The mixer of a block.</summary>
     /// <param name="plan">What all blocks share.</param>
-    /// <param name="layer">Which block.</param>
+    /// <param name="config">Its kind.</param>
+    /// <param name="name">Its name with a dot at its end.</param>
     /// <param name="y">Where its output goes: [N, C].</param>
-    public static MixerInference Of(InferencePlan plan, int layer, Activations y) => plan.Model.AttentionAt(layer) switch
+    /// <exception cref="InputException">No kernel is known for the kind.</exception>
+    public static MixerInference Of(InferencePlan plan, AttentionConfig config, string name, Activations y) => config switch
     {
-        SoftmaxAttentionConfig softmax => new SoftmaxInference(plan, softmax, layer, y),
-        LinearAttentionConfig linear => new LinearInference(plan, linear, layer, y),
-        ConvolutionConfig convolution => new ConvolutionInference(plan, convolution, layer, y),
-        var other => throw new ArgumentOutOfRangeException(nameof(layer), other, "no such attention"),
+        SoftmaxAttentionConfig softmax => new SoftmaxInference(plan, softmax, name, y),
+        LinearAttentionConfig linear => new LinearInference(plan, linear, name, y),
+        ConvolutionConfig convolution => new ConvolutionInference(plan, convolution, name, y),
+        _ => throw Kind.Unknown("model.attention", config, "CPU kernel"),
     };
 }

@@ -14,9 +14,16 @@ internal sealed unsafe class NormInference
     /// <param name="config">Which norm.</param>
     /// <param name="weights">Where its parameters are.</param>
     /// <param name="name">Their name without .weight and .bias.</param>
+    /// <exception cref="InputException">No kernel is known for the kind.</exception>
     public NormInference(NormConfig config, CpuWeights weights, string name)
     {
-        (epsilon, isLayerNorm) = ((float)config.Epsilon, config is LayerNormConfig);
+        epsilon = (float)config.Epsilon;
+        isLayerNorm = config switch
+        {
+            LayerNormConfig => true,
+            RmsNormConfig => false,
+            _ => throw Kind.Unknown("model.norm", config, "CPU kernel"),
+        };
         weight = weights.Vector($"{name}.weight");
         bias = weights.VectorIfAny($"{name}.bias");
     }

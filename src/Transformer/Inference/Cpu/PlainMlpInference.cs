@@ -5,7 +5,7 @@ namespace Transformer.Inference.Cpu;
 // N tokens · C width · F hidden width
 
 /// <summary>down(activation(up(x)))</summary>
-internal sealed unsafe class PlainMlpInference : MlpInference
+internal sealed unsafe class PlainMlpInference<TActivation> : MlpInference where TActivation : struct, IActivation
 {
     private readonly Activations hidden;
     private readonly MatrixProducts up, down;
@@ -16,7 +16,7 @@ internal sealed unsafe class PlainMlpInference : MlpInference
     {
         hidden = plan.Workspace.Buffer("hidden", config.HiddenAt(plan.Width));
         up = plan.Products(plan.Map(name + "up_proj", hidden));
-        activation = new(plan.Team, token => Activation.Apply(config, hidden.Row(token), hidden.Width));
+        activation = new(plan.Team, token => Activation.Apply<TActivation>(hidden.Row(token), null, hidden.Row(token), hidden.Width));
         down = plan.Products(plan.Map(name + "down_proj", y));
     }
 

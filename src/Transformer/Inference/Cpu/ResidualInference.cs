@@ -4,7 +4,7 @@ namespace Transformer.Inference.Cpu;
 
 // N tokens · C width · n streams
 
-/// <summary>How one sub-layer meets the residual stream: what it reads is made before it, what it gave is added after it.</summary>
+/// <summary>How one sub-layer joins the residual stream: what it reads is made before it, what it gave is added after it.</summary>
 internal abstract unsafe class ResidualInference
 {
     /// <summary>x, what the sub-layer reads, from the stream.</summary>
@@ -18,28 +18,24 @@ internal abstract unsafe class ResidualInference
 
     /// <summary>The residual around one sub-layer of a block.</summary>
     /// <param name="plan">What all blocks share.</param>
-    /// <param name="block">The block's name with a dot at its end.</param>
-    /// <param name="isMixer">Whether the sub-layer is the mixer; else it is the MLP.</param>
-    public static ResidualInference Of(InferencePlan plan, string block, bool isMixer)
+    /// <param name="block">The block.</param>
+    /// <param name="sublayer">The sub-layer.</param>
+    /// <exception cref="InputException">No kernel is known for the kind.</exception>
+    public static ResidualInference Of(InferencePlan plan, BlockSpec block, SublayerSpec sublayer)
     {
-        var (model, weights) = (plan.Model, plan.Weights);
-        // The names of the norms as Block has them.
-        var (before, after) = isMixer
-            ? ("input_layernorm", "post_attention_layernorm")
-            : (model.Residual is SandwichResidualConfig ? "pre_feedforward_layernorm" : "post_attention_layernorm", "post_feedforward_layernorm");
-        var parameters = block + (isMixer ? "self_attn_residual." : "mlp_residual.");
+        var (model, weights, parameters) = (plan.Model, plan.Weights, $"{block.Path}.{sublayer.Residual}.");
         return model.Residual switch
         {
-            PreNormResidualConfig => new SandwichInference(Norm(before), null),
-            SandwichResidualConfig => new SandwichInference(Norm(before), Norm(after)),
-            PostNormResidualConfig => new PostNormInference(Norm(after), 1),
-            DeepNormResidualConfig => new PostNormInference(Norm(after), (float)Math.Pow(2.0 * model.Layers, 0.25)),
+            PreNormResidualConfig => new SandwichInference(Norm(sublayer.NormBefore), null),
+            SandwichResidualConfig => new SandwichInference(Norm(sublayer.NormBefore), Norm(sublayer.NormAfter)),
+            PostNormResidualConfig => new PostNormInference(Norm(sublayer.NormAfter), 1),
+            DeepNormResidualConfig => new PostNormInference(Norm(sublayer.NormAfter), (float)Math.Pow(2.0 * model.Layers, 0.25)),
             ReZeroResidualConfig => new ReZeroInference(weights.Vector(parameters + "alpha")[0]),
-            HyperConnectionsResidualConfig hyper => new HyperConnectionsInference(plan, Norm(before), hyper.Streams, parameters),
-            var other => throw new ArgumentOutOfRangeException(nameof(plan), other, "no such residual"),
+            HyperConnectionsResidualConfig hyper => new HyperConnectionsInference(plan, Norm(sublayer.NormBefore), hyper.Streams, parameters),
+            var other => throw Kind.Unknown("model.residual", other, "CPU kernel"),
         };
 
-        NormInference Norm(string name) => new(model.Norm, weights, block + name);
+        NormInference Norm(string? name) => new(model.Norm, weights, $"{block.Path}.{name}");
     }
 
     private static void Copy(Activations from, Activations to, int tokens) =>

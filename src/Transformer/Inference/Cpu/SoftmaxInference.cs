@@ -25,13 +25,12 @@ internal sealed unsafe class SoftmaxInference : MixerInference
 
     /// <param name="plan">What all blocks share.</param>
     /// <param name="config">Heads and options.</param>
-    /// <param name="layer">Which block.</param>
+    /// <param name="name">Its name with a dot at its end.</param>
     /// <param name="y">Where the output goes: [N, C].</param>
-    public SoftmaxInference(InferencePlan plan, SoftmaxAttentionConfig config, int layer, Activations y)
+    public SoftmaxInference(InferencePlan plan, SoftmaxAttentionConfig config, string name, Activations y)
     {
         (this.config, width, workspace) = (config, plan.Width, plan.Workspace);
         (heads, keyValueHeads, headWidth) = (config.Heads, config.KvHeads ?? config.Heads, config.HeadWidthAt(width));
-        var name = InferencePlan.Block(layer) + "self_attn.";
         (q, z) = (workspace.Buffer("queries", heads * headWidth), workspace.Buffer("mixed values", heads * headWidth));
         (k, v) = (workspace.Buffer("keys", keyValueHeads * headWidth), workspace.Buffer("values", keyValueHeads * headWidth));
         projections = plan.Products(plan.Map(name + "q_proj", q), plan.Map(name + "k_proj", k), plan.Map(name + "v_proj", v));
