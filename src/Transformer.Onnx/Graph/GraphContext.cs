@@ -6,8 +6,8 @@ namespace Transformer.Onnx.Graph;
 // B batch · T tokens of the context · P past tokens · S = P + T keys
 
 /// <summary>
-/// What the layers of a graph share: the inputs that Hugging Face's models have, and what follows from them. Slots of the attention mask that hold 0 are
-/// filling, on either side of a text; a key's position is the number of tokens before it in its row.
+/// What the layers of a graph share: the inputs that Hugging Face's models have, and what follows from them. Slots of the attention mask
+/// that hold 0 are filling, on either side of a text; a key's position is the number of tokens before it in its row.
 /// </summary>
 internal sealed class GraphContext
 {
@@ -16,8 +16,8 @@ internal sealed class GraphContext
         PastPrefix = "past_key_values.", PresentPrefix = "present.";
 
     /// <summary>
-    /// The length of a cache that does not grow where it has room: what a context adds is written behind a row's tokens, over filling, so that one tensor can be
-    /// input and output.
+    /// The length of a cache that does not grow where it has room: what a context adds is written behind a row's tokens, over filling, so
+    /// that one tensor can be input and output.
     /// </summary>
     public const string CacheAxis = "cache_length";
 
@@ -82,8 +82,8 @@ internal sealed class GraphContext
     public Value TextLength => length ??= Shared(() => Mask.Sum(1));
 
     /// <summary>
-    /// The slot of each row's last token in a cache without filling between its tokens: [B], int32. A row that gets nothing but filling has it written behind
-    /// its tokens, where the next one will stand.
+    /// The slot of each row's last token in a cache without filling between its tokens: [B], int32. A row that gets nothing but filling has
+    /// it written behind its tokens, where the next one will stand.
     /// </summary>
     public Value LastSlots => lastSlots ??= Shared(() =>
     {

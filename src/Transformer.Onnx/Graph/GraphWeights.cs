@@ -5,7 +5,9 @@ namespace Transformer.Onnx.Graph;
 
 // C inputs · N outputs
 
-/// <summary>The weights of a model as a graph takes them, by the model's own names. Whatever no layer has asked for was not understood.</summary>
+/// <summary>
+/// The weights of a model as a graph takes them, by the model's own names. Whatever no layer has asked for was not understood.
+/// </summary>
 /// <param name="graph">The graph that reads them.</param>
 /// <param name="weights">By name.</param>
 /// <param name="precision">How matrices are kept.</param>

@@ -6,7 +6,10 @@ namespace Transformer.Onnx.Graph;
 
 // B batch · T tokens · C width · H heads · D head width · F feature width · E value width
 
-/// <summary>Linear attention and its relatives: the gates and projections of <see cref="LinearAttention"/> around the recurrence, token by token in a Scan or in one operator.</summary>
+/// <summary>
+/// Linear attention and its relatives: the gates and projections of <see cref="LinearAttention"/> around the recurrence, token by token in
+/// a Scan or in one operator.
+/// </summary>
 internal sealed class LinearAttentionGraph
 {
     private const double GateTemperature = 16, NormaliserEpsilon = 1e-6, UnitEpsilon = 1e-6, NormEpsilon = 1e-5;
@@ -50,7 +53,8 @@ internal sealed class LinearAttentionGraph
         return context.Weights.Linear(Finish(o, x), $"{name}.o_proj");                                             // [B, T, C]
     }
 
-    // S = alpha S; u = v, or beta (v - S^T k); S = S + k u^T; o = S^T q. A token's row stands before its product, so that the loop's body has nothing to reshape.
+    // S = alpha S; u = v, or beta (v - S^T k); S = S + k u^T; o = S^T q. A token's row stands before its product, so that the loop's body
+    // has nothing to reshape.
     private Value Recurrence(Value q, Value k, Value v, Value? alpha, Value? beta)
     {
         var body = new GraphBuilder($"{name}.recurrence");

@@ -5,8 +5,8 @@ namespace Transformer.Onnx.Graph;
 // N outputs · K inputs
 
 /// <summary>
-/// A matrix as ONNX Runtime's MatMulNBits has it: each row in blocks of 32 weights, w = scale (q - 2^(bits - 1)) with a scale a block and q without sign; two
-/// weights of 4 bits share a byte, the first in its lower half.
+/// A matrix as ONNX Runtime's MatMulNBits has it: each row in blocks of 32 weights, w = scale (q - 2^(bits - 1)) with a scale a block and q
+/// without sign; two weights of 4 bits share a byte, the first in its lower half.
 /// </summary>
 /// <param name="Packed">[N, K / 32, 4 bits], bytes</param>
 /// <param name="Scales">[N, K / 32]</param>

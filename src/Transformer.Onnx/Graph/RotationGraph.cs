@@ -6,7 +6,10 @@ namespace Transformer.Onnx.Graph;
 
 // B batch · T tokens · H heads · D head width · T0 tokens of a text of training · s factor
 
-/// <summary>Rotary positions: the tables of <see cref="RotaryPosition"/>, or for dynamic NTK, whose angles depend on the text's length, their formula.</summary>
+/// <summary>
+/// Rotary positions: the tables of <see cref="RotaryPosition"/>, or for dynamic NTK, whose angles depend on the text's length, their
+/// formula.
+/// </summary>
 internal sealed class RotationGraph
 {
     private readonly GraphContext context;
@@ -35,8 +38,8 @@ internal sealed class RotationGraph
     public Value ApplyToCache(Value k) => Turn(k, keys ??= At(context.KeyPositions));
 
     /// <summary>
-    /// The cosines and sines of all positions, where they do not depend on the text: 2 x [context + 1, D/2]. The row behind the last is for what fills a row
-    /// that is full while others go on.
+    /// The cosines and sines of all positions, where they do not depend on the text: 2 x [context + 1, D/2]. The row behind the last is for
+    /// what fills a row that is full while others go on.
     /// </summary>
     public (Value Cos, Value Sin) Tables
     {

@@ -7,8 +7,8 @@ namespace Transformer.Onnx.Graph;
 // B batch · T tokens · S keys · C width · H heads · G key/value heads · D head width
 
 /// <summary>
-/// Causal softmax attention: <see cref="SoftmaxAttention.Explicit"/> as a graph, over a cache that each context makes longer; or ONNX Runtime's
-/// GroupQueryAttention, over a cache that it fills.
+/// Causal softmax attention: <see cref="SoftmaxAttention.Explicit"/> as a graph, over a cache that each context makes longer; or ONNX
+/// Runtime's GroupQueryAttention, over a cache that it fills.
 /// </summary>
 internal sealed class SoftmaxAttentionGraph
 {
@@ -47,7 +47,8 @@ internal sealed class SoftmaxAttentionGraph
         return context.Weights.Linear(IsGroupQuery ? GroupQuery(q, k, v) : Explicit(q, k, v, x), $"{name}.o_proj"); // [B, T, C]
     }
 
-    // What the operator has no words for: biases of scores, windows other than sliding ones, keys that are turned anew in each context, some widths of heads.
+    // What the operator has no words for: biases of scores, windows other than sliding ones, keys that are turned anew in each context,
+    // some widths of heads.
     private bool IsGroupQuery =>
         context.Graph.IsFused && context.Bias is null && config.Window is FullWindowConfig or SlidingWindowConfig && context.Rotation is not { TurnsCache: true } && headWidth % 8 == 0;
 

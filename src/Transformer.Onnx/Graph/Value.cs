@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 namespace Transformer.Onnx.Graph;
 
 /// <summary>
-/// A tensor of the graph: an input, a weight, or what a node makes. Operators and methods add nodes, so that a layer's graph reads like its equation.
-/// Numbers beside fp32 values are written as such: <c>x * 2.0</c>; beside integers as integers.
+/// A tensor of the graph: an input, a weight, or what a node makes. Operators and methods add nodes, so that a layer's graph reads like its
+/// equation. Numbers beside fp32 values are written as such: <c>x * 2.0</c>; beside integers as integers.
 /// </summary>
 /// <param name="Graph">The graph that it is part of.</param>
 /// <param name="Name">Its name there.</param>
@@ -40,7 +40,9 @@ internal sealed record Value(GraphBuilder Graph, string Name)
 
     public Value Squeeze(params long[] axes) => Graph.Node("Squeeze", [this, Graph.Vector(axes)]);
 
-    /// <summary>The entries from start to before end; negative ones count from the end, and <see cref="long.MaxValue"/> is the end.</summary>
+    /// <summary>
+    /// The entries from start to before end; negative ones count from the end, and <see cref="long.MaxValue"/> is the end.
+    /// </summary>
     public Value Slice(long axis, long start, long end) => Slice(axis, Graph.Vector(start), end);
 
     /// <inheritdoc cref="Slice(long, long, long)"/>

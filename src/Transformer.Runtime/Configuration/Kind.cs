@@ -6,7 +6,9 @@ namespace Transformer.Configuration;
 /// <summary>What configurations call the kinds of their parts, and how a kind is refused that nothing is known for.</summary>
 public static class Kind
 {
-    /// <summary>The <c>kind</c> of a part as a configuration writes it, such as <c>softmax</c>; the record's name where none is registered.</summary>
+    /// <summary>
+    /// The <c>kind</c> of a part as a configuration writes it, such as <c>softmax</c>; the record's name where none is registered.
+    /// </summary>
     /// <param name="part">A record of the configuration.</param>
     public static string NameOf(object part) => NameOf(part.GetType());
 

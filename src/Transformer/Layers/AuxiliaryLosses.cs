@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 namespace Transformer.Layers;
 
 /// <summary>
-/// What the layers of a training pass add to the loss beside the prediction's: the penalty of learned spans, the balance of experts. The terms outlive
-/// the scopes of the layers that made them; <see cref="Total"/> hands them over to the scope of whoever made the pass.
+/// What the layers of a training pass add to the loss beside the prediction's: the penalty of learned spans, the balance of experts. The
+/// terms outlive the scopes of the layers that made them; <see cref="Total"/> hands them over to the scope of whoever made the pass.
 /// </summary>
 public sealed class AuxiliaryLosses
 {

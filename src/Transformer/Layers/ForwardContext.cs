@@ -10,24 +10,28 @@ namespace Transformer.Layers;
 /// <summary>What the layers of one forward pass share. One a pass; no layer keeps it.</summary>
 public sealed record ForwardContext
 {
-    /// <summary>The position of each token in its sequence: [T], or [B, T] where rows differ. Null for a pass over whole sequences, 0 .. T - 1.</summary>
+    /// <summary>
+    /// The position of each token in its sequence: [T], or [B, T] where rows differ. Null for a pass over whole sequences, 0 .. T - 1.
+    /// </summary>
     public Tensor? Positions { get; init; }
 
     /// <summary>
-    /// Which keys of a cache of all tokens each query sees, true is visible: [B or 1, 1, T, S]. Null where query t of T sees keys 0..t of T (a pass
-    /// without a cache, or the first into an empty one), and where every query sees every key.
+    /// Which keys of a cache of all tokens each query sees, true is visible: [B or 1, 1, T, S]. Null where query t of T sees keys 0..t of T
+    /// (a pass without a cache, or the first into an empty one), and where every query sees every key.
     /// </summary>
     public Tensor? Mask { get; init; }
 
-    /// <summary>Whether query t sees keys 0..t only, which the fused kernel knows without a mask: the tokens are the first of their sequences.</summary>
+    /// <summary>
+    /// Whether query t sees keys 0..t only, which the fused kernel knows without a mask: the tokens are the first of their sequences.
+    /// </summary>
     public bool Causal { get; init; } = true;
 
     /// <summary>The rotation of queries and keys at the positions of this pass; null for models without rotary positions.</summary>
     public Rotation? Rotation { get; init; }
 
     /// <summary>
-    /// The rotation of all keys of a cache that holds them unrotated, because their angles depend on how long the text has become: of slots 0 .. S - 1,
-    /// [S, D/2] or [B, 1, S, D/2]. Null where new keys are rotated by <see cref="Rotation"/> before they are cached.
+    /// The rotation of all keys of a cache that holds them unrotated, because their angles depend on how long the text has become: of slots
+    /// 0 .. S - 1, [S, D/2] or [B, 1, S, D/2]. Null where new keys are rotated by <see cref="Rotation"/> before they are cached.
     /// </summary>
     public Rotation? CacheRotation { get; init; }
 
@@ -38,7 +42,8 @@ public sealed record ForwardContext
     public IReadOnlyList<int> CachedLengths { get; init; } = [];
 
     /// <summary>
-    /// For each row of the batch how many of its T tokens are text, from the left; the rest is padding, which no state may keep. Empty where all are.
+    /// For each row of the batch how many of its T tokens are text, from the left; the rest is padding, which no state may keep. Empty
+    /// where all are.
     /// </summary>
     public IReadOnlyList<int> NewTokens { get; init; } = [];
 
@@ -49,8 +54,8 @@ public sealed record ForwardContext
     public LayerState? StateOf(TokenMixer mixer) => States?[mixer];
 
     /// <summary>
-    /// v_1, the values of the first layer that has a value residual: [B, T, G, D]. Set by that layer; null before it. It outlives that layer's scope and ends
-    /// with the one around it.
+    /// v_1, the values of the first layer that has a value residual: [B, T, G, D]. Set by that layer; null before it. It outlives that
+    /// layer's scope and ends with the one around it.
     /// </summary>
     public Tensor? FirstValues { get; private set; }
 
@@ -85,7 +90,8 @@ public sealed record ForwardContext
         };
     }
 
-    // The positions of T tokens that continue rows of these lengths: [T] for one length, else [B, T]. Padding positions are clamped; their outputs are discarded.
+    // The positions of T tokens that continue rows of these lengths: [T] for one length, else [B, T]. Padding positions are clamped; their
+    // outputs are discarded.
     private static Tensor PositionsOf(IReadOnlyList<int> starts, int tokens, int contextLength, Device device) =>
         (tensor(starts.Select(start => (long)start).ToArray()).ToDeviceAsync(device).unsqueeze(1) + arange(tokens, device: device))
             .clamp_max(contextLength - 1).squeeze(0);
@@ -104,7 +110,9 @@ public sealed record ForwardContext
     /// <summary>The type in which this pass computes products. Parameters and the residual stream are fp32 whatever it is.</summary>
     public ScalarType ProductType { get; init; } = ScalarType.Float32;
 
-    /// <summary>What a sub-layer reads, rounded to <see cref="ProductType"/>: its products are computed in the type that they are given.</summary>
+    /// <summary>
+    /// What a sub-layer reads, rounded to <see cref="ProductType"/>: its products are computed in the type that they are given.
+    /// </summary>
     public Tensor ForMatmul(Tensor x) => ProductType == ScalarType.Float32 ? x : x.to(ProductType);
 
     /// <summary>The ranks that have split heads and hidden units among them; null where this process has all.</summary>
@@ -119,7 +127,9 @@ public sealed record ForwardContext
     /// <summary>Where layers leave what they add to the loss; null outside training.</summary>
     public AuxiliaryLosses? AuxiliaryLosses { get; init; }
 
-    /// <summary>Asks blocks to keep their input only and to compute themselves again in the backward pass; null where they keep what that needs.</summary>
+    /// <summary>
+    /// Asks blocks to keep their input only and to compute themselves again in the backward pass; null where they keep what that needs.
+    /// </summary>
     public Recomputation? Recomputation { get; init; }
 
     /// <summary>What a block that is computed twice sees each time: the same, but with terms of the loss of its own.</summary>

@@ -7,8 +7,8 @@ namespace Transformer.Layers;
 // I inputs · O outputs
 
 /// <summary>
-/// x W^T + b, computed in the type of x: W and b are fp32 and are rounded to that type on their way into the product, where PyTorch's autocast would do it
-/// unseen. Their gradients pass the same way back and arrive in fp32.
+/// x W^T + b, computed in the type of x: W and b are fp32 and are rounded to that type on their way into the product, where PyTorch's
+/// autocast would do it unseen. Their gradients pass the same way back and arrive in fp32.
 /// </summary>
 public sealed class Linear : nn.Module<Tensor, Tensor>
 {

@@ -8,9 +8,9 @@ namespace Transformer.Layers;
 // N ranks · B batch · T tokens · C width
 
 /// <summary>
-/// The ranks that work on every sub-layer together (Shoeybi et al. 2019, arXiv:1909.08053, section 3): each has a share of the heads or hidden units, and what they
-/// make of the same x adds up, Y = sum over r of act(X A_r) B_r. A sub-layer costs a sum over the ranks of its outputs going forward and one of its input's
-/// gradients going backward.
+/// The ranks that work on every sub-layer together (Shoeybi et al. 2019, arXiv:1909.08053, section 3): each has a share of the heads or
+/// hidden units, and what they make of the same x adds up, Y = sum over r of act(X A_r) B_r. A sub-layer costs a sum over the ranks of its
+/// outputs going forward and one of its input's gradients going backward.
 /// </summary>
 /// <param name="collective">The processes. Each begins the same passes over the same numbers.</param>
 public sealed class TensorParallelGroup(ICollective collective)
@@ -39,7 +39,7 @@ public sealed class TensorParallelGroup(ICollective collective)
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        var buffer = zeros((x.numel() + Count - 1) / Count * Count, device: x.device);    // filled up until the ranks divide it
+        var buffer = zeros((x.numel() + Count - 1) / Count * Count, device: x.device);    // padded until the ranks divide it
         var sum = buffer.narrow(0, 0, x.numel()).view(x.shape);
         sum.copy_(x);
         collective.AllReduce(buffer).Wait();
@@ -63,10 +63,13 @@ public sealed class TensorParallelGroup(ICollective collective)
     /// <summary>Whether it is so on any rank.</summary>
     public bool Any(bool mine) => collective.Any(mine);
 
-    /// <summary>To be called after a backward pass: throws what went wrong between the ranks in it. The gradients are of no use then.</summary>
+    /// <summary>
+    /// To be called after a backward pass: throws what went wrong between the ranks in it. The gradients are of no use then.
+    /// </summary>
     public void ThrowIfFailed() => failure?.Throw();
 
-    // The paper's f: all ranks read the same, so the gradients of what each has made of it add up. Must not throw: it is called by libtorch.
+    // The paper's f: all ranks read the same, so the gradients of what each has made of it add up. Must not throw: it is called by
+    // libtorch.
     private sealed class CopyToRanks : Operator<CopyToRanks>
     {
         public override Tensor forward(autograd.AutogradContext context, params object[] inputs)

@@ -8,8 +8,8 @@ namespace Transformer.Model;
 // B batch · T tokens · C width
 
 /// <summary>
-/// One layer of the stack, a list of sub-layers: tokens exchange information, then each is worked on by itself. How a sub-layer meets the stream is up to
-/// its residual; for pre-norm (Xiong et al. 2020) it is x + attention(norm(x)), then x + mlp(norm(x)).
+/// One layer of the stack, a list of sub-layers: tokens exchange information, then each is worked on by itself. How a sub-layer meets the
+/// stream is up to its residual; for pre-norm (Xiong et al. 2020) it is x + attention(norm(x)), then x + mlp(norm(x)).
 /// </summary>
 public sealed class Block : nn.Module<Tensor, ForwardContext, Tensor>
 {

@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 namespace Transformer.Model;
 
 /// <summary>
-/// What stands around the blocks of a pass. Training on several ranks reduces the gradients of a block while the blocks below it are still computed backward,
-/// and gathers the parameters of a block only for as long as it needs them.
+/// What stands around the blocks of a pass. Training on several ranks reduces the gradients of a block while the blocks below it are still
+/// computed backward, and gathers the parameters of a block only for as long as it needs them.
 /// </summary>
 internal abstract class BlockHooks
 {

@@ -8,8 +8,8 @@ namespace Transformer.Model;
 // B batch · T tokens · C width · G key/value heads · D head width
 
 /// <summary>
-/// A block that leaves nothing for the backward pass but what it was given (Chen et al. 2016, arXiv:1604.06174): it is computed without a graph, and once more
-/// with one when its gradients are due, from the same random numbers and so to the same bits.
+/// A block that leaves nothing for the backward pass but what it was given (Chen et al. 2016, arXiv:1604.06174): it is computed without a
+/// graph, and once more with one when its gradients are due, from the same random numbers and so to the same bits.
 /// </summary>
 internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<CheckpointedBlock>
 {

@@ -10,8 +10,8 @@ namespace Transformer.Model;
 // B batch · T tokens · C width · V vocabulary
 
 /// <summary>
-/// Everything below the head: token embedding, position embedding or bias where there is one, the stack of blocks and, where the residual needs one, the
-/// last norm. What enters the stack need not be the embedding of a token.
+/// Everything below the head: token embedding, position embedding or bias where there is one, the stack of blocks and, where the residual
+/// needs one, the last norm. What enters the stack need not be the embedding of a token.
 /// </summary>
 public sealed class Decoder : nn.Module<Tensor, ForwardContext, Tensor>
 {

@@ -6,8 +6,9 @@ namespace Transformer.Model;
 // N tokens · C width · V vocabulary · n rows of a chunk
 
 /// <summary>
-/// The losses of a head whose logits are never whole: those of n tokens are made, turned into their own gradient in place, used for the gradients of what the
-/// head was given and of its weight, and overwritten by the next. The forward pass does all of it, so that no product is computed twice.
+/// The losses of a head whose logits are never whole: those of n tokens are made, replaced by their own gradient in place, used for the
+/// gradients of what the head was given and of its weight, and overwritten by the next. The forward pass does all of it, so that no product
+/// is computed twice.
 /// </summary>
 internal sealed class HeadLoss : autograd.MultiTensorFunction<HeadLoss>
 {
@@ -50,11 +51,12 @@ internal sealed class HeadLoss : autograd.MultiTensorFunction<HeadLoss>
             crossEntropy.add_(((partition - logits.gather(1, label)) * counts).sum());
             squares.add_((partition.square() * counts).sum());
 
-            // Of logit v: softmax_v (1 + 2 z ln Z), less one at the label. Divided by the number of tokens only at the end, or fp16 would lose the small ones.
-            var slopes = logits.sub_(partition).exp_().mul_(counts * scale * (1 + 2 * zLoss * partition)).scatter_add_(1, label, -scale * counts).to(head.dtype);
-            hiddenGradient?.narrow(0, first, count).copy_(matmul(slopes, head));
-            if (headGradient?.dtype == head.dtype) headGradient.addmm_(slopes.t(), x, 1, 1);
-            else headGradient?.add_(matmul(slopes.t(), x));
+            // Of logit v: softmax_v (1 + 2 z ln Z), less one at the label. Divided by the number of tokens only at the end, or fp16 would
+            // lose the small ones.
+            var gradients = logits.sub_(partition).exp_().mul_(counts * scale * (1 + 2 * zLoss * partition)).scatter_add_(1, label, -scale * counts).to(head.dtype);
+            hiddenGradient?.narrow(0, first, count).copy_(matmul(gradients, head));
+            if (headGradient?.dtype == head.dtype) headGradient.addmm_(gradients.t(), x, 1, 1);
+            else headGradient?.add_(matmul(gradients.t(), x));
         }
         foreach (var sum in new[] { hiddenGradient, headGradient, crossEntropy, squares }) sum?.div_(total);
         context.set_materialize_grads(false);

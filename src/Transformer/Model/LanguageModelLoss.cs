@@ -16,8 +16,8 @@ public static class LanguageModelLoss
     public const long LogitBytes = 32 << 20;
 
     /// <summary>
-    /// Both losses of a head from what it is given, [B, T, V] logits never being whole where they would be large: a chunk of tokens is brought to its loss
-    /// and its gradients before the next one's logits are made.
+    /// Both losses of a head from what it is given, [B, T, V] logits never being whole where they would be large: a chunk of tokens is
+    /// brought to its loss and its gradients before the next one's logits are made.
     /// </summary>
     /// <param name="hidden">[B, T, C]</param>
     /// <param name="head">[V, C]</param>
@@ -56,8 +56,8 @@ public static class LanguageModelLoss
         nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index: ignored, reduction: reduction);
 
     /// <summary>
-    /// The z-loss (Chowdhery et al. 2022, section 5): the mean over the counted tokens of ln(Z)^2, Z being the softmax's denominator. Added with a
-    /// small weight it keeps logits from drifting.
+    /// The z-loss (Chowdhery et al. 2022, section 5): the mean over the counted tokens of ln(Z)^2, Z being the softmax's denominator. Added
+    /// with a small weight it keeps logits from drifting.
     /// </summary>
     /// <param name="logits">[B, T, V]</param>
     /// <param name="targets">[B, T], integers below V or <paramref name="ignored"/>.</param>

@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace Transformer.Model;
 
 /// <summary>
-/// Reports when the modules of a model begin and end, in forward and in backward passes, until it is disposed. A module's way back is framed by two identities,
-/// one behind its result and one before its input, whose gradients pass where its own work begins and ends.
+/// Reports when the modules of a model begin and end, in forward and in backward passes, until it is disposed. A module's way back is
+/// framed by two identities, one behind its result and one before its input, whose gradients pass where its own work begins and ends.
 /// </summary>
 internal sealed class ModuleWatch : IDisposable
 {

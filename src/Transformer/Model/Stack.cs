@@ -6,9 +6,9 @@ namespace Transformer.Model;
 // B batch · T tokens · C width
 
 /// <summary>
-/// The depth of a model: nodes that the residual stream goes through one after the other. The leaves are blocks; whatever else maps the stream to the stream
-/// can be a node among them. The stack opens the stream before its first node and closes it after the last, and it alone knows what stands around a block:
-/// hooks, and activation checkpointing.
+/// The depth of a model: nodes that the residual stream goes through one after the other. The leaves are blocks; whatever else maps the
+/// stream to the stream can be a node among them. The stack opens the stream before its first node and closes it after the last, and it
+/// alone knows what stands around a block: hooks, and activation checkpointing.
 /// </summary>
 public sealed class Stack : nn.Module<Tensor, ForwardContext, Tensor>
 {

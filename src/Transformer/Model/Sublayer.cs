@@ -10,8 +10,8 @@ namespace Transformer.Model;
 // B batch · T tokens · C width
 
 /// <summary>
-/// One sub-layer of a block: a function between norms, within the residual through which it meets the stream. It is no module itself: its parts are the
-/// block's modules, by the names that checkpoints know.
+/// One sub-layer of a block: a function between norms, within the residual through which it meets the stream. It is no module itself: its
+/// parts are the block's modules, by the names that checkpoints know.
 /// </summary>
 public sealed class Sublayer
 {

@@ -56,15 +56,19 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     /// <summary>The architecture, of the whole model.</summary>
     public ModelConfig Config { get; }
 
-    /// <summary>The ranks that have split heads and hidden units among them; every pass needs all of them. Null where this process has the whole model.</summary>
+    /// <summary>
+    /// The ranks that have split heads and hidden units among them; every pass needs all of them. Null where this process has the whole
+    /// model.
+    /// </summary>
     public TensorParallelGroup? TensorParallelGroup { get; }
 
     /// <summary>Where the parameters live.</summary>
     public Device Device { get; }
 
     /// <summary>
-    /// The type of the products of every pass from now on; fp32 at first. Parameters are fp32 and stay so: each product rounds what it takes, and norms,
-    /// softmax, loss, recurrent states and the residual stream are fp32 under all of them (Micikevicius et al. 2018, arXiv:1710.03740). tf32 is a switch of the process.
+    /// The type of the products of every pass from now on; fp32 at first. Parameters are fp32 and stay so: each product rounds what it
+    /// takes, and norms, softmax, loss, recurrent states and the residual stream are fp32 under all of them (Micikevicius et al. 2018,
+    /// arXiv:1710.03740). tf32 is a switch of the process.
     /// </summary>
     /// <exception cref="InputException">tf32 for a model that is not on an NVIDIA GPU.</exception>
     public Precision Precision
@@ -97,7 +101,9 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     }
 
     /// <param name="ids">[B, T], integers below V.</param>
-    /// <param name="state">Null for a pass over whole sequences; else the tokens continue those that the state holds, which it then holds too.</param>
+    /// <param name="state">
+    /// Null for a pass over whole sequences; else the tokens continue those that the state holds, which it then holds too.
+    /// </param>
     /// <returns>The logits of each token's successor: [B, T, V].</returns>
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
     public override Tensor forward(Tensor ids, ModelState? state)
@@ -115,8 +121,8 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     /// <param name="ids">[B, T], integers below V.</param>
     /// <param name="state">As for <see cref="forward"/>.</param>
     /// <param name="newTokens">
-    /// For each row how many of its T tokens are text, from the left; the state does not keep the rest, so that prompts of unequal length, and rows
-    /// that have ended, share a pass. All where null.
+    /// For each row how many of its T tokens are text, from the left; the state does not keep the rest, so that prompts of unequal length,
+    /// and rows that have ended, share a pass. All where null.
     /// </param>
     /// <returns>[B, T, C]</returns>
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
@@ -126,7 +132,9 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         return Pass(embeddings, state, newTokens);
     }
 
-    /// <summary>As <see cref="Hidden"/>, for what need not be the embedding of a token. Positions that are added to embeddings are added here too.</summary>
+    /// <summary>
+    /// As <see cref="Hidden"/>, for what need not be the embedding of a token. Positions that are added to embeddings are added here too.
+    /// </summary>
     /// <param name="embeddings">[B, T, C], such as <see cref="Embed"/> makes.</param>
     /// <param name="state">As for <see cref="forward"/>.</param>
     /// <param name="newTokens">As for <see cref="Hidden"/>.</param>
@@ -137,7 +145,9 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
 
     /// <summary>A pass of training over whole sequences: what <see cref="Hidden"/> gives, and what the layers add to the loss.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
-    /// <param name="recomputation">Asks blocks to keep their input only; to be asked after the backward pass whether it failed. Null where they keep everything.</param>
+    /// <param name="recomputation">
+    /// Asks blocks to keep their input only; to be asked after the backward pass whether it failed. Null where they keep everything.
+    /// </param>
     /// <returns>[B, T, C] and a scalar, weights included; null where no layer adds anything.</returns>
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
     public (Tensor Hidden, Tensor? Penalty) HiddenAndPenalty(Tensor ids, Recomputation? recomputation = null)
@@ -161,7 +171,9 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         return [.. windows.Select(window => window is null ? [] : TensorParallelGroup?.Join(tensor([.. spans[window]]), 0).data<float>().ToArray() ?? spans[window])];
     }
 
-    /// <summary>The names of the parameters that stay between 0 and 1, where training brings them back after each step: learned spans.</summary>
+    /// <summary>
+    /// The names of the parameters that stay between 0 and 1, where training brings them back after each step: learned spans.
+    /// </summary>
     public IEnumerable<string> BoundedParameters => named_modules().Where(part => part.module is AdaptiveSpan).Select(part => $"{part.name}.span");
 
     private Tensor Pass(

@@ -4,7 +4,9 @@ namespace Transformer.Inference.Cpu;
 
 // N tokens · C width · H heads · R ramp
 
-/// <summary>How far back each head of each token sees: z tokens in full, and over R more less and less. None for attention without a window.</summary>
+/// <summary>
+/// How far back each head of each token sees: z tokens in full, and over R more less and less. None for attention without a window.
+/// </summary>
 internal sealed unsafe class AttentionSpans
 {
     private readonly WindowConfig window;
@@ -24,8 +26,13 @@ internal sealed unsafe class AttentionSpans
     }
 
     /// <summary>The spans of a block; null where queries see all earlier tokens.</summary>
-    public static AttentionSpans? Of(SoftmaxAttentionConfig config, InferencePlan plan, string name) =>
-        config.Window is FullWindowConfig ? null : new(config, plan, name);
+    /// <exception cref="InputException">No kernel is known for the kind of window.</exception>
+    public static AttentionSpans? Of(SoftmaxAttentionConfig config, InferencePlan plan, string name) => config.Window switch
+    {
+        FullWindowConfig => null,
+        SlidingWindowConfig or LengthScaledWindowConfig or AdaptiveWindowConfig or DynamicWindowConfig => new(config, plan, name),
+        var other => throw Kind.Unknown("model.attention.window", other, "CPU kernel"),
+    };
 
     /// <summary>R; 0 for a hard edge.</summary>
     public int Ramp => window is LearnedWindowConfig learned ? learned.Ramp : 0;
@@ -45,7 +52,6 @@ internal sealed unsafe class AttentionSpans
         AdaptiveWindowConfig adaptive => adaptive.Maximum * Math.Clamp(shares[head], 0, 1),
         DynamicWindowConfig dynamic => dynamic.Maximum * VectorKernels.Sigmoid(logits!.Row(token)[head]),
         SlidingWindowConfig sliding => sliding.Size - 1,
-        LengthScaledWindowConfig scaled => scaled.KeysAt(batch.Position(token)) - 1,
-        _ => throw Kind.Unknown("model.attention.window", window, "CPU kernel"),
+        _ => window.KeysAt(batch.Position(token)) - 1,
     };
 }

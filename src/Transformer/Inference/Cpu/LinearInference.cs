@@ -4,7 +4,9 @@ namespace Transformer.Inference.Cpu;
 
 // N tokens · C width · H heads · D head width · F feature width · E value width
 
-/// <summary>Linear attention and its relatives, token by token: all projections of a batch at once, then the recurrence of each row's heads.</summary>
+/// <summary>
+/// Linear attention and its relatives, token by token: all projections of a batch at once, then the recurrence of each row's heads.
+/// </summary>
 internal sealed unsafe class LinearInference : MixerInference
 {
     private readonly LinearAttentionConfig config;
@@ -68,5 +70,7 @@ internal sealed unsafe class LinearInference : MixerInference
     }
 }
 
-/// <summary>What the projections of linear attention leave: of each token queries and keys [H D], values [H E], betas and steps [H], decays [H D].</summary>
+/// <summary>
+/// What the projections of linear attention leave: of each token queries and keys [H D], values [H E], betas and steps [H], decays [H D].
+/// </summary>
 internal sealed record LinearBuffers(Activations Queries, Activations Keys, Activations Values, Activations Betas, Activations Steps, Activations Decays);

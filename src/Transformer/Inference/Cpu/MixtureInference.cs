@@ -4,7 +4,9 @@ namespace Transformer.Inference.Cpu;
 
 // N tokens · C width · E experts · K active experts of a token
 
-/// <summary>E MLPs, of which each token takes the K that a router finds most probable. An expert works on its own tokens only, all of them at once.</summary>
+/// <summary>
+/// E MLPs, of which each token takes the K that a router finds most probable. An expert works on its own tokens only, all of them at once.
+/// </summary>
 internal sealed unsafe class MixtureInference : MlpInference
 {
     private readonly int active;

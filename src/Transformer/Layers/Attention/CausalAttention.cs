@@ -8,8 +8,9 @@ namespace Transformer.Layers.Attention;
 // B batch · T tokens · H heads · G key/value heads · D head width
 
 /// <summary>
-/// Rotation and causal attention, within a window where there is one, as one operator with its own gradient: what training on the CPU spends its time
-/// on beside the plain products. Equal to turning q and k, then <see cref="SoftmaxAttention.Explicit"/>; nothing of size T x T is kept.
+/// Rotation and causal attention, within a window where there is one, as one operator with its own gradient: what training on the CPU
+/// spends its time on beside the plain products. Equal to rotating q and k, then <see cref="SoftmaxAttention.Explicit"/>; nothing of size T
+/// x T is kept.
 /// </summary>
 internal sealed unsafe class CausalAttention : Operator<CausalAttention>
 {

@@ -8,17 +8,18 @@ namespace Transformer.Layers.Attention;
 // B batch · T tokens · H heads · G key/value heads · D head width · R rows of a block
 
 /// <summary>
-/// The arithmetic of <see cref="CausalAttention"/> on the CPU, in fp32. One piece of work is a key/value head of one sequence with the query heads that
-/// share it; its numbers fit the core's own cache. Rows are taken R at a time and meet only the keys that they see: without a window about half of the
-/// products are never computed, and a window of W keys leaves W - 1 + R a block. The scores of a block are the only ones in memory (Dao et al. 2022).
+/// The arithmetic of <see cref="CausalAttention"/> on the CPU, in fp32. One piece of work is a key/value head of one sequence with the
+/// query heads that share it; its numbers fit the core's own cache. Rows are taken R at a time and are multiplied only with the keys that
+/// they see: without a window about half of the products are never computed, and a window of W keys leaves W - 1 + R a block. The scores of
+/// a block are the only ones in memory (Dao et al. 2022).
 /// </summary>
 internal static unsafe class CausalAttentionKernel
 {
     private const long R = 48;
 
     /// <summary>
-    /// What the kernels work on. q, z: [B, T, H, D]; k, v: [B, T, G, D]; cos, sin: [T, D/2] or null; logSums: [B, H, T]; spans: [B, H, T] or null, where
-    /// rows see everything before them. The backward pass adds to the gradient of v.
+    /// What the kernels work on. q, z: [B, T, H, D]; k, v: [B, T, G, D]; cos, sin: [T, D/2] or null; logSums: [B, H, T]; spans: [B, H, T]
+    /// or null, where rows see everything before them. The backward pass adds to the gradient of v.
     /// </summary>
     public struct Work
     {
@@ -28,7 +29,9 @@ internal static unsafe class CausalAttentionKernel
         public float* ZGradient, QGradient, KGradient, VGradient, SpanGradients;
     }
 
-    /// <summary>z = softmax(scale q k^T + causal mask) v with turned q and k, within the window, and the logarithm of each row's denominator.</summary>
+    /// <summary>
+    /// z = softmax(scale q k^T + causal mask) v with rotated q and k, within the window, and the logarithm of each row's denominator.
+    /// </summary>
     public static void Forward(Work* work) => ParallelFor.Run(work->Batch * work->KeyValueHeads, 1, &Forward, work);
 
     /// <summary>The gradients of q, k, v and spans from that of z.</summary>
@@ -45,10 +48,10 @@ internal static unsafe class CausalAttentionKernel
         {
             var (b, g) = (piece / G, piece % G);
             var v = w->V + (b * T * G + g) * D;
-            Turn(w, w->K + (b * T * G + g) * D, G * D, k);
+            Rotate(w, w->K + (b * T * G + g) * D, G * D, k);
             for (var h = g * (H / G); h < (g + 1) * (H / G); h++)
             {
-                Turn(w, w->Q + (b * T * H + h) * D, H * D, q);
+                Rotate(w, w->Q + (b * T * H + h) * D, H * D, q);
                 for (long first = 0; first < T; first += R)
                 {
                     var rows = Math.Min(R, T - first);
@@ -73,17 +76,17 @@ internal static unsafe class CausalAttentionKernel
         var dq = k + T * D;
         var dk = dq + T * D;
         var weights = dk + T * D;
-        var slopes = weights + R * T;
+        var dscores = weights + R * T;
         for (var piece = begin; piece < end; piece++)
         {
             var (b, g) = (piece / G, piece % G);
             var v = w->V + (b * T * G + g) * D;
             var dv = w->VGradient + (b * T * G + g) * D;
-            Turn(w, w->K + (b * T * G + g) * D, G * D, k);
+            Rotate(w, w->K + (b * T * G + g) * D, G * D, k);
             new Span<float>(dk, (int)(T * D)).Clear();
             for (var h = g * (H / G); h < (g + 1) * (H / G); h++)
             {
-                Turn(w, w->Q + (b * T * H + h) * D, H * D, q);
+                Rotate(w, w->Q + (b * T * H + h) * D, H * D, q);
                 for (long first = 0; first < T; first += R)
                 {
                     var rows = Math.Min(R, T - first);
@@ -92,21 +95,21 @@ internal static unsafe class CausalAttentionKernel
                     var z = w->Z + ((b * T + first) * H + h) * D;
                     var dz = w->ZGradient + ((b * T + first) * H + h) * D;
                     Blas.Product(rows, keys, D, w->Scale, q + first * D, D, false, k + from * D, D, true, 0, weights, keys);
-                    Blas.Product(rows, keys, D, 1, dz, H * D, false, v + from * G * D, G * D, true, 0, slopes, keys);
+                    Blas.Product(rows, keys, D, 1, dz, H * D, false, v + from * G * D, G * D, true, 0, dscores, keys);
                     for (long row = 0; row < rows; row++)
                     {
                         var at = (b * H + h) * T + first + row;
                         var dot = Kernels.Dot(z + row * H * D, dz + row * H * D, D);
-                        var dspan = Keys(w, b, h, first + row, from, keys).Slopes(weights + row * keys, slopes + row * keys, w->LogSums[at], dot, w->Scale);
+                        var dspan = Keys(w, b, h, first + row, from, keys).Gradients(weights + row * keys, dscores + row * keys, w->LogSums[at], dot, w->Scale);
                         if (w->SpanGradients is not null) w->SpanGradients[at] = dspan;
                     }
                     Blas.Product(keys, D, rows, 1, weights, keys, true, dz, H * D, false, 1, dv + from * G * D, G * D);
-                    Blas.Product(rows, D, keys, 1, slopes, keys, false, k + from * D, D, false, 0, dq + first * D, D);
-                    Blas.Product(keys, D, rows, 1, slopes, keys, true, q + first * D, D, false, 1, dk + from * D, D);
+                    Blas.Product(rows, D, keys, 1, dscores, keys, false, k + from * D, D, false, 0, dq + first * D, D);
+                    Blas.Product(keys, D, rows, 1, dscores, keys, true, q + first * D, D, false, 1, dk + from * D, D);
                 }
-                TurnBack(w, dq, w->QGradient + (b * T * H + h) * D, H * D);
+                RotateBack(w, dq, w->QGradient + (b * T * H + h) * D, H * D);
             }
-            TurnBack(w, dk, w->KGradient + (b * T * G + g) * D, G * D);
+            RotateBack(w, dk, w->KGradient + (b * T * G + g) * D, G * D);
         }
         NativeMemory.AlignedFree(q);
     }
@@ -128,8 +131,8 @@ internal static unsafe class CausalAttentionKernel
     // How many tokens row t sees back; none where a span is out of its bounds.
     private static long Reach(Work* w, long b, long h, long t) => Math.Clamp((long)(w->Spans[(b * w->Heads + h) * w->Tokens + t] + w->Ramp), 0, t);
 
-    // The rows of one head, gathered and turned by their positions' angles: [T, D].
-    private static void Turn(Work* w, float* from, long stride, float* to)
+    // The rows of one head, gathered and rotated by their positions' angles: [T, D].
+    private static void Rotate(Work* w, float* from, long stride, float* to)
     {
         var half = w->Width / 2;
         for (long t = 0; t < w->Tokens; t++, from += stride, to += w->Width)
@@ -139,8 +142,8 @@ internal static unsafe class CausalAttentionKernel
         }
     }
 
-    // The gradient of a turn is the turn back.
-    private static void TurnBack(Work* w, float* from, float* to, long stride)
+    // The gradient of a rotation is the rotation back.
+    private static void RotateBack(Work* w, float* from, float* to, long stride)
     {
         var half = w->Width / 2;
         for (long t = 0; t < w->Tokens; t++, from += w->Width, to += stride)

@@ -5,14 +5,16 @@ namespace Transformer.Layers.Attention;
 // C tokens of a chunk · F feature width
 
 /// <summary>
-/// The decays between the tokens of a chunk. Each is e to a sum of logarithms that are never positive, and every sum is taken by itself: quotients of products
-/// would overflow under strong decays, and differences of long sums would lose the weak ones beside them.
+/// The decays between the tokens of a chunk. Each is e to a sum of logarithms that are never positive, and every sum is taken by itself:
+/// quotients of products would overflow under strong decays, and differences of long sums would lose the weak ones beside them.
 /// </summary>
 internal sealed class ChunkDecay
 {
     private readonly Tensor? logarithms, between;
 
-    /// <param name="logarithms">Of each token's decay, [..., C, 1], or [..., C, F] where each component decays by itself; null for no decay.</param>
+    /// <param name="logarithms">
+    /// Of each token's decay, [..., C, 1], or [..., C, F] where each component decays by itself; null for no decay.
+    /// </param>
     public ChunkDecay(Tensor? logarithms)
     {
         this.logarithms = logarithms;
@@ -42,8 +44,8 @@ internal sealed class ChunkDecay
         return between is null ? products.tril() : between * products;
     }
 
-    // Where components decay by themselves, each pair's decay must go into the factors. Between the halves of a chunk the decay up to the middle goes into
-    // one and that from there into the other; inside each half the same holds again, both halves at once.
+    // Where components decay by themselves, each pair's decay must go into the factors. Between the halves of a chunk the decay up to the
+    // middle goes into one and that from there into the other; inside each half the same holds again, both halves at once.
     private static Tensor ByHalves(Tensor a, Tensor b, Tensor logarithms)
     {
         var half = a.shape[^2] / 2;

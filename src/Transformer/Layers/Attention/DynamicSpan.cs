@@ -8,8 +8,8 @@ namespace Transformer.Layers.Attention;
 // B batch · T tokens · C width · H heads
 
 /// <summary>
-/// A span for each head and token (Sukhbaatar et al. 2019): z_t = S_max * sigmoid(v . x_t + b). What a token needs to look back at it tells
-/// itself, so the window follows how hard the text is.
+/// A span for each head and token (Sukhbaatar et al. 2019): z_t = S_max * sigmoid(v . x_t + b). Each token
+/// computes its own, so the window follows how hard the text is.
 /// </summary>
 public sealed class DynamicSpan : LearnedSpan
 {

@@ -5,8 +5,8 @@ namespace Transformer.Layers.Attention;
 // D head width · F feature width
 
 /// <summary>
-/// Functions phi of queries and keys whose product phi(q) . phi(k) stands in for softmax's exp(q . k) and is never negative, so that sums over keys can be
-/// taken before the query is known.
+/// Functions phi of queries and keys whose product phi(q) . phi(k) stands in for softmax's exp(q . k) and is never negative, so that sums
+/// over keys can be taken before the query is known.
 /// </summary>
 public static class FeatureMap
 {
@@ -17,7 +17,7 @@ public static class FeatureMap
 
     /// <summary>
     /// The deterministic parameter-free projection (Schlag et al. 2021, equation 37): component 2 D (j - 1) + i is r_i r_{i+j}, with
-    /// r = relu([x, -x]) and indices modulo 2 D, for j = 1 .. nu. At most D of the r are not zero, so keys hardly meet.
+    /// r = relu([x, -x]) and indices modulo 2 D, for j = 1 .. nu. At most D of the r are not zero, so keys hardly overlap.
     /// </summary>
     /// <param name="x">[..., D]</param>
     /// <param name="nu">How many shifts.</param>
@@ -29,7 +29,8 @@ public static class FeatureMap
     }
 
     /// <summary>
-    /// Features with phi(q) . phi(k) = 1 + s + s^2 / 2 for the score s = q . k / sqrt(D), the beginning of exp(s) (Arora et al. 2024, Based).
+    /// Features with phi(q) . phi(k) = 1 + s + s^2 / 2 for the score s = q . k / sqrt(D), the beginning of exp(s) (Arora et al. 2024,
+    /// Based).
     /// </summary>
     /// <param name="x">[..., D]</param>
     /// <returns>[..., 1 + D + D^2]</returns>

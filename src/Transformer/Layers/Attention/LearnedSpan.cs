@@ -7,8 +7,8 @@ namespace Transformer.Layers.Attention;
 // B batch · T tokens · C width · H heads · R ramp
 
 /// <summary>
-/// Spans that the model learns and pays for (Sukhbaatar et al. 2019, arXiv:1905.07799): the mask falls over R tokens past z, from where z has its
-/// gradient, and the loss gets lambda times the mean span, a layer.
+/// Spans that the model learns and pays for (Sukhbaatar et al. 2019, arXiv:1905.07799): the mask falls over R tokens past z, from where z
+/// has its gradient, and the loss gets lambda times the mean span, a layer.
 /// </summary>
 /// <param name="name">The name of the module's kind.</param>
 /// <param name="config">Greatest span, ramp and penalty.</param>

@@ -6,8 +6,8 @@ namespace Transformer.Layers.Attention;
 // B batch · T tokens
 
 /// <summary>
-/// A window that grows with the text, of this project's own: the query at position t sees W(t) = max(minimum, ceil(scale * (t + 1)^exponent)) keys,
-/// itself included. With exponent 1/2 attention costs O(T^1.5).
+/// A window that grows with the text, of this project's own: the query at position t sees W(t) = max(minimum, ceil(scale * (t +
+/// 1)^exponent)) keys, itself included. With exponent 1/2 attention costs O(T^1.5).
 /// </summary>
 /// <param name="config">Minimum, scale and exponent.</param>
 public sealed class LengthScaledWindow(LengthScaledWindowConfig config) : AttentionWindow(nameof(LengthScaledWindow))

@@ -9,9 +9,9 @@ namespace Transformer.Layers.Attention;
 // B batch · T tokens · C width · H heads · D head width · F feature width · E value width
 
 /// <summary>
-/// Linear attention and its relatives around one recurrence (<see cref="LinearRecurrence"/>): projections and short convolutions make queries, keys and
-/// values, gates make the decay and the strength of writing, a norm and a gate finish what was read. The default is Gated DeltaNet (Yang, Kautz and
-/// Hatamizadeh 2024, arXiv:2412.06464). Parameters are named as in flash-linear-attention.
+/// Linear attention and its relatives around one recurrence (<see cref="LinearRecurrence"/>): projections and short convolutions make
+/// queries, keys and values, gates make the decay and the strength of writing, a norm and a gate finish what was read. The default is Gated
+/// DeltaNet (Yang, Kautz and Hatamizadeh 2024, arXiv:2412.06464). Parameters are named as in flash-linear-attention.
 /// </summary>
 public sealed class LinearAttention : TokenMixer
 {
@@ -64,7 +64,7 @@ public sealed class LinearAttention : TokenMixer
         q_conv1d?.NewState(rows, device), k_conv1d?.NewState(rows, device), v_conv1d?.NewState(rows, device));
 
     /// <param name="x">[B, T, C]</param>
-    /// <param name="context">Rotation and filling of this pass.</param>
+    /// <param name="context">Rotation and padding of this pass.</param>
     /// <param name="state">A <see cref="RecurrentState"/>, or null for a pass without one.</param>
     /// <returns>[B, T, C]</returns>
     public override Tensor forward(Tensor x, ForwardContext context, LayerState? state)
@@ -77,7 +77,7 @@ public sealed class LinearAttention : TokenMixer
         var (logDecay, step) = Decay(x, k);                                                                 // [B, H, T, 1 or F], [B, H, T, 1]
         if (step is not null) k = step * k;
         if (!config.IsNormalised) q = q / Math.Sqrt(headWidth);
-        if (Filling(context, k) is { } filling) (k, logDecay) = (k.masked_fill(filling, 0), logDecay?.masked_fill(filling, 0));
+        if (Padding(context, k) is { } padding) (k, logDecay) = (k.masked_fill(padding, 0), logDecay?.masked_fill(padding, 0));
 
         var normaliser = config.IsNormalised ? Normaliser(q, k, past?.KeySum) : null;                       // [B, H, T, 1]
         if (config.IsTurnable && context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.Apply(k));
@@ -106,7 +106,8 @@ public sealed class LinearAttention : TokenMixer
         return FusedRmsNorm.Apply(x, full(width, 1 / Math.Sqrt(width)), UnitEpsilon / width);
     }
 
-    // The logarithm of the decay of each token and, where the decay comes from a step in time (Mamba-2), the length of that step, by which keys are multiplied.
+    // The logarithm of the decay of each token and, where the decay comes from a step in time (Mamba-2), the length of that step, by which
+    // keys are multiplied.
     private (Tensor? LogDecay, Tensor? Step) Decay(Tensor x, Tensor k)
     {
         switch (config.Rule)
@@ -130,10 +131,14 @@ public sealed class LinearAttention : TokenMixer
     public static Tensor Retention(int heads, Device device, int first = 0) =>
         log1p(-pow(2, -5 - arange(first, first + heads, ScalarType.Float32, device))).view(-1, 1, 1);
 
-    /// <summary>phi(q) . (the sum of phi(k) so far), by which the weights of the values sum to one (Katharopoulos et al. 2020, equation 9).</summary>
+    /// <summary>
+    /// phi(q) . (the sum of phi(k) so far), by which the weights of the values sum to one (Katharopoulos et al. 2020, equation 9).
+    /// </summary>
     /// <param name="q">[B, H, T, F]</param>
     /// <param name="k">[B, H, T, F]</param>
-    /// <param name="keySum">The sum before the first token, which then becomes that after the last: [B, H, 1, F]; null for a pass without a state.</param>
+    /// <param name="keySum">
+    /// The sum before the first token, which then becomes that after the last: [B, H, 1, F]; null for a pass without a state.
+    /// </param>
     /// <returns>[B, H, T, 1]</returns>
     public static Tensor Normaliser(Tensor q, Tensor k, Tensor? keySum = null)
     {
@@ -152,8 +157,9 @@ public sealed class LinearAttention : TokenMixer
         return config.IsConvolvable ? nn.functional.silu(x) : x;
     }
 
-    // True at the tokens that are filling: [B, 1, T, 1]; null where there is none. A token whose key is zero and that lets nothing decay leaves the state as it was.
-    private static Tensor? Filling(ForwardContext context, Tensor k) => context.NewTokens.Count == 0
+    // True at padding: [B, 1, T, 1]; null where there is none. A token whose key is zero and that lets nothing decay leaves the state as it
+    // was.
+    private static Tensor? Padding(ForwardContext context, Tensor k) => context.NewTokens.Count == 0
         ? null
         : (arange(k.shape[2]) >= tensor(context.NewTokens.Select(count => (long)count).ToArray()).unsqueeze(1)).ToDeviceAsync(k.device).view(-1, 1, k.shape[2], 1);
 

@@ -35,8 +35,8 @@ public static class LinearRecurrence
     }
 
     /// <summary>
-    /// All tokens at once, with T x T scores as in softmax attention: what is read is the sum of what was written, each by the product of query and
-    /// key and the decay between the two. Under the delta rule what was written, U, solves one triangular system.
+    /// All tokens at once, with T x T scores as in softmax attention: what is read is the sum of what was written, each by the product of
+    /// query and key and the decay between the two. Under the delta rule what was written, U, solves one triangular system.
     /// </summary>
     public static (Tensor Output, Tensor State) Explicit(Tensor q, Tensor k, Tensor v, Tensor? logDecay, Tensor? beta, Tensor? state)
     {
@@ -57,9 +57,9 @@ public static class LinearRecurrence
     }
 
     /// <summary>
-    /// Chunk by chunk, which is how whole texts are worked on in time that grows with T (Yang et al. 2024, arXiv:2406.06484 and arXiv:2412.06464): inside all
-    /// chunks at once as <see cref="Explicit"/> does, and only the states go from chunk to chunk. C is a power of two and changes the speed, not the result:
-    /// the last chunk is filled up with tokens that write nothing.
+    /// Chunk by chunk, which is how whole texts are worked on in time that grows with T (Yang et al. 2024, arXiv:2406.06484 and
+    /// arXiv:2412.06464): inside all chunks at once as <see cref="Explicit"/> does, and only the states go from chunk to chunk. C is a
+    /// power of two and changes the speed, not the result: the last chunk is filled up with tokens that write nothing.
     /// </summary>
     public static (Tensor Output, Tensor State) Chunkwise(Tensor q, Tensor k, Tensor v, Tensor? logDecay, Tensor? beta, Tensor? state, int chunk)
     {
@@ -83,8 +83,8 @@ public static class LinearRecurrence
         return (output.flatten(2, 3).narrow(2, 0, tokens), end);
     }
 
-    // The states before each chunk, [B, H, N, F, E], and after the last: S = decay S + K^T (U - W S), put as (decay - K^T W) S + K^T U so that all but one product a chunk
-    // is done for all chunks at once.
+    // The states before each chunk, [B, H, N, F, E], and after the last: S = decay S + K^T (U - W S), put as (decay - K^T W) S + K^T U so
+    // that all but one product a chunk is done for all chunks at once.
     private static (Tensor Before, Tensor End) Carry(Tensor transposedKeys, Tensor U, Tensor? W, Tensor? decay, Tensor S)
     {
         var written = matmul(transposedKeys, U).unbind(2);                                          // N x [B, H, F, E]
@@ -107,8 +107,8 @@ public static class LinearRecurrence
     // Tokens past the text have zeros: no decay, no key, no beta.
     private static Tensor Chunks(Tensor x, int chunk)
     {
-        var filling = (chunk - x.shape[2] % chunk) % chunk;
-        if (filling > 0) x = nn.functional.pad(x, [0, 0, 0, filling]);
+        var padding = (chunk - x.shape[2] % chunk) % chunk;
+        if (padding > 0) x = nn.functional.pad(x, [0, 0, 0, padding]);
         return x.reshape(x.shape[0], x.shape[1], -1, chunk, x.shape[3]);
     }
 

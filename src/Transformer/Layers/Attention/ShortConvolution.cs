@@ -7,8 +7,8 @@ namespace Transformer.Layers.Attention;
 // B batch · T tokens · C width · W tokens seen
 
 /// <summary>
-/// A causal depthwise convolution: each component of a token becomes a weighted sum of that component in the last W tokens, its own included. It lets a
-/// layer compare neighbours, which a recurrent state does badly (Fu et al. 2023, H3; Gu and Dao 2023, Mamba).
+/// A causal depthwise convolution: each component of a token becomes a weighted sum of that component in the last W tokens, its own
+/// included. It lets a layer compare neighbours, which a recurrent state does badly (Fu et al. 2023, H3; Gu and Dao 2023, Mamba).
 /// </summary>
 public sealed class ShortConvolution : nn.Module<Tensor, ForwardContext, ConvolutionState?, Tensor>
 {

@@ -5,7 +5,9 @@ namespace Transformer.Layers.Attention;
 
 // T tokens · W window
 
-/// <summary>The last W tokens (Child et al. 2019, arXiv:1904.10509): the query at position i sees key j if and only if i - W &lt; j &lt;= i.</summary>
+/// <summary>
+/// The last W tokens (Child et al. 2019, arXiv:1904.10509): the query at position i sees key j if and only if i - W &lt; j &lt;= i.
+/// </summary>
 /// <param name="config">W.</param>
 public sealed class SlidingWindow(SlidingWindowConfig config) : AttentionWindow(nameof(SlidingWindow))
 {

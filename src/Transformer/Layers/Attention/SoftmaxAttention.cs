@@ -30,7 +30,9 @@ public sealed class SoftmaxAttention : TokenMixer
     /// <param name="config">Heads and options.</param>
     /// <param name="width">C, the width of the residual stream.</param>
     /// <param name="scale">What q k^T is multiplied by; 1 / sqrt(D) where null.</param>
-    /// <param name="givesFirstValues">Whether this is the layer whose values those of later ones are mixed with, where there is a value residual.</param>
+    /// <param name="givesFirstValues">
+    /// Whether this is the layer whose values those of later ones are mixed with, where there is a value residual.
+    /// </param>
     public SoftmaxAttention(SoftmaxAttentionConfig config, int width, double? scale = null, bool givesFirstValues = false) : base(nameof(SoftmaxAttention))
     {
         (heads, keyValueHeads, headWidth) = (config.Heads, config.KvHeads ?? config.Heads, config.HeadWidthAt(width));
@@ -62,13 +64,13 @@ public sealed class SoftmaxAttention : TokenMixer
         var v = Split(v_proj.call(x), keyValueHeads);                           // [B, T, G, D]
         if (valueResidual) v = MixWithFirst(v, context);
         if (q_norm is not null && k_norm is not null) (q, k) = (q_norm.call(q.ToFloat32()).to(v.dtype), k_norm.call(k.ToFloat32()).to(v.dtype));
-        var sight = window?.call(x, context);
+        var reach = window?.call(x, context);
         if (state is null && context is { Causal: true, Mask: null, Bias: null } && softCap is null && !(training && dropout > 0) && CausalAttention.Supports(q))
-            return o_proj.call(CausalAttention.Apply(q, k, v, context.Rotation, scale, sight).flatten(2));
+            return o_proj.call(CausalAttention.Apply(q, k, v, context.Rotation, scale, reach).flatten(2));
 
         (q, k, v) = (q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2));  // [B, H, T, D], 2 x [B, G, T, D]
         if (context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), context.CacheRotation is null ? rotation.Apply(k) : k);
-        if (sight is not null) return o_proj.call(Join(AttendWithin(sight, q, k, v, context, state)));
+        if (reach is not null) return o_proj.call(Join(AttendWithin(reach, q, k, v, context, state)));
         if (state is KeyValueCache cache) (k, v) = cache.Append(k, v, context);    // 2 x [B, G, S, D]
         if (context.CacheRotation is { } keysRotation) k = keysRotation.Apply(k);
         return o_proj.call(Join(Attend(q, k, v, context)));                     // [B, T, C]
@@ -79,12 +81,12 @@ public sealed class SoftmaxAttention : TokenMixer
         ? context.KeepFirstValues(v)
         : value_mix[0] * context.FirstValues! + value_mix[1] * v;                // [B, T, G, D]
 
-    private Tensor AttendWithin(Window sight, Tensor q, Tensor k, Tensor v, ForwardContext context, LayerState? state)
+    private Tensor AttendWithin(Window reach, Tensor q, Tensor k, Tensor v, ForwardContext context, LayerState? state)
     {
         var queries = context.Positions ?? arange(q.shape[2], device: q.device);    // [T] or [B, T]
         var keys = queries;
         if (state is RollingKeyValueCache cache) (k, v, keys) = cache.Append(k, v, context);    // 2 x [B, G, S, D], [B, S]
-        return WindowedAttention.Apply(q, k, v, sight, queries, keys, scale, softCap, training ? dropout : 0, context.Bias);
+        return WindowedAttention.Apply(q, k, v, reach, queries, keys, scale, softCap, training ? dropout : 0, context.Bias);
     }
 
     private Tensor Attend(Tensor q, Tensor k, Tensor v, ForwardContext context)
@@ -95,7 +97,8 @@ public sealed class SoftmaxAttention : TokenMixer
         var mask = context.Causal ? CausalMask(q.shape[2], q.device) : context.Mask;
         var keys = arange(k.shape[2], device: k.device);
         var bias = context.Bias?.call(q, context.Positions ?? keys, keys);      // [B or 1, H, T, S]
-        // Under a learned bias the fused kernel computes otherwise where there is a graph than where there is none; a block that is computed twice may not.
+        // Under a learned bias the fused kernel computes otherwise where there is a graph than where there is none; a block that is
+        // computed twice may not.
         if (softCap is not null || (training && context.Bias!.IsLearned)) return Explicit(q, k, v, scale, mask, softCap, drop, bias);
         if (mask is not null) bias = bias!.masked_fill(mask.logical_not(), double.NegativeInfinity);
         return Fused(q, k, v, bias!.to(q.dtype), drop, causal: false, scale);
@@ -106,8 +109,8 @@ public sealed class SoftmaxAttention : TokenMixer
         q.ForMatmul().contiguous(), k.ForMatmul().contiguous(), v.ForMatmul().contiguous(), mask?.ForMatmul(), dropout, causal, scale).to(v.dtype);
 
     /// <summary>
-    /// The paper's equation, softmax(scale q k^T + mask) v, with the T x S scores in memory: the reference of the fused kernels, and what computes
-    /// soft caps and, block by block, soft masks. Scores and weights are fp32 where q, k and v are 16-bit.
+    /// The paper's equation, softmax(scale q k^T + mask) v, with the T x S scores in memory: the reference of the fused kernels, and what
+    /// computes soft caps and, block by block, soft masks. Scores and weights are fp32 where q, k and v are 16-bit.
     /// </summary>
     /// <param name="q">[B, H, T, D]</param>
     /// <param name="k">[B, G, S, D]</param>
@@ -117,7 +120,9 @@ public sealed class SoftmaxAttention : TokenMixer
     /// <param name="softCap">c in c * tanh(score / c); none where null.</param>
     /// <param name="dropout">The probability with which weights are dropped.</param>
     /// <param name="bias">Added to the scaled scores; broadcastable to [B, H, T, S].</param>
-    /// <param name="softMask">What weights are multiplied by before they are brought to a sum of one again; broadcastable to [B, H, T, S].</param>
+    /// <param name="softMask">
+    /// What weights are multiplied by before they are brought to a sum of one again; broadcastable to [B, H, T, S].
+    /// </param>
     /// <returns>[B, H, T, D]</returns>
     public static Tensor Explicit(
         Tensor q, Tensor k, Tensor v, double scale, Tensor? mask, double? softCap = null, double dropout = 0, Tensor? bias = null, Tensor? softMask = null)

@@ -9,8 +9,8 @@ namespace Transformer.Layers.Attention;
 // M matrices · C rows and columns
 
 /// <summary>
-/// (I + L)^-1 for many small L at once, where L is what stands below the diagonal: forward substitution in the core's own cache, where libtorch on the CPU
-/// solves matrix by matrix on one thread. Its gradient is two products, -(I + L)^-T dT (I + L)^-T.
+/// (I + L)^-1 for many small L at once, where L is what stands below the diagonal: forward substitution in the core's own cache, where
+/// libtorch on the CPU solves matrix by matrix on one thread. Its gradient is two products, -(I + L)^-T dT (I + L)^-T.
 /// </summary>
 internal sealed unsafe class TriangularInverse : Operator<TriangularInverse>
 {

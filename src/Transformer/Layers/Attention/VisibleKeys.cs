@@ -15,7 +15,7 @@ namespace Transformer.Layers.Attention;
 /// <param name="Ramp">R; 0 where nothing is masked softly.</param>
 internal readonly unsafe record struct VisibleKeys(long First, long End, long Count, float Span, float Ramp)
 {
-    /// <summary>Turns scores s into weights m e^s / N and those of unseen keys into zeros.</summary>
+    /// <summary>Replaces scores s by weights m e^s / N and those of unseen keys into zeros.</summary>
     /// <returns>ln N: the sum of m e^s, and under a soft mask <see cref="LearnedWindowConfig.Epsilon"/> times that of e^s.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public float Weigh(float* scores)
@@ -47,27 +47,28 @@ internal readonly unsafe record struct VisibleKeys(long First, long End, long Co
     }
 
     /// <summary>
-    /// Turns scores into weights p again, and slopes a = dz v^T into the gradient of the scores, p (a - dz z), times the scale.
+    /// Replaces scores by weights p again, and gradients a = dz v^T of the weights by the gradient of the scores, p (a - dz z), times the
+    /// scale.
     /// </summary>
     /// <returns>The gradient of z, the span; 0 without a ramp.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public float Slopes(float* scores, float* slopes, float logSum, float dot, float scale)
+    public float Gradients(float* scores, float* gradients, float logSum, float dot, float scale)
     {
         var i = First;
         for (; i + 8 <= End; i += 8)
         {
             var weight = VectorMath.Exp(Vector256.Load(scores + i) - Vector256.Create(logSum));
             weight.Store(scores + i);
-            (weight * (Vector256.Load(slopes + i) - Vector256.Create(dot)) * scale).Store(slopes + i);
+            (weight * (Vector256.Load(gradients + i) - Vector256.Create(dot)) * scale).Store(gradients + i);
         }
         for (; i < End; i++)
         {
             scores[i] = MathF.Exp(scores[i] - logSum);
-            slopes[i] = scores[i] * (slopes[i] - dot) * scale;
+            gradients[i] = scores[i] * (gradients[i] - dot) * scale;
         }
         ClearUnseen(scores);
-        ClearUnseen(slopes);
-        return Ramp > 0 ? FadeSlopes(scores, slopes, (float)LearnedWindowConfig.Epsilon * dot * scale) / (scale * Ramp) : 0;
+        ClearUnseen(gradients);
+        return Ramp > 0 ? FadeGradients(scores, gradients, (float)LearnedWindowConfig.Epsilon * dot * scale) / (scale * Ramp) : 0;
     }
 
     // Multiplies by the mask, which is less than one on the ramp only. Returns the sum of what is left.
@@ -83,17 +84,17 @@ internal readonly unsafe record struct VisibleKeys(long First, long End, long Co
         return sum + Vector256.Sum(sum8);
     }
 
-    // On the ramp both weights and slopes are those of an open mask so far. Each slope is what opening the mask there would change, which is the span's
-    // gradient; on the bounds it counts, as clamp's does in libtorch.
-    private float FadeSlopes(float* weights, float* slopes, float leak)
+    // On the ramp both weights and gradients are those of an open mask so far. Each gradient is what opening the mask there would change,
+    // which is the span's gradient; on the bounds it counts, as clamp's does in libtorch.
+    private float FadeGradients(float* weights, float* gradients, float leak)
     {
         float sum = 0;
         for (var i = First; i < End && End - 1 - i >= Span; i++)
         {
             var mask = Mask(i);
-            if (mask >= 0) sum += slopes[i];
+            if (mask >= 0) sum += gradients[i];
             mask = Math.Max(0, mask);
-            slopes[i] = mask * slopes[i] - leak * weights[i];
+            gradients[i] = mask * gradients[i] - leak * weights[i];
             weights[i] *= mask;
         }
         return sum;

@@ -6,8 +6,8 @@ namespace Transformer.Layers.Attention;
 // B batch · T queries · S keys · H heads · R ramp
 
 /// <summary>
-/// How far back the queries of one pass see: keys up to z tokens back in full, and over R tokens more less and less (Sukhbaatar et al. 2019). Without a
-/// ramp the edge is hard, and a window of W keys is z = W - 1.
+/// How far back the queries of one pass see: keys up to z tokens back in full, and over R tokens more less and less (Sukhbaatar et al.
+/// 2019). Without a ramp the edge is hard, and a window of W keys is z = W - 1.
 /// </summary>
 /// <param name="Spans">z in tokens: [B or 1, H or 1, T].</param>
 /// <param name="Ramp">R in tokens; 0 for a hard edge.</param>
@@ -15,7 +15,8 @@ namespace Transformer.Layers.Attention;
 public sealed record Window(Tensor Spans, int Ramp, long? Most = null)
 {
     /// <summary>
-    /// The most keys that any of the queries sees, its own included. On a device to ask the spans would be to wait for them, and what is known without is taken.
+    /// The most keys that any of the queries sees, its own included. On a device to ask the spans would be to wait for them, and what is
+    /// known without is taken.
     /// </summary>
     public long Keys()
     {
@@ -29,7 +30,9 @@ public sealed record Window(Tensor Spans, int Ramp, long? Most = null)
     /// <returns>[B or 1, H or 1, T, S]</returns>
     public Tensor Reaches(Tensor distance) => (distance >= 0).logical_and(distance <= Spans.unsqueeze(-1) + Ramp);
 
-    /// <summary>The soft mask m(x) = clamp(1 + (z - x) / R, 0, 1), by which weights are multiplied before they are brought to a sum of one again.</summary>
+    /// <summary>
+    /// The soft mask m(x) = clamp(1 + (z - x) / R, 0, 1), by which weights are multiplied before they are brought to a sum of one again.
+    /// </summary>
     /// <param name="distance">x, as for <see cref="Reaches"/>.</param>
     /// <returns>[B or 1, H or 1, T, S]; null where the edge is hard.</returns>
     public Tensor? SoftMask(Tensor distance) => Ramp == 0 ? null : (1 + (Spans.unsqueeze(-1) - distance) / Ramp).clamp(0, 1);

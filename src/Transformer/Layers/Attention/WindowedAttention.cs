@@ -7,8 +7,8 @@ namespace Transformer.Layers.Attention;
 // B batch · T queries · S keys · H heads · G key/value heads · D head width · W keys within reach
 
 /// <summary>
-/// Attention within a window on any device and type: queries are taken some rows at a time, and each block meets only the keys that its window reaches,
-/// O(T W) in time and memory. Whole sequences in fp32 on the CPU take <see cref="CausalAttention"/> instead.
+/// Attention within a window on any device and type: queries are taken some rows at a time, and each block is multiplied only with the keys
+/// that its window reaches, O(T W) in time and memory. Whole sequences in fp32 on the CPU take <see cref="CausalAttention"/> instead.
 /// </summary>
 internal static class WindowedAttention
 {

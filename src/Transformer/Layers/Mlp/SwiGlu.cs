@@ -28,10 +28,10 @@ internal sealed unsafe class SwiGlu : Operator<SwiGlu>
     {
         var saved = context.get_saved_variables();
         var (gate, up) = (saved[0], saved[1]);
-        using var slope = gradient.contiguous();
+        using var dhidden = gradient.contiguous();
         var (dgate, dup) = (empty_like(gate), empty_like(up));
         var work = Describe(gate, up);
-        work.HiddenGradient = Kernels.Pointer(slope);
+        work.HiddenGradient = Kernels.Pointer(dhidden);
         work.GateGradient = Kernels.Pointer(dgate);
         work.UpGradient = Kernels.Pointer(dup);
         SwiGluKernel.Backward(&work);

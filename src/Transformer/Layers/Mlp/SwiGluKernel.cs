@@ -44,16 +44,16 @@ internal static unsafe class SwiGluKernel
         var i = begin;
         for (; i + 8 <= end; i += 8)
         {
-            var (gate, slope) = (Vector256.Load(w->Gate + i), Vector256.Load(w->HiddenGradient + i));
+            var (gate, gradient) = (Vector256.Load(w->Gate + i), Vector256.Load(w->HiddenGradient + i));
             var s = Sigmoid(gate);
-            (slope * gate * s).Store(w->UpGradient + i);
-            (slope * Vector256.Load(w->Up + i) * s * (Vector256<float>.One + gate * (Vector256<float>.One - s))).Store(w->GateGradient + i);
+            (gradient * gate * s).Store(w->UpGradient + i);
+            (gradient * Vector256.Load(w->Up + i) * s * (Vector256<float>.One + gate * (Vector256<float>.One - s))).Store(w->GateGradient + i);
         }
         for (; i < end; i++)
         {
-            var (gate, slope, s) = (w->Gate[i], w->HiddenGradient[i], Sigmoid(w->Gate[i]));
-            w->UpGradient[i] = slope * gate * s;
-            w->GateGradient[i] = slope * w->Up[i] * s * (1 + gate * (1 - s));
+            var (gate, gradient, s) = (w->Gate[i], w->HiddenGradient[i], Sigmoid(w->Gate[i]));
+            w->UpGradient[i] = gradient * gate * s;
+            w->GateGradient[i] = gradient * w->Up[i] * s * (1 + gate * (1 - s));
         }
     }
 

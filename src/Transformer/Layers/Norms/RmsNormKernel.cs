@@ -20,7 +20,9 @@ internal static unsafe class RmsNormKernel
         public float* X, Weight, Y, Inverses;
         public float* YGradient, XGradient;
 
-        /// <summary>Each Grain rows add their part of the weight's gradient to a line of their own: [ceil(N / Grain), C], zeros before.</summary>
+        /// <summary>
+        /// Each Grain rows add their part of the weight's gradient to a line of their own: [ceil(N / Grain), C], zeros before.
+        /// </summary>
         public float* WeightGradients;
     }
 
@@ -63,9 +65,9 @@ internal static unsafe class RmsNormKernel
                 long i = 0;
                 for (; i + 8 <= C; i += 8)
                 {
-                    var (values, slopes) = (Vector256.Load(x + i), Vector256.Load(dy + i));
-                    (inverse * (slopes * Vector256.Load(w->Weight + i) - values * pull)).Store(dx + i);
-                    (Vector256.Load(sums + i) + slopes * values * inverse).Store(sums + i);
+                    var (values, gradients) = (Vector256.Load(x + i), Vector256.Load(dy + i));
+                    (inverse * (gradients * Vector256.Load(w->Weight + i) - values * pull)).Store(dx + i);
+                    (Vector256.Load(sums + i) + gradients * values * inverse).Store(sums + i);
                 }
                 for (; i < C; i++)
                 {

@@ -5,7 +5,9 @@ namespace Transformer.Layers.Positions;
 
 // B batch · T queries · S keys · H heads
 
-/// <summary>Attention with linear biases (Press et al. 2022, arXiv:2108.12409): head h adds -slope_h (i - j) to the score of query i and key j.</summary>
+/// <summary>
+/// Attention with linear biases (Press et al. 2022, arXiv:2108.12409): head h adds -slope_h (i - j) to the score of query i and key j.
+/// </summary>
 public sealed class AlibiBias : ScoreBias
 {
     private readonly Tensor slopes;

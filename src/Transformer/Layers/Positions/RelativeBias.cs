@@ -8,8 +8,8 @@ namespace Transformer.Layers.Positions;
 // B batch · T queries · S keys · H heads · D head width · K maximum
 
 /// <summary>
-/// Relative position representations (Shaw et al. 2018, arXiv:1803.02155), the part of the keys: the query is compared with a learned vector of the
-/// distance too, scale * q_i . a_min(i-j, K). The vectors are shared by the heads (section 3.3 of the paper).
+/// Relative position representations (Shaw et al. 2018, arXiv:1803.02155), the part of the keys: the query is compared with a learned
+/// vector of the distance too, scale * q_i . a_min(i-j, K). The vectors are shared by the heads (section 3.3 of the paper).
 /// </summary>
 public sealed class RelativeBias : ScoreBias
 {

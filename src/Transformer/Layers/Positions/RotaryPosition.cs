@@ -7,8 +7,8 @@ namespace Transformer.Layers.Positions;
 // B batch · T tokens · D head width
 
 /// <summary>
-/// Rotary positions (Su et al. 2021, arXiv:2104.09864): pair i of a query or key is turned by position * theta^(-2i/D), so that a score depends
-/// on the distance only. Pairs are (i, i + D/2), the half-split layout of Hugging Face's Llama.
+/// Rotary positions (Su et al. 2021, arXiv:2104.09864): pair i of a query or key is rotated by position * theta^(-2i/D), so that a score
+/// depends on the distance only. Pairs are (i, i + D/2), the half-split layout of Hugging Face's Llama.
 /// </summary>
 public sealed class RotaryPosition : IDisposable
 {
@@ -26,14 +26,14 @@ public sealed class RotaryPosition : IDisposable
         using var scope = NewDisposeScope();
         var frequencies = tensor(RotaryScaling.Frequencies(config, headWidth, length: 0));                      // [D/2]
         var angles = outer(arange(length, ScalarType.Float64), frequencies);                                    // [T, D/2]
-        (cos, sin) = Turn(angles, device);
+        (cos, sin) = CosineAndSine(angles, device);
         cos.DetachFromDisposeScope();
         sin.DetachFromDisposeScope();
     }
 
     /// <summary>
-    /// Whether the angle of a position depends on the length of its text (dynamic NTK). Keys are then cached as they are and turned in every pass; else they
-    /// are turned once, before they are cached.
+    /// Whether the angle of a position depends on the length of its text (dynamic NTK). Keys are then cached as they are and rotated in
+    /// every pass; else they are rotated once, before they are cached.
     /// </summary>
     public bool FollowsLength => config.Scaling is DynamicNtkScalingConfig;
 
@@ -55,16 +55,16 @@ public sealed class RotaryPosition : IDisposable
     {
         if (config.Scaling is not DynamicNtkScalingConfig dynamic || lengths.All(length => length <= dynamic.OriginalLength)) return At(positions);
         using var scope = NewDisposeScope();
-        var together = positions.dim() == 1 && lengths.Distinct().Count() == 1;
-        var frequencies = stack([.. lengths.Take(together ? 1 : lengths.Count).Select(length => tensor(RotaryScaling.Frequencies(config, headWidth, length)))])
+        var isShared = positions.dim() == 1 && lengths.Distinct().Count() == 1;
+        var frequencies = stack([.. lengths.Take(isShared ? 1 : lengths.Count).Select(length => tensor(RotaryScaling.Frequencies(config, headWidth, length)))])
             .ToDeviceAsync(positions.device).unsqueeze(1);                                                             // [B or 1, 1, D/2]
-        var (c, s) = Turn(positions.unsqueeze(-1) * frequencies, positions.device);                             // 2 x [B or 1, T, D/2]
-        (c, s) = together ? (c.squeeze(0), s.squeeze(0)) : (c.unsqueeze(1), s.unsqueeze(1));                    // [T, D/2] or [B, 1, T, D/2]
+        var (c, s) = CosineAndSine(positions.unsqueeze(-1) * frequencies, positions.device);                             // 2 x [B or 1, T, D/2]
+        (c, s) = isShared ? (c.squeeze(0), s.squeeze(0)) : (c.unsqueeze(1), s.unsqueeze(1));                    // [T, D/2] or [B, 1, T, D/2]
         return new(c.MoveToOuterDisposeScope(), s.MoveToOuterDisposeScope());
     }
 
     // Angles are kept in double precision up to here: that of position 8,191 has an ulp of 5e-4 in single precision.
-    private (Tensor Cos, Tensor Sin) Turn(Tensor angles, Device device)
+    private (Tensor Cos, Tensor Sin) CosineAndSine(Tensor angles, Device device)
     {
         var amplitude = RotaryScaling.Amplitude(config);
         return ((amplitude * angles.cos()).to(ScalarType.Float32).to(device), (amplitude * angles.sin()).to(ScalarType.Float32).to(device));

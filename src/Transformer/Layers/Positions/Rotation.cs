@@ -9,7 +9,7 @@ namespace Transformer.Layers.Positions;
 /// <param name="Sin">[T, D/2] or [B, 1, T, D/2]</param>
 public sealed record Rotation(Tensor Cos, Tensor Sin)
 {
-    /// <summary>Turns every pair (x_i, x_{i+D/2}) by its angle, in fp32; the result is of the type of x.</summary>
+    /// <summary>Rotates every pair (x_i, x_{i+D/2}) by its angle, in fp32; the result is of the type of x.</summary>
     /// <param name="x">[B, H, T, D]</param>
     /// <returns>[B, H, T, D]</returns>
     public Tensor Apply(Tensor x)

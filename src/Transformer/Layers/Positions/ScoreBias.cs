@@ -6,8 +6,8 @@ namespace Transformer.Layers.Positions;
 // B batch · T queries · S keys · H heads · D head width
 
 /// <summary>
-/// Positions that act through the scores: a number for each query and key that depends on how far apart they are, added to the scaled scores.
-/// Asked for any queries and keys, so that a kernel that works in blocks asks for a block.
+/// Positions that act through the scores: a number for each query and key that depends on how far apart they are, added to the scaled
+/// scores. Asked for any queries and keys, so that a kernel that works in blocks asks for a block.
 /// </summary>
 /// <param name="name">The name of the module's kind.</param>
 public abstract class ScoreBias(string name) : nn.Module<Tensor, Tensor, Tensor, Tensor>(name)

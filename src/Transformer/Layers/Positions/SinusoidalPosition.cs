@@ -5,7 +5,8 @@ namespace Transformer.Layers.Positions;
 // T tokens · C width
 
 /// <summary>
-/// The fixed encoding of Vaswani et al. 2017, section 3.5: component 2i of position t is sin(t / 10000^(2i/C)), component 2i + 1 its cosine.
+/// The fixed encoding of Vaswani et al. 2017, section 3.5: component 2i of position t is sin(t / 10000^(2i/C)), component 2i + 1 its
+/// cosine.
 /// </summary>
 public sealed class SinusoidalPosition : nn.Module<Tensor, Tensor>
 {

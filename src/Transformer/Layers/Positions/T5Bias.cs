@@ -7,8 +7,9 @@ namespace Transformer.Layers.Positions;
 // B batch · T queries · S keys · H heads · N buckets
 
 /// <summary>
-/// The relative biases of T5 (Raffel et al. 2020, arXiv:1910.10683, section 2.1): a learned number a head and bucket of distances is added to the score.
-/// Half of the buckets hold one distance each, the others ranges that grow with the distance; the last holds all from a maximum on.
+/// The relative biases of T5 (Raffel et al. 2020, arXiv:1910.10683, section 2.1): a learned number a head and bucket of distances is added
+/// to the score. Half of the buckets hold one distance each, the others ranges that grow with the distance; the last holds all from a
+/// maximum on.
 /// </summary>
 public sealed class T5Bias : ScoreBias
 {

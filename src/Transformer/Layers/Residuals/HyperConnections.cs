@@ -6,9 +6,9 @@ namespace Transformer.Layers.Residuals;
 // n streams · B batch · T tokens · C width
 
 /// <summary>
-/// n streams in place of one (Zhu et al. 2024, arXiv:2409.19606, the static form): with learned weights a sub-layer reads a mixture of them, they mix among
-/// themselves, and its output is added to each. At first each reads one stream, the next sub-layer the next, none mixes and all are written alike,
-/// which makes every stream that of pre-norm.
+/// n streams in place of one (Zhu et al. 2024, arXiv:2409.19606, the static form): with learned weights a sub-layer reads a mixture of
+/// them, they mix among themselves, and its output is added to each. At first each reads one stream, the next sub-layer the next, none
+/// mixes and all are written alike, which makes every stream that of pre-norm.
 /// </summary>
 public sealed class HyperConnections : Residual
 {
@@ -44,7 +44,9 @@ public sealed class HyperConnections : Residual
         return Mix(mixing.view(streams, streams), stream) + output.view(streams, 1, 1, 1) * y;             // [n, B, T, C]
     }
 
-    /// <summary>The mean of the streams: the paper's sum but for the scale, which the last norm takes away, and so equal to pre-norm at first.</summary>
+    /// <summary>
+    /// The mean of the streams: the paper's sum but for the scale, which the last norm takes away, and so equal to pre-norm at first.
+    /// </summary>
     /// <param name="stream">[n, B, T, C]</param>
     /// <returns>[B, T, C]</returns>
     public override Tensor Close(Tensor stream) => stream.mean([0L]);                                      // [B, T, C]

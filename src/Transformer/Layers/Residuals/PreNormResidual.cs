@@ -2,7 +2,9 @@ using static TorchSharp.torch;
 
 namespace Transformer.Layers.Residuals;
 
-/// <summary>x + f(norm(x)) (Radford et al. 2019; Xiong et al. 2020): the stream itself is never normalised, so gradients pass it unchanged.</summary>
+/// <summary>
+/// x + f(norm(x)) (Radford et al. 2019; Xiong et al. 2020): the stream itself is never normalised, so gradients pass it unchanged.
+/// </summary>
 public sealed class PreNormResidual : Residual
 {
     private readonly Func<Tensor, Tensor> norm;

@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace Transformer.Layers.Residuals;
 
-/// <summary>x + a f(x) with one learned number a, zero at first (Bachlechner et al. 2020, arXiv:2003.04887): every block starts as the identity.</summary>
+/// <summary>
+/// x + a f(x) with one learned number a, zero at first (Bachlechner et al. 2020, arXiv:2003.04887): every block starts as the identity.
+/// </summary>
 public sealed class ReZeroResidual : Residual
 {
     private readonly Parameter alpha;

@@ -1,0 +1,103 @@
+using Transformer.Configuration;
+using Transformer.Inference.Cpu;
+using Transformer.Layers.Positions;
+using Transformer.Model;
+using Transformer.Onnx;
+using Transformer.Onnx.Graph;
+
+namespace Transformer.Tests.Configuration;
+
+/// <summary>A kind that is not known somewhere is refused there by name, before the first step, and never computed as another.</summary>
+public sealed class KnownKindsTests
+{
+    private static readonly InferencePlan NoPlan = new(Tiny.Config, null!, null!, null!, null, null);
+
+    public static TheoryData<string> Keys => UnknownKinds.Keys;
+
+    [Theory]
+    [MemberData(nameof(Keys))]
+    public void The_CPU_kernels_name_what_they_do_not_know(string key) =>
+        AssertNamed(key, "the CPU kernels know ", CpuKernels.Supports(UnknownKinds.Models[key]));
+
+    [Theory]
+    [MemberData(nameof(Keys))]
+    public void The_ONNX_graphs_name_what_they_do_not_know(string key) =>
+        AssertNamed(key, "the ONNX graphs know ", DecoderGraph.Supports(UnknownKinds.Models[key]));
+
+    [Theory]
+    [MemberData(nameof(Keys))]
+    public void A_model_of_libtorch_is_not_made_of_what_no_layer_knows(string key)
+    {
+        var error = Assert.Throws<InputException>(() => new TransformerModel(UnknownKinds.Models[key]));
+        Assert.Matches("^model\\.[a-z.]+\\.kind: no (layer|rotation) is known for Unknown[A-Za-z]+$", error.Message);
+    }
+
+    [Theory]
+    [MemberData(nameof(Keys))]
+    public void Nothing_is_written_for_a_model_without_a_graph(string key)
+    {
+        using var folder = new TemporaryFolder();
+        using var known = new TransformerModel(Tiny.Config);
+        var error = Assert.Throws<InputException>(() => OnnxFolder.Write(folder["onnx"], UnknownKinds.Models[key], known.Weights));
+        Assert.StartsWith($"{key}.kind: ", error.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(folder["onnx"]));
+    }
+
+    [Fact]
+    public void The_reason_lists_what_is_known() => Assert.Equal(
+        "model.attention.kind: the CPU kernels know softmax, linear and convolution, not UnknownAttention",
+        CpuKernels.Supports(UnknownKinds.Models["model.attention"]));
+
+    [Fact]
+    public void All_kinds_of_today_are_known()
+    {
+        ModelConfig[] models =
+        [
+            .. Tiny.Models.Values, .. Tiny.Mlps.Values.Select(mlp => Tiny.Config with { Mlp = mlp }),
+            .. Tiny.Norms.Values.Select(norm => Tiny.Config with { Norm = norm }), Tiny.Config with { Mlp = new NoMlpConfig() },
+        ];
+        Assert.All(models, model => Assert.Null(CpuKernels.Supports(model)));
+        Assert.All(models, model => Assert.Null(DecoderGraph.Supports(model)));
+    }
+
+    [Fact]
+    public void Each_part_of_the_CPU_kernels_refuses_what_it_does_not_know()
+    {
+        Refuses("model.attention", () => MixerInference.Of(NoPlan, new UnknownAttention(), "", null!));
+        Refuses("model.attention.window", () => AttentionSpans.Of(new SoftmaxAttentionConfig { Heads = 4, Window = new UnknownWindow() }, NoPlan, ""));
+        Refuses("model.mlp", () => MlpInference.Of(NoPlan, new UnknownMlp(), "", null!));
+        Refuses("model.norm", () => new NormInference(new UnknownNorm(), null!, ""));
+        Refuses("model.position", () => DistanceBias.Of(UnknownKinds.ScoreBias, null!));
+        Refuses("model.residual", () =>
+        {
+            var (model, block) = (UnknownKinds.Models["model.residual"], Tiny.Config.Blocks().First());
+            return ResidualInference.Of(NoPlan with { Model = model }, block, block.Sublayers[0]);
+        });
+
+        static void Refuses(string key, Func<object?> make) =>
+            Assert.StartsWith($"{key}.kind: no CPU kernel is known for Unknown", Assert.Throws<InputException>(make).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_unknown_bias_of_scores_is_refused_too()
+    {
+        Assert.Equal(
+            "model.position.kind: no layer is known for UnknownScoreBias",
+            Assert.Throws<InputException>(() => ScoreBias.FromConfig(UnknownKinds.ScoreBias)).Message);
+        AssertNamed("model.position", "the CPU kernels know ", CpuKernels.Supports(UnknownKinds.ScoreBias));
+    }
+
+    [Fact]
+    public void A_kind_is_named_as_configurations_write_it()
+    {
+        Assert.Equal("relu_squared", Kind.NameOf(new ReluSquaredMlpConfig()));
+        Assert.Equal("t5", Kind.NameOf(typeof(T5PositionConfig)));    // two levels below the family
+        Assert.Equal("UnknownMlp", Kind.NameOf(new UnknownMlp()));
+    }
+
+    private static void AssertNamed(string key, string backend, string? reason)
+    {
+        Assert.StartsWith($"{key}.kind: {backend}", reason, StringComparison.Ordinal);
+        Assert.Matches(", not Unknown[A-Za-z]+$", reason);
+    }
+}

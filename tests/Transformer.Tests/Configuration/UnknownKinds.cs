@@ -1,0 +1,55 @@
+using Transformer.Configuration;
+
+namespace Transformer.Tests.Configuration;
+
+/// <summary>Models with a part of a kind that nothing is known for, by the key of that part.</summary>
+internal static class UnknownKinds
+{
+    public static IReadOnlyDictionary<string, ModelConfig> Models { get; } = new Dictionary<string, ModelConfig>
+    {
+        ["model.attention"] = Tiny.Config with { Attention = new UnknownAttention() },
+        ["model.mixers.other"] = Tiny.Config with
+        {
+            Attention = null,
+            Mixers = new Dictionary<string, AttentionConfig> { ["known"] = Tiny.Config.Attention!, ["other"] = new UnknownAttention() },
+            Pattern = ["known", "other"],
+        },
+        ["model.attention.window"] = Tiny.Config with { Attention = new SoftmaxAttentionConfig { Heads = 4, Window = new UnknownWindow() } },
+        ["model.position"] = Tiny.Config with { Position = new UnknownPosition() },
+        ["model.position.scaling"] = Tiny.Config with { Position = new RotaryPositionConfig { Scaling = new UnknownScaling { Factor = 2 } } },
+        ["model.mlp"] = Tiny.Config with { Mlp = new UnknownMlp() },
+        ["model.mlp.expert"] = Tiny.Config with { Mlp = Tiny.Mixture with { Expert = new UnknownMlp() } },
+        ["model.norm"] = Tiny.Config with { Norm = new UnknownNorm() },
+        ["model.residual"] = Tiny.Config with { Residual = new UnknownResidual() },
+        ["model.initialization"] = Tiny.Config with { Initialization = new UnknownInitialization() },
+    };
+
+    public static TheoryData<string> Keys => [.. Models.Keys];
+
+    /// <summary>A position whose scores nobody knows, which another family is dispatched for.</summary>
+    public static ModelConfig ScoreBias { get; } = Tiny.Config with { Position = new UnknownScoreBias() };
+}
+
+internal sealed record UnknownAttention : AttentionConfig
+{
+    public override IEnumerable<ConfigProblem> ProblemsAt(int width, PositionConfig position) => [];
+}
+
+internal sealed record UnknownWindow : WindowConfig
+{
+    public override long KeysAt(long position) => position + 1;
+}
+
+internal sealed record UnknownPosition : PositionConfig;
+
+internal sealed record UnknownScoreBias : ScoreBiasPositionConfig;
+
+internal sealed record UnknownScaling : RotaryScalingConfig;
+
+internal sealed record UnknownMlp : MlpConfig;
+
+internal sealed record UnknownNorm : NormConfig;
+
+internal sealed record UnknownResidual : ResidualConfig;
+
+internal sealed record UnknownInitialization : InitializationConfig;
