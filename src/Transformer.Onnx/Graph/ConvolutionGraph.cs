@@ -17,25 +17,28 @@ internal static class ConvolutionGraph
     {
         var weight = context.Weights.Numbers($"{name}.weight");
         var (width, tail) = (weight.shape[0], weight.shape[2] - 1);
-        var text = x * context.NewTokens.To(ScalarType.Float32).Unsqueeze(2);                                      // filling before a text is as nothing
+        var text = x * context.NewTokens.To(ScalarType.Float32).Unsqueeze(2);                                   // padding counts zero
         var before = context.State(layer, part, tail, width);                                                      // [B, W - 1, C]
         var all = before.Concat(text, 1);                                                                       // [B, W - 1 + T, C]
         context.Keep(layer, part, Last(context, all, tail, width), tail, width);
-        return context.Graph.IsFused ? Fused(context, text, before, name) : Enumerable.Range(0, (int)tail + 1)
-            .Select(w => all.Slice(1, w, w == tail ? long.MaxValue : w - tail) * context.Graph.Initializer($"{name}.weight.{w}", weight.select(2, w).squeeze(1)))
+        if (context.Graph.IsFused) return Fused(context, text, before, name);
+        return Enumerable.Range(0, (int)tail + 1)
+            .Select(w => all.Slice(1, w, w == tail ? long.MaxValue : w - tail)
+                * context.Graph.Initializer($"{name}.weight.{w}", weight.select(2, w).squeeze(1)))
             .Aggregate((sum, y) => sum + y);
     }
 
-    // The operator's own state is left alone: it takes filling behind a text for text.
+    // The operator's own state is left alone: it takes padding behind a text for text.
     private static Value Fused(GraphContext context, Value text, Value before, string name) => context.Graph.Nodes(
-        "CausalConvWithState", [text, context.Weights.Tensor($"{name}.weight"), context.Graph.None, before], outputs: 2, GraphBuilder.MicrosoftDomain, ("channels_last", 1L))[0];
+        "CausalConvWithState", [text, context.Weights.Tensor($"{name}.weight"), context.Graph.None, before],
+        outputs: 2, GraphBuilder.MicrosoftDomain, ("channels_last", 1L))[0];
 
-    // The W - 1 inputs up to each row's last token, which filling may follow: [B, W - 1, C].
+    // The W - 1 inputs up to each row's last token, which padding may follow: [B, W - 1, C].
     private static Value Last(GraphContext context, Value all, long tail, long width)
     {
         var graph = context.Graph;
-        var places = graph.Node("Range", [graph.Scalar(1L), context.NewTokens.Length(1).Squeeze(0) + 1, graph.Scalar(1L)]);    // 1 .. T
-        var end = (places * context.NewTokens).Greatest(1);                   // [B, 1]
+        var numbers = graph.Node("Range", [graph.Scalar(1L), context.NewTokens.Length(1).Squeeze(0) + 1, graph.Scalar(1L)]);    // 1 .. T
+        var end = (numbers * context.NewTokens).Greatest(1);                   // [B, 1]
         var slots = end + graph.Vector([.. Enumerable.Range(0, (int)tail).Select(slot => (long)slot)]);         // [B, W - 1]
         return all.GatherElements(slots.Unsqueeze(2).Expand(1, 1, width), 1);
     }

@@ -12,16 +12,19 @@ internal static class DecoderGraph
     private static readonly KnownKinds Known = new(
         "the ONNX graphs",
         typeof(SoftmaxAttentionConfig), typeof(LinearAttentionConfig), typeof(ConvolutionConfig),
-        typeof(FullWindowConfig), typeof(SlidingWindowConfig), typeof(LengthScaledWindowConfig), typeof(AdaptiveWindowConfig), typeof(DynamicWindowConfig),
+        typeof(FullWindowConfig), typeof(SlidingWindowConfig), typeof(LengthScaledWindowConfig),
+        typeof(AdaptiveWindowConfig), typeof(DynamicWindowConfig),
         typeof(NoPositionConfig), typeof(LearnedPositionConfig), typeof(SinusoidalPositionConfig), typeof(RotaryPositionConfig),
         typeof(AlibiPositionConfig), typeof(T5PositionConfig), typeof(RelativePositionConfig),
-        typeof(LinearScalingConfig), typeof(NtkScalingConfig), typeof(DynamicNtkScalingConfig), typeof(YarnScalingConfig), typeof(Llama3ScalingConfig),
+        typeof(LinearScalingConfig), typeof(NtkScalingConfig), typeof(DynamicNtkScalingConfig),
+        typeof(YarnScalingConfig), typeof(Llama3ScalingConfig),
         typeof(GeluMlpConfig), typeof(GeluTanhMlpConfig), typeof(ReluMlpConfig), typeof(ReluSquaredMlpConfig), typeof(SwiGluMlpConfig),
         typeof(MixtureMlpConfig), typeof(NoMlpConfig),
         typeof(LayerNormConfig), typeof(RmsNormConfig),
         typeof(PreNormResidualConfig), typeof(PostNormResidualConfig), typeof(SandwichResidualConfig),
         typeof(DeepNormResidualConfig), typeof(ReZeroResidualConfig), typeof(HyperConnectionsResidualConfig),
-        typeof(Gpt2InitializationConfig), typeof(ZeroProjectionInitializationConfig), typeof(MupInitializationConfig), typeof(XavierInitializationConfig));
+        typeof(Gpt2InitializationConfig), typeof(ZeroProjectionInitializationConfig),
+        typeof(MupInitializationConfig), typeof(XavierInitializationConfig));
 
     /// <summary>Whether there is a graph of every part of a model, before anything is written.</summary>
     /// <returns>Null where there is; else the reason: the key, what is known and what was found.</returns>
@@ -30,7 +33,8 @@ internal static class DecoderGraph
     /// <summary>The graph of a model. Its weights are the caller's, or made in the caller's dispose scope.</summary>
     /// <exception cref="InputException">A part of the model has no graph; the message says which key it is.</exception>
     public static GraphBuilder Of(
-        ModelConfig config, IReadOnlyDictionary<string, Tensor> weights, OnnxPrecision precision = OnnxPrecision.F32, OnnxOperators operators = OnnxOperators.Standard)
+        ModelConfig config, IReadOnlyDictionary<string, Tensor> weights,
+        OnnxPrecision precision = OnnxPrecision.F32, OnnxOperators operators = OnnxOperators.Standard)
     {
         if (Supports(config) is { } reason) throw new InputException(reason);
         var graph = new GraphBuilder("decoder", operators);

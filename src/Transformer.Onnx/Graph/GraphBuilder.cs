@@ -32,7 +32,8 @@ internal sealed class GraphBuilder(string name, OnnxOperators operators = OnnxOp
     public IEnumerable<string> Domains => Graph.Node.Where(node => node.HasDomain).Select(node => node.Domain).Distinct();
 
     /// <summary>Whether an output is longer than the input that the next context makes of it.</summary>
-    public bool HasGrowingCaches => Graph.Output.Any(output => output.Type.TensorType.Shape.Dim.Any(axis => axis.DimParam == GraphContext.AllAxis));
+    public bool HasGrowingCaches =>
+        Graph.Output.Any(output => output.Type.TensorType.Shape.Dim.Any(axis => axis.DimParam == GraphContext.AllAxis));
 
     public Value Input(string input, ScalarType type, params Axis[] shape)
     {
@@ -71,11 +72,13 @@ internal sealed class GraphBuilder(string name, OnnxOperators operators = OnnxOp
     /// <param name="op">The operator.</param>
     /// <param name="inputs">Its inputs in order.</param>
     /// <param name="attributes">A number, a text, a list of integers or a graph by name.</param>
-    public Value Node(string op, IReadOnlyList<Value> inputs, params (string Name, object Value)[] attributes) => Nodes(op, inputs, 1, "", attributes)[0];
+    public Value Node(string op, IReadOnlyList<Value> inputs, params (string Name, object Value)[] attributes) =>
+        Nodes(op, inputs, 1, "", attributes)[0];
 
     /// <summary>The one output of a new node whose operator is ONNX Runtime's own.</summary>
     /// <inheritdoc cref="Node"/>
-    public Value Microsoft(string op, IReadOnlyList<Value> inputs, params (string Name, object Value)[] attributes) => Nodes(op, inputs, 1, MicrosoftDomain, attributes)[0];
+    public Value Microsoft(string op, IReadOnlyList<Value> inputs, params (string Name, object Value)[] attributes) =>
+        Nodes(op, inputs, 1, MicrosoftDomain, attributes)[0];
 
     /// <summary>What stands for an input that is left out.</summary>
     public Value None => new(this, "");
@@ -86,7 +89,8 @@ internal sealed class GraphBuilder(string name, OnnxOperators operators = OnnxOp
     /// <param name="outputs">How many outputs it has.</param>
     /// <param name="domain">The operator set; empty for the standard's.</param>
     /// <param name="attributes">A number, a text, a list of integers or a graph by name.</param>
-    public Value[] Nodes(string op, IReadOnlyList<Value> inputs, int outputs, string domain, params (string Name, object Value)[] attributes)
+    public Value[] Nodes(
+        string op, IReadOnlyList<Value> inputs, int outputs, string domain, params (string Name, object Value)[] attributes)
     {
         var node = new NodeProto { Name = $"{Scope}/{op}_{Graph.Node.Count}", OpType = op };
         if (domain.Length > 0) node.Domain = domain;
@@ -112,7 +116,8 @@ internal sealed class GraphBuilder(string name, OnnxOperators operators = OnnxOp
 
     private Value Constant(string key, Func<Tensor> make)
     {
-        if (!constants.TryGetValue(key, out var value)) constants[key] = value = Initializer($"{Graph.Name}/constant_{constants.Count}", make());
+        if (!constants.TryGetValue(key, out var value))
+            constants[key] = value = Initializer($"{Graph.Name}/constant_{constants.Count}", make());
         return value;
     }
 

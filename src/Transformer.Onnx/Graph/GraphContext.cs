@@ -7,7 +7,7 @@ namespace Transformer.Onnx.Graph;
 
 /// <summary>
 /// What the layers of a graph share: the inputs that Hugging Face's models have, and what follows from them. Slots of the attention mask
-/// that hold 0 are filling, on either side of a text; a key's position is the number of tokens before it in its row.
+/// that hold 0 are padding, on either side of a text; a key's position is the number of tokens before it in its row.
 /// </summary>
 internal sealed class GraphContext
 {
@@ -16,7 +16,7 @@ internal sealed class GraphContext
         PastPrefix = "past_key_values.", PresentPrefix = "present.";
 
     /// <summary>
-    /// The length of a cache that does not grow where it has room: what a context adds is written behind a row's tokens, over filling, so
+    /// The length of a cache that does not grow where it has room: what a context adds is written behind a row's tokens, over padding, so
     /// that one tensor can be input and output.
     /// </summary>
     public const string CacheAxis = "cache_length";
@@ -51,7 +51,7 @@ internal sealed class GraphContext
     /// <summary>[B, T], integers</summary>
     public Value Ids { get; }
 
-    /// <summary>[B, S], integers: 1 where there is a token, 0 where there is filling.</summary>
+    /// <summary>[B, S], integers: 1 where there is a token, 0 where there is padding.</summary>
     public Value Mask { get; }
 
     /// <summary>[B, T], integers</summary>
@@ -60,7 +60,7 @@ internal sealed class GraphContext
     /// <summary>[B, S], integers</summary>
     public Value KeyPositions => keyPositions ??= Shared(() => Mask.CumulativeSum(1) + -1);
 
-    /// <summary>How queries and keys are turned; null for models without rotary positions.</summary>
+    /// <summary>How queries and keys are rotated; null for models without rotary positions.</summary>
     public RotationGraph? Rotation { get; }
 
     /// <summary>What the distance of query and key adds to their score; null for models without such positions.</summary>
@@ -82,7 +82,7 @@ internal sealed class GraphContext
     public Value TextLength => length ??= Shared(() => Mask.Sum(1));
 
     /// <summary>
-    /// The slot of each row's last token in a cache without filling between its tokens: [B], int32. A row that gets nothing but filling has
+    /// The slot of each row's last token in a cache without padding between its tokens: [B], int32. A row that gets nothing but padding has
     /// it written behind its tokens, where the next one will stand.
     /// </summary>
     public Value LastSlots => lastSlots ??= Shared(() =>

@@ -63,7 +63,10 @@ internal sealed class GraphWeights(GraphBuilder graph, IReadOnlyDictionary<strin
     public void CheckAllTaken()
     {
         if (weights.Keys.Except(taken).FirstOrDefault() is { } left)
-            throw new InputException($"{left}: no ONNX graph is known for the part of the model that has this weight. Save the model in another format.");
+        {
+            throw new InputException(
+                $"{left}: no ONNX graph is known for the part of the model that has this weight. Save the model in another format.");
+        }
     }
 
     private Value Blocks(Value x, string name, Tensor matrix, int bits)
@@ -71,7 +74,10 @@ internal sealed class GraphWeights(GraphBuilder graph, IReadOnlyDictionary<strin
         var quantized = MatMulNBitsWeight.Of(matrix, bits);
         return graph.Microsoft(
             "MatMulNBits",
-            [x, graph.Initializer($"{name}.weight.q{bits}", quantized.Packed), graph.Initializer($"{name}.weight.scales", quantized.Scales)],
+            [
+                x, graph.Initializer($"{name}.weight.q{bits}", quantized.Packed),
+                graph.Initializer($"{name}.weight.scales", quantized.Scales),
+            ],
             ("N", matrix.shape[0]), ("K", matrix.shape[1]), ("bits", (long)bits), ("block_size", (long)MatMulNBitsWeight.BlockLength),
             ("accuracy_level", EightBitProducts));
     }

@@ -32,7 +32,8 @@ internal sealed class LinearAttentionGraph
     /// <param name="layer">The block.</param>
     /// <param name="name">The module's name.</param>
     /// <returns>[B, T, C]</returns>
-    public static Value Mix(GraphContext context, Value x, LinearAttentionConfig config, int layer, string name) => new LinearAttentionGraph(context, config, layer, name).Mix(x);
+    public static Value Mix(GraphContext context, Value x, LinearAttentionConfig config, int layer, string name) =>
+        new LinearAttentionGraph(context, config, layer, name).Mix(x);
 
     private Value Mix(Value x)
     {
@@ -40,15 +41,16 @@ internal sealed class LinearAttentionGraph
         var k = Features(Split(Project(x, "k"), headWidth));                                                    // [B, H, T, F]
         var v = Split(Project(x, "v"), valueWidth);                                                             // [B, H, T, E]
         var beta = config.HasBeta ? PerHead(context.Weights.Linear(x, $"{name}.b_proj")).Apply("Sigmoid") : null;  // [B, H, T, 1]
-        var (logDecay, step) = Decay(x);                                                                        // [B, H, T, 1 or F], [B, H, T, 1]
+        var (logDecay, step) = Decay(x);                                                                  // [B, H, T, 1 or F], [B, H, T, 1]
         if (step is not null) k *= step;
         if (!config.IsNormalised) q *= 1 / Math.Sqrt(headWidth);
         var text = context.NewTokens.To(ScalarType.Float32).Unsqueeze(1, 3);                                       // [B, 1, T, 1]
-        (k, logDecay) = (k * text, logDecay is null ? null : logDecay * text);                                  // filling writes nothing and lets nothing decay
+        (k, logDecay) = (k * text, logDecay is null ? null : logDecay * text);                                  // padding changes no state
 
         var normaliser = config.IsNormalised ? Normaliser(q, k) : null;                                         // [B, H, T, 1]
         if (config.IsTurnable && context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.Apply(k));
-        var o = context.Graph.IsFused ? Fused(q, k, v, logDecay, beta) : Recurrence(q, k, v, logDecay?.Apply("Exp"), beta);    // [B, T, H, E]
+        var o = context.Graph.IsFused ? Fused(q, k, v, logDecay, beta) : Recurrence(q, k, v, logDecay?.Apply("Exp"), beta);
+                                                                                                                // [B, T, H, E]
         if (normaliser is not null) o /= normaliser.Transpose(0, 2, 1, 3);
         return context.Weights.Linear(Finish(o, x), $"{name}.o_proj");                                             // [B, T, C]
     }
@@ -67,7 +69,7 @@ internal sealed class LinearAttentionGraph
         }
 
         var (qt, kt) = (Each("q", q.Unsqueeze(3)), Each("k", k.Unsqueeze(3)));                                  // 2 x [B, H, 1, F]
-        var (u, column) = (Each("v", v.Unsqueeze(3)), Each("k_column", k.Unsqueeze(4)));                        // [B, H, 1, E], [B, H, F, 1]
+        var (u, column) = (Each("v", v.Unsqueeze(3)), Each("k_column", k.Unsqueeze(4)));                      // [B, H, 1, E], [B, H, F, 1]
         if (alpha is not null) S = Each("alpha", alpha.Unsqueeze(4)) * S;                                       // by [B, H, 1 or F, 1]
         if (beta is not null) u = Each("beta", beta.Unsqueeze(3)) * (u - kt.MatMul(S));
         S += column * u;
@@ -77,7 +79,8 @@ internal sealed class LinearAttentionGraph
         var (scanned, along) = (inputs.Count - 1, 2L);
         var outputs = context.Graph.Nodes(
             "Scan", inputs, outputs: 2, domain: "",
-            ("body", body.Graph), ("num_scan_inputs", (long)scanned), ("scan_input_axes", Enumerable.Repeat(along, scanned).ToArray()), ("scan_output_axes", new[] { along }));
+            ("body", body.Graph), ("num_scan_inputs", (long)scanned),
+            ("scan_input_axes", Enumerable.Repeat(along, scanned).ToArray()), ("scan_output_axes", new[] { along }));
         context.Keep(layer, "recurrent", outputs[0], heads, featureWidth, valueWidth);
         return outputs[1].Squeeze(3).Transpose(0, 2, 1, 3);                                                     // [B, T, H, E]
     }
@@ -88,7 +91,10 @@ internal sealed class LinearAttentionGraph
         var rule = (logDecay, beta) switch { (null, null) => "linear", (_, null) => "gated", (null, _) => "delta", _ => "gated_delta" };
         var outputs = context.Graph.Nodes(
             "LinearAttention",
-            [Join(q), Join(k), Join(v), context.State(layer, "recurrent", heads, featureWidth, valueWidth), logDecay is null ? context.Graph.None : Join(logDecay), beta is null ? context.Graph.None : Join(beta)],
+            [
+                Join(q), Join(k), Join(v), context.State(layer, "recurrent", heads, featureWidth, valueWidth),
+                logDecay is null ? context.Graph.None : Join(logDecay), beta is null ? context.Graph.None : Join(beta),
+            ],
             outputs: 2, GraphBuilder.MicrosoftDomain,
             ("update_rule", rule), ("q_num_heads", (long)heads), ("kv_num_heads", (long)heads), ("scale", 1f));
         context.Keep(layer, "recurrent", outputs[1], heads, featureWidth, valueWidth);
@@ -117,7 +123,8 @@ internal sealed class LinearAttentionGraph
     private static Value Dpfp(Value x, int nu)
     {
         var r = x.Concat(-x, 3).Apply("Relu");                                                                  // [B, H, T, 2 D]
-        return Enumerable.Range(1, nu).Select(j => r * r.Slice(3, j, long.MaxValue).Concat(r.Slice(3, 0, j), 3)).Aggregate((all, next) => all.Concat(next, 3));
+        var products = Enumerable.Range(1, nu).Select(j => r * r.Slice(3, j, long.MaxValue).Concat(r.Slice(3, 0, j), 3));
+        return products.Aggregate((all, next) => all.Concat(next, 3));
     }
 
     // 1, x and x x^T / sqrt(2) of x / D^(1/4).
@@ -140,7 +147,8 @@ internal sealed class LinearAttentionGraph
                 var gate = context.Weights.Linear(context.Weights.Linear(x, $"{name}.gk_proj.0"), $"{name}.gk_proj.1");
                 return (Split((-gate).Apply("Softplus") * (-1 / GateTemperature), headWidth), null);
             case LinearRule.ScalarGla or LinearRule.GatedDelta:
-                var step = PerHead((context.Weights.Linear(x, $"{name}.a_proj") + context.Weights.Tensor($"{name}.dt_bias")).Apply("Softplus"));
+                var input = context.Weights.Linear(x, $"{name}.a_proj") + context.Weights.Tensor($"{name}.dt_bias");
+                var step = PerHead(input.Apply("Softplus"));
                 var rate = context.Graph.Initializer($"{name}.rate", -context.Weights.Numbers($"{name}.A_log").exp().view(-1, 1, 1));
                 return (rate * step, config.Rule == LinearRule.ScalarGla ? step : null);
             default:
@@ -162,9 +170,9 @@ internal sealed class LinearAttentionGraph
         return config.IsOutputGated ? o * MlpGraph.Silu(context.Weights.Linear(x, $"{name}.g_proj")) : o;
     }
 
-    private Value Split(Value x, int n) => x.Reshape(0, 0, heads, n).Transpose(0, 2, 1, 3);                     // [B, T, H n] to [B, H, T, n]
+    private Value Split(Value x, int n) => x.Reshape(0, 0, heads, n).Transpose(0, 2, 1, 3);                  // [B, T, H n] to [B, H, T, n]
 
-    private static Value Join(Value x) => x.Transpose(0, 2, 1, 3).Reshape(0, 0, -1);                            // [B, H, T, n] to [B, T, H n]
+    private static Value Join(Value x) => x.Transpose(0, 2, 1, 3).Reshape(0, 0, -1);                         // [B, H, T, n] to [B, T, H n]
 
     private static Value PerHead(Value x) => x.Transpose(0, 2, 1).Unsqueeze(3);                                 // [B, T, H] to [B, H, T, 1]
 }

@@ -31,7 +31,8 @@ internal static class MlpGraph
         context.Weights.Linear(activation(context.Weights.Linear(x, $"{name}.up_proj")), $"{name}.down_proj");
 
     // x Phi(x); the standard's operator Gelu is younger than the set that these graphs keep to.
-    private static Value Gelu(Value x) => x.Graph.IsFused ? x.Graph.Microsoft("Gelu", [x]) : x * 0.5 * ((x * Math.Sqrt(0.5)).Apply("Erf") + 1.0);
+    private static Value Gelu(Value x) =>
+        x.Graph.IsFused ? x.Graph.Microsoft("Gelu", [x]) : x * 0.5 * ((x * Math.Sqrt(0.5)).Apply("Erf") + 1.0);
 
     private static Value GeluTanh(Value x) => x.Graph.IsFused
         ? x.Graph.Microsoft("FastGelu", [x])

@@ -15,7 +15,8 @@ internal static class NormGraph
     public static Value Norm(GraphContext context, Value x, string name) => context.Config.Norm switch
     {
         RmsNormConfig rms => Rms(x, context.Weights.Tensor($"{name}.weight"), rms.Epsilon),
-        LayerNormConfig layer => x.Graph.Node("LayerNormalization", [x, .. WeightAndBias(context, layer, name)], ("axis", -1L), ("epsilon", (float)layer.Epsilon)),
+        LayerNormConfig layer => x.Graph.Node(
+            "LayerNormalization", [x, .. WeightAndBias(context, layer, name)], ("axis", -1L), ("epsilon", (float)layer.Epsilon)),
         var other => throw Unknown(other),
     };
 
@@ -30,8 +31,10 @@ internal static class NormGraph
         {
             return context.Config.Norm switch
             {
-                RmsNormConfig rms => Skip(stream.X, added, "SkipSimplifiedLayerNormalization", [context.Weights.Tensor($"{name}.weight")], rms.Epsilon),
-                LayerNormConfig layer => Skip(stream.X, added, "SkipLayerNormalization", WeightAndBias(context, layer, name), layer.Epsilon),
+                RmsNormConfig rms => Skip(
+                    stream.X, added, "SkipSimplifiedLayerNormalization", [context.Weights.Tensor($"{name}.weight")], rms.Epsilon),
+                LayerNormConfig layer => Skip(
+                    stream.X, added, "SkipLayerNormalization", WeightAndBias(context, layer, name), layer.Epsilon),
                 var other => throw Unknown(other),
             };
         }

@@ -26,7 +26,9 @@ internal sealed class ResidualGraph(GraphContext context, BlockSpec block, Subla
     /// <param name="context">The model.</param>
     /// <param name="embedded">[B, T, C]</param>
     public static ResidualStream Open(GraphContext context, ResidualStream embedded) =>
-        context.Config.Residual is HyperConnectionsResidualConfig hyper ? new(embedded.Sum().Unsqueeze(2).Expand(1, 1, hyper.Streams, 1)) : embedded;
+        context.Config.Residual is HyperConnectionsResidualConfig hyper
+            ? new(embedded.Sum().Unsqueeze(2).Expand(1, 1, hyper.Streams, 1))
+            : embedded;
 
     /// <summary>What the last block leaves: [B, T, C].</summary>
     public static ResidualStream Close(GraphContext context, ResidualStream stream) =>

@@ -17,25 +17,26 @@ internal sealed class RotationGraph
     private readonly int headWidth;
     private (Value Cos, Value Sin)? tables, queries, keys;
 
-    private RotationGraph(GraphContext context, RotaryPositionConfig rope, int headWidth) => (this.context, this.rope, this.headWidth) = (context, rope, headWidth);
+    private RotationGraph(GraphContext context, RotaryPositionConfig rope, int headWidth) =>
+        (this.context, this.rope, this.headWidth) = (context, rope, headWidth);
 
     public static RotationGraph? Of(GraphContext context) =>
-        context.Config.Position is RotaryPositionConfig rope && context.Config.PositionedMixers.FirstOrDefault() is { } turned
-            ? new RotationGraph(context, rope, turned.HeadWidthAt(context.Config.Width))
+        context.Config.Position is RotaryPositionConfig rope && context.Config.PositionedMixers.FirstOrDefault() is { } rotated
+            ? new RotationGraph(context, rope, rotated.HeadWidthAt(context.Config.Width))
             : null;
 
-    /// <summary>Whether caches hold keys as they were before the rotation, so that all are turned in every context.</summary>
-    public bool TurnsCache => rope.Scaling is DynamicNtkScalingConfig;
+    /// <summary>Whether caches hold keys as they were before the rotation, so that all are rotated in every context.</summary>
+    public bool RotatesCache => rope.Scaling is DynamicNtkScalingConfig;
 
-    /// <summary>Turns what stands at the positions of the context.</summary>
+    /// <summary>Rotates what stands at the positions of the context.</summary>
     /// <param name="x">[B, H, T, D]</param>
-    public Value Apply(Value x) => context.Graph.IsFused && !TurnsCache
+    public Value Apply(Value x) => context.Graph.IsFused && !RotatesCache
         ? context.Graph.Microsoft("RotaryEmbedding", [x, context.Positions, Tables.Cos, Tables.Sin])
-        : Turn(x, queries ??= At(context.Positions));
+        : Rotate(x, queries ??= At(context.Positions));
 
-    /// <summary>Turns a cache of keys that are not turned yet.</summary>
+    /// <summary>Rotates a cache of keys that are not rotated yet.</summary>
     /// <param name="k">[B, G, S, D]</param>
-    public Value ApplyToCache(Value k) => Turn(k, keys ??= At(context.KeyPositions));
+    public Value ApplyToCache(Value k) => Rotate(k, keys ??= At(context.KeyPositions));
 
     /// <summary>
     /// The cosines and sines of all positions, where they do not depend on the text: 2 x [context + 1, D/2]. The row behind the last is for
@@ -49,13 +50,14 @@ internal sealed class RotationGraph
             var length = context.Config.ContextLength + (context.Graph.IsFused ? 1 : 0);
             using var table = new RotaryPosition(rope, headWidth, length, CPU);
             var (cos, sin) = table.At(0, length);                                                               // 2 x [context, D/2]
-            tables = known = (context.Graph.Initializer("rotation.cos", cos.clone()), context.Graph.Initializer("rotation.sin", sin.clone()));
+            known = (context.Graph.Initializer("rotation.cos", cos.clone()), context.Graph.Initializer("rotation.sin", sin.clone()));
+            tables = known;
             return known;
         }
     }
 
     // Pairs are (i, i + D/2).
-    private Value Turn(Value x, (Value Cos, Value Sin) angle)
+    private Value Rotate(Value x, (Value Cos, Value Sin) angle)
     {
         var (first, second) = (x.Slice(3, 0, headWidth / 2), x.Slice(3, headWidth / 2, headWidth));             // 2 x [B, H, T, D/2]
         return (first * angle.Cos - second * angle.Sin).Concat(second * angle.Cos + first * angle.Sin, 3);
@@ -66,7 +68,9 @@ internal sealed class RotationGraph
     {
         var scope = context.Graph.Scope;
         context.Graph.Scope = "/rotation";
-        var (cos, sin) = rope.Scaling is DynamicNtkScalingConfig dynamic ? Computed(dynamic, positions) : (Tables.Cos.Gather(positions), Tables.Sin.Gather(positions));
+        var (cos, sin) = rope.Scaling is DynamicNtkScalingConfig dynamic
+            ? Computed(dynamic, positions)
+            : (Tables.Cos.Gather(positions), Tables.Sin.Gather(positions));
         (cos, sin) = (cos.Unsqueeze(1), sin.Unsqueeze(1));
         context.Graph.Scope = scope;
         return (cos, sin);
@@ -82,7 +86,7 @@ internal sealed class RotationGraph
         var logBase = growth.Apply("Log") * graph.Scalar((double)headWidth / (headWidth - 2)) + graph.Scalar(Math.Log(rope.Theta));
         var exponents = graph.Initializer("rotation.exponents", -arange(0, headWidth, 2, ScalarType.Float64) / headWidth);    // [D/2]
         var angles = positions.To(ScalarType.Float64).Unsqueeze(2) * (logBase * exponents).Apply("Exp");        // [B, T, D/2]
-        var quarter = graph.Scalar(Math.PI / 2);                                                                // there is a sine of doubles, but no cosine
+        var quarter = graph.Scalar(Math.PI / 2);    // doubles have a sine, but no cosine
         return ((angles + quarter).Apply("Sin").To(ScalarType.Float32), angles.Apply("Sin").To(ScalarType.Float32));
     }
 }

@@ -30,8 +30,8 @@ internal sealed class ScoreBiasGraph
 
     private Value Alibi(int heads)
     {
-        var slopes = context.Graph.Initializer("alibi.slopes", tensor(AlibiPositionConfig.Slopes(heads).Select(slope => -(float)slope).ToArray()).view(1, -1, 1, 1));
-        return slopes * context.Distance.To(ScalarType.Float32);
+        var slopes = tensor(AlibiPositionConfig.Slopes(heads).Select(slope => -(float)slope).ToArray()).view(1, -1, 1, 1);
+        return context.Graph.Initializer("alibi.slopes", slopes) * context.Distance.To(ScalarType.Float32);
     }
 
     // What each distance adds to each head is known: [K + 1, H].
@@ -50,5 +50,6 @@ internal sealed class ScoreBiasGraph
         return products.GatherElements(Clamped(relative.Maximum).Expand(1, attention.Heads, 1, 1), 3);
     }
 
-    private Value Clamped(long maximum) => context.Distance.Clip(context.Graph.Scalar(0L), context.Graph.Scalar(maximum));    // [B, 1, T, S]
+    private Value Clamped(long maximum) =>
+        context.Distance.Clip(context.Graph.Scalar(0L), context.Graph.Scalar(maximum));                         // [B, 1, T, S]
 }

@@ -35,7 +35,8 @@ internal sealed class SoftmaxAttentionGraph
     /// <param name="layer">The block.</param>
     /// <param name="name">The module's name.</param>
     /// <returns>[B, T, C]</returns>
-    public static Value Mix(GraphContext context, Value x, SoftmaxAttentionConfig config, int layer, string name) => new SoftmaxAttentionGraph(context, config, layer, name).Mix(x);
+    public static Value Mix(GraphContext context, Value x, SoftmaxAttentionConfig config, int layer, string name) =>
+        new SoftmaxAttentionGraph(context, config, layer, name).Mix(x);
 
     private Value Mix(Value x)
     {
@@ -47,43 +48,46 @@ internal sealed class SoftmaxAttentionGraph
         return context.Weights.Linear(IsGroupQuery ? GroupQuery(q, k, v) : Explicit(q, k, v, x), $"{name}.o_proj"); // [B, T, C]
     }
 
-    // What the operator has no words for: biases of scores, windows other than sliding ones, keys that are turned anew in each context,
+    // What the operator has no words for: biases of scores, windows other than sliding ones, keys that are rotated anew in each context,
     // some widths of heads.
     private bool IsGroupQuery =>
-        context.Graph.IsFused && context.Bias is null && config.Window is FullWindowConfig or SlidingWindowConfig && context.Rotation is not { TurnsCache: true } && headWidth % 8 == 0;
+        context.Graph.IsFused && context.Bias is null && config.Window is FullWindowConfig or SlidingWindowConfig
+        && context.Rotation is not { RotatesCache: true } && headWidth % 8 == 0;
 
     // [B, T, H D]
     private Value GroupQuery(Value q, Value k, Value v)
     {
-        // The operator turns queries and keys itself, in heads whose width 16 divides.
-        var turns = context.Rotation is not null && headWidth % 16 == 0;
-        if (context.Rotation is { } rotation && !turns) (q, k) = (Turned(rotation, q), Turned(rotation, k));
+        // The operator rotates queries and keys itself, in heads whose width 16 divides.
+        var rotates = context.Rotation is not null && headWidth % 16 == 0;
+        if (context.Rotation is { } rotation && !rotates) (q, k) = (Rotated(rotation, q), Rotated(rotation, k));
         Value[] inputs =
         [
             Join(q, heads), Join(k, keyValueHeads), Join(v, keyValueHeads),
             context.Cache(layer, Keys, keyValueHeads, headWidth), context.Cache(layer, Values, keyValueHeads, headWidth),
             context.LastSlots, context.LongestText,
-            .. turns ? [context.Rotation!.Tables.Cos, context.Rotation.Tables.Sin] : Array.Empty<Value>(),
+            .. rotates ? [context.Rotation!.Tables.Cos, context.Rotation.Tables.Sin] : Array.Empty<Value>(),
         ];
         var outputs = context.Graph.Nodes(
             "GroupQueryAttention", inputs, outputs: 3, GraphBuilder.MicrosoftDomain,
-            ("num_heads", (long)heads), ("kv_num_heads", (long)keyValueHeads), ("scale", (float)context.Config.ScoreScale(config)), ("do_rotary", turns ? 1L : 0L),
-            ("local_window_size", config.Window is SlidingWindowConfig sliding ? sliding.Size : -1L), ("softcap", (float)(config.LogitSoftCap ?? 0)));
+            ("num_heads", (long)heads), ("kv_num_heads", (long)keyValueHeads),
+            ("scale", (float)context.Config.ScoreScale(config)), ("do_rotary", rotates ? 1L : 0L),
+            ("local_window_size", config.Window is SlidingWindowConfig sliding ? sliding.Size : -1L),
+            ("softcap", (float)(config.LogitSoftCap ?? 0)));
         context.KeepCache(layer, Keys, outputs[1], keyValueHeads, headWidth);
         context.KeepCache(layer, Values, outputs[2], keyValueHeads, headWidth);
         return outputs[0];
 
-        static Value Turned(RotationGraph rotation, Value x) => rotation.Apply(x.Transpose(0, 2, 1, 3)).Transpose(0, 2, 1, 3);
+        static Value Rotated(RotationGraph rotation, Value x) => rotation.Apply(x.Transpose(0, 2, 1, 3)).Transpose(0, 2, 1, 3);
     }
 
     // [B, T, H D]
     private Value Explicit(Value q, Value k, Value v, Value x)
     {
-        (q, k, v) = (q.Transpose(0, 2, 1, 3), k.Transpose(0, 2, 1, 3), v.Transpose(0, 2, 1, 3));                // [B, H, T, D], 2 x [B, G, T, D]
-        if (context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.TurnsCache ? k : rotation.Apply(k));
+        (q, k, v) = (q.Transpose(0, 2, 1, 3), k.Transpose(0, 2, 1, 3), v.Transpose(0, 2, 1, 3));           // [B, H, T, D], 2 x [B, G, T, D]
+        if (context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.RotatesCache ? k : rotation.Apply(k));
         k = context.Append(layer, Keys, k, keyValueHeads, headWidth);                                               // [B, G, S, D]
         v = context.Append(layer, Values, v, keyValueHeads, headWidth);                                            // [B, G, S, D]
-        if (context.Rotation is { TurnsCache: true } later) k = later.ApplyToCache(k);
+        if (context.Rotation is { RotatesCache: true } later) k = later.ApplyToCache(k);
 
         var z = Shared(Weights(q, k, x)).MatMul(v).Reshape(0, heads, -1, headWidth);                            // [B, H, T, D]
         return Join(z.Transpose(0, 2, 1, 3), heads);
@@ -96,7 +100,7 @@ internal sealed class SoftmaxAttentionGraph
         scores = scores.Reshape(0, heads, -1, 0);                                                               // [B, H, T, S]
         if (context.Bias is { } bias) scores += bias.For(q, config);
         if (config.LogitSoftCap is { } cap) scores = (scores * (1 / cap)).Apply("Tanh") * cap;
-        var (visible, softMask) = Sight(x);
+        var (visible, softMask) = Window(x);
         var weights = visible.Where(scores, context.Graph.Scalar(Unseen)).Softmax();
         if (softMask is null) return weights;
         weights *= softMask;
@@ -104,7 +108,7 @@ internal sealed class SoftmaxAttentionGraph
     }
 
     // Which keys each query sees, and the soft mask of a learned span where there is one: 2 x [B, H or 1, T, S].
-    private (Value Visible, Value? SoftMask) Sight(Value x)
+    private (Value Visible, Value? SoftMask) Window(Value x)
     {
         switch (config.Window)
         {
@@ -113,12 +117,14 @@ internal sealed class SoftmaxAttentionGraph
             case SlidingWindowConfig sliding:
                 return (context.Visible.And(context.Distance.AtMost(context.Graph.Scalar(sliding.Size - 1L))), null);
             case LengthScaledWindowConfig scaled:
-                var reach = tensor(Enumerable.Range(0, context.Config.ContextLength).Select(position => scaled.KeysAt(position) - 1).ToArray());
-                return (context.Visible.And(context.Distance.AtMost(context.Graph.Initializer($"{name}.window.reach", reach).Gather(context.Positions).Unsqueeze(1, 3))), null);
+                var positions = Enumerable.Range(0, context.Config.ContextLength);
+                var table = tensor(positions.Select(position => scaled.KeysAt(position) - 1).ToArray());
+                var reach = context.Graph.Initializer($"{name}.window.reach", table).Gather(context.Positions).Unsqueeze(1, 3);
+                return (context.Visible.And(context.Distance.AtMost(reach)), null);
             case AdaptiveWindowConfig or DynamicWindowConfig:
                 var learned = (LearnedWindowConfig)config.Window;
                 var distance = context.Distance.To(ScalarType.Float32);
-                var span = Spans(learned, x);                                                                   // [1, H, 1, 1] or [B, H, T, 1]
+                var span = Spans(learned, x);                                                           // [1, H, 1, 1] or [B, H, T, 1]
                 var open = ((span - distance) * (1.0 / learned.Ramp) + 1.0).Clip(context.Graph.Scalar(0f), context.Graph.Scalar(1f));
                 return (context.Visible.And(distance.AtMost(span + (double)learned.Ramp)), open);
             default:
@@ -129,7 +135,10 @@ internal sealed class SoftmaxAttentionGraph
     private Value Spans(LearnedWindowConfig learned, Value x)
     {
         if (learned is AdaptiveWindowConfig)
-            return context.Graph.Initializer($"{name}.window.span", context.Weights.Numbers($"{name}.window.span").clamp(0, 1).view(1, -1, 1, 1) * learned.Maximum);
+        {
+            var shares = context.Weights.Numbers($"{name}.window.span").clamp(0, 1).view(1, -1, 1, 1);
+            return context.Graph.Initializer($"{name}.window.span", shares * learned.Maximum);
+        }
         var logits = context.Weights.Linear(x, $"{name}.window");                                                  // [B, T, H]
         return (logits.Apply("Sigmoid") * learned.Maximum).Transpose(0, 2, 1).Unsqueeze(3);
     }
@@ -143,7 +152,7 @@ internal sealed class SoftmaxAttentionGraph
 
     private Value Norm(Value x, string norm) => NormGraph.Rms(x, context.Weights.Tensor($"{name}.{norm}.weight"), NormEpsilon);
 
-    private Value Split(Value x, int n) => x.Reshape(0, 0, n, headWidth);                                      // [B, T, n D] to [B, T, n, D]
+    private Value Split(Value x, int n) => x.Reshape(0, 0, n, headWidth);                                     // [B, T, n D] to [B, T, n, D]
 
     private Value Join(Value x, int n) => x.Reshape(0, 0, n * headWidth);                                       // and back
 

@@ -62,7 +62,8 @@ internal sealed record Value(GraphBuilder Graph, string Name)
 
     public Value Softmax() => Graph.Node("Softmax", [this], ("axis", -1L));
 
-    public Value Mean(long axis, bool keep = true) => Graph.Node("ReduceMean", [this], ("axes", new[] { axis }), ("keepdims", keep ? 1L : 0L));
+    public Value Mean(long axis, bool keep = true) =>
+        Graph.Node("ReduceMean", [this], ("axes", new[] { axis }), ("keepdims", keep ? 1L : 0L));
 
     public Value Sum(long axis) => Graph.Node("ReduceSum", [this, Graph.Vector(axis)], ("keepdims", 1L));
 

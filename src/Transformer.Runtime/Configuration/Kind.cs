@@ -28,5 +28,6 @@ public static class Kind
     /// <param name="path">The part's key, such as <c>model.attention</c>.</param>
     /// <param name="part">The record.</param>
     /// <param name="what">What there is for other kinds: a layer, a CPU kernel, an ONNX graph.</param>
-    public static InputException Unknown(string path, object part, string what) => new($"{path}.kind: no {what} is known for {NameOf(part)}");
+    public static InputException Unknown(string path, object part, string what) =>
+        new($"{path}.kind: no {what} is known for {NameOf(part)}");
 }

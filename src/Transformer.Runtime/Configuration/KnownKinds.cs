@@ -30,7 +30,8 @@ public sealed class KnownKinds(string backend, params Type[] kinds)
             if (mixer is SoftmaxAttentionConfig { Window: var window }) yield return ($"{path}.window", typeof(WindowConfig), window);
         }
         yield return ("model.position", typeof(PositionConfig), model.Position);
-        if (model.Position is RotaryPositionConfig { Scaling: { } scaling }) yield return ("model.position.scaling", typeof(RotaryScalingConfig), scaling);
+        if (model.Position is RotaryPositionConfig { Scaling: { } scaling })
+            yield return ("model.position.scaling", typeof(RotaryScalingConfig), scaling);
         yield return ("model.mlp", typeof(MlpConfig), model.Mlp);
         if (model.Mlp is MixtureMlpConfig { Expert: var expert }) yield return ("model.mlp.expert", typeof(MlpConfig), expert);
         yield return ("model.norm", typeof(NormConfig), model.Norm);
@@ -39,5 +40,6 @@ public sealed class KnownKinds(string backend, params Type[] kinds)
     }
 
     private static IEnumerable<(string Path, AttentionConfig Mixer)> Mixers(ModelConfig model) =>
-        model.Mixers?.Select(mixer => ($"model.mixers.{mixer.Key}", mixer.Value)) ?? (model.Attention is null ? [] : [("model.attention", model.Attention)]);
+        model.Mixers?.Select(mixer => ($"model.mixers.{mixer.Key}", mixer.Value))
+        ?? (model.Attention is null ? [] : [("model.attention", model.Attention)]);
 }

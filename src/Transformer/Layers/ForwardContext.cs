@@ -68,12 +68,14 @@ public sealed record ForwardContext
     /// <param name="contextLength">How many positions the model has.</param>
     /// <param name="device">Where the pass computes.</param>
     public static ForwardContext For(
-        int rows, int tokens, IReadOnlyList<int>? cachedLengths, IReadOnlyList<int>? newTokens, RotaryPosition? rotary, int contextLength, Device device)
+        int rows, int tokens, IReadOnlyList<int>? cachedLengths, IReadOnlyList<int>? newTokens,
+        RotaryPosition? rotary, int contextLength, Device device)
     {
         var starts = cachedLengths ?? new int[rows];
         int[] ends = [.. starts.Select((start, row) => start + (newTokens?[row] ?? tokens))];
         var isAligned = starts.All(start => start == starts[0]);
         var isFirst = isAligned && starts[0] == 0;
+        var rotatesCache = cachedLengths is not null && rotary is { FollowsLength: true };
         var positions = isFirst && rotary is not { FollowsLength: true }
             ? null
             : PositionsOf(isAligned ? [starts[0]] : starts, tokens, contextLength, device);
@@ -84,7 +86,7 @@ public sealed record ForwardContext
             Causal = isFirst,
             Mask = isFirst || (isAligned && tokens == 1) ? null : Visible(positions!, ends.Max()),
             Rotation = positions is null ? rotary?.At(0, tokens) : rotary?.At(positions, lengths),
-            CacheRotation = cachedLengths is not null && rotary is { FollowsLength: true } ? rotary.At(arange(ends.Max(), device: device), lengths) : null,
+            CacheRotation = rotatesCache ? rotary!.At(arange(ends.Max(), device: device), lengths) : null,
             CachedLengths = cachedLengths ?? [],
             NewTokens = newTokens ?? [],
         };
@@ -122,7 +124,8 @@ public sealed record ForwardContext
     /// <param name="x">[B, T, C]</param>
     /// <param name="sublayer">The mixer or the MLP, or this rank's share of it: [B, T, C] to [B, T, C].</param>
     /// <returns>[B, T, C]</returns>
-    internal Tensor OverRanks(Tensor x, Func<Tensor, Tensor> sublayer) => TensorParallelGroup is null ? sublayer(x) : TensorParallelGroup.Apply(x, sublayer);
+    internal Tensor OverRanks(Tensor x, Func<Tensor, Tensor> sublayer) =>
+        TensorParallelGroup is null ? sublayer(x) : TensorParallelGroup.Apply(x, sublayer);
 
     /// <summary>Where layers leave what they add to the loss; null outside training.</summary>
     public AuxiliaryLosses? AuxiliaryLosses { get; init; }
@@ -133,7 +136,8 @@ public sealed record ForwardContext
     public Recomputation? Recomputation { get; init; }
 
     /// <summary>What a block that is computed twice sees each time: the same, but with terms of the loss of its own.</summary>
-    internal ForwardContext ForRecomputation(Tensor? firstValues) => this with { FirstValues = firstValues, AuxiliaryLosses = AuxiliaryLosses is null ? null : new() };
+    internal ForwardContext ForRecomputation(Tensor? firstValues) =>
+        this with { FirstValues = firstValues, AuxiliaryLosses = AuxiliaryLosses is null ? null : new() };
 
     /// <summary>Where learned windows leave the mean span of each head in this pass, in tokens; null where nobody asks.</summary>
     public IDictionary<LearnedSpan, IReadOnlyList<float>>? MeanSpans { get; init; }

@@ -96,7 +96,8 @@ public sealed class TensorParallelGroup(ICollective collective)
     // The paper's g: every rank's output is part of the sum, so each gets the gradient of the sum.
     private sealed class ReduceFromRanks : Operator<ReduceFromRanks>
     {
-        public override Tensor forward(autograd.AutogradContext context, params object[] inputs) => ((TensorParallelGroup)inputs[1]).Sum((Tensor)inputs[0]);
+        public override Tensor forward(autograd.AutogradContext context, params object[] inputs) =>
+            ((TensorParallelGroup)inputs[1]).Sum((Tensor)inputs[0]);
 
         protected override List<Tensor> Gradients(autograd.AutogradContext context, Tensor gradient) => [gradient.alias(), null!];
     }

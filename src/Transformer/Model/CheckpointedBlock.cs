@@ -56,7 +56,8 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
         try
         {
             var saved = context.get_saved_variables();
-            Tensor[] inputs = [.. saved.Skip(1).Select(input => input.detach().requires_grad_(true))];    // the stream and, where there are, v_1
+            // The stream and, where there are, v_1.
+            Tensor[] inputs = [.. saved.Skip(1).Select(input => input.detach().requires_grad_(true))];
             set_rng_state(saved[0]);
             using var parameters = computation.Parameters();
             using (enable_grad())

@@ -26,7 +26,8 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, Tensor>
     /// <exception cref="InputException">No layer is known for a kind of the configuration.</exception>
     public Decoder(ModelConfig config) : base(nameof(Decoder))
     {
-        embed_tokens = nn.Embedding(config.VocabularySize ?? throw new ArgumentException("the vocabulary size is unknown", nameof(config)), config.Width);
+        var vocabulary = config.VocabularySize ?? throw new ArgumentException("the vocabulary size is unknown", nameof(config));
+        embed_tokens = nn.Embedding(vocabulary, config.Width);
         embed_positions = config.Position switch
         {
             LearnedPositionConfig => nn.Embedding(config.ContextLength, config.Width),

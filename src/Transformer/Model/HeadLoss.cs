@@ -53,14 +53,16 @@ internal sealed class HeadLoss : autograd.MultiTensorFunction<HeadLoss>
 
             // Of logit v: softmax_v (1 + 2 z ln Z), less one at the label. Divided by the number of tokens only at the end, or fp16 would
             // lose the small ones.
-            var gradients = logits.sub_(partition).exp_().mul_(counts * scale * (1 + 2 * zLoss * partition)).scatter_add_(1, label, -scale * counts).to(head.dtype);
+            var gradients = logits.sub_(partition).exp_().mul_(counts * scale * (1 + 2 * zLoss * partition))
+                .scatter_add_(1, label, -scale * counts).to(head.dtype);
             hiddenGradient?.narrow(0, first, count).copy_(matmul(gradients, head));
             if (headGradient?.dtype == head.dtype) headGradient.addmm_(gradients.t(), x, 1, 1);
             else headGradient?.add_(matmul(gradients.t(), x));
         }
         foreach (var sum in new[] { hiddenGradient, headGradient, crossEntropy, squares }) sum?.div_(total);
         context.set_materialize_grads(false);
-        context.save_for_backward([.. new[] { hiddenGradient, headGradient }.OfType<Tensor>().Select(gradient => gradient.MoveToOuterDisposeScope())]);
+        var kept = new[] { hiddenGradient, headGradient }.OfType<Tensor>();
+        context.save_for_backward([.. kept.Select(gradient => gradient.MoveToOuterDisposeScope())]);
         context.save_data("hidden", hiddenGradient is not null);
         context.save_data("head", headGradient is not null);
         return [Scalar(crossEntropy), Scalar(crossEntropy + zLoss * squares)];

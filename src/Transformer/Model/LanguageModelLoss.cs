@@ -28,7 +28,8 @@ public static class LanguageModelLoss
     /// <param name="logitBytes">How many bytes of logits may be made at once.</param>
     /// <returns>The mean cross-entropy, and its sum with the weighted z-loss, which is the one to be differentiated: two scalars.</returns>
     public static (Tensor CrossEntropy, Tensor Total) OfHead(
-        Tensor hidden, Tensor head, Tensor targets, double zLoss = 0, double logitScale = 1, long ignored = Ignored, long logitBytes = LogitBytes)
+        Tensor hidden, Tensor head, Tensor targets, double zLoss = 0, double logitScale = 1,
+        long ignored = Ignored, long logitBytes = LogitBytes)
     {
         var rows = RowsAtOnce(targets.numel(), head.shape[0], logitBytes);
         if (rows < targets.numel()) return HeadLoss.Apply(hidden.flatten(0, 1), head, targets.flatten(), ignored, zLoss, logitScale, rows);
@@ -44,7 +45,8 @@ public static class LanguageModelLoss
     /// <param name="tokens">All of them.</param>
     /// <param name="vocabulary">V.</param>
     /// <param name="logitBytes">How many bytes of logits may be made at once.</param>
-    public static long RowsAtOnce(long tokens, long vocabulary, long logitBytes = LogitBytes) => Math.Clamp(logitBytes / (sizeof(float) * vocabulary), 1, Math.Max(1, tokens));
+    public static long RowsAtOnce(long tokens, long vocabulary, long logitBytes = LogitBytes) =>
+        Math.Clamp(logitBytes / (sizeof(float) * vocabulary), 1, Math.Max(1, tokens));
 
     /// <summary>The mean over the counted tokens of -ln softmax(logits)[target], in nats.</summary>
     /// <param name="logits">[B, T, V]</param>

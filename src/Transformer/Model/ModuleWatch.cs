@@ -27,7 +27,9 @@ internal sealed class ModuleWatch : IDisposable
             {
                 case Decoder or Stack: break;    // all of a pass, which is no part of one
                 case nn.Module<Tensor, Tensor> plain:
-                    Remember(plain.register_forward_pre_hook((_, x) => frame.Enter(x)), plain.register_forward_hook((_, _, y) => frame.Leave(y)));
+                    Remember(
+                        plain.register_forward_pre_hook((_, x) => frame.Enter(x)),
+                        plain.register_forward_hook((_, _, y) => frame.Leave(y)));
                     break;
                 case nn.Module<Tensor, ForwardContext, Tensor> layer:
                     Remember(
@@ -42,7 +44,8 @@ internal sealed class ModuleWatch : IDisposable
             }
         }
 
-        void Remember<TBefore, TAfter>(nn.HookableModule<TBefore, TAfter>.HookRemover before, nn.HookableModule<TBefore, TAfter>.HookRemover after)
+        void Remember<TBefore, TAfter>(
+            nn.HookableModule<TBefore, TAfter>.HookRemover before, nn.HookableModule<TBefore, TAfter>.HookRemover after)
             where TBefore : Delegate where TAfter : Delegate
         {
             removals.Add(before.remove);

@@ -46,7 +46,10 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         };
         RegisterComponents();
         if (group is { Rank: > 0 })
-            foreach (var (name, layer) in named_modules()) if (layer is Linear output && TensorParallelSplit.IsOutput(name)) output.AddsBias = false;    // rank 0 adds it
+        {
+            foreach (var (name, layer) in named_modules())
+                if (layer is Linear output && TensorParallelSplit.IsOutput(name)) output.AddsBias = false;    // rank 0 adds it
+        }
         if (draw) WeightInitialization.Apply(this);
         this.to(Device);
         if (config.Position is RotaryPositionConfig rope && config.PositionedMixers.FirstOrDefault() is { } rotated)
@@ -76,9 +79,14 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         get => precision;
         set
         {
-            if (Device.type == DeviceType.CUDA) backends.cuda.matmul.allow_tf32 = backends.cudnn.allow_tf32 = value == Precision.Tf32;    // cudnn convolves
+            if (Device.type == DeviceType.CUDA)
+                backends.cuda.matmul.allow_tf32 = backends.cudnn.allow_tf32 = value == Precision.Tf32;    // cudnn convolves
             else if (value == Precision.Tf32)
-                throw new InputException($"training.precision: found tf32, which only NVIDIA's GPUs compute in, but the model is on {Device}. Take fp32 or bf16.");
+            {
+                throw new InputException(
+                    $"training.precision: found tf32, which only NVIDIA's GPUs compute in, but the model is on {Device}. "
+                    + "Take fp32 or bf16.");
+            }
             precision = value;
         }
     }
@@ -87,7 +95,8 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     internal BlockHooks? BlockHooks { set => model.Hooks = value; }
 
     /// <summary>All parameters by the names under which checkpoints hold them.</summary>
-    public IEnumerable<(string Name, Tensor Value)> Weights => named_parameters().Select(parameter => (parameter.name, (Tensor)parameter.parameter));
+    public IEnumerable<(string Name, Tensor Value)> Weights =>
+        named_parameters().Select(parameter => (parameter.name, (Tensor)parameter.parameter));
 
     /// <summary>The state of a generation that has not begun.</summary>
     /// <param name="rows">B, the number of sequences.</param>
@@ -168,13 +177,17 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         var spans = new Dictionary<LearnedSpan, IReadOnlyList<float>>();
         using var embeddings = Embed(ids);
         Pass(embeddings, null, null, meanSpans: spans).Dispose();
-        return [.. windows.Select(window => window is null ? [] : TensorParallelGroup?.Join(tensor([.. spans[window]]), 0).data<float>().ToArray() ?? spans[window])];
+        return [.. windows.Select(window => window is null ? [] : OfAllRanks(spans[window]))];
+
+        IReadOnlyList<float> OfAllRanks(IReadOnlyList<float> own) =>
+            TensorParallelGroup?.Join(tensor([.. own]), 0).data<float>().ToArray() ?? own;
     }
 
     /// <summary>
     /// The names of the parameters that stay between 0 and 1, where training brings them back after each step: learned spans.
     /// </summary>
-    public IEnumerable<string> BoundedParameters => named_modules().Where(part => part.module is AdaptiveSpan).Select(part => $"{part.name}.span");
+    public IEnumerable<string> BoundedParameters =>
+        named_modules().Where(part => part.module is AdaptiveSpan).Select(part => $"{part.name}.span");
 
     private Tensor Pass(
         Tensor embeddings, ModelState? state, IReadOnlyList<int>? newTokens, AuxiliaryLosses? auxiliaryLosses = null,
@@ -202,6 +215,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
             scope.MoveToOuter(rotation.Sin);
         }
         var hidden = model.call(embeddings, context);
+        if (ReferenceEquals(hidden, embeddings)) hidden = embeddings.alias();    // no block has changed what the caller owns
         state?.Advance(counts);
         return scope.MoveToOuter(hidden);
     }
@@ -210,7 +224,9 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     {
         var end = counts.Select((count, row) => (state?.Lengths[row] ?? 0) + count).Max();
         var limit = state?.Capacity ?? Config.ContextLength;
-        if (end > limit) throw new InputException($"{end} tokens do not fit the context length of {limit}. Give a shorter text or a model with a longer context.");
+        if (end <= limit) return;
+        throw new InputException(
+            $"{end} tokens do not fit the context length of {limit}. Give a shorter text or a model with a longer context.");
     }
 
     /// <summary>The head: [..., C] to [..., V], fp32.</summary>

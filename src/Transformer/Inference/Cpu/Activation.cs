@@ -33,7 +33,8 @@ internal readonly struct Silu : IActivation
 /// <summary>x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), which is x / (1 + e^(-2 ...)).</summary>
 internal readonly struct GeluTanh : IActivation
 {
-    public static Vector256<float> Of(Vector256<float> x) => x / (Vector256<float>.One + VectorMath.Exp(x * (x * x * -0.0713548163f + Vector256.Create(-1.595769122f))));
+    public static Vector256<float> Of(Vector256<float> x) =>
+        x / (Vector256<float>.One + VectorMath.Exp(x * (x * x * -0.0713548163f + Vector256.Create(-1.595769122f))));
 }
 
 /// <summary>x Phi(x), with the error function to 1.5e-7 (Abramowitz and Stegun 1964, 7.1.26).</summary>
@@ -43,7 +44,8 @@ internal readonly struct Gelu : IActivation
     {
         var z = Vector256.Abs(x) * 0.70710678f;
         var t = Vector256<float>.One / (Vector256<float>.One + z * 0.3275911f);
-        var series = t * (((((t * 1.061405429f + Vector256.Create(-1.453152027f)) * t) + Vector256.Create(1.421413741f)) * t + Vector256.Create(-0.284496736f)) * t + Vector256.Create(0.254829592f));
+        var series = ((t * 1.061405429f + Vector256.Create(-1.453152027f)) * t) + Vector256.Create(1.421413741f);
+        series = t * ((series * t + Vector256.Create(-0.284496736f)) * t + Vector256.Create(0.254829592f));
         var tail = series * VectorMath.Exp(-z * z) * 0.5f;    // Phi(-|x|)
         return x * Vector256.ConditionalSelect(Vector256.LessThan(x, Vector256<float>.Zero), tail, Vector256<float>.One - tail);
     }

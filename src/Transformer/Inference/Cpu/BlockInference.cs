@@ -22,7 +22,8 @@ internal sealed class BlockInference
     /// <summary>The state of rows that have no tokens yet: that of the block's mixer.</summary>
     /// <param name="rows">How many rows.</param>
     /// <param name="length">The most tokens of a row.</param>
-    public MixerState NewState(int rows, int length) => sublayers.Select(sublayer => sublayer.NewState(rows, length)).OfType<MixerState>().Single();
+    public MixerState NewState(int rows, int length) =>
+        sublayers.Select(sublayer => sublayer.NewState(rows, length)).OfType<MixerState>().Single();
 
     /// <summary>The stream after this block.</summary>
     /// <param name="batch">Which tokens these are.</param>

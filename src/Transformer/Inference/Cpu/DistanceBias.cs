@@ -30,16 +30,21 @@ internal sealed unsafe class DistanceBias
         {
             case AlibiPositionConfig:
                 var slopes = AlibiPositionConfig.Slopes(attention.Heads);
-                return new(weights.Constants(slopes.SelectMany(slope => distances.Select(distance => (float)slope * -distance))), null, model.ContextLength, 0);
+                var products = slopes.SelectMany(slope => distances.Select(distance => (float)slope * -distance));
+                return new(weights.Constants(products), null, model.ContextLength, 0);
             case T5PositionConfig t5:
                 var learned = weights.Vector("model.position_bias.relative_attention_bias.weight");    // [N, H]
                 var numbers = new float[attention.Heads * model.ContextLength];
                 for (var head = 0; head < attention.Heads; head++)
                     foreach (var distance in distances)
-                        numbers[head * model.ContextLength + distance] = learned[t5.BucketOf(Math.Min(distance, t5.MaximumDistance)) * attention.Heads + head];
+                    {
+                        var bucket = t5.BucketOf(Math.Min(distance, t5.MaximumDistance));
+                        numbers[head * model.ContextLength + distance] = learned[bucket * attention.Heads + head];
+                    }
                 return new(weights.Constants(numbers), null, model.ContextLength, 0);
             case RelativePositionConfig relative:
-                return new(null, weights.Vector("model.position_bias.distance_embedding.weight"), relative.Maximum + 1, attention.HeadWidthAt(model.Width));
+                var vectors = weights.Vector("model.position_bias.distance_embedding.weight");                 // [K + 1, D]
+                return new(null, vectors, relative.Maximum + 1, attention.HeadWidthAt(model.Width));
             default:
                 throw Kind.Unknown("model.position", model.Position, "CPU kernel");
         }
@@ -60,7 +65,8 @@ internal sealed unsafe class DistanceBias
         var numbers = vectors is null ? table + (long)head * length : scratch;
         var most = Math.Min(length, count);
         if (vectors is not null)
-            for (var distance = 0; distance < most; distance++) scratch[distance] = scale * Kernels.Dot(q, vectors + distance * headWidth, headWidth);
+            for (var distance = 0; distance < most; distance++)
+                scratch[distance] = scale * Kernels.Dot(q, vectors + distance * headWidth, headWidth);
         for (var key = 0; key < count; key++) scores[key] += numbers[Math.Min(count - 1 - key, length - 1)];
     }
 }

@@ -9,7 +9,8 @@ namespace Transformer.Inference.Cpu;
 /// <param name="Workspace">The buffers of a batch.</param>
 /// <param name="RotaryAngles">The angles of a batch; null for models without rotary positions.</param>
 /// <param name="Bias">What distances add to scores; null for models without such positions.</param>
-internal sealed record InferencePlan(ModelConfig Model, CpuWeights Weights, ThreadTeam Team, Workspace Workspace, RotaryAngles? RotaryAngles, DistanceBias? Bias)
+internal sealed record InferencePlan(
+    ModelConfig Model, CpuWeights Weights, ThreadTeam Team, Workspace Workspace, RotaryAngles? RotaryAngles, DistanceBias? Bias)
 {
     /// <summary>C.</summary>
     public int Width => Model.Width;
@@ -17,12 +18,14 @@ internal sealed record InferencePlan(ModelConfig Model, CpuWeights Weights, Thre
     /// <summary>A linear map in the model's format, with a bias where there is one.</summary>
     /// <param name="name">Its name without .weight and .bias.</param>
     /// <param name="output">Where its result goes.</param>
-    public unsafe LinearMap Map(string name, Activations output) => new(Weights.Matrix($"{name}.weight"), Weights.VectorIfAny($"{name}.bias"), output);
+    public unsafe LinearMap Map(string name, Activations output) =>
+        new(Weights.Matrix($"{name}.weight"), Weights.VectorIfAny($"{name}.bias"), output);
 
     /// <summary>A linear map that is too small or too delicate for few bits.</summary>
     /// <param name="name">Its name without .weight and .bias.</param>
     /// <param name="output">Where its result goes.</param>
-    public unsafe LinearMap ExactMap(string name, Activations output) => new(Weights.Exact($"{name}.weight"), Weights.VectorIfAny($"{name}.bias"), output);
+    public unsafe LinearMap ExactMap(string name, Activations output) =>
+        new(Weights.Exact($"{name}.weight"), Weights.VectorIfAny($"{name}.bias"), output);
 
     /// <summary>Maps that have the same input, computed together.</summary>
     public MatrixProducts Products(params LinearMap[] maps) => new(Team, maps);

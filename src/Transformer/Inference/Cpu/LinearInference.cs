@@ -24,14 +24,19 @@ internal sealed unsafe class LinearInference : MixerInference
     public LinearInference(InferencePlan plan, LinearAttentionConfig config, string name, Activations y)
     {
         this.config = config;
-        (headWidth, featureWidth, valueWidth) = (config.HeadWidthAt(plan.Width), config.FeatureWidthAt(plan.Width), config.ValueWidthAt(plan.Width));
+        (headWidth, featureWidth) = (config.HeadWidthAt(plan.Width), config.FeatureWidthAt(plan.Width));
+        valueWidth = config.ValueWidthAt(plan.Width);
         var (keys, values) = (config.Heads * headWidth, config.Heads * valueWidth);
         var buffers = new LinearBuffers(
             plan.Workspace.Buffer("queries", keys), plan.Workspace.Buffer("keys", keys), plan.Workspace.Buffer("values", values),
-            plan.Workspace.Buffer("betas", config.Heads), plan.Workspace.Buffer("steps", config.Heads), plan.Workspace.Buffer("decays", keys));
+            plan.Workspace.Buffer("betas", config.Heads), plan.Workspace.Buffer("steps", config.Heads),
+            plan.Workspace.Buffer("decays", keys));
         o = plan.Workspace.Buffer("mixed values", values);
 
-        List<LinearMap> maps = [plan.Map(name + "q_proj", buffers.Queries), plan.Map(name + "k_proj", buffers.Keys), plan.Map(name + "v_proj", buffers.Values)];
+        List<LinearMap> maps =
+        [
+            plan.Map(name + "q_proj", buffers.Queries), plan.Map(name + "k_proj", buffers.Keys), plan.Map(name + "v_proj", buffers.Values),
+        ];
         if (config.IsOutputGated) maps.Add(plan.Map(name + "g_proj", outputGate = plan.Workspace.Buffer("output gate", values)));
         projections = plan.Products([.. maps]);
 
@@ -52,8 +57,8 @@ internal sealed unsafe class LinearInference : MixerInference
     /// <inheritdoc/>
     public override MixerState NewState(int rows, int length)
     {
-        var (seen, keys) = (config.Convolution, config.Heads * headWidth);
-        ConvolutionTail[] tails = seen == 0 ? [] : [new(rows, seen, keys), new(rows, seen, keys), new(rows, seen, config.Heads * valueWidth)];
+        var (seen, keys, values) = (config.Convolution, config.Heads * headWidth, config.Heads * valueWidth);
+        ConvolutionTail[] tails = seen == 0 ? [] : [new(rows, seen, keys), new(rows, seen, keys), new(rows, seen, values)];
         return new LinearAttentionState(rows, config.Heads, featureWidth, valueWidth, tails);
     }
 
@@ -73,4 +78,5 @@ internal sealed unsafe class LinearInference : MixerInference
 /// <summary>
 /// What the projections of linear attention leave: of each token queries and keys [H D], values [H E], betas and steps [H], decays [H D].
 /// </summary>
-internal sealed record LinearBuffers(Activations Queries, Activations Keys, Activations Values, Activations Betas, Activations Steps, Activations Decays);
+internal sealed record LinearBuffers(
+    Activations Queries, Activations Keys, Activations Values, Activations Betas, Activations Steps, Activations Decays);

@@ -31,7 +31,8 @@ internal abstract unsafe class ResidualInference
             PostNormResidualConfig => new PostNormInference(Norm(sublayer.NormAfter), 1),
             DeepNormResidualConfig => new PostNormInference(Norm(sublayer.NormAfter), (float)Math.Pow(2.0 * model.Layers, 0.25)),
             ReZeroResidualConfig => new ReZeroInference(weights.Vector(parameters + "alpha")[0]),
-            HyperConnectionsResidualConfig hyper => new HyperConnectionsInference(plan, Norm(sublayer.NormBefore), hyper.Streams, parameters),
+            HyperConnectionsResidualConfig hyper =>
+                new HyperConnectionsInference(plan, Norm(sublayer.NormBefore), hyper.Streams, parameters),
             var other => throw Kind.Unknown("model.residual", other, "CPU kernel"),
         };
 

@@ -49,7 +49,8 @@ internal sealed unsafe class SoftmaxInference : MixerInference
     public override MixerState NewState(int rows, int length)
     {
         var reach = config.Window.KeysAt(length - 1) + workspace.Tokens - 1;
-        return new KeyValueState(rows, keyValueHeads, (int)Math.Min(length, reach), headWidth, isWhole: reach >= length, rotation is { FollowsLength: true });
+        var size = (int)Math.Min(length, reach);
+        return new KeyValueState(rows, keyValueHeads, size, headWidth, isWhole: reach >= length, rotation is { FollowsLength: true });
     }
 
     /// <inheritdoc/>
@@ -92,7 +93,7 @@ internal sealed unsafe class SoftmaxInference : MixerInference
     private void Normalise(float* x, float* weight, int count)
     {
         if (weight is null) return;
-        for (var head = 0; head < count; head++) VectorKernels.RmsNorm(x + head * headWidth, weight, NormEpsilon, x + head * headWidth, headWidth);
+        for (var head = 0; head < count; head++, x += headWidth) VectorKernels.RmsNorm(x, weight, NormEpsilon, x, headWidth);
     }
 
     private void TurnAll(TokenBatch batch, KeyValueState cache)

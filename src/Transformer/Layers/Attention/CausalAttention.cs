@@ -29,10 +29,14 @@ internal sealed unsafe class CausalAttention : Operator<CausalAttention>
     {
         long[] angles = [q.shape[1], q.shape[3] / 2];
         if (rotation is not null && !rotation.Cos.shape.SequenceEqual(angles))
-            throw new ArgumentException($"the rotation is [{string.Join(", ", rotation.Cos.shape)}], expected [{string.Join(", ", angles)}]");
+        {
+            var found = string.Join(", ", rotation.Cos.shape);
+            throw new ArgumentException($"the rotation is [{found}], expected [{string.Join(", ", angles)}]");
+        }
         var spans = window?.Spans.expand(q.shape[0], q.shape[2], q.shape[1]).contiguous();    // [B, H, T]
         return apply(
-            q.contiguous(), k.contiguous(), v.contiguous(), rotation?.Cos.contiguous()!, rotation?.Sin.contiguous()!, spans!, scale, (float)(window?.Ramp ?? 0));
+            q.contiguous(), k.contiguous(), v.contiguous(), rotation?.Cos.contiguous()!, rotation?.Sin.contiguous()!,
+            spans!, scale, (float)(window?.Ramp ?? 0));
     }
 
     /// <inheritdoc/>
@@ -73,7 +77,8 @@ internal sealed unsafe class CausalAttention : Operator<CausalAttention>
         return [dq, dk, dv, null!, null!, dspans!, null!, null!];
     }
 
-    private static Work Describe(Tensor q, Tensor k, Tensor v, Tensor? cos, Tensor? sin, Tensor? spans, Tensor z, Tensor logSums, double scale, float ramp) => new()
+    private static Work Describe(
+        Tensor q, Tensor k, Tensor v, Tensor? cos, Tensor? sin, Tensor? spans, Tensor z, Tensor logSums, double scale, float ramp) => new()
     {
         Batch = q.shape[0],
         Tokens = q.shape[1],

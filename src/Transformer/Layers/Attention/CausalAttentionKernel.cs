@@ -60,7 +60,8 @@ internal static unsafe class CausalAttentionKernel
                     Blas.Product(rows, keys, D, w->Scale, q + first * D, D, false, k + from * D, D, true, 0, scores, keys);
                     for (long row = 0; row < rows; row++)
                         w->LogSums[(b * H + h) * T + first + row] = Keys(w, b, h, first + row, from, keys).Weigh(scores + row * keys);
-                    Blas.Product(rows, D, keys, 1, scores, keys, false, v + from * G * D, G * D, false, 0, w->Z + ((b * T + first) * H + h) * D, H * D);
+                    var z = w->Z + ((b * T + first) * H + h) * D;
+                    Blas.Product(rows, D, keys, 1, scores, keys, false, v + from * G * D, G * D, false, 0, z, H * D);
                 }
             }
         }
@@ -100,7 +101,8 @@ internal static unsafe class CausalAttentionKernel
                     {
                         var at = (b * H + h) * T + first + row;
                         var dot = Kernels.Dot(z + row * H * D, dz + row * H * D, D);
-                        var dspan = Keys(w, b, h, first + row, from, keys).Gradients(weights + row * keys, dscores + row * keys, w->LogSums[at], dot, w->Scale);
+                        var dspan = Keys(w, b, h, first + row, from, keys)
+                            .Gradients(weights + row * keys, dscores + row * keys, w->LogSums[at], dot, w->Scale);
                         if (w->SpanGradients is not null) w->SpanGradients[at] = dspan;
                     }
                     Blas.Product(keys, D, rows, 1, weights, keys, true, dz, H * D, false, 1, dv + from * G * D, G * D);
@@ -129,7 +131,8 @@ internal static unsafe class CausalAttentionKernel
         : new(t - Reach(w, b, h, t) - from, t + 1 - from, keys, w->Spans[(b * w->Heads + h) * w->Tokens + t], w->Ramp);
 
     // How many tokens row t sees back; none where a span is out of its bounds.
-    private static long Reach(Work* w, long b, long h, long t) => Math.Clamp((long)(w->Spans[(b * w->Heads + h) * w->Tokens + t] + w->Ramp), 0, t);
+    private static long Reach(Work* w, long b, long h, long t) =>
+        Math.Clamp((long)(w->Spans[(b * w->Heads + h) * w->Tokens + t] + w->Ramp), 0, t);
 
     // The rows of one head, gathered and rotated by their positions' angles: [T, D].
     private static void Rotate(Work* w, float* from, long stride, float* to)

@@ -20,7 +20,7 @@ internal sealed class ChunkDecay
         this.logarithms = logarithms;
         if (logarithms is null || logarithms.shape[^1] > 1) return;
         var tokens = logarithms.shape[^2];
-        var sums = logarithms.expand([.. logarithms.shape[..^1], tokens]).tril(-1).cumsum(-2);      // [..., C, C], at i > j that over j + 1 .. i
+        var sums = logarithms.expand([.. logarithms.shape[..^1], tokens]).tril(-1).cumsum(-2);    // [..., C, C], at i > j over j + 1 .. i
         between = sums.masked_fill(ones(tokens, tokens, ScalarType.Bool, sums.device).triu(1), double.NegativeInfinity).exp();
     }
 

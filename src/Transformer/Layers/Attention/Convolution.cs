@@ -25,5 +25,6 @@ public sealed class Convolution : TokenMixer
     /// <param name="context">How many tokens of each row are text.</param>
     /// <param name="state">A <see cref="ConvolutionState"/>, or null for a pass without one.</param>
     /// <returns>[B, T, C]</returns>
-    public override Tensor forward(Tensor x, ForwardContext context, LayerState? state) => conv1d.call(x, context, (ConvolutionState?)state);
+    public override Tensor forward(Tensor x, ForwardContext context, LayerState? state) =>
+        conv1d.call(x, context, (ConvolutionState?)state);
 }

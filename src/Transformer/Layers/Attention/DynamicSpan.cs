@@ -28,5 +28,6 @@ public sealed class DynamicSpan : LearnedSpan
     }
 
     private protected override Tensor Shares(Tensor x) =>
-        nn.functional.linear(x.ToFloat32(), weight.ToFloat32(), bias.ToFloat32()).to(ScalarType.Float32).sigmoid().transpose(1, 2);    // [B, H, T]
+        nn.functional.linear(x.ToFloat32(), weight.ToFloat32(), bias.ToFloat32()).to(ScalarType.Float32)
+            .sigmoid().transpose(1, 2);                                         // [B, H, T]
 }

@@ -40,7 +40,8 @@ public sealed class LinearAttention : TokenMixer
     public LinearAttention(LinearAttentionConfig config, int width) : base(nameof(LinearAttention))
     {
         var (heads, rule) = (config.Heads, config.Rule);
-        (this.config, headWidth, featureWidth, valueWidth) = (config, config.HeadWidthAt(width), config.FeatureWidthAt(width), config.ValueWidthAt(width));
+        this.config = config;
+        (headWidth, featureWidth, valueWidth) = (config.HeadWidthAt(width), config.FeatureWidthAt(width), config.ValueWidthAt(width));
         var (keys, values) = (heads * headWidth, heads * valueWidth);
         q_proj = new Linear(width, keys, hasBias: false);
         k_proj = new Linear(width, keys, hasBias: false);
@@ -51,7 +52,10 @@ public sealed class LinearAttention : TokenMixer
         if (config.HasStep)
             (a_proj, A_log, dt_bias) = (new Linear(width, heads, hasBias: false), nn.Parameter(zeros(heads)), nn.Parameter(zeros(heads)));
         if (rule is LinearRule.Gla)
-            gk_proj = nn.Sequential(new Linear(width, LinearAttentionConfig.GateRank, hasBias: false), new Linear(LinearAttentionConfig.GateRank, keys, hasBias: true));
+        {
+            const int rank = LinearAttentionConfig.GateRank;
+            gk_proj = nn.Sequential(new Linear(width, rank, hasBias: false), new Linear(rank, keys, hasBias: true));
+        }
         if (config.IsOutputGated) g_proj = new Linear(width, values, hasBias: false);
         if (!config.IsNormalised) o_norm = new RmsNorm(valueWidth, NormEpsilon);
         o_proj = new Linear(values, width, hasBias: false);
@@ -60,7 +64,8 @@ public sealed class LinearAttention : TokenMixer
 
     /// <inheritdoc/>
     public override LayerState NewState(int rows, int length, Device device) => new RecurrentState(
-        zeros(rows, config.Heads, featureWidth, valueWidth, device: device), config.IsNormalised ? zeros(rows, config.Heads, 1, featureWidth, device: device) : null,
+        zeros(rows, config.Heads, featureWidth, valueWidth, device: device),
+        config.IsNormalised ? zeros(rows, config.Heads, 1, featureWidth, device: device) : null,
         q_conv1d?.NewState(rows, device), k_conv1d?.NewState(rows, device), v_conv1d?.NewState(rows, device));
 
     /// <param name="x">[B, T, C]</param>
@@ -74,7 +79,7 @@ public sealed class LinearAttention : TokenMixer
         var k = Features(Split(Convolve(k_conv1d, k_proj.call(x), context, past?.Keys), headWidth));        // [B, H, T, F]
         var v = Split(Convolve(v_conv1d, v_proj.call(x), context, past?.Values), valueWidth);               // [B, H, T, E]
         var beta = b_proj is null ? null : PerHead(b_proj.call(x)).sigmoid();                               // [B, H, T, 1]
-        var (logDecay, step) = Decay(x, k);                                                                 // [B, H, T, 1 or F], [B, H, T, 1]
+        var (logDecay, step) = Decay(x, k);                                                              // [B, H, T, 1 or F], [B, H, T, 1]
         if (step is not null) k = step * k;
         if (!config.IsNormalised) q = q / Math.Sqrt(headWidth);
         if (Padding(context, k) is { } padding) (k, logDecay) = (k.masked_fill(padding, 0), logDecay?.masked_fill(padding, 0));
@@ -159,9 +164,12 @@ public sealed class LinearAttention : TokenMixer
 
     // True at padding: [B, 1, T, 1]; null where there is none. A token whose key is zero and that lets nothing decay leaves the state as it
     // was.
-    private static Tensor? Padding(ForwardContext context, Tensor k) => context.NewTokens.Count == 0
-        ? null
-        : (arange(k.shape[2]) >= tensor(context.NewTokens.Select(count => (long)count).ToArray()).unsqueeze(1)).ToDeviceAsync(k.device).view(-1, 1, k.shape[2], 1);
+    private static Tensor? Padding(ForwardContext context, Tensor k)
+    {
+        if (context.NewTokens.Count == 0) return null;
+        var counts = tensor(context.NewTokens.Select(count => (long)count).ToArray()).unsqueeze(1);         // [B, 1]
+        return (arange(k.shape[2]) >= counts).ToDeviceAsync(k.device).view(-1, 1, k.shape[2], 1);
+    }
 
     private Tensor Finish(Tensor o, Tensor x)
     {
@@ -171,7 +179,8 @@ public sealed class LinearAttention : TokenMixer
     }
 
     // A short text is one chunk, no longer than it must be.
-    private int Chunk(long tokens) => (int)Math.Min(config.ChunkLength, (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)tokens));
+    private int Chunk(long tokens) =>
+        (int)Math.Min(config.ChunkLength, (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)tokens));
 
     // States are kept in fp32, whatever the model computes in: [B, T, H x n] to [B, H, T, n].
     private Tensor Split(Tensor x, int n) => x.to(ScalarType.Float32).view(x.shape[0], x.shape[1], config.Heads, n).transpose(1, 2);

@@ -5,16 +5,17 @@ namespace Transformer.Layers.Attention;
 // B batch · T tokens · H heads · F feature width · E value width · C tokens of a chunk · N chunks
 
 /// <summary>
-/// The recurrence of linear attention and its relatives. Each head has a matrix S that maps keys to values; token t lets it decay, writes and reads:
+/// The recurrence of linear attention and its relatives. Each head has a matrix S that maps keys to values; token t lets it decay, writes
+/// and reads:
 /// <code>
 /// S = alpha_t S
 /// u = v_t                             or, under the delta rule, beta_t (v_t - S^T k_t)
 /// S = S + k_t u^T
 /// o_t = S^T q_t
 /// </code>
-/// Three ways to the same numbers. All take q and k [B, H, T, F], v [B, H, T, E], the logarithms of the decays [B, H, T, 1] or, one a component of
-/// the key, [B, H, T, F] (null for alpha = 1), beta [B, H, T, 1] (null for u = v), and the state [B, H, F, E] before the first token (null for zeros). They return
-/// o [B, H, T, E] and the state after the last token.
+/// Three ways to the same numbers. All take q and k [B, H, T, F], v [B, H, T, E], the logarithms of the decays [B, H, T, 1] or, one a
+/// component of the key, [B, H, T, F] (null for alpha = 1), beta [B, H, T, 1] (null for u = v), and the state [B, H, F, E] before the first
+/// token (null for zeros). They return o [B, H, T, E] and the state after the last token.
 /// </summary>
 public static class LinearRecurrence
 {
@@ -61,7 +62,8 @@ public static class LinearRecurrence
     /// arXiv:2412.06464): inside all chunks at once as <see cref="Explicit"/> does, and only the states go from chunk to chunk. C is a
     /// power of two and changes the speed, not the result: the last chunk is filled up with tokens that write nothing.
     /// </summary>
-    public static (Tensor Output, Tensor State) Chunkwise(Tensor q, Tensor k, Tensor v, Tensor? logDecay, Tensor? beta, Tensor? state, int chunk)
+    public static (Tensor Output, Tensor State) Chunkwise(
+        Tensor q, Tensor k, Tensor v, Tensor? logDecay, Tensor? beta, Tensor? state, int chunk)
     {
         if (!int.IsPow2(chunk)) throw new ArgumentOutOfRangeException(nameof(chunk), chunk, "a chunk is a power of two tokens");
         var tokens = q.shape[2];
@@ -112,5 +114,6 @@ public static class LinearRecurrence
         return x.reshape(x.shape[0], x.shape[1], -1, chunk, x.shape[3]);
     }
 
-    private static Tensor Empty(Tensor k, Tensor v) => zeros(k.shape[0], k.shape[1], k.shape[^1], v.shape[^1], dtype: k.dtype, device: k.device);
+    private static Tensor Empty(Tensor k, Tensor v) =>
+        zeros(k.shape[0], k.shape[1], k.shape[^1], v.shape[^1], dtype: k.dtype, device: k.device);
 }

@@ -33,7 +33,8 @@ public sealed class SoftmaxAttention : TokenMixer
     /// <param name="givesFirstValues">
     /// Whether this is the layer whose values those of later ones are mixed with, where there is a value residual.
     /// </param>
-    public SoftmaxAttention(SoftmaxAttentionConfig config, int width, double? scale = null, bool givesFirstValues = false) : base(nameof(SoftmaxAttention))
+    public SoftmaxAttention(SoftmaxAttentionConfig config, int width, double? scale = null, bool givesFirstValues = false)
+        : base(nameof(SoftmaxAttention))
     {
         (heads, keyValueHeads, headWidth) = (config.Heads, config.KvHeads ?? config.Heads, config.HeadWidthAt(width));
         (dropout, softCap, this.scale) = (config.Dropout, config.LogitSoftCap, scale ?? 1 / Math.Sqrt(headWidth));
@@ -63,9 +64,11 @@ public sealed class SoftmaxAttention : TokenMixer
         var k = Split(k_proj.call(x), keyValueHeads);                           // [B, T, G, D]
         var v = Split(v_proj.call(x), keyValueHeads);                           // [B, T, G, D]
         if (valueResidual) v = MixWithFirst(v, context);
-        if (q_norm is not null && k_norm is not null) (q, k) = (q_norm.call(q.ToFloat32()).to(v.dtype), k_norm.call(k.ToFloat32()).to(v.dtype));
+        if (q_norm is not null && k_norm is not null)
+            (q, k) = (q_norm.call(q.ToFloat32()).to(v.dtype), k_norm.call(k.ToFloat32()).to(v.dtype));
         var reach = window?.call(x, context);
-        if (state is null && context is { Causal: true, Mask: null, Bias: null } && softCap is null && !(training && dropout > 0) && CausalAttention.Supports(q))
+        var isPlain = state is null && softCap is null && !(training && dropout > 0);
+        if (isPlain && context is { Causal: true, Mask: null, Bias: null } && CausalAttention.Supports(q))
             return o_proj.call(CausalAttention.Apply(q, k, v, context.Rotation, scale, reach).flatten(2));
 
         (q, k, v) = (q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2));  // [B, H, T, D], 2 x [B, G, T, D]
@@ -105,8 +108,10 @@ public sealed class SoftmaxAttention : TokenMixer
     }
 
     /// <summary>The same by libtorch's fused kernel.</summary>
-    internal static Tensor Fused(Tensor q, Tensor k, Tensor v, Tensor? mask, double dropout, bool causal, double scale) => Aten.ScaledDotProductAttention(
-        q.ForMatmul().contiguous(), k.ForMatmul().contiguous(), v.ForMatmul().contiguous(), mask?.ForMatmul(), dropout, causal, scale).to(v.dtype);
+    internal static Tensor Fused(Tensor q, Tensor k, Tensor v, Tensor? mask, double dropout, bool causal, double scale) =>
+        Aten.ScaledDotProductAttention(
+            q.ForMatmul().contiguous(), k.ForMatmul().contiguous(), v.ForMatmul().contiguous(),
+            mask?.ForMatmul(), dropout, causal, scale).to(v.dtype);
 
     /// <summary>
     /// The paper's equation, softmax(scale q k^T + mask) v, with the T x S scores in memory: the reference of the fused kernels, and what
@@ -125,7 +130,8 @@ public sealed class SoftmaxAttention : TokenMixer
     /// </param>
     /// <returns>[B, H, T, D]</returns>
     public static Tensor Explicit(
-        Tensor q, Tensor k, Tensor v, double scale, Tensor? mask, double? softCap = null, double dropout = 0, Tensor? bias = null, Tensor? softMask = null)
+        Tensor q, Tensor k, Tensor v, double scale, Tensor? mask,
+        double? softCap = null, double dropout = 0, Tensor? bias = null, Tensor? softMask = null)
     {
         var sharing = q.shape[1] / k.shape[1];
         if (sharing > 1) (k, v) = (k.repeat_interleave(sharing, dim: 1), v.repeat_interleave(sharing, dim: 1));    // 2 x [B, H, S, D]
@@ -134,7 +140,8 @@ public sealed class SoftmaxAttention : TokenMixer
         if (softCap is { } cap) scores = cap * (scores / cap).tanh();
         if (mask is not null) scores = scores.masked_fill(mask.logical_not(), double.NegativeInfinity);
         var weights = scores.softmax(-1);
-        if (softMask is not null) weights = weights * softMask / ((weights * softMask).sum(-1, keepdim: true) + LearnedWindowConfig.Epsilon);
+        if (softMask is not null)
+            weights = weights * softMask / ((weights * softMask).sum(-1, keepdim: true) + LearnedWindowConfig.Epsilon);
         return matmul(nn.functional.dropout(weights, dropout).to(v.dtype).ForMatmul(), v.ForMatmul()).to(v.dtype);    // [B, H, T, D]
     }
 

@@ -19,7 +19,8 @@ internal sealed unsafe class TriangularInverse : Operator<TriangularInverse>
     public static Tensor Of(Tensor matrices)
     {
         if (Kernels.Supports(matrices)) return apply(matrices.contiguous());
-        return linalg.solve_triangular(matrices, eye(matrices.shape[^1], dtype: matrices.dtype, device: matrices.device), upper: false, unitriangular: true);
+        var identity = eye(matrices.shape[^1], dtype: matrices.dtype, device: matrices.device);
+        return linalg.solve_triangular(matrices, identity, upper: false, unitriangular: true);
     }
 
     /// <inheritdoc/>

@@ -26,7 +26,8 @@ internal static class WindowedAttention
     /// <param name="bias">What the distance adds to the scaled scores; none where null.</param>
     /// <returns>[B, H, T, D]</returns>
     public static Tensor Apply(
-        Tensor q, Tensor k, Tensor v, Window window, Tensor queries, Tensor keys, double scale, double? softCap, double dropout, ScoreBias? bias)
+        Tensor q, Tensor k, Tensor v, Window window, Tensor queries, Tensor keys,
+        double scale, double? softCap, double dropout, ScoreBias? bias)
     {
         var (T, S) = (q.shape[2], k.shape[2]);
         if (T <= Rows) return Block(q, k, v, window, queries, keys, scale, softCap, dropout, bias);
@@ -34,7 +35,7 @@ internal static class WindowedAttention
         // In chunks rather than in slices: the gradient of a slice is as large as the whole, that of a chunk is not.
         long[] rows = [.. Enumerable.Range(0, (int)((T + Rows - 1) / Rows)).Select(block => Math.Min(Rows, T - block * Rows))];
         var (qs, ks, vs) = (q.split(rows, 2), k.split([S - T, .. rows], 2), v.split([S - T, .. rows], 2));
-        var earlier = (window.Keys() - 1 + Rows - 1) / Rows;                                        // chunks that a block's first query reaches back
+        var earlier = (window.Keys() - 1 + Rows - 1) / Rows;                                        // chunks within the first query's reach
         var blocks = new List<Tensor>();
         for (var block = 0; block < rows.Length; block++)
         {
@@ -49,7 +50,8 @@ internal static class WindowedAttention
     }
 
     private static Tensor Block(
-        Tensor q, Tensor k, Tensor v, Window window, Tensor queries, Tensor keys, double scale, double? softCap, double dropout, ScoreBias? bias)
+        Tensor q, Tensor k, Tensor v, Window window, Tensor queries, Tensor keys,
+        double scale, double? softCap, double dropout, ScoreBias? bias)
     {
         var distance = queries.unsqueeze(-1) - keys.unsqueeze(-2);                                  // [T, S] or [B, T, S]
         distance = distance.dim() == 2 ? distance.unsqueeze(0).unsqueeze(0) : distance.unsqueeze(1);
@@ -57,6 +59,7 @@ internal static class WindowedAttention
         var visible = window.Reaches(distance).logical_and(exists);                                 // [B or 1, H or 1, T, S]
         if (window.Ramp == 0 && softCap is null && bias is null)
             return SoftmaxAttention.Fused(q, k, v, visible, dropout, causal: false, scale);
-        return SoftmaxAttention.Explicit(q, k, v, scale, visible, softCap, dropout, bias?.call(q, queries, keys), window.SoftMask(distance));
+        return SoftmaxAttention.Explicit(
+            q, k, v, scale, visible, softCap, dropout, bias?.call(q, queries, keys), window.SoftMask(distance));
     }
 }

@@ -83,7 +83,8 @@ public sealed class MixtureOfExperts : Mlp
 
     // How many choices each expert has: [E]. bincount would ask the device for the greatest number first.
     private static Tensor Counts(Tensor chosen, long experts) =>
-        zeros(experts, ScalarType.Int64, chosen.device).scatter_add_(0, chosen.flatten(), ones(chosen.numel(), ScalarType.Int64, chosen.device));
+        zeros(experts, ScalarType.Int64, chosen.device)
+            .scatter_add_(0, chosen.flatten(), ones(chosen.numel(), ScalarType.Int64, chosen.device));
 
     // In training an expert that is full drops its last tokens, for which the stream passes by; in a row, none is dropped for the sake of a
     // later one.

@@ -1,3 +1,4 @@
+using TorchSharp.Modules;
 using Transformer.Configuration;
 using static TorchSharp.torch;
 
@@ -15,7 +16,7 @@ public abstract class Mlp(string name) : nn.Module<Tensor, ForwardContext, Tenso
         return config switch
         {
             GeluMlpConfig => new PlainMlp(width, hidden, config.Bias, x => nn.functional.gelu(x)),
-            GeluTanhMlpConfig => new PlainMlp(width, hidden, config.Bias, x => nn.functional.gelu(x, TorchSharp.Modules.GELU.Approximate.tanh)),
+            GeluTanhMlpConfig => new PlainMlp(width, hidden, config.Bias, x => nn.functional.gelu(x, GELU.Approximate.tanh)),
             ReluMlpConfig => new PlainMlp(width, hidden, config.Bias, x => nn.functional.relu(x)),
             ReluSquaredMlpConfig => new PlainMlp(width, hidden, config.Bias, SquaredRelu.Apply),
             SwiGluMlpConfig => new GatedMlp(width, hidden, config.Bias),

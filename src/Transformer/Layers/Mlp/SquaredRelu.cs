@@ -28,7 +28,13 @@ internal sealed unsafe class SquaredRelu : Operator<SquaredRelu>
         var x = context.get_saved_variables()[0];
         using var dy = gradient.contiguous();
         var dx = empty_like(x);
-        var work = new SquaredReluKernel.Work { Count = x.numel(), X = Kernels.Pointer(x), YGradient = Kernels.Pointer(dy), XGradient = Kernels.Pointer(dx) };
+        var work = new SquaredReluKernel.Work
+        {
+            Count = x.numel(),
+            X = Kernels.Pointer(x),
+            YGradient = Kernels.Pointer(dy),
+            XGradient = Kernels.Pointer(dx),
+        };
         SquaredReluKernel.Backward(&work);
         return [dx];
     }

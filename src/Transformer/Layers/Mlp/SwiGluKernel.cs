@@ -47,7 +47,8 @@ internal static unsafe class SwiGluKernel
             var (gate, gradient) = (Vector256.Load(w->Gate + i), Vector256.Load(w->HiddenGradient + i));
             var s = Sigmoid(gate);
             (gradient * gate * s).Store(w->UpGradient + i);
-            (gradient * Vector256.Load(w->Up + i) * s * (Vector256<float>.One + gate * (Vector256<float>.One - s))).Store(w->GateGradient + i);
+            (gradient * Vector256.Load(w->Up + i) * s * (Vector256<float>.One + gate * (Vector256<float>.One - s)))
+                .Store(w->GateGradient + i);
         }
         for (; i < end; i++)
         {

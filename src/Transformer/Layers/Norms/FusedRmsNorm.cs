@@ -17,7 +17,8 @@ internal sealed unsafe class FusedRmsNorm : Operator<FusedRmsNorm>
     /// <exception cref="ArgumentException">The weight is not as wide as the last dimension.</exception>
     public static Tensor Apply(Tensor x, Tensor weight, double epsilon)
     {
-        if (weight.dim() != 1 || x.shape[^1] != weight.shape[0]) throw new ArgumentException("the weight must be as wide as the last dimension");
+        if (weight.dim() != 1 || x.shape[^1] != weight.shape[0])
+            throw new ArgumentException("the weight must be as wide as the last dimension");
         return apply(x.contiguous(), weight.contiguous(), epsilon);
     }
 

@@ -23,5 +23,6 @@ public sealed class RmsNorm : nn.Module<Tensor, Tensor>
 
     /// <param name="x">[..., C]</param>
     /// <returns>[..., C]</returns>
-    public override Tensor forward(Tensor x) => Kernels.Supports(x) ? FusedRmsNorm.Apply(x, weight, epsilon) : Aten.RmsNorm(x, weight, epsilon);
+    public override Tensor forward(Tensor x) =>
+        Kernels.Supports(x) ? FusedRmsNorm.Apply(x, weight, epsilon) : Aten.RmsNorm(x, weight, epsilon);
 }

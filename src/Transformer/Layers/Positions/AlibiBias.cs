@@ -17,7 +17,8 @@ public sealed class AlibiBias : ScoreBias
     /// <param name="parts">How many there are.</param>
     public AlibiBias(int heads, int part = 0, int parts = 1) : base(nameof(AlibiBias))
     {
-        slopes = tensor(AlibiPositionConfig.Slopes(heads * parts).Skip(heads * part).Take(heads).ToArray(), ScalarType.Float32).DetachFromDisposeScope();    // [H]
+        var own = AlibiPositionConfig.Slopes(heads * parts).Skip(heads * part).Take(heads);
+        slopes = tensor(own.ToArray(), ScalarType.Float32).DetachFromDisposeScope();                            // [H]
         RegisterComponents();
     }
 

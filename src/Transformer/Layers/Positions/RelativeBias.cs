@@ -30,7 +30,8 @@ public sealed class RelativeBias : ScoreBias
     /// <inheritdoc/>
     public override Tensor forward(Tensor q, Tensor queries, Tensor keys)
     {
-        var products = matmul((scale * q).ForMatmul(), distance_embedding.weight!.to(q.dtype).ForMatmul().t()).to(q.dtype);    // [B, H, T, K + 1]
+        var vectors = distance_embedding.weight!.to(q.dtype).ForMatmul();                                       // [K + 1, D]
+        var products = matmul((scale * q).ForMatmul(), vectors.t()).to(q.dtype);                                // [B, H, T, K + 1]
         var distances = Distances(queries, keys).clamp(0, maximum).unsqueeze(1);                                // [B or 1, 1, T, S]
         return products.gather(-1, distances.expand(q.shape[0], q.shape[1], -1, -1));                           // [B, H, T, S]
     }

@@ -53,13 +53,15 @@ public sealed class RotaryPosition : IDisposable
     /// <param name="lengths">The length of each row's text, or one for all.</param>
     public Rotation At(Tensor positions, IReadOnlyList<int> lengths)
     {
-        if (config.Scaling is not DynamicNtkScalingConfig dynamic || lengths.All(length => length <= dynamic.OriginalLength)) return At(positions);
+        if (config.Scaling is not DynamicNtkScalingConfig { OriginalLength: var original } || lengths.All(length => length <= original))
+            return At(positions);
         using var scope = NewDisposeScope();
         var isShared = positions.dim() == 1 && lengths.Distinct().Count() == 1;
-        var frequencies = stack([.. lengths.Take(isShared ? 1 : lengths.Count).Select(length => tensor(RotaryScaling.Frequencies(config, headWidth, length)))])
+        var ofRows = lengths.Take(isShared ? 1 : lengths.Count).Select(length => RotaryScaling.Frequencies(config, headWidth, length));
+        var frequencies = stack([.. ofRows.Select(row => tensor(row))])
             .ToDeviceAsync(positions.device).unsqueeze(1);                                                             // [B or 1, 1, D/2]
-        var (c, s) = CosineAndSine(positions.unsqueeze(-1) * frequencies, positions.device);                             // 2 x [B or 1, T, D/2]
-        (c, s) = isShared ? (c.squeeze(0), s.squeeze(0)) : (c.unsqueeze(1), s.unsqueeze(1));                    // [T, D/2] or [B, 1, T, D/2]
+        var (c, s) = CosineAndSine(positions.unsqueeze(-1) * frequencies, positions.device);                    // 2 x [B or 1, T, D/2]
+        (c, s) = isShared ? (c.squeeze(0), s.squeeze(0)) : (c.unsqueeze(1), s.unsqueeze(1));               // [T, D/2] or [B, 1, T, D/2]
         return new(c.MoveToOuterDisposeScope(), s.MoveToOuterDisposeScope());
     }
 

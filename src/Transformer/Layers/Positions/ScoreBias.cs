@@ -25,12 +25,14 @@ public abstract class ScoreBias(string name) : nn.Module<Tensor, Tensor, Tensor,
     /// <exception cref="InputException">No layer is known for the kind.</exception>
     public static ScoreBias? FromConfig(ModelConfig config)
     {
-        if (config.Position is not ScoreBiasPositionConfig position || config.SoftmaxMixers().FirstOrDefault() is not { } attention) return null;
+        if (config.Position is not ScoreBiasPositionConfig position) return null;
+        if (config.SoftmaxMixers().FirstOrDefault() is not { } attention) return null;
         return position switch
         {
             AlibiPositionConfig => new AlibiBias(attention.Heads, attention.Part.Number, attention.Part.Count),
             T5PositionConfig t5 => new T5Bias(t5, attention.Heads),
-            RelativePositionConfig relative => new RelativeBias(relative, attention.HeadWidthAt(config.Width), config.ScoreScale(attention)),
+            RelativePositionConfig relative =>
+                new RelativeBias(relative, attention.HeadWidthAt(config.Width), config.ScoreScale(attention)),
             _ => throw Kind.Unknown("model.position", position, "layer"),
         };
     }

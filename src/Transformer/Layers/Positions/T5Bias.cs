@@ -22,7 +22,8 @@ public sealed class T5Bias : ScoreBias
     public T5Bias(T5PositionConfig config, int heads) : base(nameof(T5Bias))
     {
         maximum = config.MaximumDistance;
-        buckets = tensor(Enumerable.Range(0, config.MaximumDistance + 1).Select(distance => config.BucketOf(distance)).ToArray()).DetachFromDisposeScope();
+        var distances = Enumerable.Range(0, config.MaximumDistance + 1);
+        buckets = tensor(distances.Select(distance => config.BucketOf(distance)).ToArray()).DetachFromDisposeScope();
         relative_attention_bias = nn.Embedding(config.Buckets, heads);                                          // [N, H]
         RegisterComponents();
     }

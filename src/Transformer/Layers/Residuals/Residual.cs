@@ -17,7 +17,8 @@ public abstract class Residual(string name) : nn.Module(name)
     /// <param name="normAfter">The norm behind it, where the kind has one there.</param>
     /// <exception cref="InputException">No layer is known for the kind.</exception>
     public static Residual FromConfig(
-        ModelConfig config, SublayerSpec sublayer, nn.Module<Tensor, Tensor>? normBefore, nn.Module<Tensor, Tensor>? normAfter) => config.Residual switch
+        ModelConfig config, SublayerSpec sublayer, nn.Module<Tensor, Tensor>? normBefore, nn.Module<Tensor, Tensor>? normAfter) =>
+        config.Residual switch
     {
         PreNormResidualConfig => new PreNormResidual(normBefore!),
         PostNormResidualConfig => new PostNormResidual(normAfter!),
