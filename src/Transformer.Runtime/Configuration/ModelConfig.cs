@@ -50,8 +50,16 @@ public sealed record ModelConfig : IValidated
     public AttentionConfig AttentionAt(int layer) => Mixers is null ? Attention! : Mixers[Pattern![layer % Pattern.Count]];
 
     /// <summary>The blocks from the embedding to the head.</summary>
-    public IEnumerable<BlockSpec> Blocks() => Enumerable.Range(0, Math.Max(0, Layers))
-        .Select(depth => new BlockSpec($"model.layers.{depth}", depth, AttentionAt(depth), Mlp, Sublayers(depth)));
+    public IEnumerable<BlockSpec> Blocks()
+    {
+        var mixing = ValueResidualLayers().Skip(1).ToHashSet();
+        return Enumerable.Range(0, Math.Max(0, Layers)).Select(depth =>
+            new BlockSpec($"model.layers.{depth}", depth, AttentionAt(depth), Mlp, Sublayers(depth)) { MixesValues = mixing.Contains(depth) });
+    }
+
+    /// <summary>All parameters of a model whose vocabulary size is known, in the order in which they are drawn.</summary>
+    /// <exception cref="ArgumentException">The vocabulary size is unknown.</exception>
+    public IEnumerable<ParameterSpec> Parameters() => ModelParameters.Of(this);
 
     // The names of the norms are those of Llama, OLMo 2 and Gemma 2: post_attention_layernorm stands before the MLP, or behind the attention where a norm is there.
     private IReadOnlyList<SublayerSpec> Sublayers(int depth)
@@ -70,14 +78,14 @@ public sealed record ModelConfig : IValidated
     public IEnumerable<int> ValueResidualLayers() =>
         Enumerable.Range(0, Math.Max(0, Layers)).Where(layer => AttentionAt(layer) is SoftmaxAttentionConfig { ValueResidual: true });
 
-    /// <summary>
-    /// What q k^T is multiplied by: 1 / sqrt(D). Under muP it is 1 / D: the keys learn to align with the queries, so that q k^T grows like D.
-    /// </summary>
-    public double ScoreScale(SoftmaxAttentionConfig attention)
-    {
-        double headWidth = attention.HeadWidthAt(Width);
-        return 1 / (Initialization is MupInitializationConfig ? headWidth : Math.Sqrt(headWidth));
-    }
+    /// <summary>What q k^T is multiplied by: 1 / sqrt(D), or 1 / D under muP.</summary>
+    public double ScoreScale(SoftmaxAttentionConfig attention) => Initialization.ScoreScale(attention.HeadWidthAt(Width));
+
+    /// <summary>What logits are multiplied by: 1, or base_width / C under muP.</summary>
+    public double LogitScale => Initialization.WidthScale(Width);
+
+    /// <summary>D of the heads that rotary positions rotate; null where none are.</summary>
+    public int? RotaryWidth => Position is RotaryPositionConfig ? PositionedMixers.FirstOrDefault()?.HeadWidthAt(Width) : null;
 
     internal IEnumerable<SoftmaxAttentionConfig> SoftmaxMixers() => (Mixers?.Values ?? (Attention is null ? [] : [Attention])).OfType<SoftmaxAttentionConfig>();
 

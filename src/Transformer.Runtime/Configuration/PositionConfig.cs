@@ -2,6 +2,8 @@ using System.Text.Json.Serialization;
 
 namespace Transformer.Configuration;
 
+// T tokens · C width · H heads · D head width
+
 /// <summary>How the model knows the order of the tokens.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(NoPositionConfig), "none")]
@@ -11,18 +13,35 @@ namespace Transformer.Configuration;
 [JsonDerivedType(typeof(AlibiPositionConfig), "alibi")]
 [JsonDerivedType(typeof(T5PositionConfig), "t5")]
 [JsonDerivedType(typeof(RelativePositionConfig), "relative")]
-public abstract record PositionConfig;
+public abstract record PositionConfig
+{
+    /// <summary>What positions learn, named relative to the decoder.</summary>
+    /// <param name="model">The model that they are the positions of.</param>
+    public virtual IEnumerable<ParameterSpec> Parameters(ModelConfig model) => [];
+
+    /// <summary>The numbers that a token's vectors are multiplied with because of them, all blocks together.</summary>
+    internal virtual long MatrixParameters(ModelConfig model) => 0;
+}
 
 /// <summary>No position signal: only the causal mask tells the order (Haviv et al. 2022).</summary>
 public sealed record NoPositionConfig : PositionConfig;
 
 /// <summary>A learned vector a position, added to the token embedding (GPT-2).</summary>
-public sealed record LearnedPositionConfig : PositionConfig;
+public sealed record LearnedPositionConfig : PositionConfig
+{
+    /// <inheritdoc/>
+    public override IEnumerable<ParameterSpec> Parameters(ModelConfig model) =>
+        [ParameterSpec.Matrix("embed_positions.weight", model.ContextLength, model.Width, MatrixRole.Embedding)];
+}
 
 /// <summary>Fixed sines and cosines added to the token embedding (Vaswani et al. 2017).</summary>
-public sealed record SinusoidalPositionConfig : PositionConfig;
+public sealed record SinusoidalPositionConfig : PositionConfig
+{
+    /// <summary>The base of the geometric series of wavelengths.</summary>
+    internal const double Base = 10_000;
+}
 
-/// <summary>Queries and keys are turned by an angle proportional to their position (Su et al. 2021).</summary>
+/// <summary>Queries and keys are rotated by an angle proportional to their position (Su et al. 2021).</summary>
 public sealed record RotaryPositionConfig : PositionConfig, IValidated
 {
     /// <summary>The base of the geometric series of wavelengths; 10,000 as in the paper.</summary>
@@ -30,6 +49,15 @@ public sealed record RotaryPositionConfig : PositionConfig, IValidated
 
     /// <summary>How wavelengths are stretched for texts longer than those of training; not at all where absent.</summary>
     public RotaryScalingConfig? Scaling { get; init; }
+
+    /// <summary>The angle by which pair i rotates from one position to the next: theta^(-2i/D), or what the scaling makes of it.</summary>
+    /// <param name="headWidth">D, even.</param>
+    /// <param name="length">T, the length of the text; only dynamic NTK asks for it.</param>
+    /// <returns>[D/2]</returns>
+    public double[] Frequencies(int headWidth, long length) => Scaling?.Frequencies(Theta, headWidth, length) ?? RotaryScalingConfig.Unscaled(Theta, headWidth);
+
+    /// <summary>What cosines and sines are multiplied by: 1 but for YaRN, which sharpens the scores of long texts.</summary>
+    public double Amplitude => Scaling?.Amplitude ?? 1;
 
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
@@ -70,6 +98,11 @@ public sealed record T5PositionConfig : ScoreBiasPositionConfig, IValidated
     /// <summary>The distance from which on all share the last bucket; 128 as in T5.</summary>
     public int MaximumDistance { get; init; } = 128;
 
+    /// <inheritdoc/>
+    public override IEnumerable<ParameterSpec> Parameters(ModelConfig model) => model.SoftmaxMixers().FirstOrDefault() is not { } attention
+        ? []
+        : [ParameterSpec.Matrix("position_bias.relative_attention_bias.weight", Buckets, attention.Heads, MatrixRole.Embedding) with { SplitDimension = 1 }];
+
     /// <summary>The bucket of a key that stands a distance before its query.</summary>
     public long BucketOf(long distance)
     {
@@ -96,6 +129,21 @@ public sealed record RelativePositionConfig : ScoreBiasPositionConfig, IValidate
 {
     /// <summary>k, the distance from which on all share the last vector; the paper takes 16.</summary>
     public required int Maximum { get; init; }
+
+    // All heads share the table, and each rank's give it a part of its gradient.
+    /// <inheritdoc/>
+    public override IEnumerable<ParameterSpec> Parameters(ModelConfig model) => model.SoftmaxMixers().FirstOrDefault() is not { } attention
+        ? []
+        :
+        [
+            ParameterSpec.Matrix("position_bias.distance_embedding.weight", Maximum + 1L, attention.HeadWidthAt(model.Width), MatrixRole.Embedding)
+                with { IsPartial = true },
+        ];
+
+    // Every head of every block is compared with the table.
+    /// <inheritdoc/>
+    internal override long MatrixParameters(ModelConfig model) => Parameters(model).Sum(table => table.Count)
+        * model.Blocks().Select(block => block.Mixer).OfType<SoftmaxAttentionConfig>().Sum(attention => (long)attention.Heads);
 
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()

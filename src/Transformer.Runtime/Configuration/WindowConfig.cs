@@ -14,6 +14,14 @@ public abstract record WindowConfig
     /// <summary>The most keys that the query at a position sees, its own included.</summary>
     /// <param name="position">How many tokens come before the query.</param>
     public abstract long KeysAt(long position);
+
+    /// <summary>The parameters of the window, named relative to it.</summary>
+    /// <param name="heads">H, the number of query heads.</param>
+    /// <param name="width">C, the width of the residual stream.</param>
+    public virtual IEnumerable<ParameterSpec> Parameters(int heads, int width) => [];
+
+    /// <summary>What each of several ranks has of the window.</summary>
+    internal virtual WindowConfig ShareOf(int ranks) => this;
 }
 
 /// <summary>All of them.</summary>
@@ -92,6 +100,10 @@ public abstract record LearnedWindowConfig : WindowConfig, IValidated
     /// <inheritdoc/>
     public override long KeysAt(long position) => Math.Min(position, (long)Maximum + Ramp) + 1;
 
+    // The penalty is on the mean over the heads: N means of H/N heads.
+    /// <inheritdoc/>
+    internal override WindowConfig ShareOf(int ranks) => this with { Penalty = Penalty / ranks };
+
     /// <inheritdoc/>
     public virtual IEnumerable<ConfigProblem> Problems()
     {
@@ -102,11 +114,20 @@ public abstract record LearnedWindowConfig : WindowConfig, IValidated
 }
 
 /// <summary>A span of its own for each head, the same at every token; it starts at zero.</summary>
-public sealed record AdaptiveWindowConfig : LearnedWindowConfig;
+public sealed record AdaptiveWindowConfig : LearnedWindowConfig
+{
+    /// <inheritdoc/>
+    public override IEnumerable<ParameterSpec> Parameters(int heads, int width) =>
+        [new("span", [heads], new LayerDraw()) { SplitDimension = 0, IsBounded = true }];
+}
 
 /// <summary>A span for each head and token, computed from the token (the same paper): z_t = S_max * sigmoid(v . x_t + b).</summary>
 public sealed record DynamicWindowConfig : LearnedWindowConfig
 {
     /// <summary>b before the first step, v being zero: spans start at S_max * sigmoid(b). At -4 that is 1.8 % of the maximum.</summary>
     public double InitialBias { get; init; } = -4;
+
+    /// <inheritdoc/>
+    public override IEnumerable<ParameterSpec> Parameters(int heads, int width) =>
+        [new("weight", [heads, width], new LayerDraw()) { SplitDimension = 0 }, new("bias", [heads], new LayerDraw()) { SplitDimension = 0 }];
 }

@@ -33,7 +33,7 @@ public static class TensorParallelModel
         {
             using var scope = NewDisposeScope();
             group.Collective.Broadcast(value, root: 0);
-            var cut = TensorParallelSplit.Cut(name, value, group);
+            var cut = TensorParallelSplit.Cut(share.ParameterSpecs[name], value, group);
             if (!cut.shape.SequenceEqual(own.shape)) throw new InvalidOperationException($"{name}: a share of [{string.Join(", ", own.shape)}] was cut as [{string.Join(", ", cut.shape)}]");
             own.copy_(cut);
         }

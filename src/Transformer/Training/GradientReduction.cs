@@ -24,12 +24,12 @@ internal class GradientReduction : BlockHooks
     public GradientReduction(ParameterSpace space)
     {
         this.space = space;
-        var firstBlock = space.Buckets.Select(bucket => bucket.Layer is null ? long.MaxValue : bucket.Offset).Min();
+        var firstBlock = space.Buckets.Select(bucket => bucket.Block is null ? long.MaxValue : bucket.Offset).Min();
         order =
         [
-            .. space.Buckets.Where(bucket => bucket.Layer is null && bucket.Offset > firstBlock),     // after the blocks: ready before the last block is
-            .. space.Buckets.Where(bucket => bucket.Layer is not null).Reverse(),
-            .. space.Buckets.Where(bucket => bucket.Layer is null && bucket.Offset < firstBlock),     // the embedding, which a tied head shares
+            .. space.Buckets.Where(bucket => bucket.Block is null && bucket.Offset > firstBlock),     // after the blocks: ready before the last block is
+            .. space.Buckets.Where(bucket => bucket.Block is not null).Reverse(),
+            .. space.Buckets.Where(bucket => bucket.Block is null && bucket.Offset < firstBlock),     // the embedding, which a tied head shares
         ];
     }
 
@@ -59,7 +59,7 @@ internal class GradientReduction : BlockHooks
         if (!isActive || failure is not null) return;
         try
         {
-            BeginBefore(Array.FindIndex(order, bucket => bucket.Layer < layer || (bucket.Layer is null && bucket.Offset == 0)) is var end and >= 0 ? end : order.Length);
+            BeginBefore(Array.FindIndex(order, bucket => bucket.Block?.Depth < layer || (bucket.Block is null && bucket.Offset == 0)) is var end and >= 0 ? end : order.Length);
         }
         catch (Exception e)
         {
@@ -100,7 +100,7 @@ internal class GradientReduction : BlockHooks
 
     private void Await(Bucket bucket, Tensor buffer, CollectiveWork sum)
     {
-        Profile?.Beside($"reduction of {(bucket.Layer is { } layer ? $"model.layers.{layer}" : bucket.Parameters[0].Name)}", sum.Done);
+        Profile?.Beside($"reduction of {bucket.Block?.Path ?? bucket.Parameters[0].Name}", sum.Done);
         underway.Enqueue((bucket, buffer, sum));
     }
 

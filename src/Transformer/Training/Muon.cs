@@ -23,7 +23,7 @@ public sealed class Muon : Optimizer
     {
         this.config = config;
         using var scope = NewDisposeScope();
-        var hidden = space.Parameters.Where(parameter => WeightInitialization.IsHidden(parameter.Name, parameter.Value)).ToList();
+        var hidden = space.Parameters.Where(parameter => parameter.Spec.IsHidden).ToList();
         foreach (var alike in hidden.GroupBy(parameter => (parameter.Value.shape[0], parameter.Value.shape[1])))
         {
             var momentum = zeros(alike.Count(), alike.Key.Item1, alike.Key.Item2, device: space.Values.device).DetachFromDisposeScope();

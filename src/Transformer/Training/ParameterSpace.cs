@@ -17,7 +17,7 @@ public sealed class ParameterSpace : IDisposable
     private readonly TensorParallelGradients? parallel;
     private readonly DistributedStrategy strategy;
     private readonly ParameterLayout layout;
-    private readonly IReadOnlyList<ParameterView> shares;
+    private readonly IReadOnlyList<ParameterView> bounded;
 
     /// <summary>Moves a model's trainable parameters into the space; values, names and shapes stay. Frozen ones are left where they are.</summary>
     /// <param name="model">The model; its parameters stay usable as before.</param>
@@ -33,8 +33,7 @@ public sealed class ParameterSpace : IDisposable
         Ranks = model.TensorParallelGroup is null && ranks is not null ? ranks : new SingleProcess();
         this.strategy = Ranks.Ranks == 1 ? DistributedStrategy.DataParallel : strategy;
         layout = (model.TensorParallelGroup?.Collective ?? Ranks).RunOnAll(() => new ParameterLayout(model, rules ?? [], Ranks.Ranks));
-        var bounded = model.BoundedParameters.ToHashSet();
-        shares = [.. Parameters.Where(parameter => bounded.Contains(parameter.Name))];
+        bounded = [.. Parameters.Where(parameter => parameter.Spec.IsBounded)];
         Values = zeros(ShardsParameters ? Size / Ranks.Ranks : Size, device: model.Device).DetachFromDisposeScope();
         Gradients = zeros(ShardsGradients ? Size / Ranks.Ranks : Size, device: model.Device).DetachFromDisposeScope();
         Move();
@@ -119,12 +118,12 @@ public sealed class ParameterSpace : IDisposable
         return reduction.Backward(isLast, pass);
     }
 
-    /// <summary>Brings the model's shares back between 0 and 1 after a step, each rank those that it has stepped.</summary>
+    /// <summary>Brings bounded parameters back between 0 and 1 after a step, each rank those that it has stepped.</summary>
     public void ClampBounded()
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        foreach (var (offset, length) in shares.SelectMany(share => this.Owned(share.Offset, share.Count))) this.Cut(Values, offset, length).clamp_(0, 1);
+        foreach (var (offset, length) in bounded.SelectMany(parameter => this.Owned(parameter.Offset, parameter.Count))) this.Cut(Values, offset, length).clamp_(0, 1);
     }
 
     /// <summary>Brings the parameters that the ranks have stepped to all of them.</summary>

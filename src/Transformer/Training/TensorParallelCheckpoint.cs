@@ -46,14 +46,14 @@ internal static class TensorParallelCheckpoint
             using var scope = NewDisposeScope();
             var whole = empty(value.numel() * ranks.Count, value.dtype, value.device);
             file.ReadInto(name, whole);
-            value.copy_(TensorParallelSplit.Cut(parameter!.Name, whole.view(TensorParallelSplit.WholeShape(parameter.Name, parameter.Shape, ranks)), ranks).flatten());
+            value.copy_(TensorParallelSplit.Cut(parameter!.Spec, whole.view(parameter.Spec.Shape), ranks).flatten());
         }
     }
 
     private static (ParameterView? Parameter, int? Dimension) Split(ParameterSpace space, string name)
     {
         var parameter = space.Parameters.FirstOrDefault(parameter => name.EndsWith($".{parameter.Name}@0", StringComparison.Ordinal));
-        return (parameter, parameter is null ? null : TensorParallelSplit.Dimension(parameter.Name));
+        return (parameter, parameter?.Spec.SplitDimension);
     }
 
     private static string At(string name, long begin) => $"{name[..name.LastIndexOf('@')]}@{begin}";

@@ -20,9 +20,9 @@ internal sealed class TensorParallelGradients
     public TensorParallelGradients(TensorParallelGroup ranks, IReadOnlyList<ParameterView> parameters, Device device)
     {
         (this.ranks, this.device) = (ranks, device);
-        partial = [.. parameters.Where(parameter => TensorParallelSplit.IsPartial(parameter.Name))];
+        partial = [.. parameters.Where(parameter => parameter.Spec.IsPartial)];
         // A parameter that all have whole is rank 0's, so that none counts twice.
-        counted = [.. parameters.Where(parameter => ranks.Rank == 0 || TensorParallelSplit.Dimension(parameter.Name) is not null)];
+        counted = [.. parameters.Where(parameter => ranks.Rank == 0 || parameter.Spec.SplitDimension is not null)];
     }
 
     /// <summary>The ranks' processes.</summary>
