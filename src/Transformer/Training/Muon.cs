@@ -1,4 +1,3 @@
-using Transformer.Model;
 using Transformer.Runs;
 using static TorchSharp.torch;
 

@@ -4,7 +4,6 @@ using Transformer.Configuration;
 using Transformer.Distributed;
 using Transformer.Model;
 using Transformer.Runs;
-using static TorchSharp.torch;
 
 namespace Transformer.Training;
 
