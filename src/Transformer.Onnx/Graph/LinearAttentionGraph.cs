@@ -40,7 +40,7 @@ internal sealed class LinearAttentionGraph
         if (step is not null) k *= step;
         if (!rule.IsNormalised) q *= 1 / Math.Sqrt(headWidth);
         var text = context.NewTokens.To(ScalarType.Float32).Unsqueeze(1, 3);                                       // [B, 1, T, 1]
-        (k, logDecay) = (k * text, logDecay is null ? null : logDecay * text);                                  // padding writes nothing and lets nothing decay
+        (k, logDecay) = (k * text, logDecay is null ? null : logDecay * text);    // padding writes nothing and lets nothing decay
 
         var normaliser = rule.IsNormalised ? Normaliser(q, k) : null;                                         // [B, H, T, 1]
         if (rule.TakesRotation && context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.Apply(k));

@@ -17,7 +17,9 @@ internal sealed class RotationGraph
     private RotationGraph(GraphContext context, RotaryPositionConfig rope, int headWidth) => (this.context, this.rope, this.headWidth) = (context, rope, headWidth);
 
     public static RotationGraph? Of(GraphContext context) =>
-        context.Config is { Position: RotaryPositionConfig rope, RotaryWidth: { } headWidth } ? new RotationGraph(context, rope, headWidth) : null;
+        context.Config is { Position: RotaryPositionConfig rope, RotaryWidth: { } headWidth }
+            ? new RotationGraph(context, rope, headWidth)
+            : null;
 
     /// <summary>Whether caches hold keys as they were before the rotation, so that all are turned in every context.</summary>
     public bool TurnsCache => rope.Scaling is DynamicNtkScalingConfig;

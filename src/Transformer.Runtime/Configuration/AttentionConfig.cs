@@ -12,7 +12,9 @@ public abstract record AttentionConfig
     /// <summary>Why the mixer cannot use these positions; null where it can. Beside mixers that can, it goes without.</summary>
     public virtual string? ObstacleTo(PositionConfig position) => null;
 
-    /// <summary>What is wrong with the record inside a model of this width and with these positions; paths are relative to the record.</summary>
+    /// <summary>
+    /// What is wrong with the record inside a model of this width and with these positions; paths are relative to the record.
+    /// </summary>
     public abstract IEnumerable<ConfigProblem> ProblemsAt(int width, PositionConfig position);
 
     /// <summary>The parameters of the mixer, named relative to it.</summary>

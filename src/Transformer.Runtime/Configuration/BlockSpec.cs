@@ -1,6 +1,8 @@
 namespace Transformer.Configuration;
 
-/// <summary>One block of a model. <see cref="ModelConfig.Blocks"/> lists them for whoever names, counts, splits or computes blocks.</summary>
+/// <summary>
+/// One block of a model. <see cref="ModelConfig.Blocks"/> lists them for whoever names, counts, splits or computes blocks.
+/// </summary>
 /// <param name="Path">Its module, e.g. <c>model.layers.0</c>; the names of its parts follow behind a dot.</param>
 /// <param name="Depth">How many blocks come before it.</param>
 /// <param name="Mixer">How it moves information between positions.</param>

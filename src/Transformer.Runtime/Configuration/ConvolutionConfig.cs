@@ -3,8 +3,8 @@ namespace Transformer.Configuration;
 // C width · W tokens seen
 
 /// <summary>
-/// A causal depthwise convolution alone: each component of a token becomes a learned weighted sum of that component in the last tokens. It cannot look
-/// further, which makes it the plainest partner of a layer that can (Fu et al. 2023; Arora et al. 2023).
+/// A causal depthwise convolution alone: each component of a token becomes a learned weighted sum of that component in the last tokens. It
+/// cannot look further, which makes it the plainest partner of a layer that can (Fu et al. 2023; Arora et al. 2023).
 /// </summary>
 public sealed record ConvolutionConfig : AttentionConfig
 {

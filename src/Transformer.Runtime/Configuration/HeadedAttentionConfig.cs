@@ -28,7 +28,8 @@ public abstract record HeadedAttentionConfig : AttentionConfig
         if (HeadWidth is null && width > 0 && width % Heads != 0)
         {
             var divisors = Enumerable.Range(1, width).Where(n => width % n == 0).ToArray();
-            yield return new("heads", $"{Heads} heads do not divide width {width}. Take {string.Join(", ", divisors[..^1])} or {divisors[^1]}, or set head_width.");
+            var choice = $"{string.Join(", ", divisors[..^1])} or {divisors[^1]}";
+            yield return new("heads", $"{Heads} heads do not divide width {width}. Take {choice}, or set head_width.");
         }
         if (HeadWidth is < 1) yield return new("head_width", $"found {HeadWidth}, expected 1 or more");
         if (position is RotaryPositionConfig && ObstacleTo(position) is null && HeadWidthAt(width) % 2 != 0)

@@ -45,10 +45,13 @@ public abstract record InitializationConfig : IValidated
 public sealed record Gpt2InitializationConfig : InitializationConfig
 {
     /// <inheritdoc/>
-    public override double DeviationOf(MatrixRole role, long outputs, long inputs, ModelConfig model) => Deviation * DepthScale(role, model);
+    public override double DeviationOf(MatrixRole role, long outputs, long inputs, ModelConfig model) =>
+        Deviation * DepthScale(role, model);
 }
 
-/// <summary>Matrices N(0, 1 / sqrt(fan-in)), embeddings N(0, deviation); projections back into the residual stream and an untied head start at zero.</summary>
+/// <summary>
+/// Matrices N(0, 1 / sqrt(fan-in)), embeddings N(0, deviation); projections back into the residual stream and an untied head start at zero.
+/// </summary>
 public sealed record ZeroProjectionInitializationConfig : InitializationConfig
 {
     /// <inheritdoc/>
@@ -62,8 +65,8 @@ public sealed record ZeroProjectionInitializationConfig : InitializationConfig
 
 /// <summary>
 /// Maximal update parametrisation (Yang et al. 2022): with m = width / base_width, hidden matrices start at N(0, deviation / sqrt(m)) and
-/// learn at rate / m with AdamW, logits are divided by m and attention scores by D instead of sqrt(D), so that the best rate of a small model is the
-/// best rate of a large one.
+/// learn at rate / m with AdamW, logits are divided by m and attention scores by D instead of sqrt(D), so that the best rate of a small
+/// model is the best rate of a large one.
 /// </summary>
 public sealed record MupInitializationConfig : InitializationConfig
 {
@@ -79,7 +82,9 @@ public sealed record MupInitializationConfig : InitializationConfig
 
     /// <inheritdoc/>
     public override double DeviationOf(MatrixRole role, long outputs, long inputs, ModelConfig model) =>
-        role is MatrixRole.Embedding or MatrixRole.Head ? Deviation : Deviation * DepthScale(role, model) * Math.Sqrt(WidthScale(model.Width));
+        role is MatrixRole.Embedding or MatrixRole.Head
+            ? Deviation
+            : Deviation * DepthScale(role, model) * Math.Sqrt(WidthScale(model.Width));
 
     /// <inheritdoc/>
     internal override double WidthScale(int width) => (double)BaseWidth / width;
@@ -90,7 +95,8 @@ public sealed record MupInitializationConfig : InitializationConfig
 }
 
 /// <summary>
-/// Matrices N(0, sqrt(2 / (fan-in + fan-out))), at every depth alike (Glorot and Bengio 2010); embeddings, a tied head with them, N(0, deviation).
+/// Matrices N(0, sqrt(2 / (fan-in + fan-out))), at every depth alike (Glorot and Bengio 2010); embeddings, a tied head with them, N(0,
+/// deviation).
 /// </summary>
 public sealed record XavierInitializationConfig : InitializationConfig
 {

@@ -5,8 +5,8 @@ namespace Transformer.Configuration;
 // C width · H heads · D head width · F feature width · E value width · W tokens of a convolution
 
 /// <summary>
-/// Linear attention: a matrix a head, written by every token and read by its query, in place of the T x T scores. Time grows with T, the state of
-/// generation does not grow at all. Position signals that work through scores have nothing to work on here.
+/// Linear attention: a matrix a head, written by every token and read by its query, in place of the T x T scores. Time grows with T, the
+/// state of generation does not grow at all. Position signals that work through scores have nothing to work on here.
 /// </summary>
 public sealed record LinearAttentionConfig : HeadedAttentionConfig
 {
@@ -37,12 +37,15 @@ public sealed record LinearAttentionConfig : HeadedAttentionConfig
     public int? Nu { get; init; }
 
     /// <summary>
-    /// For scalar_gla, delta and gated_delta: how many tokens the short convolution of queries, keys and values sees, its own included; 4 where absent,
-    /// 0 for none.
+    /// For scalar_gla, delta and gated_delta: how many tokens the short convolution of queries, keys and values sees, its own included; 4
+    /// where absent, 0 for none.
     /// </summary>
     public int? ConvolutionWidth { get; init; }
 
-    /// <summary>For all rules with a norm behind the matrix: whether silu of a projection gates the output. Where absent, all of them but delta have it.</summary>
+    /// <summary>
+    /// For all rules with a norm behind the matrix: whether silu of a projection gates the output. Where absent, all of them but delta have
+    /// it.
+    /// </summary>
     public bool? OutputGate { get; init; }
 
     /// <summary>How many tokens are worked on at once where the text is known; a power of two. It changes the speed only.</summary>
@@ -84,7 +87,8 @@ public sealed record LinearAttentionConfig : HeadedAttentionConfig
             yield return new("nu", $"found {Nu}, expected 1 to {2 * HeadWidthAt(width) - 1}, one less than twice the head's width");
         if (ConvolutionWidth is not null && !Rule.HasConvolution)
             yield return new("convolution_width", $"only {LinearRule.Names(rule => rule.HasConvolution)} have it; leave it out");
-        else if (ConvolutionWidth is < 0 or 1) yield return new("convolution_width", $"found {ConvolutionWidth}, expected 2 or more, or 0 for none");
+        else if (ConvolutionWidth is < 0 or 1)
+            yield return new("convolution_width", $"found {ConvolutionWidth}, expected 2 or more, or 0 for none");
         if (OutputGate is not null && Rule.IsNormalised)
             yield return new("output_gate", $"{LinearRule.Names(rule => rule.IsNormalised)} have none; leave it out");
         if (ChunkLength < 1 || !int.IsPow2(ChunkLength)) yield return new("chunk_length", $"found {ChunkLength}, expected a power of two");
@@ -105,9 +109,12 @@ public sealed record LinearAttentionConfig : HeadedAttentionConfig
             .. Rule.Decay == LinearDecay.Step ? ParameterSpec.ColumnParallel("a_proj", Heads, width) : [],
             .. Rule.Decay == LinearDecay.Component ? ComponentGate(keys, width) : [],
             .. IsOutputGated ? ParameterSpec.ColumnParallel("g_proj", values, width) : [],
-            .. Rule.IsNormalised ? [] : (ParameterSpec[])[ParameterSpec.Ones("o_norm.weight", value) with { IsPartial = true }],    // shared by all heads
+            .. Rule.IsNormalised ? [] : (ParameterSpec[])[Shared(ParameterSpec.Ones("o_norm.weight", value))],
             .. ParameterSpec.RowParallel("o_proj", width, values),
         ];
+
+        // By all heads.
+        static ParameterSpec Shared(ParameterSpec spec) => spec with { IsPartial = true };
 
         ParameterSpec Head(string name, ParameterDraw draw) => new(name, [Heads], draw) { SplitDimension = 0 };
 
@@ -128,19 +135,19 @@ public sealed record LinearAttentionConfig : HeadedAttentionConfig
         long heads = Heads, headWidth = HeadWidthAt(width), features = FeatureWidthAt(width), value = ValueWidthAt(width);
         var convolved = heads * (2 * headWidth + value);
         var (isDelta, hasDecay, isComponent) = (Rule.IsDelta, Rule.Decay != LinearDecay.None, Rule.Decay == LinearDecay.Component);
-        var products = isDelta ? 3 : 2;                                                       // write and read; the delta rule reads what it replaces too
+        var products = isDelta ? 3 : 2;                                           // write and read; the delta rule reads what it replaces
         var state = heads * features * (value + (Rule.IsNormalised ? 1 : 0)) + Math.Max(0, Convolution - 1) * convolved;
         var tokens = ChunkLength;
-        var written = heads * (2 * headWidth + 2 * features + value                           // q and k before and after they are rotated, v
-            + (hasDecay ? 2 * features : 0)                                                   // q from the start of a chunk, k to its end
-            + (isDelta ? (hasDecay ? 3 : 2) * features + 2 * value + 4 * tokens : 2 * tokens) // what is written and what it replaces; products of pairs
-            + (isComponent ? 2 * features * (1 + BitOperations.Log2((ulong)tokens)) : 0)      // decays of components, half by half
+        var written = heads * (2 * headWidth + 2 * features + value               // q and k before and after they are rotated, v
+            + (hasDecay ? 2 * features : 0)                                       // q from the start of a chunk, k to its end
+            + (isDelta ? (hasDecay ? 3 : 2) * features + 2 * value + 4 * tokens : 2 * tokens) // what is written, replaced; products of pairs
+            + (isComponent ? 2 * features * (1 + BitOperations.Log2((ulong)tokens)) : 0)         // decays of components, half by half
             + 2 * features * value / tokens + (isDelta && hasDecay ? features * features / tokens : 0));    // the states
-        var read = heads * value * (IsOutputGated ? 5 : 2);                                   // the output, normalised and gated
+        var read = heads * value * (IsOutputGated ? 5 : 2);                       // the output, normalised and gated
         return new(
             _ => 6.0 * products * heads * features * value,
             2 * width + (Convolution > 0 ? 2 : Rule.HasConvolution ? 1 : 0) * convolved + written + read,
-            2 * written,                                                                      // going forward, until the block is over
+            2 * written,                                                          // going forward, until the block is over
             _ => state);
     }
 }

@@ -5,14 +5,18 @@ namespace Transformer.Configuration;
 // D head width · F feature width
 
 /// <summary>
-/// How a token changes the matrix of linear attention: S = decay S + k u^T, and o = S^T q. A rule states its facts here, and every backend computes by them.
+/// How a token changes the matrix of linear attention: S = decay S + k u^T, and o = S^T q. A rule states its facts here, and every backend
+/// computes by them.
 /// </summary>
 [JsonConverter(typeof(LinearRuleConverter))]
 public abstract record LinearRule
 {
     /// <summary>All rules, from the simplest to the default.</summary>
     public static IReadOnlyList<LinearRule> All { get; } =
-        [new EluRule(), new DpfpRule(), new TaylorRule(), new RetentionRule(), new GlaRule(), new ScalarGlaRule(), new DeltaRule(), new GatedDeltaRule()];
+    [
+        new EluRule(), new DpfpRule(), new TaylorRule(), new RetentionRule(),
+        new GlaRule(), new ScalarGlaRule(), new DeltaRule(), new GatedDeltaRule(),
+    ];
 
     /// <summary>Its word in configurations.</summary>
     public abstract string Name { get; }
@@ -30,7 +34,8 @@ public abstract record LinearRule
     public virtual bool ScalesKeys => false;
 
     /// <summary>
-    /// Whether the weights of the values sum to one, their features never being negative; else q is scaled by 1 / sqrt(D) and a norm follows the matrix.
+    /// Whether the weights of the values sum to one, their features never being negative; else q is scaled by 1 / sqrt(D) and a norm
+    /// follows the matrix.
     /// </summary>
     public virtual bool IsNormalised => false;
 

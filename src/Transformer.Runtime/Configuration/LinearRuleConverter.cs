@@ -16,5 +16,6 @@ public sealed class LinearRuleConverter : JsonConverter<LinearRule>
     }
 
     /// <inheritdoc/>
-    public override void Write(Utf8JsonWriter writer, LinearRule value, JsonSerializerOptions options) => writer.WriteStringValue(value.Name);
+    public override void Write(Utf8JsonWriter writer, LinearRule value, JsonSerializerOptions options) =>
+        writer.WriteStringValue(value.Name);
 }

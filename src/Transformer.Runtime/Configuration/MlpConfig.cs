@@ -51,8 +51,11 @@ public abstract record MlpConfig : IValidated
     /// <summary>Why so many ranks cannot split the hidden units; paths are relative to the record.</summary>
     /// <param name="width">C, the width of the residual stream.</param>
     /// <param name="ranks">N.</param>
-    internal virtual IEnumerable<ConfigProblem> SplitProblems(int width, int ranks) =>
-        HiddenAt(width) is var hidden && hidden % ranks == 0 ? [] : [new("hidden", TensorParallelShare.Indivisible(hidden, "hidden units", ranks))];
+    internal virtual IEnumerable<ConfigProblem> SplitProblems(int width, int ranks)
+    {
+        var hidden = HiddenAt(width);
+        return hidden % ranks == 0 ? [] : [new("hidden", TensorParallelShare.Indivisible(hidden, "hidden units", ranks))];
+    }
 
     /// <summary>What each of several ranks has of the layer.</summary>
     /// <param name="width">C, the width of the residual stream.</param>
@@ -89,8 +92,8 @@ public sealed record SwiGluMlpConfig : MlpConfig
 }
 
 /// <summary>
-/// Several experts, each an MLP of its own, of which every token takes the few that a learned router gives it (Shazeer et al. 2017; Fedus et al. 2021).
-/// Hidden width and biases are the expert's.
+/// Several experts, each an MLP of its own, of which every token takes the few that a learned router gives it (Shazeer et al. 2017; Fedus
+/// et al. 2021). Hidden width and biases are the expert's.
 /// </summary>
 public sealed record MixtureMlpConfig : MlpConfig
 {
@@ -107,7 +110,8 @@ public sealed record MixtureMlpConfig : MlpConfig
     public double Balance { get; init; } = 0.01;
 
     /// <summary>
-    /// In training an expert takes at most factor x tokens x active / experts of a batch; the stream passes by later ones. No limit where absent.
+    /// In training an expert takes at most factor x tokens x active / experts of a batch; the stream passes by later ones. No limit where
+    /// absent.
     /// </summary>
     public double? CapacityFactor { get; init; }
 
@@ -118,7 +122,8 @@ public sealed record MixtureMlpConfig : MlpConfig
     public override IEnumerable<ParameterSpec> Parameters(int width) =>
     [
         ParameterSpec.Matrix("gate.weight", Experts, width, MatrixRole.Hidden) with { IsPartial = true },
-        .. Enumerable.Range(0, Experts).SelectMany(expert => Expert.Parameters(width).Select(parameter => parameter.Within($"experts.{expert}"))),
+        .. Enumerable.Range(0, Experts).SelectMany(expert =>
+            Expert.Parameters(width).Select(parameter => parameter.Within($"experts.{expert}"))),
     ];
 
     // An active expert keeps its copy of the token and its output, which is multiplied by the router's weight.
@@ -138,7 +143,8 @@ public sealed record MixtureMlpConfig : MlpConfig
 
     // Every rank has the whole router and a share of each expert; it adds its share of the loss that keeps experts evenly used.
     /// <inheritdoc/>
-    internal override MlpConfig ShareOf(int width, int ranks) => this with { Expert = Expert.ShareOf(width, ranks), Balance = Balance / ranks };
+    internal override MlpConfig ShareOf(int width, int ranks) =>
+        this with { Expert = Expert.ShareOf(width, ranks), Balance = Balance / ranks };
 
     /// <inheritdoc/>
     public override IEnumerable<ConfigProblem> Problems()
@@ -146,9 +152,11 @@ public sealed record MixtureMlpConfig : MlpConfig
         if (Hidden is not null) yield return new("hidden", "found beside experts, whose hidden width it is; give expert.hidden");
         if (Bias) yield return new("bias", "found beside experts, whose biases they are; give expert.bias");
         if (Experts < 1) yield return new("experts", $"found {Experts}, expected 1 or more");
-        if (Active < 1 || Active > Math.Max(1, Experts)) yield return new("active", $"found {Active}, expected 1 to experts, that is {Math.Max(1, Experts)}");
+        if (Active < 1 || Active > Math.Max(1, Experts))
+            yield return new("active", $"found {Active}, expected 1 to experts, that is {Math.Max(1, Experts)}");
         if (Expert is MixtureMlpConfig) yield return new("expert.kind", "found a mixture in a mixture, expected any other kind");
-        if (Expert is NoMlpConfig) yield return new("expert.kind", "found none, but an expert is a feed-forward layer; expected any other kind");
+        if (Expert is NoMlpConfig)
+            yield return new("expert.kind", "found none, but an expert is a feed-forward layer; expected any other kind");
         if (Balance < 0) yield return new("balance", $"found {Balance}, expected 0 or more");
         if (CapacityFactor is <= 0) yield return new("capacity_factor", $"found {CapacityFactor}, expected more than 0");
     }

@@ -1,6 +1,8 @@
 namespace Transformer.Configuration;
 
-/// <summary>The parameters of a model, from the embedding to the head: those of the layers' config records behind the paths of their modules.</summary>
+/// <summary>
+/// The parameters of a model, from the embedding to the head: those of the layers' config records behind the paths of their modules.
+/// </summary>
 internal static class ModelParameters
 {
     /// <summary>All parameters of a model whose vocabulary size is known, in the order in which they are drawn.</summary>
@@ -36,7 +38,8 @@ internal static class ModelParameters
             ? Of(ModelComponent.Attention, sublayer.Name, block.Mixer.Parameters(config.Width, block.MixesValues))
             : Of(ModelComponent.Mlp, sublayer.Name, block.Mlp.Parameters(config.Width));
 
-        IEnumerable<ParameterSpec> Norm(string? name) => name is null ? [] : Of(ModelComponent.Norms, name, config.Norm.Parameters(config.Width));
+        IEnumerable<ParameterSpec> Norm(string? name) =>
+            name is null ? [] : Of(ModelComponent.Norms, name, config.Norm.Parameters(config.Width));
     }
 
     private static IEnumerable<ParameterSpec> Of(ModelComponent component, string module, IEnumerable<ParameterSpec> parameters) =>

@@ -3,8 +3,8 @@ namespace Transformer.Configuration;
 // T tokens · C width · V vocabulary
 
 /// <summary>
-/// What a model weighs and costs, computed from its configuration alone: parameters, floating-point operations and bytes. All numbers are of
-/// four bytes.
+/// What a model weighs and costs, computed from its configuration alone: parameters, floating-point operations and bytes. All numbers are
+/// of four bytes.
 /// </summary>
 public sealed class ModelSize
 {
@@ -29,7 +29,7 @@ public sealed class ModelSize
             (block.Mixer.CostAt(config.Width, block.MixesValues), block.Mlp.CostAt(config.Width), block.Sublayers.Count))];
         Parts = [.. Enum.GetValues<ModelComponent>().Select(component => new ModelSizePart(
             component.ToString().ToLowerInvariant(),
-            parameters.Where(parameter => parameter.Component == component).Sum(parameter => parameter.Count),
+            Count(parameter => parameter.Component == component),
             MatrixParametersOf(component)))];
     }
 
@@ -52,8 +52,8 @@ public sealed class ModelSize
     public long MatrixParameters => Parts.Sum(part => part.MatrixParameters);
 
     /// <summary>
-    /// The operations of training on one token: 6 a matrix parameter and those of the mixers, 6 T C a block for causal attention, C being the width of
-    /// all heads together. Recomputation is not counted.
+    /// The operations of training on one token: 6 a matrix parameter and those of the mixers, 6 T C a block for causal attention, C being
+    /// the width of all heads together. Recomputation is not counted.
     /// </summary>
     /// <param name="tokensInContext">T, the length of the sequence that the token stands in.</param>
     /// <param name="labelled">The share of the tokens that have a target, and so logits.</param>
@@ -71,20 +71,25 @@ public sealed class ModelSize
     public long GradientBytes => Parameters * Bytes;
 
     /// <summary>
-    /// About how many bytes the forward pass keeps for the backward pass, the logits not counted: the input of every product, norm and nonlinearity, or the input
-    /// of every block where blocks are computed again. What the fused kernels compute again (attention weights, rotated queries and keys, the silu of a gate)
-    /// is not kept, and dropout masks and the T x S numbers of score biases and soft caps are not counted.
+    /// About how many bytes the forward pass keeps for the backward pass, the logits not counted: the input of every product, norm and
+    /// nonlinearity, or the input of every block where blocks are computed again. What the fused kernels compute again (attention weights,
+    /// rotated queries and keys, the silu of a gate) is not kept, and dropout masks and the T x S numbers of score biases and soft caps are
+    /// not counted.
     /// </summary>
     /// <param name="batchSize">B, the number of sequences in one forward pass.</param>
     /// <param name="tokens">T, the length of a sequence.</param>
     /// <param name="checkpointing">Whether blocks are computed again in the backward pass.</param>
     public long ActivationBytes(long batchSize, long tokens, bool checkpointing = false)
     {
-        var kept = checkpointing ? blocks.Count * Streams * width : blocks.Sum(block => BlockActivations(block.Mixer, block.Mlp, block.Sublayers));
-        return batchSize * tokens * (kept + 2 * width) * Bytes;                               // and what the last norm and the head are given
+        var kept = checkpointing
+            ? blocks.Count * Streams * width
+            : blocks.Sum(block => BlockActivations(block.Mixer, block.Mlp, block.Sublayers));
+        return batchSize * tokens * (kept + 2 * width) * Bytes;    // and what the last norm and the head are given
     }
 
-    /// <summary>The bytes that a block takes while it is worked on, a token, beside what it keeps; with that where it is computed again.</summary>
+    /// <summary>
+    /// The bytes that a block takes while it is worked on, a token, beside what it keeps; with that where it is computed again.
+    /// </summary>
     internal long BlockWorkspace(bool checkpointing) => Bytes * blocks.Select(block =>
         Math.Max(block.Mixer.Workspace, block.Mlp.Workspace) + Streams * width
         + (checkpointing ? BlockActivations(block.Mixer, block.Mlp, block.Sublayers) : 0)).DefaultIfEmpty().Max();
@@ -93,7 +98,7 @@ public sealed class ModelSize
     internal (long Logits, long Embedding) VocabularyBytes => (Bytes * vocabulary, Bytes * vocabulary * width);
 
     /// <summary>The numbers in matrices between the embedding and the head, which Muon makes orthogonal.</summary>
-    internal long HiddenMatrices => parameters.Where(parameter => parameter.IsHidden).Sum(parameter => parameter.Count);
+    internal long HiddenMatrices => Count(parameter => parameter.IsHidden);
 
     /// <summary>V.</summary>
     internal long Vocabulary => vocabulary;
@@ -107,10 +112,12 @@ public sealed class ModelSize
     /// <summary>The bytes that generation keeps after a number of tokens: the states of all blocks.</summary>
     public long StateBytes(long tokens) => Bytes * blocks.Sum(block => block.Mixer.StateNumbers(tokens));
 
+    private long Count(Func<ParameterSpec, bool> isCounted) => parameters.Where(isCounted).Sum(parameter => parameter.Count);
+
     private long MatrixParametersOf(ModelComponent component) => component switch
     {
         ModelComponent.Positions => config.Position.MatrixParameters(config),
-        ModelComponent.Attention => parameters.Where(parameter => parameter.Component == component && parameter.Shape.Length == 2).Sum(parameter => parameter.Count),
+        ModelComponent.Attention => Count(parameter => parameter.Component == component && parameter.Shape.Length == 2),
         ModelComponent.Mlp => blocks.Sum(block => block.Mlp.MatrixParameters),
         ModelComponent.Head => vocabulary * width,
         _ => 0,

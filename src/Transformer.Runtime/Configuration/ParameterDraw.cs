@@ -3,7 +3,9 @@ namespace Transformer.Configuration;
 /// <summary>What a parameter is before the first step.</summary>
 public abstract record ParameterDraw;
 
-/// <summary>N(0, deviation), the deviation being what the <see cref="InitializationConfig"/> gives the role; zeros where that is zero.</summary>
+/// <summary>
+/// N(0, deviation), the deviation being what the <see cref="InitializationConfig"/> gives the role; zeros where that is zero.
+/// </summary>
 /// <param name="Role">What the matrix does in the model.</param>
 public sealed record NormalDraw(MatrixRole Role) : ParameterDraw;
 

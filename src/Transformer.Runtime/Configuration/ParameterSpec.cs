@@ -3,8 +3,8 @@ namespace Transformer.Configuration;
 // N ranks
 
 /// <summary>
-/// All that is known of a parameter before there is a model: the layer's config record yields it, and checkpoints, counts, initialization, optimizers and tensor
-/// parallelism go by it.
+/// All that is known of a parameter before there is a model: the layer's config record yields it, and checkpoints, counts, initialization,
+/// optimizers and tensor parallelism go by it.
 /// </summary>
 /// <param name="Name">Its name, relative to the module that it was asked of.</param>
 /// <param name="Shape">Its dimensions, those of a matrix [outputs, inputs].</param>
@@ -42,7 +42,8 @@ public sealed record ParameterSpec(string Name, long[] Shape, ParameterDraw Draw
     internal static ParameterSpec Ones(string name, long length) => new(name, [length], new ConstantDraw(1));
 
     /// <summary>A linear map that every rank has whole.</summary>
-    internal static ParameterSpec Matrix(string name, long outputs, long inputs, MatrixRole role) => new(name, [outputs, inputs], new NormalDraw(role));
+    internal static ParameterSpec Matrix(string name, long outputs, long inputs, MatrixRole role) =>
+        new(name, [outputs, inputs], new NormalDraw(role));
 
     /// <summary>A linear map whose outputs are split: heads or hidden units (Shoeybi et al. 2019, arXiv:1909.08053, section 3).</summary>
     internal static IEnumerable<ParameterSpec> ColumnParallel(
@@ -53,7 +54,8 @@ public sealed record ParameterSpec(string Name, long[] Shape, ParameterDraw Draw
     }
 
     /// <summary>
-    /// A linear map whose inputs are split, back into the residual stream: the ranks' outputs add up, and one of them adds the bias (the same section).
+    /// A linear map whose inputs are split, back into the residual stream: the ranks' outputs add up, and one of them adds the bias (the
+    /// same section).
     /// </summary>
     internal static IEnumerable<ParameterSpec> RowParallel(string module, long outputs, long inputs, bool hasBias = false)
     {

@@ -54,7 +54,8 @@ public sealed record RotaryPositionConfig : PositionConfig, IValidated
     /// <param name="headWidth">D, even.</param>
     /// <param name="length">T, the length of the text; only dynamic NTK asks for it.</param>
     /// <returns>[D/2]</returns>
-    public double[] Frequencies(int headWidth, long length) => Scaling?.Frequencies(Theta, headWidth, length) ?? RotaryScalingConfig.Unscaled(Theta, headWidth);
+    public double[] Frequencies(int headWidth, long length) =>
+        Scaling?.Frequencies(Theta, headWidth, length) ?? RotaryScalingConfig.Unscaled(Theta, headWidth);
 
     /// <summary>What cosines and sines are multiplied by: 1 but for YaRN, which sharpens the scores of long texts.</summary>
     public double Amplitude => Scaling?.Amplitude ?? 1;
@@ -63,19 +64,22 @@ public sealed record RotaryPositionConfig : PositionConfig, IValidated
     public IEnumerable<ConfigProblem> Problems()
     {
         if (Theta <= 0) yield return new("theta", $"found {Theta}, expected more than 0");
-        else if (Theta <= 1 && Scaling is YarnScalingConfig) yield return new("theta", $"found {Theta}, expected more than 1: yarn goes by wavelengths that grow");
+        else if (Theta <= 1 && Scaling is YarnScalingConfig)
+            yield return new("theta", $"found {Theta}, expected more than 1: yarn goes by wavelengths that grow");
     }
 }
 
-/// <summary>Positions that speak through the scores of softmax attention: a number that depends on the distance of query and key is added to each.</summary>
+/// <summary>
+/// Positions that speak through the scores of softmax attention: a number that depends on the distance of query and key is added to each.
+/// </summary>
 public abstract record ScoreBiasPositionConfig : PositionConfig;
 
 /// <summary>Scores fall with the distance, in each head with a fixed slope of its own (ALiBi, Press et al. 2022).</summary>
 public sealed record AlibiPositionConfig : ScoreBiasPositionConfig
 {
     /// <summary>
-    /// 2^(-8h/H) for h = 1..H where H is a power of two. Else the slopes of the next smaller power P, then every other one of 2P until there are H, so
-    /// that the heads that are added lie between those that were there.
+    /// 2^(-8h/H) for h = 1..H where H is a power of two. Else the slopes of the next smaller power P, then every other one of 2P until
+    /// there are H, so that the heads that are added lie between those that were there.
     /// </summary>
     public static IEnumerable<double> Slopes(int heads)
     {
@@ -89,7 +93,10 @@ public sealed record AlibiPositionConfig : ScoreBiasPositionConfig
     }
 }
 
-/// <summary>A learned number a head and bucket of distances, the buckets growing with the distance (T5, Raffel et al. 2020); one table for all blocks.</summary>
+/// <summary>
+/// A learned number a head and bucket of distances, the buckets growing with the distance (T5, Raffel et al. 2020); one table for all
+/// blocks.
+/// </summary>
 public sealed record T5PositionConfig : ScoreBiasPositionConfig, IValidated
 {
     /// <summary>The number of buckets; the first half holds one distance each. 32 as in T5.</summary>
@@ -101,7 +108,11 @@ public sealed record T5PositionConfig : ScoreBiasPositionConfig, IValidated
     /// <inheritdoc/>
     public override IEnumerable<ParameterSpec> Parameters(ModelConfig model) => model.SoftmaxMixers().FirstOrDefault() is not { } attention
         ? []
-        : [ParameterSpec.Matrix("position_bias.relative_attention_bias.weight", Buckets, attention.Heads, MatrixRole.Embedding) with { SplitDimension = 1 }];
+        :
+        [
+            ParameterSpec.Matrix("position_bias.relative_attention_bias.weight", Buckets, attention.Heads, MatrixRole.Embedding)
+                with { SplitDimension = 1 },
+        ];
 
     /// <summary>The bucket of a key that stands a distance before its query.</summary>
     public long BucketOf(long distance)
@@ -117,13 +128,17 @@ public sealed record T5PositionConfig : ScoreBiasPositionConfig, IValidated
     {
         if (Buckets < 2) yield return new("buckets", $"found {Buckets}, expected 2 or more");
         else if (MaximumDistance <= Buckets / 2)
-            yield return new("maximum_distance", $"found {MaximumDistance}, expected more than {Buckets / 2}, the distances that have a bucket of their own");
+        {
+            yield return new(
+                "maximum_distance",
+                $"found {MaximumDistance}, expected more than {Buckets / 2}, the distances that have a bucket of their own");
+        }
     }
 }
 
 /// <summary>
-/// A learned vector a distance, with which the query is compared beside the key (Shaw et al. 2018, the part of the keys); one table for all heads and
-/// blocks.
+/// A learned vector a distance, with which the query is compared beside the key (Shaw et al. 2018, the part of the keys); one table for all
+/// heads and blocks.
 /// </summary>
 public sealed record RelativePositionConfig : ScoreBiasPositionConfig, IValidated
 {
@@ -136,7 +151,8 @@ public sealed record RelativePositionConfig : ScoreBiasPositionConfig, IValidate
         ? []
         :
         [
-            ParameterSpec.Matrix("position_bias.distance_embedding.weight", Maximum + 1L, attention.HeadWidthAt(model.Width), MatrixRole.Embedding)
+            ParameterSpec.Matrix(
+                "position_bias.distance_embedding.weight", Maximum + 1L, attention.HeadWidthAt(model.Width), MatrixRole.Embedding)
                 with { IsPartial = true },
         ];
 

@@ -20,7 +20,9 @@ public abstract record ResidualConfig
     /// <summary>Whether a norm stands behind each sub-layer.</summary>
     public virtual bool NormAfter => false;
 
-    /// <summary>Whether one more norm stands before the head: where the stream itself is never normalised, it grows with every block.</summary>
+    /// <summary>
+    /// Whether one more norm stands before the head: where the stream itself is never normalised, it grows with every block.
+    /// </summary>
     public virtual bool LastNorm => true;
 
     /// <summary>n, the vectors that a token's stream is.</summary>
@@ -30,12 +32,14 @@ public abstract record ResidualConfig
     public virtual IEnumerable<ParameterSpec> Parameters() => [];
 
     /// <summary>
-    /// What a token of one sub-layer keeps for the backward pass beside the inputs of norms and sub-layers, which pre-norm keeps too: its output where a norm or
-    /// a number follows, and the streams that it reads.
+    /// What a token of one sub-layer keeps for the backward pass beside the inputs of norms and sub-layers, which pre-norm keeps too: its
+    /// output where a norm or a number follows, and the streams that it reads.
     /// </summary>
     internal virtual long ActivationsAt(int width) => 0;
 
-    /// <summary>What matrices that scale a sub-layer's output are multiplied by once they are drawn: values, MLPs and projections into the stream.</summary>
+    /// <summary>
+    /// What matrices that scale a sub-layer's output are multiplied by once they are drawn: values, MLPs and projections into the stream.
+    /// </summary>
     /// <param name="layers">L.</param>
     internal virtual double InitialScale(int layers) => 1;
 }
@@ -67,7 +71,8 @@ public sealed record SandwichResidualConfig : ResidualConfig
 }
 
 /// <summary>
-/// norm(a x + f(x)) with a = (2 L)^(1/4); values, output projections and MLPs start divided by (8 L)^(1/4) (Wang et al. 2022, meant for xavier).
+/// norm(a x + f(x)) with a = (2 L)^(1/4); values, output projections and MLPs start divided by (8 L)^(1/4) (Wang et al. 2022, meant for
+/// xavier).
 /// </summary>
 public sealed record DeepNormResidualConfig : ResidualConfig
 {
@@ -102,7 +107,9 @@ public sealed record ReZeroResidualConfig : ResidualConfig
     public override bool LastNorm => false;
 }
 
-/// <summary>Several streams with learned weights for reading, mixing and writing; pre_norm at first (Zhu et al. 2024, the static form).</summary>
+/// <summary>
+/// Several streams with learned weights for reading, mixing and writing; pre_norm at first (Zhu et al. 2024, the static form).
+/// </summary>
 public sealed record HyperConnectionsResidualConfig : ResidualConfig, IValidated
 {
     /// <summary>n, the number of streams; each takes a stream's memory in training.</summary>
@@ -113,7 +120,11 @@ public sealed record HyperConnectionsResidualConfig : ResidualConfig, IValidated
 
     /// <summary>How a sub-layer reads the streams, how they are mixed, and how its output is added to them.</summary>
     public override IEnumerable<ParameterSpec> Parameters() =>
-        [new("input", [Streams], new LayerDraw()), new("mixing", [(long)Streams * Streams], new LayerDraw()), new("output", [Streams], new LayerDraw())];
+    [
+        new("input", [Streams], new LayerDraw()),
+        new("mixing", [(long)Streams * Streams], new LayerDraw()),
+        new("output", [Streams], new LayerDraw()),
+    ];
 
     /// <inheritdoc/>
     internal override long ActivationsAt(int width) => (Streams + 1L) * width;

@@ -5,8 +5,8 @@ namespace Transformer.Configuration;
 // T tokens · T0 tokens of a text of training · D head width · s factor · i pair
 
 /// <summary>
-/// How rotary positions are scaled so that a model trained on short texts reads longer ones: pairs rotate slower, so that texts s times longer than those of
-/// training stay within angles that training has seen.
+/// How rotary positions are scaled so that a model trained on short texts reads longer ones: pairs rotate slower, so that texts s times
+/// longer than those of training stay within angles that training has seen.
 /// </summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(LinearScalingConfig), "linear")]
@@ -40,7 +40,8 @@ public abstract record RotaryScalingConfig : IValidated
         [.. Enumerable.Range(0, headWidth / 2).Select(pair => Math.Pow(theta, -2.0 * pair / headWidth))];
 
     // The base with which the slowest pair, theta^(-(D-2)/D), rotates s times slower; the first, theta^0, rotates as before.
-    private protected static double NtkBase(double theta, double factor, double headWidth) => theta * Math.Pow(factor, headWidth / (headWidth - 2));
+    private protected static double NtkBase(double theta, double factor, double headWidth) =>
+        theta * Math.Pow(factor, headWidth / (headWidth - 2));
 
     // A share of the frequency is kept, the rest becomes s times slower.
     private protected double Blend(double frequency, double kept) => kept * frequency + (1 - kept) * (frequency / Factor);
@@ -63,7 +64,8 @@ public sealed record LinearScalingConfig : RotaryScalingConfig
 public sealed record NtkScalingConfig : RotaryScalingConfig
 {
     /// <inheritdoc/>
-    public override double[] Frequencies(double theta, int headWidth, long length) => Unscaled(NtkBase(theta, Factor, headWidth), headWidth);
+    public override double[] Frequencies(double theta, int headWidth, long length) =>
+        Unscaled(NtkBase(theta, Factor, headWidth), headWidth);
 }
 
 /// <summary>NTK scaling that begins past the original length and grows with the text (emozilla 2023).</summary>
@@ -73,7 +75,8 @@ public sealed record DynamicNtkScalingConfig : RotaryScalingConfig
     public required int OriginalLength { get; init; }
 
     /// <inheritdoc/>
-    public override double[] Frequencies(double theta, int headWidth, long length) => Unscaled(NtkBase(theta, Growth(length), headWidth), headWidth);
+    public override double[] Frequencies(double theta, int headWidth, long length) =>
+        Unscaled(NtkBase(theta, Growth(length), headWidth), headWidth);
 
     // s T / T0 - (s - 1): 1 at T = T0, and growing from there on.
     private double Growth(long length) => length > OriginalLength ? Factor * length / OriginalLength - (Factor - 1) : 1;
@@ -91,13 +94,16 @@ public sealed record YarnScalingConfig : RotaryScalingConfig
     /// <summary>A pair that rotates this often over the original length, or more often, stays as it is; 32 as in the paper.</summary>
     public double BetaFast { get; init; } = 32;
 
-    /// <summary>A pair that rotates this often over the original length, or less often, becomes s times slower; 1 as in the paper.</summary>
+    /// <summary>
+    /// A pair that rotates this often over the original length, or less often, becomes s times slower; 1 as in the paper.
+    /// </summary>
     public double BetaSlow { get; init; } = 1;
 
     /// <summary>0.1 ln s + 1.</summary>
     public override double Amplitude => 0.1 * Math.Log(Factor) + 1;
 
-    // The ramp goes from the pair that rotates beta_fast times over T0 tokens to the one that rotates beta_slow times, both rounded outwards.
+    // The ramp goes from the pair that rotates beta_fast times over T0 tokens to the one that rotates beta_slow times, both rounded
+    // outwards.
     /// <inheritdoc/>
     public override double[] Frequencies(double theta, int headWidth, long length)
     {
@@ -120,13 +126,17 @@ public sealed record YarnScalingConfig : RotaryScalingConfig
     }
 }
 
-/// <summary>Wavelengths beyond a share of the original length become s times longer, those below a smaller share stay (Llama 3.1).</summary>
+/// <summary>
+/// Wavelengths beyond a share of the original length become s times longer, those below a smaller share stay (Llama 3.1).
+/// </summary>
 public sealed record Llama3ScalingConfig : RotaryScalingConfig
 {
     /// <summary>T0, the length of the texts of training; 8,192 for Llama 3.</summary>
     public required int OriginalLength { get; init; }
 
-    /// <summary>A pair that rotates this often over the original length, or less often, becomes s times slower; 1 as in Llama 3.1.</summary>
+    /// <summary>
+    /// A pair that rotates this often over the original length, or less often, becomes s times slower; 1 as in Llama 3.1.
+    /// </summary>
     public double LowFrequencyFactor { get; init; } = 1;
 
     /// <summary>A pair that rotates this often over the original length, or more often, stays as it is; 4 as in Llama 3.1.</summary>
@@ -147,6 +157,9 @@ public sealed record Llama3ScalingConfig : RotaryScalingConfig
         foreach (var problem in base.Problems().Concat(LengthProblems(OriginalLength))) yield return problem;
         if (LowFrequencyFactor <= 0) yield return new("low_frequency_factor", $"found {LowFrequencyFactor}, expected more than 0");
         if (HighFrequencyFactor <= LowFrequencyFactor)
-            yield return new("high_frequency_factor", $"found {HighFrequencyFactor}, expected more than low_frequency_factor {LowFrequencyFactor}");
+        {
+            yield return new(
+                "high_frequency_factor", $"found {HighFrequencyFactor}, expected more than low_frequency_factor {LowFrequencyFactor}");
+        }
     }
 }

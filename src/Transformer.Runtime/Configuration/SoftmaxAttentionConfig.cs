@@ -17,7 +17,9 @@ public sealed record SoftmaxAttentionConfig : HeadedAttentionConfig
     /// <summary>The probability with which attention weights are dropped in training.</summary>
     public double Dropout { get; init; }
 
-    /// <summary>Whether queries and keys are normalised per head (RMSNorm) before the rotation, which bounds the scores (Henry et al. 2020).</summary>
+    /// <summary>
+    /// Whether queries and keys are normalised per head (RMSNorm) before the rotation, which bounds the scores (Henry et al. 2020).
+    /// </summary>
     public bool QueryKeyNorm { get; init; }
 
     /// <summary>c in c * tanh(score / c), which bounds the scaled scores softly (Gemma 2); none where absent.</summary>
@@ -83,8 +85,10 @@ public sealed record SoftmaxAttentionConfig : HeadedAttentionConfig
     {
         if (Dropout > 0)
         {
-            yield return new("dropout", $"found {Dropout}, but under tensor_parallel all ranks draw the same numbers, and their heads would drop the same " +
-                "weights; take 0 (model.dropout may stay), or another strategy");
+            yield return new(
+                "dropout",
+                $"found {Dropout}, but under tensor_parallel all ranks draw the same numbers, and their heads would drop the same weights; " +
+                "take 0 (model.dropout may stay), or another strategy");
         }
     }
 
@@ -108,7 +112,8 @@ public sealed record SoftmaxAttentionConfig : HeadedAttentionConfig
         return (Heads * headWidth, (KvHeads ?? Heads) * headWidth);
     }
 
-    // How many keys a token of T sees in the mean, its own counted half: T / 2 without a window. Learned windows count as if they were at their maximum.
+    // How many keys a token of T sees in the mean, its own counted half: T / 2 without a window. Learned windows count as if they were at
+    // their maximum.
     private double KeysSeen(long tokens)
     {
         var sum = 0.0;

@@ -3,8 +3,9 @@ namespace Transformer.Configuration;
 // N ranks · H heads · G key/value heads · F hidden width
 
 /// <summary>
-/// What one of N ranks has of a model under tensor parallelism (Shoeybi et al. 2019, arXiv:1909.08053, section 3): an equal share of the heads of every mixer and of
-/// the hidden units of every MLP. It is a model itself, with H/N, G/N and F/N in place of H, G and F, whose sub-layers' outputs add up to the whole one's.
+/// What one of N ranks has of a model under tensor parallelism (Shoeybi et al. 2019, arXiv:1909.08053, section 3): an equal share of the
+/// heads of every mixer and of the hidden units of every MLP. It is a model itself, with H/N, G/N and F/N in place of H, G and F, whose
+/// sub-layers' outputs add up to the whole one's.
 /// </summary>
 public static class TensorParallelShare
 {
@@ -32,7 +33,8 @@ public static class TensorParallelShare
         foreach (var problem in Obstacles(model)) yield return problem;
         foreach (var (path, mixer) in Mixers(model))
             foreach (var problem in mixer.SplitProblems(ranks)) yield return problem with { Path = $"{path}.{problem.Path}" };
-        foreach (var problem in model.Mlp.SplitProblems(model.Width, ranks)) yield return problem with { Path = $"model.mlp.{problem.Path}" };
+        foreach (var problem in model.Mlp.SplitProblems(model.Width, ranks))
+            yield return problem with { Path = $"model.mlp.{problem.Path}" };
     }
 
     /// <summary>Refuses what cannot be split.</summary>
@@ -46,5 +48,6 @@ public static class TensorParallelShare
         $"{ranks} ranks cannot share {count} {what} equally. Start as many ranks as divide them.";
 
     private static IEnumerable<(string Path, AttentionConfig Mixer)> Mixers(ModelConfig model) =>
-        model.Mixers?.Select(mixer => ($"model.mixers.{mixer.Key}", mixer.Value)) ?? (model.Attention is null ? [] : [("model.attention", model.Attention)]);
+        model.Mixers?.Select(mixer => ($"model.mixers.{mixer.Key}", mixer.Value))
+        ?? (model.Attention is null ? [] : [("model.attention", model.Attention)]);
 }

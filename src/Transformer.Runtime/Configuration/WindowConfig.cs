@@ -49,21 +49,25 @@ public sealed record SlidingWindowConfig : WindowConfig, IValidated
 
 /// <summary>
 /// A window that grows with the text, an extension of this project's own: the query at position t sees the last
-/// W(t) = max(minimum, ceil(scale * (t + 1)^exponent)) tokens, itself included. It is defined by the tokens so far, not by the length that the text
-/// will have, so that generation equals the full pass.
+/// W(t) = max(minimum, ceil(scale * (t + 1)^exponent)) tokens, itself included. It is defined by the tokens so far, not by the length that
+/// the text will have, so that generation equals the full pass.
 /// </summary>
 public sealed record LengthScaledWindowConfig : WindowConfig, IValidated
 {
     /// <summary>The least number of keys, as far as there are tokens; 16 reaches the last words.</summary>
     public int Minimum { get; init; } = 16;
 
-    /// <summary>What the power of the length is multiplied by. With the default exponent, 8 sees all of 64 tokens and 256 of 1,024.</summary>
+    /// <summary>
+    /// What the power of the length is multiplied by. With the default exponent, 8 sees all of 64 tokens and 256 of 1,024.
+    /// </summary>
     public double Scale { get; init; } = 8;
 
     /// <summary>How fast the window grows: 0.5 with the root of the length, 1 with the length itself.</summary>
     public double Exponent { get; init; } = 0.5;
 
-    /// <summary>What W(t) is before it is rounded up: a little less than the formula, so that the last digit of a power makes no key more.</summary>
+    /// <summary>
+    /// What W(t) is before it is rounded up: a little less than the formula, so that the last digit of a power makes no key more.
+    /// </summary>
     internal const double RoundingGuard = 1 - 1e-12;
 
     /// <inheritdoc/>
@@ -75,13 +79,17 @@ public sealed record LengthScaledWindowConfig : WindowConfig, IValidated
     {
         if (Minimum < 1) yield return new("minimum", $"found {Minimum}, expected 1 or more; 1 is the token itself");
         if (Scale <= 0) yield return new("scale", $"found {Scale}, expected more than 0");
-        if (Exponent is <= 0 or > 1) yield return new("exponent", $"found {Exponent}, expected more than 0 and at most 1; for one size at every length take sliding");
+        if (Exponent is <= 0 or > 1)
+        {
+            yield return new(
+                "exponent", $"found {Exponent}, expected more than 0 and at most 1; for one size at every length take sliding");
+        }
     }
 }
 
 /// <summary>
-/// A window that the model learns (Sukhbaatar et al. 2019, arXiv:1905.07799): keys up to z tokens back are seen in full, and from there the mask falls to
-/// zero over the ramp. A penalty on z makes the model pay for what it sees.
+/// A window that the model learns (Sukhbaatar et al. 2019, arXiv:1905.07799): keys up to z tokens back are seen in full, and from there the
+/// mask falls to zero over the ramp. A penalty on z makes the model pay for what it sees.
 /// </summary>
 public abstract record LearnedWindowConfig : WindowConfig, IValidated
 {
@@ -91,7 +99,9 @@ public abstract record LearnedWindowConfig : WindowConfig, IValidated
     /// <summary>S_max, the greatest span z in tokens.</summary>
     public required int Maximum { get; init; }
 
-    /// <summary>R, over how many tokens past z the mask falls from one to zero: where the span gets its gradient. 32 as in the paper.</summary>
+    /// <summary>
+    /// R, over how many tokens past z the mask falls from one to zero: where the span gets its gradient. 32 as in the paper.
+    /// </summary>
     public int Ramp { get; init; } = 32;
 
     /// <summary>lambda, what a token of mean span adds to the loss, a layer. 2e-6 as in the paper.</summary>
@@ -108,7 +118,8 @@ public abstract record LearnedWindowConfig : WindowConfig, IValidated
     public virtual IEnumerable<ConfigProblem> Problems()
     {
         if (Maximum < 1) yield return new("maximum", $"found {Maximum}, expected 1 or more");
-        if (Ramp < 1) yield return new("ramp", $"found {Ramp}, expected 1 or more; without a ramp the span has no gradient, so take sliding");
+        if (Ramp < 1)
+            yield return new("ramp", $"found {Ramp}, expected 1 or more; without a ramp the span has no gradient, so take sliding");
         if (Penalty < 0) yield return new("penalty", $"found {Penalty}, expected 0 or more");
     }
 }
@@ -129,5 +140,8 @@ public sealed record DynamicWindowConfig : LearnedWindowConfig
 
     /// <inheritdoc/>
     public override IEnumerable<ParameterSpec> Parameters(int heads, int width) =>
-        [new("weight", [heads, width], new LayerDraw()) { SplitDimension = 0 }, new("bias", [heads], new LayerDraw()) { SplitDimension = 0 }];
+    [
+        new("weight", [heads, width], new LayerDraw()) { SplitDimension = 0 },
+        new("bias", [heads], new LayerDraw()) { SplitDimension = 0 },
+    ];
 }

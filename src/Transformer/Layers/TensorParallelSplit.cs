@@ -6,8 +6,9 @@ namespace Transformer.Layers;
 // N ranks
 
 /// <summary>
-/// Which part of each parameter of a model a rank has under tensor parallelism, as its spec says. Of matrices that make heads or hidden units ranks have
-/// rows, of those that lead back into the stream columns (Shoeybi et al. 2019, section 3); what stands outside of mixers and MLPs all have whole.
+/// Which part of each parameter of a model a rank has under tensor parallelism, as its spec says. Of matrices that make heads or hidden
+/// units ranks have rows, of those that lead back into the stream columns (Shoeybi et al. 2019, section 3); what stands outside of mixers
+/// and MLPs all have whole.
 /// </summary>
 internal static class TensorParallelSplit
 {

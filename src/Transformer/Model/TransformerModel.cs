@@ -42,7 +42,8 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         if (group is { Rank: > 0 }) LeaveOutputBiasesToFirstRank();
         if (draw) WeightInitialization.Apply(this);
         this.to(Device);
-        if (config is { Position: RotaryPositionConfig rope, RotaryWidth: { } headWidth }) rotary = new RotaryPosition(rope, headWidth, config.ContextLength, Device);
+        if (config is { Position: RotaryPositionConfig rope, RotaryWidth: { } headWidth })
+            rotary = new RotaryPosition(rope, headWidth, config.ContextLength, Device);
     }
 
     /// <summary>The architecture, of the whole model.</summary>

@@ -21,8 +21,7 @@ public static class WeightInitialization
     {
         switch (spec.Draw)
         {
-            case NormalDraw normal when Deviation(normal.Role, spec.Shape, config) is var deviation and > 0: nn.init.normal_(parameter, 0, deviation); break;
-            case NormalDraw: parameter.zero_(); break;
+            case NormalDraw normal: DrawNormal(parameter, Deviation(normal.Role, spec.Shape, config)); break;
             case ConstantDraw constant: parameter.fill_(constant.Value); break;
             case RateDraw: parameter.uniform_(0, 16).clamp_min_(LeastRate).log_(); break;
             case StepDraw: DrawSteps(parameter); break;
@@ -30,6 +29,12 @@ public static class WeightInitialization
             case LayerDraw: break;
             default: throw new ArgumentOutOfRangeException(nameof(spec), spec.Draw, $"{spec.Name}: no such draw");
         }
+    }
+
+    private static void DrawNormal(Parameter parameter, double deviation)
+    {
+        if (deviation > 0) nn.init.normal_(parameter, 0, deviation);
+        else parameter.zero_();
     }
 
     private static double Deviation(MatrixRole role, long[] shape, ModelConfig config)

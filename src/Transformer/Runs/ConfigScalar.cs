@@ -73,7 +73,9 @@ internal static class ConfigScalar
     private static List<string>? Words(Type type, JsonTypeInfo info)
     {
         if (type == typeof(LinearRule)) return [.. LinearRule.All.Select(rule => rule.Name)];
-        return type.IsEnum ? [.. Enum.GetValues(type).Cast<object>().Select(value => JsonSerializer.SerializeToNode(value, info)!.GetValue<string>())] : null;
+        return type.IsEnum
+            ? [.. Enum.GetValues(type).Cast<object>().Select(value => JsonSerializer.SerializeToNode(value, info)!.GetValue<string>())]
+            : null;
     }
 
     // A type with a converter of its own knows alone what it takes.

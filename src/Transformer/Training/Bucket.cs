@@ -14,7 +14,8 @@ internal sealed record Bucket(BlockSpec? Block, long Offset, long Length, IReadO
     public Tensor Of(Tensor space) => space.narrow(0, Offset, Length);
 
     /// <summary>A parameter in a buffer of this bucket alone.</summary>
-    public Tensor View(Tensor bucket, ParameterView parameter) => bucket.narrow(0, parameter.Offset - Offset, parameter.Count).view(parameter.Shape);
+    public Tensor View(Tensor bucket, ParameterView parameter) =>
+        bucket.narrow(0, parameter.Offset - Offset, parameter.Count).view(parameter.Shape);
 
     /// <summary>The slice of a rank in a buffer of this bucket alone.</summary>
     public Tensor Slice(Tensor bucket, int rank, int ranks) => bucket.narrow(0, rank * (Length / ranks), Length / ranks);

@@ -8,8 +8,9 @@ using Transformer.Runs;
 namespace Transformer.Training;
 
 /// <summary>
-/// Which of a model's parameters are trained and where each of them lies in the <see cref="ParameterSpace"/>: block by block, in a block the matrices first, so
-/// that those that decay lie together. Every view begins on a 64-byte boundary, and every bucket is filled up until the ranks divide it.
+/// Which of a model's parameters are trained and where each of them lies in the <see cref="ParameterSpace"/>: block by block, in a block
+/// the matrices first, so that those that decay lie together. Every view begins on a 64-byte boundary, and every bucket is filled up until
+/// the ranks divide it.
 /// </summary>
 internal sealed class ParameterLayout
 {
@@ -45,7 +46,8 @@ internal sealed class ParameterLayout
             foreach (var (spec, value, rule) in group)
             {
                 var length = RoundedUp(value.numel(), Alignment);
-                parameters.Add(new ParameterView(spec, value, value.shape, offset, length, rule?.LearningRateScale ?? 1, WidthScale(model.Config, spec)));
+                parameters.Add(new ParameterView(
+                    spec, value, value.shape, offset, length, rule?.LearningRateScale ?? 1, WidthScale(model.Config, spec)));
                 offset += length;
             }
             Size += RoundedUp(offset - begin, share);
@@ -87,5 +89,6 @@ internal sealed class ParameterLayout
     private static long RoundedUp(long length, long share) => (length + share - 1) / share * share;
 
     // Adam's steps do not shrink with the width, so under muP the rate of hidden matrices does. Muon's steps do so by themselves.
-    private static double WidthScale(ModelConfig config, ParameterSpec spec) => spec.IsHidden ? config.Initialization.WidthScale(config.Width) : 1;
+    private static double WidthScale(ModelConfig config, ParameterSpec spec) =>
+        spec.IsHidden ? config.Initialization.WidthScale(config.Width) : 1;
 }

@@ -13,10 +13,16 @@ public sealed class ParameterSpecTests
         .. Tiny.Norms.Select(norm => KeyValuePair.Create($"norm {norm.Key}", Tiny.Config with { Norm = norm.Value, TiedHead = false })),
         KeyValuePair.Create("biases and norms of heads", Tiny.Config with
         {
-            Attention = new SoftmaxAttentionConfig { Heads = 4, HeadWidth = 6, Bias = true, QueryKeyNorm = true, Window = Tiny.Windows["dynamic"] },
+            Attention = new SoftmaxAttentionConfig
+            {
+                Heads = 4, HeadWidth = 6, Bias = true, QueryKeyNorm = true, Window = Tiny.Windows["dynamic"],
+            },
         }),
         KeyValuePair.Create("without an mlp", Tiny.Config with { Mlp = new NoMlpConfig(), Residual = new SandwichResidualConfig() }),
-        KeyValuePair.Create("twelve experts", Tiny.Config with { Mlp = Tiny.Mixture with { Experts = 12, Expert = new GeluMlpConfig { Bias = true } } }),
+        KeyValuePair.Create("twelve experts", Tiny.Config with
+        {
+            Mlp = Tiny.Mixture with { Experts = 12, Expert = new GeluMlpConfig { Bias = true } },
+        }),
     ]);
 
     public static TheoryData<string> Kinds => [.. Models.Keys];
@@ -56,7 +62,9 @@ public sealed class ParameterSpecTests
     [Fact]
     public void Only_adaptive_spans_are_bounded()
     {
-        Assert.All(Models.Values.SelectMany(config => config.Parameters()), spec => Assert.Equal(spec.Name.EndsWith(".window.span", StringComparison.Ordinal), spec.IsBounded));
+        Assert.All(
+            Models.Values.SelectMany(config => config.Parameters()),
+            spec => Assert.Equal(spec.Name.EndsWith(".window.span", StringComparison.Ordinal), spec.IsBounded));
         Assert.Contains(Models["adaptive"].Parameters(), spec => spec.IsBounded);
     }
 }

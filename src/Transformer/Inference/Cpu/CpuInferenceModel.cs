@@ -40,7 +40,8 @@ public sealed unsafe class CpuInferenceModel : IDisposable
     {
         (this.weights, this.team, Config) = (weights, team, config);
         workspace = new Workspace(MostTokens);
-        if (Config is { Position: RotaryPositionConfig rope, RotaryWidth: { } headWidth }) rotation = new RotaryAngles(rope, headWidth, MostTokens, Config.ContextLength);
+        if (Config is { Position: RotaryPositionConfig rope, RotaryWidth: { } headWidth })
+            rotation = new RotaryAngles(rope, headWidth, MostTokens, Config.ContextLength);
         var plan = new InferencePlan(Config, weights, team, workspace, rotation, DistanceBias.Of(Config, weights));
         embedding = weights.Matrix("model.embed_tokens.weight");
         head = Config.TiedHead ? embedding : weights.Matrix("lm_head.weight");

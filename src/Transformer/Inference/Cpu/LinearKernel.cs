@@ -112,8 +112,12 @@ internal sealed unsafe class LinearKernel : IParallelKernel
                 break;
             case LinearDecay.Component:
                 var decays = buffers.Decays.Row(token) + head * headWidth;
+                const float Temperature = (float)LinearAttentionConfig.GateTemperature;
                 for (var f = 0; f < features; f++)
-                    VectorKernels.Scale(MathF.Exp(-VectorKernels.Softplus(-decays[f]) / (float)LinearAttentionConfig.GateTemperature), matrix + f * values, matrix + f * values, values);
+                {
+                    var kept = MathF.Exp(-VectorKernels.Softplus(-decays[f]) / Temperature);
+                    VectorKernels.Scale(kept, matrix + f * values, matrix + f * values, values);
+                }
                 break;
             case LinearDecay.Step:
                 VectorKernels.Scale(MathF.Exp(-MathF.Exp(rates[head]) * step), matrix, matrix, features * values);

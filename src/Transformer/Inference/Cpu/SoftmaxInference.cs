@@ -91,7 +91,9 @@ internal sealed unsafe class SoftmaxInference : MixerInference
     private void Normalise(float* x, float* weight, int count)
     {
         if (weight is null) return;
-        for (var head = 0; head < count; head++) VectorKernels.RmsNorm(x + head * headWidth, weight, (float)SoftmaxAttentionConfig.QueryKeyNormEpsilon, x + head * headWidth, headWidth);
+        const float Epsilon = (float)SoftmaxAttentionConfig.QueryKeyNormEpsilon;
+        for (var head = 0; head < count; head++)
+            VectorKernels.RmsNorm(x + head * headWidth, weight, Epsilon, x + head * headWidth, headWidth);
     }
 
     private void TurnAll(TokenBatch batch, KeyValueState cache)

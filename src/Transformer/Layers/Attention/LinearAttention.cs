@@ -9,9 +9,9 @@ namespace Transformer.Layers.Attention;
 // B batch · T tokens · C width · H heads · D head width · F feature width · E value width
 
 /// <summary>
-/// Linear attention and its relatives around one recurrence (<see cref="LinearRecurrence"/>): projections and short convolutions make queries, keys and
-/// values, gates make the decay and the strength of writing, a norm and a gate finish what was read. The default is Gated DeltaNet (Yang, Kautz and
-/// Hatamizadeh 2024, arXiv:2412.06464). Parameters are named as in flash-linear-attention.
+/// Linear attention and its relatives around one recurrence (<see cref="LinearRecurrence"/>): projections and short convolutions make
+/// queries, keys and values, gates make the decay and the strength of writing, a norm and a gate finish what was read. The default is Gated
+/// DeltaNet (Yang, Kautz and Hatamizadeh 2024, arXiv:2412.06464). Parameters are named as in flash-linear-attention.
 /// </summary>
 public sealed class LinearAttention : TokenMixer
 {
@@ -52,7 +52,8 @@ public sealed class LinearAttention : TokenMixer
         {
             case LinearDecay.None or LinearDecay.Constant: break;
             case LinearDecay.Step:
-                (a_proj, A_log, dt_bias) = (new Linear(width, heads, hasBias: false), nn.Parameter(zeros(heads)), nn.Parameter(zeros(heads)));
+                a_proj = new Linear(width, heads, hasBias: false);
+                (A_log, dt_bias) = (nn.Parameter(zeros(heads)), nn.Parameter(zeros(heads)));
                 break;
             case LinearDecay.Component:
                 const int Rank = LinearAttentionConfig.GateRank;
@@ -83,7 +84,7 @@ public sealed class LinearAttention : TokenMixer
         var k = features(Split(Convolve(k_conv1d, k_proj.call(x), context, past?.Keys), headWidth));        // [B, H, T, F]
         var v = Split(Convolve(v_conv1d, v_proj.call(x), context, past?.Values), valueWidth);               // [B, H, T, E]
         var beta = b_proj is null ? null : PerHead(b_proj.call(x)).sigmoid();                               // [B, H, T, 1]
-        var (logDecay, step) = Decay(x, k);                                                                 // [B, H, T, 1 or F], [B, H, T, 1]
+        var (logDecay, step) = Decay(x, k);                                                      // [B, H, T, 1 or F], [B, H, T, 1]
         if (step is not null) k = step * k;
         if (!rule.IsNormalised) q = q / Math.Sqrt(headWidth);
         if (Padding(context, k) is { } padding) (k, logDecay) = (k.masked_fill(padding, 0), logDecay?.masked_fill(padding, 0));
@@ -116,7 +117,8 @@ public sealed class LinearAttention : TokenMixer
         return FusedRmsNorm.Apply(x, full(width, 1 / Math.Sqrt(width)), LinearAttentionConfig.UnitEpsilon / width);
     }
 
-    // The logarithm of the decay of each token and, where the decay comes from a step in time (Mamba-2), the length of that step, by which keys are multiplied.
+    // The logarithm of the decay of each token and, where the decay comes from a step in time (Mamba-2), the length of that step, by which
+    // keys are multiplied.
     private (Tensor? LogDecay, Tensor? Step) Decay(Tensor x, Tensor k)
     {
         switch (rule.Decay)
@@ -140,10 +142,14 @@ public sealed class LinearAttention : TokenMixer
     public static Tensor Retention(int heads, Device device, int first = 0) =>
         log1p(-pow(2, RetentionRule.FirstExponent - arange(first, first + heads, ScalarType.Float32, device))).view(-1, 1, 1);
 
-    /// <summary>phi(q) . (the sum of phi(k) so far), by which the weights of the values sum to one (Katharopoulos et al. 2020, equation 9).</summary>
+    /// <summary>
+    /// phi(q) . (the sum of phi(k) so far), by which the weights of the values sum to one (Katharopoulos et al. 2020, equation 9).
+    /// </summary>
     /// <param name="q">[B, H, T, F]</param>
     /// <param name="k">[B, H, T, F]</param>
-    /// <param name="keySum">The sum before the first token, which then becomes that after the last: [B, H, 1, F]; null for a pass without a state.</param>
+    /// <param name="keySum">
+    /// The sum before the first token, which then becomes that after the last: [B, H, 1, F]; null for a pass without a state.
+    /// </param>
     /// <returns>[B, H, T, 1]</returns>
     public static Tensor Normaliser(Tensor q, Tensor k, Tensor? keySum = null)
     {
@@ -162,10 +168,12 @@ public sealed class LinearAttention : TokenMixer
         return rule.HasConvolution ? nn.functional.silu(x) : x;
     }
 
-    // True at the tokens that are padding: [B, 1, T, 1]; null where there is none. A token whose key is zero and that lets nothing decay leaves the state as it was.
+    // True at the tokens that are padding: [B, 1, T, 1]; null where there is none. A token whose key is zero and that lets nothing decay
+    // leaves the state as it was.
     private static Tensor? Padding(ForwardContext context, Tensor k) => context.NewTokens.Count == 0
         ? null
-        : (arange(k.shape[2]) >= tensor(context.NewTokens.Select(count => (long)count).ToArray()).unsqueeze(1)).ToDeviceAsync(k.device).view(-1, 1, k.shape[2], 1);
+        : (arange(k.shape[2]) >= tensor(context.NewTokens.Select(count => (long)count).ToArray()).unsqueeze(1))
+            .ToDeviceAsync(k.device).view(-1, 1, k.shape[2], 1);
 
     private Tensor Finish(Tensor o, Tensor x)
     {
@@ -175,7 +183,8 @@ public sealed class LinearAttention : TokenMixer
     }
 
     // A short text is one chunk, no longer than it must be.
-    private int Chunk(long tokens) => (int)Math.Min(config.ChunkLength, (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)tokens));
+    private int Chunk(long tokens) =>
+        (int)Math.Min(config.ChunkLength, (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)tokens));
 
     // States are kept in fp32, whatever the model computes in: [B, T, H x n] to [B, H, T, n].
     private Tensor Split(Tensor x, int n) => x.to(ScalarType.Float32).view(x.shape[0], x.shape[1], config.Heads, n).transpose(1, 2);

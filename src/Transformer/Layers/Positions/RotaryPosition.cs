@@ -66,7 +66,8 @@ public sealed class RotaryPosition : IDisposable
     // Angles are kept in double precision up to here: that of position 8,191 has an ulp of 5e-4 in single precision.
     private (Tensor Cos, Tensor Sin) Turn(Tensor angles, Device device)
     {
-        return ((config.Amplitude * angles.cos()).to(ScalarType.Float32).to(device), (config.Amplitude * angles.sin()).to(ScalarType.Float32).to(device));
+        var amplitude = config.Amplitude;
+        return ((amplitude * angles.cos()).to(ScalarType.Float32).to(device), (amplitude * angles.sin()).to(ScalarType.Float32).to(device));
     }
 
     /// <inheritdoc/>
