@@ -47,6 +47,19 @@ public sealed class LinearAttentionConfigTests
     }
 
     [Fact]
+    public void A_rule_is_its_word_in_files_and_the_schema_lists_the_words()
+    {
+        foreach (var rule in LinearRule.All)
+        {
+            var json = ConfigJson.ToJson<AttentionConfig>(new LinearAttentionConfig { Heads = 4, Rule = rule });
+            Assert.Equal(rule.Name, json["rule"]!.GetValue<string>());
+            Assert.Equal(rule, Assert.IsType<LinearAttentionConfig>(ConfigJson.FromJson<AttentionConfig>(json, "test")).Rule);
+        }
+        var words = string.Join(",", LinearRule.All.Select(rule => $"\"{rule}\""));
+        Assert.Contains($"\"enum\":[{words}]", ConfigSchema.Create().ToJsonString());
+    }
+
+    [Fact]
     public void In_a_hybrid_one_mixer_that_can_use_the_positions_is_enough()
     {
         const string Hybrid = "model={width: 128, context_length: 64, layers: 4, mixers: {a: {kind: linear, rule: taylor, heads: 4, head_width: 15}, b: {kind: softmax, heads: 4}}, pattern: [a, b]}";

@@ -7,6 +7,10 @@ namespace Transformer.Inference.Cpu;
 /// <summary>The features of one query or key, as <see cref="LinearAttentionConfig"/> defines them.</summary>
 internal static unsafe class FeatureVector
 {
+    /// <summary>Whether they are known here.</summary>
+    public static bool Supports(LinearFeatures features) => features is LinearFeatures.Identity
+        or LinearFeatures.UnitLength or LinearFeatures.Elu or LinearFeatures.Dpfp or LinearFeatures.Taylor;
+
     /// <summary>phi(x).</summary>
     /// <param name="config">The rule.</param>
     /// <param name="x">[D]</param>

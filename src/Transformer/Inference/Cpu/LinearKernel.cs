@@ -31,6 +31,7 @@ internal sealed unsafe class LinearKernel : IParallelKernel
     /// <param name="o">[N, H E]</param>
     public LinearKernel(InferencePlan plan, LinearAttentionConfig config, string name, LinearBuffers buffers, Activations o)
     {
+        if (!Supports(config.Rule)) throw new InputException($"the engine does not know rule {config.Rule} of linear attention");
         (team, this.config, rule, this.buffers, this.o) = (plan.Team, config, config.Rule, buffers, o);
         rotation = config.ObstacleTo(plan.Model.Position) is null ? plan.RotaryAngles : null;
         (heads, headWidth, features, values) = (config.Heads, config.HeadWidthAt(plan.Width), config.FeatureWidthAt(plan.Width), config.ValueWidthAt(plan.Width));
@@ -42,6 +43,10 @@ internal sealed unsafe class LinearKernel : IParallelKernel
         norm = plan.Weights.VectorIfAny(name + "o_norm.weight");
         scratch = [.. Enumerable.Range(0, team.Threads).Select(thread => plan.Workspace.Scratch(thread, 2 * features + 2 * values))];
     }
+
+    /// <summary>Whether the features and the decay of a rule are known here.</summary>
+    public static bool Supports(LinearRule rule) => FeatureVector.Supports(rule.Features)
+        && rule.Decay is LinearDecay.None or LinearDecay.Constant or LinearDecay.Component or LinearDecay.Step;
 
     /// <summary>Computes o for all tokens of a batch, and the state after them.</summary>
     public void Run(TokenBatch batch, LinearAttentionState state)
