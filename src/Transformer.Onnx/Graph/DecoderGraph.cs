@@ -22,9 +22,7 @@ internal static class DecoderGraph
         typeof(MixtureMlpConfig), typeof(NoMlpConfig),
         typeof(LayerNormConfig), typeof(RmsNormConfig),
         typeof(PreNormResidualConfig), typeof(PostNormResidualConfig), typeof(SandwichResidualConfig),
-        typeof(DeepNormResidualConfig), typeof(ReZeroResidualConfig), typeof(HyperConnectionsResidualConfig),
-        typeof(Gpt2InitializationConfig), typeof(ZeroProjectionInitializationConfig),
-        typeof(MupInitializationConfig), typeof(XavierInitializationConfig));
+        typeof(DeepNormResidualConfig), typeof(ReZeroResidualConfig), typeof(HyperConnectionsResidualConfig));
 
     /// <summary>Whether there is a graph of every part of a model, before anything is written.</summary>
     /// <returns>Null where there is; else the reason: the key, what is known and what was found.</returns>
@@ -45,7 +43,7 @@ internal static class DecoderGraph
         graph.Scope = "/model";
         var x = config.Residual.LastNorm ? NormGraph.Norm(context, stream, "model.norm").Normed : stream.Sum();
         var logits = context.Weights.Logits(x, config.TiedHead);                                                   // [B, T, V]
-        if (config.Initialization is MupInitializationConfig mup) logits *= (double)mup.BaseWidth / config.Width;
+        if (config.LogitScale is var scale and not 1) logits *= scale;
         context.Logits(logits);
         context.Weights.CheckAllTaken();
         return graph;

@@ -21,8 +21,8 @@ internal sealed class RotationGraph
         (this.context, this.rope, this.headWidth) = (context, rope, headWidth);
 
     public static RotationGraph? Of(GraphContext context) =>
-        context.Config.Position is RotaryPositionConfig rope && context.Config.PositionedMixers.FirstOrDefault() is { } rotated
-            ? new RotationGraph(context, rope, rotated.HeadWidthAt(context.Config.Width))
+        context.Config is { Position: RotaryPositionConfig rope, RotaryWidth: { } headWidth }
+            ? new RotationGraph(context, rope, headWidth)
             : null;
 
     /// <summary>Whether caches hold keys as they were before the rotation, so that all are rotated in every context.</summary>

@@ -24,7 +24,7 @@ public sealed class KnownKinds(string backend, params Type[] kinds)
 
     private static IEnumerable<(string Path, Type Family, object Kind)> Parts(ModelConfig model)
     {
-        foreach (var (path, mixer) in Mixers(model))
+        foreach (var (path, mixer) in model.MixersByPath())
         {
             yield return (path, typeof(AttentionConfig), mixer);
             if (mixer is SoftmaxAttentionConfig { Window: var window }) yield return ($"{path}.window", typeof(WindowConfig), window);
@@ -36,10 +36,5 @@ public sealed class KnownKinds(string backend, params Type[] kinds)
         if (model.Mlp is MixtureMlpConfig { Expert: var expert }) yield return ("model.mlp.expert", typeof(MlpConfig), expert);
         yield return ("model.norm", typeof(NormConfig), model.Norm);
         yield return ("model.residual", typeof(ResidualConfig), model.Residual);
-        yield return ("model.initialization", typeof(InitializationConfig), model.Initialization);
     }
-
-    private static IEnumerable<(string Path, AttentionConfig Mixer)> Mixers(ModelConfig model) =>
-        model.Mixers?.Select(mixer => ($"model.mixers.{mixer.Key}", mixer.Value))
-        ?? (model.Attention is null ? [] : [("model.attention", model.Attention)]);
 }

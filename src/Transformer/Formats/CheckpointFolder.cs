@@ -138,13 +138,17 @@ public sealed class CheckpointFolder : IDisposable
             return;
         }
         var parameters = model.ToDictionary(pair => pair.Name, pair => pair.Parameter);
-        Check(parameters.Select(pair => (pair.Key, TensorParallelSplit.WholeShape(pair.Key, pair.Value.shape, group))));
+        var specs = Model.Parameters().ToDictionary(spec => spec.Name);
+        Check(parameters.Select(pair => (pair.Key, WholeShape(pair.Key, pair.Value.shape))));
         using var gradient = no_grad();
         foreach (var (name, parameter) in parameters)
         {
             using var scope = NewDisposeScope();    // no more than one whole tensor at a time
-            parameter.copy_(TensorParallelSplit.Cut(name, weights.Read(name), group));
+            parameter.copy_(TensorParallelSplit.Cut(specs[name], weights.Read(name), group));
         }
+
+        long[] WholeShape(string name, long[] shape) =>
+            specs.TryGetValue(name, out var spec) ? TensorParallelSplit.WholeShape(spec, shape, group) : shape;
     }
 
     /// <summary>Compares names and shapes with those of a model.</summary>

@@ -20,7 +20,6 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     private readonly Decoder model;
     private readonly Linear? lm_head;
     private readonly RotaryPosition? rotary;
-    private readonly double logitScale;
     private Precision precision;
 
     /// <param name="config">The architecture; its vocabulary size is known. Parameters are drawn by libtorch's generator.</param>
@@ -38,22 +37,13 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         Device = device ?? CPU;
         model = new Decoder(group is null ? config : TensorParallelShare.Of(config, group.Rank, group.Count));
         if (!config.TiedHead) lm_head = new Linear(config.Width, config.VocabularySize!.Value, hasBias: false);
-        logitScale = config.Initialization switch
-        {
-            MupInitializationConfig mup => (double)mup.BaseWidth / config.Width,
-            Gpt2InitializationConfig or ZeroProjectionInitializationConfig or XavierInitializationConfig => 1,
-            var other => throw Kind.Unknown("model.initialization", other, "layer"),
-        };
         RegisterComponents();
-        if (group is { Rank: > 0 })
-        {
-            foreach (var (name, layer) in named_modules())
-                if (layer is Linear output && TensorParallelSplit.IsOutput(name)) output.AddsBias = false;    // rank 0 adds it
-        }
+        ParameterSpecs = SpecifiedParameters.Of(config, Weights.Select(weight => (weight.Name, weight.Value.shape)), group);
+        if (group is { Rank: > 0 }) LeaveOutputBiasesToFirstRank();
         if (draw) WeightInitialization.Apply(this);
         this.to(Device);
-        if (config.Position is RotaryPositionConfig rope && config.PositionedMixers.FirstOrDefault() is { } rotated)
-            rotary = new RotaryPosition(rope, rotated.HeadWidthAt(config.Width), config.ContextLength, Device);
+        if (config is { Position: RotaryPositionConfig rope, RotaryWidth: { } headWidth })
+            rotary = new RotaryPosition(rope, headWidth, config.ContextLength, Device);
     }
 
     /// <summary>The architecture, of the whole model.</summary>
@@ -90,6 +80,9 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
             precision = value;
         }
     }
+
+    /// <summary>What is known of each parameter of the whole model, by name, in the order in which they are drawn.</summary>
+    public IReadOnlyDictionary<string, ParameterSpec> ParameterSpecs { get; }
 
     /// <summary>What stands around each block in every pass, or null.</summary>
     internal BlockHooks? BlockHooks { set => model.Hooks = value; }
@@ -183,11 +176,15 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
             TensorParallelGroup?.Join(tensor([.. own]), 0).data<float>().ToArray() ?? own;
     }
 
-    /// <summary>
-    /// The names of the parameters that stay between 0 and 1, where training brings them back after each step: learned spans.
-    /// </summary>
-    public IEnumerable<string> BoundedParameters =>
-        named_modules().Where(part => part.module is AdaptiveSpan).Select(part => $"{part.name}.span");
+    // Outputs of the ranks add up, so that a bias which all of them have is added once.
+    private void LeaveOutputBiasesToFirstRank()
+    {
+        foreach (var (name, layer) in named_modules())
+        {
+            if (layer is Linear output && ParameterSpecs.TryGetValue($"{name}.bias", out var bias) && bias.IsPartial)
+                output.AddsBias = false;
+        }
+    }
 
     private Tensor Pass(
         Tensor embeddings, ModelState? state, IReadOnlyList<int>? newTokens, AuxiliaryLosses? auxiliaryLosses = null,
@@ -234,7 +231,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     {
         hidden = hidden.to(ProductTypes.Of(precision));
         var logits = (lm_head?.call(hidden) ?? Linear.Apply(hidden, Head)).ToFloat32();
-        return logitScale == 1 ? logits : logits * logitScale;
+        return Config.LogitScale == 1 ? logits : logits * Config.LogitScale;
     }
 
     /// <summary>The losses of the head, by <see cref="LanguageModelLoss.OfHead"/>.</summary>
@@ -244,7 +241,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     public (Tensor CrossEntropy, Tensor Total) Loss(Tensor hidden, Tensor targets, double zLoss = 0)
     {
         var type = ProductTypes.Of(precision);
-        return LanguageModelLoss.OfHead(hidden.to(type), Head.to(type), targets, zLoss, logitScale);
+        return LanguageModelLoss.OfHead(hidden.to(type), Head.to(type), targets, zLoss, Config.LogitScale);
     }
 
     private IEnumerable<TokenMixer> Mixers => model.Blocks.SelectMany(block => block.Mixers);

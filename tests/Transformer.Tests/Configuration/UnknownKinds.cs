@@ -21,7 +21,6 @@ internal static class UnknownKinds
         ["model.mlp.expert"] = Tiny.Config with { Mlp = Tiny.Mixture with { Expert = new UnknownMlp() } },
         ["model.norm"] = Tiny.Config with { Norm = new UnknownNorm() },
         ["model.residual"] = Tiny.Config with { Residual = new UnknownResidual() },
-        ["model.initialization"] = Tiny.Config with { Initialization = new UnknownInitialization() },
     };
 
     public static TheoryData<string> Keys => [.. Models.Keys];
@@ -33,6 +32,10 @@ internal static class UnknownKinds
 internal sealed record UnknownAttention : AttentionConfig
 {
     public override IEnumerable<ConfigProblem> ProblemsAt(int width, PositionConfig position) => [];
+
+    public override IEnumerable<ParameterSpec> Parameters(int width, bool mixesValues = false) => [];
+
+    internal override MixerCost CostAt(int width, bool mixesValues) => new(_ => 0, 0, 0, _ => 0);
 }
 
 internal sealed record UnknownWindow : WindowConfig
@@ -44,12 +47,13 @@ internal sealed record UnknownPosition : PositionConfig;
 
 internal sealed record UnknownScoreBias : ScoreBiasPositionConfig;
 
-internal sealed record UnknownScaling : RotaryScalingConfig;
+internal sealed record UnknownScaling : RotaryScalingConfig
+{
+    public override double[] Frequencies(double theta, int headWidth, long length) => new double[headWidth / 2];
+}
 
 internal sealed record UnknownMlp : MlpConfig;
 
 internal sealed record UnknownNorm : NormConfig;
 
 internal sealed record UnknownResidual : ResidualConfig;
-
-internal sealed record UnknownInitialization : InitializationConfig;

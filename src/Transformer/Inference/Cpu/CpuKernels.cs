@@ -18,9 +18,7 @@ public static class CpuKernels
         typeof(MixtureMlpConfig), typeof(NoMlpConfig),
         typeof(LayerNormConfig), typeof(RmsNormConfig),
         typeof(PreNormResidualConfig), typeof(PostNormResidualConfig), typeof(SandwichResidualConfig),
-        typeof(DeepNormResidualConfig), typeof(ReZeroResidualConfig), typeof(HyperConnectionsResidualConfig),
-        typeof(Gpt2InitializationConfig), typeof(ZeroProjectionInitializationConfig),
-        typeof(MupInitializationConfig), typeof(XavierInitializationConfig));
+        typeof(DeepNormResidualConfig), typeof(ReZeroResidualConfig), typeof(HyperConnectionsResidualConfig));
 
     /// <summary>Whether the kernels compute every part of a model, before anything is read or computed.</summary>
     /// <returns>Null where they do; else the reason: the key, what they know and what was found.</returns>

@@ -20,11 +20,18 @@ public sealed class RotaryPosition : IDisposable
     /// <param name="headWidth">D, even.</param>
     /// <param name="length">The number of positions to prepare.</param>
     /// <param name="device">Where queries and keys live.</param>
+    /// <exception cref="InputException">No rotation is known for the kind of scaling.</exception>
     public RotaryPosition(RotaryPositionConfig config, int headWidth, int length, Device device)
     {
         (this.config, this.headWidth) = (config, headWidth);
+        FollowsLength = config.Scaling switch
+        {
+            DynamicNtkScalingConfig => true,
+            null or LinearScalingConfig or NtkScalingConfig or YarnScalingConfig or Llama3ScalingConfig => false,
+            var other => throw Kind.Unknown("model.position.scaling", other, "rotation"),
+        };
         using var scope = NewDisposeScope();
-        var frequencies = tensor(RotaryScaling.Frequencies(config, headWidth, length: 0));                      // [D/2]
+        var frequencies = tensor(config.Frequencies(headWidth, length: 0));                      // [D/2]
         var angles = outer(arange(length, ScalarType.Float64), frequencies);                                    // [T, D/2]
         (cos, sin) = CosineAndSine(angles, device);
         cos.DetachFromDisposeScope();
@@ -35,7 +42,7 @@ public sealed class RotaryPosition : IDisposable
     /// Whether the angle of a position depends on the length of its text (dynamic NTK). Keys are then cached as they are and rotated in
     /// every pass; else they are rotated once, before they are cached.
     /// </summary>
-    public bool FollowsLength => config.Scaling is DynamicNtkScalingConfig;
+    public bool FollowsLength { get; }
 
     /// <summary>The rotation of the positions start .. start + count - 1.</summary>
     public Rotation At(long start, long count) => new(cos.narrow(0, start, count), sin.narrow(0, start, count));
@@ -57,7 +64,7 @@ public sealed class RotaryPosition : IDisposable
             return At(positions);
         using var scope = NewDisposeScope();
         var isShared = positions.dim() == 1 && lengths.Distinct().Count() == 1;
-        var ofRows = lengths.Take(isShared ? 1 : lengths.Count).Select(length => RotaryScaling.Frequencies(config, headWidth, length));
+        var ofRows = lengths.Take(isShared ? 1 : lengths.Count).Select(length => config.Frequencies(headWidth, length));
         var frequencies = stack([.. ofRows.Select(row => tensor(row))])
             .ToDeviceAsync(positions.device).unsqueeze(1);                                                             // [B or 1, 1, D/2]
         var (c, s) = CosineAndSine(positions.unsqueeze(-1) * frequencies, positions.device);                    // 2 x [B or 1, T, D/2]
@@ -68,7 +75,7 @@ public sealed class RotaryPosition : IDisposable
     // Angles are kept in double precision up to here: that of position 8,191 has an ulp of 5e-4 in single precision.
     private (Tensor Cos, Tensor Sin) CosineAndSine(Tensor angles, Device device)
     {
-        var amplitude = RotaryScaling.Amplitude(config);
+        var amplitude = config.Amplitude;
         return ((amplitude * angles.cos()).to(ScalarType.Float32).to(device), (amplitude * angles.sin()).to(ScalarType.Float32).to(device));
     }
 
