@@ -10,7 +10,8 @@ internal static class ProcessMemory
 
     /// <summary>
     /// The most bytes that were resident at once while some work was done, above those before it. Freed memory is given back to the system first and, until
-    /// the work ends, as soon as it is freed, which costs time: not for work that is timed.
+    /// the work ends, as soon as it is freed, which costs time: not for work that is timed. Free blocks within the heap are used again and stay resident, so
+    /// that a process which has kept freed memory before (<see cref="Allocator.KeepFreedMemory"/>) measures too much: measure in a fresh one.
     /// </summary>
     /// <returns>Null where the system does not tell.</returns>
     public static long? PeakOf(Action work)
