@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Transformer.Configuration;
 
 namespace Transformer.Tests.Architecture;
 
@@ -58,7 +59,7 @@ public sealed partial class ImportTests
     [Fact]
     public void The_runtime_refers_to_the_framework_alone()
     {
-        var references = typeof(Configuration.ModelConfig).Assembly.GetReferencedAssemblies().Select(reference => reference.Name!);
+        var references = typeof(ModelConfig).Assembly.GetReferencedAssemblies().Select(reference => reference.Name!);
         Assert.DoesNotContain(references, name => !name.StartsWith("System.", StringComparison.Ordinal));
     }
 

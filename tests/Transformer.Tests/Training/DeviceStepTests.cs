@@ -90,10 +90,10 @@ public sealed partial class DeviceStepTests
         };
         var found =
             from folder in (string[])["Layers", "Model", "Training"]
-            from file in SourceTree.FilesIn(Path.Combine(SourceTree.Library, folder))
+            from file in SourceTree.FilesIn(Path.Combine(SourceTree.Project("Transformer"), folder))
             let asked = Asking().Count(string.Concat(File.ReadLines(file).Where(line => !line.TrimStart().StartsWith("//", StringComparison.Ordinal))))
             where asked > 0
-            select KeyValuePair.Create(Path.GetRelativePath(SourceTree.Library, file).Replace('\\', '/'), asked);
+            select KeyValuePair.Create(Path.GetRelativePath(SourceTree.Project("Transformer"), file).Replace('\\', '/'), asked);
         Assert.Equal(places, found.ToDictionary());
     }
 
