@@ -4,7 +4,9 @@ using Transformer.Reproductions;
 
 namespace Transformer.Cli;
 
-/// <summary><c>reproduce associative-retrieval</c>: how many associations a memory of each rule holds apart, beside the paper's losses.</summary>
+/// <summary>
+/// <c>reproduce associative-retrieval</c>: how many associations a memory of each rule holds apart, beside the paper's losses.
+/// </summary>
 internal static class AssociativeRetrievalReport
 {
     private static readonly Option<RetrievalRule[]> Rules = new("--rule")
@@ -28,7 +30,8 @@ internal static class AssociativeRetrievalReport
     /// <summary>The experiment's verb.</summary>
     public static Command Create()
     {
-        var verb = new Command("associative-retrieval", "How many associations linear attention, the delta rule and softmax hold (Schlag et al. 2021).")
+        var verb = new Command(
+            "associative-retrieval", "How many associations linear attention, the delta rule and softmax hold (Schlag et al. 2021).")
         {
             Rules, Keys, Replacement, ReproduceVerb.Seed, SharedOptions.Json,
         };
@@ -39,12 +42,15 @@ internal static class AssociativeRetrievalReport
     private static int Run(ParseResult request, CancellationToken cancellation)
     {
         var rules = request.GetRequiredValue(Rules);
-        if (request.GetValue(Keys)?.FirstOrDefault(keys => keys < 1, 1) is < 1 and var wrong) throw new InputException($"--keys: found {wrong}, expected 1 or more.");
-        if (request.GetValue(Replacement) && request.GetValue(Keys) is not { Length: > 0 }) throw new InputException("--replacement: goes with --keys; the paper's table has both kinds.");
+        if (request.GetValue(Keys)?.FirstOrDefault(keys => keys < 1, 1) is < 1 and var wrong)
+            throw new InputException($"--keys: found {wrong}, expected 1 or more.");
+        if (request.GetValue(Replacement) && request.GetValue(Keys) is not { Length: > 0 })
+            throw new InputException("--replacement: goes with --keys; the paper's table has both kinds.");
         var cells = request.GetValue(Keys) is { Length: > 0 } asked
             ? from rule in rules from keys in asked select (Rule: rule, Replacement: request.GetValue(Replacement), Keys: keys)
             : AssociativeRetrieval.Figures.Keys.Where(cell => rules.Contains(cell.Rule));
-        var results = cells.Select(cell => AssociativeRetrieval.Run(cell.Rule, cell.Replacement, cell.Keys, request.GetValue(ReproduceVerb.Seed), cancellation: cancellation));
+        var results = cells.Select(cell => AssociativeRetrieval.Run(
+            cell.Rule, cell.Replacement, cell.Keys, request.GetValue(ReproduceVerb.Seed), cancellation: cancellation));
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json))
         {
@@ -54,7 +60,8 @@ internal static class AssociativeRetrievalReport
         output.WriteLine($"{"rule",-9}{"keys come again",-17}{"keys",-6}{"loss",-9}{"published",-11}{"steps",-8}seconds");
         foreach (var result in results)
             output.WriteLine(
-                $"{ScriptJson.Name(result.Rule),-9}{(result.Replacement ? "yes" : "no"),-17}{result.Keys,-6}{result.Loss,-9:f4}{result.Published,-11:f4}{result.Steps,-8}{result.Seconds:f0}");
+                $"{ScriptJson.Name(result.Rule),-9}{(result.Replacement ? "yes" : "no"),-17}{result.Keys,-6}" +
+                $"{result.Loss,-9:f4}{result.Published,-11:f4}{result.Steps,-8}{result.Seconds:f0}");
         return CommandLine.Done;
     }
 }

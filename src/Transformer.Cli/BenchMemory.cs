@@ -16,7 +16,11 @@ internal static class BenchMemory
         {
             source, SharedOptions.Set, SharedOptions.Threads, SharedOptions.Json,
         };
-        memory.SetAction((request, cancellation) => Task.FromResult(Run(request, load(request.GetValue(source), request.GetValue(SharedOptions.Set)!), cancellation)));
+        memory.SetAction((request, cancellation) =>
+        {
+            var config = load(request.GetValue(source), request.GetValue(SharedOptions.Set)!);
+            return Task.FromResult(Run(request, config, cancellation));
+        });
         return memory;
     }
 

@@ -61,7 +61,10 @@ internal static class BenchScaling
     private static int Run(ParseResult request, CancellationToken cancellation)
     {
         SharedOptions.UseThreads(request);
-        var configs = (from name in request.GetRequiredValue(Mixers) from length in request.GetRequiredValue(Lengths) select (name, Config(request, name, length))).ToList();
+        var configs = (
+            from name in request.GetRequiredValue(Mixers)
+            from length in request.GetRequiredValue(Lengths)
+            select (name, Config(request, name, length))).ToList();
         var results = new List<ScalingBenchmark>();
         var error = request.InvocationConfiguration.Error;
         foreach (var (name, config) in configs)
@@ -81,9 +84,12 @@ internal static class BenchScaling
         {
             string[] names = [.. Known.Select(mixer => mixer.Name)];
             var nearest = Spelling.Nearest(name, names);
-            throw new InputException($"--mixer: found {name}, expected one of {string.Join(", ", names)}{(nearest is null ? "." : $"; did you mean {nearest}?")}");
+            throw new InputException($"--mixer: found {name}, expected one of " +
+                $"{string.Join(", ", names)}{(nearest is null ? "." : $"; did you mean {nearest}?")}");
         }
-        return ConfigFile.Parse(Model, "bench", [$"model.attention={attention}", .. request.GetRequiredValue(SharedOptions.Set), $"model.context_length={length}"]);
+        return ConfigFile.Parse(
+            Model, "bench",
+            [$"model.attention={attention}", .. request.GetRequiredValue(SharedOptions.Set), $"model.context_length={length}"]);
     }
 
     private static void Write(TextWriter output, IReadOnlyList<ScalingBenchmark> results)
@@ -92,7 +98,8 @@ internal static class BenchScaling
         foreach (var column in table.Columns.Skip(1)) column.RightAligned();
         foreach (var result in results)
             table.AddRow(
-                result.Mixer, $"{result.Length:n0}", $"{1000 * result.StepSeconds:n1} ms", result.PeakBytes is { } peak ? Numbers.Bytes(peak) : "-",
+                result.Mixer, $"{result.Length:n0}", $"{1000 * result.StepSeconds:n1} ms",
+                result.PeakBytes is { } peak ? Numbers.Bytes(peak) : "-",
                 $"{1000 * result.DecodeSeconds:n2} ms", Numbers.Bytes(result.StateBytes));
         AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) }).Write(table);
     }

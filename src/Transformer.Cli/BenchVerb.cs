@@ -31,7 +31,8 @@ internal static class BenchVerb
 
     private static readonly Argument<string?> Source = new("RECIPE|FILE")
     {
-        Description = "A recipe's name or a YAML or JSON file; where absent a model of 6 layers, width 384 and context 256, in batches of 8.",
+        Description =
+            "A recipe's name or a YAML or JSON file; where absent a model of 6 layers, width 384 and context 256, in batches of 8.",
         Arity = ArgumentArity.ZeroOrOne,
     };
 
@@ -71,10 +72,14 @@ internal static class BenchVerb
         train.SetAction((request, cancellation) => Task.FromResult(Train(request, cancellation)));
         var decode = new Command("decode", "Measures writing against the machine's memory.")
         {
-            Model, SharedOptions.Set, SharedOptions.Quantize, SharedOptions.Operators, Sequences, PromptTokens, Rounds, SharedOptions.Threads, SharedOptions.Json,
+            Model, SharedOptions.Set, SharedOptions.Quantize, SharedOptions.Operators, Sequences, PromptTokens, Rounds,
+            SharedOptions.Threads, SharedOptions.Json,
         };
         decode.SetAction((request, cancellation) => Task.FromResult(Decode(request, cancellation)));
-        return new Command("bench", "Measures speed beside what the machine can do at best.") { train, decode, BenchSpeculation.Create(Rounds), BenchScaling.Create(), BenchMemory.Create(Source, Load) };
+        return new Command("bench", "Measures speed beside what the machine can do at best.")
+        {
+            train, decode, BenchSpeculation.Create(Rounds), BenchScaling.Create(), BenchMemory.Create(Source, Load),
+        };
     }
 
     private static int Train(ParseResult request, CancellationToken cancellation)
@@ -87,7 +92,8 @@ internal static class BenchVerb
         {
             Report(
                 request.InvocationConfiguration.Output, result.UtilizationMinimum, result.UtilizationMaximum, result.Utilization,
-                ("model", $"{Numbers.Count(result.Parameters)} parameters, {config.Training.BatchSize} x {config.Model.ContextLength} tokens, {result.Threads} threads"),
+                ("model", $"{Numbers.Count(result.Parameters)} parameters, {config.Training.BatchSize} x {config.Model.ContextLength} " +
+                    $"tokens, {result.Threads} threads"),
                 ("training", $"{result.TokensPerSecond:n0} tokens/s"),
                 ("model rate", $"{Numbers.Flops(result.ModelFlopsPerSecond)}/s"),
                 ("matrix rate", $"{Numbers.Flops(result.MatrixFlopsPerSecond)}/s"));
@@ -98,7 +104,8 @@ internal static class BenchVerb
     private static int Decode(ParseResult request, CancellationToken cancellation)
     {
         var rounds = Prepare(request);
-        var (format, sequences, promptTokens) = (WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!), request.GetValue(Sequences), request.GetValue(PromptTokens));
+        var (format, sequences, promptTokens) = (
+            WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!), request.GetValue(Sequences), request.GetValue(PromptTokens));
         if (sequences < 1) throw new InputException($"--sequences: found {sequences}, expected 1 or more.");
         using var model = OpenModel(request.GetValue(Model), request.GetValue(SharedOptions.Set)!);
         var result = SharedOptions.OperatorsOf(request) is { } operators
@@ -110,10 +117,12 @@ internal static class BenchVerb
             var weight = sequences * result.WeightBytesPerSecond / result.TokensPerSecond / new ModelSize(model.Config).MatrixParameters;
             Report(
                 request.InvocationConfiguration.Output, result.UtilizationMinimum, result.UtilizationMaximum, result.Utilization,
-                ("model", $"{Numbers.Count(result.Parameters)} parameters, {sequences} x ({result.PromptTokens} + {result.GeneratedTokens}) tokens, {result.Threads} threads"),
+                ("model", $"{Numbers.Count(result.Parameters)} parameters, " +
+                    $"{sequences} x ({result.PromptTokens} + {result.GeneratedTokens}) tokens, {result.Threads} threads"),
                 ("weights", $"{weight:g4} bytes each"),
                 ("writing", $"{result.TokensPerSecond:f1} tokens/s"),
-                ("first token", $"{1000 * result.FirstTokenSeconds:f1} ms, {sequences * result.PromptTokens / result.FirstTokenSeconds:n0} tokens of prompt/s"),
+                ("first token", $"{1000 * result.FirstTokenSeconds:f1} ms, " +
+                    $"{sequences * result.PromptTokens / result.FirstTokenSeconds:n0} tokens of prompt/s"),
                 ("weights read", $"{Numbers.Bytes(result.WeightBytesPerSecond)}/s"),
                 ("memory rate", $"{Numbers.Bytes(result.MemoryBytesPerSecond)}/s"));
         }
@@ -121,7 +130,8 @@ internal static class BenchVerb
     }
 
     private static DecodingBenchmark WithOnnxRuntime(
-        TransformerModel model, int rounds, WeightFormat format, OnnxOperators operators, int sequences, int? promptTokens, CancellationToken cancellation)
+        TransformerModel model, int rounds, WeightFormat format, OnnxOperators operators, int sequences, int? promptTokens,
+        CancellationToken cancellation)
     {
         var precision = format switch
         {
@@ -135,7 +145,8 @@ internal static class BenchVerb
         {
             OnnxFolder.Write(folder.FullName, model.Config, model.Weights, null, precision, operators);
             using var onnx = OnnxModel.Open(folder.FullName);
-            return DecodingBenchmark.Run(onnx.Generator(), model.Config, precision.MatrixBytes(model.Config), rounds, format, sequences, promptTokens, cancellation);
+            return DecodingBenchmark.Run(
+                onnx.Generator(), model.Config, precision.MatrixBytes(model.Config), rounds, format, sequences, promptTokens, cancellation);
         }
         finally
         {
@@ -164,7 +175,8 @@ internal static class BenchVerb
             manual_seed(0);
             return new TransformerModel(Load(path, path is null ? overrides.Prepend("model.preset=gpt-mini") : overrides).Model);
         }
-        if (overrides.Length > 0) throw new InputException($"{path}: is a trained model, which --set cannot change. Leave out one of the two.");
+        if (overrides.Length > 0)
+            throw new InputException($"{path}: is a trained model, which --set cannot change. Leave out one of the two.");
         using var checkpoint = CheckpointFolder.Open(path);
         var model = new TransformerModel(checkpoint.Model);
         checkpoint.CopyInto(model.Weights);

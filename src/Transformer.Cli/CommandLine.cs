@@ -36,7 +36,8 @@ internal static class CommandLine
     public static async Task<int> RunAsync(Command root, string[] arguments, TextWriter output, TextWriter error)
     {
         var request = root.Parse(arguments);
-        if (request.Action is null or ParseErrorAction || (request.Errors.Count == 0 && Stray(request) is not null)) return Refuse(request, error);
+        if (request.Action is null or ParseErrorAction || (request.Errors.Count == 0 && Stray(request) is not null))
+            return Refuse(request, error);
 
         using var interruption = new CancellationTokenSource();
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
@@ -68,7 +69,10 @@ internal static class CommandLine
         }
     }
 
-    /// <summary>The exit code of a failure, and what to say of it. Where another rank says it, that rank's is the code by which the launcher tells how the job ended.</summary>
+    /// <summary>
+    /// The exit code of a failure, and what to say of it. Where another rank says it, that rank's is the code by which the launcher tells
+    /// how the job ended.
+    /// </summary>
     public static (int Code, string Message) Describe(Exception failure) => failure switch
     {
         CollectiveException { InnerException: { } cause } => (Describe(cause).Code, failure.Message),

@@ -18,7 +18,11 @@ internal static class ConfigVerb
         DefaultValueFactory = _ => ConfigLibrary.DefaultRecipe,
     };
 
-    private static readonly Option<int?> Ranks = new("--ranks") { Description = "Print the bytes that each of N ranks keeps, by strategy.", HelpName = "N" };
+    private static readonly Option<int?> Ranks = new("--ranks")
+    {
+        Description = "Print the bytes that each of N ranks keeps, by strategy.",
+        HelpName = "N"
+    };
 
     /// <summary>The verb with its two parts.</summary>
     public static Command Create()
@@ -32,7 +36,8 @@ internal static class ConfigVerb
         };
         show.SetAction(Show);
         var schema = new Command("schema", "Prints the JSON Schema by which editors complete and check a configuration.");
-        schema.SetAction(request => request.InvocationConfiguration.Output.WriteLine(ConfigSchema.Create().ToJsonString(ConfigJson.Options)));
+        schema.SetAction(
+            request => request.InvocationConfiguration.Output.WriteLine(ConfigSchema.Create().ToJsonString(ConfigJson.Options)));
         return new Command("config", "Shows a configuration, or the schema of all of them.") { show, schema };
     }
 
@@ -44,7 +49,12 @@ internal static class ConfigVerb
         if (ranks < 1) throw new InputException($"--ranks: found {ranks}, expected 1 or more.");
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json))
-            ScriptJson.Write(output, new { Config = ConfigJson.ToJson(run), Size = size is null ? null : Summary(run, size), Ranks = ranks is null || size is null ? null : Strategies(run, size, ranks.Value) });
+            ScriptJson.Write(output, new
+            {
+                Config = ConfigJson.ToJson(run),
+                Size = size is null ? null : Summary(run, size),
+                Ranks = ranks is null || size is null ? null : Strategies(run, size, ranks.Value)
+            });
         else
             output.Write(ConfigFile.ToYaml(run));
         WriteSize(request.InvocationConfiguration.Error, run, size);
@@ -100,7 +110,8 @@ internal static class ConfigVerb
         foreach (var line in Strategies(run, size, ranks))
             table.AddRow(ConfigJson.ToJson(line)["strategy"]!.GetValue<string>(), Gigabytes(line.Fp32Bytes), Gigabytes(line.MixedBytes));
         AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) }).Write(table);
-        foreach (var problem in TensorParallelShare.Problems(run.Model, ranks)) error.WriteLine($"tensor_parallel is not among them: {problem}");
+        foreach (var problem in TensorParallelShare.Problems(run.Model, ranks))
+            error.WriteLine($"tensor_parallel is not among them: {problem}");
 
         static string Gigabytes(long bytes) => bytes < 1e9 ? $"{bytes / 1e6:0.00} MB" : $"{bytes / 1e9:0.00} GB";
     }
@@ -111,7 +122,8 @@ internal static class ConfigVerb
     {
         if (size is null)
         {
-            error.WriteLine("The size depends on the tokenizer's vocabulary, and the corpus cannot be read; add e.g. --set model.vocabulary_size=65 to see it.");
+            error.WriteLine("The size depends on the tokenizer's vocabulary, and the corpus cannot be read; add e.g. " +
+                "--set model.vocabulary_size=65 to see it.");
             return;
         }
         var (model, memory) = (run.Model, Memory(run, size));
@@ -119,7 +131,8 @@ internal static class ConfigVerb
         foreach (var part in size.Parts) table.AddRow($"{part.Name} parameters", $"{part.Parameters:N0}");
         table.AddRow("parameters", $"{size.Parameters:N0}").AddEmptyRow()
             .AddRow($"training, a token of {model.ContextLength}", Numbers.Flops(size.FlopsPerToken(model.ContextLength)))
-            .AddRow($"generation, a token after {model.ContextLength}", Numbers.Flops(size.ForwardFlopsPerToken(model.ContextLength))).AddEmptyRow()
+            .AddRow($"generation, a token after {model.ContextLength}", Numbers.Flops(size.ForwardFlopsPerToken(model.ContextLength)))
+            .AddEmptyRow()
             .AddRow("parameters", Numbers.Bytes(memory.Parameters))
             .AddRow("gradients", Numbers.Bytes(memory.Gradients))
             .AddRow("the optimizer's moments", Numbers.Bytes(memory.Moments))

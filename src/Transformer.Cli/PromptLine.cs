@@ -15,8 +15,8 @@ internal sealed record PromptLine(string Origin, string Text, SamplingOptions Op
     private const string Key = "prompt";
 
     /// <summary>
-    /// The prompts of a file: one a line, or of a .jsonl file one object a line with the prompt and what shall be other than on the command line,
-    /// {"prompt": "Once", "temperature": 0.5, "seed": 3}. Empty lines are none.
+    /// The prompts of a file: one a line, or of a .jsonl file one object a line with the prompt and what shall be other than on the command
+    /// line, {"prompt": "Once", "temperature": 0.5, "seed": 3}. Empty lines are none.
     /// </summary>
     /// <param name="file">The file.</param>
     /// <param name="options">The options of the command line.</param>

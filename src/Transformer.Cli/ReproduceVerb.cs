@@ -8,7 +8,8 @@ internal static class ReproduceVerb
     /// <summary>What is drawn at random in an experiment follows from it.</summary>
     public static Option<int> Seed { get; } = new("--seed")
     {
-        Description = "Of all that is drawn at random; where there are several models, the first one's, and the next ones have those after it.",
+        Description =
+            "Of all that is drawn at random; where there are several models, the first one's, and the next ones have those after it.",
         HelpName = "N",
         DefaultValueFactory = _ => 1337,
     };

@@ -9,7 +9,8 @@ internal static class ResidualGradientsReport
     /// <summary>The experiment's verb.</summary>
     public static Command Create()
     {
-        var verb = new Command("residual-gradients", "How gradients at initialization depend on depth under pre-norm and post-norm (Xiong et al. 2020).")
+        var verb = new Command(
+            "residual-gradients", "How gradients at initialization depend on depth under pre-norm and post-norm (Xiong et al. 2020).")
         {
             ReproduceVerb.Seed, SharedOptions.Json,
         };

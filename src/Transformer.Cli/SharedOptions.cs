@@ -83,9 +83,13 @@ internal static class SharedOptions
     /// <summary>As many threads as the request says; null where it leaves that open.</summary>
     /// <exception cref="InputException">They are none.</exception>
     public static int? ThreadsOf(ParseResult request) =>
-        request.GetValue(Threads) is < 1 and var threads ? throw new InputException($"--threads: found {threads}, expected 1 or more.") : request.GetValue(Threads);
+        request.GetValue(Threads) is < 1 and var threads ? throw new InputException($"--threads: found {threads}, expected 1 or more.")
+            : request.GetValue(Threads);
 
-    /// <summary>Lets libtorch use as many threads as the request says or, on each of several ranks, its share of the processors. All ranks do so together.</summary>
+    /// <summary>
+    /// Lets libtorch use as many threads as the request says or, on each of several ranks, its share of the processors. All ranks do so
+    /// together.
+    /// </summary>
     /// <exception cref="CollectiveException">They are none, on some rank.</exception>
     public static void UseThreads(ParseResult request, ICollective ranks)
     {

@@ -15,7 +15,8 @@ internal static class LibTorchFirst
         OneThread();
     }
 
-    // The models of tests are too small to share out; threads would only wait for each other. A method of its own, so that libtorch is there first.
+    // The models of tests are too small to share out; threads would only wait for each other. A method of its own, so that libtorch is
+    // there first.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void OneThread() => TorchSharp.torch.set_num_threads(1);
 }

@@ -25,7 +25,10 @@ internal static class Tiny
         ["learned"] = new LearnedPositionConfig(),
         ["sinusoidal"] = new SinusoidalPositionConfig(),
         ["rope"] = new RotaryPositionConfig(),
-        ["rope_yarn"] = new RotaryPositionConfig { Scaling = new YarnScalingConfig { Factor = 4, OriginalLength = 6, BetaFast = 0.8, BetaSlow = 0.01 } },
+        ["rope_yarn"] = new RotaryPositionConfig
+        {
+            Scaling = new YarnScalingConfig { Factor = 4, OriginalLength = 6, BetaFast = 0.8, BetaSlow = 0.01 }
+        },
         ["rope_dynamic_ntk"] = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 12 } },
         ["alibi"] = new AlibiPositionConfig(),
         ["t5"] = new T5PositionConfig { Buckets = 6, MaximumDistance = 8 },
@@ -65,7 +68,11 @@ internal static class Tiny
     public static IReadOnlyDictionary<string, ModelConfig> Deep { get; } = new Dictionary<string, ModelConfig>(
         Residuals.Select(residual => KeyValuePair.Create(residual.Key, Config with { Residual = residual.Value })))
     {
-        ["value_residual"] = Config with { Layers = 3, Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, ValueResidual = true } },
+        ["value_residual"] = Config with
+        {
+            Layers = 3,
+            Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, ValueResidual = true }
+        },
         ["mixture"] = Config with { Mlp = Mixture },
         ["mixture in hyper_connections"] = Config with { Mlp = Mixture with { Active = 1 }, Residual = Residuals["hyper_connections"] },
     };
@@ -75,7 +82,8 @@ internal static class Tiny
     {
         using var _ = no_grad();
         foreach (var (name, parameter) in model.named_parameters())
-            if (name.Contains("_residual.", StringComparison.Ordinal) || name.EndsWith("value_mix", StringComparison.Ordinal)) parameter.add_(0.3 + 0.2 * randn_like(parameter));
+            if (name.Contains("_residual.", StringComparison.Ordinal) || name.EndsWith("value_mix", StringComparison.Ordinal))
+                parameter.add_(0.3 + 0.2 * randn_like(parameter));
         return model;
     }
 
@@ -106,16 +114,27 @@ internal static class Tiny
     public static IReadOnlyDictionary<string, ModelConfig> Models { get; } = new Dictionary<string, ModelConfig>(
     [
         .. Positions.Select(position => KeyValuePair.Create(position.Key, Config with { Position = position.Value })),
-        .. Windows.Select(window => KeyValuePair.Create(window.Key, Config with { Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = window.Value } })),
-        KeyValuePair.Create("sliding with alibi", Config with { Position = Positions["alibi"], Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = Windows["sliding 3"] } }),
+        .. Windows.Select(window => KeyValuePair.Create(
+            window.Key, Config with { Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = window.Value } })),
+        KeyValuePair.Create("sliding with alibi", Config with
+        {
+            Position = Positions["alibi"],
+            Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = Windows["sliding 3"] }
+        }),
         .. Deep,
         .. Linear.Select(mixer => KeyValuePair.Create(mixer.Key, OnlyWith(mixer.Value))),
-        KeyValuePair.Create("convolution", Config with { Attention = new ConvolutionConfig { Tokens = 3 }, Position = new LearnedPositionConfig() }),
+        KeyValuePair.Create(
+            "convolution", Config with { Attention = new ConvolutionConfig { Tokens = 3 }, Position = new LearnedPositionConfig() }),
         KeyValuePair.Create("hybrid", Config with
         {
             Layers = 3,
             Attention = null,
-            Mixers = new Dictionary<string, AttentionConfig> { ["local"] = Linear["gated_delta"], ["sparse"] = Linear["dpfp"], ["global"] = Config.Attention! },
+            Mixers = new Dictionary<string, AttentionConfig>
+            {
+                ["local"] = Linear["gated_delta"],
+                ["sparse"] = Linear["dpfp"],
+                ["global"] = Config.Attention!
+            },
             Pattern = ["local", "sparse", "global"],
         }),
     ]);
@@ -135,7 +154,8 @@ internal static class Tiny
     /// <summary>Random ids: [B, T].</summary>
     public static Tensor Ids(int rows, int tokens) => randint(0, Config.VocabularySize!.Value, [rows, tokens]);
 
-    public static Parameter Weight(this nn.Module module, string name) => module.named_parameters().Single(parameter => parameter.name == name).parameter;
+    public static Parameter Weight(this nn.Module module, string name) =>
+        module.named_parameters().Single(parameter => parameter.name == name).parameter;
 
     /// <summary>Gives a module's parameters the values of another's, by name; those that only one of them has are left alone.</summary>
     public static void CopyWeights(nn.Module from, nn.Module to)

@@ -10,9 +10,15 @@ namespace Transformer.Files;
 internal static class DurableFile
 {
     // The files are read by people, not embedded in HTML: a quote or an accent stays what it is.
-    private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Readable = new()
+    {
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping
+    };
 
-    /// <summary>Writes beside the path, flushes to the disk and renames. Whatever goes wrong, the path keeps what it held and nothing else remains.</summary>
+    /// <summary>
+    /// Writes beside the path, flushes to the disk and renames. Whatever goes wrong, the path keeps what it held and nothing else remains.
+    /// </summary>
     /// <exception cref="InputException">The file cannot be written: no folder, no permission, no space.</exception>
     public static void Write(string path, Action<Stream> write)
     {

@@ -33,8 +33,8 @@ internal static partial class DurableFolder
     }
 
     /// <summary>
-    /// Puts right what killed processes left in a folder: half-written files and folders go; a folder that was just being replaced comes back.
-    /// Nobody may be writing there meanwhile.
+    /// Puts right what killed processes left in a folder: half-written files and folders go; a folder that was just being replaced comes
+    /// back. Nobody may be writing there meanwhile.
     /// </summary>
     public static void CleanUp(string folder)
     {

@@ -1,8 +1,8 @@
 namespace Transformer.Quantization;
 
 /// <summary>
-/// A way to store weights in few bits: the numbers of a row in blocks of a fixed length, each with a scale of its own, as ggml lays them out and GGUF
-/// files hold them. A block is a run of bytes without padding; numbers of more than one byte are little-endian.
+/// A way to store weights in few bits: the numbers of a row in blocks of a fixed length, each with a scale of its own, as ggml lays them
+/// out and GGUF files hold them. A block is a run of bytes without padding; numbers of more than one byte are little-endian.
 /// </summary>
 public sealed class BlockFormat
 {

@@ -18,7 +18,8 @@ public sealed class BpeTokenizer : Tokenizer
 
     /// <param name="vocabulary">Token, written in GPT-2's byte symbols, to id; ids 0 to N - 1.</param>
     /// <param name="merges">Pairs of tokens in order of rank.</param>
-    /// <exception cref="InputException">Ids are missing or doubled, a byte has no token, or a merge is of or makes an unknown token.</exception>
+    /// <exception cref="InputException">Ids are missing or doubled, a byte has no token, or a merge is of or makes an unknown
+    /// token.</exception>
     public BpeTokenizer(IReadOnlyDictionary<string, int> vocabulary, IReadOnlyList<(string Left, string Right)> merges)
         : base(BytesOfTokens(vocabulary))
     {
@@ -27,7 +28,8 @@ public sealed class BpeTokenizer : Tokenizer
             var symbol = ByteSymbols.Write([(byte)value]);
             byteIds[value] = vocabulary.TryGetValue(symbol, out var id)
                 ? id
-                : throw new InputException($"the vocabulary has no token for the byte 0x{value:X2} ('{symbol}'); a byte-level vocabulary has all 256");
+                : throw new InputException(
+                    $"the vocabulary has no token for the byte 0x{value:X2} ('{symbol}'); a byte-level vocabulary has all 256");
         }
         for (var rank = 0; rank < merges.Count; rank++)
         {

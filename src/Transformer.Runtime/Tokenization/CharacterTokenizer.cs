@@ -17,7 +17,8 @@ public sealed class CharacterTokenizer : Tokenizer
         if (characters.Count == 0) throw new InputException("a character tokenizer needs at least one character; the text is empty");
         foreach (var character in characters)
         {
-            if (!ids.TryAdd(character, ids.Count)) throw new InputException($"the character {Name(character)} stands twice in the vocabulary");
+            if (!ids.TryAdd(character, ids.Count))
+                throw new InputException($"the character {Name(character)} stands twice in the vocabulary");
         }
     }
 
@@ -67,5 +68,6 @@ public sealed class CharacterTokenizer : Tokenizer
         }
     }
 
-    private static string Name(Rune character) => Rune.IsControl(character) ? $"U+{character.Value:X4}" : $"'{character}' (U+{character.Value:X4})";
+    private static string Name(Rune character) =>
+        Rune.IsControl(character) ? $"U+{character.Value:X4}" : $"'{character}' (U+{character.Value:X4})";
 }

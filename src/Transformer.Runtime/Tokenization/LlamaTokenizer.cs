@@ -27,9 +27,11 @@ public sealed class LlamaTokenizer : Tokenizer
         Array.Fill(byteIds, -1);
         for (var id = End + 1; id < pieces.Count; id++)
         {
-            if (pieces[id].Length > LongestPiece) throw new InputException($"token {id} has {pieces[id].Length} characters; expected {LongestPiece} at most");
+            if (pieces[id].Length > LongestPiece)
+                throw new InputException($"token {id} has {pieces[id].Length} characters; expected {LongestPiece} at most");
             if (ByteOf(pieces[id]) is { } value) byteIds[value] = id;
-            else if (!ids.TryAdd(pieces[id], id)) throw new InputException($"the piece '{pieces[id]}' is both token {ids[pieces[id]]} and {id}");
+            else if (!ids.TryAdd(pieces[id], id))
+                throw new InputException($"the piece '{pieces[id]}' is both token {ids[pieces[id]]} and {id}");
         }
         if (Array.IndexOf(byteIds, -1) is >= 0 and var missing)
         {
@@ -42,7 +44,8 @@ public sealed class LlamaTokenizer : Tokenizer
         {
             for (var cut = 1; cut < piece.Length; cut++)
             {
-                if (ids.TryGetValue(piece[..cut], out var left) && ids.TryGetValue(piece[cut..], out var right)) Merges.Add(left, right, rank, id);
+                if (ids.TryGetValue(piece[..cut], out var left) && ids.TryGetValue(piece[cut..], out var right))
+                    Merges.Add(left, right, rank, id);
             }
             Scores[id] = -rank++;
         }

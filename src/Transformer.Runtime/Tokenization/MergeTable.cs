@@ -16,7 +16,8 @@ internal sealed class MergeTable
 
     /// <summary>The merges in order of rank.</summary>
     public IEnumerable<(int Left, int Right, int Merged)> InOrder() =>
-        merges.OrderBy(merge => merge.Value.Rank).ThenBy(merge => merge.Key).Select(merge => (merge.Key.Left, merge.Key.Right, merge.Value.Merged));
+        merges.OrderBy(merge => merge.Value.Rank).ThenBy(merge => merge.Key)
+            .Select(merge => (merge.Key.Left, merge.Key.Right, merge.Value.Merged));
 
     /// <summary>Appends to the result what the merges make of the symbols, in n log n steps. The symbols are overwritten.</summary>
     public void Apply(Span<int> symbols, List<int> result)

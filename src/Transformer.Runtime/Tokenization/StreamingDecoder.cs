@@ -17,7 +17,9 @@ public sealed class StreamingDecoder
         this.previous = previous;
     }
 
-    /// <summary>Takes the next token and gives the text that it completes, sometimes none. Bytes that are not UTF-8 become U+FFFD.</summary>
+    /// <summary>
+    /// Takes the next token and gives the text that it completes, sometimes none. Bytes that are not UTF-8 become U+FFFD.
+    /// </summary>
     /// <exception cref="Configuration.InputException">The id is outside the vocabulary.</exception>
     public string Append(int id)
     {

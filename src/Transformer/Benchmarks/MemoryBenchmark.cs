@@ -10,9 +10,11 @@ using static TorchSharp.torch;
 namespace Transformer.Benchmarks;
 
 /// <summary>
-/// How much memory a configuration trains in here, beside what <see cref="TrainingMemory"/> predicts. It holds for a process that has done nothing else.
+/// How much memory a configuration trains in here, beside what <see cref="TrainingMemory"/> predicts. It holds for a process that has done
+/// nothing else.
 /// </summary>
-/// <param name="PeakBytes">What the process has grown by at most, from before the model to the end of the steps; null where the system does not tell.</param>
+/// <param name="PeakBytes">What the process has grown by at most, from before the model to the end of the steps; null where the system does
+/// not tell.</param>
 /// <param name="PredictedBytes">What that is predicted to be.</param>
 /// <param name="StepPeakBytes">How much of it comes and goes with every step: beside parameters, gradients, moments and average.</param>
 /// <param name="PredictedStepBytes">What that is predicted to be.</param>

@@ -11,7 +11,9 @@ namespace Transformer.Benchmarks;
 
 // T tokens
 
-/// <summary>What one way to attend costs at one length: a training step on one sequence of T tokens, and one more token after T - 16.</summary>
+/// <summary>
+/// What one way to attend costs at one length: a training step on one sequence of T tokens, and one more token after T - 16.
+/// </summary>
 /// <param name="Mixer">The name under which it was asked for.</param>
 /// <param name="Length">T.</param>
 /// <param name="StepSeconds">Forward, backward and update; the best of three steps after one to warm up.</param>
@@ -30,7 +32,8 @@ public sealed record ScalingBenchmark(string Mixer, int Length, double StepSecon
     public static ScalingBenchmark Run(string mixer, RunConfig config, CancellationToken cancellation = default)
     {
         var length = config.Model.ContextLength;
-        if (length <= Decoded) throw new InputException($"model.context_length: found {length}, but {Decoded} tokens are decoded at its end; take more.");
+        if (length <= Decoded)
+            throw new InputException($"model.context_length: found {length}, but {Decoded} tokens are decoded at its end; take more.");
         Allocator.KeepFreedMemory();
         manual_seed(config.Training.Seed);
         using var model = new TransformerModel(config.Model) { Precision = config.Training.Precision };
@@ -41,7 +44,8 @@ public sealed record ScalingBenchmark(string Mixer, int Length, double StepSecon
         return new(mixer, length, step, peak, decode, state);
     }
 
-    private static (double Seconds, long? PeakBytes) Train(TransformerModel model, TokenSequence tokens, RunConfig config, CancellationToken cancellation)
+    private static (double Seconds, long? PeakBytes) Train(
+        TransformerModel model, TokenSequence tokens, RunConfig config, CancellationToken cancellation)
     {
         using var space = new ParameterSpace(model);
         using var optimizer = Optimizer.FromConfig(config.Training.Optimizer, space);

@@ -6,8 +6,8 @@ using Transformer.Generation;
 namespace Transformer.Benchmarks;
 
 /// <summary>
-/// What guesses ahead are worth for a model and a text: the same prompt is continued without and with them in turns, each turn with a seed of its own, and gives a
-/// ratio of paces. Reading the prompt counts.
+/// What guesses ahead are worth for a model and a text: the same prompt is continued without and with them in turns, each turn with a seed
+/// of its own, and gives a ratio of paces. Reading the prompt counts.
 /// </summary>
 /// <param name="TokensPerSecond">The pace with guesses; the median of the rounds, as are the next two.</param>
 /// <param name="PlainTokensPerSecond">The pace without.</param>
@@ -30,9 +30,11 @@ public sealed record SpeculationBenchmark(
     /// <param name="options">How tokens are chosen; the seed is that of the first round.</param>
     /// <param name="rounds">How often.</param>
     /// <param name="cancellation">Ends the measurement after the current token.</param>
-    /// <exception cref="InputException">An option is wrong, the prompt cannot be continued, or nothing can be guessed for this model.</exception>
+    /// <exception cref="InputException">An option is wrong, the prompt cannot be continued, or nothing can be guessed for this
+    /// model.</exception>
     public static SpeculationBenchmark Run(
-        TextGenerator plain, TextGenerator guessing, int[] prompt, SamplingOptions options, int rounds, CancellationToken cancellation = default)
+        TextGenerator plain, TextGenerator guessing, int[] prompt, SamplingOptions options, int rounds,
+        CancellationToken cancellation = default)
     {
         // The first texts are written by code that is not yet compiled to its best.
         for (var warm = 0; warm < 2; warm++)
@@ -46,11 +48,13 @@ public sealed record SpeculationBenchmark(
             (plainPaces[round], _) = Write(plain, round);
             (paces[round], var text) = Write(guessing, round);
             counts[round] = text.Speculation
-                ?? throw new InputException("guess: a window, a recurrence or angles that follow the length let the model's state forget no wrong guesses.");
+                ?? throw new InputException(
+                    "guess: a window, a recurrence or angles that follow the length let the model's state forget no wrong guesses.");
             tokens += text.Tokens.Count;
         }
         var ratio = Spread.Of(paces.Zip(plainPaces, (with, without) => with / without));
-        var all = new SpeculationCount(counts.Sum(count => count.Passes), counts.Sum(count => count.Guessed), counts.Sum(count => count.Accepted));
+        var all = new SpeculationCount(
+            counts.Sum(count => count.Passes), counts.Sum(count => count.Guessed), counts.Sum(count => count.Accepted));
         return new(
             Spread.Of(paces).Median, Spread.Of(plainPaces).Median, ratio.Median, ratio.Minimum, ratio.Maximum,
             all.AcceptanceRate, (double)tokens / all.Passes, guessing.DraftTokens, rounds, prompt.Length);

@@ -15,7 +15,8 @@ namespace Transformer.Benchmarks;
 /// </summary>
 /// <param name="TokensPerSecond">Tokens trained on; the median of the rounds, as are the next three.</param>
 /// <param name="ModelFlopsPerSecond">Operations of <see cref="ModelSize.FlopsPerToken"/>.</param>
-/// <param name="MatrixFlopsPerSecond">Operations of the product of two 2048 x 2048 matrices in the same type, the better of before and after.</param>
+/// <param name="MatrixFlopsPerSecond">Operations of the product of two 2048 x 2048 matrices in the same type, the better of before and
+/// after.</param>
 /// <param name="Utilization">The ratio of the two.</param>
 /// <param name="UtilizationMinimum">The least ratio of a round.</param>
 /// <param name="UtilizationMaximum">The greatest ratio of a round.</param>

@@ -21,7 +21,9 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
         return new Batch(Inputs[(first * Columns)..(end * Columns)], Targets[(first * Columns)..(end * Columns)], end - first, Columns);
     }
 
-    /// <summary>Reads the windows that start at the offsets. One that meets the end of the tokens is filled up with token 0 and ignored targets.</summary>
+    /// <summary>
+    /// Reads the windows that start at the offsets. One that meets the end of the tokens is filled up with token 0 and ignored targets.
+    /// </summary>
     internal static Batch Read(TokenSequence tokens, ReadOnlySpan<long> offsets, int columns)
     {
         var batch = new Batch(new long[offsets.Length * columns], new long[offsets.Length * columns], offsets.Length, columns);

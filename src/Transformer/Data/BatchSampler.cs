@@ -3,7 +3,9 @@ using Transformer.Runs;
 
 namespace Transformer.Data;
 
-/// <summary>Draws training batches from a text: windows of its tokens. The batch at a position is a function of the seed and the position alone.</summary>
+/// <summary>
+/// Draws training batches from a text: windows of its tokens. The batch at a position is a function of the seed and the position alone.
+/// </summary>
 public sealed class BatchSampler : TrainingBatches
 {
     private const ulong OffsetStream = 1, PhaseStream = 2, OrderStream = 3;
@@ -19,7 +21,8 @@ public sealed class BatchSampler : TrainingBatches
     /// <param name="sampling">How windows are chosen.</param>
     /// <param name="position">The number of batches drawn before; 0 for a new run.</param>
     /// <exception cref="InputException">There are too few tokens for one window.</exception>
-    public BatchSampler(TokenSequence tokens, int batchSize, int contextLength, int seed, Sampling sampling, long position = 0) : base(position)
+    public BatchSampler(TokenSequence tokens, int batchSize, int contextLength, int seed, Sampling sampling, long position = 0)
+        : base(position)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(contextLength);

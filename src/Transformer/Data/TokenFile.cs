@@ -50,10 +50,12 @@ public sealed class TokenFile : TokenSequence
             var width = BinaryPrimitives.ReadInt32LittleEndian(header.AsSpan(12));
             var length = BinaryPrimitives.ReadInt64LittleEndian(header.AsSpan(16));
             var vocabularySize = BinaryPrimitives.ReadInt64LittleEndian(header.AsSpan(24));
-            if (version != Version) throw new InputException($"{path}: found version {version} of the token file, expected {Version}; prepare the text again");
+            if (version != Version)
+                throw new InputException($"{path}: found version {version} of the token file, expected {Version}; prepare the text again");
             if (vocabularySize is < 1 or > int.MaxValue || width != WidthFor((int)vocabularySize))
             {
-                throw new InputException($"{path}: damaged header ({width} bytes an id, {vocabularySize} tokens in the vocabulary); prepare the text again");
+                throw new InputException(
+                    $"{path}: damaged header ({width} bytes an id, {vocabularySize} tokens in the vocabulary); prepare the text again");
             }
             var expected = length is < 0 or > (long.MaxValue - HeaderLength) / sizeof(int) ? -1 : HeaderLength + length * width;
             if (stream.Length != expected)

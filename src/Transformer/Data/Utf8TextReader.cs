@@ -52,7 +52,8 @@ internal sealed class Utf8TextReader(Stream stream, string name) : TextReader
             byteCount += read;
             var text = bytes.AsSpan(0, byteCount);
             var mark = offset == 0 && text.StartsWith("\uFEFF"u8) ? 3 : 0;
-            var status = Utf8.ToUtf16(text[mark..], characters, out var used, out characterCount, replaceInvalidSequences: false, isFinalBlock: ended);
+            var status = Utf8.ToUtf16(
+                text[mark..], characters, out var used, out characterCount, replaceInvalidSequences: false, isFinalBlock: ended);
             used += mark;
             if (status == OperationStatus.InvalidData)
             {

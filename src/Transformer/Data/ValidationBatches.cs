@@ -13,7 +13,9 @@ public static class ValidationBatches
         return At(tokens, batchSize, contextLength, windows, window => window * contextLength);
     }
 
-    /// <summary>A quick estimate: a number of full batches whose windows are spread evenly over the tokens; the full pass where that is no more.</summary>
+    /// <summary>
+    /// A quick estimate: a number of full batches whose windows are spread evenly over the tokens; the full pass where that is no more.
+    /// </summary>
     /// <param name="tokens">What to measure on.</param>
     /// <param name="batchSize">B, the windows of a batch.</param>
     /// <param name="contextLength">T, the tokens of a window.</param>

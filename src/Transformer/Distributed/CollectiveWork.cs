@@ -15,10 +15,16 @@ public sealed class CollectiveWork
     /// <param name="wait">Makes the device's work that comes next follow it, without keeping this thread.</param>
     public CollectiveWork(Action wait) => (Done, this.wait) = (Task.CompletedTask, wait);
 
-    /// <summary>Ends when the operation is done or, on a device, when it was handed over; for who measures. To go on with the buffer takes <see cref="Wait"/>.</summary>
+    /// <summary>
+    /// Ends when the operation is done or, on a device, when it was handed over; for who measures. To go on with the buffer takes
+    /// <see cref="Wait"/>.
+    /// </summary>
     public Task Done { get; }
 
-    /// <summary>From here on the buffer holds the result for whatever is computed with it. This thread waits only where it is this thread that computes.</summary>
+    /// <summary>
+    /// From here on the buffer holds the result for whatever is computed with it. This thread waits only where it is this thread that
+    /// computes.
+    /// </summary>
     /// <exception cref="InvalidOperationException">The operation failed.</exception>
     public void Wait()
     {

@@ -4,7 +4,9 @@ using static TorchSharp.torch;
 
 namespace Transformer.Distributed;
 
-/// <summary>Numbers and texts that every rank learns of every other. What is added up is added in the order of the ranks, so that all get the same.</summary>
+/// <summary>
+/// Numbers and texts that every rank learns of every other. What is added up is added in the order of the ranks, so that all get the same.
+/// </summary>
 public static class Gathering
 {
     /// <summary>The numbers of all ranks, by rank; as many on each.</summary>
@@ -33,7 +35,8 @@ public static class Gathering
     }
 
     /// <summary>
-    /// Does something on every rank that may fail on some, and goes on only where it has failed on none. Nothing in it may wait for other ranks.
+    /// Does something on every rank that may fail on some, and goes on only where it has failed on none. Nothing in it may wait for other
+    /// ranks.
     /// </summary>
     /// <exception cref="CollectiveException">It failed on some rank, of several.</exception>
     public static T RunOnAll<T>(this ICollective ranks, Func<T> act)
@@ -51,7 +54,9 @@ public static class Gathering
         var failed = ranks.Gather(failure is null ? 0 : 1);
         var first = Array.FindIndex(failed, rank => rank[0] != 0);
         if (first < 0) return result!;
-        throw failure is not null && first == ranks.Rank ? new CollectiveException(first == 0 ? failure.Message : $"rank {first}: {failure.Message}", failure) : new CollectiveException();
+        throw failure is not null && first == ranks.Rank
+            ? new CollectiveException(first == 0 ? failure.Message : $"rank {first}: {failure.Message}", failure)
+            : new CollectiveException();
     }
 
     /// <inheritdoc cref="RunOnAll{T}"/>

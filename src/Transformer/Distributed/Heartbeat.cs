@@ -5,8 +5,8 @@ using System.Text;
 namespace Transformer.Distributed;
 
 /// <summary>
-/// Tells the next rank every second that this one lives and what it is about, and hears the same of the one before. A process that was killed, or stopped, or
-/// whose machine is gone is silent, and then the rank after it ends the job.
+/// Tells the next rank every second that this one lives and what it is about, and hears the same of the one before. A process that was
+/// killed, or stopped, or whose machine is gone is silent, and then the rank after it ends the job.
 /// </summary>
 internal sealed unsafe class Heartbeat : IDisposable
 {

@@ -5,9 +5,10 @@ namespace Transformer.Distributed;
 // N ranks, numbered from 0
 
 /// <summary>
-/// What the processes of one training run do together. Every rank starts the same operations in the same order; they are carried out in that order,
-/// beside whatever the caller goes on with, once what was computed before them is there. A buffer has N slices of one length, of which slice r is rank r's, and is
-/// left alone until its transfer was waited for. Tensors of the processor's memory can always be carried; those of a device where the ranks have been connected for it.
+/// What the processes of one training run do together. Every rank starts the same operations in the same order; they are carried out in
+/// that order, beside whatever the caller goes on with, once what was computed before them is there. A buffer has N slices of one length,
+/// of which slice r is rank r's, and is left alone until its transfer was waited for. Tensors of the processor's memory can always be
+/// carried; those of a device where the ranks have been connected for it.
 /// </summary>
 public interface ICollective : IDisposable
 {
@@ -24,8 +25,8 @@ public interface ICollective : IDisposable
     string CurrentOperation { get; set; }
 
     /// <summary>
-    /// Adds up the buffers of all ranks. Once done, this rank's slice is the sum; the other slices are of no use. Buffers of one length are always added up in the
-    /// same order.
+    /// Adds up the buffers of all ranks. Once done, this rank's slice is the sum; the other slices are of no use. Buffers of one length are
+    /// always added up in the same order.
     /// </summary>
     /// <param name="buffer">Contiguous, fp32 or fp64, with a length that N divides.</param>
     CollectiveWork ReduceScatter(Tensor buffer);
@@ -43,7 +44,9 @@ public interface ICollective : IDisposable
     /// <param name="code">The exit code.</param>
     void Abort(int code);
 
-    /// <summary>Adds up the buffers of all ranks: once done, each has the whole sum. By definition a reduce-scatter followed by an all-gather.</summary>
+    /// <summary>
+    /// Adds up the buffers of all ranks: once done, each has the whole sum. By definition a reduce-scatter followed by an all-gather.
+    /// </summary>
     /// <param name="buffer">Contiguous, fp32 or fp64, with a length that N divides.</param>
     CollectiveWork AllReduce(Tensor buffer)
     {

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Transformer.Distributed;
 
 /// <summary>
-/// The ranks of mpirun or srun. A thread of its own does all that concerns MPI, one operation after the other: sums are made while the caller computes, and
-/// any MPI will do, however little it knows of threads.
+/// The ranks of mpirun or srun. A thread of its own does all that concerns MPI, one operation after the other: sums are made while the
+/// caller computes, and any MPI will do, however little it knows of threads.
 /// </summary>
 public sealed unsafe class Mpi : ICollective
 {
@@ -92,7 +92,8 @@ public sealed unsafe class Mpi : ICollective
 
     private CollectiveWork Begin(Tensor buffer, Carrying carry)
     {
-        if (buffer.device_type != DeviceType.CPU) throw new ArgumentException($"the buffer lies on {buffer.device}, and MPI carries the processor's memory", nameof(buffer));
+        if (buffer.device_type != DeviceType.CPU)
+            throw new ArgumentException($"the buffer lies on {buffer.device}, and MPI carries the processor's memory", nameof(buffer));
         var done = new TaskCompletionSource();
         operations.Add(() =>
         {

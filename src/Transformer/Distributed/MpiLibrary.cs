@@ -5,9 +5,9 @@ using Transformer.Configuration;
 namespace Transformer.Distributed;
 
 /// <summary>
-/// The few functions of MPI that carry bytes from rank to rank, found at run time. What a handle is differs: Open MPI's are addresses of symbols that it
-/// exports, those of MPICH and its kin (Intel MPI, Cray MPICH, MVAPICH) are numbers. Both travel in a register, so that one signature serves both. Only
-/// the thread that called <see cref="Initialize"/> may call the others.
+/// The few functions of MPI that carry bytes from rank to rank, found at run time. What a handle is differs: Open MPI's are addresses of
+/// symbols that it exports, those of MPICH and its kin (Intel MPI, Cray MPICH, MVAPICH) are numbers. Both travel in a register, so that one
+/// signature serves both. Only the thread that called <see cref="Initialize"/> may call the others.
 /// </summary>
 internal sealed unsafe class MpiLibrary
 {
@@ -43,7 +43,8 @@ internal sealed unsafe class MpiLibrary
     }
 
     /// <summary>Finds the library of the launcher: the other one would not know its ranks.</summary>
-    /// <param name="isOpenMpi">Whether the launcher is Open MPI's; null where it does not tell, and then the first that is there is taken.</param>
+    /// <param name="isOpenMpi">Whether the launcher is Open MPI's; null where it does not tell, and then the first that is there is
+    /// taken.</param>
     /// <exception cref="InputException">There is none.</exception>
     public static MpiLibrary Load(bool? isOpenMpi)
     {

@@ -6,9 +6,10 @@ using static TorchSharp.torch;
 namespace Transformer.Distributed;
 
 /// <summary>
-/// Ranks that have a graphics processor each. What lies on it is carried by NCCL, on a stream of its own beside the one that computes: an operation begins when all that was
-/// computed before it is there, and only what comes after <see cref="CollectiveWork.Wait"/> comes after it. No thread waits for either. What lies in the processor's memory, the
-/// small numbers on which ranks agree, goes on over the ranks that it was made from, which also notice when one of them is gone.
+/// Ranks that have a graphics processor each. What lies on it is carried by NCCL, on a stream of its own beside the one that computes: an
+/// operation begins when all that was computed before it is there, and only what comes after <see cref="CollectiveWork.Wait"/> comes after
+/// it. No thread waits for either. What lies in the processor's memory, the small numbers on which ranks agree, goes on over the ranks that
+/// it was made from, which also notice when one of them is gone.
 /// </summary>
 public sealed class Nccl : ICollective
 {
@@ -65,8 +66,8 @@ public sealed class Nccl : ICollective
         IsElsewhere(buffer) ? host.AllGather(buffer) : Begin(buffer, GatheringOf(buffer));
 
     /// <summary>
-    /// The same as a reduce-scatter and an all-gather one after the other. NCCL's own all-reduce may add up in another order, and strategies that keep
-    /// other things would no longer take the same steps.
+    /// The same as a reduce-scatter and an all-gather one after the other. NCCL's own all-reduce may add up in another order, and
+    /// strategies that keep other things would no longer take the same steps.
     /// </summary>
     public CollectiveWork AllReduce(Tensor buffer)
     {
@@ -132,8 +133,8 @@ public sealed class Nccl : ICollective
         return bytes => nccl.AllGather(bytes, slice, Rank, communicator, stream);
     }
 
-    // An event is free for another operation as soon as it was waited for: whoever waits keeps to the place where it was then. Memory that the caller gives back
-    // after waiting is used again on the stream that waits, and so not before the operation is over.
+    // An event is free for another operation as soon as it was waited for: whoever waits keeps to the place where it was then. Memory that
+    // the caller gives back after waiting is used again on the stream that waits, and so not before the operation is over.
     private CollectiveWork Begin(Tensor buffer, Action<nint> operation)
     {
         // After a failure the ranks may no longer be at the same operation.

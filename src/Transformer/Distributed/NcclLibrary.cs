@@ -7,8 +7,8 @@ namespace Transformer.Distributed;
 // N ranks
 
 /// <summary>
-/// The few functions of NCCL, by its C interface (nccl.h, 2.13 and later), found at run time: NVIDIA's collective operations between devices. Each of them is given to a stream
-/// and carried out there; a device is that of the thread that joins.
+/// The few functions of NCCL, by its C interface (nccl.h, 2.13 and later), found at run time: NVIDIA's collective operations between
+/// devices. Each of them is given to a stream and carried out there; a device is that of the thread that joins.
 /// </summary>
 internal sealed unsafe class NcclLibrary
 {
@@ -65,7 +65,9 @@ internal sealed unsafe class NcclLibrary
             "  It comes with PyTorch (pip's nvidia-nccl package) or as libnccl2 from NVIDIA; name its folder in LD_LIBRARY_PATH.");
     }
 
-    /// <summary>Where NCCL may lie beside a libtorch: in its folder and, in a Python install, in the package that pip puts beside torch.</summary>
+    /// <summary>
+    /// Where NCCL may lie beside a libtorch: in its folder and, in a Python install, in the package that pip puts beside torch.
+    /// </summary>
     internal static IReadOnlyList<string> Places(string? libtorch) => libtorch is null
         ? [Name]
         : [Path.Combine(libtorch, Name), Path.GetFullPath(Path.Combine(libtorch, "..", "..", "nvidia", "nccl", "lib", Name)), Name];
@@ -105,12 +107,16 @@ internal sealed unsafe class NcclLibrary
     public void ReduceScatter(nint slices, long slice, bool isDouble, int rank, nint communicator, nint stream)
     {
         var own = (byte*)slices + rank * slice * (isDouble ? sizeof(double) : sizeof(float));
-        Check(reduceScatter((void*)slices, own, (nuint)slice, isDouble ? Float64 : Float32, Sum, communicator, stream), "adding up", communicator);
+        Check(
+            reduceScatter((void*)slices, own, (nuint)slice, isDouble ? Float64 : Float32, Sum, communicator, stream),
+            "adding up", communicator);
     }
 
     /// <summary>Every rank's slice comes to every rank, in place.</summary>
     public void AllGather(nint slices, long sliceBytes, int rank, nint communicator, nint stream) =>
-        Check(allGather((byte*)slices + rank * sliceBytes, (void*)slices, (nuint)sliceBytes, Byte, communicator, stream), "bringing together", communicator);
+        Check(
+            allGather((byte*)slices + rank * sliceBytes, (void*)slices, (nuint)sliceBytes, Byte, communicator, stream),
+            "bringing together", communicator);
 
     /// <summary>The bytes of one rank come to every rank, in place.</summary>
     public void Broadcast(nint bytes, long length, int root, nint communicator, nint stream) =>

@@ -6,8 +6,8 @@ namespace Transformer.Distributed;
 // N ranks in a ring: each sends to the next one and receives from the one before
 
 /// <summary>
-/// Sums and copies that go round a ring (Patarasuk and Yuan 2009): every rank sends and receives (N - 1) / N of the buffer, which is the least there is.
-/// Slice r is added up in the order r + 1, r + 2, .., r, so that it is the same number whatever the buffer is part of.
+/// Sums and copies that go round a ring (Patarasuk and Yuan 2009): every rank sends and receives (N - 1) / N of the buffer, which is the
+/// least there is. Slice r is added up in the order r + 1, r + 2, .., r, so that it is the same number whatever the buffer is part of.
 /// </summary>
 internal sealed unsafe partial class Ring(MpiLibrary mpi, int rank, int ranks, Action listen) : IDisposable
 {

@@ -24,5 +24,6 @@ internal static class Slices
     }
 
     /// <summary>Refuses a type in which nothing is added up.</summary>
-    public static ArgumentException NotAddable(Tensor buffer) => new($"found {buffer.dtype}, expected numbers of 32 or 64 bits", nameof(buffer));
+    public static ArgumentException NotAddable(Tensor buffer) =>
+        new($"found {buffer.dtype}, expected numbers of 32 or 64 bits", nameof(buffer));
 }

@@ -14,7 +14,8 @@ public static class BatchTensors
         (On(batch.Inputs, batch, device), On(batch.Targets, batch, device));
 
     /// <summary>
-    /// What the head has to work on. Where few tokens have a target most logits would be made for nothing: only theirs are kept, in one row of N.
+    /// What the head has to work on. Where few tokens have a target most logits would be made for nothing: only theirs are kept, in one row
+    /// of N.
     /// </summary>
     /// <param name="hidden">[B, T, C]</param>
     /// <param name="targets">[B, T]</param>
@@ -22,7 +23,8 @@ public static class BatchTensors
     /// <returns>[1, N, C] and [1, N]; as they came where every token has a target.</returns>
     public static (Tensor Hidden, Tensor Targets) Labelled(Tensor hidden, Tensor targets, Batch batch)
     {
-        var places = batch.Targets.Index().Where(target => target.Item != Batch.IgnoredTarget).Select(target => (long)target.Index).ToArray();
+        var places = batch.Targets.Index().Where(target => target.Item != Batch.IgnoredTarget).Select(target => (long)target.Index)
+            .ToArray();
         if (places.Length == batch.Targets.Length) return (hidden, targets);
         var chosen = tensor(places).ToDeviceAsync(targets.device);
         return (

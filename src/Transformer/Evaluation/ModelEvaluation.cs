@@ -19,7 +19,8 @@ public static class ModelEvaluation
     /// <param name="batches">What it predicts, all of it on each rank.</param>
     /// <param name="ranks">Between whom the batches are shared; ranks that share the model work on each batch together.</param>
     /// <param name="cancellation">Ends the measurement between two batches, on all ranks at the same.</param>
-    public static EvaluationResult Measure(TransformerModel model, IEnumerable<Batch> batches, ICollective ranks, CancellationToken cancellation = default)
+    public static EvaluationResult Measure(
+        TransformerModel model, IEnumerable<Batch> batches, ICollective ranks, CancellationToken cancellation = default)
     {
         using var _ = inference_mode();
         return WithoutDropout(model, () =>
@@ -70,7 +71,8 @@ public static class ModelEvaluation
         return WithoutDropout(model, () => model.MeanSpans(BatchTensors.On(batch, model.Device).Inputs));
     }
 
-    // Turn by turn each rank gets a batch. Where they run out before the ranks do, the rest get one that does not count: they may be needed for its passes.
+    // Turn by turn each rank gets a batch. Where they run out before the ranks do, the rest get one that does not count: they may be needed
+    // for its passes.
     private static IEnumerable<(Batch Batch, bool Counts)> Share(IEnumerable<Batch> batches, ICollective ranks) =>
         batches.Chunk(ranks.Ranks).Select(turn => ranks.Rank < turn.Length ? (turn[ranks.Rank], true) : (turn[0], false));
 

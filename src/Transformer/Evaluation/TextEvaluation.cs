@@ -14,7 +14,8 @@ public sealed record TextEvaluation(TokenSequence Tokens, long Bytes) : IDisposa
     private const int BatchSize = 8;
 
     /// <summary>A text in the tokens of a model. A token that begins texts is put before it, where the tokenizer has one.</summary>
-    /// <exception cref="InputException">The text cannot be read, has characters that the tokenizer lacks, or is shorter than two tokens.</exception>
+    /// <exception cref="InputException">The text cannot be read, has characters that the tokenizer lacks, or is shorter than two
+    /// tokens.</exception>
     public static TextEvaluation Of(TextSource text, Tokenizer tokenizer)
     {
         var ids = new List<int>();
@@ -22,18 +23,22 @@ public sealed record TextEvaluation(TokenSequence Tokens, long Bytes) : IDisposa
             foreach (var piece in tokenizer.Encode(reader)) ids.AddRange(piece);
         var bytes = ids.Sum(id => (long)tokenizer.BytesOf(id).Length);
         if (tokenizer.BeginOfText is { } begin) ids.Insert(0, begin);
-        if (ids.Count < 2) throw new InputException($"{text.Name}: {ids.Count} token, but the first one is only given; expected two or more.");
+        if (ids.Count < 2)
+            throw new InputException($"{text.Name}: {ids.Count} token, but the first one is only given; expected two or more.");
         return new(new TokenArray([.. ids]), bytes);
     }
 
-    /// <summary>The loss over all windows, one after the other, each of the model's context or, where the text is shorter, of its length.</summary>
+    /// <summary>
+    /// The loss over all windows, one after the other, each of the model's context or, where the text is shorter, of its length.
+    /// </summary>
     /// <param name="model">What predicts.</param>
     /// <param name="cancellation">Ends the measurement between two batches.</param>
     public EvaluationResult Measure(TransformerModel model, CancellationToken cancellation = default) =>
         ModelEvaluation.Measure(model, Batches(model.Config.ContextLength), cancellation);
 
     /// <summary>The windows for a model of this context.</summary>
-    internal IEnumerable<Batch> Batches(int contextLength) => ValidationBatches.Full(Tokens, BatchSize, (int)Math.Min(contextLength, Tokens.Length - 1));
+    internal IEnumerable<Batch> Batches(int contextLength) =>
+        ValidationBatches.Full(Tokens, BatchSize, (int)Math.Min(contextLength, Tokens.Length - 1));
 
     /// <inheritdoc/>
     public void Dispose() => Tokens.Dispose();

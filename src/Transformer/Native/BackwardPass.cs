@@ -6,7 +6,8 @@ namespace Transformer.Native;
 /// <summary>What backward passes written here hand to libtorch.</summary>
 internal static class BackwardPass
 {
-    // libtorch takes over what a backward pass returns only after the return, so the handles are let go when the next one on this thread returns.
+    // libtorch takes over what a backward pass returns only after the return, so the handles are let go when the next one on this thread
+    // returns.
     [ThreadStatic]
     private static List<Tensor>? last;
 

@@ -47,5 +47,6 @@ internal static unsafe partial class Blas
 
     [LibraryImport(LibTorch.CpuLibrary)]
     private static partial void sgemm_(
-        byte* transposeA, byte* transposeB, int* m, int* n, int* k, float* alpha, float* a, int* ldA, float* b, int* ldB, float* beta, float* c, int* ldC);
+        byte* transposeA, byte* transposeB, int* m, int* n, int* k, float* alpha, float* a, int* ldA, float* b, int* ldB, float* beta,
+        float* c, int* ldC);
 }

@@ -4,8 +4,9 @@ using Transformer.Configuration;
 namespace Transformer.Native;
 
 /// <summary>
-/// CUDA's streams and events, for work on a device beside libtorch's: a stream carries out what it is given one after the other, and an event is a place in it for which
-/// another stream can be made to wait, while the thread that says so goes on. Both are handles of the runtime that libtorch has brought along.
+/// CUDA's streams and events, for work on a device beside libtorch's: a stream carries out what it is given one after the other, and an
+/// event is a place in it for which another stream can be made to wait, while the thread that says so goes on. Both are handles of the
+/// runtime that libtorch has brought along.
 /// </summary>
 internal sealed unsafe class CudaStreams
 {
@@ -43,21 +44,25 @@ internal sealed unsafe class CudaStreams
         if (LibTorch.CudaFunction(name) is not 0 and var function) return function;
         foreach (var runtime in Runtimes)
             if (NativeLibrary.TryLoad(runtime, out var library) && NativeLibrary.TryGetExport(library, name, out function)) return function;
-        throw new InputException($"neither the libtorch in {LibTorch.Folder ?? "use"} nor {string.Join(" or ", Runtimes)} has {name}. Expected a libtorch with CUDA; docs/gpu.md says how to give it one.");
+        throw new InputException($"neither the libtorch in {LibTorch.Folder ?? "use"} nor {string.Join(" or ", Runtimes)} has {name}. " +
+            "Expected a libtorch with CUDA; docs/gpu.md says how to give it one.");
     });
 
     /// <summary>
-    /// Makes a device the one of this thread, to which its new streams and events, and the default stream, belong. Backward passes run on threads of libtorch's.
+    /// Makes a device the one of this thread, to which its new streams and events, and the default stream, belong. Backward passes run on
+    /// threads of libtorch's.
     /// </summary>
     public void Use(int device) => Check(setDevice(device));
 
     /// <summary>
-    /// The stream to which libtorch gives the work of this thread: the default one unless something said otherwise, and in a backward pass that of the forward pass.
+    /// The stream to which libtorch gives the work of this thread: the default one unless something said otherwise, and in a backward pass
+    /// that of the forward pass.
     /// </summary>
     public nint Current(int device)
     {
         nint stream;
-        return current(device, &stream) == 0 ? stream : throw new InvalidOperationException($"libtorch does not tell the stream of device {device}");
+        return current(device, &stream) == 0 ? stream
+            : throw new InvalidOperationException($"libtorch does not tell the stream of device {device}");
     }
 
     /// <summary>A stream that does not wait for the default one.</summary>

@@ -3,9 +3,9 @@ using System.Runtime.InteropServices;
 namespace Transformer.Native;
 
 /// <summary>
-/// An entry in glibc's list of loaded libraries. TorchSharp asks for libtorch by name, which .NET turns into the path of the application's own
-/// copy and no resolver is asked; two libtorch in a process end it. glibc opens a path only if no loaded library bears it, so the one that is
-/// loaded bears it.
+/// An entry in glibc's list of loaded libraries. TorchSharp asks for libtorch by name, which .NET turns into the path of the application's
+/// own copy and no resolver is asked; two libtorch in a process end it. glibc opens a path only if no loaded library bears it, so the one
+/// that is loaded bears it.
 /// </summary>
 internal static unsafe partial class LoadedLibrary
 {
@@ -17,7 +17,8 @@ internal static unsafe partial class LoadedLibrary
     public static void AnswerTo(IntPtr handle, string path)
     {
         LinkMap* entry;
-        if (dlinfo(handle, RequestLinkMap, &entry) != 0) throw new DllNotFoundException("the C library does not tell what is loaded; only glibc does");
+        if (dlinfo(handle, RequestLinkMap, &entry) != 0)
+            throw new DllNotFoundException("the C library does not tell what is loaded; only glibc does");
         entry->Name = Marshal.StringToCoTaskMemUTF8(path);    // for the life of the process: libtorch is never unloaded
     }
 

@@ -12,8 +12,8 @@ public static class MachineRate
     private const int Side = 2048;
 
     /// <summary>
-    /// Floating-point operations a second of libtorch's product of two 2048 x 2048 matrices: the best of ten. It draws no random number, so that a run
-    /// may measure in between.
+    /// Floating-point operations a second of libtorch's product of two 2048 x 2048 matrices: the best of ten. It draws no random number, so
+    /// that a run may measure in between.
     /// </summary>
     /// <param name="device">Where the matrices lie.</param>
     /// <param name="precision">The type of the product.</param>
@@ -47,7 +47,9 @@ public static class MachineRate
             for (var i = 0; i < 5; i++)
             {
                 var watch = Stopwatch.StartNew();
-                Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, thread => Sum((float*)(memory + thread * share), share / sizeof(float)));
+                Parallel.For(
+                    0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads },
+                    thread => Sum((float*)(memory + thread * share), share / sizeof(float)));
                 best = Math.Min(best, watch.Elapsed.TotalSeconds);
             }
             return share * threads / best;

@@ -5,8 +5,9 @@ using static TorchSharp.torch;
 namespace Transformer.Native;
 
 /// <summary>
-/// The machine's matrix rate, measured beside a run at a cost in proportion to it: one product of two 2048 x 2048 matrices to begin with and
-/// one more after each second of work, ten at most. The best of them counts, as in <see cref="MachineRate"/>, so the rate can only rise.
+/// The machine's matrix rate, measured beside a run at a cost in proportion to it: one product of two 2048 x 2048 matrices to begin with
+/// and one more after each second of work, ten at most. The best of them counts, as in <see cref="MachineRate"/>, so the rate can only
+/// rise.
 /// </summary>
 internal sealed class MatrixRate : IDisposable
 {

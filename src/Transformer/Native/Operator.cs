@@ -3,8 +3,9 @@ using static TorchSharp.torch;
 namespace Transformer.Native;
 
 /// <summary>
-/// An operator with its own gradient. TorchSharp leaves every handle of a backward pass to the scope around that pass, and a handle keeps its memory: what
-/// the operators of all layers were given, saved and returned would pile up until the step is over. Here each is let go as soon as nobody needs it.
+/// An operator with its own gradient. TorchSharp leaves every handle of a backward pass to the scope around that pass, and a handle keeps
+/// its memory: what the operators of all layers were given, saved and returned would pile up until the step is over. Here each is let go as
+/// soon as nobody needs it.
 /// </summary>
 internal abstract class Operator<T> : autograd.SingleTensorFunction<T> where T : Operator<T>, new()
 {

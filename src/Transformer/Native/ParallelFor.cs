@@ -17,5 +17,6 @@ internal static unsafe partial class ParallelFor
     }
 
     [LibraryImport(LibTorch.CpuLibrary)]
-    private static partial int torch_parallel_for(long begin, long end, long grain, delegate* unmanaged<long, long, void*, void> function, void* context);
+    private static partial int torch_parallel_for(
+        long begin, long end, long grain, delegate* unmanaged<long, long, void*, void> function, void* context);
 }

@@ -9,8 +9,8 @@ internal static class ProcessMemory
     private const string ResetPeak = "5";    // of proc(5): the peak becomes what is resident now
 
     /// <summary>
-    /// The most bytes that were resident at once while some work was done, above those before it. Freed memory is given back to the system first and, until
-    /// the work ends, as soon as it is freed, which costs time: not for work that is timed.
+    /// The most bytes that were resident at once while some work was done, above those before it. Freed memory is given back to the system
+    /// first and, until the work ends, as soon as it is freed, which costs time: not for work that is timed.
     /// </summary>
     /// <returns>Null where the system does not tell.</returns>
     public static long? PeakOf(Action work)

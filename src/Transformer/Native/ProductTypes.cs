@@ -19,8 +19,9 @@ internal static class ProductTypes
     public static Tensor ToFloat32(this Tensor x) => x.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? x.to(ScalarType.Float32) : x;
 
     /// <summary>
-    /// What a product is computed from. fp16 numbers on a processor are multiplied as the fp32 numbers that they are: hardly any has units for them, and
-    /// libtorch's product without is many times slower. The result is rounded to fp16 by the caller, as units for it would.
+    /// What a product is computed from. fp16 numbers on a processor are multiplied as the fp32 numbers that they are: hardly any has units
+    /// for them, and libtorch's product without is many times slower. The result is rounded to fp16 by the caller, as units for it would.
     /// </summary>
-    public static Tensor ForMatmul(this Tensor x) => x.dtype == ScalarType.Float16 && x.device_type == TorchSharp.DeviceType.CPU ? x.to(ScalarType.Float32) : x;
+    public static Tensor ForMatmul(this Tensor x) =>
+        x.dtype == ScalarType.Float16 && x.device_type == TorchSharp.DeviceType.CPU ? x.to(ScalarType.Float32) : x;
 }

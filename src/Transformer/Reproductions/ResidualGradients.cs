@@ -9,8 +9,8 @@ namespace Transformer.Reproductions;
 // L blocks · C width
 
 /// <summary>
-/// Figure 3 of Xiong et al. 2020 (arXiv:2002.04745): how long the gradient of the last block's MLP output matrix is before the first step, by depth. Theory
-/// has it of the same order at every depth under post-norm and falling as L^(-1/2) under pre-norm.
+/// Figure 3 of Xiong et al. 2020 (arXiv:2002.04745): how long the gradient of the last block's MLP output matrix is before the first step,
+/// by depth. Theory has it of the same order at every depth under post-norm and falling as L^(-1/2) under pre-norm.
 /// </summary>
 /// <param name="Rows">One a depth, the shallowest first.</param>
 /// <param name="PreNormSlope">The slope of ln(norm) over ln(L) by least squares; the published one is -1/2.</param>
@@ -29,7 +29,8 @@ public sealed record ResidualGradients(IReadOnlyList<ResidualGradients.Row> Rows
 
     private const int BatchSize = 4;
 
-    // The paper's block: layer norm, ReLU, four times the width, sinusoidal positions, embeddings of variance one. Random tokens predict random tokens.
+    // The paper's block: layer norm, ReLU, four times the width, sinusoidal positions, embeddings of variance one. Random tokens predict
+    // random tokens.
     private static readonly ModelConfig Model = new()
     {
         Width = 64,
@@ -49,11 +50,18 @@ public sealed record ResidualGradients(IReadOnlyList<ResidualGradients.Row> Rows
     /// <param name="seeds">How many models of each depth and kind.</param>
     /// <param name="depths">The depths, two or more; <see cref="Depths"/> where null.</param>
     /// <param name="cancellation">Ends the experiment between two models.</param>
-    public static ResidualGradients Run(int seed, int seeds = 5, IReadOnlyList<int>? depths = null, CancellationToken cancellation = default)
+    public static ResidualGradients Run(
+        int seed, int seeds = 5, IReadOnlyList<int>? depths = null, CancellationToken cancellation = default)
     {
         using var oneThread = new OneThread();
-        var rows = (depths ?? Depths).Select(layers => new Row(layers, Mean(layers, new PreNormResidualConfig()), Mean(layers, new PostNormResidualConfig()))).ToList();
-        return new(rows, Slope([.. rows.Select(row => (row.Layers, row.PreNorm))]), Slope([.. rows.Select(row => (row.Layers, row.PostNorm))]), seeds);
+        var rows = (depths ?? Depths)
+            .Select(layers => new Row(layers, Mean(layers, new PreNormResidualConfig()), Mean(layers, new PostNormResidualConfig())))
+            .ToList();
+        return new(
+            rows,
+            Slope([.. rows.Select(row => (row.Layers, row.PreNorm))]),
+            Slope([.. rows.Select(row => (row.Layers, row.PostNorm))]),
+            seeds);
 
         double Mean(int layers, ResidualConfig residual) => Enumerable.Range(seed, seeds).Average(each =>
         {
@@ -69,7 +77,8 @@ public sealed record ResidualGradients(IReadOnlyList<ResidualGradients.Row> Rows
         using var model = new TransformerModel(config);
         var (ids, targets) = (Tokens(), Tokens());
         LanguageModelLoss.CrossEntropy(model.call(ids, null), targets).backward();
-        var last = model.named_parameters().Last(parameter => parameter.name.EndsWith("mlp.down_proj.weight", StringComparison.Ordinal)).parameter;
+        var last = model.named_parameters()
+            .Last(parameter => parameter.name.EndsWith("mlp.down_proj.weight", StringComparison.Ordinal)).parameter;
         return last.grad!.norm().item<float>();
 
         Tensor Tokens() => randint(0, config.VocabularySize!.Value, [BatchSize, config.ContextLength]);

@@ -6,7 +6,9 @@ namespace Transformer.Reproductions;
 
 // B sequences · T associations · N queries · S keys, as many values
 
-/// <summary>A stream of sequences of associations, each of which follows from the stream's key and its number, so that any can be drawn again.</summary>
+/// <summary>
+/// A stream of sequences of associations, each of which follows from the stream's key and its number, so that any can be drawn again.
+/// </summary>
 /// <param name="keys">S</param>
 /// <param name="replacement">Whether keys and values are drawn with replacement: a key then holds what it was given last.</param>
 /// <param name="length">T</param>
@@ -38,7 +40,9 @@ internal sealed class RetrievalSequences(int keys, bool replacement, int length,
         var (pairs, _) = Draw(row);
         var memory = new Dictionary<long, long>();
         foreach (var (key, value) in pairs) memory[key] = value;
-        return new(Rows(pairs.Select(pair => pair.Key), 1), Rows(pairs.Select(pair => pair.Value), 1), Rows(memory.Keys, 1), Rows(memory.Values, 1));
+        return new(
+            Rows(pairs.Select(pair => pair.Key), 1), Rows(pairs.Select(pair => pair.Value), 1),
+            Rows(memory.Keys, 1), Rows(memory.Values, 1));
     }
 
     private (List<(long Key, long Value)> Pairs, RowRandom Random) Draw(long row)

@@ -19,7 +19,8 @@ public static class ConfigFile
         if (File.Exists(recipeOrFile)) return Parse(ReadText(recipeOrFile), recipeOrFile, overrides);
         if (ConfigLibrary.Recipes.Contains(recipeOrFile)) return Parse(ConfigLibrary.Recipe(recipeOrFile), recipeOrFile, overrides);
         if (ConfigLibrary.Presets.Contains(recipeOrFile))
-            throw new InputException($"{recipeOrFile} is a preset, the architecture of a run: take a recipe with --set model.preset={recipeOrFile}");
+            throw new InputException(
+                $"{recipeOrFile} is a preset, the architecture of a run: take a recipe with --set model.preset={recipeOrFile}");
         var nearest = Spelling.Nearest(recipeOrFile, ConfigLibrary.Recipes);
         throw new InputException($"{recipeOrFile}: no such file or recipe; "
             + (nearest is null ? $"the recipes are {string.Join(", ", ConfigLibrary.Recipes)}" : $"did you mean the recipe {nearest}?"));

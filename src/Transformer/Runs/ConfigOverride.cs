@@ -21,7 +21,9 @@ internal sealed partial record ConfigOverride(string Path, JsonNode? Value)
         return new(path, value);
     }
 
-    /// <summary>Writes the value into the tree. Parts on the way that are not there are made; what stands in the way joins the problems.</summary>
+    /// <summary>
+    /// Writes the value into the tree. Parts on the way that are not there are made; what stands in the way joins the problems.
+    /// </summary>
     public void Apply(JsonObject root, List<ConfigProblem> problems)
     {
         var keys = Key().Matches(Path).Select(match => match.Value).ToArray();

@@ -48,5 +48,6 @@ internal static class ConfigPreset
         return below;
     }
 
-    private static bool IsSameKind(JsonObject old, JsonObject given) => given["kind"] is not { } kind || JsonNode.DeepEquals(kind, old["kind"]);
+    private static bool IsSameKind(JsonObject old, JsonObject given) =>
+        given["kind"] is not { } kind || JsonNode.DeepEquals(kind, old["kind"]);
 }

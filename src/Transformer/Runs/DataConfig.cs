@@ -5,7 +5,9 @@ namespace Transformer.Runs;
 /// <summary>What a run learns from: a text, with how it becomes tokens, or a task whose rows are made.</summary>
 public sealed record DataConfig : IValidated
 {
-    /// <summary>A text file, a folder of prepared token files, or a built-in corpus: <c>builtin:tinyshakespeare</c>, <c>builtin:names</c>.</summary>
+    /// <summary>
+    /// A text file, a folder of prepared token files, or a built-in corpus: <c>builtin:tinyshakespeare</c>, <c>builtin:names</c>.
+    /// </summary>
     public string? Path { get; init; }
 
     /// <summary>A generated task, in the place of a text. It brings its own tokens and its own validation rows.</summary>
@@ -20,20 +22,25 @@ public sealed record DataConfig : IValidated
     /// <summary>In which order training sees the windows of the text: shuffled, also where absent, or random.</summary>
     public Sampling? Sampling { get => field ?? (Task is null ? Runs.Sampling.Shuffled : null); init; }
 
-    /// <summary>How text becomes tokens; character by character where absent. Ignored for prepared token files, which bring theirs.</summary>
+    /// <summary>
+    /// How text becomes tokens; character by character where absent. Ignored for prepared token files, which bring theirs.
+    /// </summary>
     public TokenizerConfig? Tokenizer { get => field ?? (Task is null ? new CharacterTokenizerConfig() : null); init; }
 
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
     {
         if (Path is null && Task is null)
-            yield return new("path", "missing; expected a file, a folder or builtin:NAME here, or a generated task as data.task", Alternative: "task");
+            yield return new(
+                "path", "missing; expected a file, a folder or builtin:NAME here, or a generated task as data.task", Alternative: "task");
         if (Path is { Length: 0 }) yield return new("path", "found an empty path, expected a file, a folder or builtin:NAME");
-        if (ValidationFraction is <= 0 or >= 1) yield return new("validation_fraction", $"found {ValidationFraction}, expected more than 0 and less than 1");
+        if (ValidationFraction is <= 0 or >= 1)
+            yield return new("validation_fraction", $"found {ValidationFraction}, expected more than 0 and less than 1");
         if (Task is null) yield break;
         if (Path is not null) yield return new("path", $"found {Path} beside task; give one of the two");
         (string Key, object? Value)[] ofTexts =
-            [("validation_path", ValidationPath), ("validation_fraction", ValidationFraction), ("sampling", Sampling), ("tokenizer", Tokenizer)];
+            [("validation_path", ValidationPath), ("validation_fraction", ValidationFraction), ("sampling", Sampling),
+                ("tokenizer", Tokenizer)];
         foreach (var (key, value) in ofTexts)
             if (value is not null) yield return new(key, "found beside task, which makes its own tokens and validation rows; leave it out");
     }

@@ -49,8 +49,8 @@ public sealed record AdamWConfig : OptimizerConfig
     public double Epsilon { get; init; } = 1e-8;
 
     /// <summary>
-    /// The type in which the two means are kept: bf16 halves their memory. Steps are computed in fp32, and what is kept is rounded at random, so that changes
-    /// too small for it count in the mean.
+    /// The type in which the two means are kept: bf16 halves their memory. Steps are computed in fp32, and what is kept is rounded at
+    /// random, so that changes too small for it count in the mean.
     /// </summary>
     public StatePrecision StatePrecision { get; init; } = StatePrecision.Fp32;
 
@@ -65,8 +65,8 @@ public sealed record AdamWConfig : OptimizerConfig
 }
 
 /// <summary>
-/// Muon (Jordan et al. 2024): the momentum of each hidden matrix is made orthogonal by Newton-Schulz steps. Embeddings, the head, norms and biases are
-/// left to AdamW.
+/// Muon (Jordan et al. 2024): the momentum of each hidden matrix is made orthogonal by Newton-Schulz steps. Embeddings, the head, norms and
+/// biases are left to AdamW.
 /// </summary>
 public sealed record MuonConfig : OptimizerConfig
 {

@@ -17,7 +17,8 @@ public sealed record ParameterRule : IValidated
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
     {
-        if (Pattern.Length == 0) yield return new("pattern", "found an empty pattern, expected a parameter name, * for any run of characters");
+        if (Pattern.Length == 0)
+            yield return new("pattern", "found an empty pattern, expected a parameter name, * for any run of characters");
         if (LearningRateScale < 0) yield return new("learning_rate_scale", $"found {LearningRateScale}, expected 0 or more");
     }
 }

@@ -29,7 +29,9 @@ public abstract record TaskConfig : IValidated
     /// <summary>The size of a training row, in what the task counts.</summary>
     public abstract int Length { get; init; }
 
-    /// <summary>The size of a validation row where it is another than in training, which asks whether what was learned generalises to it.</summary>
+    /// <summary>
+    /// The size of a validation row where it is another than in training, which asks whether what was learned generalises to it.
+    /// </summary>
     public int? ValidationLength { get; init; }
 
     /// <inheritdoc/>
@@ -56,8 +58,8 @@ public abstract record TaskConfig : IValidated
 }
 
 /// <summary>
-/// Multi-query associative recall (Arora et al. 2023, Zoology): key/value pairs, then each key once more, to be answered by its value. Length
-/// is T, the tokens of a row.
+/// Multi-query associative recall (Arora et al. 2023, Zoology): key/value pairs, then each key once more, to be answered by its value.
+/// Length is T, the tokens of a row.
 /// </summary>
 public sealed record MqarTaskConfig : TaskConfig
 {
@@ -70,7 +72,9 @@ public sealed record MqarTaskConfig : TaskConfig
     /// <summary>V, the number of tokens: keys are drawn from the lower half (0 excepted), values from the upper.</summary>
     public int Vocabulary { get; init; } = 8192;
 
-    /// <summary>a, how queries spread over the row: the g-th place after the pairs has a weight of g^(a-1), so that 1 is uniform and small is near.</summary>
+    /// <summary>
+    /// a, how queries spread over the row: the g-th place after the pairs has a weight of g^(a-1), so that 1 is uniform and small is near.
+    /// </summary>
     public double Power { get; init; } = 0.01;
 
     /// <summary>Whether the places that are left hold random tokens of the whole vocabulary, as in Zoology, or token 0.</summary>
@@ -83,13 +87,15 @@ public sealed record MqarTaskConfig : TaskConfig
     {
         foreach (var problem in AtLeast(1, "pairs", Pairs)) yield return problem;
         if (Vocabulary / 2 - 1 < Pairs)
-            yield return new("vocabulary", $"found {Vocabulary}, expected {2 * (Pairs + 1L)} or more, for {Pairs} different keys in its lower half beside 0");
+            yield return new(
+                "vocabulary",
+                $"found {Vocabulary}, expected {2 * (Pairs + 1L)} or more, for {Pairs} different keys in its lower half beside 0");
     }
 }
 
 /// <summary>
-/// Associative retrieval (Schlag et al. 2021), with tokens in place of vectors: key/value pairs, then one of the keys, to be answered by its
-/// value. Length is S, the pairs of a row.
+/// Associative retrieval (Schlag et al. 2021), with tokens in place of vectors: key/value pairs, then one of the keys, to be answered by
+/// its value. Length is S, the pairs of a row.
 /// </summary>
 public sealed record AssociativeRetrievalTaskConfig : TaskConfig
 {
@@ -137,8 +143,8 @@ public sealed record ReverseTaskConfig : TaskConfig
 }
 
 /// <summary>
-/// Selective copying (Gu and Dao 2023): a few symbols scattered among blanks, a bar, and the symbols in their order. Length is the number of
-/// places before the bar.
+/// Selective copying (Gu and Dao 2023): a few symbols scattered among blanks, a bar, and the symbols in their order. Length is the number
+/// of places before the bar.
 /// </summary>
 public sealed record SelectiveCopyTaskConfig : TaskConfig
 {
@@ -154,12 +160,13 @@ public sealed record SelectiveCopyTaskConfig : TaskConfig
     private protected override string? LengthProblem(int length) =>
         length < Marked ? $"expected {Marked} or more, a place for each of the marked symbols" : base.LengthProblem(length);
 
-    private protected override IEnumerable<ConfigProblem> OwnProblems() => [.. AtLeast(1, "marked", Marked), .. AtLeast(2, "symbols", Symbols)];
+    private protected override IEnumerable<ConfigProblem> OwnProblems() =>
+        [.. AtLeast(1, "marked", Marked), .. AtLeast(2, "symbols", Symbols)];
 }
 
 /// <summary>
-/// Induction heads (Olsson et al. 2022, in the form of Dao et al. 2022): random symbols with a star somewhere among them and at the end, to be
-/// answered by what followed the first one. Length is the tokens of a row.
+/// Induction heads (Olsson et al. 2022, in the form of Dao et al. 2022): random symbols with a star somewhere among them and at the end, to
+/// be answered by what followed the first one. Length is the tokens of a row.
 /// </summary>
 public sealed record InductionHeadsTaskConfig : TaskConfig
 {
@@ -169,12 +176,15 @@ public sealed record InductionHeadsTaskConfig : TaskConfig
     /// <summary>The number of different symbols beside the star.</summary>
     public int Symbols { get; init; } = 15;
 
-    private protected override string? LengthProblem(int length) => length < 3 ? "expected 3 or more: a star, what follows it, and the star again" : null;
+    private protected override string? LengthProblem(int length) =>
+        length < 3 ? "expected 3 or more: a star, what follows it, and the star again" : null;
 
     private protected override IEnumerable<ConfigProblem> OwnProblems() => AtLeast(2, "symbols", Symbols);
 }
 
-/// <summary>The sum of two numbers, digit by digit: 0 3 9 + 5 0 4 = 0 5 4 3. Length is the digits of a summand; the sum has one more.</summary>
+/// <summary>
+/// The sum of two numbers, digit by digit: 0 3 9 + 5 0 4 = 0 5 4 3. Length is the digits of a summand; the sum has one more.
+/// </summary>
 public sealed record AdditionTaskConfig : TaskConfig
 {
     /// <inheritdoc/>

@@ -15,14 +15,17 @@ public sealed record TrainingConfig : IValidated
     public int GradientAccumulation { get; init; } = 1;
 
     /// <summary>
-    /// Whether blocks keep only their input for the backward pass and are computed again there: less memory for about a third more time. Results are equal.
+    /// Whether blocks keep only their input for the backward pass and are computed again there: less memory for about a third more time.
+    /// Results are equal.
     /// </summary>
     public bool ActivationCheckpointing { get; init; }
 
     /// <summary>Seeds the parameters, the batches and dropout.</summary>
     public int Seed { get; init; } = 1337;
 
-    /// <summary>The type of the products: fp32, bf16, fp16 (whose loss is scaled) or tf32 (on NVIDIA's GPUs). Parameters and what is saved are fp32.</summary>
+    /// <summary>
+    /// The type of the products: fp32, bf16, fp16 (whose loss is scaled) or tf32 (on NVIDIA's GPUs). Parameters and what is saved are fp32.
+    /// </summary>
     public Precision Precision { get; init; } = Precision.Fp32;
 
     /// <summary>The rule that turns gradients into steps.</summary>
@@ -34,7 +37,9 @@ public sealed record TrainingConfig : IValidated
     /// <summary>The greatest norm that the gradient of all parameters may have; a longer one is shortened. None where absent.</summary>
     public double? GradientClip { get; init; } = 1.0;
 
-    /// <summary>The weight of the squared log-partition in the loss, which keeps logits small (Chowdhery et al. 2022); 1e-4 is usual.</summary>
+    /// <summary>
+    /// The weight of the squared log-partition in the loss, which keeps logits small (Chowdhery et al. 2022); 1e-4 is usual.
+    /// </summary>
     public double ZLoss { get; init; }
 
     /// <summary>Decay of the running mean of the weights that is evaluated and saved in their place; none where absent.</summary>
@@ -52,12 +57,14 @@ public sealed record TrainingConfig : IValidated
     /// <summary>Steps between evaluations; the last step is always evaluated on the whole validation text.</summary>
     public int EvaluateEvery { get; init; } = 250;
 
-    /// <summary>The number of batches of an evaluation before the last one (a quick estimate); the whole validation text where absent.</summary>
+    /// <summary>
+    /// The number of batches of an evaluation before the last one (a quick estimate); the whole validation text where absent.
+    /// </summary>
     public int? EvaluateBatches { get; init; } = 20;
 
     /// <summary>
-    /// The validation accuracy, from 0 to 1, at which the run ends before its last step; absent where it shall not. An estimate that reaches it is
-    /// confirmed on all that is held out. The schedule is not shortened.
+    /// The validation accuracy, from 0 to 1, at which the run ends before its last step; absent where it shall not. An estimate that
+    /// reaches it is confirmed on all that is held out. The schedule is not shortened.
     /// </summary>
     public double? StopAtAccuracy { get; init; }
 
@@ -84,12 +91,15 @@ public sealed record TrainingConfig : IValidated
         if (EmaDecay is <= 0 or >= 1) yield return new("ema_decay", $"found {EmaDecay}, expected more than 0 and less than 1");
         if (EvaluateEvery < 1) yield return new("evaluate_every", $"found {EvaluateEvery}, expected 1 or more");
         if (EvaluateBatches is < 1) yield return new("evaluate_batches", $"found {EvaluateBatches}, expected 1 or more");
-        if (StopAtAccuracy is <= 0 or > 1) yield return new("stop_at_accuracy", $"found {StopAtAccuracy}, expected more than 0 and at most 1");
+        if (StopAtAccuracy is <= 0 or > 1)
+            yield return new("stop_at_accuracy", $"found {StopAtAccuracy}, expected more than 0 and at most 1");
         if (CheckpointEvery < 1) yield return new("checkpoint_every", $"found {CheckpointEvery}, expected 1 or more");
         if (KeepCheckpoints < 1) yield return new("keep_checkpoints", $"found {KeepCheckpoints}, expected 1 or more");
         if (SampleEvery is < 1) yield return new("sample_every", $"found {SampleEvery}, expected 1 or more");
         if (Optimizer is MuonConfig && Distributed.Strategy != DistributedStrategy.DataParallel)
-            yield return new("distributed.strategy", "a shard ends in the middle of matrices, which muon needs whole; take data_parallel, or the optimizer adamw");
+            yield return new(
+                "distributed.strategy",
+                "a shard ends in the middle of matrices, which muon needs whole; take data_parallel, or the optimizer adamw");
         if (SampleTokens < 0) yield return new("sample_tokens", $"found {SampleTokens}, expected 0 or more");
     }
 }

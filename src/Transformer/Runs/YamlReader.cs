@@ -42,7 +42,8 @@ internal sealed partial class YamlReader
         // YamlDotNet's scanner meets some malformed texts with an exception of the runtime.
         catch (Exception error) when (error is InvalidOperationException or ArgumentException or OverflowException or FormatException)
         {
-            throw reader.NotYaml(reader.parser.Current?.End ?? Mark.Empty, "what follows is not closed or stands in the wrong place", error);
+            throw reader.NotYaml(
+                reader.parser.Current?.End ?? Mark.Empty, "what follows is not closed or stands in the wrong place", error);
         }
     }
 

@@ -40,7 +40,8 @@ internal static class YamlWriter
                 emitter.Emit(new MappingEnd());
                 break;
             case JsonArray sequence:
-                emitter.Emit(new SequenceStart(null, null, isImplicit: true, sequence.All(IsSingle) ? SequenceStyle.Flow : SequenceStyle.Block));
+                emitter.Emit(
+                    new SequenceStart(null, null, isImplicit: true, sequence.All(IsSingle) ? SequenceStyle.Flow : SequenceStyle.Block));
                 foreach (var item in sequence) Write(emitter, item);
                 emitter.Emit(new SequenceEnd());
                 break;

@@ -5,9 +5,9 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// Dynamic loss scaling (Micikevicius et al. 2018, arXiv:1710.03740, section 3.2). fp16 has no numbers below 6e-8, so small gradients would be lost: the loss
-/// is multiplied by a power of two, and what comes back is divided by it again before it is clipped. A step whose gradients overflowed is left out and
-/// the scale halved; after 2,000 good steps in a row it is doubled. It serves any TorchSharp model:
+/// Dynamic loss scaling (Micikevicius et al. 2018, arXiv:1710.03740, section 3.2). fp16 has no numbers below 6e-8, so small gradients would
+/// be lost: the loss is multiplied by a power of two, and what comes back is divided by it again before it is clipped. A step whose
+/// gradients overflowed is left out and the scale halved; after 2,000 good steps in a row it is doubled. It serves any TorchSharp model:
 /// <code>
 /// scaler.Scaled(loss).backward();
 /// var finite = scaler.Unscale(model.parameters().Select(parameter => parameter.grad));
@@ -22,7 +22,9 @@ public sealed class GradientScaler(double scale = GradientScaler.FirstScale, int
     /// <summary>The scale of the first step, 2^16.</summary>
     public const double FirstScale = 65536;
 
-    /// <summary>The least scale: below it the loss would be made smaller, and gradients that overflow even so are not small ones that got lost.</summary>
+    /// <summary>
+    /// The least scale: below it the loss would be made smaller, and gradients that overflow even so are not small ones that got lost.
+    /// </summary>
     public const double LeastScale = 1;
 
     /// <summary>How many good steps in a row double the scale.</summary>
@@ -72,7 +74,8 @@ public sealed class GradientScaler(double scale = GradientScaler.FirstScale, int
         if (finite && ++GoodSteps < GrowthInterval) return;
         if (!finite && Scale <= LeastScale)
             throw new NonFiniteLossException(
-                $"steps overflow fp16 one after the other, even with a gradient scale of {LeastScale}: it is the model's own numbers that are too large");
+                $"steps overflow fp16 one after the other, even with a gradient scale of {LeastScale}: " +
+                    "it is the model's own numbers that are too large");
         (Scale, GoodSteps) = (finite ? 2 * Scale : Math.Max(LeastScale, Scale / 2), 0);
     }
 }

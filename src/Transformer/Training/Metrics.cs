@@ -9,7 +9,9 @@ public sealed record Metrics
     /// <summary>The number of tokens trained on.</summary>
     public required long Tokens { get; init; }
 
-    /// <summary>The mean loss of the step's batches, in nats a token; absent where it overflowed in fp16, so that the step was skipped.</summary>
+    /// <summary>
+    /// The mean loss of the step's batches, in nats a token; absent where it overflowed in fp16, so that the step was skipped.
+    /// </summary>
     public double? TrainLoss { get; init; }
 
     /// <summary>The loss on the validation text, where it was measured at this step.</summary>
@@ -19,8 +21,8 @@ public sealed record Metrics
     public double? ValidationAccuracy { get; init; }
 
     /// <summary>
-    /// For each block the mean span of each head in tokens, on the first validation batch, where the loss was measured at this step and windows are learned;
-    /// none for a block whose window is not.
+    /// For each block the mean span of each head in tokens, on the first validation batch, where the loss was measured at this step and
+    /// windows are learned; none for a block whose window is not.
     /// </summary>
     public IReadOnlyList<IReadOnlyList<float>>? Spans { get; init; }
 
@@ -30,15 +32,17 @@ public sealed record Metrics
     /// <summary>The length of the gradient before clipping; absent where it overflowed in fp16, so that the step was skipped.</summary>
     public double? GradientNorm { get; init; }
 
-    /// <summary>The scale of fp16's gradients after the step: half of that before it where it was skipped. Absent under other types.</summary>
+    /// <summary>
+    /// The scale of fp16's gradients after the step: half of that before it where it was skipped. Absent under other types.
+    /// </summary>
     public double? GradientScale { get; init; }
 
     /// <summary>Tokens a second of this step; evaluation and checkpoints are not counted.</summary>
     public required double TokensPerSecond { get; init; }
 
     /// <summary>
-    /// The share of the machine's matrix rate that the step reached. That rate is measured along the way, one product a second for the first ten, so
-    /// the first lines may be a little high.
+    /// The share of the machine's matrix rate that the step reached. That rate is measured along the way, one product a second for the
+    /// first ten, so the first lines may be a little high.
     /// </summary>
     public required double Utilization { get; init; }
 

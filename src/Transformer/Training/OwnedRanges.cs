@@ -25,8 +25,8 @@ internal static class OwnedRanges
     }
 
     /// <summary>
-    /// A tensor of the space as a checkpoint holds it, so that any number of ranks can read it: what there is of each parameter, under the tensor's name, the
-    /// parameter's, and which of the parameter's numbers is the first.
+    /// A tensor of the space as a checkpoint holds it, so that any number of ranks can read it: what there is of each parameter, under the
+    /// tensor's name, the parameter's, and which of the parameter's numbers is the first.
     /// </summary>
     /// <param name="space">Where the parameters lie.</param>
     /// <param name="name">What the numbers are.</param>
@@ -41,7 +41,9 @@ internal static class OwnedRanges
             foreach (var parameter in space.Parameters)
             {
                 var (begin, end) = (Math.Max(offset, parameter.Offset), Math.Min(offset + length, parameter.Offset + parameter.Count));
-                if (begin < end) yield return ($"{name}.{parameter.Name}@{begin - parameter.Offset}", tensor.narrow(0, used + begin - offset, end - begin));
+                if (begin < end)
+                    yield return ($"{name}.{parameter.Name}@{begin - parameter.Offset}", tensor.narrow(
+                        0, used + begin - offset, end - begin));
             }
             used += length;
         }

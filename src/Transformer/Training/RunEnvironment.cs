@@ -22,7 +22,8 @@ namespace Transformer.Training;
 /// <param name="Ranks">How many processes train together.</param>
 /// <param name="Backend">The library that carries bytes between them, with its version; null where there is one process.</param>
 public sealed record RunEnvironment(
-    string Version, string Dotnet, string Torchsharp, string Libtorch, string System, string Processor, int Threads, string Device = "cpu", int Ranks = 1, string? Backend = null)
+    string Version, string Dotnet, string Torchsharp, string Libtorch, string System, string Processor, int Threads, string Device = "cpu",
+    int Ranks = 1, string? Backend = null)
 {
     private static readonly JsonSerializerOptions Format = new(ConfigJson.Options) { WriteIndented = true };
 
@@ -55,7 +56,10 @@ public sealed record RunEnvironment(
         }
     }
 
-    /// <summary>What differs now from when a run began: for each a line. Where the run was killed before it could note that, this process's is noted.</summary>
+    /// <summary>
+    /// What differs now from when a run began: for each a line. Where the run was killed before it could note that, this process's is
+    /// noted.
+    /// </summary>
     internal IEnumerable<string> ChangesSince(string path)
     {
         if (Read(path) is { } earlier) return DifferencesFrom(earlier);
@@ -79,6 +83,7 @@ public sealed record RunEnvironment(
     }
 
     private static string ProcessorName() => File.Exists("/proc/cpuinfo")
-        ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1].Trim() ?? "unknown"
+        ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1]
+        .Trim() ?? "unknown"
         : Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") ?? "unknown";
 }

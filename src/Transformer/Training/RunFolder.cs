@@ -33,7 +33,8 @@ public sealed class RunFolder : IDisposable
             Directory.CreateDirectory(path);
             hold = Hold(path);
             if (File.Exists(System.IO.Path.Combine(path, ConfigName)))
-                throw new InputException($"{path}: a run is there already. Continue it with --resume {path}, or choose another folder with --out.");
+                throw new InputException(
+                    $"{path}: a run is there already. Continue it with --resume {path}, or choose another folder with --out.");
             DurableFile.WriteText(System.IO.Path.Combine(path, ConfigName), ConfigFile.ToYaml(config));
             return new RunFolder(path, config, hold);
         }
@@ -46,15 +47,16 @@ public sealed class RunFolder : IDisposable
     }
 
     /// <summary>
-    /// Opens the folder of a run that began before. What a killed process left half written goes, and so do checkpoints later than the one that
-    /// <c>checkpoints/latest</c> names: the run makes them anew.
+    /// Opens the folder of a run that began before. What a killed process left half written goes, and so do checkpoints later than the one
+    /// that <c>checkpoints/latest</c> names: the run makes them anew.
     /// </summary>
     /// <exception cref="InputException">There is no run, another process works on it, or the folder cannot be written.</exception>
     public static RunFolder Open(string path)
     {
         var config = System.IO.Path.Combine(path, ConfigName);
         if (!File.Exists(config))
-            throw new InputException($"{path}: no run there ({ConfigName} is missing). Expected a folder that `transformer train --out` made.");
+            throw new InputException(
+                $"{path}: no run there ({ConfigName} is missing). Expected a folder that `transformer train --out` made.");
         FileStream? hold = null;
         try
         {
@@ -94,8 +96,8 @@ public sealed class RunFolder : IDisposable
     }
 
     /// <summary>
-    /// The last checkpoint from before a number of steps; null where there is none. After a step whose loss is no number that is the last good one:
-    /// the weights that the step began with may be what is wrong.
+    /// The last checkpoint from before a number of steps; null where there is none. After a step whose loss is no number that is the last
+    /// good one: the weights that the step began with may be what is wrong.
     /// </summary>
     internal string? CheckpointBefore(int step) => Steps.Where(saved => saved < step).Select(Checkpoint).FirstOrDefault();
 
@@ -138,7 +140,8 @@ public sealed class RunFolder : IDisposable
         }
         catch (IOException failure) when (File.Exists(file))
         {
-            throw new InputException($"{path}: another process is training there. Wait for it, or choose another folder with --out.", failure);
+            throw new InputException(
+                $"{path}: another process is training there. Wait for it, or choose another folder with --out.", failure);
         }
     }
 }

@@ -4,8 +4,8 @@ using Transformer.Formats;
 namespace Transformer.Training;
 
 /// <summary>
-/// What a run tells those who follow it: metrics, samples and marked checkpoints in its folder, and events to whoever shows them. Of several ranks only rank 0
-/// has one.
+/// What a run tells those who follow it: metrics, samples and marked checkpoints in its folder, and events to whoever shows them. Of
+/// several ranks only rank 0 has one.
 /// </summary>
 internal sealed class RunLog : IDisposable
 {

@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// What the ranks of a run agree on before its first step: the folder, the configuration, the text and the checkpoint to go on from. A rank that cannot take
-/// part, or would do something else than the others, ends all of them here, before anything is changed.
+/// What the ranks of a run agree on before its first step: the folder, the configuration, the text and the checkpoint to go on from. A rank
+/// that cannot take part, or would do something else than the others, ends all of them here, before anything is changed.
 /// </summary>
 internal sealed class RunSetup
 {
@@ -109,10 +109,12 @@ internal sealed class RunSetup
     {
         if (SharesModel(config, ranks)) TensorParallelShare.Check(config.Model, ranks.Ranks);
         else if (config.Training.BatchSize < ranks.Ranks)
-            throw new InputException($"training.batch_size: {config.Training.BatchSize} sequences are too few for {ranks.Ranks} ranks. Take as many or more, or start fewer ranks.");
+            throw new InputException($"training.batch_size: {config.Training.BatchSize} sequences are too few for {ranks.Ranks} ranks. " +
+                "Take as many or more, or start fewer ranks.");
         if (device is { type: not TorchSharp.DeviceType.CPU } && Recomputes(config.Training, ranks) is { } reason
             && (config.Model.Dropout > 0 || config.Model.SoftmaxMixers().Any(mixer => mixer.Dropout > 0)))
-            throw new InputException($"{reason}: a block that is computed twice on {device} would drop other numbers the second time. Train without dropout, or keep activations.");
+            throw new InputException($"{reason}: a block that is computed twice on {device} would drop other numbers the second time. " +
+                "Train without dropout, or keep activations.");
         var data = Dataset.Open(config.Data);
         try
         {
@@ -127,17 +129,20 @@ internal sealed class RunSetup
     }
 
     /// <summary>Whether ranks have a share of the model each, and not of the batches.</summary>
-    public static bool SharesModel(RunConfig config, ICollective ranks) => ranks.Ranks > 1 && config.Training.Distributed.Strategy == DistributedStrategy.TensorParallel;
+    public static bool SharesModel(RunConfig config, ICollective ranks) =>
+        ranks.Ranks > 1 && config.Training.Distributed.Strategy == DistributedStrategy.TensorParallel;
 
     // What makes blocks be computed twice; null where nothing does.
-    private static string? Recomputes(TrainingConfig training, ICollective ranks) => training.ActivationCheckpointing ? "training.activation_checkpointing"
+    private static string? Recomputes(TrainingConfig training, ICollective ranks) =>
+        training.ActivationCheckpointing ? "training.activation_checkpointing"
         : ranks.Ranks > 1 && training.Distributed.Strategy == DistributedStrategy.Zero3 ? "training.distributed.strategy: zero3" : null;
 
     private static TrainingProgress ProgressOf(CheckpointFolder checkpoint, RunFolder run, Dataset data)
     {
         var progress = TrainingCheckpoint.Progress(checkpoint);
         return progress.Corpus == data.Checksum ? progress
-            : throw new InputException($"{run.Path}: {data.Name} is not the one that the run began with. Put that one back, or start a new run.");
+            : throw new InputException(
+                $"{run.Path}: {data.Name} is not the one that the run began with. Put that one back, or start a new run.");
     }
 
     private static TrainingProgress BeginningOn(Dataset data) => new() { Corpus = data.Checksum };

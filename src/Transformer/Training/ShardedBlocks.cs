@@ -4,13 +4,15 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// The third stage of ZeRO (Rajbhandari et al. 2020): between its slices' steps no rank holds a block's parameters, which are brought together when the block is to
-/// be computed, and let go after. The next block's are on their way meanwhile. What stands before and after the blocks is there for the whole pass.
+/// The third stage of ZeRO (Rajbhandari et al. 2020): between its slices' steps no rank holds a block's parameters, which are brought
+/// together when the block is to be computed, and let go after. The next block's are on their way meanwhile. What stands before and after
+/// the blocks is there for the whole pass.
 /// </summary>
 internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(space)
 {
     private readonly ParameterSpace space = space;
-    private readonly Dictionary<int, Bucket> blocks = space.Buckets.Where(bucket => bucket.Layer is not null).ToDictionary(bucket => bucket.Layer!.Value);
+    private readonly Dictionary<int, Bucket> blocks = space.Buckets.Where(bucket => bucket.Layer is not null)
+        .ToDictionary(bucket => bucket.Layer!.Value);
     private (Bucket Bucket, Tensor Buffer, CollectiveWork Arrival)? coming;
     private int last = -1;
 
@@ -37,7 +39,8 @@ internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(sp
         act();
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        foreach (var (bucket, buffer, _) in all.Buckets) space.Own(space.Values, bucket).copy_(bucket.Slice(buffer, space.Ranks.Rank, space.Ranks.Ranks));
+        foreach (var (bucket, buffer, _) in all.Buckets)
+            space.Own(space.Values, bucket).copy_(bucket.Slice(buffer, space.Ranks.Rank, space.Ranks.Ranks));
     }
 
     private (Bucket, Tensor, CollectiveWork) Gather(Bucket bucket)

@@ -8,8 +8,8 @@ using Transformer.Model;
 namespace Transformer.Training;
 
 /// <summary>
-/// Where the time of training steps goes: spans from a beginning to an end, nested, of which each keeps what its inner ones leave over. Only the thread that
-/// trains may measure. On a GPU these are the times at which work is handed over, not those at which it is done.
+/// Where the time of training steps goes: spans from a beginning to an end, nested, of which each keeps what its inner ones leave over.
+/// Only the thread that trains may measure. On a GPU these are the times at which work is handed over, not those at which it is done.
 /// </summary>
 public sealed partial class StepProfile
 {
@@ -48,7 +48,10 @@ public sealed partial class StepProfile
     /// <summary>Measures the modules of a model, forward and backward, until the result is disposed.</summary>
     public IDisposable Measure(TransformerModel model) => new ModuleWatch(model, new(Begin, End));
 
-    /// <summary>Measures work that goes on beside the thread that trains, until it is done. It is in the trace, in a row of its own, and not in the table.</summary>
+    /// <summary>
+    /// Measures work that goes on beside the thread that trains, until it is done. It is in the trace, in a row of its own, and not in the
+    /// table.
+    /// </summary>
     internal void Beside(string part, Task work)
     {
         var start = watch.Elapsed.TotalSeconds;
@@ -68,7 +71,8 @@ public sealed partial class StepProfile
         [
             .. closed.GroupBy(span => BlockNumber().Replace(span.Part, ".*")).Select(part =>
             {
-                double Own(bool isBackward) => part.Where(span => span.IsBackward == isBackward).Sum(span => span.Seconds - span.InnerSeconds);
+                double Own(bool isBackward) =>
+                    part.Where(span => span.IsBackward == isBackward).Sum(span => span.Seconds - span.InnerSeconds);
                 return new Line(part.Key, Own(false) / Measured, Own(true) / Measured, (Own(false) + Own(true)) / whole);
             }).OrderByDescending(line => line.Share),
         ];

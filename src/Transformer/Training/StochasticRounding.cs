@@ -7,9 +7,9 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// From fp32 to bf16, up or down at random, the nearer of the two the more likely: the mean of the rounded numbers is the number (Gupta et al. 2015,
-/// arXiv:1502.02551). Rounding to the nearest would lose every change of less than half a unit of the eighth bit, and a running mean that changes by a
-/// thousandth a step would stand still. What is random is a hash of the number's place and of a seed.
+/// From fp32 to bf16, up or down at random, the nearer of the two the more likely: the mean of the rounded numbers is the number (Gupta et
+/// al. 2015, arXiv:1502.02551). Rounding to the nearest would lose every change of less than half a unit of the eighth bit, and a running
+/// mean that changes by a thousandth a step would stand still. What is random is a hash of the number's place and of a seed.
 /// </summary>
 internal static unsafe class StochasticRounding
 {
@@ -34,7 +34,9 @@ internal static unsafe class StochasticRounding
         GC.KeepAlive(to);
     }
 
-    /// <summary>The same by libtorch's operators, on any device: a random number of 16 bits is added to the bits that are then cut off.</summary>
+    /// <summary>
+    /// The same by libtorch's operators, on any device: a random number of 16 bits is added to the bits that are then cut off.
+    /// </summary>
     /// <param name="x">[n], fp32.</param>
     /// <param name="seed">As for <see cref="Store"/>.</param>
     /// <param name="first">The place of the first number.</param>
@@ -46,7 +48,8 @@ internal static unsafe class StochasticRounding
         h = (h ^ Shifted(h, 16)) * 0x85EBCA6BL & uint.MaxValue;
         h = (h ^ Shifted(h, 13)) * 0xC2B2AE35L & uint.MaxValue;
         var bits = Aten.View(x, ScalarType.Int32).to(ScalarType.Int64) + Shifted(h, 16);
-        return Aten.View((bits & ~(long)LowerHalf).to(ScalarType.Int32), ScalarType.Float32).to(ScalarType.BFloat16).MoveToOuterDisposeScope();
+        return Aten.View((bits & ~(long)LowerHalf).to(ScalarType.Int32), ScalarType.Float32).to(ScalarType.BFloat16)
+            .MoveToOuterDisposeScope();
 
         static Tensor Shifted(Tensor bits, int places) => bits.bitwise_right_shift(full([], places, ScalarType.Int64, bits.device));
     }
@@ -65,7 +68,8 @@ internal static unsafe class StochasticRounding
 
     private static Vector256<uint> Cut(Work* w, long i)
     {
-        var h = (Vector256.Create((uint)(w->First + i)) + Vector256.Create(0u, 1, 2, 3, 4, 5, 6, 7)) * 0x9E3779B1 + Vector256.Create(w->Seed * 0x85EBCA77);
+        var h = (Vector256.Create((uint)(w->First + i)) + Vector256.Create(0u, 1, 2, 3, 4, 5, 6, 7)) * 0x9E3779B1
+            + Vector256.Create(w->Seed * 0x85EBCA77);
         h = (h ^ h >>> 16) * 0x85EBCA6B;
         h = (h ^ h >>> 13) * 0xC2B2AE35;
         return Vector256.Load(w->From + i) + (h >>> 16) >>> 16;

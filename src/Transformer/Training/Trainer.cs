@@ -11,9 +11,9 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// A training run from its first step to its last: batches, steps, evaluations, samples, checkpoints and metrics in the run's folder. A run that
-/// was interrupted, however roughly, goes on from its last checkpoint to the same weights. Where several ranks train together, each of them calls what is here
-/// in the same order; rank 0 writes and reports for all.
+/// A training run from its first step to its last: batches, steps, evaluations, samples, checkpoints and metrics in the run's folder. A run
+/// that was interrupted, however roughly, goes on from its last checkpoint to the same weights. Where several ranks train together, each of
+/// them calls what is here in the same order; rank 0 writes and reports for all.
 /// </summary>
 public sealed class Trainer : IDisposable
 {
@@ -59,7 +59,8 @@ public sealed class Trainer : IDisposable
     /// <param name="device">Where the model lives; the CPU where null.</param>
     /// <exception cref="InputException">Configuration, corpus or folder cannot be used.</exception>
     /// <exception cref="CollectiveException">They cannot on some rank, of several, or are not the same on all.</exception>
-    public static Trainer Start(RunConfig config, string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null, Device? device = null)
+    public static Trainer Start(
+        RunConfig config, string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null, Device? device = null)
     {
         ranks ??= new SingleProcess();
         return Begin(RunSetup.Start(config, folder, ranks, device), ranks, report, device);
@@ -97,11 +98,14 @@ public sealed class Trainer : IDisposable
     {
         var tokens = data.Tokenizer.VocabularySize;
         if (config.Model.VocabularySize is { } size && size < tokens)
-            throw new InputException($"model.vocabulary_size: found {size}, but the tokenizer has {tokens} tokens. Leave it out, or set {tokens} or more.");
+            throw new InputException(
+                $"model.vocabulary_size: found {size}, but the tokenizer has {tokens} tokens. Leave it out, or set {tokens} or more.");
         return config with { Model = config.Model with { VocabularySize = config.Model.VocabularySize ?? tokens } };
     }
 
-    /// <summary>Trains to the last step. Cancellation, of any rank, saves a checkpoint first. What the steps' losses came to is known to rank 0.</summary>
+    /// <summary>
+    /// Trains to the last step. Cancellation, of any rank, saves a checkpoint first. What the steps' losses came to is known to rank 0.
+    /// </summary>
     /// <exception cref="OperationCanceledException">The run was cancelled; it is saved.</exception>
     /// <exception cref="NonFiniteLossException">The loss is no longer a number.</exception>
     /// <exception cref="InputException">The run's folder can no longer be written.</exception>
@@ -131,7 +135,9 @@ public sealed class Trainer : IDisposable
         }
 
         var final = validation ?? Evaluate(isFullPass: true);
-        return new TrainingOutcome(run.Path, Progress.Step, Progress.Tokens, Progress.Seconds, log?.Finish(), final.Loss, Progress.BestLoss!.Value, final.Accuracy);
+        return new TrainingOutcome(
+            run.Path, Progress.Step, Progress.Tokens, Progress.Seconds, log?.Finish(), final.Loss, Progress.BestLoss!.Value,
+            final.Accuracy);
     }
 
     private bool IsOver => Progress.Step >= Training.Steps || Progress.IsSolved;
@@ -149,7 +155,8 @@ public sealed class Trainer : IDisposable
         var watch = Stopwatch.StartNew();
         var position = batches.Position;
         var reading = trainingStep.Profile?.Measure("batches");
-        Batch[] drawn = [.. Enumerable.Range(0, Training.GradientAccumulation).Select(_ => Training.OverfitOneBatch ? batches.At(0) : batches.Next())];
+        Batch[] drawn = [
+            .. Enumerable.Range(0, Training.GradientAccumulation).Select(_ => Training.OverfitOneBatch ? batches.At(0) : batches.Next())];
         reading?.Dispose();
         var tokens = drawn.Sum(batch => batch.Inputs.LongLength);
         var flops = tokens * size.FlopsPerToken(drawn[0].Columns, (double)drawn.Sum(batch => batch.Predictions) / tokens);
@@ -157,7 +164,8 @@ public sealed class Trainer : IDisposable
         var scale = state.Scaler?.Scale;
         var result = Update(schedule, drawn);
         if (!result.IsFinite && state.Scaler is null)
-            throw NonFinite($"step {Progress.Step + 1}: the loss is {result.Loss} and its gradient's norm {result.GradientNorm}, at batch {position} of the sampler");
+            throw NonFinite($"step {Progress.Step + 1}: the loss is {result.Loss} and its gradient's norm {result.GradientNorm}, " +
+                $"at batch {position} of the sampler");
         Progress = Progress with
         {
             Step = Progress.Step + 1,
@@ -166,7 +174,8 @@ public sealed class Trainer : IDisposable
             GradientScale = state.Scaler?.Scale,
             GoodSteps = state.Scaler?.GoodSteps ?? 0,
         };
-        if (state.Scaler is { } scaler && scaler.Scale != scale) log?.Tell(new TrainingEvent.Rescaled(Progress.Step, scaler.Scale, Skipped: !result.IsFinite));
+        if (state.Scaler is { } scaler && scaler.Scale != scale)
+            log?.Tell(new TrainingEvent.Rescaled(Progress.Step, scaler.Scale, Skipped: !result.IsFinite));
         if (result.IsFinite) state.Average?.Update(Progress.Step);
         return new(result, Training.Optimizer.LearningRate * schedule, tokens, flops, watch.Elapsed.TotalSeconds);
     }
@@ -183,9 +192,12 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    private NonFiniteLossException NonFinite(string what) => new(
-        $"{what}. {(run.CheckpointBefore(Progress.Step) is { } good ? $"The last good checkpoint is {good}" : "There is no good checkpoint yet")}. " +
-        "Try a lower learning rate, a longer warm-up or gradient_clip.");
+    private NonFiniteLossException NonFinite(string what)
+    {
+        var good = run.CheckpointBefore(Progress.Step);
+        return new($"{what}. {(good is null ? "There is no good checkpoint yet" : $"The last good checkpoint is {good}")}. " +
+            "Try a lower learning rate, a longer warm-up or gradient_clip.");
+    }
 
     private EvaluationResult Evaluate(bool isFullPass)
     {
@@ -193,7 +205,8 @@ public sealed class Trainer : IDisposable
         var heldOut = data.HeldOut(Training.BatchSize, Model.ContextLength, isFullPass ? null : Training.EvaluateBatches);
         var result = state.Measured(() => ModelEvaluation.Measure(state.Model, heldOut, ranks));
         if (!double.IsFinite(result.Loss)) throw NonFinite($"step {Progress.Step}: the validation loss is {result.Loss}");
-        if (Progress.BestLoss is not { } best || result.Loss < best) Progress = Progress with { BestLoss = result.Loss, BestStep = Progress.Step };
+        if (Progress.BestLoss is not { } best || result.Loss < best)
+            Progress = Progress with { BestLoss = result.Loss, BestStep = Progress.Step };
         log?.Tell(new TrainingEvent.Evaluated(Progress.Step, result, isFullPass));
         if (!(result.Accuracy >= Training.StopAtAccuracy)) return result;
         if (!isFullPass) return Evaluate(isFullPass: true);
@@ -208,7 +221,8 @@ public sealed class Trainer : IDisposable
         TrainLoss = double.IsFinite(step.Result.Loss) ? step.Result.Loss : null,
         ValidationLoss = validation?.Loss,
         ValidationAccuracy = validation?.Accuracy,
-        Spans = validation is null ? null : state.Measured(() => ModelEvaluation.MeanSpans(state.Model, data.HeldOut(Training.BatchSize, Model.ContextLength, batches: 1).First())),
+        Spans = validation is null ? null : state.Measured(
+            () => ModelEvaluation.MeanSpans(state.Model, data.HeldOut(Training.BatchSize, Model.ContextLength, batches: 1).First())),
         LearningRate = step.LearningRate,
         GradientNorm = double.IsFinite(step.Result.GradientNorm) ? step.Result.GradientNorm : null,
         GradientScale = Progress.GradientScale,
@@ -217,13 +231,19 @@ public sealed class Trainer : IDisposable
         Seconds = Progress.Seconds,
     };
 
-    // A text at a temperature that keeps to what the model is fairly sure of, as nanoGPT samples; an answer as the model would give it, after its question.
+    // A text at a temperature that keeps to what the model is fairly sure of, as nanoGPT samples; an answer as the model would give it,
+    // after its question.
     private void Sample()
     {
         // Where parameters are shared out, every pass needs all ranks.
         if (Training.SampleTokens == 0 || (log is null && !state.Space.ShardsParameters && state.Model.TensorParallelGroup is null)) return;
         var (prompt, answer) = data.SamplePrompt();
-        var options = new SamplingOptions { Temperature = answer is null ? 0.8 : 0, MaxTokens = answer ?? Training.SampleTokens, Seed = Training.Seed };
+        var options = new SamplingOptions
+        {
+            Temperature = answer is null ? 0.8 : 0,
+            MaxTokens = answer ?? Training.SampleTokens,
+            Seed = Training.Seed
+        };
         var sample = state.Measured(() => new TextGenerator(state.Model, data.Tokenizer).Generate([prompt], options))[0];
         var text = answer is null ? sample.Text : data.Tokenizer.Decode(prompt) + sample.Text;
         if (log is not null) Progress = Progress with { SampleBytes = log.Sampled(Progress.Step, text) };

@@ -8,7 +8,9 @@ using static TorchSharp.torch;
 
 namespace Transformer.Training;
 
-/// <summary>All that the steps of a run change: the weights, what is remembered of them, and how far the run has come. A checkpoint holds it.</summary>
+/// <summary>
+/// All that the steps of a run change: the weights, what is remembered of them, and how far the run has come. A checkpoint holds it.
+/// </summary>
 internal sealed class TrainingState : IDisposable
 {
     /// <summary>The state that a run begins with, or the one that its checkpoint holds.</summary>
@@ -22,7 +24,8 @@ internal sealed class TrainingState : IDisposable
         Optimizer = Optimizer.FromConfig(training.Optimizer, Space);
         Average = training.EmaDecay is { } decay ? new WeightAverage(Space, decay) : null;
         // Ranks drop different numbers. Where as many go on as have saved a checkpoint, each goes on with its own.
-        if (Space.Ranks.Ranks > 1 || met.Checkpoint is not null) manual_seed(DropoutSeed(training.Seed, met.Progress.Step, Space.Ranks.Rank));
+        if (Space.Ranks.Ranks > 1 || met.Checkpoint is not null)
+            manual_seed(DropoutSeed(training.Seed, met.Progress.Step, Space.Ranks.Rank));
         if (met.Checkpoint is not null) TrainingCheckpoint.Load(met.Checkpoint, this);
         Progress = met.Progress;
         Scaler = GradientScaler.For(training.Precision, Progress.GradientScale, Progress.GoodSteps);
@@ -74,10 +77,11 @@ internal sealed class TrainingState : IDisposable
     }
 
     /// <summary>
-    /// What a rank's dropout begins with where it does not go on: a hash, so that ranks do not drop alike and masks of earlier steps do not come again. libtorch's
-    /// generator makes use of 32 bits.
+    /// What a rank's dropout begins with where it does not go on: a hash, so that ranks do not drop alike and masks of earlier steps do not
+    /// come again. libtorch's generator makes use of 32 bits.
     /// </summary>
-    internal static uint DropoutSeed(long seed, int step, int rank) => XxHash32.HashToUInt32(Encoding.UTF8.GetBytes($"{seed} {step} {rank}"));
+    internal static uint DropoutSeed(long seed, int step, int rank) =>
+        XxHash32.HashToUInt32(Encoding.UTF8.GetBytes($"{seed} {step} {rank}"));
 
     /// <inheritdoc/>
     public void Dispose()

@@ -48,8 +48,8 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         return result;
     }
 
-    // This rank's part of the mean loss of the batches; their gradients are in the space then. Batches count by the tokens that they predict, so that however many
-    // they are, and however many ranks, the gradient is that of the mean over all tokens.
+    // This rank's part of the mean loss of the batches; their gradients are in the space then. Batches count by the tokens that they
+    // predict, so that however many they are, and however many ranks, the gradient is that of the mean over all tokens.
     private Tensor Gradients(IReadOnlyList<Batch> batches)
     {
         using var outside = space.GatherOutsideBlocks();
@@ -80,20 +80,23 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         using var pass = Profile?.Measure("forward pass");
         var (inputs, targets) = BatchTensors.On(batch, model.Device);
         var (hidden, penalty) = model.HiddenAndPenalty(inputs, recomputation);
-        if (batch.Predictions == 0) return (zeros([], device: model.Device), hidden.sum());    // nothing to predict in this rank's rows, whose share is nothing; the others wait for its gradients
+        // nothing to predict in this rank's rows, whose share is nothing; the others wait for its gradients
+        if (batch.Predictions == 0) return (zeros([], device: model.Device), hidden.sum());
         (hidden, targets) = BatchTensors.Labelled(hidden, targets, batch);
         using var head = Profile?.Measure("head and loss");
         var (loss, penalized) = model.Loss(hidden, targets, config.ZLoss);
         return (loss, penalty is null ? penalized : penalized + penalty);
     }
 
-    // Loss and norm come from the device together: it is the one time that a step waits for it. The update is decided on them, and is over soon.
+    // Loss and norm come from the device together: it is the one time that a step waits for it. The update is decided on them, and is over
+    // soon.
     private Result Measure(Tensor loss)
     {
         using var norm = Profile?.Measure("gradient norm");
         Scaler?.Divide(space.Gradients);    // whether they are finite, their norm tells
         var all = space.Processes.Gather(stack([loss, space.OwnSquares()]).ToHost());
-        return new(model.TensorParallelGroup is null ? all.Sum(rank => rank[0]) : all[0][0], Math.Sqrt(all.Sum(rank => rank[1])));    // who shares the model has all of the loss
+        // who shares the model has all of the loss
+        return new(model.TensorParallelGroup is null ? all.Sum(rank => rank[0]) : all[0][0], Math.Sqrt(all.Sum(rank => rank[1])));
     }
 
     private void Update(double schedule, double norm)

@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// An exponential moving average of the parameters, which is often better than the last ones (Polyak and Juditsky 1992). Early on the decay is
-/// (1 + t) / (10 + t), so that the random start is forgotten.
+/// An exponential moving average of the parameters, which is often better than the last ones (Polyak and Juditsky 1992). Early on the decay
+/// is (1 + t) / (10 + t), so that the random start is forgotten.
 /// </summary>
 public sealed class WeightAverage : IDisposable
 {

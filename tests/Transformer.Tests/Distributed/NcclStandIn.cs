@@ -8,8 +8,9 @@ using static TorchSharp.torch;
 namespace Transformer.Tests.Distributed;
 
 /// <summary>
-/// NCCL and CUDA's runtime as their headers describe them, for ranks that are threads and "devices" that are the processor. What is computed is there at once; another
-/// stream's work is done no sooner than the computing one is made to wait for it, so that whoever forgets to wait finds nothing. Calls are noted in order, a rank's on its thread.
+/// NCCL and CUDA's runtime as their headers describe them, for ranks that are threads and "devices" that are the processor. What is
+/// computed is there at once; another stream's work is done no sooner than the computing one is made to wait for it, so that whoever
+/// forgets to wait finds nothing. Calls are noted in order, a rank's on its thread.
 /// </summary>
 internal static unsafe class NcclStandIn
 {
@@ -18,7 +19,8 @@ internal static unsafe class NcclStandIn
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
     private static readonly ConcurrentDictionary<long, World> Worlds = [];
     private static readonly ConcurrentDictionary<nint, object> Handles = [];
-    private static readonly nint LastWord = Marshal.StringToCoTaskMemUTF8("the last word"), General = Marshal.StringToCoTaskMemUTF8("a general word");
+    private static readonly nint LastWord = Marshal.StringToCoTaskMemUTF8("the last word"),
+        General = Marshal.StringToCoTaskMemUTF8("a general word");
     private static long names, handles;
 
     [ThreadStatic] private static List<string>? calls;
@@ -72,7 +74,8 @@ internal static unsafe class NcclStandIn
         act(rank);
     });
 
-    public static Nccl On(ICollective host, Device? device = null, TextWriter? error = null) => new(host, device ?? CPU, Library, Streams, error ?? TextWriter.Null);
+    public static Nccl On(ICollective host, Device? device = null, TextWriter? error = null) =>
+        new(host, device ?? CPU, Library, Streams, error ?? TextWriter.Null);
 
     public sealed class Communicator(World world, int rank)
     {
@@ -170,7 +173,8 @@ internal static unsafe class NcclStandIn
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static int ReduceScatter(byte* from, byte* into, nuint count, int type, int operation, nint communicator, nint stream) => operation != 0
+    private static int ReduceScatter(byte* from, byte* into, nuint count, int type, int operation, nint communicator, nint stream) =>
+        operation != 0
         ? 4
         : Begin("reduce-scatter", communicator, stream, from, (world, rank) =>
         {
@@ -213,7 +217,8 @@ internal static unsafe class NcclStandIn
     }
 
     // In the order r + 1, r + 2, .., r, as Ring and Threads add up.
-    private static void Sum<T>(byte*[] buffers, int rank, int count, byte* into, Action meet) where T : unmanaged, System.Numerics.INumber<T>
+    private static void Sum<T>(byte*[] buffers, int rank, int count, byte* into, Action meet) where T : unmanaged,
+        System.Numerics.INumber<T>
     {
         var sum = new T[count];
         for (var next = 1; next <= buffers.Length; next++)

@@ -4,7 +4,9 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Distributed;
 
-/// <summary>Ranks that are threads of this process and see each other's buffers: the plain reading of what <see cref="ICollective"/> promises.</summary>
+/// <summary>
+/// Ranks that are threads of this process and see each other's buffers: the plain reading of what <see cref="ICollective"/> promises.
+/// </summary>
 internal sealed class Threads : ICollective
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);

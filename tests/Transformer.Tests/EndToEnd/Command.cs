@@ -27,7 +27,8 @@ internal sealed partial class Command : IDisposable
     public int Id => process.Id;
 
     /// <summary>The processes that it has started itself.</summary>
-    public IEnumerable<int> Children => File.ReadAllText($"/proc/{process.Id}/task/{process.Id}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse);
+    public IEnumerable<int> Children => File.ReadAllText($"/proc/{process.Id}/task/{process.Id}/children")
+        .Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse);
 
     public bool HasExited => process.HasExited;
 
@@ -37,16 +38,20 @@ internal sealed partial class Command : IDisposable
 
     /// <summary>Starts <c>transformer ARGUMENTS</c> in a folder.</summary>
     public static Command Start(string folder, params string[] arguments) => OperatingSystem.IsLinux()
-        ? StartProgram(folder, "env", ["--default-signal=INT", "dotnet", Assembly, .. arguments])    // a shell's background job ignores SIGINT, and so would its children
+        // a shell's background job ignores SIGINT, and so would its children
+        ? StartProgram(folder, "env", ["--default-signal=INT", "dotnet", Assembly, .. arguments])
         : StartProgram(folder, "dotnet", [Assembly, .. arguments]);
 
-    /// <summary>Starts <c>transformer ARGUMENTS</c> as so many ranks of mpirun; a colon among the arguments begins other ranks with other arguments.</summary>
+    /// <summary>
+    /// Starts <c>transformer ARGUMENTS</c> as so many ranks of mpirun; a colon among the arguments begins other ranks with other arguments.
+    /// </summary>
     public static Command StartRanks(string folder, int ranks, params string[] arguments)
     {
         if (!Environment.GetEnvironmentVariable("PATH")!.Split(Path.PathSeparator).Any(path => File.Exists(Path.Combine(path, "mpirun"))))
             Assert.Skip("mpirun is not installed; `apt-get install openmpi-bin` brings it");
         string[] program = ["-np", $"{ranks}", "dotnet", Assembly];
-        return StartProgram(folder, "mpirun", ["--allow-run-as-root", "--oversubscribe", .. program, .. arguments.SelectMany(argument => argument == ":" ? [":", .. program] : new[] { argument })]);
+        return StartProgram(folder, "mpirun", ["--allow-run-as-root", "--oversubscribe", .. program, .. arguments.SelectMany(
+            argument => argument == ":" ? [":", .. program] : new[] { argument })]);
     }
 
     /// <summary>Starts it in a shell, whose line finds the command as "$@".</summary>

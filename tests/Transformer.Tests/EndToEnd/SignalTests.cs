@@ -12,7 +12,9 @@ public sealed class SignalTests : IDisposable
     [Fact]
     public void Ctrl_C_saves_the_run_which_then_goes_on()
     {
-        using var run = Command.Start(here.Folder, "train", "tiny.yaml", "--out", "run", "--set", "training.steps=1000000", "--set", "training.checkpoint_every=1000000");
+        using var run = Command.Start(
+            here.Folder, "train", "tiny.yaml", "--out", "run", "--set", "training.steps=1000000",
+            "--set", "training.checkpoint_every=1000000");
         run.Until(() => here.Steps("run") > 5);
         run.CtrlC();
         var (code, output, error) = run.Wait();

@@ -42,7 +42,14 @@ public sealed class LabelledTokensTests : IDisposable
 
         using var space = new ParameterSpace(model, []);
         using var optimizer = new GradientTaker(space);
-        var training = new TrainingConfig { Steps = 1, BatchSize = Rows, Optimizer = new AdamWConfig { LearningRate = 1 }, ZLoss = zLoss, GradientClip = null };
+        var training = new TrainingConfig
+        {
+            Steps = 1,
+            BatchSize = Rows,
+            Optimizer = new AdamWConfig { LearningRate = 1 },
+            ZLoss = zLoss,
+            GradientClip = null
+        };
         var result = new TrainingStep(model, space, optimizer, training).Run(1, [few]);
 
         Near.Equal(loss.item<float>(), result.Loss, 1e-6, "loss");
@@ -97,7 +104,8 @@ public sealed class LabelledTokensTests : IDisposable
     public void A_vocabulary_whose_logits_come_in_chunks_is_measured_as_a_whole()
     {
         manual_seed(1);
-        using var large = new TransformerModel(Tiny.Config with { Width = 4, VocabularySize = 1_000_000, Attention = new SoftmaxAttentionConfig { Heads = 1 } });
+        using var large = new TransformerModel(
+            Tiny.Config with { Width = 4, VocabularySize = 1_000_000, Attention = new SoftmaxAttentionConfig { Heads = 1 } });
         var (inputs, targets) = BatchTensors.On(all, CPU);
         Assert.True(LanguageModelLoss.RowsAtOnce(targets.numel(), 1_000_000) < targets.numel());
         using var _ = no_grad();
@@ -112,7 +120,9 @@ public sealed class LabelledTokensTests : IDisposable
     {
         var (inputs, targets) = BatchTensors.On(few, CPU);
         using var logits = model.call(inputs, null);
-        Near.Equal(LanguageModelLoss.CrossEntropy(logits, targets).item<float>(), ModelEvaluation.Measure(model, [few], TestContext.Current.CancellationToken).Loss, 1e-6);
+        Near.Equal(
+            LanguageModelLoss.CrossEntropy(logits, targets).item<float>(),
+            ModelEvaluation.Measure(model, [few], TestContext.Current.CancellationToken).Loss, 1e-6);
     }
 
     // Keeps the gradients of a step and changes nothing.

@@ -18,7 +18,8 @@ public class ConfigSchemaTests
     [Fact]
     public void Every_object_refuses_unknown_keys()
     {
-        var open = Objects(Schema).Where(node => node.ContainsKey("properties") && (bool?)node["additionalProperties"] != false).Select(node => node.GetPath());
+        var open = Objects(Schema).Where(node => node.ContainsKey("properties") && (bool?)node["additionalProperties"] != false)
+            .Select(node => node.GetPath());
         Assert.Empty(open);
     }
 

@@ -17,8 +17,8 @@ using static TorchSharp.torch;
 namespace Transformer.Tests.Training;
 
 /// <summary>
-/// How often a step waits for its device. Tensors of libtorch's meta device have a shape and no numbers: like those of a graphics processor they cannot be touched from
-/// here, and whoever asks for a number gets an exception.
+/// How often a step waits for its device. Tensors of libtorch's meta device have a shape and no numbers: like those of a graphics processor
+/// they cannot be touched from here, and whoever asks for a number gets an exception.
 /// </summary>
 public sealed partial class DeviceStepTests
 {
@@ -65,11 +65,17 @@ public sealed partial class DeviceStepTests
         using var here = new Workplace();
         var config = ConfigFile.Load(here["tiny.yaml"], [$"data.path={here["corpus.txt"]}", "training.activation_checkpointing=true"]);
         var failure = Assert.Throws<InputException>(() => Trainer.Start(config, here["run"], device: Elsewhere));
-        Assert.StartsWith("training.activation_checkpointing: a block that is computed twice on meta", failure.Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "training.activation_checkpointing: a block that is computed twice on meta", failure.Message, StringComparison.Ordinal);
 
-        config = config with { Training = config.Training with { ActivationCheckpointing = false, Distributed = new() { Strategy = DistributedStrategy.Zero3 } } };
+        config = config with { Training = config.Training with
+        {
+            ActivationCheckpointing = false,
+            Distributed = new() { Strategy = DistributedStrategy.Zero3 }
+        } };
         var agreed = Assert.Throws<CollectiveException>(() => Trainer.Start(config, here["run"], ranks: new Alone(), device: Elsewhere));
-        Assert.StartsWith("training.distributed.strategy: zero3: a block that is computed twice on meta", agreed.Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "training.distributed.strategy: zero3: a block that is computed twice on meta", agreed.Message, StringComparison.Ordinal);
         Assert.False(Directory.Exists(here["run"]));
     }
 
@@ -91,19 +97,25 @@ public sealed partial class DeviceStepTests
         var found =
             from folder in (string[])["Layers", "Model", "Training"]
             from file in SourceTree.FilesIn(Path.Combine(SourceTree.Library, folder))
-            let asked = Asking().Count(string.Concat(File.ReadLines(file).Where(line => !line.TrimStart().StartsWith("//", StringComparison.Ordinal))))
+            let asked = Asking()
+                .Count(string.Concat(File.ReadLines(file).Where(line => !line.TrimStart().StartsWith("//", StringComparison.Ordinal))))
             where asked > 0
             select KeyValuePair.Create(Path.GetRelativePath(SourceTree.Library, file).Replace('\\', '/'), asked);
         Assert.Equal(places, found.ToDictionary());
     }
 
-    // What makes the thread wait for a device: its numbers on their way here, in some operators unseen, and numbers of this thread on their way there but by ToDeviceAsync.
-    [GeneratedRegex(@"\.item<|\.cpu\(\)|\.to\(CPU|\.data<|\.ToHost\(\)|\bbincount\(|\bnonzero\(|masked_select\(|\btensor\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*device:")]
+    // What makes the thread wait for a device: its numbers on their way here, in some operators unseen, and numbers of this thread on their
+    // way there but by ToDeviceAsync.
+    [GeneratedRegex(@"\.item<|\.cpu\(\)|\.to\(CPU|\.data<|\.ToHost\(\)|\bbincount\(|\bnonzero\(|masked_select\(|" +
+        @"\btensor\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*device:")]
     private static partial Regex Asking();
 
-    private static void AsksFirst(string kind, TrainingConfig training) => AsksFirst(Tiny.Models[kind] with { ContextLength = Tokens }, training);
+    private static void AsksFirst(string kind, TrainingConfig training) =>
+        AsksFirst(Tiny.Models[kind] with { ContextLength = Tokens }, training);
 
-    private static void AsksFirst(ModelConfig config, TrainingConfig training, ICollective? ranks = null, DistributedStrategy strategy = DistributedStrategy.DataParallel)
+    private static void AsksFirst(
+        ModelConfig config, TrainingConfig training, ICollective? ranks = null,
+        DistributedStrategy strategy = DistributedStrategy.DataParallel)
     {
         using var model = new TransformerModel(config, Elsewhere) { Precision = training.Precision };
         using var space = new ParameterSpace(model, ranks: ranks, strategy: strategy);
@@ -114,7 +126,8 @@ public sealed partial class DeviceStepTests
 
         // Experts work on stretches whose lengths must be known to whoever hands the work out.
         var expected = config.Mlp is MixtureMlpConfig ? typeof(MixtureOfExperts) : typeof(TrainingStep);
-        var frames = new StackTrace(failure).GetFrames().Select(frame => frame.GetMethod()!.DeclaringType!).SkipWhile(type => type != typeof(DeviceCopy));
+        var frames = new StackTrace(failure).GetFrames().Select(frame => frame.GetMethod()!.DeclaringType!)
+            .SkipWhile(type => type != typeof(DeviceCopy));
         Assert.True(frames.FirstOrDefault(type => type != typeof(DeviceCopy)) == expected, failure.ToString());
         Assert.Contains(frames, type => type == typeof(TrainingStep));
     }

@@ -48,7 +48,8 @@ public sealed class StochasticRoundingTests
         // Rounded to the nearest it would never fall: a thousandth is less than half a unit of the eighth bit.
         using var model = new TransformerModel(Tiny.Config);
         using var space = new ParameterSpace(model);
-        using var optimizer = Optimizer.FromConfig(new AdamWConfig { LearningRate = 1e-6, Beta2 = 0.999, StatePrecision = StatePrecision.Bf16 }, space);
+        using var optimizer = Optimizer.FromConfig(
+            new AdamWConfig { LearningRate = 1e-6, Beta2 = 0.999, StatePrecision = StatePrecision.Bf16 }, space);
         space.Gradients.fill_(1);
         optimizer.Step(1);
         var squares = optimizer.State.First(state => state.Name.Contains("squares", StringComparison.Ordinal)).Value;

@@ -2,7 +2,9 @@ using Transformer.Runs;
 
 namespace Transformer.Data.Tasks;
 
-/// <summary>Two numbers of as many digits and their sum of one digit more, from the first digit on or from the last: 0 3 9 + 5 0 4 = 0 5 4 3.</summary>
+/// <summary>
+/// Two numbers of as many digits and their sum of one digit more, from the first digit on or from the last: 0 3 9 + 5 0 4 = 0 5 4 3.
+/// </summary>
 internal sealed class AdditionTask(AdditionTaskConfig config) : SequenceTask
 {
     private const int Plus = 10, Equal = 11;

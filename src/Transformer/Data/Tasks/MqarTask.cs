@@ -40,7 +40,8 @@ internal sealed class MqarTask(MqarTaskConfig config) : SequenceTask
         }
     }
 
-    // Each gap waits for an exponential time of its weight as rate. The first K to arrive are K draws without replacement (Efraimidis and Spirakis 2006).
+    // Each gap waits for an exponential time of its weight as rate. The first K to arrive are K draws without replacement (Efraimidis and
+    // Spirakis 2006).
     private int[] Gaps(int places, RowRandom random)
     {
         var gaps = Enumerable.Range(0, places).ToArray();

@@ -2,7 +2,9 @@ using Transformer.Runs;
 
 namespace Transformer.Data.Tasks;
 
-/// <summary>Selective copying (Gu and Dao 2023, arXiv:2312.00752, section 4.1): symbols among blanks, a bar, and the symbols: . a . . b . | a b.</summary>
+/// <summary>
+/// Selective copying (Gu and Dao 2023, arXiv:2312.00752, section 4.1): symbols among blanks, a bar, and the symbols: . a . . b . | a b.
+/// </summary>
 internal sealed class SelectiveCopyTask(SelectiveCopyTaskConfig config) : SequenceTask
 {
     private readonly int blank = config.Symbols, bar = config.Symbols + 1;

@@ -57,7 +57,8 @@ public sealed class TaskDataset : Dataset
         foreach (var split in Enum.GetValues<TaskSplit>())
             if (task.Tokens(LengthOf(split)) is var tokens && tokens > contextLength)
                 throw new InputException(
-                    $"data.task: {split.ToString().ToLowerInvariant()} rows have {tokens} tokens, but model.context_length is {contextLength}; " +
+                    $"data.task: {split.ToString().ToLowerInvariant()} rows have {tokens} tokens, " +
+                    $"but model.context_length is {contextLength}; " +
                     $"raise it to {tokens}, or make the rows shorter");
     }
 

@@ -23,5 +23,6 @@ internal sealed class TaskRow(Batch batch, int row)
         }
     }
 
-    private int At(int column) => column < batch.Columns ? row * batch.Columns + column : throw new InvalidOperationException("the row is full");
+    private int At(int column) =>
+        column < batch.Columns ? row * batch.Columns + column : throw new InvalidOperationException("the row is full");
 }

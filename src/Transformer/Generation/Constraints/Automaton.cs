@@ -1,9 +1,10 @@
 namespace Transformer.Generation.Constraints;
 
 /// <summary>
-/// The deterministic automaton of an expression, made as far as texts go. Its states are expressions, too: what may follow a byte is the expression's derivative
-/// (Brzozowski 1964), here as a choice of partial derivatives (Antimirov 1996), of which there are no more than places of a byte in the expression with its repeats
-/// written out. Bytes that no part of the expression tells apart are one kind (Owens, Reppy and Turon 2009). Not safe for several threads.
+/// The deterministic automaton of an expression, made as far as texts go. Its states are expressions, too: what may follow a byte is the
+/// expression's derivative (Brzozowski 1964), here as a choice of partial derivatives (Antimirov 1996), of which there are no more than
+/// places of a byte in the expression with its repeats written out. Bytes that no part of the expression tells apart are one kind (Owens,
+/// Reppy and Turon 2009). Not safe for several threads.
 /// </summary>
 internal sealed class Automaton
 {
@@ -90,11 +91,13 @@ internal sealed class Automaton
         SequenceExpression { First.AcceptsEmpty: true } sequence =>
             Union(Then(Derivatives(sequence.First, value), sequence.Second), Derivatives(sequence.Second, value)),
         SequenceExpression sequence => Then(Derivatives(sequence.First, value), sequence.Second),
-        RepeatedExpression repeated => Then(Derivatives(repeated.Body, value), table.Repeat(repeated.Body, Math.Max(0, repeated.Least - 1), repeated.Most - 1)),
+        RepeatedExpression repeated =>
+            Then(Derivatives(repeated.Body, value), table.Repeat(repeated.Body, Math.Max(0, repeated.Least - 1), repeated.Most - 1)),
         _ => [],
     };
 
-    private Expression[] Then(Expression[] first, Expression second) => Array.ConvertAll(first, expression => table.Sequence(expression, second));
+    private Expression[] Then(Expression[] first, Expression second) =>
+        Array.ConvertAll(first, expression => table.Sequence(expression, second));
 
     private static Expression[] Union(Expression[] a, Expression[] b) => a.Length == 0 ? b : b.Length == 0 ? a : [.. a.Union(b)];
 }

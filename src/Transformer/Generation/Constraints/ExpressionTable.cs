@@ -27,7 +27,9 @@ internal sealed class ExpressionTable
     /// <summary>A text, in UTF-8.</summary>
     public Expression Text(string text) => Sequence([.. Encoding.UTF8.GetBytes(text).Select(value => Byte(ByteSet.Range(value, value)))]);
 
-    /// <summary>Expressions one behind the other. Halves of halves, so that nothing gets deeper than the logarithm of their number.</summary>
+    /// <summary>
+    /// Expressions one behind the other. Halves of halves, so that nothing gets deeper than the logarithm of their number.
+    /// </summary>
     public Expression Sequence(params ReadOnlySpan<Expression> parts) => parts switch
     {
         [] => Empty,
@@ -60,7 +62,8 @@ internal sealed class ExpressionTable
     {
         spent += bytes;
         if (spent > MostBytes)
-            throw new InputException("the constraint has too many states: repeats within repeats or alternatives that begin alike can be read in too many ways. Write it so that each text has one reading, or shorten it.");
+            throw new InputException("the constraint has too many states: repeats within repeats or alternatives that begin alike can be " +
+                "read in too many ways. Write it so that each text has one reading, or shorten it.");
     }
 
     private Expression Sequence(Expression first, Expression second) =>

@@ -6,15 +6,17 @@ using Transformer.Distributed;
 namespace Transformer.Generation.Constraints;
 
 /// <summary>
-/// Reads a JSON Schema (2020-12) as an expression of texts that are valid by it: not of all of them, but every text of the expression is. Objects have the
-/// schema's properties in its order and no others. What cannot be expressed is refused with its place in the schema, never left out.
+/// Reads a JSON Schema (2020-12) as an expression of texts that are valid by it: not of all of them, but every text of the expression is.
+/// Objects have the schema's properties in its order and no others. What cannot be expressed is refused with its place in the schema, never
+/// left out.
 /// </summary>
 internal sealed class JsonSchemaReader
 {
     private const int Deepest = 100;
 
     private static readonly string[] Annotations =
-        ["$schema", "$id", "$comment", "$defs", "definitions", "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"];
+        ["$schema", "$id", "$comment", "$defs", "definitions", "title", "description", "default", "examples", "deprecated", "readOnly",
+            "writeOnly"];
 
     private static readonly Dictionary<string, string[]> KeywordsOf = new()
     {
@@ -33,7 +35,8 @@ internal sealed class JsonSchemaReader
     private readonly Dictionary<string, Expression?> references = [];
     private int depth;
 
-    private JsonSchemaReader(ExpressionTable table, JsonNode root) => (this.table, json, this.root) = (table, new JsonExpressions(table), root);
+    private JsonSchemaReader(ExpressionTable table, JsonNode root) =>
+        (this.table, json, this.root) = (table, new JsonExpressions(table), root);
 
     /// <summary>Reads a schema.</summary>
     /// <exception cref="InputException">It is no schema, or has what cannot be expressed.</exception>
@@ -63,7 +66,10 @@ internal sealed class JsonSchemaReader
 
     private Expression ValueOf(JsonNode? node, string path)
     {
-        if (node is not JsonObject schema) throw Bad(path, $"found {Shown(node)}, expected a schema with a type; a text of any value may nest without end, which is not regular");
+        if (node is not JsonObject schema)
+            throw Bad(
+                path,
+                $"found {Shown(node)}, expected a schema with a type; a text of any value may nest without end, which is not regular");
         if (schema.ContainsKey("$ref")) return Reference(Only(schema, path, "$ref"), path);
         if (schema.ContainsKey("const")) return Allowed([schema["const"]], Only(schema, path, "const", "type"), path);
         if (schema.ContainsKey("enum")) return Allowed(Some(schema, path, "enum"), Only(schema, path, "enum", "type"), path);
@@ -91,11 +97,15 @@ internal sealed class JsonSchemaReader
     // A comma stands before each property but the first that is there, and which that is depends on those that are left out before it.
     private Expression Object(JsonObject schema, string path)
     {
-        if (schema.ContainsKey("additionalProperties") && schema["additionalProperties"]?.GetValueKind() is not (JsonValueKind.True or JsonValueKind.False))
-            throw Bad($"{path}/additionalProperties", "a schema of other properties is not supported, expected true or false; none are written");
+        if (schema.ContainsKey("additionalProperties")
+            && schema["additionalProperties"]?.GetValueKind() is not (JsonValueKind.True or JsonValueKind.False))
+            throw Bad(
+                $"{path}/additionalProperties", "a schema of other properties is not supported, expected true or false; none are written");
         var properties = !schema.ContainsKey("properties") ? []
-            : schema["properties"] as JsonObject ?? throw Bad($"{path}/properties", $"found {Shown(schema["properties"])}, expected an object");
-        string[] required = !schema.ContainsKey("required") ? [] : [.. Array(schema, path, "required").Select(name => Text(name, $"{path}/required"))];
+            : schema["properties"] as JsonObject
+            ?? throw Bad($"{path}/properties", $"found {Shown(schema["properties"])}, expected an object");
+        string[] required = !schema.ContainsKey("required") ? []
+            : [.. Array(schema, path, "required").Select(name => Text(name, $"{path}/required"))];
         if (required.FirstOrDefault(name => !properties.ContainsKey(name)) is { } missing)
             throw Bad($"{path}/required", $"{Shown(missing)} is not among the properties, so that nothing says what it is");
 
@@ -149,8 +159,11 @@ internal sealed class JsonSchemaReader
     {
         var pointer = Text(schema["$ref"], $"{path}/$ref");
         if (references.TryGetValue(pointer, out var known))
-            return known ?? throw Bad($"{path}/$ref", $"{Shown(pointer)} contains itself: values that nest without end are not regular; write out as many levels as you need");
-        if (pointer != "#" && !pointer.StartsWith("#/", StringComparison.Ordinal)) throw Bad($"{path}/$ref", $"{Shown(pointer)} is not supported, expected a place in this schema such as #/$defs/name");
+            return known ?? throw Bad(
+                $"{path}/$ref",
+                $"{Shown(pointer)} contains itself: values that nest without end are not regular; write out as many levels as you need");
+        if (pointer != "#" && !pointer.StartsWith("#/", StringComparison.Ordinal))
+            throw Bad($"{path}/$ref", $"{Shown(pointer)} is not supported, expected a place in this schema such as #/$defs/name");
         references[pointer] = null;
         var expression = Value(Found(pointer, path), pointer);
         references[pointer] = expression;
@@ -197,12 +210,14 @@ internal sealed class JsonSchemaReader
     private static (int Least, int? Most) Bounds(JsonObject schema, string path, string least, string most)
     {
         var bounds = (Least: Count(schema, path, least) ?? 0, Most: Count(schema, path, most));
-        return bounds.Most < bounds.Least ? throw Bad($"{path}/{most}", $"found {bounds.Most}, expected {bounds.Least} or more, as {least} says") : bounds;
+        return bounds.Most < bounds.Least ? throw Bad(
+            $"{path}/{most}", $"found {bounds.Most}, expected {bounds.Least} or more, as {least} says") : bounds;
     }
 
     private static int? Count(JsonObject schema, string path, string key) =>
         !schema.ContainsKey(key) ? null
-        : schema[key] is JsonValue value && value.GetValueKind() == JsonValueKind.Number && value.GetValue<JsonElement>().TryGetInt32(out var count) && count >= 0 ? count
+        : schema[key] is JsonValue value && value.GetValueKind() == JsonValueKind.Number
+        && value.GetValue<JsonElement>().TryGetInt32(out var count) && count >= 0 ? count
         : throw Bad($"{path}/{key}", $"found {Shown(schema[key])}, expected an integer, 0 or more");
 
     // Refuses what else the schema says.

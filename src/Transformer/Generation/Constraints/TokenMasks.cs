@@ -3,7 +3,10 @@ using Transformer.Configuration;
 
 namespace Transformer.Generation.Constraints;
 
-/// <summary>A constraint in the terms of a vocabulary: by the state of a text the tokens that may follow, computed once a state, when a text first gets there.</summary>
+/// <summary>
+/// A constraint in the terms of a vocabulary: by the state of a text the tokens that may follow, computed once a state, when a text first
+/// gets there.
+/// </summary>
 /// <param name="constraint">What a text must be.</param>
 /// <param name="vocabulary">The tokens to choose from.</param>
 internal sealed class TokenMasks(TextConstraint constraint, TokenVocabulary vocabulary)
@@ -35,7 +38,8 @@ internal sealed class TokenMasks(TextConstraint constraint, TokenVocabulary voca
     /// <summary>The state after one more token, which the mask allows.</summary>
     public AutomatonState After(AutomatonState state, int token, int previous) => vocabulary.Ends.Contains(token)
         ? state
-        : automaton.Next(state, vocabulary.BytesOf(token, previous)) ?? throw new ArgumentException($"token {token} cannot follow", nameof(token));
+        : automaton.Next(state, vocabulary.BytesOf(token, previous))
+        ?? throw new ArgumentException($"token {token} cannot follow", nameof(token));
 
     private InputException DeadEnd(AutomatonState state)
     {
@@ -46,8 +50,10 @@ internal sealed class TokenMasks(TextConstraint constraint, TokenVocabulary voca
             if (expected is [.., var before] && before.Last == value - 1) expected[^1] = (before.First, value);
             else expected.Add((value, value));
         }
-        var named = expected.Take(MostNamed).Select(range => range.First == range.Last ? Name(range.First) : $"{Name(range.First)} to {Name(range.Last)}");
-        return new($"the constraint asks for {string.Join(", ", named)}{(expected.Count > MostNamed ? " or others" : "")} next, and none of the tokenizer's {vocabulary.Size} tokens goes on so. " +
+        var named = expected.Take(MostNamed)
+            .Select(range => range.First == range.Last ? Name(range.First) : $"{Name(range.First)} to {Name(range.Last)}");
+        return new($"the constraint asks for {string.Join(", ", named)}{(expected.Count > MostNamed ? " or others" : "")} next, " +
+            $"and none of the tokenizer's {vocabulary.Size} tokens goes on so. " +
             "Take a constraint that can be written with its tokens.");
     }
 

@@ -1,8 +1,9 @@
 namespace Transformer.Generation.Constraints;
 
 /// <summary>
-/// The bytes of a vocabulary's tokens as a tree: tokens that begin alike share the path of what they have in common, so that a beginning that cannot follow is looked
-/// at once for all of them. Nodes stand in the order of a walk (parent, then children), and each knows where its subtree ends.
+/// The bytes of a vocabulary's tokens as a tree: tokens that begin alike share the path of what they have in common, so that a beginning
+/// that cannot follow is looked at once for all of them. Nodes stand in the order of a walk (parent, then children), and each knows where
+/// its subtree ends.
 /// </summary>
 internal sealed class TokenTrie
 {

@@ -21,7 +21,8 @@ internal sealed record TaskRows(string[] Words, IReadOnlyDictionary<int, string>
             string Word(long id) => data.Tokenizer.Decode([(int)id]);
             yield return new(
                 [.. inputs.Select(Word)],
-                targets.Index().Where(target => target.Item != Batch.IgnoredTarget).ToDictionary(target => target.Index, target => Word(target.Item)));
+                targets.Index().Where(target => target.Item != Batch.IgnoredTarget)
+                    .ToDictionary(target => target.Index, target => Word(target.Item)));
         }
     }
 }

@@ -14,7 +14,8 @@ internal sealed class GgufBytes
 
     public byte[] Bytes => [.. written];
 
-    public GgufBytes Header(ulong tensors, ulong values, uint version = 3) => Number(0x46554747u).Number(version).Number(tensors).Number(values);
+    public GgufBytes Header(ulong tensors, ulong values, uint version = 3) =>
+        Number(0x46554747u).Number(version).Number(tensors).Number(values);
 
     public GgufBytes Value(string key, uint type) => Text(key).Number(type);
 

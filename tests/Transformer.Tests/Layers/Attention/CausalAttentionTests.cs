@@ -101,7 +101,8 @@ public sealed class CausalAttentionTests
         Assert.True(Near.Distance(all[0, 0], masked[0, 0]) > 1e-3);
     }
 
-    private static Func<Tensor[], Tensor> AtOnce(Rotation? rotation) => qkv => CausalAttention.Apply(qkv[0], qkv[1], qkv[2], rotation, Scale);
+    private static Func<Tensor[], Tensor> AtOnce(Rotation? rotation) =>
+        qkv => CausalAttention.Apply(qkv[0], qkv[1], qkv[2], rotation, Scale);
 
     private static Func<Tensor[], Tensor> TwoSteps(Rotation? rotation) => qkv =>
     {

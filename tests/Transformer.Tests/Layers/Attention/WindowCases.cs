@@ -44,7 +44,8 @@ internal static class WindowCases
         foreach (var (name, parameter) in module.named_parameters())
         {
             if (name.EndsWith("span", StringComparison.Ordinal)) parameter.copy_(linspace(0, 1, parameter.shape[0]) * 0.9 + 0.05);
-            if (name.EndsWith("window.weight", StringComparison.Ordinal) || (module is DynamicSpan && name == "weight")) parameter.normal_();
+            if (name.EndsWith("window.weight", StringComparison.Ordinal) || (module is DynamicSpan && name == "weight"))
+                parameter.normal_();
         }
     }
 }
