@@ -5,7 +5,7 @@ using Transformer.Reproductions;
 namespace Transformer.Cli;
 
 /// <summary>
-/// <c>reproduce associative-retrieval</c>: how many associations a memory of each rule holds apart, beside the paper's losses.
+/// <c>reproduce associative-retrieval</c>: how many associations a memory of each rule separates, beside the paper's losses.
 /// </summary>
 internal static class AssociativeRetrievalReport
 {

@@ -4,10 +4,10 @@ using Transformer.Runs;
 
 namespace Transformer.Cli;
 
-/// <summary><c>bench memory</c>: what training takes at its peak, beside what is predicted of it.</summary>
+/// <summary><c>bench memory</c>: the peak memory of training, beside the predicted one.</summary>
 internal static class BenchMemory
 {
-    /// <summary>The verb's part.</summary>
+    /// <summary>The subcommand.</summary>
     /// <param name="source">The configuration to measure.</param>
     /// <param name="load">Reads it.</param>
     public static Command Create(Argument<string?> source, Func<string?, string[], RunConfig> load)

@@ -6,7 +6,7 @@ using Transformer.Runs;
 
 namespace Transformer.Cli;
 
-/// <summary><c>bench scaling</c>: what each way to attend costs, in time and memory, as texts grow.</summary>
+/// <summary><c>bench scaling</c>: time and memory of each token mixer as the length grows.</summary>
 internal static class BenchScaling
 {
     private const string Model = """
@@ -47,7 +47,7 @@ internal static class BenchScaling
         DefaultValueFactory = _ => [1024, 2048, 4096, 8192, 16384, 32768],
     };
 
-    /// <summary>The verb's part.</summary>
+    /// <summary>The subcommand.</summary>
     public static Command Create()
     {
         var scaling = new Command("scaling", "Measures a training step and decoding at growing lengths, for each way to attend.")

@@ -13,11 +13,11 @@ namespace Transformer.Cli;
 /// <summary><c>bench</c>: speed, always beside what the machine can do at best.</summary>
 internal static class BenchVerb
 {
-    // Left open by a configuration, the vocabulary is that of bytes.
+    // The vocabulary size of a configuration that leaves it open: bytes.
     private const int OpenVocabulary = 256;
     private const double WideSpread = 0.2;
 
-    // A small GPT of today's parts. No text is read.
+    // A small GPT with current components. No text is read.
     private const string Default = """
         model:
           width: 384
@@ -32,7 +32,7 @@ internal static class BenchVerb
     private static readonly Argument<string?> Source = new("RECIPE|FILE")
     {
         Description =
-            "A recipe's name or a YAML or JSON file; where absent a model of 6 layers, width 384 and context 256, in batches of 8.",
+            "A recipe's name or a YAML or JSON file; default: a model of 6 layers, width 384 and context 256, in batches of 8.",
         Arity = ArgumentArity.ZeroOrOne,
     };
 
@@ -62,7 +62,7 @@ internal static class BenchVerb
         HelpName = "N",
     };
 
-    /// <summary>The verb with its parts.</summary>
+    /// <summary>The verb with its subcommands.</summary>
     public static Command Create()
     {
         var train = new Command("train", "Measures training steps against the machine's matrix products.")

@@ -9,7 +9,7 @@ using Transformer.Training;
 
 namespace Transformer.Cli;
 
-/// <summary><c>config</c>: what a run is once everything is resolved, and what may stand in a file.</summary>
+/// <summary><c>config</c>: a run once everything is resolved, and the schema of its file.</summary>
 internal static class ConfigVerb
 {
     private static readonly Argument<string> Source = new("RECIPE|FILE")
@@ -24,7 +24,7 @@ internal static class ConfigVerb
         HelpName = "N"
     };
 
-    /// <summary>The verb with its two parts.</summary>
+    /// <summary>The verb with its subcommands.</summary>
     public static Command Create()
     {
         var show = new Command("show", "Prints the resolved configuration, and what the model weighs and costs.")
@@ -61,7 +61,7 @@ internal static class ConfigVerb
         if (ranks is not null && size is not null) WriteStrategies(request.InvocationConfiguration.Error, run, size, ranks.Value);
     }
 
-    // A vocabulary that is left open is the tokenizer's, which the data tell; where that cannot be read there is no size to show.
+    // An open vocabulary size comes from the data's tokenizer; where the data cannot be read there is no size to show.
     private static ModelSize? Size(RunConfig run)
     {
         if (run.Model.VocabularySize is not null) return new ModelSize(run.Model);
@@ -94,7 +94,7 @@ internal static class ConfigVerb
         StateBytes = size.StateBytes(run.Model.ContextLength),
     };
 
-    // Of those that the run can take.
+    // Only the strategies that the run supports.
     private static IEnumerable<RankBytes> Strategies(RunConfig run, ModelSize size, int ranks) => Enum.GetValues<DistributedStrategy>()
         .Where(strategy => !(run.Training with { Distributed = run.Training.Distributed with { Strategy = strategy } }).Problems().Any())
         .Where(strategy => strategy != DistributedStrategy.TensorParallel || !TensorParallelShare.Problems(run.Model, ranks).Any())

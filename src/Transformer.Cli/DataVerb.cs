@@ -17,7 +17,7 @@ internal static class DataVerb
         Required = true
     };
 
-    /// <summary>The verb with its parts.</summary>
+    /// <summary>The verb with its subcommands.</summary>
     public static Command Create()
     {
         var prepare = new Command("prepare", "Turns a text of any length into token files for data.path.")

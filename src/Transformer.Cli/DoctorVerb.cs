@@ -3,13 +3,13 @@ using Transformer.Native;
 
 namespace Transformer.Cli;
 
-/// <summary><c>doctor</c>: whether training can work here, how fast, and what to do where it cannot.</summary>
+/// <summary><c>doctor</c>: whether training works here and how fast, and what to do where it does not.</summary>
 internal static class DoctorVerb
 {
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var verb = new Command("doctor", "Tells whether training can work here, how fast, and what to do where it cannot.")
+        var verb = new Command("doctor", "Checks whether training works here and how fast, and says what to do where it does not.")
         {
             SharedOptions.Json,
         };

@@ -15,9 +15,8 @@ namespace Transformer.Cli;
 /// <summary><c>export</c>: writes a model for other tools, and reads it back to see that it is the same.</summary>
 internal static class ExportVerb
 {
-    // What the greatest difference of two logits may be, as a share of the greatest distance of a logit from the mean: weights that are the
-    // same numbers give the same logits, weights of 11 and of 8 bits nearly so; four bits change a small model much, but far less than
-    // wrong rows or a lost tensor do.
+    // The greatest allowed difference of two logits, relative to the greatest distance of a logit from the mean. Equal weights give equal
+    // logits, weights of 11 and of 8 bits nearly so; four bits change a small model much, but far less than wrong rows or a lost tensor do.
     private static readonly Precision[] Precisions =
     [
         new("f32", GgufPrecision.F32, Tolerance: 1e-5),
@@ -55,7 +54,8 @@ internal static class ExportVerb
     private static readonly Option<string> Quantize = new("--quantize")
     {
         Description =
-            "How matrices are kept: float32, float16 (not in ONNX) or, in GGUF and ONNX, blocks of 8 or 4 bits a weight with a scale each.",
+            "How matrices are kept: float32, float16 (not in ONNX) or, in GGUF and ONNX, blocks of 8 or 4 bits per weight with a scale " +
+            "each.",
         HelpName = string.Join('|', Precisions.Select(precision => precision.Name)),
         DefaultValueFactory = _ => Precisions[0].Name,
     };
@@ -131,7 +131,7 @@ internal static class ExportVerb
         return CommandLine.Done;
     }
 
-    // What cannot be read, or is another model, does not stay. Compared where there is a tolerance.
+    // A file that cannot be read, or that is another model, is deleted. Logits are compared where there is a tolerance.
     private static (Copy? Copy, ModelComparison? Comparison) ReadAgain(
         Format format, string path, LoadedModel original, double? tolerance, bool isWanted)
     {
@@ -227,7 +227,7 @@ internal static class ExportVerb
 
     private sealed record Precision(string Name, GgufPrecision Gguf, double Tolerance);
 
-    // Rounding is what the kernels of whatever computes the copy may add to the tolerance's share.
+    // Rounding is what the kernels of the copy's backend may add to the tolerance.
     private sealed record Format(
         string Name, Action<LoadedModel, string, Precision, OnnxOperators> Write, Func<string, LoadedModel, Copy> ReadBack,
         double Rounding = 0, string? Extension = null, bool HasOperators = false);

@@ -16,7 +16,7 @@ namespace Transformer.Cli;
 /// <param name="Threads">The threads that it uses.</param>
 /// <param name="MatrixFlopsPerSecond">Its product of two large matrices in fp32.</param>
 /// <param name="MemoryBytesPerSecond">The rate at which that many threads read memory.</param>
-/// <param name="GraphicsProcessors">The graphics processors that it sees.</param>
+/// <param name="GraphicsProcessors">The number of GPUs that it sees.</param>
 internal sealed record LibTorchFacts(
     string Torchsharp, string Loaded, string? Folder, int Threads, double MatrixFlopsPerSecond, double MemoryBytesPerSecond,
     int GraphicsProcessors)
@@ -41,11 +41,11 @@ internal sealed record LibTorchFacts(
             yield return $"libtorch uses 1 of {system.Cores} cores: {(isSet ? "unset OMP_NUM_THREADS" : $"use --threads {system.Cores}")}.";
         }
         if (system.HasGraphicsDriver && GraphicsProcessors == 0)
-            yield return "There is an NVIDIA driver, but this libtorch sees no graphics processor: " +
+            yield return "There is an NVIDIA driver, but this libtorch sees no GPU: " +
                 $"set {LibTorch.FolderVariable} to the torch/lib folder of a PyTorch with CUDA, of the version that TorchSharp names.";
     }
 
-    // Apart from Read: the runtime touches TorchSharp as soon as it prepares a method that names it.
+    // Separate from Read: the runtime loads TorchSharp as soon as it compiles a method that names it.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static LibTorchFacts ReadLoaded()
     {

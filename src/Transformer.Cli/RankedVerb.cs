@@ -7,13 +7,12 @@ namespace Transformer.Cli;
 internal static class RankedVerb
 {
     /// <summary>
-    /// What all ranks meet alike, each takes its leave of, and rank 0 tells; what one alone meets ends the others too, which would wait for
-    /// it.
+    /// Errors raised on every rank are reported by rank 0; an error on one rank aborts the job, since the others would wait for it.
     /// </summary>
-    /// <param name="request">The request, the same on each.</param>
+    /// <param name="request">The request, the same on every rank.</param>
     /// <param name="ranks">The processes; there may be one only.</param>
     /// <param name="act">The verb.</param>
-    /// <param name="isAlike">Whether a failure is one that all ranks meet at the same place.</param>
+    /// <param name="isAlike">Whether a failure is raised on every rank at the same point.</param>
     public static int Run(ParseResult request, ICollective ranks, Func<int> act, Func<Exception, bool> isAlike)
     {
         try

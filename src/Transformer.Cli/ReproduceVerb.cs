@@ -5,7 +5,7 @@ namespace Transformer.Cli;
 /// <summary><c>reproduce</c>: published experiments that are not plain training runs, each a verb of its own.</summary>
 internal static class ReproduceVerb
 {
-    /// <summary>What is drawn at random in an experiment follows from it.</summary>
+    /// <summary>Seeds everything that an experiment draws at random.</summary>
     public static Option<int> Seed { get; } = new("--seed")
     {
         Description =

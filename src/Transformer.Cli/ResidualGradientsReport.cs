@@ -3,7 +3,7 @@ using Transformer.Reproductions;
 
 namespace Transformer.Cli;
 
-/// <summary><c>reproduce residual-gradients</c>: the gradient by depth under pre-norm and post-norm, beside what theory says.</summary>
+/// <summary><c>reproduce residual-gradients</c>: the gradient by depth under pre-norm and post-norm, beside the theory.</summary>
 internal static class ResidualGradientsReport
 {
     /// <summary>The experiment's verb.</summary>

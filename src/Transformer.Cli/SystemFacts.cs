@@ -3,20 +3,20 @@ using Transformer.Native;
 
 namespace Transformer.Cli;
 
-/// <summary>What the system gives, as far as it can be told without libtorch.</summary>
+/// <summary>What the system provides, as far as it can be read without libtorch.</summary>
 /// <param name="System">The operating system and, on Linux, its C library.</param>
 /// <param name="Dotnet">The .NET runtime.</param>
 /// <param name="Cores">The processor cores that this process may use.</param>
-/// <param name="FreeMemoryBytes">The memory that can still be had.</param>
-/// <param name="FreeDiskBytes">The space that is left where runs are written, the current folder.</param>
+/// <param name="FreeMemoryBytes">The free memory.</param>
+/// <param name="FreeDiskBytes">The free space where runs are written, the current folder.</param>
 /// <param name="Mpi">The name of the MPI library; null where there is none.</param>
-/// <param name="HasGraphicsDriver">Whether a driver for NVIDIA's processors is loaded.</param>
+/// <param name="HasGraphicsDriver">Whether a driver for NVIDIA's GPUs is loaded.</param>
 internal sealed partial record SystemFacts(
     string System, string Dotnet, int Cores, long FreeMemoryBytes, long FreeDiskBytes, string? Mpi, bool HasGraphicsDriver)
 {
     private const long LeastMemory = 1L << 30, LeastDisk = 2L << 30;
 
-    /// <summary>Those of this process.</summary>
+    /// <summary>The facts of this process.</summary>
     public static SystemFacts Read() => new(
         OperatingSystem.IsLinux() ? $"{RuntimeInformation.OSDescription}, {CLibrary() ?? "a C library other than glibc"}"
             : RuntimeInformation.OSDescription,

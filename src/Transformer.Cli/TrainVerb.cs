@@ -10,7 +10,7 @@ namespace Transformer.Cli;
 /// <summary><c>train</c>: trains a recipe or a configuration file, or continues a run.</summary>
 internal static class TrainVerb
 {
-    /// <summary>What it is called.</summary>
+    /// <summary>Its name.</summary>
     public const string Name = "train";
 
     private static readonly Argument<string?> Source = new("RECIPE|FILE")
@@ -21,7 +21,7 @@ internal static class TrainVerb
 
     private static readonly Option<string?> Out = new("--out")
     {
-        Description = "The run's folder; runs/RECIPE where absent.",
+        Description = "The run's folder; default: runs/RECIPE.",
         HelpName = "DIR"
     };
     private static readonly Option<string?> Resume = new("--resume")
@@ -81,7 +81,7 @@ internal static class TrainVerb
         }
         finally
         {
-            devices?.Dispose();    // after the others were told: leaving takes all
+            devices?.Dispose(); // after the others have heard of it: leaving takes all ranks
         }
 
         static bool IsAlike(Exception failure) => failure is OperationCanceledException or NonFiniteLossException;
@@ -118,7 +118,7 @@ internal static class TrainVerb
         }
     }
 
-    // Where and, unless a run is to go on, what is to be trained.
+    // The device and, for a new run, its configuration.
     private static (Device Device, RunConfig? Config) Understand(ParseResult request, ICollective ranks)
     {
         var device = SharedOptions.DeviceOf(request, ranks);

@@ -38,7 +38,7 @@ internal abstract class TrainingDisplay : IDisposable
         }
     }
 
-    /// <summary>Tells what the run has come to.</summary>
+    /// <summary>Reports the outcome of the run.</summary>
     public void Finish(TrainingOutcome outcome) => Line(
         $"done: {outcome.Steps:n0} steps, {outcome.Tokens:n0} tokens in {outcome.Seconds:f0} s; training loss {outcome.TrainLoss:f4}, " +
         $"validation loss {outcome.ValidationLoss:f4}, accuracy {outcome.ValidationAccuracy:p1}\n" +

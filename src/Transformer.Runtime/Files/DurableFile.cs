@@ -50,7 +50,7 @@ internal static class DurableFile
     /// <exception cref="InputException">The file cannot be written.</exception>
     public static void WriteJson(string path, JsonNode json) => WriteText(path, json.ToJsonString(Readable) + "\n");
 
-    /// <summary>What to tell a user whose file or folder cannot be written.</summary>
+    /// <summary>The message for a file or folder that cannot be written.</summary>
     public static InputException Unwritable(string path, Exception reason) =>
         new($"{path}: cannot be written ({reason.Message})\n" +
             "  Nothing was changed. Free space there, or choose another folder that exists and may be written.", reason);

@@ -16,7 +16,7 @@ public sealed class BlockFormat
 
     internal delegate void BlockWriter(ReadOnlySpan<float> values, Span<byte> block);
 
-    /// <summary>The name by which ggml knows it.</summary>
+    /// <summary>Its name in ggml.</summary>
     public string Name { get; }
 
     /// <summary>How many numbers a block holds. A row is a whole number of blocks.</summary>

@@ -5,8 +5,8 @@ namespace Transformer.Quantization;
 // d scale of scales · m scale of minima · q integer · x number
 
 /// <summary>
-/// Four and a half bits a weight: 256 numbers in 144 bytes, in eight parts of 32 with a scale s and a minimum z of six bits each: x = d s q
-/// - m z, q from 0 to 15. Read only; it is what most published 4-bit files hold.
+/// Four and a half bits per weight: 256 numbers in 144 bytes, in eight parts of 32 with a scale s and a minimum z of six bits each: x = d s
+/// q - m z, q from 0 to 15. Read only; it is what most published 4-bit files hold.
 /// </summary>
 /// <remarks>
 /// Bytes 0-1: d, fp16. Bytes 2-3: m, fp16. Bytes 4-15: the eight s and the eight z. Bytes 16-143: four runs of 32 bytes, byte i of run r

@@ -5,7 +5,7 @@ namespace Transformer.Quantization;
 // d scale · q integer · x number
 
 /// <summary>
-/// Five and a half bits a weight: 32 numbers x = d (q - 16), q from 0 to 31, in 22 bytes. Read only: llama.cpp takes it in place of
+/// Five and a half bits per weight: 32 numbers x = d (q - 16), q from 0 to 31, in 22 bytes. Read only: llama.cpp takes it in place of
 /// <see cref="Q4_K"/> where 256 does not divide a row.
 /// </summary>
 /// <remarks>

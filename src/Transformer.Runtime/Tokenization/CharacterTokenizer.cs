@@ -3,7 +3,7 @@ using Transformer.Configuration;
 
 namespace Transformer.Tokenization;
 
-/// <summary>One token a Unicode character (code point) of the corpus, in code-point order.</summary>
+/// <summary>One token per Unicode character (code point) of the corpus, in code-point order.</summary>
 public sealed class CharacterTokenizer : Tokenizer
 {
     private const int MostNamed = 5;
@@ -60,7 +60,7 @@ public sealed class CharacterTokenizer : Tokenizer
         var held = 0;
         for (int read; (read = text.ReadBlock(buffer, held, buffer.Length - held)) > 0;)
         {
-            // A pair of surrogates may be cut by the buffer's end: its first half waits for the next round.
+            // The buffer's end may cut a surrogate pair: its first half is kept for the next round.
             var part = buffer.AsSpan(0, held + read);
             held = part.Length == buffer.Length && char.IsHighSurrogate(part[^1]) ? 1 : 0;
             foreach (var character in part[..^held].EnumerateRunes()) seen.Add(character);

@@ -13,7 +13,7 @@ namespace Transformer.Tokenization;
 public sealed class LlamaTokenizer : Tokenizer
 {
     private const int Unknown = 0, Begin = 1, End = 2;
-    private const int LongestPiece = 512;    // characters; each is cut at every place
+    private const int LongestPiece = 512; // characters; each is cut at every position
     private readonly Dictionary<string, int> ids = [];
     private readonly int[] byteIds = new int[256];
 
@@ -61,7 +61,7 @@ public sealed class LlamaTokenizer : Tokenizer
 
     internal MergeTable Merges { get; } = new();
 
-    /// <summary>By id how early a piece is merged, the earlier the higher; no two pieces are equal.</summary>
+    /// <summary>The merge priority of each id: the higher, the earlier; no two are equal.</summary>
     internal float[] Scores { get; }
 
     /// <summary>
@@ -108,7 +108,7 @@ public sealed class LlamaTokenizer : Tokenizer
         Merges.Apply(symbols.ToArray(), result);
     }
 
-    // The space before a text and merges across words make the text one whole.
+    // A text cannot be cut: a space is put before it, and merges cross words.
     private protected override int LastCut(ReadOnlySpan<char> text) => 0;
 
     private void AddSymbols(Rune character, List<int> symbols)

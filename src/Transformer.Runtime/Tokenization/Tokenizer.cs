@@ -110,7 +110,7 @@ public abstract class Tokenizer
     private protected abstract void Encode(ReadOnlySpan<char> text, long position, List<int> ids);
 
     /// <summary>
-    /// The last place to cut a text so that both sides, encoded alone, give the ids of the whole; 0 where there is none yet.
+    /// The last position to cut a text so that both sides, encoded alone, give the ids of the whole; 0 where there is none yet.
     /// </summary>
     private protected abstract int LastCut(ReadOnlySpan<char> text);
 }

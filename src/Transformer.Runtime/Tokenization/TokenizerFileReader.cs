@@ -69,7 +69,7 @@ internal static class TokenizerFileReader
         if (pieces is not ["<unk>", "<s>", "</s>", ..])
             throw new InputException("model.vocab: expected <unk>, <s>, </s> as tokens 0, 1, 2");
 
-        // The pieces' scores are not in the file; the merges are in their order.
+        // The file has no scores; the order of the merges replaces them.
         var scores = new float[pieces.Length];
         Array.Fill(scores, float.NegativeInfinity);
         for (var rank = merges.Count - 1; rank >= 0; rank--)

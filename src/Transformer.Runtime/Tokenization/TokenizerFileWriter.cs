@@ -7,12 +7,12 @@ using Transformer.Files;
 namespace Transformer.Tokenization;
 
 /// <summary>
-/// Hugging Face's tokenizer.json. Characters are a WordLevel model over single characters, words one over what white space separates; bytes
-/// are a byte-level BPE without merges; GPT-2 and Llama are what that library itself writes for them.
+/// Hugging Face's tokenizer.json. Characters are a WordLevel model over single characters, words one over words separated by white space;
+/// bytes are a byte-level BPE without merges; GPT-2 and Llama are written as that library itself writes them.
 /// </summary>
 internal static class TokenizerFileWriter
 {
-    /// <summary>What SentencePiece writes for a space.</summary>
+    /// <summary>SentencePiece's symbol for a space.</summary>
     public const char SpaceSymbol = '\u2581';
     private static readonly JsonSerializerOptions Format = new()
     {

@@ -4,7 +4,7 @@ using Transformer.Configuration;
 namespace Transformer.Tokenization;
 
 /// <summary>
-/// One token a word of a known list, words being what white space separates. Tokens become text with a space between them.
+/// One token per word of a fixed list; white space separates words. Tokens are decoded with a space between them.
 /// </summary>
 public sealed class WordTokenizer : Tokenizer
 {
@@ -44,7 +44,7 @@ public sealed class WordTokenizer : Tokenizer
         }
     }
 
-    // After the last white space: what stands there may go on.
+    // After the last white space: the word there may continue.
     private protected override int LastCut(ReadOnlySpan<char> text)
     {
         var cut = text.Length;

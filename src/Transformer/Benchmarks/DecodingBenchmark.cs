@@ -9,23 +9,23 @@ using static TorchSharp.torch;
 namespace Transformer.Benchmarks;
 
 /// <summary>
-/// How fast a model writes here, beside what the memory can do at best: each step reads all weights once, for one text or for several
-/// together. Generations and passes over the memory are measured in turns, and each turn gives a ratio of its own.
+/// The speed of generation, beside the machine's memory rate: each step reads all weights once, for one sequence or for several together.
+/// Generation and passes over the memory are measured in alternating rounds, and each round gives a ratio of its own.
 /// </summary>
-/// <param name="TokensPerSecond">Tokens of all texts after each one's first; the median of the rounds, as are the next four.</param>
-/// <param name="WeightBytesPerSecond">The bytes of the weights used in matrix products, once a step. The cache is not counted.</param>
-/// <param name="MemoryBytesPerSecond">The bytes that as many threads read, the better of before and after.</param>
-/// <param name="Utilization">The ratio of the two. It may pass 1 where the weights fit the processor's caches.</param>
+/// <param name="TokensPerSecond">Tokens of all sequences after each one's first; the median of the rounds, as are the next four.</param>
+/// <param name="WeightBytesPerSecond">The bytes of the weights used in matrix products, once per step. The cache is not counted.</param>
+/// <param name="MemoryBytesPerSecond">The bytes per second that as many threads read, the better of before and after.</param>
+/// <param name="Utilization">The ratio of the two. It may exceed 1 where the weights fit the processor's caches.</param>
 /// <param name="FirstTokenSeconds">From the prompts to the first token.</param>
 /// <param name="UtilizationMinimum">The least ratio of a round.</param>
 /// <param name="UtilizationMaximum">The greatest ratio of a round.</param>
 /// <param name="Rounds">How many ratios there are.</param>
-/// <param name="Threads">The threads that worked.</param>
+/// <param name="Threads">The number of threads.</param>
 /// <param name="Parameters">The size of the model.</param>
 /// <param name="PromptTokens">The length of the prompt.</param>
 /// <param name="GeneratedTokens">The length of the continuation.</param>
-/// <param name="Sequences">How many texts were written together.</param>
-/// <param name="Quantize">How the matrices lay in memory.</param>
+/// <param name="Sequences">How many sequences were generated together.</param>
+/// <param name="Quantize">The format of the matrices in memory.</param>
 public sealed record DecodingBenchmark(
     double TokensPerSecond, double WeightBytesPerSecond, double MemoryBytesPerSecond, double Utilization, double FirstTokenSeconds,
     double UtilizationMinimum, double UtilizationMaximum, int Rounds, int Threads, long Parameters, int PromptTokens, int GeneratedTokens,
@@ -55,7 +55,7 @@ public sealed record DecodingBenchmark(
         return Run(generator, model.Config, weightBytes, rounds, format, sequences, promptTokens, cancellation);
     }
 
-    /// <summary>The same for whatever writes with such a model.</summary>
+    /// <summary>The same for a given generator.</summary>
     /// <param name="generator">What writes.</param>
     /// <param name="config">The architecture.</param>
     /// <param name="weightBytes">The bytes of the weights used in matrix products.</param>
@@ -100,7 +100,7 @@ public sealed record DecodingBenchmark(
             ratio.Minimum, ratio.Maximum, rounds, get_num_threads(), new ModelSize(config).Parameters, promptLength, options.MaxTokens,
             sequences, format);
 
-        // Seconds to the first token, and tokens a second after it.
+        // Seconds to the first token, and tokens per second after it.
         (double First, double Pace) Write()
         {
             var watch = Stopwatch.StartNew();

@@ -14,7 +14,7 @@ public sealed class BatchSampler : TrainingBatches
     private readonly ulong seed;
     private readonly Sampling sampling;
 
-    /// <param name="tokens">What to draw from; at least contextLength + 1 of them.</param>
+    /// <param name="tokens">The tokens to draw from; at least contextLength + 1.</param>
     /// <param name="batchSize">B, the windows of a batch.</param>
     /// <param name="contextLength">T, the tokens of a window.</param>
     /// <param name="seed">Another seed is another order.</param>
@@ -37,7 +37,7 @@ public sealed class BatchSampler : TrainingBatches
         WindowsPerEpoch = Math.Max(1, (tokens.Length - contextLength) / contextLength);
     }
 
-    /// <summary>The windows that shuffled sampling draws before it begins a new order. Whatever the phase, they all fit.</summary>
+    /// <summary>The windows of an epoch of shuffled sampling: as many as fit whatever the phase.</summary>
     public long WindowsPerEpoch { get; }
 
     /// <inheritdoc/>

@@ -77,7 +77,7 @@ public sealed class Corpus : Dataset
         : ValidationBatches.Full(Validation, batchSize, contextLength);
 
     /// <summary>
-    /// As nanoGPT samples, from a line's beginning; from what the validation text begins with where the tokenizer has no line break.
+    /// A line break, as nanoGPT samples; the first validation token if the tokenizer has no line break.
     /// </summary>
     public override SamplePrompt SamplePrompt()
     {

@@ -25,8 +25,8 @@ public static class PreparedCorpus
 
     /// <summary>Turns a text of any length into token files. The folder appears when it is complete.</summary>
     /// <param name="config">The text, its split and its tokenizer.</param>
-    /// <param name="folder">A folder that is not there yet, or is empty.</param>
-    /// <param name="report">Told now and then which share of the text is done, from 0 to 1.</param>
+    /// <param name="folder">A folder that does not exist yet, or is empty.</param>
+    /// <param name="report">Called from time to time with the share of the text that is done, from 0 to 1.</param>
     /// <exception cref="InputException">The text is wrong, or the folder holds something or cannot be written.</exception>
     public static void Prepare(DataConfig config, string folder, Action<double>? report = null)
     {

@@ -5,8 +5,7 @@ using Transformer.Configuration;
 namespace Transformer.Data;
 
 /// <summary>
-/// Reads UTF-8 strictly: the first byte that is wrong is named by its offset. A byte order mark at the start is dropped; line ends
-/// stay as they are.
+/// Reads UTF-8 strictly: the first wrong byte is reported by its offset. A byte order mark at the start is dropped; line ends are kept.
 /// </summary>
 internal sealed class Utf8TextReader(Stream stream, string name) : TextReader
 {

@@ -5,13 +5,13 @@ using System.Text;
 namespace Transformer.Distributed;
 
 /// <summary>
-/// Tells the next rank every second that this one lives and what it is about, and hears the same of the one before. A process that was
-/// killed, or stopped, or whose machine is gone is silent, and then the rank after it ends the job.
+/// Sends a heartbeat with the current operation to the next rank every second, and receives the one of the rank before. A process that was
+/// killed, or stopped, or whose machine is gone is silent, and the rank after it ends the job.
 /// </summary>
 internal sealed unsafe class Heartbeat : IDisposable
 {
     /// <summary>How long a rank may be silent.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(25);    // so that the job has ended after 30
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(25);    // the job has ended after 30
 
     private const int Tag = 1, Length = 256;
     private const byte Last = 1;
@@ -30,12 +30,12 @@ internal sealed unsafe class Heartbeat : IDisposable
         Expect();
     }
 
-    /// <summary>Sends and hears what is due.</summary>
-    /// <param name="doing">What this rank is about.</param>
+    /// <summary>Sends and receives what is due.</summary>
+    /// <param name="doing">This rank's current operation.</param>
     /// <returns>What is wrong with the rank before, or null.</returns>
     public string? Beat(string doing)
     {
-        if (sinceBeat.Elapsed > Patience) sinceHeard.Restart();    // it was this process that was stopped; the others may have been with it
+        if (sinceBeat.Elapsed > Patience) sinceHeard.Restart();    // this process itself was stopped, perhaps together with the others
         sinceBeat.Restart();
         if (isSending && mpi.IsDone(ref sending)) isSending = false;
         if (!isSending && !isLast && sinceSent.Elapsed > Interval) Send(doing);
@@ -50,7 +50,7 @@ internal sealed unsafe class Heartbeat : IDisposable
             : null;
     }
 
-    /// <summary>Says that nothing more follows, and waits until the rank before has said so too.</summary>
+    /// <summary>Announces the end, and waits until the rank before has announced its own.</summary>
     public void Finish(Action wait)
     {
         while (isSending && !mpi.IsDone(ref sending)) wait();

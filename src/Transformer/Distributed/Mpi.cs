@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Transformer.Distributed;
 
 /// <summary>
-/// The ranks of mpirun or srun. A thread of its own does all that concerns MPI, one operation after the other: sums are made while the
-/// caller computes, and any MPI will do, however little it knows of threads.
+/// The ranks of mpirun or srun. One thread makes all calls to MPI, one operation after the other: communication overlaps with the caller's
+/// computation, and any MPI will do, whatever its thread support.
 /// </summary>
 public sealed unsafe class Mpi : ICollective
 {
@@ -25,7 +25,7 @@ public sealed unsafe class Mpi : ICollective
     private volatile int exitCode = -1;
 
     /// <param name="mpi">The MPI of the launcher.</param>
-    /// <param name="error">Where it is said that another rank is lost, before the job is ended.</param>
+    /// <param name="error">Where the loss of another rank is reported before the job is ended.</param>
     internal Mpi(MpiLibrary mpi, TextWriter error)
     {
         (this.mpi, this.error) = (mpi, error);
@@ -137,14 +137,14 @@ public sealed unsafe class Mpi : ICollective
         heartbeat.Finish(wait: () =>
         {
             Listen();
-            Thread.Sleep(1);    // MPI can wait for a message only without hearing others
+            Thread.Sleep(1);    // a blocking wait of MPI would miss other messages
         });
         mpi.Finish();
         heartbeat.Dispose();
         ring.Dispose();
     }
 
-    // Called again and again, also while an operation waits for other ranks.
+    // Called repeatedly, also while an operation waits for other ranks.
     private void Listen()
     {
         if (heartbeat.Beat(doing) is { } silence && exitCode < 0)

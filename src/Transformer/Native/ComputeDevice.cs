@@ -5,11 +5,11 @@ using static TorchSharp.torch;
 
 namespace Transformer.Native;
 
-/// <summary>Where a model lives and computes.</summary>
+/// <summary>The device of a model.</summary>
 public static class ComputeDevice
 {
     /// <summary>The device of a name, ready to be used.</summary>
-    /// <param name="name"><c>cpu</c>, <c>cuda</c> (the first graphics processor) or <c>cuda:N</c>.</param>
+    /// <param name="name"><c>cpu</c>, <c>cuda</c> (the first GPU) or <c>cuda:N</c>.</param>
     /// <exception cref="InputException">There is no such device, or this libtorch cannot use it.</exception>
     public static Device Named(string name)
     {
@@ -23,9 +23,9 @@ public static class ComputeDevice
         return new Device(DeviceType.CUDA, index);
     }
 
-    /// <summary>The device of one of several ranks, each of which has one of its own.</summary>
-    /// <param name="name"><c>cpu</c>, or <c>cuda</c> for the graphics processor of the rank's number on its machine.</param>
-    /// <param name="localRank">That number, from 0; null where the launcher does not tell it.</param>
+    /// <summary>The device of one of several ranks, each of which has its own.</summary>
+    /// <param name="name"><c>cpu</c>, or <c>cuda</c> for the GPU with the rank's number on its machine.</param>
+    /// <param name="localRank">That number, from 0; null where the launcher does not set it.</param>
     /// <exception cref="InputException">There is no such device, or this libtorch cannot use it.</exception>
     public static Device OfRank(string name, int? localRank)
     {

@@ -4,9 +4,8 @@ using Transformer.Configuration;
 namespace Transformer.Native;
 
 /// <summary>
-/// CUDA's streams and events, for work on a device beside libtorch's: a stream carries out what it is given one after the other, and an
-/// event is a place in it for which another stream can be made to wait, while the thread that says so goes on. Both are handles of the
-/// runtime that libtorch has brought along.
+/// CUDA's streams and events, for work on a device beside libtorch's: a stream runs its work in order, and an event marks a point in it for
+/// which another stream can wait without blocking the thread. Both are handles of the CUDA runtime that libtorch loaded.
 /// </summary>
 internal sealed unsafe class CudaStreams
 {
@@ -37,7 +36,7 @@ internal sealed unsafe class CudaStreams
         describe = (delegate* unmanaged<int, byte*>)function("cudaGetErrorString");
     }
 
-    /// <summary>Those of the libtorch in use.</summary>
+    /// <summary>The functions of the libtorch in use.</summary>
     /// <exception cref="InputException">It has no CUDA.</exception>
     public static CudaStreams Load() => new(name =>
     {
@@ -49,14 +48,14 @@ internal sealed unsafe class CudaStreams
     });
 
     /// <summary>
-    /// Makes a device the one of this thread, to which its new streams and events, and the default stream, belong. Backward passes run on
-    /// threads of libtorch's.
+    /// Sets the device of this thread, to which its new streams and events, and the default stream, belong. Backward passes run on
+    /// libtorch's threads.
     /// </summary>
     public void Use(int device) => Check(setDevice(device));
 
     /// <summary>
-    /// The stream to which libtorch gives the work of this thread: the default one unless something said otherwise, and in a backward pass
-    /// that of the forward pass.
+    /// The stream on which libtorch queues the work of this thread: the default one unless it was changed; in a backward pass that of the
+    /// forward pass.
     /// </summary>
     public nint Current(int device)
     {
@@ -73,7 +72,7 @@ internal sealed unsafe class CudaStreams
         return stream;
     }
 
-    /// <summary>An event that only orders, and takes no time.</summary>
+    /// <summary>An event without timing.</summary>
     public nint NewEvent()
     {
         nint place;
@@ -81,19 +80,19 @@ internal sealed unsafe class CudaStreams
         return place;
     }
 
-    /// <summary>The event is where the stream is now; whoever waits for where it was before is not disturbed.</summary>
+    /// <summary>Records the stream's current point in the event; waits for an earlier point are not affected.</summary>
     public void Record(nint place, nint stream) => Check(record(place, stream));
 
-    /// <summary>What the stream is given from now on waits until another has come to the event.</summary>
+    /// <summary>Work queued on the stream from now on waits for the event.</summary>
     public void Wait(nint stream, nint place) => Check(wait(stream, place, 0));
 
-    /// <summary>This thread waits until a stream has done all that it was given.</summary>
+    /// <summary>Blocks this thread until a stream has done all its work.</summary>
     public void Finish(nint stream) => Check(synchronize(stream));
 
-    /// <summary>Gives a stream back.</summary>
+    /// <summary>Frees a stream.</summary>
     public void FreeStream(nint stream) => Check(destroyStream(stream));
 
-    /// <summary>Gives an event back.</summary>
+    /// <summary>Frees an event.</summary>
     public void FreeEvent(nint place) => Check(destroyEvent(place));
 
     private void Check(int code)

@@ -2,7 +2,7 @@ using Transformer.Configuration;
 
 namespace Transformer.Runs;
 
-/// <summary>What a run learns from: a text, with how it becomes tokens, or a task whose rows are made.</summary>
+/// <summary>What a run learns from: a text with its tokenizer, or a generated task.</summary>
 public sealed record DataConfig : IValidated
 {
     /// <summary>
@@ -10,20 +10,20 @@ public sealed record DataConfig : IValidated
     /// </summary>
     public string? Path { get; init; }
 
-    /// <summary>A generated task, in the place of a text. It brings its own tokens and its own validation rows.</summary>
+    /// <summary>A generated task instead of a text. It has its own tokens and validation rows.</summary>
     public TaskConfig? Task { get; init; }
 
-    /// <summary>A second text to validate on; where absent the end of the first one is kept for it.</summary>
+    /// <summary>A second text to validate on; default: the end of the first one.</summary>
     public string? ValidationPath { get; init; }
 
-    /// <summary>The share of the text, at its end, that validates and is never trained on; 0.1 where absent.</summary>
+    /// <summary>The fraction of the text, at its end, that is held out for validation; default: 0.1.</summary>
     public double? ValidationFraction { get => field ?? (Task is null ? 0.1 : null); init; }
 
-    /// <summary>In which order training sees the windows of the text: shuffled, also where absent, or random.</summary>
+    /// <summary>The order in which training sees the windows of the text: shuffled (default) or random.</summary>
     public Sampling? Sampling { get => field ?? (Task is null ? Runs.Sampling.Shuffled : null); init; }
 
     /// <summary>
-    /// How text becomes tokens; character by character where absent. Ignored for prepared token files, which bring theirs.
+    /// How text becomes tokens; default: one token per character. Ignored for prepared token files, which have their own.
     /// </summary>
     public TokenizerConfig? Tokenizer { get => field ?? (Task is null ? new CharacterTokenizerConfig() : null); init; }
 

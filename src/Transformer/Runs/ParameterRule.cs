@@ -8,10 +8,10 @@ public sealed record ParameterRule : IValidated
     /// <summary>A name with <c>*</c> for any run of characters, e.g. <c>model.layers.0.*</c>.</summary>
     public required string Pattern { get; init; }
 
-    /// <summary>What their learning rate is multiplied by.</summary>
+    /// <summary>The factor of their learning rate.</summary>
     public double LearningRateScale { get; init; } = 1;
 
-    /// <summary>Whether they stay as they are.</summary>
+    /// <summary>Whether they are not trained.</summary>
     public bool Frozen { get; init; }
 
     /// <inheritdoc/>

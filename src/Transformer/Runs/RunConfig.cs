@@ -2,10 +2,10 @@ using Transformer.Configuration;
 
 namespace Transformer.Runs;
 
-/// <summary>A whole run: the model, the data it learns from and how it is trained. The resolved form is enough to repeat the run.</summary>
+/// <summary>A whole run: model, data and training. The resolved form is enough to repeat the run.</summary>
 public sealed record RunConfig : IValidated
 {
-    /// <summary>One line on what the run is for; shown by <c>recipes</c>.</summary>
+    /// <summary>One line about the run; shown by <c>recipes</c>.</summary>
     public string? Description { get; init; }
 
     /// <summary>The architecture.</summary>

@@ -2,7 +2,7 @@ using Transformer.Runs;
 
 namespace Transformer.Training;
 
-/// <summary>The share of the peak learning rate that holds at each step of a schedule.</summary>
+/// <summary>The learning rate at each step of a schedule, as a fraction of the peak.</summary>
 public static class LearningRate
 {
     /// <param name="schedule">Its kind and numbers.</param>

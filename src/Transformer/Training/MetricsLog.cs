@@ -34,12 +34,12 @@ public sealed class MetricsLog : IDisposable
         path = Path.Combine(folder, FileName);
         var kept = Read(path).Where(line => line.Step <= step).ToList();
         DurableFile.WriteText(path, string.Concat(kept.Select(line => JsonSerializer.Serialize(line, Format) + "\n")));
-        // a line is there as soon as it is written
+        // unbuffered: a line is in the file as soon as it is written
         lines = new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read, bufferSize: 0);
         events = utils.tensorboard.SummaryWriter(folder, createRunName: false);
     }
 
-    /// <summary>The lines of a log; a last line that was cut off is left out.</summary>
+    /// <summary>The lines of a log; an incomplete last line is skipped.</summary>
     public static IEnumerable<Metrics> Read(string path)
     {
         foreach (var line in File.Exists(path) ? File.ReadLines(path) : [])

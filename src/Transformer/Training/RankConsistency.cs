@@ -4,8 +4,7 @@ using Transformer.Runs;
 namespace Transformer.Training;
 
 /// <summary>
-/// Whether all ranks are about to do the same: a rank of another version, with another configuration or another text would spoil the run
-/// unseen.
+/// Checks that all ranks run the same version with the same configuration and data; a different rank would silently spoil the run.
 /// </summary>
 internal static class RankConsistency
 {
@@ -22,7 +21,7 @@ internal static class RankConsistency
                 Difference(rank, its.Split('\n'), first.Split('\n')));
     }
 
-    /// <summary>Compares how far every rank's checkpoint has come with rank 0's.</summary>
+    /// <summary>Compares the progress of every rank's checkpoint with rank 0's.</summary>
     /// <exception cref="CollectiveException">They differ, by the message of rank 0.</exception>
     public static void CheckProgress(ICollective ranks, TrainingProgress progress) => ranks.RequireEqual(
         $"{progress.Step}", (rank, its, first) =>

@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// What the ranks of a run agree on before its first step: the folder, the configuration, the text and the checkpoint to go on from. A rank
-/// that cannot take part, or would do something else than the others, ends all of them here, before anything is changed.
+/// The setup of a run before its first step, on all ranks together: the folder, the configuration, the data and the checkpoint to resume
+/// from. A rank that fails here, or that differs from the others, ends all of them before anything is changed.
 /// </summary>
 internal sealed class RunSetup
 {
@@ -18,19 +18,19 @@ internal sealed class RunSetup
     private RunSetup(RunFolder run, Dataset data, CheckpointFolder? checkpoint, TrainingProgress progress, bool isNew) =>
         (Run, Data, Checkpoint, Progress, this.isNew) = (run, data, checkpoint, progress, isNew);
 
-    /// <summary>The run's folder, with the resolved configuration; rank 0 holds it for all.</summary>
+    /// <summary>The run's folder, with the resolved configuration; locked by rank 0.</summary>
     public RunFolder Run { get; }
 
-    /// <summary>What the run trains on.</summary>
+    /// <summary>The run's data.</summary>
     public Dataset Data { get; }
 
-    /// <summary>What the run goes on from; null where it begins.</summary>
+    /// <summary>The checkpoint to resume from; null for a new run.</summary>
     public CheckpointFolder? Checkpoint { get; }
 
-    /// <summary>How far it has come.</summary>
+    /// <summary>The progress so far.</summary>
     public TrainingProgress Progress { get; }
 
-    /// <summary>Makes the folder of a new run.</summary>
+    /// <summary>Sets up a new run.</summary>
     /// <inheritdoc cref="Trainer.Start"/>
     public static RunSetup Start(RunConfig config, string folder, ICollective ranks, Device? device)
     {
@@ -61,7 +61,7 @@ internal sealed class RunSetup
         }
     }
 
-    /// <summary>Opens the folder of a run that is to go on.</summary>
+    /// <summary>Sets up a run that is resumed.</summary>
     /// <inheritdoc cref="Trainer.Resume"/>
     public static RunSetup Resume(string folder, Action<TrainingEvent>? report, ICollective ranks, Device? device)
     {
@@ -75,7 +75,8 @@ internal sealed class RunSetup
         {
             ranks.RunOnAll(() => data = OpenData(run.Config, ranks, device));
             RankConsistency.Check(ranks, run.Config, data!.Checksum, environment.Version);
-            // Rank 0 says whether there is a checkpoint: a rank that does not see it may not begin anew beside the others.
+            // Rank 0 decides whether there is a checkpoint: a rank that does not see it must not start from the beginning beside the
+            // others.
             var hasCheckpoint = ranks.Gather(run.HasCheckpoint ? 1 : 0)[0][0] == 1;
             var progress = ranks.RunOnAll(() =>
             {
@@ -97,7 +98,7 @@ internal sealed class RunSetup
         }
     }
 
-    /// <summary>Gives up a run that could not begin, or not go on: what a new one has written so far goes.</summary>
+    /// <summary>Rolls back a run that could not start or resume: deletes what a new one has written so far.</summary>
     public void Rollback()
     {
         Data.Dispose();
@@ -128,11 +129,11 @@ internal sealed class RunSetup
         }
     }
 
-    /// <summary>Whether ranks have a share of the model each, and not of the batches.</summary>
+    /// <summary>Whether the ranks divide the model, not the batches.</summary>
     public static bool SharesModel(RunConfig config, ICollective ranks) =>
         ranks.Ranks > 1 && config.Training.Distributed.Strategy == DistributedStrategy.TensorParallel;
 
-    // What makes blocks be computed twice; null where nothing does.
+    // The setting that makes blocks be computed twice; null if there is none.
     private static string? Recomputes(TrainingConfig training, ICollective ranks) =>
         training.ActivationCheckpointing ? "training.activation_checkpointing"
         : ranks.Ranks > 1 && training.Distributed.Strategy == DistributedStrategy.Zero3 ? "training.distributed.strategy: zero3" : null;

@@ -4,9 +4,8 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// The third stage of ZeRO (Rajbhandari et al. 2020): between its slices' steps no rank holds a block's parameters, which are brought
-/// together when the block is to be computed, and let go after. The next block's are on their way meanwhile. What stands before and after
-/// the blocks is there for the whole pass.
+/// The third stage of ZeRO (Rajbhandari et al. 2020): each rank keeps its slices only. A block's parameters are gathered when the block is
+/// computed and freed afterwards, while the next block's are prefetched. Parameters outside the blocks are gathered for the whole pass.
 /// </summary>
 internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(space)
 {
@@ -19,7 +18,7 @@ internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(sp
     /// <inheritdoc/>
     public override IDisposable? Parameters(int layer)
     {
-        var forward = layer == last ? layer == 0 : layer > last;    // the backward pass turns round at the last block
+        var forward = layer == last ? layer == 0 : layer > last;    // the backward pass begins at the last block
         last = layer;
         if (!blocks.TryGetValue(layer, out var bucket)) return null;
         if (coming is { } other && other.Bucket != bucket) Drop();
@@ -28,10 +27,10 @@ internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(sp
         return new Gathered([arriving]);
     }
 
-    /// <summary>Brings what stands before and after the blocks, until the result is disposed.</summary>
+    /// <summary>Gathers the parameters outside the blocks until the result is disposed.</summary>
     public IDisposable GatherOutsideBlocks() => new Gathered([.. space.Buckets.Where(bucket => bucket.Layer is null).Select(Gather)]);
 
-    /// <summary>Brings all parameters for as long as they are read or changed.</summary>
+    /// <summary>Gathers all parameters while an action reads or changes them.</summary>
     public void WithFullParameters(Action act)
     {
         Drop();

@@ -7,9 +7,9 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// From fp32 to bf16, up or down at random, the nearer of the two the more likely: the mean of the rounded numbers is the number (Gupta et
-/// al. 2015, arXiv:1502.02551). Rounding to the nearest would lose every change of less than half a unit of the eighth bit, and a running
-/// mean that changes by a thousandth a step would stand still. What is random is a hash of the number's place and of a seed.
+/// Stochastic rounding from fp32 to bf16 (Gupta et al. 2015, arXiv:1502.02551): up or down at random, so that the expected value is the
+/// number. Rounding to nearest would lose every change of less than half a unit of the eighth bit, and a running mean that changes by a
+/// thousandth per step would not move. The random bits are a hash of the number's index and a seed.
 /// </summary>
 internal static unsafe class StochasticRounding
 {
@@ -19,7 +19,7 @@ internal static unsafe class StochasticRounding
     /// <summary>Rounds numbers into a buffer.</summary>
     /// <param name="from">[n], fp32.</param>
     /// <param name="to">[n], bf16.</param>
-    /// <param name="seed">Another one for each rounding of the same place.</param>
+    /// <param name="seed">Different for each rounding of the same index.</param>
     /// <param name="first">The place of the first number.</param>
     public static void Store(Tensor from, Tensor to, long seed, long first)
     {
@@ -35,7 +35,7 @@ internal static unsafe class StochasticRounding
     }
 
     /// <summary>
-    /// The same by libtorch's operators, on any device: a random number of 16 bits is added to the bits that are then cut off.
+    /// The same with libtorch's operators, on any device: a random 16-bit number is added before the lower 16 bits are cut off.
     /// </summary>
     /// <param name="x">[n], fp32.</param>
     /// <param name="seed">As for <see cref="Store"/>.</param>
@@ -75,7 +75,7 @@ internal static unsafe class StochasticRounding
         return Vector256.Load(w->From + i) + (h >>> 16) >>> 16;
     }
 
-    // The first two rounds of the finalizer of MurmurHash3: the upper 16 bits of 32 that depend on all bits of place and seed.
+    // The first two rounds of MurmurHash3's finalizer; the upper 16 of 32 bits depend on all bits of index and seed.
     private static uint Hash(uint place, uint seed)
     {
         var h = place * 0x9E3779B1 + seed * 0x85EBCA77;

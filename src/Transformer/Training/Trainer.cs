@@ -12,8 +12,8 @@ namespace Transformer.Training;
 
 /// <summary>
 /// A training run from its first step to its last: batches, steps, evaluations, samples, checkpoints and metrics in the run's folder. A run
-/// that was interrupted, however roughly, goes on from its last checkpoint to the same weights. Where several ranks train together, each of
-/// them calls what is here in the same order; rank 0 writes and reports for all.
+/// that was interrupted, or killed, resumes from its last checkpoint and reaches the same weights. With several ranks each of them makes
+/// the same calls in the same order; rank 0 writes and reports for all.
 /// </summary>
 public sealed class Trainer : IDisposable
 {
@@ -42,7 +42,7 @@ public sealed class Trainer : IDisposable
     /// <summary>The run's folder.</summary>
     public string Folder => run.Path;
 
-    /// <summary>Told where the time of some steps goes; null where nobody asks.</summary>
+    /// <summary>The profile of some steps; null for none.</summary>
     public StepProfile? Profile { get; set; }
 
     private ModelConfig Model => run.Config.Model;
@@ -52,13 +52,13 @@ public sealed class Trainer : IDisposable
     private TrainingProgress Progress { get => state.Progress; set => state.Progress = value; }
 
     /// <summary>Begins a run in a new folder.</summary>
-    /// <param name="config">What to train; a vocabulary size that is left open is taken from the tokenizer.</param>
-    /// <param name="folder">The run's folder, made here.</param>
+    /// <param name="config">The run; a missing vocabulary size is taken from the tokenizer.</param>
+    /// <param name="folder">The run's folder, created here.</param>
     /// <param name="report">Told what happens, in order, on the calling thread.</param>
-    /// <param name="ranks">The processes that train together; this one alone where null. The folder is where rank 0 says.</param>
+    /// <param name="ranks">The processes that train together; this one alone where null. Rank 0's folder counts.</param>
     /// <param name="device">Where the model lives; the CPU where null.</param>
     /// <exception cref="InputException">Configuration, corpus or folder cannot be used.</exception>
-    /// <exception cref="CollectiveException">They cannot on some rank, of several, or are not the same on all.</exception>
+    /// <exception cref="CollectiveException">They cannot on some rank, or differ between ranks.</exception>
     public static Trainer Start(
         RunConfig config, string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null, Device? device = null)
     {
@@ -69,10 +69,11 @@ public sealed class Trainer : IDisposable
     /// <summary>Continues a run from its last checkpoint, or from its beginning where it has none.</summary>
     /// <param name="folder">The run's folder.</param>
     /// <param name="report">Told what happens, in order, on the calling thread.</param>
-    /// <param name="ranks">The processes that train together, as many or as few as before or others; this one alone where null.</param>
+    /// <param name="ranks">The processes that train together, of which there may be more or fewer than before; this one alone where
+    /// null.</param>
     /// <param name="device">Where the model lives; the CPU where null.</param>
-    /// <exception cref="InputException">There is no run, another process works on it, or its corpus has changed.</exception>
-    /// <exception cref="CollectiveException">It is so on some rank, of several.</exception>
+    /// <exception cref="InputException">There is no run, another process has locked it, or its data have changed.</exception>
+    /// <exception cref="CollectiveException">The same on some of several ranks.</exception>
     public static Trainer Resume(string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null, Device? device = null)
     {
         ranks ??= new SingleProcess();
@@ -93,7 +94,7 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    /// <summary>The configuration with everything known that the data tell.</summary>
+    /// <summary>The configuration with the values that follow from the data.</summary>
     public static RunConfig Resolve(RunConfig config, Dataset data)
     {
         var tokens = data.Tokenizer.VocabularySize;
@@ -104,10 +105,10 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>
-    /// Trains to the last step. Cancellation, of any rank, saves a checkpoint first. What the steps' losses came to is known to rank 0.
+    /// Trains to the last step. Cancellation, on any rank, saves a checkpoint first. Only rank 0 has the mean training loss.
     /// </summary>
     /// <exception cref="OperationCanceledException">The run was cancelled; it is saved.</exception>
-    /// <exception cref="NonFiniteLossException">The loss is no longer a number.</exception>
+    /// <exception cref="NonFiniteLossException">The loss is no longer finite.</exception>
     /// <exception cref="InputException">The run's folder can no longer be written.</exception>
     public TrainingOutcome Run(CancellationToken cancellation = default)
     {
@@ -142,7 +143,7 @@ public sealed class Trainer : IDisposable
 
     private bool IsOver => Progress.Step >= Training.Steps || Progress.IsSolved;
 
-    // Every so many steps, and after the last one.
+    // Every given number of steps, and after the last one.
     private bool IsDue(int every) => Progress.Step % every == 0 || IsOver;
 
     private readonly record struct StepTaken(TrainingStep.Result Result, double LearningRate, long Tokens, double Flops, double Seconds);
@@ -231,11 +232,10 @@ public sealed class Trainer : IDisposable
         Seconds = Progress.Seconds,
     };
 
-    // A text at a temperature that keeps to what the model is fairly sure of, as nanoGPT samples; an answer as the model would give it,
-    // after its question.
+    // A text is sampled at nanoGPT's temperature; an answer is generated greedily.
     private void Sample()
     {
-        // Where parameters are shared out, every pass needs all ranks.
+        // With sharded parameters every forward pass needs all ranks.
         if (Training.SampleTokens == 0 || (log is null && !state.Space.ShardsParameters && state.Model.TensorParallelGroup is null)) return;
         var (prompt, answer) = data.SamplePrompt();
         var options = new SamplingOptions

@@ -3,7 +3,8 @@ using Transformer.Runs;
 namespace Transformer.Data.Tasks;
 
 /// <summary>
-/// Two numbers of as many digits and their sum of one digit more, from the first digit on or from the last: 0 3 9 + 5 0 4 = 0 5 4 3.
+/// Two numbers of equally many digits and their sum of one digit more, from the first digit to the last or reversed: 0 3 9 + 5 0 4 = 0 5 4
+/// 3.
 /// </summary>
 internal sealed class AdditionTask(AdditionTaskConfig config) : SequenceTask
 {
@@ -11,7 +12,7 @@ internal sealed class AdditionTask(AdditionTaskConfig config) : SequenceTask
 
     public override IReadOnlyList<string> Words { get; } = Numbered(10, "+", "=");
 
-    // Summands and signs, and the sum without its last digit, which is asked for and not given.
+    // Summands and signs, and the sum without its last digit, which is only a target.
     public override long Tokens(int length) => 3L * length + 2;
 
     public override void Write(TaskRow row, int length, RowRandom random)

@@ -19,7 +19,7 @@ internal sealed class MqarTask(MqarTaskConfig config) : SequenceTask
     public override void Write(TaskRow row, int length, RowRandom random)
     {
         var firstValue = config.Vocabulary / 2;
-        var keys = random.Different(pairs, firstValue - 1);                             // from 1 on: 0 is filling
+        var keys = random.Different(pairs, firstValue - 1);                             // from 1 on: 0 is padding
         var values = random.Different(pairs, config.Vocabulary - firstValue);
         for (var pair = 0; pair < pairs; pair++)
         {
@@ -40,8 +40,8 @@ internal sealed class MqarTask(MqarTaskConfig config) : SequenceTask
         }
     }
 
-    // Each gap waits for an exponential time of its weight as rate. The first K to arrive are K draws without replacement (Efraimidis and
-    // Spirakis 2006).
+    // Each gap gets an exponential arrival time with its weight as the rate. The first K to arrive are K draws without replacement
+    // (Efraimidis and Spirakis 2006).
     private int[] Gaps(int places, RowRandom random)
     {
         var gaps = Enumerable.Range(0, places).ToArray();

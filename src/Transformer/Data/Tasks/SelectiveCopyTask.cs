@@ -11,7 +11,7 @@ internal sealed class SelectiveCopyTask(SelectiveCopyTaskConfig config) : Sequen
 
     public override IReadOnlyList<string> Words { get; } = Numbered(config.Symbols, ".", "|");
 
-    // The last answer is asked for and not given.
+    // The last answer is only a target.
     public override long Tokens(int length) => (long)length + config.Marked;
 
     public override void Write(TaskRow row, int length, RowRandom random)

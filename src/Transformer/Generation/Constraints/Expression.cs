@@ -1,8 +1,7 @@
 namespace Transformer.Generation.Constraints;
 
 /// <summary>
-/// A regular expression over bytes. An <see cref="ExpressionTable"/> makes them, equal ones only once, so that two are equal where they are
-/// the same object.
+/// A regular expression over bytes. An <see cref="ExpressionTable"/> creates equal ones only once, so that equality is identity.
 /// </summary>
 /// <param name="id">Its number in the table.</param>
 /// <param name="acceptsEmpty">Whether the empty text matches.</param>
@@ -42,7 +41,7 @@ internal sealed class ChoiceExpression(int id, Expression first, Expression seco
     public Expression Second => second;
 }
 
-/// <summary>An expression several times in a row; as often as one likes where there is no most.</summary>
+/// <summary>An expression repeated; without an upper bound where the most is null.</summary>
 internal sealed class RepeatedExpression(int id, Expression body, int least, int? most) : Expression(id, least == 0 || body.AcceptsEmpty)
 {
     public Expression Body => body;

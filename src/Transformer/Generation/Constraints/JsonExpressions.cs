@@ -5,11 +5,12 @@ using System.Text.Json.Nodes;
 namespace Transformer.Generation.Constraints;
 
 /// <summary>
-/// The parts of JSON (RFC 8259) as expressions. Where JSON has white space there may be one space: endless white space is no text.
+/// The parts of JSON (RFC 8259) as expressions. Where JSON allows white space, one space is allowed, so that a model cannot generate white
+/// space forever.
 /// </summary>
 internal sealed class JsonExpressions(ExpressionTable table)
 {
-    // What JSON writes with a backslash.
+    // The characters that JSON escapes with a backslash.
     private static readonly CharacterSet Escaped = CharacterSet.Range(0, 0x1F)
         .Union(CharacterSet.Of(new Rune('"')), CharacterSet.Of(new Rune('\\')));
 
@@ -25,7 +26,7 @@ internal sealed class JsonExpressions(ExpressionTable table)
     /// <summary>A number.</summary>
     public Expression Number => Regex(@"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?");
 
-    /// <summary>One character of a string, in any way to write it. A code of half a character is none.</summary>
+    /// <summary>One character of a string, in any spelling. An escaped lone surrogate is none.</summary>
     public Expression Character => table.Choice(
         Utf8Expressions.Of(table, CharacterSet.All.Except(Escaped)),
         Regex(@"\\([""\\/bfnrt]|u([0-9a-cA-Ce-fE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}))"));
@@ -42,7 +43,7 @@ internal sealed class JsonExpressions(ExpressionTable table)
     public Expression Property(string name, Expression value) =>
         table.Sequence(Literal(JsonValue.Create(name)), Space, table.Text(":"), Space, value);
 
-    /// <summary>A value itself, written in one way.</summary>
+    /// <summary>A fixed value, in one spelling.</summary>
     public Expression Literal(JsonNode? value) => value switch
     {
         JsonObject inner => table.Sequence(

@@ -6,9 +6,9 @@ using Transformer.Distributed;
 namespace Transformer.Generation.Constraints;
 
 /// <summary>
-/// Reads a JSON Schema (2020-12) as an expression of texts that are valid by it: not of all of them, but every text of the expression is.
-/// Objects have the schema's properties in its order and no others. What cannot be expressed is refused with its place in the schema, never
-/// left out.
+/// Reads a JSON Schema (2020-12) as an expression. Every text of the expression is valid by the schema, but not every valid text is in it:
+/// objects have the schema's properties in its order and no others. Keywords that cannot be expressed are refused with their path in the
+/// schema, never ignored.
 /// </summary>
 internal sealed class JsonSchemaReader
 {
@@ -39,7 +39,7 @@ internal sealed class JsonSchemaReader
         (this.table, json, this.root) = (table, new JsonExpressions(table), root);
 
     /// <summary>Reads a schema.</summary>
-    /// <exception cref="InputException">It is no schema, or has what cannot be expressed.</exception>
+    /// <exception cref="InputException">It is no schema, or has keywords that cannot be expressed.</exception>
     public static Expression Read(ExpressionTable table, string schema)
     {
         try
@@ -94,7 +94,7 @@ internal sealed class JsonSchemaReader
         _ => table.Text("null"),
     };
 
-    // A comma stands before each property but the first that is there, and which that is depends on those that are left out before it.
+    // A comma precedes each property but the first one present, and which that is depends on the optional ones that are left out.
     private Expression Object(JsonObject schema, string path)
     {
         if (schema.ContainsKey("additionalProperties")
@@ -109,7 +109,7 @@ internal sealed class JsonSchemaReader
         if (required.FirstOrDefault(name => !properties.ContainsKey(name)) is { } missing)
             throw Bad($"{path}/required", $"{Shown(missing)} is not among the properties, so that nothing says what it is");
 
-        Expression first = table.Empty, later = table.Empty;    // what follows where no property was written yet, and where one was
+        Expression first = table.Empty, later = table.Empty;    // the rest if no property was written yet, and if one was
         foreach (var (name, value) in properties.Reverse())
         {
             var property = json.Property(name, Value(value, $"{path}/properties/{name}"));
@@ -220,7 +220,7 @@ internal sealed class JsonSchemaReader
         && value.GetValue<JsonElement>().TryGetInt32(out var count) && count >= 0 ? count
         : throw Bad($"{path}/{key}", $"found {Shown(schema[key])}, expected an integer, 0 or more");
 
-    // Refuses what else the schema says.
+    // Refuses all other keywords.
     private static JsonObject Only(JsonObject schema, string path, params string[] keywords) =>
         schema.Select(pair => pair.Key).FirstOrDefault(key => !keywords.Contains(key) && !Annotations.Contains(key)) is { } unknown
             ? throw Bad($"{path}/{unknown}", $"not supported here, expected {string.Join(", ", keywords)} alone, or leave it out")

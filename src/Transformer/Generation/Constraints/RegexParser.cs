@@ -6,8 +6,8 @@ namespace Transformer.Generation.Constraints;
 
 /// <summary>
 /// Reads regular expressions: characters, <c>.</c>, classes, the escapes <c>\d \w \s</c> and their opposites (of ASCII),
-/// <c>\t \n \r \f \v \xHH \uHHHH</c>, groups, <c>|</c>, <c>* + ? {m} {m,} {m,n}</c>. What cannot be an automaton of texts (back references,
-/// looking around) and what dialects read in different ways is refused by name.
+/// <c>\t \n \r \f \v \xHH \uHHHH</c>, groups, <c>|</c>, <c>* + ? {m} {m,} {m,n}</c>. What a finite automaton cannot match (back references,
+/// lookaround) and what dialects read in different ways is refused by name.
 /// </summary>
 internal sealed class RegexParser
 {
@@ -18,18 +18,18 @@ internal sealed class RegexParser
     private readonly bool search;
     private readonly string pattern;
     private int at, depth;
-    private bool isWithinOpposite;    // behind [^
+    private bool isNegated; // inside [^
 
     private RegexParser(ExpressionTable table, string pattern, Func<CharacterSet, Expression> encode, bool search) =>
         (this.table, this.pattern, this.encode, this.search) = (table, pattern, encode, search);
 
     /// <summary>Reads a pattern.</summary>
-    /// <param name="table">What makes the expression.</param>
+    /// <param name="table">The table of the expression.</param>
     /// <param name="pattern">The pattern.</param>
-    /// <param name="encode">How a character is written; in UTF-8 where null.</param>
-    /// <param name="search"> Whether others judge the text by the pattern, in a dialect of their own: it may stand anywhere in a text,
-    /// unless it says <c>^</c> and <c>$</c>, and what dialects read more widely or less (<c>. \d \w \s</c> and their opposites) is what all
-    /// of them agree on. Else the pattern is the whole text. </param>
+    /// <param name="encode">The expression of a set of characters; UTF-8 where null.</param>
+    /// <param name="search"> Whether the text must match for other readers, in their dialects: the pattern may match anywhere in a text,
+    /// unless it has <c>^</c> and <c>$</c>, and <c>. \d \w \s</c> and their opposites match what all dialects accept. Otherwise the pattern
+    /// is the whole text. </param>
     /// <exception cref="InputException">The pattern is not one, or not one of this kind.</exception>
     public static Expression Parse(
         ExpressionTable table, string pattern, Func<CharacterSet, Expression>? encode = null, bool search = false)
@@ -96,13 +96,13 @@ internal sealed class RegexParser
         if (Counts() is not var (least, most, length)) return atom;
         if (most < least) throw Bad($"at least {least} and at most {most} times");
         at += length;
-        Take('?');    // as few as can be are the same texts
+        Take('?'); // lazy quantifiers match the same texts
         if (!AtEnd && (pattern[at] is '*' or '+' or '?' || Counts() is not null))
             throw Bad("two quantifiers in a row; put the first into a group, (?:...)");
         return table.Repeat(atom, least, most);
     }
 
-    // The quantifier that begins here, if one does. A brace without a count is a character.
+    // The quantifier that begins here, or null. A brace without a count is a character.
     private (int Least, int? Most, int Length)? Counts()
     {
         if (AtEnd) return null;
@@ -191,8 +191,7 @@ internal sealed class RegexParser
         static CharacterSet One(char character) => CharacterSet.Range(character, character);
     }
 
-    // The characters of a kind, or the others. Those that dialects do not agree on are neither; behind [^, where the opposite is taken of
-    // them, both.
+    // The characters of a class, or the others. Those on which dialects differ are in neither; inside [^, which is negated, in both.
     private CharacterSet Kind(CharacterSet members, CharacterSet others, bool isOther)
     {
         if (!search) others = CharacterSet.All.Except(members);

@@ -3,8 +3,8 @@ using Transformer.Configuration;
 namespace Transformer.Generation.Constraints;
 
 /// <summary>
-/// What a generated text must be, as a whole. While it is written only tokens stay with which it can still become that (Willard and Louf
-/// 2023, arXiv:2307.09702), and the text ends when nothing else can follow.
+/// What a generated text must match as a whole. During generation only tokens are allowed with which it still can (Willard and Louf 2023,
+/// arXiv:2307.09702), and the text ends when nothing else can follow.
 /// </summary>
 public sealed class TextConstraint
 {
@@ -33,7 +33,8 @@ public sealed class TextConstraint
     /// <param name="schema"> A JSON Schema with <c>type</c>, <c>properties</c>, <c>required</c>, <c>items</c>, <c>minItems</c>,
     /// <c>maxItems</c>, <c>minLength</c>, <c>maxLength</c>, <c>pattern</c>, <c>enum</c>, <c>const</c>, <c>anyOf</c>, and <c>$ref</c> to
     /// what does not contain itself. </param>
-    /// <exception cref="InputException">The text is no schema, or has what cannot be expressed; the message names the place.</exception>
+    /// <exception cref="InputException">The text is no schema, or has keywords that cannot be expressed; the message has the
+    /// path.</exception>
     public static TextConstraint JsonSchema(string schema) => new("JSON schema", table => JsonSchemaReader.Read(table, schema));
 
     /// <summary>A new automaton of the texts.</summary>

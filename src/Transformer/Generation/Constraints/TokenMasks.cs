@@ -4,10 +4,9 @@ using Transformer.Configuration;
 namespace Transformer.Generation.Constraints;
 
 /// <summary>
-/// A constraint in the terms of a vocabulary: by the state of a text the tokens that may follow, computed once a state, when a text first
-/// gets there.
+/// A constraint over a vocabulary: for each state the tokens that may follow, computed when the state is first reached.
 /// </summary>
-/// <param name="constraint">What a text must be.</param>
+/// <param name="constraint">What a text must match.</param>
 /// <param name="vocabulary">The tokens to choose from.</param>
 internal sealed class TokenMasks(TextConstraint constraint, TokenVocabulary vocabulary)
 {
@@ -22,7 +21,8 @@ internal sealed class TokenMasks(TextConstraint constraint, TokenVocabulary voca
     /// <summary>The tokens that may follow.</summary>
     /// <param name="state">The text's state.</param>
     /// <param name="previous">The token before.</param>
-    /// <exception cref="InputException">There is none, and the text is not complete; or the constraint has too many states.</exception>
+    /// <exception cref="InputException">No token may follow, and the text is not complete; or the constraint has too many
+    /// states.</exception>
     public TokenMask Of(AutomatonState state, int previous)
     {
         var atBeginning = vocabulary.Begins(previous);
