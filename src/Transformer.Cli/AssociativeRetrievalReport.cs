@@ -11,20 +11,20 @@ internal static class AssociativeRetrievalReport
 {
     private static readonly Option<RetrievalRule[]> Rules = new("--rule")
     {
-        Description = "Only this rule; may be given again. All where absent.",
+        Description = "Only this rule; may be given again; default: all.",
         HelpName = "RULE",
         DefaultValueFactory = _ => Enum.GetValues<RetrievalRule>(),
     };
 
     private static readonly Option<int[]> Keys = new("--keys")
     {
-        Description = "This number of keys; may be given again. Those of the paper where absent.",
+        Description = "This number of keys; may be given again; default: those of the paper.",
         HelpName = "S",
     };
 
     private static readonly Option<bool> Replacement = new("--replacement")
     {
-        Description = "With --keys: keys come again, with other values.",
+        Description = "With --keys: keys repeat, with other values.",
     };
 
     /// <summary>The experiment's verb.</summary>
@@ -57,7 +57,7 @@ internal static class AssociativeRetrievalReport
             ScriptJson.Write(output, results.ToList());
             return CommandLine.Done;
         }
-        output.WriteLine($"{"rule",-9}{"keys come again",-17}{"keys",-6}{"loss",-9}{"published",-11}{"steps",-8}seconds");
+        output.WriteLine($"{"rule",-9}{"keys repeat",-17}{"keys",-6}{"loss",-9}{"published",-11}{"steps",-8}seconds");
         foreach (var result in results)
             output.WriteLine(
                 $"{ScriptJson.Name(result.Rule),-9}{(result.Replacement ? "yes" : "no"),-17}{result.Keys,-6}" +

@@ -38,6 +38,6 @@ internal static class BenchMemory
         return CommandLine.Done;
 
         static string Beside(long? measured, long predicted) =>
-            $"{(measured is { } bytes ? Numbers.Bytes(bytes) : "not told by this system")}, predicted {Numbers.Bytes(predicted)}";
+            $"{(measured is { } bytes ? Numbers.Bytes(bytes) : "not reported by this system")}, predicted {Numbers.Bytes(predicted)}";
     }
 }

@@ -35,14 +35,14 @@ internal static class BenchScaling
 
     private static readonly Option<string[]> Mixers = new("--mixer")
     {
-        Description = $"What to measure: {string.Join(", ", Known.Select(mixer => mixer.Name))}; may be given again. All where absent.",
+        Description = $"What to measure: {string.Join(", ", Known.Select(mixer => mixer.Name))}; may be given again; default: all.",
         HelpName = "NAME",
         DefaultValueFactory = _ => [.. Known.Select(mixer => mixer.Name)],
     };
 
     private static readonly Option<int[]> Lengths = new("--length")
     {
-        Description = "A number of tokens; may be given again. 1024, 2048 ... 32768 where absent.",
+        Description = "A number of tokens; may be given again; default: 1024, 2048 ... 32768.",
         HelpName = "T",
         DefaultValueFactory = _ => [1024, 2048, 4096, 8192, 16384, 32768],
     };
@@ -50,7 +50,7 @@ internal static class BenchScaling
     /// <summary>The subcommand.</summary>
     public static Command Create()
     {
-        var scaling = new Command("scaling", "Measures a training step and decoding at growing lengths, for each way to attend.")
+        var scaling = new Command("scaling", "Measures a training step and decoding at growing lengths, for each token mixer.")
         {
             Mixers, Lengths, SharedOptions.Set, SharedOptions.Threads, SharedOptions.Json,
         };
@@ -94,7 +94,7 @@ internal static class BenchScaling
 
     private static void Write(TextWriter output, IReadOnlyList<ScalingBenchmark> results)
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumns("mixer", "tokens", "step", "peak of a step", "a token more", "state");
+        var table = new Table().Border(TableBorder.Simple).AddColumns("mixer", "tokens", "step", "peak per step", "next token", "state");
         foreach (var column in table.Columns.Skip(1)) column.RightAligned();
         foreach (var result in results)
             table.AddRow(

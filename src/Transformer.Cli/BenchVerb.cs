@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Cli;
 
-/// <summary><c>bench</c>: speed, always beside what the machine can do at best.</summary>
+/// <summary><c>bench</c>: speed, always beside the machine's limits.</summary>
 internal static class BenchVerb
 {
     // The vocabulary size of a configuration that leaves it open: bytes.
@@ -38,27 +38,27 @@ internal static class BenchVerb
 
     private static readonly Argument<string?> Model = new("PATH")
     {
-        Description = "A run, a checkpoint, a recipe or a file; where absent the preset gpt-mini with random weights.",
+        Description = "A run, a checkpoint, a recipe or a file; default: the preset gpt-mini with random weights.",
         Arity = ArgumentArity.ZeroOrOne,
     };
 
     private static readonly Option<int> Rounds = new("--rounds")
     {
-        Description = "How often model and machine are measured in turn.",
+        Description = "The number of alternating rounds of model and machine.",
         HelpName = "N",
         DefaultValueFactory = _ => 5,
     };
 
     private static readonly Option<int> Sequences = new("--sequences")
     {
-        Description = "How many texts are written together.",
+        Description = "The number of sequences generated together.",
         HelpName = "N",
         DefaultValueFactory = _ => 1,
     };
 
     private static readonly Option<int?> PromptTokens = new("--prompt-tokens")
     {
-        Description = "How many tokens each prompt has; 128, or half the context, where absent.",
+        Description = "The number of tokens of each prompt; default: 128, or half the context.",
         HelpName = "N",
     };
 
@@ -70,13 +70,13 @@ internal static class BenchVerb
             Source, SharedOptions.Set, Rounds, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
         train.SetAction((request, cancellation) => Task.FromResult(Train(request, cancellation)));
-        var decode = new Command("decode", "Measures writing against the machine's memory.")
+        var decode = new Command("decode", "Measures decoding against the machine's memory rate.")
         {
             Model, SharedOptions.Set, SharedOptions.Quantize, SharedOptions.Operators, Sequences, PromptTokens, Rounds,
             SharedOptions.Threads, SharedOptions.Json,
         };
         decode.SetAction((request, cancellation) => Task.FromResult(Decode(request, cancellation)));
-        return new Command("bench", "Measures speed beside what the machine can do at best.")
+        return new Command("bench", "Measures speed beside the machine's limits.")
         {
             train, decode, BenchSpeculation.Create(Rounds), BenchScaling.Create(), BenchMemory.Create(Source, Load),
         };
@@ -188,6 +188,6 @@ internal static class BenchVerb
         foreach (var (name, value) in lines) output.WriteLine($"{name,-14}{value}");
         output.WriteLine($"{"utilization",-14}{ratio:p0} (from {least:p0} to {greatest:p0})");
         if ((greatest - least) / ratio > WideSpread)
-            output.WriteLine("The rounds lie far apart: something else is at work on this machine, and the ratio is not reliable.");
+            output.WriteLine("The rounds differ widely: something else is running on this machine, and the ratio is not reliable.");
     }
 }

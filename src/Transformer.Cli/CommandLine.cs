@@ -58,7 +58,7 @@ internal static class CommandLine
         }
         catch (Exception failure)
         {
-            return Tell(failure, error, request.GetValue(SharedOptions.Verbose));
+            return Report(failure, error, request.GetValue(SharedOptions.Verbose));
         }
 
         // The first signal asks the verb to save and stop; the second ends the process at once.
@@ -86,7 +86,7 @@ internal static class CommandLine
 
     private static string? VerbOf(ParseResult request) => Lineage(request).Skip(1).FirstOrDefault()?.Name;
 
-    private static int Tell(Exception failure, TextWriter error, bool verbose)
+    private static int Report(Exception failure, TextWriter error, bool verbose)
     {
         var (code, message) = Describe(failure);
         if (message.Length > 0) error.WriteLine(verbose ? failure.ToString() : message);
@@ -107,7 +107,7 @@ internal static class CommandLine
         }
         catch (Exception failure)
         {
-            return Tell(failure, error, verbose: false);
+            return Report(failure, error, verbose: false);
         }
 
         string Unknown(string token, Command command)

@@ -27,7 +27,7 @@ internal static class ConfigVerb
     /// <summary>The verb with its subcommands.</summary>
     public static Command Create()
     {
-        var show = new Command("show", "Prints the resolved configuration, and what the model weighs and costs.")
+        var show = new Command("show", "Prints the resolved configuration, and the model's size and cost.")
         {
             Source,
             SharedOptions.Set,
@@ -138,8 +138,8 @@ internal static class ConfigVerb
             .AddRow("the optimizer's moments", Numbers.Bytes(memory.Moments))
             .AddRow("the average of the weights", Numbers.Bytes(memory.Average))
             .AddRow($"activations of {run.Training.BatchSize} x {model.ContextLength} tokens, about", Numbers.Bytes(memory.Activations))
-            .AddRow("logits and gradients on their way, about", Numbers.Bytes(memory.Workspace))
-            .AddRow("training at its peak, about", Numbers.Bytes(memory.Bytes)).AddEmptyRow()
+            .AddRow("logits and gradients in flight, about", Numbers.Bytes(memory.Workspace))
+            .AddRow("peak of training, about", Numbers.Bytes(memory.Bytes)).AddEmptyRow()
             .AddRow($"generation's state after {model.ContextLength} tokens", Numbers.Bytes(size.StateBytes(model.ContextLength)));
         AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) }).Write(table);
     }

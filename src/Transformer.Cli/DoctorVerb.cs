@@ -53,7 +53,7 @@ internal static class DoctorVerb
         }
         output.WriteLine();
         foreach (var problem in problems) output.WriteLine(problem);
-        if (problems.Length == 0) output.WriteLine("All is well.");
+        if (problems.Length == 0) output.WriteLine("No problems found.");
 
         void Line(string name, string value) => output.WriteLine($"{name,-14}{value}");
     }

@@ -23,7 +23,7 @@ internal static class EvaluateVerb
 
     private static readonly Option<string?> Data = new("--data")
     {
-        Description = "The text, or builtin:NAME; where absent each run's own validation text or task.",
+        Description = "The text, or builtin:NAME; default: each run's own validation text or task.",
         HelpName = "FILE",
     };
 
@@ -124,7 +124,7 @@ internal static class EvaluateVerb
         var config = Path.Combine(run, "config.yaml");
         if (!File.Exists(config))
             throw new InputException(
-                $"{run}: is no run (no config.yaml), so what it may be validated on is not known. Name a text with --data FILE.");
+                $"{run}: is no run (no config.yaml), so its validation data are not known. Name a text with --data FILE.");
         using var data = Dataset.Open(ConfigFile.Load(config, overrides).Data);
         data.RequireContext(loaded.Model.Config.ContextLength);
         if (!Words(data.Tokenizer).SequenceEqual(Words(loaded.Tokenizer)))

@@ -54,7 +54,7 @@ internal static class ExportVerb
     private static readonly Option<string> Quantize = new("--quantize")
     {
         Description =
-            "How matrices are kept: float32, float16 (not in ONNX) or, in GGUF and ONNX, blocks of 8 or 4 bits per weight with a scale " +
+            "The format of matrices: float32, float16 (not in ONNX) or, in GGUF and ONNX, blocks of 8 or 4 bits per weight with a scale " +
             "each.",
         HelpName = string.Join('|', Precisions.Select(precision => precision.Name)),
         DefaultValueFactory = _ => Precisions[0].Name,
@@ -62,7 +62,7 @@ internal static class ExportVerb
 
     private static readonly Option<bool> Verify = new("--verify")
     {
-        Description = "Read the file back, compare, and remove it where it differs too much; on unless false.",
+        Description = "Read the file back, compare, and delete it if it differs too much; default: true.",
         DefaultValueFactory = _ => true,
     };
 
@@ -93,9 +93,9 @@ internal static class ExportVerb
         if (operators is not null && !format.HasOperators)
             throw new InputException(
                 $"--operators: --format {format.Name} holds weights and no operators; take --format onnx, or leave it out.");
-        if (Path.Exists(path)) throw new InputException($"{path}: stands there already. Choose another --out.");
+        if (Path.Exists(path)) throw new InputException($"{path}: already exists. Choose another --out.");
         if (format.Extension is { } extension && Path.GetExtension(path) != extension)
-            throw new InputException($"--out: found {path}, expected a name that ends with {extension}, by which such a file is known.");
+            throw new InputException($"--out: found {path}, expected a name that ends with {extension}.");
 
         using var original = LoadedModel.Open(request.GetRequiredValue(Source));
         using var text = source is null ? null : TextEvaluation.Of(source, original.Tokenizer);
@@ -156,8 +156,8 @@ internal static class ExportVerb
         var comparison = copy.Compare();
         return comparison.Share <= tolerance ? comparison : throw new InvalidOperationException(
             $"{path}: read back, its logits differ by {comparison.Difference:g3}, " +
-            $"{comparison.Share:p3} of their range where {tolerance:p3} is allowed; the file was removed. " +
-            "Take a finer --quantize, or --verify false to have it all the same.");
+            $"{comparison.Share:p3} of their range where {tolerance:p3} is allowed; the file was deleted. " +
+            "Take a finer --quantize, or --verify false to keep it anyway.");
     }
 
     private static double BitsPerByte(TextSource source, Copy copy, CancellationToken cancellation)

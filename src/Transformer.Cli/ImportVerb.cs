@@ -27,7 +27,7 @@ internal static class ImportVerb
 
     private static readonly Option<string?> TokenizerPath = new("--tokenizer")
     {
-        Description = $"{KnownTokenizers}; looked for beside the source where absent.",
+        Description = $"{KnownTokenizers}; default: searched beside the source.",
         HelpName = "FILE",
     };
 
@@ -44,7 +44,7 @@ internal static class ImportVerb
         var (source, folder) = (request.GetRequiredValue(Source), request.GetRequiredValue(Out));
         var error = request.InvocationConfiguration.Error;
         if (File.Exists(folder) || (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()))
-            throw new InputException($"{folder}: stands there already, expected a new or an empty folder. Choose another --out.");
+            throw new InputException($"{folder}: already exists, expected a new or an empty folder. Choose another --out.");
 
         using var imported = ModelImport.Import(source);
         var tokenizer = request.GetValue(TokenizerPath) is { } given
@@ -62,7 +62,7 @@ internal static class ImportVerb
             $"{folder}: {Numbers.Count(imported.Tensors.Values.Sum(tensor => tensor.numel()))} parameters of {imported.Origin}");
         if (tokenizer is null)
             error.WriteLine(
-                "No tokenizer stands beside the source: text cannot become tokens. Import again with --tokenizer FILE to add it.");
+                "There is no tokenizer beside the source, so text cannot be encoded. Import again with --tokenizer FILE to add it.");
     }
 
     private static Tokenizer? Find(string path)

@@ -17,7 +17,7 @@ internal static class ProfileReport
         }
         var trace = Path.Combine(folder, "trace.json");
         profile.WriteTrace(trace);
-        var table = new Table().Border(TableBorder.Simple).AddColumns("part of a step, itself alone", "forward", "backward", "share");
+        var table = new Table().Border(TableBorder.Simple).AddColumns("part of a step (self time)", "forward", "backward", "share");
         foreach (var column in table.Columns.Skip(1)) column.RightAligned();
         foreach (var line in profile.Lines())
             table.AddRow(

@@ -30,7 +30,7 @@ internal sealed record PromptLine(string Origin, string Text, SamplingOptions Op
                 .Where(line => line.Line.Length > 0)
                 .Select(line => isJson ? Parse(line.Line, line.Origin, options) : new(line.Origin, line.Line, options)),
         ];
-        return prompts.Length > 0 ? prompts : throw new InputException($"{file}: holds no prompts, expected one a line.");
+        return prompts.Length > 0 ? prompts : throw new InputException($"{file}: holds no prompts, expected one per line.");
     }
 
     private static PromptLine Parse(string line, string origin, SamplingOptions options)

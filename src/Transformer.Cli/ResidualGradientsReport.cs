@@ -27,7 +27,7 @@ internal static class ResidualGradientsReport
             ScriptJson.Write(output, result);
             return CommandLine.Done;
         }
-        output.WriteLine($"Length of the gradient of the last MLP's output matrix before the first step, mean of {result.Seeds} models");
+        output.WriteLine($"Norm of the gradient of the last MLP's output matrix before the first step, mean of {result.Seeds} models");
         output.WriteLine($"{"layers",-12}{"pre_norm",-12}post_norm");
         foreach (var row in result.Rows) output.WriteLine($"{row.Layers,-12}{row.PreNorm,-12:f4}{row.PostNorm:f4}");
         output.WriteLine($"{"slope",-12}{result.PreNormSlope,-12:f3}{result.PostNormSlope:f3}");

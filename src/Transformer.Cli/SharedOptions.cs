@@ -27,7 +27,7 @@ internal static class SharedOptions
     /// <summary>How a model's matrices are stored in memory during generation.</summary>
     public static Option<string> Quantize { get; } = new("--quantize")
     {
-        Description = "Pack the weights for writing: bf16, fp16, q8 or q4; none leaves them as they are.",
+        Description = "Quantize the weights for generation: bf16, fp16, q8 or q4; none keeps them as stored.",
         HelpName = "FORMAT",
         DefaultValueFactory = _ => "none",
     };
@@ -35,7 +35,7 @@ internal static class SharedOptions
     /// <summary>The operators of which an ONNX graph is made.</summary>
     public static Option<string?> Operators { get; } = new("--operators")
     {
-        Description = "The operators of an ONNX graph: standard, or fused, which are ONNX Runtime's own and do more at once.",
+        Description = "The operators of an ONNX graph: standard, or fused, which are ONNX Runtime's own and combine several.",
         HelpName = "standard|fused",
     };
 
@@ -69,7 +69,7 @@ internal static class SharedOptions
     /// <summary>The number of threads.</summary>
     public static Option<int?> Threads { get; } = new("--threads")
     {
-        Description = "The threads that work; as many as cores where absent, shared by the ranks of a machine.",
+        Description = "The number of threads; default: all cores, divided among the ranks of a machine.",
         HelpName = "N",
     };
 

@@ -15,7 +15,7 @@ internal static class TrainVerb
 
     private static readonly Argument<string?> Source = new("RECIPE|FILE")
     {
-        Description = $"A recipe's name or a YAML or JSON file; {ConfigLibrary.DefaultRecipe} where absent.",
+        Description = $"A recipe's name or a YAML or JSON file; default: {ConfigLibrary.DefaultRecipe}.",
         Arity = ArgumentArity.ZeroOrOne,
     };
 
@@ -26,7 +26,7 @@ internal static class TrainVerb
     };
     private static readonly Option<string?> Resume = new("--resume")
     {
-        Description = "Continue the run in this folder from its last checkpoint.",
+        Description = "Resume the run in this folder from its last checkpoint.",
         HelpName = "DIR"
     };
     private static readonly Option<bool> Overfit = new("--overfit-one-batch")
@@ -47,7 +47,7 @@ internal static class TrainVerb
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var verb = new Command(Name, "Trains a model: a recipe, a configuration file, or a run to be continued.")
+        var verb = new Command(Name, "Trains a model: a recipe, a configuration file, or a run to resume.")
         {
             Source, Out, Resume, SharedOptions.Set, SharedOptions.Threads, SharedOptions.Device, Overfit, DryRun, Range, Profile,
             SharedOptions.Json,
@@ -62,7 +62,7 @@ internal static class TrainVerb
         using var processes = Launch.Join(error);
         ICollective ranks = processes;
         Nccl? devices = null;
-        using var told = ranks.Ranks == 1 ? default
+        using var onCancel = ranks.Ranks == 1 ? default
             : cancellation.Register(() => error.WriteLine($"rank {ranks.Rank}: asked to end, in {ranks.CurrentOperation}"));
         try
         {
@@ -135,7 +135,7 @@ internal static class TrainVerb
             throw new InputException("--dry-run and --learning-rate-range are for one process; leave out mpirun or srun.");
         if (onlyMeasures && (!onProcessor || request.GetValue(Profile)))
             throw new InputException(
-                "--dry-run and --learning-rate-range measure on the processor and are not profiled; leave out --device and --profile.");
+                "--dry-run and --learning-rate-range measure on the CPU and are not profiled; leave out --device and --profile.");
         var overrides = request.GetValue(SharedOptions.Set)!.AsEnumerable();
         if (request.GetValue(Overfit)) overrides = overrides.Append("training.overfit_one_batch=true");
         return (device, ConfigFile.Load(SourceOf(request), overrides));

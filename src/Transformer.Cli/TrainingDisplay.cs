@@ -42,7 +42,7 @@ internal abstract class TrainingDisplay : IDisposable
     public void Finish(TrainingOutcome outcome) => Line(
         $"done: {outcome.Steps:n0} steps, {outcome.Tokens:n0} tokens in {outcome.Seconds:f0} s; training loss {outcome.TrainLoss:f4}, " +
         $"validation loss {outcome.ValidationLoss:f4}, accuracy {outcome.ValidationAccuracy:p1}\n" +
-        $"run: {outcome.Run}\nwrite with it: generate {outcome.Run} --prompt \"...\"");
+        $"run: {outcome.Run}\nsample from it: generate {outcome.Run} --prompt \"...\"");
 
     /// <inheritdoc/>
     public virtual void Dispose() { }

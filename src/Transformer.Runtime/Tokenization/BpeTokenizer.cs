@@ -117,7 +117,7 @@ public sealed class BpeTokenizer : Tokenizer
         {
             if (id < 0 || id >= tokens.Length || tokens[id] is not null)
             {
-                throw new InputException($"token '{token}' has id {id}, but each id from 0 to {tokens.Length - 1} must stand once");
+                throw new InputException($"token '{token}' has id {id}, but each id from 0 to {tokens.Length - 1} must occur once");
             }
             tokens[id] = ByteSymbols.Read(token) ?? Encoding.UTF8.GetBytes(token);    // a special token may be any text
         }

@@ -18,7 +18,7 @@ public sealed class CharacterTokenizer : Tokenizer
         foreach (var character in characters)
         {
             if (!ids.TryAdd(character, ids.Count))
-                throw new InputException($"the character {Name(character)} stands twice in the vocabulary");
+                throw new InputException($"the character {Name(character)} occurs twice in the vocabulary");
         }
     }
 
@@ -48,7 +48,7 @@ public sealed class CharacterTokenizer : Tokenizer
         {
             throw new InputException(
                 $"the text has characters that are not among the {VocabularySize} of this tokenizer: {string.Join(", ", missing)}\n" +
-                "  Leave them out, or train with data.tokenizer.kind byte or bpe, which know every text.");
+                "  Leave them out, or train with data.tokenizer.kind byte or bpe, which can encode every text.");
         }
     }
 

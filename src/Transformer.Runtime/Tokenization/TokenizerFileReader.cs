@@ -108,7 +108,7 @@ internal static class TokenizerFileReader
         {
             if (id < 0 || id >= tokens.Length || tokens[id] is not null)
             {
-                throw new InputException($"model.vocab: '{token}' has id {id}, but each id from 0 to {tokens.Length - 1} must stand once");
+                throw new InputException($"model.vocab: '{token}' has id {id}, but each id from 0 to {tokens.Length - 1} must occur once");
             }
             tokens[id] = token;
         }

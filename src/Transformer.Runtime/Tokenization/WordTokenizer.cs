@@ -20,7 +20,7 @@ public sealed class WordTokenizer : Tokenizer
         {
             if (word.Length == 0 || word.Any(char.IsWhiteSpace))
                 throw new InputException($"the word '{word}' is empty or has white space in it");
-            if (!ids.TryAdd(word, ids.Count)) throw new InputException($"the word '{word}' stands twice in the vocabulary");
+            if (!ids.TryAdd(word, ids.Count)) throw new InputException($"the word '{word}' occurs twice in the vocabulary");
         }
         spaced = [.. words.Select(word => Encoding.UTF8.GetBytes($" {word}"))];
     }

@@ -49,7 +49,7 @@ public sealed record DecodingBenchmark(
         using var engine = CpuInferenceModel.TryCreate(model, format);
         if (engine is null && format != WeightFormat.AsIs)
             throw new InputException(
-                "--quantize: weights are packed for the processor's own kernels, and this model is on another device. Leave it out.");
+                "--quantize: weights are packed for the CPU engine, and this model is on another device. Leave it out.");
         var generator = engine is null ? new TextGenerator(model) : new TextGenerator(engine);
         var weightBytes = new ModelSize(model.Config).MatrixParameters * format.BytesPerWeight();
         return Run(generator, model.Config, weightBytes, rounds, format, sequences, promptTokens, cancellation);

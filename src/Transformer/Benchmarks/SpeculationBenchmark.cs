@@ -25,7 +25,7 @@ public sealed record SpeculationBenchmark(
 {
     /// <summary>Runs the benchmark.</summary>
     /// <param name="plain">Generates without draft tokens.</param>
-    /// <param name="guessing">The same model, with draft tokens.</param>
+    /// <param name="drafting">The same model, with draft tokens.</param>
     /// <param name="prompt">What is continued.</param>
     /// <param name="options">How tokens are chosen; the seed is that of the first round.</param>
     /// <param name="rounds">How often.</param>
@@ -33,31 +33,32 @@ public sealed record SpeculationBenchmark(
     /// <exception cref="InputException">An option is wrong, the prompt cannot be continued, or this model does not support speculative
     /// decoding.</exception>
     public static SpeculationBenchmark Run(
-        TextGenerator plain, TextGenerator guessing, int[] prompt, SamplingOptions options, int rounds,
+        TextGenerator plain, TextGenerator drafting, int[] prompt, SamplingOptions options, int rounds,
         CancellationToken cancellation = default)
     {
         // Warm-up: the first rounds run code that is not yet fully optimised.
         for (var warm = 0; warm < 2; warm++)
         {
             Write(plain, seed: -1);
-            Write(guessing, seed: -1);
+            Write(drafting, seed: -1);
         }
-        var (plainPaces, paces, counts, tokens) = (new double[rounds], new double[rounds], new SpeculationCount[rounds], 0);
+        var (plainPaces, speeds, counts, tokens) = (new double[rounds], new double[rounds], new SpeculationCount[rounds], 0);
         for (var round = 0; round < rounds; round++)
         {
             (plainPaces[round], _) = Write(plain, round);
-            (paces[round], var text) = Write(guessing, round);
+            (speeds[round], var text) = Write(drafting, round);
             counts[round] = text.Speculation
                 ?? throw new InputException(
-                    "guess: a window, a recurrence or angles that follow the length let the model's state forget no wrong guesses.");
+                    "speculative decoding: a model with a window, a recurrence or rotary angles that depend on the length cannot drop " +
+                        "rejected draft tokens.");
             tokens += text.Tokens.Count;
         }
-        var ratio = Spread.Of(paces.Zip(plainPaces, (with, without) => with / without));
+        var ratio = Spread.Of(speeds.Zip(plainPaces, (with, without) => with / without));
         var all = new SpeculationCount(
             counts.Sum(count => count.Passes), counts.Sum(count => count.Guessed), counts.Sum(count => count.Accepted));
         return new(
-            Spread.Of(paces).Median, Spread.Of(plainPaces).Median, ratio.Median, ratio.Minimum, ratio.Maximum,
-            all.AcceptanceRate, (double)tokens / all.Passes, guessing.DraftTokens, rounds, prompt.Length);
+            Spread.Of(speeds).Median, Spread.Of(plainPaces).Median, ratio.Median, ratio.Minimum, ratio.Maximum,
+            all.AcceptanceRate, (double)tokens / all.Passes, drafting.DraftTokens, rounds, prompt.Length);
 
         (double Pace, GeneratedText Text) Write(TextGenerator generator, int seed)
         {

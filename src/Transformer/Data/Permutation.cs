@@ -14,13 +14,13 @@ internal readonly struct Permutation(long count, ulong key)
     /// <summary>The number at index <paramref name="index"/> of the permutation.</summary>
     public long At(long index)
     {
-        var place = (ulong)index;
+        var value = (ulong)index;
         do
         {
-            place = Network(place);
+            value = Network(value);
         }
-        while (place >= (ulong)count);
-        return (long)place;
+        while (value >= (ulong)count);
+        return (long)value;
     }
 
     private ulong Network(ulong value)

@@ -33,7 +33,7 @@ public static class PreparedCorpus
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         if (File.Exists(folder) || (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()))
         {
-            throw new InputException($"{folder}: is there already and not empty; name a new folder for the token files");
+            throw new InputException($"{folder}: already exists and is not empty; name a new folder for the token files");
         }
         var text = new CorpusText(config);
         var partial = $"{folder}.{Guid.NewGuid():N}.partial";
@@ -60,7 +60,7 @@ public static class PreparedCorpus
         if (config.ValidationPath is { } path)
         {
             throw new InputException(
-                $"data.validation_path: found {path}, but the prepared {folder} brings its own validation tokens; leave it out");
+                $"data.validation_path: found {path}, but the prepared {folder} has its own validation tokens; leave it out");
         }
         var description = ReadDescription(Path.Combine(folder, DescriptionName));
         var tokenizer = Tokenizer.Load(Path.Combine(folder, TokenizerName));

@@ -54,13 +54,13 @@ public sealed class TokenFile : TokenSequence
             if (vocabularySize is < 1 or > int.MaxValue || width != WidthFor((int)vocabularySize))
             {
                 throw new InputException(
-                    $"{path}: damaged header ({width} bytes an id, {vocabularySize} tokens in the vocabulary); prepare the text again");
+                    $"{path}: damaged header ({width} bytes per id, {vocabularySize} tokens in the vocabulary); prepare the text again");
             }
             var expected = length is < 0 or > (long.MaxValue - HeaderLength) / sizeof(int) ? -1 : HeaderLength + length * width;
             if (stream.Length != expected)
             {
                 throw new InputException(
-                    $"{path}: {stream.Length} bytes, but the header tells of {length} ids of {width} bytes; " +
+                    $"{path}: {stream.Length} bytes, but the header says {length} ids of {width} bytes; " +
                     "the file was cut or damaged, prepare the text again");
             }
             var file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, mapName: null, capacity: 0, MemoryMappedFileAccess.Read);

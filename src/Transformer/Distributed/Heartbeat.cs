@@ -31,14 +31,14 @@ internal sealed unsafe class Heartbeat : IDisposable
     }
 
     /// <summary>Sends and receives what is due.</summary>
-    /// <param name="doing">This rank's current operation.</param>
+    /// <param name="operation">This rank's current operation.</param>
     /// <returns>What is wrong with the rank before, or null.</returns>
-    public string? Beat(string doing)
+    public string? Beat(string operation)
     {
         if (sinceBeat.Elapsed > Patience) sinceHeard.Restart();    // this process itself was stopped, perhaps together with the others
         sinceBeat.Restart();
         if (isSending && mpi.IsDone(ref sending)) isSending = false;
-        if (!isSending && !isLast && sinceSent.Elapsed > Interval) Send(doing);
+        if (!isSending && !isLast && sinceSent.Elapsed > Interval) Send(operation);
         if (isReceiving && mpi.IsDone(ref receiving))
         {
             sinceHeard.Restart();
@@ -46,7 +46,7 @@ internal sealed unsafe class Heartbeat : IDisposable
             if (heard[0] != Last) Expect();
         }
         return isReceiving && sinceHeard.Elapsed > Patience
-            ? $"rank {before} has been silent for {Patience.TotalSeconds:f0} s; the last that was heard of it: {Heard()}"
+            ? $"rank {before} has been silent for {Patience.TotalSeconds:f0} s; its last report: {Heard()}"
             : null;
     }
 
@@ -60,12 +60,12 @@ internal sealed unsafe class Heartbeat : IDisposable
         while (isSending && !mpi.IsDone(ref sending)) wait();
     }
 
-    private void Send(string doing)
+    private void Send(string operation)
     {
         var message = new Span<byte>(sent, Length);
         message.Clear();
         message[0] = isLast ? Last : (byte)0;
-        Encoding.UTF8.TryGetBytes(doing, message[1..^1], out _);
+        Encoding.UTF8.TryGetBytes(operation, message[1..^1], out _);
         sending = mpi.Send(sent, Length, after, Tag);
         isSending = true;
         sinceSent.Restart();

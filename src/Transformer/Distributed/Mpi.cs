@@ -21,7 +21,7 @@ public sealed unsafe class Mpi : ICollective
     private Ring ring = null!;    // made by the thread before the constructor returns
     private Heartbeat heartbeat = null!;
     private Exception? failure;
-    private volatile string doing = "its start";
+    private volatile string currentOperation = "its start";
     private volatile int exitCode = -1;
 
     /// <param name="mpi">The MPI of the launcher.</param>
@@ -44,7 +44,7 @@ public sealed unsafe class Mpi : ICollective
     public string? Backend { get; private set; }
 
     /// <inheritdoc/>
-    public string CurrentOperation { get => doing; set => doing = value; }
+    public string CurrentOperation { get => currentOperation; set => currentOperation = value; }
 
     /// <inheritdoc/>
     public CollectiveWork ReduceScatter(Tensor buffer)
@@ -147,9 +147,9 @@ public sealed unsafe class Mpi : ICollective
     // Called repeatedly, also while an operation waits for other ranks.
     private void Listen()
     {
-        if (heartbeat.Beat(doing) is { } silence && exitCode < 0)
+        if (heartbeat.Beat(currentOperation) is { } silence && exitCode < 0)
         {
-            error.WriteLine($"{silence}. The job ends; its last checkpoint is whole.");
+            error.WriteLine($"{silence}. The job ends; its last checkpoint is complete.");
             exitCode = 1;
         }
         if (exitCode >= 0) mpi.Abort(exitCode);

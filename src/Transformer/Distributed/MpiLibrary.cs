@@ -101,7 +101,7 @@ internal sealed unsafe class MpiLibrary
     public bool IsDone(ref nint request)
     {
         int done;
-        fixed (nint* place = &request) Check(test(place, &done, ignore));
+        fixed (nint* handle = &request) Check(test(handle, &done, ignore));
         return done != 0;
     }
 

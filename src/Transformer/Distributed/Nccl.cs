@@ -112,7 +112,7 @@ public sealed class Nccl : ICollective
         cuda.Use(device.index);
         cuda.Finish(stream);
         nccl.Destroy(communicator);
-        foreach (var place in places.Append(ready)) cuda.FreeEvent(place);
+        foreach (var handle in freeEvents.Append(ready)) cuda.FreeEvent(handle);
         cuda.FreeStream(stream);
         ended.Dispose();
     }
@@ -144,13 +144,13 @@ public sealed class Nccl : ICollective
             cuda.Record(ready, cuda.Current(device.index));
             cuda.Wait(stream, ready);
             operation(Aten.DataPointer(buffer));
-            var done = places.TryTake(out var place) ? place : cuda.NewEvent();
+            var done = freeEvents.TryTake(out var handle) ? handle : cuda.NewEvent();
             cuda.Record(done, stream);
             return new CollectiveWork(() =>
             {
                 cuda.Use(device.index);
                 cuda.Wait(cuda.Current(device.index), done);
-                places.Add(done);
+                freeEvents.Add(done);
                 GC.KeepAlive(buffer);
             });
         }
@@ -175,7 +175,7 @@ public sealed class Nccl : ICollective
         while (!ended.Wait(Interval))
         {
             if (nccl.AsynchronousError(communicator) is not { } what) continue;
-            error.WriteLine($"rank {Rank}, {CurrentOperation}: NCCL, on {device}: {what}. The job ends; its last checkpoint is whole.");
+            error.WriteLine($"rank {Rank}, {CurrentOperation}: NCCL, on {device}: {what}. The job ends; its last checkpoint is complete.");
             Abort(1);
             return;
         }

@@ -50,25 +50,25 @@ internal sealed unsafe class NcclLibrary
 
     /// <summary>The NCCL inside libtorch, or the one beside it or on the system's path.</summary>
     /// <exception cref="InputException">There is none.</exception>
-    public static NcclLibrary Load() => Load(LibTorch.CudaFunction, Places(LibTorch.Folder));
+    public static NcclLibrary Load() => Load(LibTorch.CudaFunction, Candidates(LibTorch.Folder));
 
     /// <summary>The same with given candidates.</summary>
     /// <param name="own">The address of a function of libtorch's own NCCL; 0 where it has none.</param>
-    /// <param name="places">Names and paths to try in order.</param>
-    internal static NcclLibrary Load(Func<string, nint> own, IReadOnlyList<string> places)
+    /// <param name="candidates">Names and paths to try in order.</param>
+    internal static NcclLibrary Load(Func<string, nint> own, IReadOnlyList<string> candidates)
     {
         if (own("ncclCommInitRank") != 0) return new(own);
-        foreach (var place in places)
+        foreach (var place in candidates)
             if (NativeLibrary.TryLoad(place, out var library)) return new(name => NativeLibrary.GetExport(library, name));
         throw new InputException(
-            $"ranks on graphics processors need NCCL, but {string.Join(" or ", places)} is not there.\n" +
+            $"ranks on GPUs need NCCL, but {string.Join(" or ", candidates)} was not found.\n" +
             "  It comes with PyTorch (pip's nvidia-nccl package) or as libnccl2 from NVIDIA; name its folder in LD_LIBRARY_PATH.");
     }
 
     /// <summary>
     /// The paths where NCCL may be found for a libtorch: its folder and, in a Python install, the package that pip puts beside torch.
     /// </summary>
-    internal static IReadOnlyList<string> Places(string? libtorch) => libtorch is null
+    internal static IReadOnlyList<string> Candidates(string? libtorch) => libtorch is null
         ? [Name]
         : [Path.Combine(libtorch, Name), Path.GetFullPath(Path.Combine(libtorch, "..", "..", "nvidia", "nccl", "lib", Name)), Name];
 
@@ -78,7 +78,7 @@ internal sealed unsafe class NcclLibrary
         get
         {
             int code;
-            Check(version(&code), "telling its version");
+            Check(version(&code), "reading its version");
             return $"{code / 10000}.{code / 100 % 100}.{code % 100}";
         }
     }
@@ -137,9 +137,9 @@ internal sealed unsafe class NcclLibrary
     /// <summary>Frees a communicator whose operations are all done.</summary>
     public void Destroy(nint communicator) => Check(destroy(communicator), "taking leave", communicator);
 
-    private void Check(int code, string doing, nint communicator = 0)
+    private void Check(int code, string operation, nint communicator = 0)
     {
-        if (code is not (0 or InProgress)) throw new InvalidOperationException($"NCCL, {doing}: {Describe(code, communicator)}");
+        if (code is not (0 or InProgress)) throw new InvalidOperationException($"NCCL, {operation}: {Describe(code, communicator)}");
     }
 
     private string Describe(int code, nint communicator)

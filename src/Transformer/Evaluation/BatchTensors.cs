@@ -23,10 +23,10 @@ public static class BatchTensors
     /// <returns>[1, N, C] and [1, N]; unchanged where every token has a target.</returns>
     public static (Tensor Hidden, Tensor Targets) Labelled(Tensor hidden, Tensor targets, Batch batch)
     {
-        var places = batch.Targets.Index().Where(target => target.Item != Batch.IgnoredTarget).Select(target => (long)target.Index)
+        var positions = batch.Targets.Index().Where(target => target.Item != Batch.IgnoredTarget).Select(target => (long)target.Index)
             .ToArray();
-        if (places.Length == batch.Targets.Length) return (hidden, targets);
-        var chosen = tensor(places).ToDeviceAsync(targets.device);
+        if (positions.Length == batch.Targets.Length) return (hidden, targets);
+        var chosen = tensor(positions).ToDeviceAsync(targets.device);
         return (
             hidden.flatten(0, 1).index_select(0, chosen).unsqueeze(0),      // [1, N, C]
             targets.flatten().index_select(0, chosen).unsqueeze(0));        // [1, N]

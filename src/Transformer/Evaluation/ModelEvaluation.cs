@@ -74,7 +74,7 @@ public static class ModelEvaluation
     // Round-robin over the ranks. When the batches run out, the remaining ranks get one that does not count, since they may be needed for
     // its forward passes.
     private static IEnumerable<(Batch Batch, bool Counts)> Share(IEnumerable<Batch> batches, ICollective ranks) =>
-        batches.Chunk(ranks.Ranks).Select(turn => ranks.Rank < turn.Length ? (turn[ranks.Rank], true) : (turn[0], false));
+        batches.Chunk(ranks.Ranks).Select(round => ranks.Rank < round.Length ? (round[ranks.Rank], true) : (round[0], false));
 
     // Chunks of as many tokens as LanguageModelLoss computes logits for at once: [1, n, C] and [1, n].
     private static IEnumerable<(Tensor Hidden, Tensor Targets)> Chunks(Tensor hidden, Tensor targets, long vocabulary)

@@ -24,7 +24,7 @@ public sealed record TextEvaluation(TokenSequence Tokens, long Bytes) : IDisposa
         var bytes = ids.Sum(id => (long)tokenizer.BytesOf(id).Length);
         if (tokenizer.BeginOfText is { } begin) ids.Insert(0, begin);
         if (ids.Count < 2)
-            throw new InputException($"{text.Name}: {ids.Count} token, but the first one is only given; expected two or more.");
+            throw new InputException($"{text.Name}: {ids.Count} token, but the first one is only read; expected two or more.");
         return new(new TokenArray([.. ids]), bytes);
     }
 

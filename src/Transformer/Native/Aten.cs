@@ -127,7 +127,7 @@ public static unsafe partial class Aten
             byte empty = 0;
             if (torch_call_dispatcher(n, o == null ? &empty : o, stack, Version) != 0)
                 throw new InvalidOperationException(
-                    $"libtorch refused {System.Text.Encoding.ASCII.GetString(name)}; what it said stands above on standard error");
+                    $"libtorch refused {System.Text.Encoding.ASCII.GetString(name)}; its message is above on standard error");
         }
     }
 
@@ -170,7 +170,7 @@ public static unsafe partial class Aten
 
     private static void Check(int code)
     {
-        if (code != 0) throw new InvalidOperationException("libtorch's C interface failed; what it said stands above on standard error");
+        if (code != 0) throw new InvalidOperationException("libtorch's C interface failed; its message is above on standard error");
     }
 
     [LibraryImport(Library)]

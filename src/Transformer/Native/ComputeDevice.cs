@@ -17,7 +17,7 @@ public static class ComputeDevice
         if (IndexOf(name) is not { } index) throw new InputException($"--device: found {name}, expected cpu, cuda or cuda:N.");
         if (!cuda.is_available())
             throw new InputException(
-                $"--device {name}: this libtorch sees no graphics processor. Take cpu; docs/gpu.md and `doctor` say how to give it one.");
+                $"--device {name}: this libtorch sees no GPU. Take cpu; docs/gpu.md and `doctor` say how to give it one.");
         if (index >= cuda.device_count()) throw new InputException($"--device {name}: there are {cuda.device_count()}, counted from 0.");
         InitializeDeviceType(DeviceType.CUDA);
         return new Device(DeviceType.CUDA, index);
@@ -30,15 +30,15 @@ public static class ComputeDevice
     public static Device OfRank(string name, int? localRank)
     {
         if (name != "cuda" && IndexOf(name) is not null)
-            throw new InputException($"--device {name}: each of several ranks takes the graphics processor of its number on its machine. " +
+            throw new InputException($"--device {name}: each of several ranks takes the GPU of its number on its machine. " +
                 "Say cuda; CUDA_VISIBLE_DEVICES says which there are.");
         if (name != "cuda") return Named(name);
         if (localRank is not { } rank)
             throw new InputException(
-                "--device cuda: the launcher does not tell which of the ranks on its machine this one is. Start with mpirun or srun.");
+                "--device cuda: the launcher does not say which of the ranks on its machine this one is. Start with mpirun or srun.");
         if (cuda.is_available() && rank >= cuda.device_count())
             throw new InputException($"--device cuda: this is rank {rank} of its machine, counted from 0, " +
-                $"which has {cuda.device_count()} graphics processors. Start as many ranks a machine, or fewer.");
+                $"which has {cuda.device_count()} GPUs. Start as many ranks per machine, or fewer.");
         return Named($"cuda:{rank}");
     }
 

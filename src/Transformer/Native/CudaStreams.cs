@@ -61,7 +61,7 @@ internal sealed unsafe class CudaStreams
     {
         nint stream;
         return current(device, &stream) == 0 ? stream
-            : throw new InvalidOperationException($"libtorch does not tell the stream of device {device}");
+            : throw new InvalidOperationException($"libtorch does not report the stream of device {device}");
     }
 
     /// <summary>A stream that does not wait for the default one.</summary>
@@ -75,16 +75,16 @@ internal sealed unsafe class CudaStreams
     /// <summary>An event without timing.</summary>
     public nint NewEvent()
     {
-        nint place;
-        Check(createEvent(&place, DisableTiming));
-        return place;
+        nint handle;
+        Check(createEvent(&handle, DisableTiming));
+        return handle;
     }
 
     /// <summary>Records the stream's current point in the event; waits for an earlier point are not affected.</summary>
-    public void Record(nint place, nint stream) => Check(record(place, stream));
+    public void Record(nint handle, nint stream) => Check(record(handle, stream));
 
     /// <summary>Work queued on the stream from now on waits for the event.</summary>
-    public void Wait(nint stream, nint place) => Check(wait(stream, place, 0));
+    public void Wait(nint stream, nint handle) => Check(wait(stream, handle, 0));
 
     /// <summary>Blocks this thread until a stream has done all its work.</summary>
     public void Finish(nint stream) => Check(synchronize(stream));
@@ -93,7 +93,7 @@ internal sealed unsafe class CudaStreams
     public void FreeStream(nint stream) => Check(destroyStream(stream));
 
     /// <summary>Frees an event.</summary>
-    public void FreeEvent(nint place) => Check(destroyEvent(place));
+    public void FreeEvent(nint handle) => Check(destroyEvent(handle));
 
     private void Check(int code)
     {

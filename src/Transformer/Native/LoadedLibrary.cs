@@ -18,7 +18,7 @@ internal static unsafe partial class LoadedLibrary
     {
         LinkMap* entry;
         if (dlinfo(handle, RequestLinkMap, &entry) != 0)
-            throw new DllNotFoundException("the C library does not tell what is loaded; only glibc does");
+            throw new DllNotFoundException("the C library does not list loaded libraries; only glibc does");
         entry->Name = Marshal.StringToCoTaskMemUTF8(path);    // for the life of the process: libtorch is never unloaded
     }
 

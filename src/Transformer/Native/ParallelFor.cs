@@ -13,7 +13,7 @@ internal static unsafe partial class ParallelFor
     public static void Run<T>(long end, long grain, delegate* unmanaged<long, long, T*, void> kernel, T* work) where T : unmanaged
     {
         if (torch_parallel_for(0, end, grain, (delegate* unmanaged<long, long, void*, void>)kernel, work) != 0)
-            throw new InvalidOperationException("libtorch could not share out the work; what it said stands above on standard error");
+            throw new InvalidOperationException("libtorch could not run the kernel in parallel; its message is above on standard error");
     }
 
     [LibraryImport(LibTorch.CpuLibrary)]

@@ -38,7 +38,7 @@ public static class ConfigSchema
     {
         model["properties"]!.AsObject().Insert(0, "preset", new JsonObject
         {
-            ["description"] = "An architecture to start from; the other keys are laid over it.",
+            ["description"] = "An architecture to start from; the other keys override it.",
             ["enum"] = new JsonArray([.. ConfigLibrary.Presets.Select(name => JsonValue.Create(name))]),
         });
         model.Remove("required", out var required);

@@ -42,6 +42,6 @@ public sealed record DataConfig : IValidated
             [("validation_path", ValidationPath), ("validation_fraction", ValidationFraction), ("sampling", Sampling),
                 ("tokenizer", Tokenizer)];
         foreach (var (key, value) in ofTexts)
-            if (value is not null) yield return new(key, "found beside task, which makes its own tokens and validation rows; leave it out");
+            if (value is not null) yield return new(key, "found beside task, which has its own tokens and validation rows; leave it out");
     }
 }

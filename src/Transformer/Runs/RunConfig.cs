@@ -20,4 +20,24 @@ public sealed record RunConfig : IValidated
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems() =>
         Training.Distributed.Strategy == DistributedStrategy.TensorParallel ? TensorParallelShare.Obstacles(Model) : [];
+
+    /// <summary>Whether so many ranks divide the model's layers, not the batches.</summary>
+    internal bool IsTensorParallel(int ranks) => ranks > 1 && Training.Distributed.Strategy == DistributedStrategy.TensorParallel;
+
+    /// <summary>The problems that depend on where the run is trained.</summary>
+    /// <param name="ranks">The number of processes.</param>
+    /// <param name="device">The name of the device, e.g. <c>cpu</c> or <c>cuda:0</c>.</param>
+    internal IEnumerable<ConfigProblem> ProblemsOn(int ranks, string device)
+    {
+        if (!IsTensorParallel(ranks) && Training.BatchSize < ranks)
+            yield return new("training.batch_size", $"{Training.BatchSize} sequences are too few for {ranks} ranks. " +
+                "Take as many or more, or start fewer ranks.");
+        // On a device, dropout masks cannot be drawn a second time.
+        if (device.StartsWith("cpu", StringComparison.Ordinal) || (Model.Dropout == 0 && Model.SoftmaxMixers().All(mixer => mixer.Dropout == 0))) yield break;
+        var message = $"a block that is computed twice on {device} would draw another dropout mask the second time. " +
+            "Train without dropout, or keep activations.";
+        if (Training.ActivationCheckpointing) yield return new("training.activation_checkpointing", message);
+        else if (ranks > 1 && Training.Distributed.Strategy == DistributedStrategy.Zero3)
+            yield return new("training.distributed.strategy", $"zero3: {message}");
+    }
 }

@@ -159,7 +159,7 @@ public sealed record SelectiveCopyTaskConfig : TaskConfig
     public int Symbols { get; init; } = 10;
 
     private protected override string? LengthProblem(int length) =>
-        length < Marked ? $"expected {Marked} or more, a place for each of the marked symbols" : base.LengthProblem(length);
+        length < Marked ? $"expected {Marked} or more, a position for each of the marked symbols" : base.LengthProblem(length);
 
     private protected override IEnumerable<ConfigProblem> OwnProblems() =>
         [.. AtLeast(1, "marked", Marked), .. AtLeast(2, "symbols", Symbols)];

@@ -43,7 +43,7 @@ internal sealed partial class YamlReader
         catch (Exception error) when (error is InvalidOperationException or ArgumentException or OverflowException or FormatException)
         {
             throw reader.NotYaml(
-                reader.parser.Current?.End ?? Mark.Empty, "what follows is not closed or stands in the wrong place", error);
+                reader.parser.Current?.End ?? Mark.Empty, "what follows is not closed or is in the wrong position", error);
         }
     }
 
@@ -74,7 +74,7 @@ internal sealed partial class YamlReader
             SequenceStart => ReadSequence(path, depth),
             Scalar { Style: ScalarStyle.Plain } scalar => Resolve(scalar.Value),
             Scalar scalar => JsonValue.Create(scalar.Value),
-            _ => throw Refused(start, "something that is no value"),
+            _ => throw Refused(start, "no value"),
         };
     }
 

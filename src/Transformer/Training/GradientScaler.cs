@@ -75,7 +75,7 @@ public sealed class GradientScaler(double scale = GradientScaler.FirstScale, int
         if (!finite && Scale <= LeastScale)
             throw new NonFiniteLossException(
                 $"steps overflow fp16 one after the other, even with a gradient scale of {LeastScale}: " +
-                    "it is the model's own numbers that are too large");
+                    "the model's own numbers are too large");
         (Scale, GoodSteps) = (finite ? 2 * Scale : Math.Max(LeastScale, Scale / 2), 0);
     }
 }

@@ -25,7 +25,7 @@ public static class LossPlot
             evaluated.Select(line => (double)line.Step).ToArray(), [.. evaluated.Select(line => line.ValidationLoss!.Value)], Colors.C1);
         (validation.LineWidth, validation.LegendText) = (2, "validation");
         plot.XLabel("step");
-        plot.YLabel("loss (nats a token)");
+        plot.YLabel("loss (nats per token)");
         plot.ShowLegend(ScottPlot.Alignment.UpperRight);
         DurableFile.WriteText(path, plot.GetSvgXml(800, 450));
     }

@@ -25,7 +25,7 @@ internal static class RankConsistency
     /// <exception cref="CollectiveException">They differ, by the message of rank 0.</exception>
     public static void CheckProgress(ICollective ranks, TrainingProgress progress) => ranks.RequireEqual(
         $"{progress.Step}", (rank, its, first) =>
-            $"rank {rank} would go on from step {its}, rank 0 from step {first}. Give all machines the same run folder.");
+            $"rank {rank} would resume from step {its}, rank 0 from step {first}. Give all machines the same run folder.");
 
     private static string Difference(int rank, string[] its, string[] first)
     {

@@ -52,7 +52,7 @@ public sealed record RunEnvironment(
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be read ({e.Message}). Without this file the run continues uncompared.", e);
+            throw new InputException($"{path}: cannot be read ({e.Message}). Delete it to resume the run without the comparison.", e);
         }
     }
 

@@ -34,7 +34,7 @@ public sealed class RunFolder : IDisposable
             hold = Hold(path);
             if (File.Exists(System.IO.Path.Combine(path, ConfigName)))
                 throw new InputException(
-                    $"{path}: a run is there already. Continue it with --resume {path}, or choose another folder with --out.");
+                    $"{path}: a run exists there already. Resume it with --resume {path}, or choose another folder with --out.");
             DurableFile.WriteText(System.IO.Path.Combine(path, ConfigName), ConfigFile.ToYaml(config));
             return new RunFolder(path, config, hold);
         }

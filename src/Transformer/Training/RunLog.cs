@@ -24,14 +24,14 @@ internal sealed class RunLog : IDisposable
     }
 
     /// <summary>Reports an event.</summary>
-    public void Tell(TrainingEvent happened) => report?.Invoke(happened);
+    public void Report(TrainingEvent happened) => report?.Invoke(happened);
 
     /// <summary>Logs a step.</summary>
     /// <exception cref="InputException">The metrics cannot be written.</exception>
     public void Stepped(Metrics line, double secondsLeft)
     {
         metrics.Write(line);
-        Tell(new TrainingEvent.Stepped(line, secondsLeft));
+        Report(new TrainingEvent.Stepped(line, secondsLeft));
     }
 
     /// <summary>Logs a sample.</summary>
@@ -40,7 +40,7 @@ internal sealed class RunLog : IDisposable
     public long Sampled(int step, string text)
     {
         var bytes = samples.Append(step, text);
-        Tell(new TrainingEvent.Sampled(step, text));
+        Report(new TrainingEvent.Sampled(step, text));
         return bytes;
     }
 
@@ -53,7 +53,7 @@ internal sealed class RunLog : IDisposable
         if (progress.BestStep == progress.Step) CheckpointPointer.Set(folder, CheckpointPointer.Best);
         CheckpointPointer.Set(folder, CheckpointPointer.Latest);
         run.DeleteCheckpoints(keep, progress.BestStep);
-        Tell(new TrainingEvent.Saved(progress.Step, folder));
+        Report(new TrainingEvent.Saved(progress.Step, folder));
     }
 
     /// <summary>Draws the loss over the whole run.</summary>

@@ -51,7 +51,7 @@ internal sealed class RunSetup
                 run = ranks.Rank == 0 ? RunFolder.Create(folder, resolved) : RunFolder.HeldByRank0(folder, resolved);
                 if (ranks.Rank == 0) environment.Write(run.PathOf(RunFolder.EnvironmentName));
             });
-            return new RunSetup(run!, data, checkpoint: null, BeginningOn(data), isNew: true);
+            return new RunSetup(run!, data, checkpoint: null, Beginning(data), isNew: true);
         }
         catch
         {
@@ -82,7 +82,7 @@ internal sealed class RunSetup
             {
                 if (ranks.Rank == 0) foreach (var difference in environment.ChangesSince(run.PathOf(RunFolder.EnvironmentName)))
                     report?.Invoke(new TrainingEvent.Warned($"The last digits may differ from an uninterrupted run: {difference}."));
-                if (!hasCheckpoint) return BeginningOn(data);
+                if (!hasCheckpoint) return Beginning(data);
                 checkpoint = CheckpointFolder.Open(run.Path);
                 return ProgressOf(checkpoint, run, data);
             });
@@ -108,14 +108,9 @@ internal sealed class RunSetup
 
     private static Dataset OpenData(RunConfig config, ICollective ranks, Device? device)
     {
-        if (SharesModel(config, ranks)) TensorParallelShare.Check(config.Model, ranks.Ranks);
-        else if (config.Training.BatchSize < ranks.Ranks)
-            throw new InputException($"training.batch_size: {config.Training.BatchSize} sequences are too few for {ranks.Ranks} ranks. " +
-                "Take as many or more, or start fewer ranks.");
-        if (device is { type: not TorchSharp.DeviceType.CPU } && Recomputes(config.Training, ranks) is { } reason
-            && (config.Model.Dropout > 0 || config.Model.SoftmaxMixers().Any(mixer => mixer.Dropout > 0)))
-            throw new InputException($"{reason}: a block that is computed twice on {device} would drop other numbers the second time. " +
-                "Train without dropout, or keep activations.");
+        if (config.IsTensorParallel(ranks.Ranks)) TensorParallelShare.Check(config.Model, ranks.Ranks);
+        var problems = config.ProblemsOn(ranks.Ranks, $"{device ?? CPU}").ToList();
+        if (problems.Count > 0) throw new InputException(string.Join('\n', problems));
         var data = Dataset.Open(config.Data);
         try
         {
@@ -129,22 +124,13 @@ internal sealed class RunSetup
         }
     }
 
-    /// <summary>Whether the ranks divide the model, not the batches.</summary>
-    public static bool SharesModel(RunConfig config, ICollective ranks) =>
-        ranks.Ranks > 1 && config.Training.Distributed.Strategy == DistributedStrategy.TensorParallel;
-
-    // The setting that makes blocks be computed twice; null if there is none.
-    private static string? Recomputes(TrainingConfig training, ICollective ranks) =>
-        training.ActivationCheckpointing ? "training.activation_checkpointing"
-        : ranks.Ranks > 1 && training.Distributed.Strategy == DistributedStrategy.Zero3 ? "training.distributed.strategy: zero3" : null;
-
     private static TrainingProgress ProgressOf(CheckpointFolder checkpoint, RunFolder run, Dataset data)
     {
         var progress = TrainingCheckpoint.Progress(checkpoint);
         return progress.Corpus == data.Checksum ? progress
             : throw new InputException(
-                $"{run.Path}: {data.Name} is not the one that the run began with. Put that one back, or start a new run.");
+                $"{run.Path}: {data.Name} is not what the run began with. Restore it, or start a new run.");
     }
 
-    private static TrainingProgress BeginningOn(Dataset data) => new() { Corpus = data.Checksum };
+    private static TrainingProgress Beginning(Dataset data) => new() { Corpus = data.Checksum };
 }

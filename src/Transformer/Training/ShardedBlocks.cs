@@ -75,12 +75,12 @@ internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(sp
             foreach (var (_, buffer, _) in Buckets) buffer.Dispose();
         }
 
-        private void Bind(Func<Bucket, Tensor, ParameterView, Tensor> place)
+        private void Bind(Func<Bucket, Tensor, ParameterView, Tensor> view)
         {
             using var _ = no_grad();
             using var scope = NewDisposeScope();
             foreach (var (bucket, buffer, _) in Buckets)
-                foreach (var parameter in bucket.Parameters) parameter.Value.set_(place(bucket, buffer, parameter));
+                foreach (var parameter in bucket.Parameters) parameter.Value.set_(view(bucket, buffer, parameter));
         }
     }
 }

@@ -20,7 +20,7 @@ internal static unsafe class StochasticRounding
     /// <param name="from">[n], fp32.</param>
     /// <param name="to">[n], bf16.</param>
     /// <param name="seed">Different for each rounding of the same index.</param>
-    /// <param name="first">The place of the first number.</param>
+    /// <param name="first">The index of the first number.</param>
     public static void Store(Tensor from, Tensor to, long seed, long first)
     {
         if (!Kernels.Supports(from))
@@ -39,7 +39,7 @@ internal static unsafe class StochasticRounding
     /// </summary>
     /// <param name="x">[n], fp32.</param>
     /// <param name="seed">As for <see cref="Store"/>.</param>
-    /// <param name="first">The place of the first number.</param>
+    /// <param name="first">The index of the first number.</param>
     /// <returns>[n], bf16.</returns>
     public static Tensor Explicit(Tensor x, long seed, long first)
     {
@@ -51,7 +51,7 @@ internal static unsafe class StochasticRounding
         return Aten.View((bits & ~(long)LowerHalf).to(ScalarType.Int32), ScalarType.Float32).to(ScalarType.BFloat16)
             .MoveToOuterDisposeScope();
 
-        static Tensor Shifted(Tensor bits, int places) => bits.bitwise_right_shift(full([], places, ScalarType.Int64, bits.device));
+        static Tensor Shifted(Tensor bits, int count) => bits.bitwise_right_shift(full([], count, ScalarType.Int64, bits.device));
     }
 
     [UnmanagedCallersOnly, MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -76,9 +76,9 @@ internal static unsafe class StochasticRounding
     }
 
     // The first two rounds of MurmurHash3's finalizer; the upper 16 of 32 bits depend on all bits of index and seed.
-    private static uint Hash(uint place, uint seed)
+    private static uint Hash(uint index, uint seed)
     {
-        var h = place * 0x9E3779B1 + seed * 0x85EBCA77;
+        var h = index * 0x9E3779B1 + seed * 0x85EBCA77;
         h = (h ^ h >> 16) * 0x85EBCA6B;
         h = (h ^ h >> 13) * 0xC2B2AE35;
         return h >> 16;

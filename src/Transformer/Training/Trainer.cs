@@ -27,13 +27,13 @@ public sealed class Trainer : IDisposable
     private readonly RunLog? log;    // rank 0's
     private int? savedStep;
 
-    private Trainer(RunSetup met, ICollective ranks, Action<TrainingEvent>? report, Device? device)
+    private Trainer(RunSetup setup, ICollective ranks, Action<TrainingEvent>? report, Device? device)
     {
-        (this.ranks, run, data) = (ranks, met.Run, met.Data);
+        (this.ranks, run, data) = (ranks, setup.Run, setup.Data);
         Allocator.KeepFreedMemory();
-        state = new TrainingState(met, ranks, device);
+        state = new TrainingState(setup, ranks, device);
         trainingStep = new TrainingStep(state.Model, state.Space, state.Optimizer, Training) { Scaler = state.Scaler };
-        savedStep = met.Checkpoint is null ? null : Progress.Step;
+        savedStep = setup.Checkpoint is null ? null : Progress.Step;
         batches = data.Train(run.Config, Progress.Position);
         size = new ModelSize(Model);
         log = ranks.Rank == 0 ? new RunLog(run, Progress, report) : null;
@@ -80,16 +80,16 @@ public sealed class Trainer : IDisposable
         return Begin(RunSetup.Resume(folder, report, ranks, device), ranks, report, device);
     }
 
-    private static Trainer Begin(RunSetup met, ICollective ranks, Action<TrainingEvent>? report, Device? device)
+    private static Trainer Begin(RunSetup setup, ICollective ranks, Action<TrainingEvent>? report, Device? device)
     {
-        using var checkpoint = met.Checkpoint;
+        using var checkpoint = setup.Checkpoint;
         try
         {
-            return new Trainer(met, ranks, report, device);
+            return new Trainer(setup, ranks, report, device);
         }
         catch
         {
-            met.Rollback();
+            setup.Rollback();
             throw;
         }
     }
@@ -176,7 +176,7 @@ public sealed class Trainer : IDisposable
             GoodSteps = state.Scaler?.GoodSteps ?? 0,
         };
         if (state.Scaler is { } scaler && scaler.Scale != scale)
-            log?.Tell(new TrainingEvent.Rescaled(Progress.Step, scaler.Scale, Skipped: !result.IsFinite));
+            log?.Report(new TrainingEvent.Rescaled(Progress.Step, scaler.Scale, Skipped: !result.IsFinite));
         if (result.IsFinite) state.Average?.Update(Progress.Step);
         return new(result, Training.Optimizer.LearningRate * schedule, tokens, flops, watch.Elapsed.TotalSeconds);
     }
@@ -208,7 +208,7 @@ public sealed class Trainer : IDisposable
         if (!double.IsFinite(result.Loss)) throw NonFinite($"step {Progress.Step}: the validation loss is {result.Loss}");
         if (Progress.BestLoss is not { } best || result.Loss < best)
             Progress = Progress with { BestLoss = result.Loss, BestStep = Progress.Step };
-        log?.Tell(new TrainingEvent.Evaluated(Progress.Step, result, isFullPass));
+        log?.Report(new TrainingEvent.Evaluated(Progress.Step, result, isFullPass));
         if (!(result.Accuracy >= Training.StopAtAccuracy)) return result;
         if (!isFullPass) return Evaluate(isFullPass: true);
         Progress = Progress with { IsSolved = true };

@@ -15,19 +15,19 @@ internal sealed class TrainingState : IDisposable
 {
     /// <summary>The initial state of a run, or the one of its checkpoint.</summary>
     /// <exception cref="InputException">A rule matches no parameter, or the checkpoint is not of this run.</exception>
-    public TrainingState(RunSetup met, ICollective ranks, Device? device)
+    public TrainingState(RunSetup setup, ICollective ranks, Device? device)
     {
-        var training = met.Run.Config.Training;
+        var training = setup.Run.Config.Training;
         manual_seed(training.Seed);
-        Model = Build(met, ranks, device);
+        Model = Build(setup, ranks, device);
         Space = new ParameterSpace(Model, training.Parameters, ranks, training.Distributed.Strategy);
         Optimizer = Optimizer.FromConfig(training.Optimizer, Space);
         Average = training.EmaDecay is { } decay ? new WeightAverage(Space, decay) : null;
         // Ranks have different dropout masks. If as many ranks resume as saved the checkpoint, each restores its own generator.
-        if (Space.Ranks.Ranks > 1 || met.Checkpoint is not null)
-            manual_seed(DropoutSeed(training.Seed, met.Progress.Step, Space.Ranks.Rank));
-        if (met.Checkpoint is not null) TrainingCheckpoint.Load(met.Checkpoint, this);
-        Progress = met.Progress;
+        if (Space.Ranks.Ranks > 1 || setup.Checkpoint is not null)
+            manual_seed(DropoutSeed(training.Seed, setup.Progress.Step, Space.Ranks.Rank));
+        if (setup.Checkpoint is not null) TrainingCheckpoint.Load(setup.Checkpoint, this);
+        Progress = setup.Progress;
         Scaler = GradientScaler.For(training.Precision, Progress.GradientScale, Progress.GoodSteps);
     }
 
@@ -66,14 +66,15 @@ internal sealed class TrainingState : IDisposable
 
     // Under tensor parallelism each rank draws the whole model, as one process does, and keeps its part, unless the parts are loaded from a
     // checkpoint.
-    private static TransformerModel Build(RunSetup met, ICollective ranks, Device? device)
+    private static TransformerModel Build(RunSetup setup, ICollective ranks, Device? device)
     {
-        var (config, group) = (met.Run.Config, RunSetup.SharesModel(met.Run.Config, ranks) ? new TensorParallelGroup(ranks) : null);
-        var model = ranks.RunOnAll(() => group is not null && met.Checkpoint is not null
+        var config = setup.Run.Config;
+        var group = config.IsTensorParallel(ranks.Ranks) ? new TensorParallelGroup(ranks) : null;
+        var model = ranks.RunOnAll(() => group is not null && setup.Checkpoint is not null
             ? TensorParallelModel.Empty(config.Model, group, device)
             : new TransformerModel(config.Model, device));
         ranks.RunOnAll(() => model.Precision = config.Training.Precision);
-        if (group is null || met.Checkpoint is not null) return model;
+        if (group is null || setup.Checkpoint is not null) return model;
         using (model) return TensorParallelModel.ShareOf(model, group);
     }
 

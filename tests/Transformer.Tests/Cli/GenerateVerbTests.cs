@@ -69,7 +69,7 @@ public sealed class GenerateVerbTests : IDisposable
         Assert.InRange(failed.Length, 1, 7);
         Assert.Equal(string.Concat(failed.Select(number => $"{file}:{number + 1}: {samples[number]!["error"]}\n")), run.Error);
         Assert.Equal(run.Error, json.Error);
-        Assert.All(failed, number => Assert.StartsWith("the constraint asks for 'z' next", (string)samples[number]!["error"]!));
+        Assert.All(failed, number => Assert.StartsWith("the constraint requires 'z' next", (string)samples[number]!["error"]!));
         Assert.Equal(
             string.Join("---------------\n", Enumerable.Range(0, 8).Except(failed).Select(number => $"{"cdefghij"[number]}a\n")),
             run.Output);

@@ -156,7 +156,7 @@ public sealed class NcclTests
         Assert.True(host.Code.Wait(TimeSpan.FromSeconds(10)), "the job does not end");
         Assert.Equal(1, host.Code.Result);
         Assert.Equal(
-            "rank 1, step 7: NCCL, on cpu: a general word (error 6): the last word. The job ends; its last checkpoint is whole."
+            "rank 1, step 7: NCCL, on cpu: a general word (error 6): the last word. The job ends; its last checkpoint is complete."
                 + Environment.NewLine, told.ToString());
         Assert.True(NcclStandIn.Joined.IsAborted);
     });
@@ -182,14 +182,14 @@ public sealed class NcclTests
     {
         var failure = Assert.Throws<InputException>(() => NcclLibrary.Load(_ => 0, ["libnccl-of-nowhere.so.2"]));
         Assert.StartsWith(
-            "ranks on graphics processors need NCCL, but libnccl-of-nowhere.so.2 is not there.\n", failure.Message,
+            "ranks on GPUs need NCCL, but libnccl-of-nowhere.so.2 was not found.\n", failure.Message,
             StringComparison.Ordinal);
     }
 
     [Fact]
     public void NCCL_is_looked_for_beside_libtorch_and_where_pip_puts_it() => Assert.Equal(
         ["/env/site-packages/torch/lib/libnccl.so.2", "/env/site-packages/nvidia/nccl/lib/libnccl.so.2", "libnccl.so.2"],
-        NcclLibrary.Places("/env/site-packages/torch/lib"));
+        NcclLibrary.Candidates("/env/site-packages/torch/lib"));
 
     [Fact]
     public void Its_version_is_told_as_NVIDIA_writes_it() => Assert.Equal("2.27.5", NcclStandIn.Library.Version);

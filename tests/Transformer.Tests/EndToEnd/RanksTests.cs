@@ -71,8 +71,8 @@ public sealed class RanksTests : IDisposable
         Assert.Equal(CommandLine.Failed, code);
         var silence = Regex.Match(
             error,
-            @"rank [01] has been silent for 25 s; the last that was heard of it: [a-z ]*step (\d+)\. " +
-            @"The job ends; its last checkpoint is whole\.");
+            @"rank [01] has been silent for 25 s; its last report: [a-z ]*step (\d+)\. " +
+            @"The job ends; its last checkpoint is complete\.");
         Assert.True(silence.Success, error);
         // it tells its step once a second
         Assert.InRange(int.Parse(silence.Groups[1].Value, CultureInfo.InvariantCulture), 1, steps + 1);
@@ -140,7 +140,7 @@ public sealed class RanksTests : IDisposable
         var (code, output, error) = run.Wait();
         Assert.True(code != 0 && output.Length == 0, output);
         Assert.Single(
-            error.Split("--device cuda:0: each of several ranks takes the graphics processor of its number on its machine. Say cuda")[1..]);
+            error.Split("--device cuda:0: each of several ranks takes the GPU of its number on its machine. Say cuda")[1..]);
         Assert.False(Directory.Exists(here["run"]));
     }
 

@@ -109,7 +109,7 @@ public sealed class TaskRunTests : IDisposable
         var (code, _, error) = await Workplace.Request("train", "--resume", here["run"]);
 
         Assert.Equal(CommandLine.Refused, code);
-        Assert.Contains("the task copy is not the one that the run began with. Put that one back, or start a new run.", error);
+        Assert.Contains("the task copy is not what the run began with. Restore it, or start a new run.", error);
     }
 
     [Fact]

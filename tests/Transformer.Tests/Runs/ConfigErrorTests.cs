@@ -120,7 +120,7 @@ public class ConfigErrorTests
     [InlineData("data={task: {kind: mqra}}", "data.task.kind: found mqra, expected one of mqar, associative_retrieval, copy, reverse, " +
         "selective_copy, induction_heads, addition; did you mean mqar?")]
     [InlineData("data={task: {kind: copy}, tokenizer: {kind: byte}}", "data.tokenizer: found beside task, " +
-        "which makes its own tokens and validation rows; leave it out")]
+        "which has its own tokens and validation rows; leave it out")]
     [InlineData("data={task: {kind: copy}, validation_path: a}", "data.validation_path: found beside task")]
     [InlineData("data={task: {kind: copy}, validation_fraction: 0.1}", "data.validation_fraction: found beside task")]
     [InlineData("data={task: {kind: copy}, sampling: shuffled}", "data.sampling: found beside task")]
@@ -139,7 +139,7 @@ public class ConfigErrorTests
     [InlineData("data={task: {kind: associative_retrieval, keys: 9}}", "data.task.length: found 10, but there are only 9 keys; lower it, " +
         "raise keys, or set replacement: true")]
     [InlineData("data={task: {kind: selective_copy, marked: 50}}", "data.task.length: found 48, expected 50 or more, " +
-        "a place for each of the marked symbols")]
+        "a position for each of the marked symbols")]
     [InlineData("data={task: {kind: induction_heads, length: 2}}", "data.task.length: found 2, expected 3 or more: a star, " +
         "what follows it, and the star again")]
     [InlineData("data={task: {kind: addition, symbols: 2}}", "data.task.symbols: unknown key; expected one of seed, training_rows, " +

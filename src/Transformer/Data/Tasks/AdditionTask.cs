@@ -24,8 +24,8 @@ internal sealed class AdditionTask(AdditionTaskConfig config) : SequenceTask
         row.Give(Equal);
 
         var (sum, carry) = (new int[length + 1], 0);
-        for (var place = length; place > 0; place--)
-            (carry, sum[place]) = Math.DivRem(a[place - 1] + b[place - 1] + carry, 10);
+        for (var digit = length; digit > 0; digit--)
+            (carry, sum[digit]) = Math.DivRem(a[digit - 1] + b[digit - 1] + carry, 10);
         sum[0] = carry;
         if (config.Reversed) Array.Reverse(sum);
         row.AskInTurn(sum);

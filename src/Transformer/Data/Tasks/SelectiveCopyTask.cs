@@ -16,9 +16,9 @@ internal sealed class SelectiveCopyTask(SelectiveCopyTaskConfig config) : Sequen
 
     public override void Write(TaskRow row, int length, RowRandom random)
     {
-        var places = random.Different(config.Marked, length);
-        var symbols = places.Order().ToDictionary(place => place, _ => random.Below(config.Symbols));
-        for (var place = 0; place < length; place++) row.Give(symbols.GetValueOrDefault(place, blank));
+        var positions = random.Different(config.Marked, length);
+        var symbols = positions.Order().ToDictionary(position => position, _ => random.Below(config.Symbols));
+        for (var position = 0; position < length; position++) row.Give(symbols.GetValueOrDefault(position, blank));
         row.Give(bar);
         row.AskInTurn([.. symbols.Values]);
     }

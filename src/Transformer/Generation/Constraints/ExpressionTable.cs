@@ -64,7 +64,7 @@ internal sealed class ExpressionTable
     {
         spent += bytes;
         if (spent > MostBytes)
-            throw new InputException("the constraint has too many states: repeats within repeats or alternatives that begin alike can be " +
+            throw new InputException("the constraint has too many states: nested repeats or alternatives with a common beginning can be " +
                 "read in too many ways. Write it so that each text has one reading, or shorten it.");
     }
 

@@ -78,7 +78,7 @@ internal sealed class JsonExpressions(ExpressionTable table)
     };
 
     private Expression List(IEnumerable<Expression> values) =>
-        table.Sequence([.. values.SelectMany((value, place) => place == 0 ? [value] : (Expression[])[table.Text(","), value])]);
+        table.Sequence([.. values.SelectMany((value, index) => index == 0 ? [value] : (Expression[])[table.Text(","), value])]);
 
     private Expression Regex(string pattern) => RegexParser.Parse(table, pattern);
 }

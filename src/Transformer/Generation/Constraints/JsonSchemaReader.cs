@@ -69,14 +69,14 @@ internal sealed class JsonSchemaReader
         if (node is not JsonObject schema)
             throw Bad(
                 path,
-                $"found {Shown(node)}, expected a schema with a type; a text of any value may nest without end, which is not regular");
+                $"found {Shown(node)}, expected a schema with a type; any JSON value may nest without end, which is not regular");
         if (schema.ContainsKey("$ref")) return Reference(Only(schema, path, "$ref"), path);
         if (schema.ContainsKey("const")) return Allowed([schema["const"]], Only(schema, path, "const", "type"), path);
         if (schema.ContainsKey("enum")) return Allowed(Some(schema, path, "enum"), Only(schema, path, "enum", "type"), path);
         if (schema.ContainsKey("anyOf"))
         {
             var alternatives = Some(Only(schema, path, "anyOf"), path, "anyOf");
-            return table.Choice([.. alternatives.Select((alternative, place) => Value(alternative, $"{path}/anyOf/{place}"))]);
+            return table.Choice([.. alternatives.Select((alternative, index) => Value(alternative, $"{path}/anyOf/{index}"))]);
         }
         var types = Types(Only(schema, path, ["type", .. KeywordsOf.Values.SelectMany(keywords => keywords)]), path);
         Only(schema, path, ["type", .. types.SelectMany(type => KeywordsOf[type])]);
@@ -107,7 +107,7 @@ internal sealed class JsonSchemaReader
         string[] required = !schema.ContainsKey("required") ? []
             : [.. Array(schema, path, "required").Select(name => Text(name, $"{path}/required"))];
         if (required.FirstOrDefault(name => !properties.ContainsKey(name)) is { } missing)
-            throw Bad($"{path}/required", $"{Shown(missing)} is not among the properties, so that nothing says what it is");
+            throw Bad($"{path}/required", $"{Shown(missing)} is not among the properties, so its schema is missing");
 
         Expression first = table.Empty, later = table.Empty;    // the rest if no property was written yet, and if one was
         foreach (var (name, value) in properties.Reverse())
@@ -163,7 +163,7 @@ internal sealed class JsonSchemaReader
                 $"{path}/$ref",
                 $"{Shown(pointer)} contains itself: values that nest without end are not regular; write out as many levels as you need");
         if (pointer != "#" && !pointer.StartsWith("#/", StringComparison.Ordinal))
-            throw Bad($"{path}/$ref", $"{Shown(pointer)} is not supported, expected a place in this schema such as #/$defs/name");
+            throw Bad($"{path}/$ref", $"{Shown(pointer)} is not supported, expected a path in this schema such as #/$defs/name");
         references[pointer] = null;
         var expression = Value(Found(pointer, path), pointer);
         references[pointer] = expression;
@@ -178,7 +178,7 @@ internal sealed class JsonSchemaReader
             node = node switch
             {
                 JsonObject inner when inner.TryGetPropertyValue(step, out var value) => value,
-                JsonArray inner when int.TryParse(step, out var place) && place >= 0 && place < inner.Count => inner[place],
+                JsonArray inner when int.TryParse(step, out var index) && index >= 0 && index < inner.Count => inner[index],
                 _ => throw Bad($"{path}/$ref", $"{Shown(pointer)} is not there"),
             };
         }

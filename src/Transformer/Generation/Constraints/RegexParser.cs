@@ -84,7 +84,7 @@ internal sealed class RegexParser
     {
         var opened = at++;
         if (Take('?') && !Take(':'))
-            throw Bad("a group that begins with (? is unknown, expected ( or (?: alone; texts cannot look around or be named");
+            throw Bad("a group that begins with (? is unknown, expected ( or (?: alone; lookaround and named groups are not supported");
         if (++depth > DeepestGroup) throw Bad($"groups within groups, expected {DeepestGroup} at most");
         var inner = Alternatives();
         depth--;
@@ -136,7 +136,7 @@ internal sealed class RegexParser
     private CharacterSet Class()
     {
         var opened = at++;
-        isWithinOpposite = Take('^');
+        isNegated = Take('^');
         if (!AtEnd && pattern[at] == ']')
             throw Bad($"']' directly behind '{pattern[at - 1]}' is read in two ways; write \\] for the character");
         var items = new List<CharacterSet>();
@@ -155,8 +155,8 @@ internal sealed class RegexParser
         }
         if (!Take(']')) throw Bad("'[' without ']'", opened);
         var characters = CharacterSet.None.Union(items);
-        if (isWithinOpposite) characters = CharacterSet.All.Except(characters);
-        isWithinOpposite = false;
+        if (isNegated) characters = CharacterSet.All.Except(characters);
+        isNegated = false;
         return characters.IsEmpty ? throw Bad("a class without a character", opened) : characters;
     }
 
@@ -196,7 +196,7 @@ internal sealed class RegexParser
     {
         if (!search) others = CharacterSet.All.Except(members);
         var (these, those) = isOther ? (others, members) : (members, others);
-        return isWithinOpposite ? CharacterSet.All.Except(those) : these;
+        return isNegated ? CharacterSet.All.Except(those) : these;
     }
 
     private CharacterSet Hexadecimal(int escape, int digits)

@@ -52,9 +52,9 @@ internal sealed class TokenMasks(TextConstraint constraint, TokenVocabulary voca
         }
         var named = expected.Take(MostNamed)
             .Select(range => range.First == range.Last ? Name(range.First) : $"{Name(range.First)} to {Name(range.Last)}");
-        return new($"the constraint asks for {string.Join(", ", named)}{(expected.Count > MostNamed ? " or others" : "")} next, " +
-            $"and none of the tokenizer's {vocabulary.Size} tokens goes on so. " +
-            "Take a constraint that can be written with its tokens.");
+        return new($"the constraint requires {string.Join(", ", named)}{(expected.Count > MostNamed ? " or others" : "")} next, " +
+            $"and none of the tokenizer's {vocabulary.Size} tokens continues with it. " +
+            "Take a constraint that its tokens can spell.");
     }
 
     private static string Name(int value) => value switch

@@ -17,7 +17,7 @@ internal sealed class TokenTrie
     /// <param name="vocabularySize">More than any token.</param>
     public TokenTrie(IEnumerable<int> tokens, Func<int, byte[]> bytesOf, int vocabularySize)
     {
-        alike = new int[vocabularySize];
+        duplicates = new int[vocabularySize];
         var open = new List<int>();    // the nodes of the last token's bytes
         byte[] last = [];
         foreach (var (bytes, token) in tokens.Select(token => (Bytes: bytesOf(token), Token: token)).Where(token => token.Bytes.Length > 0)
@@ -29,7 +29,7 @@ internal sealed class TokenTrie
                 nodes.Add(new Node(bytes[open.Count], open.Count, None, None));
                 open.Add(nodes.Count - 1);
             }
-            alike[token] = nodes[open[^1]].Token;
+            duplicates[token] = nodes[open[^1]].Token;
             nodes[open[^1]] = nodes[open[^1]] with { Token = token };
             last = bytes;
         }
@@ -51,7 +51,7 @@ internal sealed class TokenTrie
                 continue;
             }
             path[node.Depth + 1] = next;
-            for (var token = node.Token; token != None; token = alike[token]) found(token);
+            for (var token = node.Token; token != None; token = duplicates[token]) found(token);
             at++;
         }
     }

@@ -140,8 +140,8 @@ public sealed class TokenMasksTests
         var masks = Masks(CharacterTokenizer.FromCorpus(new StringReader("ab")), TextConstraint.Regex("a([0-9]| é)?c"));
         masks.Of(masks.Start, 0);
         var refusal = Assert.Throws<InputException>(() => masks.Of(masks.After(masks.Start, 0, 0), 0));
-        Assert.Equal("the constraint asks for a space, '0' to '9', 'c' next, and none of the tokenizer's 2 tokens goes on so. " +
-            "Take a constraint that can be written with its tokens.", refusal.Message);
+        Assert.Equal("the constraint requires a space, '0' to '9', 'c' next, and none of the tokenizer's 2 tokens continues with it. " +
+            "Take a constraint that its tokens can spell.", refusal.Message);
     }
 
     // A mask has a bit a token: 6.3 kB, which are more than the rest of the state.
