@@ -81,7 +81,7 @@ internal static class TrainVerb
         }
         finally
         {
-            devices?.Dispose(); // after the others have heard of it: leaving takes all ranks
+            devices?.Dispose();    // after the others have heard of it: leaving takes all ranks
         }
 
         static bool IsAlike(Exception failure) => failure is OperationCanceledException or NonFiniteLossException;

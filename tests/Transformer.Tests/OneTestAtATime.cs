@@ -1,5 +1,5 @@
 using Xunit.Sdk;
 using Xunit.v3;
 
-// Seeds, the count of live tensors and libtorch's threads belong to the whole process.
+// Seeds, the count of live tensors and libtorch's threads are global to the process.
 [assembly: Parallelization(Mode = ParallelMode.None)]

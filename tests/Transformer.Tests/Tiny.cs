@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests;
 
-/// <summary>Models of some thousand parameters, drawn wide so that attention is far from uniform.</summary>
+/// <summary>Models of some thousand parameters, with a wide initialization, so that attention is far from uniform.</summary>
 internal static class Tiny
 {
     public static ModelConfig Config { get; } = new()
@@ -61,10 +61,10 @@ internal static class Tiny
         ["hyper_connections"] = new HyperConnectionsResidualConfig { Streams = 3 },
     };
 
-    /// <summary>Two of four experts a token.</summary>
+    /// <summary>Two of four experts per token.</summary>
     public static MixtureMlpConfig Mixture { get; } = new() { Experts = 4, Active = 2, Expert = new SwiGluMlpConfig { Hidden = 24 } };
 
-    /// <summary>Models of every residual and of what comes with depth: mixed values and experts.</summary>
+    /// <summary>Models with every residual, and with value residuals and experts.</summary>
     public static IReadOnlyDictionary<string, ModelConfig> Deep { get; } = new Dictionary<string, ModelConfig>(
         Residuals.Select(residual => KeyValuePair.Create(residual.Key, Config with { Residual = residual.Value })))
     {
@@ -77,7 +77,7 @@ internal static class Tiny
         ["mixture in hyper_connections"] = Config with { Mlp = Mixture with { Active = 1 }, Residual = Residuals["hyper_connections"] },
     };
 
-    /// <summary>Moves the numbers of residuals away from where they start, so that nothing hides behind a zero or a one.</summary>
+    /// <summary>Moves the parameters of residuals away from their initial values, so that a zero or a one hides no error.</summary>
     public static T Stir<T>(T model) where T : nn.Module
     {
         using var _ = no_grad();
@@ -110,7 +110,7 @@ internal static class Tiny
         ["gated_delta_without_convolution"] = new LinearAttentionConfig { Heads = 2, ConvolutionWidth = 0 },
     };
 
-    /// <summary>Models of all kinds of positions, mixers, windows and residuals, by what is special about them.</summary>
+    /// <summary>Models of all kinds of positions, mixers, windows and residuals, by their distinguishing feature.</summary>
     public static IReadOnlyDictionary<string, ModelConfig> Models { get; } = new Dictionary<string, ModelConfig>(
     [
         .. Positions.Select(position => KeyValuePair.Create(position.Key, Config with { Position = position.Value })),
@@ -157,7 +157,7 @@ internal static class Tiny
     public static Parameter Weight(this nn.Module module, string name) =>
         module.named_parameters().Single(parameter => parameter.name == name).parameter;
 
-    /// <summary>Gives a module's parameters the values of another's, by name; those that only one of them has are left alone.</summary>
+    /// <summary>Copies a module's parameters from another, by name; those that only one of them has are not changed.</summary>
     public static void CopyWeights(nn.Module from, nn.Module to)
     {
         using var _ = no_grad();

@@ -13,7 +13,7 @@ namespace Transformer.Tokenization;
 public sealed class LlamaTokenizer : Tokenizer
 {
     private const int Unknown = 0, Begin = 1, End = 2;
-    private const int LongestPiece = 512; // characters; each is cut at every position
+    private const int LongestPiece = 512;    // characters; each is cut at every position
     private readonly Dictionary<string, int> ids = [];
     private readonly int[] byteIds = new int[256];
 

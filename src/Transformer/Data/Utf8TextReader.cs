@@ -5,7 +5,8 @@ using Transformer.Configuration;
 namespace Transformer.Data;
 
 /// <summary>
-/// Reads UTF-8 strictly: the first wrong byte is reported by its offset. A byte order byteOrderMark at the start is dropped; line ends are kept.
+/// Reads UTF-8 strictly: the first wrong byte is reported by its offset. A byte order byteOrderMark at the start is dropped; line ends are
+/// kept.
 /// </summary>
 internal sealed class Utf8TextReader(Stream stream, string name) : TextReader
 {

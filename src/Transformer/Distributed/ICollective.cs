@@ -51,6 +51,6 @@ public interface ICollective : IDisposable
     CollectiveWork AllReduce(Tensor buffer)
     {
         _ = ReduceScatter(buffer);
-        return AllGather(buffer); // runs second, and fails if the first did
+        return AllGather(buffer);    // runs second, and fails if the first did
     }
 }

@@ -20,7 +20,7 @@ public sealed class Nccl : ICollective
     private readonly CudaStreams cuda;
     private readonly TextWriter error;
     private readonly nint communicator, stream, ready;
-    private readonly ConcurrentBag<nint> freeEvents = []; // events that can be used again
+    private readonly ConcurrentBag<nint> freeEvents = [];    // events that can be used again
     private readonly ManualResetEventSlim ended = new();
     private readonly Thread watch;
     private Exception? failure;

@@ -33,7 +33,9 @@ public sealed record RunConfig : IValidated
             yield return new("training.batch_size", $"{Training.BatchSize} sequences are too few for {ranks} ranks. " +
                 "Take as many or more, or start fewer ranks.");
         // On a device, dropout masks cannot be drawn a second time.
-        if (device.StartsWith("cpu", StringComparison.Ordinal) || (Model.Dropout == 0 && Model.SoftmaxMixers().All(mixer => mixer.Dropout == 0))) yield break;
+        if (device.StartsWith("cpu", StringComparison.Ordinal)
+            || (Model.Dropout == 0 && Model.SoftmaxMixers().All(mixer => mixer.Dropout == 0)))
+            yield break;
         var message = $"a block that is computed twice on {device} would draw another dropout mask the second time. " +
             "Train without dropout, or keep activations.";
         if (Training.ActivationCheckpointing) yield return new("training.activation_checkpointing", message);

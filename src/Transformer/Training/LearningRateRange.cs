@@ -40,7 +40,7 @@ public static class LearningRateRange
             Batch[] batches = [.. Enumerable.Range(0, training.GradientAccumulation).Select(_ => stream.Next())];
             var result = trainingStep.Run(factor, batches);
             if (!double.IsFinite(result.Loss)) break;
-            if (!result.IsFinite) continue; // the gradient overflowed, and the step was skipped
+            if (!result.IsFinite) continue;    // the gradient overflowed, and the step was skipped
             smooth = points.Count == 0 ? result.Loss : 0.9 * smooth + 0.1 * result.Loss;
             lowest = Math.Min(lowest, smooth);
             points.Add(new Point(training.Optimizer.LearningRate * factor, smooth));

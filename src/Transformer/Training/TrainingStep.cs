@@ -92,7 +92,7 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
     private Result Measure(Tensor loss)
     {
         using var norm = Profile?.Measure("gradient norm");
-        Scaler?.Divide(space.Gradients); // the norm shows whether they are finite
+        Scaler?.Divide(space.Gradients);    // the norm shows whether they are finite
         var all = space.Processes.Gather(stack([loss, space.OwnSquares()]).ToHost());
         // under tensor parallelism each rank has the whole loss
         return new(model.TensorParallelGroup is null ? all.Sum(rank => rank[0]) : all[0][0], Math.Sqrt(all.Sum(rank => rank[1])));

@@ -76,7 +76,7 @@ public class CommandLineTests
     [InlineData(
         "{kind: adamw, learning_rate: 1.0e-3, state_precision: bf16}",
         "data_parallel 1493277 zero1 1119958 zero2 746638 zero3 373319 tensor_parallel 728285")]
-    // 84,934,656 matrix weights have one momentum, and no other strategy takes them
+    // 84,934,656 matrix weights have one momentum, and muon supports no other strategy
     [InlineData("{kind: muon, learning_rate: 1.0e-2}", "data_parallel 1651298")]
     public async Task What_a_rank_keeps_is_that_of_the_run_s_optimizer(string optimizer, string kilobytes)
     {

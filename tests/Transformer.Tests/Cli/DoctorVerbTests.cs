@@ -46,7 +46,7 @@ public class DoctorVerbTests
         Assert.StartsWith("TRANSFORMER_LIBTORCH=/nowhere", Assert.Single(error.TrimEnd().Split('\n')));
     }
 
-    // Two would end the process with an error of libtorch's own.
+    // Two would crash the process with an error of libtorch's own.
     [Fact]
     public void Another_libtorch_takes_the_place_of_the_applications_own()
     {

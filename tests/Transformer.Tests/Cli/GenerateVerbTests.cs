@@ -53,7 +53,7 @@ public sealed class GenerateVerbTests : IDisposable
         Assert.Equal((5, 6 + 1 + 2), ((int)result["tokens_reused"]!, (int)result["tokens_read"]!));
     }
 
-    // After a the text is whole; after b no token goes on.
+    // After a the text is complete; after b no token can follow.
     [Fact]
     public async Task A_sample_that_fails_is_told_with_its_line_and_the_others_are_written()
     {

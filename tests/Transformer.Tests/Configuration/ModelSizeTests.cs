@@ -44,7 +44,7 @@ public class ModelSizeTests
         // Not every expert is used by a token, and every head uses one table of distances.
         if (config.Mlp is not MixtureMlpConfig && config.Position is not ScoreBiasPositionConfig)
             Assert.Equal(model.named_parameters().Where(IsMatrix).Sum(parameter => parameter.parameter.numel()), size.MatrixParameters);
-        // A window that is learned a head keeps what it has learned to see, at most what is counted.
+        // A window learned per head keeps what it has learned to attend to, at most what is counted.
         if (config.Attention is SoftmaxAttentionConfig { Window: AdaptiveWindowConfig }) Assert.InRange(state.Bytes, 1, size.StateBytes(7));
         else Assert.Equal(state.Bytes, size.StateBytes(7));
 

@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Configuration;
 
-/// <summary>What each rank has of a model that several share, and which models they cannot share.</summary>
+/// <summary>The part of a model on each rank of a tensor-parallel group, and the models that cannot be split.</summary>
 public sealed class TensorParallelShareTests
 {
     public static TheoryData<string> Kinds => TensorCases.Kinds;

@@ -8,9 +8,9 @@ using static TorchSharp.torch;
 namespace Transformer.Tests.Distributed;
 
 /// <summary>
-/// NCCL and CUDA's runtime as their headers describe them, for ranks that are threads and "devices" that are the processor. What is
-/// computed is there at once; another stream's work is done no sooner than the computing one is made to wait for it, so that whoever
-/// forgets to wait finds nothing. Calls are noted in order, a rank's on its thread.
+/// A stand-in for NCCL and CUDA's runtime as their headers describe them, for ranks that are threads and "devices" that are the CPU.
+/// Computations are done at once; another stream's work is done only when the computing stream waits for it, so that a forgotten wait
+/// shows. Calls are recorded in order, per thread.
 /// </summary>
 internal static unsafe class NcclStandIn
 {
@@ -26,10 +26,10 @@ internal static unsafe class NcclStandIn
     [ThreadStatic] private static List<string>? calls;
     [ThreadStatic] private static int streams, events;
 
-    /// <summary>What this thread has called.</summary>
+    /// <summary>The calls of this thread.</summary>
     public static List<string> Calls => calls ??= [];
 
-    /// <summary>The communicator that this thread has joined last.</summary>
+    /// <summary>The last communicator that this thread joined.</summary>
     [field: ThreadStatic]
     public static Communicator? Joined { get; private set; }
 
@@ -67,7 +67,7 @@ internal static unsafe class NcclStandIn
         _ => throw new EntryPointNotFoundException(name),
     }));
 
-    /// <summary>Runs something on so many ranks that NCCL connects.</summary>
+    /// <summary>Runs an action on several ranks connected by NCCL.</summary>
     public static void Run(int ranks, Action<ICollective> act) => Threads.Run(ranks, host =>
     {
         using var rank = On(host);
@@ -83,7 +83,7 @@ internal static unsafe class NcclStandIn
 
         public int Rank => rank;
 
-        /// <summary>What asking for asynchronous errors gives.</summary>
+        /// <summary>The result of polling for asynchronous errors.</summary>
         public volatile int AsynchronousError;
 
         /// <summary>What aborting waits for.</summary>
@@ -216,7 +216,7 @@ internal static unsafe class NcclStandIn
         return 0;
     }
 
-    // In the order r + 1, r + 2, .., r, as Ring and Threads add up.
+    // Added up in the order r + 1, r + 2, .., r, as in Ring and Threads.
     private static void Sum<T>(byte*[] buffers, int rank, int count, byte* into, Action meet) where T : unmanaged,
         System.Numerics.INumber<T>
     {
@@ -316,7 +316,7 @@ internal static unsafe class NcclStandIn
         return 0;
     }
 
-    // Nothing may be thrown into the caller, who sees C.
+    // No exception may cross into the caller, which expects C.
     private static int Ran(Stream stream, long place)
     {
         try

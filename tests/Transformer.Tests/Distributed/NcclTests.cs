@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Transformer.Tests.Distributed;
 
 /// <summary>
-/// What <see cref="Nccl"/> asks of NCCL and CUDA, in which order, and what it does when they fail. That they do as their headers say no
-/// test here can show.
+/// The calls of <see cref="Nccl"/> to NCCL and CUDA, their order, and the handling of failures. Whether the libraries do as their headers
+/// say cannot be tested here.
 /// </summary>
 public sealed class NcclTests
 {
@@ -39,7 +39,7 @@ public sealed class NcclTests
                 using var scope = NewDisposeScope();
                 var numbers = arange(ranks * 7, ScalarType.Float64).mul(0.37 * (rank.Rank + 1)).add(rank.Rank).to(type).view(ranks, 7);
                 Operations[operation].Act(rank, numbers);
-                // Of a reduce-scatter the other slices are of no use.
+                // After a reduce-scatter the other slices are undefined.
                 results[rank.Rank] = (operation == "reduce-scatter" ? numbers[rank.Rank] : numbers).contiguous().bytes.ToArray();
             });
             return results;
@@ -194,7 +194,7 @@ public sealed class NcclTests
     [Fact]
     public void Its_version_is_told_as_NVIDIA_writes_it() => Assert.Equal("2.27.5", NcclStandIn.Library.Version);
 
-    // The host of a rank, whose end is only noted.
+    // The host of a rank; aborting is only recorded.
     private sealed class Ending(ICollective host) : ICollective
     {
         private readonly TaskCompletionSource<int> code = new();

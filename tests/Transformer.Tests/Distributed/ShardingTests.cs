@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Distributed;
 
-/// <summary>Several ranks train what one would, whatever each of them keeps.</summary>
+/// <summary>Several ranks train the same as one, whatever each of them keeps.</summary>
 public sealed class ShardingTests
 {
     private const int Steps = 3, Rows = 5, Tokens = 8;
@@ -53,7 +53,7 @@ public sealed class ShardingTests
     [Theory, MemberData(nameof(Kinds))]
     public void Two_ranks_train_what_one_does(string kind)
     {
-        // The balance of experts is that of the rows that are seen together, here as everywhere.
+        // The load balance of experts is computed over the rows that are processed together.
         if (Tiny.Models[kind].Mlp is MixtureMlpConfig) return;
         AssertNear(Train(kind, 1, DistributedStrategy.DataParallel), Train(kind, 2, DistributedStrategy.DataParallel));
     }
@@ -128,7 +128,7 @@ public sealed class ShardingTests
             using var optimizer = Optimizer.FromConfig(training.Optimizer, space);
             using var average = training.EmaDecay is { } decay ? new WeightAverage(space, decay) : null;
             new TrainingStep(model, space, optimizer, training).Run(1, [Draw(0)]);
-            // Each memory once, however many parameters and gradients look at it.
+            // Each memory once, however many parameters and gradients are views of it.
             var own = model.parameters().SelectMany(parameter => new[] { parameter, parameter.grad }).Append(average?.Values)
                 .OfType<Tensor>().Where(tensor => !Inside(tensor, space));
             bytes[rank.Rank] = own.Concat([space.Values, space.Gradients]).Concat(optimizer.State.Select(state => state.Value))

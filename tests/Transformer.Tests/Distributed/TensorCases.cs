@@ -6,12 +6,12 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Distributed;
 
-/// <summary>Models of every kind that ranks can share, and ranks that share them.</summary>
+/// <summary>Models of every kind that tensor parallelism supports, and ranks that run them.</summary>
 internal static class TensorCases
 {
     public const int Rows = 3, Tokens = 8;
 
-    /// <summary>Every kind of mixer, window, position, residual and MLP that can be split, and among how many ranks.</summary>
+    /// <summary>Every kind of mixer, window, position, residual and MLP that can be split, and the number of ranks.</summary>
     public static IReadOnlyDictionary<string, (ModelConfig Config, int Ranks)> Models { get; } =
         new Dictionary<string, (ModelConfig Config, int Ranks)>(
     [
@@ -50,7 +50,7 @@ internal static class TensorCases
 
     public static TheoryData<string> Kinds => [.. Models.Keys];
 
-    /// <summary>Runs something on so many ranks, each with its share of a model; on one with all of it.</summary>
+    /// <summary>Runs an action on several ranks, each with its part of a model; on a single rank with all of it.</summary>
     public static void OnShares(string kind, int ranks, Action<int, TransformerModel> act)
     {
         // Drawn one after the other: the generator is the process's.
@@ -68,7 +68,7 @@ internal static class TensorCases
         });
     }
 
-    /// <summary>A model; each rank draws another one, of which that of rank 0 counts.</summary>
+    /// <summary>A model; each rank draws a different one, and rank 0's counts.</summary>
     public static TransformerModel Draw(string kind, int rank)
     {
         manual_seed(1 + rank);

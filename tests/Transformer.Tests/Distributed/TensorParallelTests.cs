@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Distributed;
 
-/// <summary>Ranks that share heads and hidden units compute what one process does with all of them.</summary>
+/// <summary>Ranks that divide heads and hidden units compute the same as one process with all of them.</summary>
 public sealed class TensorParallelTests
 {
     private const int Steps = 3;
@@ -32,8 +32,8 @@ public sealed class TensorParallelTests
     [Theory, MemberData(nameof(Kinds))]
     public void Logits_loss_every_gradient_and_the_weights_after_clipped_steps_are_those_of_one_process(string kind)
     {
-        // The sums that normalise dpfp come near zero behind another layer: weights that change by half their last bit change this gradient
-        // by 6e-4.
+        // The sums that normalise dpfp come near zero after another layer: changing weights by half their last bit changes this gradient by
+        // 6e-4.
         AssertNear(Train(kind, 1), Train(kind, TensorCases.Models[kind].Ranks), kind == "hybrid" ? 1e-3 : 1e-5);
     }
 
@@ -147,7 +147,7 @@ public sealed class TensorParallelTests
         return outcomes[0];
     }
 
-    // The gradients of the first step and what the last one leaves, of the whole model.
+    // The gradients of the first step and the weights after the last one, of the whole model.
     private static Outcome Take(TransformerModel model, TrainingConfig config, int batches)
     {
         using var space = new ParameterSpace(model, config.Parameters);

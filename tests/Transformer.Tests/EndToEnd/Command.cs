@@ -26,7 +26,7 @@ internal sealed partial class Command : IDisposable
 
     public int Id => process.Id;
 
-    /// <summary>The processes that it has started itself.</summary>
+    /// <summary>Its child processes.</summary>
     public IEnumerable<int> Children => File.ReadAllText($"/proc/{process.Id}/task/{process.Id}/children")
         .Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse);
 
@@ -43,7 +43,8 @@ internal sealed partial class Command : IDisposable
         : StartProgram(folder, "dotnet", [Assembly, .. arguments]);
 
     /// <summary>
-    /// Starts <c>transformer ARGUMENTS</c> as so many ranks of mpirun; a colon among the arguments begins other ranks with other arguments.
+    /// Starts <c>transformer ARGUMENTS</c> as several ranks of mpirun; a colon among the arguments begins further ranks with other
+    /// arguments.
     /// </summary>
     public static Command StartRanks(string folder, int ranks, params string[] arguments)
     {
@@ -81,18 +82,18 @@ internal sealed partial class Command : IDisposable
         {
             if (process.HasExited) Assert.Fail($"ended with {process.ExitCode} before what was waited for\n{Wait()}");
             if (watch.Elapsed > Patience) throw new TimeoutException(Error);
-            Thread.Sleep(10);    // what a process has written can only be looked at again
+            Thread.Sleep(10);    // what a process has written can only be polled
         }
     }
 
-    /// <summary>SIGKILL: neither the process nor those that it has started learn anything of it.</summary>
+    /// <summary>SIGKILL: neither the process nor its children can react.</summary>
     public void Kill()
     {
         process.Kill(entireProcessTree: true);
         process.WaitForExit();
     }
 
-    /// <summary>SIGSTOP: a process that is there and does nothing more.</summary>
+    /// <summary>SIGSTOP: the process exists but does nothing more.</summary>
     public static void Stop(int process) => Assert.Equal(0, Signal(process, StopSignal));
 
     /// <summary>SIGINT, what Ctrl-C sends.</summary>

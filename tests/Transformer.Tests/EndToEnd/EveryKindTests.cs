@@ -5,7 +5,7 @@ using Transformer.Training;
 namespace Transformer.Tests.EndToEnd;
 
 /// <summary>
-/// What every kind of model owes its user: it trains, is saved, goes on where it was interrupted, is read again and writes.
+/// The contract of every kind of model: it trains, is saved, resumes after an interruption, is loaded and generates.
 /// </summary>
 public sealed class EveryKindTests : IDisposable
 {

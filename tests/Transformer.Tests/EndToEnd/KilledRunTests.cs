@@ -27,7 +27,7 @@ public sealed class KilledRunTests : IDisposable
             using var run = Train(first: kill == 0);
             // Some moments fall into the start of the process, the others after some more steps.
             var (steps, delay) = kill % 4 == 3 ? (0, random.Next(1200)) : (here.Steps("killed") + random.Next(1, 12), random.Next(30));
-            // the files of another process can only be looked at again
+            // the files of another process can only be polled
             while (here.Steps("killed") < steps && !run.HasExited) Thread.Sleep(1);
             Thread.Sleep(delay);    // the moment is what is random
             run.Kill();
@@ -110,7 +110,7 @@ public sealed class KilledRunTests : IDisposable
         ? Command.Start(here.Folder, "train", "tiny.yaml", "--set", Stateful, "--out", "killed")
         : Command.Start(here.Folder, "train", "--resume", "killed");
 
-    // What a step has computed, without how long it took.
+    // The results of a step, without its time.
     private IEnumerable<string> Repeatable(string run) => here.Metrics(run).Select(line =>
         string.Join(' ', new[]
         {

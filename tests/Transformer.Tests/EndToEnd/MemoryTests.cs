@@ -44,14 +44,13 @@ public sealed class MemoryTests : IDisposable
             sizes.Add(Mebibytes(run.Id));
         }
 
-        // What leaks does so in every window; what the garbage collector has not collected yet, or freed memory not given back, only in
-        // some.
+        // A leak shows in every window; garbage that is not collected yet, or freed memory that is not returned, only in some.
         var growth = sizes.Zip(sizes.Skip(1), (before, after) => after - before).Min();
         Assert.True(
             growth < MebibytesAllowed, $"grew with every {Measured} steps: {string.Join(", ", sizes.Select(size => $"{size:f1}"))} MiB");
     }
 
-    // The resident set that is neither a file nor shared.
+    // The resident memory that is neither a file nor shared.
     private static double Mebibytes(int process)
     {
         var line = File.ReadLines($"/proc/{process}/status").Single(line => line.StartsWith("RssAnon:", StringComparison.Ordinal));

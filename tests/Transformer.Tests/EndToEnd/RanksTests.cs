@@ -74,7 +74,7 @@ public sealed class RanksTests : IDisposable
             @"rank [01] has been silent for 25 s; its last report: [a-z ]*step (\d+)\. " +
             @"The job ends; its last checkpoint is complete\.");
         Assert.True(silence.Success, error);
-        // it tells its step once a second
+        // it reports its step once per second
         Assert.InRange(int.Parse(silence.Groups[1].Value, CultureInfo.InvariantCulture), 1, steps + 1);
         GoesOn();
     }
@@ -82,7 +82,7 @@ public sealed class RanksTests : IDisposable
     [Fact]
     public async Task Dropout_begins_anew_where_other_ranks_go_on_and_no_mask_comes_again()
     {
-        // A step of this size changes no weight, so a loss tells a mask.
+        // A step of this size changes no weight, so the loss identifies the dropout mask.
         string[] options =
         [
             "--set", "model.dropout=0.2", "--set", "training.batch_size=2", "--set", "training.steps=15",
@@ -106,7 +106,7 @@ public sealed class RanksTests : IDisposable
         double[] Losses() => [.. here.Metrics("run").Select(line => line["train_loss"]!.GetValue<double>())];
     }
 
-    // What follows the colon is asked of rank 1 alone.
+    // The arguments after the colon are rank 1's.
     [Theory]
     [InlineData("--bogus: unknown option", "train tiny.yaml --out run --bogus")]
     [InlineData("rank 1: --bogus: unknown option", "train tiny.yaml --out run : train tiny.yaml --out run --bogus")]
@@ -203,14 +203,14 @@ public sealed class RanksTests : IDisposable
         }
     }
 
-    // One of two ranks meets with something in the middle of a run.
+    // One of two ranks fails in the middle of a run.
     private (int Code, string Error, int Steps) EndsAfter(Action<int> misfortune)
     {
         using var run = Command.StartRanks(
             here.Folder, 2, "train", "tiny.yaml", "--out", "run", "--set", "training.steps=1000000",
             "--set", "training.distributed.strategy=zero2");
         run.Until(() => here.Steps("run") > 12);
-        run.Until(() => here.Metrics("run")[^1]["seconds"]!.GetValue<double>() > 3);    // each has told its step by then
+        run.Until(() => here.Metrics("run")[^1]["seconds"]!.GetValue<double>() > 3);    // each has reported its step by then
         misfortune(run.Children.Max());
         var watch = Stopwatch.StartNew();
         var (code, _, error) = run.Wait();

@@ -35,7 +35,7 @@ public sealed class SignalTests : IDisposable
         // A step of minutes, which the first signal waits for.
         using var run = Command.Start(here.Folder, "train", "tiny.yaml", "--out", "run", "--set", "training.gradient_accumulation=200000");
         run.Until(() => File.Exists(here["run/metrics.jsonl"]));
-        Thread.Sleep(4000);    // nothing tells when the step begins; long enough for a busy machine
+        Thread.Sleep(4000);    // nothing shows when the step begins; long enough for a busy machine
         run.CtrlC();
         Thread.Sleep(500);    // time enough to end, which it must not
         Assert.False(run.HasExited);

@@ -156,7 +156,8 @@ public sealed class TaskRunTests : IDisposable
         Assert.Equal(30 * 8 * 10, JsonNode.Parse(output)!["tokens"]!.GetValue<int>());
     }
 
-    // The recipe made small; drawn wider it leaves the plateau of guessing among a row's four values early: seeds 1 to 7 within 500 steps.
+    // The recipe made small; with a wider initialization it leaves the plateau of choosing among a row's four values early: seeds 1 to 7
+    // within 500 steps.
     [Fact]
     public async Task Multi_query_recall_is_learned()
     {

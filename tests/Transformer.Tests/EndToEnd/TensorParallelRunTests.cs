@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.EndToEnd;
 
-/// <summary>Real processes of mpirun that share heads and hidden units.</summary>
+/// <summary>Real processes of mpirun with tensor parallelism.</summary>
 public sealed class TensorParallelRunTests : IDisposable
 {
     private const string Strategy = "training.distributed.strategy=tensor_parallel";
@@ -125,7 +125,7 @@ public sealed class TensorParallelRunTests : IDisposable
 
     private string[] Greedy(string model) => ["generate", here[model], "--prompt", "line ", "--max-tokens", "12", "--greedy"];
 
-    // The strategy stands in the run's configuration.
+    // The strategy is part of the run's configuration.
     private void Continue(string was, string becomes, string step)
     {
         here.Write(

@@ -10,7 +10,7 @@ namespace Transformer.Tests.Evaluation;
 
 // B batch · T tokens · V vocabulary
 
-/// <summary>Logits are made where there is a target only; that changes nothing but the time.</summary>
+/// <summary>Logits are computed only where there is a target; that changes nothing but the time.</summary>
 public sealed class LabelledTokensTests : IDisposable
 {
     private const int Rows = 3, Columns = 8;
@@ -71,7 +71,7 @@ public sealed class LabelledTokensTests : IDisposable
     {
         var (inputs, _) = BatchTensors.On(few, CPU);
         using var logits = model.call(inputs, null);
-        // Some targets are made right: those of the first row.
+        // Some targets are made correct: those of the first row.
         var targets = few.Targets.ToArray();
         for (var place = 0; place < Columns; place++)
             if (targets[place] != Batch.IgnoredTarget) targets[place] = Greedy(0, place);

@@ -12,7 +12,7 @@ public sealed class HeaderFuzzTests : IDisposable
 {
     private const int Inputs = 60_000, Models = 250, MostAllocated = 50_000;
 
-    // What breaks readers more often than chance does: bounds of integers, counts of one too many, types and signs of the formats.
+    // Values that break readers more often than random ones: limits of integers, off-by-one counts, types and signs of the formats.
     private static readonly byte[][] Pieces =
     [
         [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], [0, 0, 0, 0, 0, 0, 0, 0x80], [0xFF, 0xFF, 0xFF, 0x7F], [1, 0, 0, 0, 0, 0, 0, 0],
@@ -34,8 +34,8 @@ public sealed class HeaderFuzzTests : IDisposable
             Encoding.UTF8.GetBytes(SafetensorsHostileFileTests.Valid), bytes =>
                 SafetensorsHeader.Parse("file", bytes, SafetensorsHostileFileTests.ValidData));
 
-    // Behind the header stand the claims about model and tokenizer: what contradicts itself or the tensors there is refused, too, and
-    // nothing else is thrown.
+    // The metadata of model and tokenizer follow the header: contradictions in them, or with the tensors, are refused too, and no other
+    // exception is thrown.
     [Theory]
     [InlineData("characters", 13)]
     [InlineData("pieces", 512)]
@@ -91,7 +91,7 @@ public sealed class HeaderFuzzTests : IDisposable
         Assert.InRange(accepted, 1, Inputs / 2);
     }
 
-    // One to four changes: a bit, a byte, a piece over others or between them, some bytes less, or a part doubled.
+    // One to four changes: a flipped bit, a changed byte, overwritten, inserted or deleted bytes, or a doubled part.
     internal static byte[] Mutated(byte[] valid, Random random)
     {
         List<byte> bytes = [.. valid];

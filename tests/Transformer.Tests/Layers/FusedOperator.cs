@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Transformer.Tests.Layers;
 
 /// <summary>
-/// What every operator with a gradient of its own owes: the values and gradients of its formula, whichever inputs need one.
+/// The contract of every operator with its own gradient: the values and gradients of its formula, whichever inputs need one.
 /// </summary>
 internal static class FusedOperator
 {
@@ -39,7 +39,7 @@ internal static class FusedOperator
     }
 
     /// <summary>
-    /// Calls an operator often, with its backward pass, without it and where no gradient is needed, and compares the process's memory.
+    /// Calls an operator often, with its backward pass, without it and without gradients, and compares the process's memory.
     /// </summary>
     public static void Keeps_nothing(Func<Tensor[], Tensor> fused, Tensor[] inputs)
     {

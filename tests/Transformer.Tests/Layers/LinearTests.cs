@@ -56,6 +56,6 @@ public sealed class LinearTests
         }
         Assert.Equal(1, half.to(float64).item<double>());
         Assert.Equal(1 + 4 * step, master.to(float64).item<double>());
-        Assert.Equal([1, 1, 1 + 4 * step, 1 + 4 * step], products);    // as the nearest number of fp16 has it
+        Assert.Equal([1, 1, 1 + 4 * step, 1 + 4 * step], products);    // the nearest number of fp16
     }
 }

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Model;
 
-/// <summary>What every kind of model owes a run in 16 bits.</summary>
+/// <summary>The contract of every kind of model in 16 bits.</summary>
 public sealed class PrecisionTests
 {
     private static readonly Dictionary<string, ModelConfig> Models = new(
@@ -47,7 +47,8 @@ public sealed class PrecisionTests
 
         Assert.NotEqual(loss, rounded);    // else nothing was rounded
         Near.Equal(loss, rounded, precision == Precision.Bf16 ? 0.08 : 0.01, "loss");
-        // Normalisers divide by sums that may be near zero and delta rules write what they have read: both make much of a rounded key.
+        // Normalisers divide by sums that may be near zero, and delta rules write back what they have read: both amplify the rounding of a
+        // key.
         var sensitive = Tiny.Linear.ContainsKey(kind) || kind == "hybrid";
         var tolerance = (precision, sensitive) switch
         {

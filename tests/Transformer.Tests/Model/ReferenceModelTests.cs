@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Model;
 
-/// <summary>nanoGPT's and llama2.c's numbers, reproduced through the code that training uses.</summary>
+/// <summary>nanoGPT's and llama2.c's numbers, reproduced with the code of training.</summary>
 public sealed class ReferenceModelTests
 {
     [Theory]
@@ -133,7 +133,8 @@ public sealed class ReferenceModelTests
         return new(ids.data<long>().ToArray(), targets.data<long>().ToArray(), (int)ids.shape[0], (int)ids.shape[1]);
     }
 
-    // The key bias shifts all scores of a query alike, so its gradient is rounding noise, which Adam makes as large as any other step.
+    // The key bias shifts all scores of a query equally, so its gradient is rounding noise, which Adam scales to the size of any other
+    // step.
     private static void SameWeights(ReferenceModel reference, TransformerModel model)
     {
         var differences = new List<double>();

@@ -6,7 +6,7 @@ namespace Transformer.Tests.Model;
 
 public sealed class TransformerModelTests
 {
-    // With a small base, so that the second pair of a head turns visibly within a context of twelve.
+    // With a small base, so that the second pair of a head rotates visibly within a context of twelve.
     private static readonly RotaryPositionConfig FromFourTokensOn = new()
     {
         Theta = 10,
@@ -89,7 +89,7 @@ public sealed class TransformerModelTests
         using var model = Tiny.Model(kind);
         var ids = Tiny.Ids(2, 9);
         using var state = model.NewState(rows: 2);
-        model.Hidden(ids.narrow(1, 0, 6), state, [6, 3]);    // the short row's last three are filling
+        model.Hidden(ids.narrow(1, 0, 6), state, [6, 3]);    // the short row's last three are padding
         var logits = model.Logits(model.Hidden(stack([ids[0].narrow(0, 6, 3), ids[1].narrow(0, 3, 3)]), state, [3, 2]));
         Near.Equal(model.call(ids, null)[0].narrow(0, 6, 3), logits[0], Tolerance(kind), "the long row");
         Near.Equal(model.call(ids, null)[1].narrow(0, 3, 2), logits[1].narrow(0, 0, 2), Tolerance(kind), "the short row");
@@ -99,7 +99,7 @@ public sealed class TransformerModelTests
         Assert.Equal([9, 6], state.Lengths);
     }
 
-    // One block: deeper ones would keep what earlier passes, of shorter texts, made of the first tokens.
+    // One block: deeper ones would keep what earlier passes, over shorter sequences, computed for the first tokens.
     [Fact]
     public void Past_the_original_length_dynamic_ntk_continues_a_text_as_the_full_pass_of_its_length_does()
     {
@@ -232,6 +232,6 @@ public sealed class TransformerModelTests
         Near.Equal(plain.call(ids, null), mup.call(ids, null), 1e-5);
     }
 
-    // Chunks and steps of a recurrence round differently, and the norm behind it makes small outputs large.
+    // Chunks and steps of a recurrence round differently, and the norm after it scales small outputs up.
     private static double Tolerance(string kind) => Tiny.Linear.ContainsKey(kind) || kind == "hybrid" ? 1e-4 : 1e-5;
 }

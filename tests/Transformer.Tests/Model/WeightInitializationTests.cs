@@ -157,7 +157,7 @@ public sealed class WeightInitializationTests
         Assert.True(Movement(1024, new Gpt2InitializationConfig()) > 3 * Movement(64, new Gpt2InitializationConfig()));
     }
 
-    // The root mean square of what three AdamW steps change in the logits (Yang et al. 2022, appendix D.1, call this the coordinate check).
+    // The root mean square of the change of the logits in three AdamW steps (the coordinate check of Yang et al. 2022, appendix D.1).
     private static double Movement(int width, InitializationConfig initialization)
     {
         manual_seed(1);

@@ -6,9 +6,8 @@ using static TorchSharp.torch;
 namespace Transformer.Tests.Native;
 
 /// <summary>
-/// libtorch's meta device: its tensors have a shape and a type and no numbers, so that whoever touches their memory or asks for a number
-/// fails, as a kernel for the processor would on a graphics processor. Some operators have their meta kernels in Python; here they get some
-/// that compute on zeros of the processor's memory.
+/// libtorch's meta device: its tensors have a shape and a type but no numbers, so that reading their memory or a number fails, as a CPU
+/// kernel would on a GPU. Some operators have their meta kernels in Python; here they get kernels that compute on zeros in CPU memory.
 /// </summary>
 internal static unsafe class MetaDevice
 {

@@ -74,7 +74,7 @@ public class ConfigSchemaTests
         }
     }
 
-    // What stood elsewhere before is referred to: #/properties/model/...
+    // A schema that occurred before is a reference: #/properties/model/...
     private static JsonObject Referred(string reference) => reference.Split('/')[1..]
         .Aggregate((JsonNode)Schema, (node, key) => node is JsonArray list ? list[int.Parse(key)]! : node[key]!).AsObject();
 

@@ -12,7 +12,7 @@ using Transformer.Runs;
 namespace Transformer.Tests.Runs;
 
 /// <summary>
-/// The tables of docs/configuration.md, made from the records: every key, what it takes, its default and its documentation.
+/// The tables of docs/configuration.md, made from the records: every key, its values, its default and its documentation.
 /// </summary>
 internal sealed partial class ConfigurationPage
 {
@@ -116,7 +116,7 @@ internal sealed partial class ConfigurationPage
         _ => $"`{Brief(JsonSerializer.SerializeToNode(value, Family(value.GetType()), ConfigJson.Options))}`",
     };
 
-    // The type whose serialised form says the kind.
+    // The type whose serialised form has the kind.
     private static Type Family(Type type) =>
         type.BaseType is { } parent && parent != typeof(object) && !type.IsValueType ? Family(parent) : type;
 
@@ -134,7 +134,7 @@ internal sealed partial class ConfigurationPage
         Code().Replace(summaries.Of(member) ?? throw new InvalidOperationException($"{member} has no documentation"), "`$0`")
             .Replace("|", "\\|");
 
-    // Keys, paths and patterns stand as code.
+    // Keys, paths and patterns are formatted as code.
     [GeneratedRegex(@"(?<![\w`.])(builtin:\w+|model\.layers\.0\.\*|[a-z]+(_[a-z0-9]+)+)(?![\w`])")]
     private static partial Regex Code();
 }

@@ -5,7 +5,7 @@ namespace Transformer.Tests.Runs;
 
 public sealed class ConfigurationPageTests
 {
-    // The tables begin with the first section; what stands before it is written by hand.
+    // The tables begin with the first section; the text before it is written by hand.
     private const string Begin = "## The run";
 
     [Fact]

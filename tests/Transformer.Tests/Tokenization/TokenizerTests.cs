@@ -4,7 +4,7 @@ using Transformer.Tokenization;
 
 namespace Transformer.Tests.Tokenization;
 
-/// <summary>What every tokenizer keeps.</summary>
+/// <summary>The contract of every tokenizer.</summary>
 public sealed class TokenizerTests
 {
     private static readonly string Text = string.Concat(

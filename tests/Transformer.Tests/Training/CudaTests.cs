@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Training;
 
-/// <summary>What only a graphics processor can show; skipped where there is none.</summary>
+/// <summary>Tests that need a GPU; skipped where there is none.</summary>
 public sealed class CudaTests
 {
     private const int Rows = 2, Tokens = 160;

@@ -17,12 +17,12 @@ using static TorchSharp.torch;
 namespace Transformer.Tests.Training;
 
 /// <summary>
-/// How often a step waits for its device. Tensors of libtorch's meta device have a shape and no numbers: like those of a graphics processor
-/// they cannot be touched from here, and whoever asks for a number gets an exception.
+/// How often a step waits for its device. Tensors of libtorch's meta device have a shape but no numbers: as on a GPU their memory cannot be
+/// read from here, and reading a number throws.
 /// </summary>
 public sealed partial class DeviceStepTests
 {
-    private const int Tokens = 160;    // more than the rows that windows take at once
+    private const int Tokens = 160;    // more than the rows that windows process at once
     private static readonly Device Elsewhere = MetaDevice.Device;
 
     private static readonly TrainingConfig Config = new()
@@ -84,15 +84,15 @@ public sealed partial class DeviceStepTests
     {
         Dictionary<string, int> places = new()
         {
-            ["Layers/Attention/LearnedSpan.cs"] = 1,      // when asked for its spans, at evaluations
-            ["Layers/Attention/Window.cs"] = 1,           // on the processor, and where nothing else is known
-            ["Layers/Mlp/MixtureOfExperts.cs"] = 1,       // once a layer and pass
-            ["Model/HeadLoss.cs"] = 1,                    // on the processor
-            ["Model/TransformerModel.cs"] = 1,            // the spans of ranks that share the model, at evaluations
-            ["Training/AdamW.cs"] = 1,                    // its count, which lies in the processor's memory
+            ["Layers/Attention/LearnedSpan.cs"] = 1,      // for the spans, at evaluations
+            ["Layers/Attention/Window.cs"] = 1,           // on the CPU, and for unknown devices
+            ["Layers/Mlp/MixtureOfExperts.cs"] = 1,       // once per layer and pass
+            ["Model/HeadLoss.cs"] = 1,                    // on the CPU
+            ["Model/TransformerModel.cs"] = 1,            // the spans under tensor parallelism, at evaluations
+            ["Training/AdamW.cs"] = 1,                    // its count, which is in CPU memory
             ["Training/GradientScaler.cs"] = 1,           // for other models than ours
-            ["Training/ParameterSpace.cs"] = 1,           // the length of the gradient by itself
-            ["Training/TrainingStep.cs"] = 1,             // once a step
+            ["Training/ParameterSpace.cs"] = 1,           // the gradient norm by itself
+            ["Training/TrainingStep.cs"] = 1,             // once per step
         };
         var found =
             from folder in (string[])["Layers", "Model", "Training"]
@@ -104,8 +104,7 @@ public sealed partial class DeviceStepTests
         Assert.Equal(places, found.ToDictionary());
     }
 
-    // What makes the thread wait for a device: its numbers on their way here, in some operators unseen, and numbers of this thread on their
-    // way there but by ToDeviceAsync.
+    // What makes the thread wait for a device: copies from it, hidden in some operators, and copies to it other than by ToDeviceAsync.
     [GeneratedRegex(@"\.item<|\.cpu\(\)|\.to\(CPU|\.data<|\.ToHost\(\)|\bbincount\(|\bnonzero\(|masked_select\(|" +
         @"\btensor\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*device:")]
     private static partial Regex Asking();
@@ -124,7 +123,7 @@ public sealed partial class DeviceStepTests
         var step = new TrainingStep(model, space, optimizer, training);
         var failure = Assert.ThrowsAny<Exception>(() => step.Run(1, [Draw(ragged: false), Draw(ragged: true)]));
 
-        // Experts work on stretches whose lengths must be known to whoever hands the work out.
+        // Experts process groups of rows whose lengths the CPU must know to queue the work.
         var expected = config.Mlp is MixtureMlpConfig ? typeof(MixtureOfExperts) : typeof(TrainingStep);
         var frames = new StackTrace(failure).GetFrames().Select(frame => frame.GetMethod()!.DeclaringType!)
             .SkipWhile(type => type != typeof(DeviceCopy));
@@ -139,7 +138,7 @@ public sealed partial class DeviceStepTests
         return new Batch(ids, [.. ids.Select((id, place) => ragged && place % 3 == 0 ? Batch.IgnoredTarget : id)], Rows: 2, Tokens);
     }
 
-    // The first of two ranks, whose other one agrees with everything and adds nothing.
+    // The first of two ranks; the other one always sends the same values and adds zero.
     private sealed class Alone : ICollective
     {
         public int Rank => 0;

@@ -120,7 +120,7 @@ public sealed class OptimizerTests
         Assert.Equal(0.25, Movement(new AdamWConfig { LearningRate = 1e-2 }), 1e-3);
         Assert.Equal(1, Movement(new MuonConfig { LearningRate = 1e-2 }), 1e-3);
 
-        // How far a step moves a hidden matrix, by how far it moves it without muP.
+        // The size of a step of a hidden matrix, relative to that without muP.
         static double Movement(OptimizerConfig config)
         {
             InitializationConfig[] kinds = [new MupInitializationConfig { BaseWidth = 4 }, new Gpt2InitializationConfig()];
@@ -139,7 +139,7 @@ public sealed class OptimizerTests
         }
     }
 
-    // The rest of the parameters is stepped by AdamW; what that does to hidden matrices is undone by writing Muon's result over it.
+    // The rest of the parameters is updated by AdamW; its change of hidden matrices is overwritten with Muon's result.
     private static void PlainMuon(
         Dictionary<string, Parameter> hidden, Dictionary<string, Tensor> momenta, MuonConfig config, double schedule, Action stepRest)
     {

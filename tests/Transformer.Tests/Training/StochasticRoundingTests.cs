@@ -12,7 +12,7 @@ public sealed class StochasticRoundingTests
     {
         using var x = randn(1003) * pow(10, 8 * randn(1003));
         using var rounded = zeros(1003, ScalarType.BFloat16);
-        StochasticRounding.Store(x, rounded, seed: 7, first: 4_294_967_000);    // places on both sides of 2^32
+        StochasticRounding.Store(x, rounded, seed: 7, first: 4_294_967_000);    // indices on both sides of 2^32
         using var expected = StochasticRounding.Explicit(x, seed: 7, first: 4_294_967_000);
         Near.Equal(expected, rounded, 0);
     }

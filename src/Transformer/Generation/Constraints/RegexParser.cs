@@ -18,7 +18,7 @@ internal sealed class RegexParser
     private readonly bool search;
     private readonly string pattern;
     private int at, depth;
-    private bool isNegated; // inside [^
+    private bool isNegated;    // inside [^
 
     private RegexParser(ExpressionTable table, string pattern, Func<CharacterSet, Expression> encode, bool search) =>
         (this.table, this.pattern, this.encode, this.search) = (table, pattern, encode, search);
@@ -96,7 +96,7 @@ internal sealed class RegexParser
         if (Counts() is not var (least, most, length)) return atom;
         if (most < least) throw Bad($"at least {least} and at most {most} times");
         at += length;
-        Take('?'); // lazy quantifiers match the same texts
+        Take('?');    // lazy quantifiers match the same texts
         if (!AtEnd && (pattern[at] is '*' or '+' or '?' || Counts() is not null))
             throw Bad("two quantifiers in a row; put the first into a group, (?:...)");
         return table.Repeat(atom, least, most);

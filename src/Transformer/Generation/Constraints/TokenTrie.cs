@@ -9,7 +9,7 @@ internal sealed class TokenTrie
     private const int None = -1;
 
     private readonly List<Node> nodes = [];
-    private readonly int[] duplicates; // for each token the next one with the same bytes
+    private readonly int[] duplicates;    // for each token the next one with the same bytes
     private readonly int deepest;
 
     /// <param name="tokens">The tokens; those without bytes are left out.</param>

@@ -78,7 +78,7 @@ public sealed class MqarTaskTests
         static int Gap(TaskRows row, int pair) => (row.Answers.Keys.Single(place => row.Words[place] == row.Words[2 * pair]) - 4) / 2;
     }
 
-    // The published geometry: what a sliding window of W keys can answer at best, d being the distance from a query to its value.
+    // The published geometry: the best that a sliding window of W keys can answer, d being the distance from a query to its value.
     [Theory]
     [InlineData(4, new[] { 0.331, 0.580, 0.807, 1 })]
     [InlineData(8, new[] { 0.083, 0.393, 0.760, 1 })]

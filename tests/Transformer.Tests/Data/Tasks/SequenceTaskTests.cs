@@ -83,7 +83,7 @@ public sealed class SequenceTaskTests
         var marked = TaskRows.Of(new SelectiveCopyTaskConfig { Length = 6, Marked = 2 })
             .Select(row => string.Join(' ', row.Words.Take(6).Index().Where(word => word.Item != ".").Select(word => word.Index)))
             .Distinct();
-        Assert.Equal(15, marked.Count());    // 6 places for two
+        Assert.Equal(15, marked.Count());    // 6 positions for two
     }
 
     [Fact]
@@ -94,7 +94,7 @@ public sealed class SequenceTaskTests
         Assert.Equal(["0", "1"], rows.Select(row => row.Answers[5]).Distinct().Order());
     }
 
-    // The first places are key, value, key, value; each key that comes again asks for its value.
+    // The first positions are key, value, key, value; each repeated key is a query for its value.
     private static IEnumerable<(int, string)> Recall(string[] words, int pairs)
     {
         var values = words.Take(2 * pairs).Chunk(2).ToDictionary(pair => pair[0], pair => pair[1]);

@@ -4,7 +4,7 @@ using Transformer.Runs;
 
 namespace Transformer.Tests.Data.Tasks;
 
-/// <summary>A row as words, and the answers by the place of their question.</summary>
+/// <summary>A row as words, and the answers by the position of their question.</summary>
 internal sealed record TaskRows(string[] Words, IReadOnlyDictionary<int, string> Answers)
 {
     /// <summary>The first validation rows of a task.</summary>

@@ -48,7 +48,7 @@ public sealed class GgufFileTests : IDisposable
         }
     }
 
-    // 300 x 1024 numbers: more blocks than are worked on at once.
+    // 300 x 1024 numbers: more blocks than are processed at once.
     [Theory]
     [InlineData("Q8_0", 0.5 / 127)]
     [InlineData("Q4_0", 1.0 / 8)]

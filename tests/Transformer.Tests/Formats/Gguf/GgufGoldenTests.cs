@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Formats.Gguf;
 
-/// <summary>llama.cpp's own files and numbers; Goldens/gguf/README.md tells how they were made.</summary>
+/// <summary>llama.cpp's own files and numbers; see Goldens/gguf/README.md for how they were made.</summary>
 public sealed class GgufGoldenTests : IDisposable
 {
     private static readonly JsonElement Checks = JsonDocument.Parse(File.ReadAllText(Golden.PathOf("gguf/checks.json"))).RootElement;

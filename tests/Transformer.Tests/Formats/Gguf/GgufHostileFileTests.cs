@@ -92,7 +92,7 @@ public sealed class GgufHostileFileTests
         Assert.Equal(7u, header.Metadata["n"]);
     }
 
-    // The filling behind the last tensor may be missing.
+    // The padding after the last tensor may be missing.
     [Fact]
     public void A_file_cut_off_anywhere_is_refused()
     {

@@ -74,7 +74,7 @@ public sealed class GgufModelTests : IDisposable
             .GenerateText(["abc"], options, cancellation: TestContext.Current.CancellationToken)[0].Text);
     }
 
-    // llama2.c, too, keeps the pairs of rotary positions side by side.
+    // llama2.c, too, stores the pairs of rotary positions side by side.
     [Fact]
     public void Rows_of_queries_and_keys_lie_as_llama2_c_has_them()
     {

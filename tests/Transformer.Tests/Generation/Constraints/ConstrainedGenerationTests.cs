@@ -11,7 +11,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Generation.Constraints;
 
-/// <summary>Models with random weights, which know nothing of what they are asked to write.</summary>
+/// <summary>Models with random weights, which know nothing of the constraint.</summary>
 public sealed class ConstrainedGenerationTests
 {
     private const int Rows = 6;
@@ -136,7 +136,7 @@ public sealed class ConstrainedGenerationTests
         Assert.Empty(result.Tokens);
     }
 
-    // The model's own end is the only one where more could follow; without a token for it the text goes on.
+    // Where more could follow, only the end-of-text token ends the text; without one it goes on.
     [Theory]
     [InlineData("Llama", true)]
     [InlineData("byte", false)]
@@ -183,7 +183,7 @@ public sealed class ConstrainedGenerationTests
 
     private static bool FullMatch(string pattern, string text)
     {
-        // .NET sees a character above U+FFFF as two.
+        // .NET counts a character above U+FFFF as two.
         var (twoUnits, one) = ("😀", "\u0001");
         return Regex.IsMatch(text.Replace(twoUnits, one), $@"\A(?:{pattern.Replace(twoUnits, one)})\z", RegexOptions.ECMAScript);
     }

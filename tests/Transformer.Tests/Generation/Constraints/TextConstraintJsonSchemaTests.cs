@@ -36,7 +36,7 @@ public sealed class TextConstraintJsonSchemaTests
         """{"anyOf": [{"type": "integer"}, {"type": "object", "properties": {"n": {"$ref": "#/anyOf/0"}}, "required": ["n"]}]}""",
     ];
 
-    // Walks of random bytes that the automaton allows, judged by another implementation.
+    // Random walks of allowed bytes, validated by another implementation.
     [Theory]
     [MemberData(nameof(Schemas))]
     public void Every_text_of_a_schema_is_JSON_and_valid_by_it(string schema)
@@ -80,7 +80,7 @@ public sealed class TextConstraintJsonSchemaTests
         Assert.Equal(allowed, automaton.Next(automaton.Start, Encoding.UTF8.GetBytes(text)) is { Accepts: true });
     }
 
-    // ECMA-262's own reading, written out for .NET, and .NET's two. Characters that only some of them read so are none; those named are.
+    // ECMA-262's semantics, written out for .NET, and .NET's two. Characters on which they differ must not match; those named must.
     [Theory]
     [InlineData(".", @"[^\n\r\u2028\u2029]", "a é€–")]
     [InlineData(@"\S", @"[^\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]", "aé€–日")]
@@ -174,7 +174,7 @@ public sealed class TextConstraintJsonSchemaTests
             () => TextConstraint.JsonSchema(new JsonObject { ["$defs"] = chain, ["$ref"] = "#/$defs/0" }.ToJsonString())).Message);
     }
 
-    // Each definition has two of the next one: written out they would be a thousand million.
+    // Each definition has two of the next one: written out they would be a billion.
     [Fact]
     public void A_definition_that_stands_often_is_read_once()
     {
@@ -187,8 +187,7 @@ public sealed class TextConstraintJsonSchemaTests
         Assert.NotNull(automaton.Next(automaton.Start, """{"a": {"b": {"a": {"""u8));
     }
 
-    // Bytes that can follow, drawn at random; after many of them the way to the end is taken: the first byte from which it is reached
-    // soonest.
+    // Bytes that can follow, drawn at random; after many of them the shortest way to the end is taken.
     internal static string Walk(Automaton automaton, Random random, int longest = 60)
     {
         var (state, bytes) = (automaton.Start, new List<byte>());
@@ -202,7 +201,7 @@ public sealed class TextConstraintJsonSchemaTests
                 bytes.AddRange(WayOut(automaton, state));
                 break;
             }
-            // Quotation marks and the like end what is open; else a string would hardly ever end.
+            // Quotation marks and brackets close what is open; else a string would hardly ever end.
             var ending = next.Where(pair => "\"}],:0".Contains((char)pair.Value)).ToList();
             var (value, reached) = ending.Count > 0
                 && random.Next(2) == 0 ? ending[random.Next(ending.Count)] : next[random.Next(next.Count)];

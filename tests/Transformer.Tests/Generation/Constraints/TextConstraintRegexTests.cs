@@ -10,7 +10,7 @@ public sealed class TextConstraintRegexTests
     private const int Patterns = 1000, TextsAPattern = 12;
     private static readonly string[] Characters = ["a", "b", "0", "_", " ", "\n", "-", "é", "€", "ß"];
 
-    // As they are written here, and for .NET, whose \d, \w and \s are Unicode's.
+    // The pattern here, and the same for .NET, whose \d, \w and \s are Unicode's.
     private static readonly (string Ours, string Theirs)[] Atoms =
     [
         .. Characters.Select(character => (character, character)), (".", "."), (@"\d", "[0-9]"), (@"\D", "[^0-9]"), (@"\w", "[0-9A-Za-z_]"),
@@ -22,7 +22,7 @@ public sealed class TextConstraintRegexTests
 
     private static readonly string[] Quantifiers = ["*", "+", "?", "{2}", "{1,}", "{0,2}", "{2,3}", "*?", "{0}"];
 
-    // The texts are random ones and walks through the automaton, so that a good part of them matches, whole or with a change.
+    // The texts are random ones and walks through the automaton, so that many of them match, unchanged or with a change.
     [Fact]
     public void Texts_match_random_patterns_exactly_where_NET_s_own_regular_expressions_say_so()
     {
@@ -217,7 +217,7 @@ public sealed class TextConstraintRegexTests
     private static string Text(Random random) =>
         string.Concat(Enumerable.Range(0, random.Next(6)).Select(_ => Characters[random.Next(Characters.Length)]));
 
-    // A character that can follow, drawn among those above, as long as there is one and until the text may end and a coin says so.
+    // Draws characters that can follow, as long as there is one, until the text may end and a coin flip ends it.
     private static string Walk(Automaton automaton, Random random)
     {
         var (state, text) = (automaton.Start, new StringBuilder());

@@ -29,7 +29,7 @@ public sealed class TokenMasksTests
 
     public static TheoryData<string> Kinds => [.. Tokenizers.Keys];
 
-    // The states of a random walk by tokens, and in each of them every token by itself.
+    // The states of a random walk over tokens, and in each of them every token by itself.
     [Theory]
     [MemberData(nameof(Kinds))]
     public void A_token_may_follow_where_its_bytes_can(string kind)
@@ -84,7 +84,7 @@ public sealed class TokenMasksTests
             Assert.Equal(allowed.Contains(token) ? logits[token] : float.NegativeInfinity, masked[token]);
     }
 
-    // Five standard deviations of the share of a token among 10,000; each is drawn by a row of its own.
+    // Five standard deviations of the frequency of a token among 10,000; each is drawn by a row of its own.
     [Fact]
     public void Tokens_that_may_follow_are_drawn_as_often_as_they_are_likely_among_themselves()
     {
@@ -144,7 +144,7 @@ public sealed class TokenMasksTests
             "Take a constraint that its tokens can spell.", refusal.Message);
     }
 
-    // A mask has a bit a token: 6.3 kB, which are more than the rest of the state.
+    // A mask has one bit per token: 6.3 kB, more than the rest of the state.
     [Fact]
     public void The_masks_count_in_what_a_constraint_may_take()
     {

@@ -116,7 +116,7 @@ public sealed class CausalAttentionTests
 
     private static Rotation Angles(int headWidth, int tokens)
     {
-        var angles = rand(tokens, headWidth / 2) * 2 * Math.PI;    // any angles, so that none is its neighbour's
+        var angles = rand(tokens, headWidth / 2) * 2 * Math.PI;    // arbitrary angles that differ from their neighbours'
         return new(angles.cos(), angles.sin());
     }
 }

@@ -133,7 +133,7 @@ public sealed class LearnedSpanTests
         Assert.True(SpanAfterTraining(penalty: 1) < 1, "seeing costs more than it brings");
     }
 
-    // Trains one layer to repeat the token of eight places before. Gives the widest head's span.
+    // Trains one layer to repeat the token eight positions back. Returns the widest head's span.
     private static float SpanAfterTraining(double penalty)
     {
         manual_seed(5);
@@ -150,7 +150,7 @@ public sealed class LearnedSpanTests
             },
             Initialization = new Gpt2InitializationConfig { Deviation = 0.1 },
         });
-        // 4.8 tokens and the ramp: eight back is just in sight
+        // 4.8 tokens and the ramp: eight back is just inside the window
         using (no_grad()) model.Weight("model.layers.0.self_attn.window.span").fill_(0.2);
         using var space = new ParameterSpace(model);
         using var optimizer = Optimizer.FromConfig(new AdamWConfig { LearningRate = 1e-2 }, space);

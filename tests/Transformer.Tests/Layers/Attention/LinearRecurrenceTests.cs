@@ -10,8 +10,7 @@ public sealed class LinearRecurrenceTests
     private const double Tolerance = 2e-5;
 
     /// <summary>
-    /// How a token decays what was there and whether it replaces it: what the rules of linear attention are made of, and the two that none
-    /// has yet.
+    /// Every combination of decay and replacement: those of the rules of linear attention, and the two that no rule has yet.
     /// </summary>
     private static readonly string[] Rules = ["sum", "decay", "vector decay", "delta", "decay and delta", "vector decay and delta"];
 
@@ -112,7 +111,7 @@ public sealed class LinearRecurrenceTests
         if (inputs.LogDecay is not { } decay) return;
         foreach (var strength in (double[])[10, 300, 1e5])
         {
-            // Every third token lets nearly all decay, the others nearly nothing: sums of logarithms pass the range of exp in both
+            // Every third token decays the state almost entirely, the others hardly: sums of logarithms exceed the range of exp in both
             // directions.
             var strong = inputs with
             {
@@ -202,7 +201,7 @@ public sealed class LinearRecurrenceTests
 
     private sealed record Result(Tensor Output, Tensor State, Dictionary<string, Tensor> Gradients);
 
-    // Names are the goldens'.
+    // Names are those of the goldens.
     private sealed record Inputs(
         Tensor Q, Tensor K, Tensor V, Tensor? LogDecay, Tensor? Beta, Tensor? State, Tensor Direction, string DecayName = "g")
     {
@@ -256,7 +255,7 @@ public sealed class LinearRecurrenceTests
             Beta = Beta?.narrow(2, start, count),
         };
 
-        // The goldens have one number a token where the recurrence wants [B, H, T, 1].
+        // The goldens have one number per token where the recurrence takes [B, H, T, 1].
         private static Tensor? Wide(Tensor? x) => x?.dim() == 3 ? x.unsqueeze(-1) : x;
     }
 }

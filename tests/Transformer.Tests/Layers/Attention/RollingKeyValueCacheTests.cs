@@ -54,7 +54,7 @@ public sealed class RollingKeyValueCacheTests
         foreach (var counts in (int[][])[[5, 1, 3], [1, 1, 1], [2, 0, 4], [1, 0, 1], [2, 7, 1], [0, 1, 1]])
         {
             var most = counts.Max();
-            var parts = zeros(3, most, 16) + 100;    // filling that would be seen
+            var parts = zeros(3, most, 16) + 100;    // padding that would be visible
             for (var row = 0; row < 3; row++) parts[row].narrow(0, 0, counts[row]).copy_(x[row].narrow(0, lengths[row], counts[row]));
             var z = Continue(layer, parts, state, lengths, counts);
             for (var row = 0; row < 3; row++)
@@ -134,7 +134,7 @@ public sealed class RollingKeyValueCacheTests
         return layer.call(x, context, state);
     }
 
-    // A slope a head over the distance.
+    // One slope per head over the distance.
     private sealed class Slope() : ScoreBias(nameof(Slope))
     {
         public override Tensor forward(Tensor q, Tensor queries, Tensor keys)

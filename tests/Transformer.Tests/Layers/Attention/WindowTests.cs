@@ -225,7 +225,7 @@ public sealed class WindowTests
             matmul(x, layer.Weight($"{projection}.weight").t()).unflatten(2, [heads, 4]).transpose(1, 2);
     }
 
-    // What each query takes from each key, all scores being equal: [1, T, 1, T].
+    // The weight of each key for each query, all scores being equal: [1, T, 1, T].
     private static Tensor Seen(WindowConfig config)
     {
         using var module = AttentionWindow.FromConfig(config, heads: 1, width: 1)!;

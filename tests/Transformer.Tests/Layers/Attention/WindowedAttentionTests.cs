@@ -11,7 +11,7 @@ public sealed class WindowedAttentionTests
 
     public WindowedAttentionTests() => manual_seed(1);
 
-    // Around the kernel's blocks of 48 rows and the blocked form's of 128; odd, even, as long as the text and longer.
+    // Around the kernel's blocks of 48 rows and the blocked form's of 128; odd, even, as long as the sequence and longer.
     public static TheoryData<int, int, int, int, int> Shapes => new()
     {
         { 5, 2, 2, 2, 8 }, { 49, 3, 4, 2, 20 }, { 96, 8, 2, 2, 8 }, { 97, 48, 3, 1, 18 }, { 97, 49, 2, 2, 8 },

@@ -88,7 +88,7 @@ public sealed class ScoreBiasTests
         var block = bias.call(q.narrow(2, 10, 12), arange(10, 22), arange(5, 18));
         Near.Equal(whole.narrow(2, 10, 12).narrow(3, 5, 13), block, 1e-6, "block");
 
-        // Rows at places of their own.
+        // Rows at different positions.
         var queries = stack([arange(10, 22), arange(3, 15)]);
         var keys = stack([arange(5, 18), arange(0, 13)]);
         var apart = bias.call(q.narrow(2, 10, 12), queries, keys);

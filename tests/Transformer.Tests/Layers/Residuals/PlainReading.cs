@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace Transformer.Tests.Layers.Residuals;
 
 /// <summary>
-/// A whole pass read off the papers, weight by weight: a list of streams, each sub-layer one line a kind, RMS norms and SwiGLU written out.
-/// Nothing of the blocks is used.
+/// A whole forward pass straight from the papers, weight by weight: a list of streams, one line per kind of sub-layer, RMS norms and SwiGLU
+/// written out. It uses nothing of the blocks.
 /// </summary>
 internal sealed class PlainReading(TransformerModel model)
 {
@@ -32,7 +32,7 @@ internal sealed class PlainReading(TransformerModel model)
     private Tensor[] Step(Tensor[] streams, string at, string part, string before, string after, Func<Tensor, Tensor> f)
     {
         var x = streams[0];
-        // With one norm a sub-layer Llama calls the one before the MLP by where it stands.
+        // With one norm per sub-layer, Llama names the one before the MLP post_attention_layernorm.
         if (before == "pre_feedforward" && config.Residual is not SandwichResidualConfig) before = "post_attention";
         Tensor Normed(Tensor value, string name) => Norm(value, $"{at}.{name}_layernorm");
         Tensor Number(string name) => model.Weight($"model.{at}.{part}_residual.{name}");
