@@ -11,7 +11,7 @@ internal sealed partial class XmlSummaries
 
     private XmlSummaries(Dictionary<string, string> summaries) => this.summaries = summaries;
 
-    /// <summary>Reads the file beside the assembly; where there is none, no member has a summary.</summary>
+    /// <summary>Reads the file beside the assembly; without it no member has a summary.</summary>
     public static XmlSummaries Load(Assembly assembly)
     {
         var path = Path.Combine(AppContext.BaseDirectory, $"{assembly.GetName().Name}.xml");

@@ -75,7 +75,8 @@ public sealed class CheckpointFolderTests : IDisposable
         Assert.Contains("lm_head.weight", checkpoint.Names);
         using var file = CheckpointFolder.Open(Golden("llama/tied/final_weights.safetensors"));
         Assert.Equal(101, file.Model.VocabularySize);
-        Assert.Contains("import", Assert.Throws<InputException>(() => CheckpointFolder.Open(Golden("nanogpt/bias/weights.safetensors"))).Message);
+        Assert.Contains(
+            "import", Assert.Throws<InputException>(() => CheckpointFolder.Open(Golden("nanogpt/bias/weights.safetensors"))).Message);
     }
 
     [Theory]
@@ -108,7 +109,8 @@ public sealed class CheckpointFolderTests : IDisposable
         {
             var changed = (byte[])whole.Clone();
             for (var changes = random.Next(1, 4); changes > 0; changes--)
-                changed[random.Next(changed.Length)] = random.Next(2) == 0 ? (byte)random.Next(256) : (byte)"{}[]:,\"\\019-u"[random.Next(13)];
+                changed[random.Next(changed.Length)] = random.Next(2) == 0 ? (byte)random.Next(256)
+                    : (byte)"{}[]:,\"\\019-u"[random.Next(13)];
             File.WriteAllBytes(folder["a/config.json"], changed);
             try
             {
@@ -150,7 +152,8 @@ public sealed class CheckpointFolderTests : IDisposable
     {
         File.WriteAllText(folder["notes.txt"], "");
         Assert.Contains("holds no model, expected", Assert.Throws<InputException>(() => CheckpointFolder.Open(folder.Path)).Message);
-        Assert.Contains("holds no model, expected", Assert.Throws<InputException>(() => CheckpointFolder.Open(folder["notes.txt"])).Message);
+        Assert.Contains(
+            "holds no model, expected", Assert.Throws<InputException>(() => CheckpointFolder.Open(folder["notes.txt"])).Message);
         Assert.Contains("no such file or folder", Assert.Throws<InputException>(() => CheckpointFolder.Open(folder["nothing"])).Message);
     }
 
@@ -198,7 +201,9 @@ public sealed class CheckpointFolderTests : IDisposable
     {
         CheckpointFolder.Save(folder["a"], Model, Weights(1));
         var failing = Weights(2).Select((pair, n) => n == 0 ? pair : throw new IOException("No space left on device"));
-        Assert.Contains("No space left", Assert.Throws<InputException>(() => CheckpointFolder.Save(folder["a"], Model, Weights(2), null, failing)).Message);
+        Assert.Contains(
+            "No space left",
+            Assert.Throws<InputException>(() => CheckpointFolder.Save(folder["a"], Model, Weights(2), null, failing)).Message);
         Assert.Equal([folder["a"]], Directory.GetFileSystemEntries(folder.Path));
         CheckpointFolder.Save(folder["a"], Model, Weights(2));
         using var checkpoint = CheckpointFolder.Open(folder["a"]);

@@ -42,7 +42,7 @@ public sealed class Llama2CFileTests : IDisposable
         Assert.Equal(numbers[(values + 32 * 64)..(values + 33 * 64)], Row(tensors["model.layers.1.self_attn.v_proj.weight"], 0));
         const int finalNorm = values + 5 * 32 * 64 + 5 * 64 * 64 + norms + 3 * 5 * 172 * 64;
         Assert.Equal(numbers[finalNorm..(finalNorm + 64)], tensors["model.norm.weight"].data<float>());
-        Assert.Equal(512 * 8, numbers.Length - finalNorm - 64); // the two unused tables
+        Assert.Equal(512 * 8, numbers.Length - finalNorm - 64);    // the two unused tables
     }
 
     [Fact]
@@ -56,9 +56,13 @@ public sealed class Llama2CFileTests : IDisposable
                 for (var side = 0; side < 2; side++)
                 {
                     var (theirs, ours) = (8 * head + 2 * pair + side, 8 * head + pair + 4 * side);
-                    Assert.Equal(numbers[(queries + 64 * theirs)..(queries + 64 * (theirs + 1))], Row(tensors["model.layers.0.self_attn.q_proj.weight"], ours));
+                    Assert.Equal(
+                        numbers[(queries + 64 * theirs)..(queries + 64 * (theirs + 1))],
+                        Row(tensors["model.layers.0.self_attn.q_proj.weight"], ours));
                     if (head < 4)
-                        Assert.Equal(numbers[(keys + 64 * theirs)..(keys + 64 * (theirs + 1))], Row(tensors["model.layers.0.self_attn.k_proj.weight"], ours));
+                        Assert.Equal(
+                            numbers[(keys + 64 * theirs)..(keys + 64 * (theirs + 1))],
+                            Row(tensors["model.layers.0.self_attn.k_proj.weight"], ours));
                 }
     }
 

@@ -24,7 +24,7 @@ public sealed class ModelImportTests : IDisposable
         using var file = SafetensorsFile.Open(Golden(golden));
         using var imported = ModelImport.Import(Golden(golden));
         var back = HuggingFaceNames.ToGpt2(imported.Tensors, LinearLayout.OutIn);
-        var expected = file.Names.Where(name => name != "lm_head.weight").ToList(); // the tied head's copy
+        var expected = file.Names.Where(name => name != "lm_head.weight").ToList();    // the tied head's copy
         Assert.Equal(expected.Order(), back.Keys.Order());
         foreach (var name in expected) TensorAssert.Same(file.Read(name), back[name], name);
     }
@@ -74,7 +74,8 @@ public sealed class ModelImportTests : IDisposable
     public void A_head_that_is_said_to_be_tied_and_is_not_is_refused()
     {
         (string, Tensor)[] tensors = [("wte.weight", ones(3, 2)), ("lm_head.weight", zeros(3, 2))];
-        Assert.Contains("tie_word_embeddings", Assert.Throws<InputException>(() => HuggingFaceNames.FromGpt2("file", tensors, tiedHead: true)).Message);
+        Assert.Contains(
+            "tie_word_embeddings", Assert.Throws<InputException>(() => HuggingFaceNames.FromGpt2("file", tensors, tiedHead: true)).Message);
         Assert.Equal(2, HuggingFaceNames.FromGpt2("file", tensors, tiedHead: false).Count);
     }
 
@@ -84,7 +85,8 @@ public sealed class ModelImportTests : IDisposable
     [InlineData("h.0.attn.rotor.weight", new long[] { 5 })]
     [InlineData("code", new long[] { 5 })]
     public void Tensors_that_no_GPT_2_has_are_refused_by_name(string name, long[] shape) =>
-        Assert.Contains(name, Assert.Throws<InputException>(() => HuggingFaceNames.FromGpt2("file", [(name, zeros(shape))], tiedHead: true)).Message);
+        Assert.Contains(
+            name, Assert.Throws<InputException>(() => HuggingFaceNames.FromGpt2("file", [(name, zeros(shape))], tiedHead: true)).Message);
 
     [Theory]
     [InlineData("llama/tied")]
@@ -116,7 +118,9 @@ public sealed class ModelImportTests : IDisposable
     public void A_matrix_that_shows_a_claimed_size_must_be_there(string missing, string expected)
     {
         using var file = SafetensorsFile.Open(Golden("llama/tied/model.safetensors"));
-        WriteModel("llama", File.ReadAllText(Golden("llama/tied/config.json")), file.Names.Where(name => name != missing).ToDictionary(name => name, file.Read));
+        WriteModel(
+            "llama", File.ReadAllText(Golden("llama/tied/config.json")),
+            file.Names.Where(name => name != missing).ToDictionary(name => name, file.Read));
         Assert.Contains(expected, Assert.Throws<InputException>(() => ModelImport.Import(folder["llama"])).Message);
     }
 

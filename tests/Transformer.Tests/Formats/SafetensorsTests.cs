@@ -20,7 +20,8 @@ public sealed class SafetensorsTests : IDisposable
     public static TheoryData<string> Goldens()
     {
         var root = Path.Combine(AppContext.BaseDirectory, "Goldens");
-        return [.. Directory.EnumerateFiles(root, "*.safetensors", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(root, file)).Order()];
+        return [.. Directory.EnumerateFiles(root, "*.safetensors", SearchOption.AllDirectories)
+            .Select(file => Path.GetRelativePath(root, file)).Order()];
     }
 
     [Theory, MemberData(nameof(Goldens))]
@@ -69,7 +70,8 @@ public sealed class SafetensorsTests : IDisposable
     public void Every_tensor_lies_on_a_boundary_of_its_element_size()
     {
         var path = folder["mixed.safetensors"];
-        SafetensorsWriter.Write(path, [("a", ones(3, dtype: uint8)), ("b", ones(3, dtype: float16)), ("c", ones(3)), ("d", ones(1, dtype: int64))]);
+        SafetensorsWriter.Write(
+            path, [("a", ones(3, dtype: uint8)), ("b", ones(3, dtype: float16)), ("c", ones(3)), ("d", ones(1, dtype: int64))]);
         using var file = SafetensorsFile.Open(path);
         Assert.Equal(["d", "c", "b", "a"], file.Names);
         Assert.Equal(0, BitConverter.ToInt64(File.ReadAllBytes(path)) % 8);
@@ -118,7 +120,8 @@ public sealed class SafetensorsTests : IDisposable
 
     [Fact]
     public void A_folder_that_does_not_exist_is_named() =>
-        Assert.Contains("nowhere", Assert.Throws<InputException>(() => SafetensorsWriter.Write(folder["nowhere/x.safetensors"], [])).Message);
+        Assert.Contains(
+            "nowhere", Assert.Throws<InputException>(() => SafetensorsWriter.Write(folder["nowhere/x.safetensors"], [])).Message);
 
     [Fact]
     public void A_name_given_twice_is_a_fault_of_the_caller() =>

@@ -5,7 +5,9 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Model;
 
-/// <summary>A small model of another implementation: its configuration, its weights in our names, and what it computes from given ids.</summary>
+/// <summary>
+/// A small model of another implementation: its configuration, its weights in our names, and what it computes from given ids.
+/// </summary>
 internal sealed class ReferenceModel
 {
     private readonly string folder;
@@ -65,7 +67,8 @@ internal sealed class ReferenceModel
     {
         var path = $"{folder}/{file}.safetensors";
         var tensors = Golden.Read(path).Select(tensor => (tensor.Key, tensor.Value));
-        return isGpt2 ? HuggingFaceNames.FromGpt2(path, tensors, Config.TiedHead) : HuggingFaceNames.FromLlama(path, tensors, Config.TiedHead);
+        return isGpt2 ? HuggingFaceNames.FromGpt2(path, tensors, Config.TiedHead)
+            : HuggingFaceNames.FromLlama(path, tensors, Config.TiedHead);
     }
 
     private static ModelConfig Gpt2(bool bias) => new()
