@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Transformer.Checkpoints;
 using Transformer.Distributed;
 using Transformer.Files;
 using Transformer.Formats;
