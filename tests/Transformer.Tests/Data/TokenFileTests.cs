@@ -1,4 +1,3 @@
-using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Data;
 
