@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Transformer.Benchmarks;
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Formats;
 using Transformer.Inference.Cpu;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Distributed;
@@ -28,7 +29,7 @@ internal static class ExportVerb
     private static readonly Format[] Formats =
     [
         new("safetensors", (model, path, precision, _) => WriteSafetensors(model, path, precision), ReadBack),
-        new("gguf", WriteGguf, ReadBack, Extension: GgufModel.Extension),
+        new("gguf", (model, path, precision, _) => GgufModel.Write(path, model.Model.Config, model.Model.Weights.ToStored(), model.Tokenizer, precision.Gguf, model.ChatTemplate), ReadBack, Extension: GgufModel.Extension),
         new("onnx", WriteOnnx, ReadOnnxBack, Rounding: 1e-4, HasOperators: true),
     ];
 
@@ -206,9 +207,7 @@ internal static class ExportVerb
             GgufPrecision.F16 => ScalarType.Float16,
             _ => throw new InputException($"--quantize {precision.Name}: safetensors has no blocks; take --format gguf, or f16."),
         };
-        HuggingFaceFolder.Write(
-            folder, model.Model.Config, model.Model.Weights.Select(weight => (weight.Name, weight.Value.detach().to(type))),
-            model.Tokenizer, model.ChatTemplate);
+        HuggingFaceFolder.Write(folder, model.Model.Config, model.Model.Weights.Select(weight => weight.Value.detach().to(type).ToStored(weight.Name)), model.Tokenizer, model.ChatTemplate);
     }
 
     private static T Named<T>(string option, string name, T[] known, Func<T, string> nameOf) =>

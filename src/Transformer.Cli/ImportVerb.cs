@@ -55,11 +55,8 @@ internal static class ImportVerb
                 $"the tokenizer has {tokenizer.VocabularySize} tokens, the model only {imported.Model.VocabularySize}. " +
                 "Give the model's own with --tokenizer FILE.");
 
-        CheckpointFolder.Save(
-            folder, imported.Model, imported.Tensors.Select(tensor => (tensor.Key, tensor.Value)), tokenizer,
-            chatTemplate: imported.ChatTemplate);
-        error.WriteLine(
-            $"{folder}: {Numbers.Count(imported.Tensors.Values.Sum(tensor => tensor.numel()))} parameters of {imported.Origin}");
+        CheckpointFolder.Save(folder, imported.Model, imported.Tensors.Values, tokenizer, chatTemplate: imported.ChatTemplate);
+        error.WriteLine($"{folder}: {Numbers.Count(imported.Tensors.Values.Sum(tensor => tensor.Count))} parameters of {imported.Origin}");
         if (tokenizer is null)
             error.WriteLine(
                 "There is no tokenizer beside the source, so text cannot be encoded. Import again with --tokenizer FILE to add it.");

@@ -1,6 +1,7 @@
 using Transformer.Configuration;
 using Transformer.Generation;
 using Transformer.Inference.Cpu;
+using Transformer.Inference.Torch;
 using Transformer.Layers;
 using Transformer.Native;
 using Transformer.Onnx;

@@ -59,7 +59,7 @@ public sealed class BpeTokenizer : Tokenizer
     {
         try
         {
-            var vocabulary = JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllBytes(vocabularyPath))
+            var vocabulary = JsonSerializer.Deserialize(File.ReadAllBytes(vocabularyPath), VocabularyContext.Default.DictionaryStringInt32)
                 ?? throw new InputException("found null, expected an object of tokens and ids");
             var lines = File.ReadLines(mergesPath).SkipWhile((line, i) => i == 0 && line.StartsWith("#version", StringComparison.Ordinal));
             return new(vocabulary, [.. lines.Where(line => line.Length > 0).Select(ParseMerge)]);

@@ -14,11 +14,7 @@ internal static class TokenizerFileWriter
 {
     /// <summary>SentencePiece's symbol for a space.</summary>
     public const char SpaceSymbol = '\u2581';
-    private static readonly JsonSerializerOptions Format = new()
-    {
-        WriteIndented = true,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping
-    };
+    private static readonly JsonWriterOptions Format = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static void Write(Tokenizer tokenizer, string path)
     {
@@ -31,7 +27,11 @@ internal static class TokenizerFileWriter
             LlamaTokenizer llama => Llama(llama),
             _ => throw new NotSupportedException($"{tokenizer.GetType().Name} has no file format"),
         };
-        DurableFile.Write(path, stream => JsonSerializer.Serialize(stream, json, Format));
+        DurableFile.Write(path, stream =>
+        {
+            using var writer = new Utf8JsonWriter(stream, Format);
+            json.WriteTo(writer);
+        });
     }
 
     private static JsonObject Characters(Tokenizer tokenizer) => Document(

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Transformer.Configuration;
 using Transformer.Generation;
 using Transformer.Inference.Cpu;
+using Transformer.Inference.Torch;
 using Transformer.Model;
 using Transformer.Native;
 using static TorchSharp.torch;

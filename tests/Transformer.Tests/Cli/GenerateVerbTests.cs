@@ -1,3 +1,4 @@
+using Transformer.Checkpoints;
 using Transformer.Cli;
 using Transformer.Configuration;
 using Transformer.Formats;
@@ -172,7 +173,7 @@ public sealed class GenerateVerbTests : IDisposable
     {
         manual_seed(41);
         using var made = new TransformerModel(config);
-        CheckpointFolder.Save(folder[name], config, made.Weights, new CharacterTokenizer([.. letters.EnumerateRunes()]));
+        CheckpointFolder.Save(folder[name], config, made.Weights.ToStored(), new CharacterTokenizer([.. letters.EnumerateRunes()]));
         return folder[name];
     }
 }

@@ -17,8 +17,7 @@ public sealed class ChatTemplateTests : IDisposable
     public ChatTemplateTests()
     {
         using var imported = ModelImport.Import(Golden.PathOf("stories260k/stories260K.bin"));
-        HuggingFaceFolder.Write(
-            here["source"], imported.Model, imported.Tensors.Select(tensor => (tensor.Key, tensor.Value)), GgufModelTests.Stories());
+        HuggingFaceFolder.Write(here["source"], imported.Model, imported.Tensors.Values, GgufModelTests.Stories());
     }
 
     public void Dispose() => here.Dispose();

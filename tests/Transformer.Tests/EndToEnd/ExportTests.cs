@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Transformer.Checkpoints;
 using Transformer.Formats;
 using Transformer.Model;
 using Transformer.Tests.Formats.Gguf;
@@ -48,9 +49,8 @@ public sealed class ExportTests : IDisposable
     {
         manual_seed(1337);
         using var model = new TransformerModel(GgufModelTests.Expressible["gpt2"]);
-        CheckpointFolder.Save(here["gpt2"], model.Config, model.Weights, GgufModelTests.Characters(13));
-        var (code, output, error) = await Workplace.Request(
-            "export", here["gpt2"], "--format", format, "--out", here["out"] + (format == "gguf" ? ".gguf" : ""), "--json");
+        CheckpointFolder.Save(here["gpt2"], model.Config, model.Weights.ToStored(), GgufModelTests.Characters(13));
+        var (code, output, error) = await Workplace.Request("export", here["gpt2"], "--format", format, "--out", here["out"] + (format == "gguf" ? ".gguf" : ""), "--json");
         Assert.True(code == 0, error);
         Assert.Equal(0, (double)JsonNode.Parse(output)!["greatest_difference"]!);
     }
@@ -97,7 +97,7 @@ public sealed class ExportTests : IDisposable
         manual_seed(1337);
         using var model = new TransformerModel(Tiny.Config);
         using (no_grad()) model.Weight("model.layers.0.mlp.down_proj.weight").mul_(1e9);
-        CheckpointFolder.Save(here["wild"], model.Config, model.Weights, GgufModelTests.Characters(13));
+        CheckpointFolder.Save(here["wild"], model.Config, model.Weights.ToStored(), GgufModelTests.Characters(13));
 
         var (code, _, error) = await Workplace.Request(
             "export", here["wild"], "--format", "gguf", "--out", here["w.gguf"], "--quantize", "f16");
@@ -133,7 +133,7 @@ public sealed class ExportTests : IDisposable
     public async Task A_text_that_the_model_cannot_read_is_refused_before_anything_is_written()
     {
         using var model = new TransformerModel(Tiny.Config);
-        CheckpointFolder.Save(here["letters"], model.Config, model.Weights, GgufModelTests.Characters(13));
+        CheckpointFolder.Save(here["letters"], model.Config, model.Weights.ToStored(), GgufModelTests.Characters(13));
         here.Write("text.txt", "abcz");
         var (code, _, error) = await Workplace.Request(
             "export", here["letters"], "--format", "safetensors", "--out", here["new"], "--evaluate", here["text.txt"]);
@@ -145,7 +145,6 @@ public sealed class ExportTests : IDisposable
     private void SaveStories(string name)
     {
         using var stories = ModelImport.Import(Golden.PathOf("stories260k/stories260K.bin"));
-        CheckpointFolder.Save(
-            here[name], stories.Model, stories.Tensors.Select(tensor => (tensor.Key, tensor.Value)), GgufModelTests.Stories());
+        CheckpointFolder.Save(here[name], stories.Model, stories.Tensors.Values, GgufModelTests.Stories());
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Transformer.Checkpoints;
 using Transformer.Cli;
 using Transformer.Formats;
 using Transformer.Runs;

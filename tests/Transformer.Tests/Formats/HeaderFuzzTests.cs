@@ -1,4 +1,5 @@
 using System.Text;
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Formats;
 using Transformer.Formats.Gguf;
@@ -52,7 +53,7 @@ public sealed class HeaderFuzzTests : IDisposable
                 .Select((token, id) => (token, id)).ToDictionary(), [("t", "h")]),
         };
         var path = folder["model.gguf"];
-        GgufModel.Write(path, model.Config, model.Weights, tokenizer, GgufPrecision.F32);
+        GgufModel.Write(path, model.Config, model.Weights.ToStored(), tokenizer, GgufPrecision.F32);
         var valid = File.ReadAllBytes(path);
         int header;
         using (var stream = new MemoryStream(valid)) header = (int)GgufHeader.Read(path, stream).DataStart;

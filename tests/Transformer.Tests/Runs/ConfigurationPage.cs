@@ -16,7 +16,7 @@ namespace Transformer.Tests.Runs;
 /// </summary>
 internal sealed partial class ConfigurationPage
 {
-    private readonly XmlSummaries summaries = XmlSummaries.Load(typeof(RunConfig).Assembly);
+    private readonly XmlSummaries summaries = XmlSummaries.Load(typeof(RunConfig).Assembly, typeof(ModelConfig).Assembly);
     private readonly StringBuilder page = new();
     private readonly Dictionary<Type, string> titles = [];
     private List<(string Title, Type Type)> parts = [];

@@ -1,14 +1,12 @@
 using Transformer.Configuration;
 using Transformer.Formats;
-using Transformer.Model;
-using static TorchSharp.torch;
 
 namespace Transformer.Inference.Cpu;
 
 // N tokens · C width · V vocabulary
 
 /// <summary>
-/// A model made for writing: the same numbers as <see cref="TransformerModel"/>'s, to rounding, computed by kernels of this project's own that stream each
+/// A model made for writing: the same numbers as libtorch's pass, to rounding, computed by kernels of this project's own that stream each
 /// weight once a token, without libtorch and without allocating. Weights are read where the model has them, or packed into fewer bits.
 /// </summary>
 /// <remarks>
@@ -57,19 +55,6 @@ public sealed unsafe class CpuInferenceModel : IDisposable
     /// <summary>The architecture.</summary>
     public ModelConfig Config { get; }
 
-    /// <summary>
-    /// Makes an engine of a model as it is now. After a step of training make another: some weights are copies, others the model's own numbers.
-    /// </summary>
-    /// <param name="model">The model; its weights are not copied unless they are packed.</param>
-    /// <param name="format">How matrices lie in memory.</param>
-    /// <param name="threads">How many threads work; as many as libtorch's where null.</param>
-    /// <returns>Null where the weights are not all in this process's own memory in a type that the kernels read.</returns>
-    public static CpuInferenceModel? TryCreate(TransformerModel model, WeightFormat format = WeightFormat.AsIs, int? threads = null)
-    {
-        if (model.TensorParallelGroup is not null || CpuWeights.Of(model, format) is not { } weights) return null;
-        return Create(model.Config, weights, threads ?? get_num_threads());
-    }
-
     /// <summary>Makes an engine of a checkpoint, without libtorch: the file is mapped into memory and its weights are read where they lie, or packed.</summary>
     /// <param name="checkpoint">The checkpoint; where there is an engine, it ends with it.</param>
     /// <param name="format">How matrices lie in memory.</param>
@@ -79,10 +64,11 @@ public sealed unsafe class CpuInferenceModel : IDisposable
     public static CpuInferenceModel? TryCreate(CheckpointFolder checkpoint, WeightFormat format, int threads)
     {
         checkpoint.Check(ParameterShapes.Of(checkpoint.Model));
-        return CpuWeights.Of(checkpoint, format) is { } weights ? Create(checkpoint.Model, weights, threads) : null;
+        return CpuWeights.Of(checkpoint.Names.Select(checkpoint.Tensor), format, checkpoint) is { } weights ? Create(checkpoint.Model, weights, threads) : null;
     }
 
-    private static CpuInferenceModel Create(ModelConfig config, CpuWeights weights, int threads)
+    /// <summary>Makes an engine of weights, which end with it.</summary>
+    internal static CpuInferenceModel Create(ModelConfig config, CpuWeights weights, int threads)
     {
         var team = new ThreadTeam(threads);
         try

@@ -1,4 +1,5 @@
 using TorchSharp;
+using Transformer.Checkpoints;
 using Transformer.Formats.Gguf;
 using static TorchSharp.torch;
 
@@ -64,9 +65,9 @@ public sealed class GgufFileTests : IDisposable
         TensorAssert.Same(ones(3), file.Read("behind"));
     }
 
-    private GgufFile Written(KeyValuePair<string, object>[] metadata, (string, Tensor, GgufTensorType)[] tensors)
+    private GgufFile Written(KeyValuePair<string, object>[] metadata, (string Name, Tensor Value, GgufTensorType Type)[] tensors)
     {
-        GgufWriter.Write(folder["a.gguf"], metadata, tensors);
+        GgufWriter.Write(folder["a.gguf"], metadata, [.. tensors.Select(tensor => (tensor.Value.ToStored(tensor.Name), tensor.Type))]);
         return GgufFile.Open(folder["a.gguf"]);
     }
 }

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using TorchSharp;
+using Transformer.Checkpoints;
 using Transformer.Formats;
 using Transformer.Formats.Gguf;
 using Transformer.Generation;
@@ -85,9 +86,7 @@ public sealed class GgufGoldenTests : IDisposable
     private string StoriesFile(GgufPrecision precision)
     {
         using var stories = ModelImport.Import(Golden.PathOf("stories260k/stories260K.bin"));
-        GgufModel.Write(
-            folder["stories.gguf"], stories.Model, stories.Tensors.Select(tensor => (tensor.Key, tensor.Value)), GgufModelTests.Stories(),
-            precision);
+        GgufModel.Write(folder["stories.gguf"], stories.Model, stories.Tensors.Values, GgufModelTests.Stories(), precision);
         return folder["stories.gguf"];
     }
 

@@ -1,4 +1,5 @@
 using TorchSharp;
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Formats;
 using Transformer.Formats.Gguf;
@@ -52,7 +53,7 @@ public sealed class GgufModelTests : IDisposable
     {
         random.manual_seed(1337);
         using var model = new TransformerModel(Expressible[kind]);
-        GgufModel.Write(Path, model.Config, model.Weights, Characters(13), GgufPrecision.F32);
+        GgufModel.Write(Path, model.Config, model.Weights.ToStored(), Characters(13), GgufPrecision.F32);
         using var imported = ModelImport.Import(Path);
 
         Assert.Equal(model.Config with { Initialization = new Gpt2InitializationConfig() }, imported.Model);
@@ -65,7 +66,7 @@ public sealed class GgufModelTests : IDisposable
     {
         random.manual_seed(1337);
         using var model = new TransformerModel(Llama);
-        GgufModel.Write(Path, model.Config, model.Weights, Characters(13), GgufPrecision.F32);
+        GgufModel.Write(Path, model.Config, model.Weights.ToStored(), Characters(13), GgufPrecision.F32);
         using var loaded = LoadedModel.Open(Path);
         var options = SamplingOptions.Greedy with { MaxTokens = 20 };
         var expected = new TextGenerator(model, Characters(13))
@@ -79,7 +80,7 @@ public sealed class GgufModelTests : IDisposable
     public void Rows_of_queries_and_keys_lie_as_llama2_c_has_them()
     {
         using var stories = ModelImport.Import(Golden.PathOf("stories260k/stories260K.bin"));
-        GgufModel.Write(Path, stories.Model, stories.Tensors.Select(tensor => (tensor.Key, tensor.Value)), Stories(), GgufPrecision.F32);
+        GgufModel.Write(Path, stories.Model, stories.Tensors.Values, Stories(), GgufPrecision.F32);
         using var file = GgufFile.Open(Path);
         var numbers = System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(
             File.ReadAllBytes(Golden.PathOf("stories260k/stories260K.bin")).AsSpan(7 * sizeof(int)));
@@ -109,8 +110,7 @@ public sealed class GgufModelTests : IDisposable
     {
         random.manual_seed(1337);
         using var model = Tiny.Model(kind);
-        var error = Assert.Throws<InputException>(
-            () => GgufModel.Write(Path, model.Config, model.Weights, Characters(13), GgufPrecision.F32));
+        var error = Assert.Throws<InputException>(() => GgufModel.Write(Path, model.Config, model.Weights.ToStored(), Characters(13), GgufPrecision.F32));
         Assert.StartsWith(key, error.Message);
         Assert.False(File.Exists(Path));
     }
@@ -132,7 +132,7 @@ public sealed class GgufModelTests : IDisposable
 
         string Types(GgufPrecision precision)
         {
-            GgufModel.Write(Path, model.Config, model.Weights, Characters(13), precision);
+            GgufModel.Write(Path, model.Config, model.Weights.ToStored(), Characters(13), precision);
             using var file = GgufFile.Open(Path);
             return string.Join(
                 ' ',
@@ -163,12 +163,12 @@ public sealed class GgufModelTests : IDisposable
     {
         random.manual_seed(1337);
         using var model = new TransformerModel(Llama);
-        GgufModel.Write(Path, model.Config, model.Weights, Characters(13), GgufPrecision.F32);
+        GgufModel.Write(Path, model.Config, model.Weights.ToStored(), Characters(13), GgufPrecision.F32);
         using (var file = GgufFile.Open(Path))
         {
             var metadata = file.Metadata.ToDictionary();
             metadata[key] = value;
-            GgufWriter.Write(folder["false.gguf"], metadata, [.. file.Names.Select(name => (name, file.Read(name), GgufTensorType.F32))]);
+            GgufWriter.Write(folder["false.gguf"], metadata, [.. file.Names.Select(name => (file.Tensor(name), GgufTensorType.F32))]);
         }
         Assert.Contains(problem, Assert.Throws<InputException>(() => ModelImport.Import(folder["false.gguf"])).Message);
     }
@@ -178,12 +178,12 @@ public sealed class GgufModelTests : IDisposable
     {
         random.manual_seed(1337);
         using var model = new TransformerModel(Gpt2(4));
-        GgufModel.Write(Path, model.Config, model.Weights, Characters(13), GgufPrecision.F32);
+        GgufModel.Write(Path, model.Config, model.Weights.ToStored(), Characters(13), GgufPrecision.F32);
         using (var file = GgufFile.Open(Path))
         {
             var metadata = file.Metadata.ToDictionary();
             metadata["gpt2.context_length"] = 1u << 28;
-            GgufWriter.Write(folder["false.gguf"], metadata, [.. file.Names.Select(name => (name, file.Read(name), GgufTensorType.F32))]);
+            GgufWriter.Write(folder["false.gguf"], metadata, [.. file.Names.Select(name => (file.Tensor(name), GgufTensorType.F32))]);
         }
         Assert.Contains(
             "position table [12, 16], but its configuration says [268435456, 16]",

@@ -4,6 +4,7 @@ using Transformer.Configuration;
 using Transformer.Generation;
 using Transformer.Generation.Constraints;
 using Transformer.Inference.Cpu;
+using Transformer.Inference.Torch;
 using Transformer.Model;
 using Transformer.Onnx;
 using Transformer.Tokenization;
