@@ -184,7 +184,7 @@ internal static class ExportVerb
     }
 
     private static void WriteGguf(LoadedModel model, string path, Precision precision, OnnxOperators operators) =>
-        GgufModel.Write(path, model.Model.Config, model.Model.Weights, model.Tokenizer, precision.Gguf, model.ChatTemplate);
+        GgufModel.Write(path, model.Model.Config, model.Model.Weights.ToStored(), model.Tokenizer, precision.Gguf, model.ChatTemplate);
 
     private static void WriteOnnx(LoadedModel model, string folder, Precision precision, OnnxOperators operators) => OnnxFolder.Write(
         folder, model.Model.Config, model.Model.Weights, model.Tokenizer,
