@@ -6,7 +6,7 @@ internal abstract class MixerState : IDisposable
     /// <summary>The bytes that it takes.</summary>
     public abstract long Bytes { get; }
 
-    /// <summary>Whether the last tokens of a row can be forgotten by remembering its length only.</summary>
+    /// <summary>Whether the last tokens of a row can be dropped by changing its length only.</summary>
     public abstract bool CanTruncate { get; }
 
     /// <summary>Makes a row that of an empty text.</summary>
