@@ -1,3 +1,4 @@
+using Transformer.Checkpoints;
 using Transformer.Formats;
 using static TorchSharp.torch;
 
@@ -12,6 +13,6 @@ internal static class Golden
     public static Dictionary<string, Tensor> Read(string path)
     {
         using var file = SafetensorsFile.Open(PathOf(path));
-        return file.Names.ToDictionary(name => name, file.Read);
+        return file.Names.ToDictionary(name => name, name => file.Read(name));
     }
 }

@@ -80,7 +80,7 @@ public sealed class CheckpointFolder : IDisposable
         string? chatTemplate = null) =>
         Save(folder, model, tokenizer, trainingState, partial =>
         {
-            WeightFiles.Write(partial, weights);
+            WeightFiles.Write(partial, weights.ToStored());
             Formats.ChatTemplate.Write(partial, chatTemplate);
             if (training is not null) TrainingTensors.Write(partial, training);
         });
@@ -108,13 +108,13 @@ public sealed class CheckpointFolder : IDisposable
     public IReadOnlyList<long> Shape(string name) => weights.Shape(name);
 
     /// <summary>The type of a tensor's elements.</summary>
-    public ScalarType Type(string name) => weights.Type(name);
+    public ElementType Type(string name) => weights.Type(name);
 
     /// <summary>Where a tensor's bytes lie in memory, mapped from the file for as long as this is open.</summary>
-    public nint Address(string name) => weights.Address(name);
+    public nint Address(string name) => weights.Tensor(name).Address;
 
     /// <summary>A new CPU tensor with the file's type.</summary>
-    public Tensor Read(string name) => weights.Read(name);
+    public Tensor Read(string name) => weights.Tensor(name).ToTensor();
 
     /// <summary>Copies all tensors into a model. Names and shapes are compared first: a model is filled whole or not touched.</summary>
     /// <param name="model">The model's parameters and buffers by name; other types than the file's are converted to.</param>
@@ -123,7 +123,7 @@ public sealed class CheckpointFolder : IDisposable
     {
         var parameters = model.ToDictionary(pair => pair.Name, pair => pair.Parameter);
         Check(parameters.Select(pair => (pair.Key, pair.Value.shape)));
-        foreach (var (name, parameter) in parameters) weights.ReadInto(name, parameter);
+        foreach (var (name, parameter) in parameters) weights.Tensor(name).CopyInto(parameter);
     }
 
     /// <summary>Copies all tensors into a model or, where several ranks share it, the parts of them that are this rank's into its share.</summary>
@@ -143,7 +143,7 @@ public sealed class CheckpointFolder : IDisposable
         foreach (var (name, parameter) in parameters)
         {
             using var scope = NewDisposeScope();    // no more than one whole tensor at a time
-            parameter.copy_(TensorParallelSplit.Cut(name, weights.Read(name), group));
+            parameter.copy_(TensorParallelSplit.Cut(name, weights.Tensor(name).ToTensor(), group));
         }
     }
 

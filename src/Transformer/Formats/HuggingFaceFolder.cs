@@ -1,3 +1,4 @@
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Files;
 using Transformer.Tokenization;
@@ -26,7 +27,7 @@ public static class HuggingFaceFolder
         DurableFolder.Write(folder, partial =>
         {
             SafetensorsWriter.Write(
-                Path.Combine(partial, WeightFiles.SingleFile), named.Select(tensor => (tensor.Key, tensor.Value)), new Dictionary<string, string> { ["format"] = "pt" });
+                Path.Combine(partial, WeightFiles.SingleFile), named.Select(tensor => tensor.Value.ToStored(tensor.Key)), new Dictionary<string, string> { ["format"] = "pt" });
             DurableFile.WriteJson(Path.Combine(partial, CheckpointConfig.FileName), config);
             tokenizer.Save(Path.Combine(partial, CheckpointFolder.TokenizerName));
             ChatTemplate.Write(partial, chatTemplate);

@@ -1,3 +1,4 @@
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Formats.Gguf;
 using static TorchSharp.torch;
@@ -63,7 +64,7 @@ public static class ModelImport
         var model = CheckpointConfig.Read(config);
         using var weights = WeightFiles.Open(path);
         var gpt2 = HuggingFaceNames.IsGpt2(weights.Names);
-        var read = weights.Names.Where(name => !HuggingFaceNames.IsBuffer(name)).Select(name => (name, weights.Read(name)));
+        var read = weights.Names.Where(name => !HuggingFaceNames.IsBuffer(name)).Select(name => (name, weights.Tensor(name).ToTensor()));
         var tensors = gpt2 ? HuggingFaceNames.FromGpt2(weights.Path, read, model.TiedHead) : HuggingFaceNames.FromLlama(weights.Path, read, model.TiedHead);
         CheckSize(weights.Path, model, tensors);
         return Kept(model, tensors, $"{(gpt2 ? "GPT-2" : "Llama")}, {weights.Path}", ChatTemplate.Read(Path.GetDirectoryName(config)!));

@@ -57,7 +57,7 @@ internal static class TrainingCheckpoint
             ranks.RunOnAll(() =>
             {
                 TrainingTensors.Write(partial, tensors, ranks.Rank, ranks.Ranks);
-                if (isFirst && !isParted) WeightFiles.Write(partial, model.Weights);
+                if (isFirst && !isParted) WeightFiles.Write(partial, model.Weights.ToStored());
             });
             if (isParted) WriteBuckets(partial, model, space);
         }
@@ -75,7 +75,7 @@ internal static class TrainingCheckpoint
             List<(string Name, Tensor Value)> weights = [.. Whole(model, space, buckets[i]), .. i == 0 ? frozen.Select(weight => (weight.Name, Whole(model, weight))) : []];
             ranks.RunOnAll(() =>
             {
-                if (i % ranks.Ranks == ranks.Rank) WeightFiles.WriteShard(folder, weights, i, buckets.Count);
+                if (i % ranks.Ranks == ranks.Rank) WeightFiles.WriteShard(folder, weights.ToStored(), i, buckets.Count);
             });
             names.Add([.. weights.Select(weight => weight.Name)]);
             numbers += weights.Sum(weight => weight.Value.numel());

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using TorchSharp;
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Formats;
 using Transformer.Model;
@@ -239,8 +240,8 @@ public sealed class CheckpointFolderTests : IDisposable
 
     private void WriteShards(string index)
     {
-        SafetensorsWriter.Write(folder["model-1.safetensors"], [("x", ones(2))]);
-        SafetensorsWriter.Write(folder["model-2.safetensors"], [("y", ones(3))]);
+        SafetensorsWriter.Write(folder["model-1.safetensors"], [ones(2).ToStored("x")]);
+        SafetensorsWriter.Write(folder["model-2.safetensors"], [ones(3).ToStored("y")]);
         File.WriteAllText(folder["model.safetensors.index.json"], index);
         File.Copy(Golden("llama/tied/config.json"), folder["config.json"]);
     }

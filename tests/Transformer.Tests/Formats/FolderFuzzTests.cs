@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Inference.Torch;
 using Transformer.Formats;
@@ -88,7 +89,7 @@ public sealed class FolderFuzzTests : IDisposable
         if (kind != "sharded") return;
         File.Delete(folder["model.safetensors"]);
         var halves = model.Weights.Chunk(model.Weights.Count() / 2 + 1).ToArray();
-        for (var number = 0; number < halves.Length; number++) WeightFiles.WriteShard(folder.Path, halves[number], number, halves.Length);
+        for (var number = 0; number < halves.Length; number++) WeightFiles.WriteShard(folder.Path, halves[number].ToStored(), number, halves.Length);
         WeightFiles.WriteIndex(folder.Path, [.. halves.Select(half => half.Select(weight => weight.Name))], 1000);
     }
 }

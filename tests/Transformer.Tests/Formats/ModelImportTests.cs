@@ -1,4 +1,5 @@
 using TorchSharp;
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Formats;
 using static TorchSharp.torch;
@@ -153,6 +154,6 @@ public sealed class ModelImportTests : IDisposable
     {
         Directory.CreateDirectory(folder[name]);
         File.WriteAllText(folder[$"{name}/config.json"], config);
-        SafetensorsWriter.Write(folder[$"{name}/model.safetensors"], tensors.Select(pair => (pair.Key, pair.Value)));
+        SafetensorsWriter.Write(folder[$"{name}/model.safetensors"], tensors.Select(pair => pair.Value.ToStored(pair.Key)));
     }
 }

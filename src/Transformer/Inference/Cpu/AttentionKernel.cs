@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Numerics;
 
 namespace Transformer.Inference.Cpu;
 

@@ -1,3 +1,5 @@
+using Transformer.Numerics;
+
 namespace Transformer.Inference.Cpu;
 
 // B rows · T tokens · C width · W tokens seen

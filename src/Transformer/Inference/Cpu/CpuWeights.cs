@@ -1,7 +1,9 @@
 using System.IO.Hashing;
+using Transformer.Checkpoints;
 using Transformer.Formats;
 using Transformer.Model;
 using Transformer.Native;
+using Transformer.Numerics;
 using static TorchSharp.torch;
 
 namespace Transformer.Inference.Cpu;
@@ -26,7 +28,7 @@ internal sealed unsafe class CpuWeights : IDisposable
         foreach (var (name, value) in model.Weights)
         {
             var tensor = weights.Own(value.detach().DetachFromDisposeScope());
-            weights.tensors.Add(name, new(Aten.DataPointer(tensor), tensor.dtype, tensor.shape));
+            weights.tensors.Add(name, new(Aten.DataPointer(tensor), tensor.dtype.ToElementType(), tensor.shape));
         }
         return weights;
     }
@@ -95,16 +97,16 @@ internal sealed unsafe class CpuWeights : IDisposable
 
     private WeightMatrix Rows(string name, int outputs, int inputs) => tensors[name] switch
     {
-        { Type: ScalarType.Float32, Address: var address } => new FloatMatrix<Float32Element>((byte*)address, outputs, inputs),
-        { Type: ScalarType.BFloat16, Address: var address } => new FloatMatrix<BFloat16Element>((byte*)address, outputs, inputs),
+        { Type: ElementType.F32, Address: var address } => new FloatMatrix<Float32Element>((byte*)address, outputs, inputs),
+        { Type: ElementType.BF16, Address: var address } => new FloatMatrix<BFloat16Element>((byte*)address, outputs, inputs),
         { Address: var address } => new FloatMatrix<Float16Element>((byte*)address, outputs, inputs),
     };
 
     // A weight without numbers lies with other ranks.
     private static bool Supports(Tensor tensor) =>
-        tensor.device_type == TorchSharp.DeviceType.CPU && tensor.numel() > 0 && tensor.is_contiguous() && IsRead(tensor.dtype);
+        tensor.device_type == TorchSharp.DeviceType.CPU && tensor.numel() > 0 && tensor.is_contiguous() && tensor.dtype is ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16;
 
-    private static bool IsRead(ScalarType type) => type is ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16;
+    private static bool IsRead(ElementType type) => type is ElementType.F32 or ElementType.BF16 or ElementType.F16;
 
     private T Own<T>(T resource) where T : IDisposable
     {
@@ -118,5 +120,5 @@ internal sealed unsafe class CpuWeights : IDisposable
         foreach (var resource in owned) resource.Dispose();
     }
 
-    private readonly record struct Stored(nint Address, ScalarType Type, long[] Shape);
+    private readonly record struct Stored(nint Address, ElementType Type, long[] Shape);
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Transformer.Numerics;
 
 namespace Transformer.Inference.Cpu;
 

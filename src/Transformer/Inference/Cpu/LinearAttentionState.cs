@@ -1,4 +1,5 @@
 using Transformer.Distributed;
+using Transformer.Numerics;
 
 namespace Transformer.Inference.Cpu;
 

@@ -1,5 +1,6 @@
 using Transformer.Distributed;
 using Transformer.Inference.Cpu;
+using Transformer.Numerics;
 
 namespace Transformer.Tests.Inference.Cpu;
 

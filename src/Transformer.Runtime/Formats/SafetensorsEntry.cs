@@ -1,5 +1,3 @@
-using static TorchSharp.torch;
-
 namespace Transformer.Formats;
 
 /// <summary>One tensor in a Safetensors file.</summary>
@@ -8,4 +6,4 @@ namespace Transformer.Formats;
 /// <param name="Shape">Its dimensions; none for a scalar.</param>
 /// <param name="Begin">Where its bytes begin, counted from the end of the header.</param>
 /// <param name="End">Where its bytes end.</param>
-internal sealed record SafetensorsEntry(string Name, ScalarType Type, long[] Shape, long Begin, long End);
+internal sealed record SafetensorsEntry(string Name, ElementType Type, long[] Shape, long Begin, long End);

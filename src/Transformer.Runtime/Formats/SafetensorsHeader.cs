@@ -65,7 +65,7 @@ internal sealed class SafetensorsHeader
             foreach (var entry in entries)
             {
                 writer.WriteStartObject(entry.Name);
-                writer.WriteString("dtype", SafetensorsType.Of(entry.Type).Name);
+                writer.WriteString("dtype", entry.Type.Name());
                 WriteNumbers(writer, "shape", entry.Shape);
                 WriteNumbers(writer, "data_offsets", [entry.Begin, entry.End]);
                 writer.WriteEndObject();
@@ -113,7 +113,7 @@ internal sealed class SafetensorsHeader
 
     private SafetensorsEntry ReadEntry(ref Utf8JsonReader reader, string name)
     {
-        SafetensorsType? type = null;
+        ElementType? type = null;
         long[]? shape = null, offsets = null;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
@@ -123,8 +123,8 @@ internal sealed class SafetensorsHeader
             {
                 case "dtype" when type is null:
                     var found = reader.TokenType == JsonTokenType.String ? reader.GetString()! : reader.TokenType.ToString();
-                    type = SafetensorsType.Named(found)
-                        ?? throw Bad(name, $"dtype {UntrustedText.Shown(found)}, expected one of {string.Join(", ", SafetensorsType.All.Select(known => known.Name))}");
+                    type = ElementTypes.Named(found)
+                        ?? throw Bad(name, $"dtype {UntrustedText.Shown(found)}, expected one of {string.Join(", ", ElementTypes.Names)}");
                     break;
                 case "shape" when shape is null:
                     shape = ReadNumbers(ref reader, name, key);
@@ -136,13 +136,13 @@ internal sealed class SafetensorsHeader
                     throw Bad(name, $"unexpected or repeated key {UntrustedText.Shown(key)}, expected dtype, shape and data_offsets once each");
             }
         }
-        if (type is null || shape is null || offsets is not [var begin, var end])
+        if (type is not { } known || shape is null || offsets is not [var begin, var end])
             throw Bad(name, "incomplete, expected dtype, shape and two data_offsets");
-        var size = Size(name, shape, type);
+        var size = Size(name, shape, known);
         if (begin > end) throw Bad(name, $"data_offsets [{begin}, {end}] end before they begin");
         if (end - begin != size)
-            throw Bad(name, $"data_offsets [{begin}, {end}] hold {end - begin} bytes, but {type.Name} [{string.Join(", ", shape)}] needs {size}");
-        return new SafetensorsEntry(name, type.Scalar, shape, begin, end);
+            throw Bad(name, $"data_offsets [{begin}, {end}] hold {end - begin} bytes, but {known.Name()} [{string.Join(", ", shape)}] needs {size}");
+        return new SafetensorsEntry(name, known, shape, begin, end);
     }
 
     private long[] ReadNumbers(ref Utf8JsonReader reader, string name, string key)
@@ -160,11 +160,11 @@ internal sealed class SafetensorsHeader
     }
 
     // Zeros count as ones in the check for overflow, because strides are products of the other dimensions.
-    private long Size(string name, long[] shape, SafetensorsType type)
+    private long Size(string name, long[] shape, ElementType type)
     {
         try
         {
-            var strided = shape.Aggregate((long)type.Size, (product, dimension) => checked(product * Math.Max(dimension, 1)));
+            var strided = shape.Aggregate((long)type.Size(), (product, dimension) => checked(product * Math.Max(dimension, 1)));
             return shape.Contains(0) ? 0 : strided;
         }
         catch (OverflowException)

@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.MemoryMappedFiles;
 using Transformer.Configuration;
-using static TorchSharp.torch;
 
 namespace Transformer.Formats;
 
@@ -13,7 +12,6 @@ public sealed class SafetensorsFile : IDisposable
 {
     private const int PrefixLength = 8;
 
-    private readonly string path;
     private readonly SafetensorsHeader header;
     private readonly long dataStart;
     private readonly MemoryMappedFile map;
@@ -21,7 +19,7 @@ public sealed class SafetensorsFile : IDisposable
 
     private SafetensorsFile(string path, MemoryMappedFile map, long length)
     {
-        this.path = path;
+        Path = path;
         this.map = map;
         view = map.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
         try
@@ -44,6 +42,9 @@ public sealed class SafetensorsFile : IDisposable
             throw;
         }
     }
+
+    /// <summary>The file.</summary>
+    public string Path { get; }
 
     /// <summary>The names of the tensors, in the order of their bytes.</summary>
     public IEnumerable<string> Names => header.Entries.Values.OrderBy(entry => entry.Begin).ThenBy(entry => entry.End).Select(entry => entry.Name);
@@ -79,41 +80,17 @@ public sealed class SafetensorsFile : IDisposable
 
     /// <summary>The type of a tensor's elements.</summary>
     /// <exception cref="InputException">The file has no such tensor.</exception>
-    public ScalarType Type(string name) => Entry(name).Type;
+    public ElementType Type(string name) => Entry(name).Type;
 
-    /// <summary>Where a tensor's bytes lie in memory, mapped from the file for as long as this is open.</summary>
+    /// <summary>A tensor, mapped from the file for as long as this is open.</summary>
     /// <exception cref="InputException">The file has no such tensor.</exception>
-    public unsafe nint Address(string name)
+    public unsafe MemoryTensor Tensor(string name)
     {
+        var entry = Entry(name);
         byte* start = null;
         view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);    // given back with the view itself
         view.SafeMemoryMappedViewHandle.ReleasePointer();
-        return (nint)(start + view.PointerOffset + dataStart + Entry(name).Begin);
-    }
-
-    /// <summary>Copies a tensor out of the file.</summary>
-    /// <returns>A new tensor on the CPU with the file's type and shape.</returns>
-    /// <exception cref="InputException">The file has no such tensor.</exception>
-    public Tensor Read(string name)
-    {
-        var entry = Entry(name);
-        var tensor = empty(entry.Shape, entry.Type, CPU);
-        CopyBytes(entry, tensor);
-        return tensor;
-    }
-
-    /// <summary>Copies a tensor from the file into an existing one of the same shape, converting the type where it differs.</summary>
-    /// <exception cref="InputException">The file has no such tensor, or it has another shape.</exception>
-    public void ReadInto(string name, Tensor destination)
-    {
-        var entry = Entry(name);
-        if (!destination.shape.SequenceEqual(entry.Shape))
-            throw new InputException($"{path}: {name} has shape [{string.Join(", ", entry.Shape)}], expected [{string.Join(", ", destination.shape)}]");
-        using var scope = NewDisposeScope();
-        using var gradient = no_grad();
-        if (destination.dtype == entry.Type && destination.device_type == TorchSharp.DeviceType.CPU && destination.is_contiguous())
-            CopyBytes(entry, destination);
-        else destination.copy_(Read(name));
+        return new(name, entry.Type, entry.Shape, (nint)(start + view.PointerOffset + dataStart + entry.Begin), view.SafeMemoryMappedViewHandle);
     }
 
     /// <inheritdoc/>
@@ -125,17 +102,7 @@ public sealed class SafetensorsFile : IDisposable
 
     private SafetensorsEntry Entry(string name) => header.Entries.TryGetValue(name, out var entry)
         ? entry
-        : throw new InputException($"{path}: has no tensor {name}");
-
-    private void CopyBytes(SafetensorsEntry entry, Tensor tensor)
-    {
-        var position = dataStart + entry.Begin;
-        TensorBytes.Visit(tensor, chunk =>
-        {
-            ReadBytes(position, chunk);
-            position += chunk.Length;
-        });
-    }
+        : throw new InputException($"{Path}: has no tensor {name}");
 
     private void ReadBytes(long offset, Span<byte> destination) => view.SafeMemoryMappedViewHandle.ReadSpan((ulong)offset, destination);
 }

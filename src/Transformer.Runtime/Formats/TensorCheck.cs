@@ -1,6 +1,5 @@
 using System.Text;
 using Transformer.Configuration;
-using Transformer.Distributed;
 
 namespace Transformer.Formats;
 

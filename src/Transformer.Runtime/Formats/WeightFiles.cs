@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
 using Transformer.Files;
-using static TorchSharp.torch;
 
 namespace Transformer.Formats;
 
@@ -32,7 +31,7 @@ internal sealed class WeightFiles : IDisposable
 
     /// <summary>Writes a model as one file.</summary>
     /// <exception cref="InputException">The file cannot be written.</exception>
-    public static void Write(string folder, IEnumerable<(string Name, Tensor Value)> weights) =>
+    public static void Write(string folder, IEnumerable<StoredTensor> weights) =>
         SafetensorsWriter.Write(System.IO.Path.Combine(folder, SingleFile), weights, Metadata);
 
     /// <summary>Writes one of several files of a model.</summary>
@@ -41,7 +40,7 @@ internal sealed class WeightFiles : IDisposable
     /// <param name="number">Which file, from 0.</param>
     /// <param name="count">How many files there are.</param>
     /// <exception cref="InputException">The file cannot be written.</exception>
-    public static void WriteShard(string folder, IEnumerable<(string Name, Tensor Value)> weights, int number, int count) =>
+    public static void WriteShard(string folder, IEnumerable<StoredTensor> weights, int number, int count) =>
         SafetensorsWriter.Write(System.IO.Path.Combine(folder, ShardOf(number, count)), weights, Metadata);
 
     /// <summary>Writes the list of a model's tensors and files, as Hugging Face's tools read it.</summary>
@@ -85,16 +84,10 @@ internal sealed class WeightFiles : IDisposable
     public IReadOnlyList<long> Shape(string name) => tensors[name].Shape(name);
 
     /// <summary>The type of a tensor's elements.</summary>
-    public ScalarType Type(string name) => tensors[name].Type(name);
+    public ElementType Type(string name) => tensors[name].Type(name);
 
-    /// <summary>Where a tensor's bytes lie in memory for as long as this is open.</summary>
-    public nint Address(string name) => tensors[name].Address(name);
-
-    /// <summary>A new CPU tensor.</summary>
-    public Tensor Read(string name) => tensors[name].Read(name);
-
-    /// <summary>Copies a tensor into one of the same shape.</summary>
-    public void ReadInto(string name, Tensor destination) => tensors[name].ReadInto(name, destination);
+    /// <summary>A tensor, mapped from its file for as long as this is open.</summary>
+    public MemoryTensor Tensor(string name) => tensors[name].Tensor(name);
 
     /// <inheritdoc/>
     public void Dispose()

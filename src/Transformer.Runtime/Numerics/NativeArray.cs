@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Transformer.Inference.Cpu;
+namespace Transformer.Numerics;
 
 /// <summary>Numbers outside .NET's heap, so that kernels may keep their address: zeros at first, on a 64-byte boundary.</summary>
 /// <param name="length">How many.</param>
