@@ -65,6 +65,45 @@ public sealed class OnnxSequenceState : SequenceState
         for (var row = 0; row < slots.Length; row++) slots[row] = [.. Enumerable.Range(0, longest).Select(slot => slot < Lengths[row] ? 1L : 0)];
     }
 
+    internal override IEnumerable<StatePart> Parts(int row) => Past.Select((value, index) => kinds[index] == OnnxStateKind.Recurrent
+        ? new StatePart($"state.{index}", RowOf(value, row).Length, to => RowOf(value, row).CopyTo(to), from => from.CopyTo(RowOf(value, row)))
+        : CachePart($"state.{index}", value, row, kinds[index]));
+
+    internal override void PrepareParts()
+    {
+        for (var row = 0; row < slots.Length; row++) slots[row] = [.. Enumerable.Range(0, Lengths.Max()).Select(slot => slot < Lengths[row] ? 1L : 0)];
+        Past = [.. Past.Select((value, index) => kinds[index] == OnnxStateKind.Growing ? Grown(value) : value)];
+    }
+
+    private OrtValue Grown(OrtValue cache)
+    {
+        var shape = cache.GetTensorTypeAndShape().Shape;
+        cache.Dispose();
+        return OnnxInferenceModel.Zeros([shape[0], shape[1], PastSlots, shape[3]]);
+    }
+
+    // The tokens of a row, one behind the other: [G, length, D].
+    private StatePart CachePart(string name, OrtValue cache, int row, OnnxStateKind kind)
+    {
+        var shape = cache.GetTensorTypeAndShape().Shape;                                                       // [B, G, P or S, D]
+        var (heads, width, all) = ((int)shape[1], (int)shape[3], (int)shape[2]);
+        var length = Lengths[row];
+        int[] held = kind == OnnxStateKind.InPlace ? [.. Enumerable.Range(0, length)] : [.. Enumerable.Range(0, PastSlots).Where(slot => slots[row][slot] == 1)];
+        return new(name, heads * length * width, CopyTo, CopyFrom);
+
+        void CopyTo(Span<float> to)
+        {
+            for (var (head, at) = (0, 0); head < heads; head++)
+                foreach (var slot in held) RowOf(cache, row).Slice((head * all + slot) * width, width).CopyTo(to[(at++ * width)..]);
+        }
+
+        void CopyFrom(ReadOnlySpan<float> from)
+        {
+            for (var (head, at) = (0, 0); head < heads; head++)
+                foreach (var slot in held) from.Slice(at++ * width, width).CopyTo(RowOf(cache, row).Slice((head * all + slot) * width, width));
+        }
+    }
+
     /// <inheritdoc/>
     protected override void ClearRow(int row)
     {

@@ -35,6 +35,16 @@ public abstract class InferenceModel : IDisposable
         return CreateState(rows, CapacityOf(Config, capacity));
     }
 
+    /// <summary>Loads a state that <see cref="SequenceState.Save"/> saved, perhaps in another process.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="tokenizerHash">A hash of the tokenizer; null where it does not matter.</param>
+    /// <exception cref="InputException">The file is no state, damaged, or another backend's, model's or tokenizer's; or ranks share the model.</exception>
+    public SequenceState LoadState(string path, string? tokenizerHash = null)
+    {
+        RefuseUnsavable();
+        return StateFile.Read(path, this, tokenizerHash);
+    }
+
     /// <summary>Continues texts: reads the tokens of several rows, one behind the other.</summary>
     /// <param name="state">What <see cref="NewState"/> of this model made; it takes in the tokens.</param>
     /// <param name="rows">The rows that go on, each once.</param>
@@ -83,6 +93,14 @@ public abstract class InferenceModel : IDisposable
 
     /// <summary>Computes <see cref="WeightsHash"/>.</summary>
     protected abstract string HashWeights();
+
+    /// <summary>The architecture as JSON, the same for equal configurations.</summary>
+    internal abstract string DescribeArchitecture();
+
+    /// <summary>Throws where states can be neither saved nor loaded.</summary>
+    internal virtual void RefuseUnsavable()
+    {
+    }
 
     /// <inheritdoc/>
     public abstract void Dispose();

@@ -12,7 +12,7 @@ public abstract class SequenceState : IDisposable
     /// <param name="owner">The model that reads with it.</param>
     /// <param name="rows">How many texts it holds.</param>
     /// <param name="capacity">The most tokens of a text.</param>
-    protected SequenceState(object owner, int rows, int capacity) => (this.owner, lengths, Capacity) = (owner, new int[rows], capacity);
+    internal SequenceState(object owner, int rows, int capacity) => (this.owner, lengths, Capacity) = (owner, new int[rows], capacity);
 
     /// <summary>For each row the number of tokens that it holds.</summary>
     public IReadOnlyList<int> Lengths => lengths;
@@ -69,6 +69,17 @@ public abstract class SequenceState : IDisposable
         lengths[row] = length;
     }
 
+    /// <summary>Saves all rows to a file, from which <see cref="InferenceModel.LoadState"/> of the same model goes on to the last bit.</summary>
+    /// <param name="path">The file, replaced if it exists.</param>
+    /// <param name="tokenizerHash">A hash of the tokenizer; null where it does not matter.</param>
+    /// <exception cref="InputException">The file cannot be written, or ranks share the model.</exception>
+    public void Save(string path, string? tokenizerHash = null)
+    {
+        var model = owner as InferenceModel ?? throw new InvalidOperationException("only the state of an InferenceModel can be saved");
+        model.RefuseUnsavable();
+        StateFile.Write(path, model, this, tokenizerHash);
+    }
+
     /// <summary>How many of a text's first tokens need not be read where a row has read others; its last token must be, for its logits.</summary>
     /// <param name="held">What the row has read.</param>
     /// <param name="text">What it shall have read; at least one token.</param>
@@ -88,6 +99,21 @@ public abstract class SequenceState : IDisposable
 
     /// <summary>Takes note of tokens that a row has read.</summary>
     internal void Advance(int row, int tokens) => lengths[row] += tokens;
+
+    /// <summary>Sets the lengths of rows that have no tokens yet, whose parts are loaded next.</summary>
+    internal void Prepare(IReadOnlyList<int> lengths)
+    {
+        for (var row = 0; row < this.lengths.Length; row++) this.lengths[row] = lengths[row];
+        PrepareParts();
+    }
+
+    /// <summary>What a row's tokens have left.</summary>
+    internal abstract IEnumerable<StatePart> Parts(int row);
+
+    /// <summary>Makes room for the parts of rows of the present lengths.</summary>
+    internal virtual void PrepareParts()
+    {
+    }
 
     /// <summary>Makes a row that of an empty text.</summary>
     protected abstract void ClearRow(int row);

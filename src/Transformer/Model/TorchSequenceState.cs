@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Transformer.Inference;
 using Transformer.Layers;
 using static TorchSharp.torch;
@@ -36,6 +37,40 @@ public sealed class TorchSequenceState : SequenceState
         var part = new TorchSequenceState(this, [.. Layers.Select(layer => layer.Narrow(first, count))], count, Capacity, CanTruncate);
         for (var row = 0; row < count; row++) part.Advance(row, Lengths[first + row]);
         return part;
+    }
+
+    internal override IEnumerable<StatePart> Parts(int row)
+    {
+        for (var layer = 0; layer < Layers.Count; layer++)
+        {
+            var (state, length, index) = (Layers[layer], Lengths[row], 0);
+            var counts = Counts(state, row, length);
+            foreach (var count in counts)
+            {
+                var which = index++;
+                yield return new($"layer.{layer}.{which}", count, to => CopyTo(state, row, length, which, to), from => CopyFrom(state, row, length, which, from));
+            }
+        }
+    }
+
+    private static int[] Counts(LayerState state, int row, int length)
+    {
+        using var scope = NewDisposeScope();
+        return [.. state.Used(row, length).Select(part => (int)part.numel())];
+    }
+
+    private static void CopyTo(LayerState state, int row, int length, int which, Span<float> numbers)
+    {
+        using var scope = NewDisposeScope();
+        MemoryMarshal.Cast<byte, float>(state.Used(row, length).ElementAt(which).cpu().contiguous().bytes).CopyTo(numbers);
+    }
+
+    private static void CopyFrom(LayerState state, int row, int length, int which, ReadOnlySpan<float> numbers)
+    {
+        using var inference = inference_mode();
+        using var scope = NewDisposeScope();
+        var part = state.Used(row, length).ElementAt(which);
+        part.copy_(tensor(numbers.ToArray()).view(part.shape));
     }
 
     /// <inheritdoc/>

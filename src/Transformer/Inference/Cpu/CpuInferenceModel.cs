@@ -1,6 +1,7 @@
 using Transformer.Configuration;
 using Transformer.Formats;
 using Transformer.Model;
+using Transformer.Runs;
 using static TorchSharp.torch;
 
 namespace Transformer.Inference.Cpu;
@@ -204,6 +205,8 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
 
     /// <inheritdoc/>
     protected override string HashWeights() => weights.Hash();
+
+    internal override string DescribeArchitecture() => ConfigJson.ToJson(Config).ToJsonString();
 
     /// <inheritdoc/>
     public override void Dispose()

@@ -93,7 +93,7 @@ internal sealed unsafe class KeyValueState : MixerState
     /// <inheritdoc/>
     public override void Copy(int from, int to, int length)
     {
-        var count = (Math.Min(length, Slots) + Lanes - 1) / Lanes * Lanes * width;
+        var count = Used(length);
         for (var head = 0; head < heads; head++)
         {
             keys.Span(At(from, head), count).CopyTo(keys.Span(At(to, head), count));
@@ -101,6 +101,29 @@ internal sealed unsafe class KeyValueState : MixerState
             unrotated?.Span(At(from, head), count).CopyTo(unrotated.Span(At(to, head), count));
         }
     }
+
+    /// <inheritdoc/>
+    public override StatePart[] Parts(int row, int length) =>
+        [unrotated is null ? Part("keys", keys, row, length) : Part("unrotated_keys", unrotated, row, length), Part("values", values, row, length)];
+
+    private StatePart Part(string name, NativeArray<float> numbers, int row, int length)
+    {
+        var count = Used(length);
+        return new(name, heads * count, CopyTo, CopyFrom);
+
+        void CopyTo(Span<float> to)
+        {
+            for (var head = 0; head < heads; head++) numbers.Span(At(row, head), count).CopyTo(to[(head * count)..]);
+        }
+
+        void CopyFrom(ReadOnlySpan<float> from)
+        {
+            for (var head = 0; head < heads; head++) from.Slice(head * count, count).CopyTo(numbers.Span(At(row, head), count));
+        }
+    }
+
+    // The numbers of a head that so many tokens use, from the first slot on; eight keys lie together.
+    private int Used(int length) => (Math.Min(length, Slots) + Lanes - 1) / Lanes * Lanes * width;
 
     private void StoreKey(float* keys, int slot, float* key)
     {

@@ -18,6 +18,11 @@ internal abstract class MixerState : IDisposable
     /// <param name="length">How many tokens the first one holds.</param>
     public abstract void Copy(int from, int to, int length);
 
+    /// <summary>What a row's tokens have left.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="length">How many tokens it holds.</param>
+    public abstract StatePart[] Parts(int row, int length);
+
     /// <inheritdoc/>
     public abstract void Dispose();
 }

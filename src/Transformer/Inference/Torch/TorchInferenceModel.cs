@@ -5,6 +5,7 @@ using Transformer.Distributed;
 using Transformer.Layers;
 using Transformer.Model;
 using Transformer.Native;
+using Transformer.Runs;
 using static TorchSharp.torch;
 
 namespace Transformer.Inference.Torch;
@@ -107,6 +108,14 @@ public sealed class TorchInferenceModel : InferenceModel
             hash.Append(weight.detach().cpu().contiguous().bytes);
         }
         return Convert.ToHexStringLower(hash.GetCurrentHash());
+    }
+
+    internal override string DescribeArchitecture() => ConfigJson.ToJson(Config).ToJsonString();
+
+    internal override void RefuseUnsavable()
+    {
+        if (model.TensorParallelGroup is not null)
+            throw new InputException("state: ranks that share a model hold a part of its state each, which cannot be saved or loaded. Take one process.");
     }
 
     private TorchSequenceState NewState(int rows, int capacity)
