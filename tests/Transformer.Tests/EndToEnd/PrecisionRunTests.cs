@@ -80,7 +80,7 @@ public sealed class PrecisionRunTests : IDisposable
         Assert.DoesNotContain(here.Metrics("run"), line => line.ContainsKey("gradient_scale"));
 
         var trained = JsonNode.Parse(output)!["validation_loss"]!.GetValue<double>();
-        using var run = Transformer.Generation.LoadedModel.Open(here["run"]);
+        using var run = Transformer.Inference.Torch.LoadedModel.Open(here["run"]);
         using var data = Transformer.Data.Dataset.Open(RunFolderConfig().Data);
         var exact = Transformer.Evaluation.ModelEvaluation.Measure(run.Model, data.HeldOut(2, 16, null), TestContext.Current.CancellationToken).Loss;
         Near.Equal(exact, trained, 0.02, "validation loss");

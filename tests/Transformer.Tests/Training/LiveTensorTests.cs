@@ -75,7 +75,7 @@ public sealed class LiveTensorTests
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    private static void Generate(TransformerModel model, Tensor ids, ModelState state)
+    private static void Generate(TransformerModel model, Tensor ids, TorchSequenceState state)
     {
         using var scope = NewDisposeScope();
         model.call(ids, state);
