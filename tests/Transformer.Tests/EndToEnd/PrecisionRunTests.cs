@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Transformer.Checkpoints;
 using Transformer.Cli;
+using Transformer.Inference.Torch;
 using Transformer.Formats;
 using Transformer.Runs;
 using Transformer.Training;
@@ -88,7 +89,7 @@ public sealed class PrecisionRunTests : IDisposable
         Assert.DoesNotContain(here.Metrics("run"), line => line.ContainsKey("gradient_scale"));
 
         var trained = JsonNode.Parse(output)!["validation_loss"]!.GetValue<double>();
-        using var run = Transformer.Generation.LoadedModel.Open(here["run"]);
+        using var run = Transformer.Inference.Torch.LoadedModel.Open(here["run"]);
         using var data = Transformer.Data.Dataset.Open(RunFolderConfig().Data);
         var exact = Transformer.Evaluation.ModelEvaluation.Measure(
             run.Model, data.HeldOut(2, 16, null), TestContext.Current.CancellationToken).Loss;

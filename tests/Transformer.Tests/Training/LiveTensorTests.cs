@@ -85,7 +85,7 @@ public sealed class LiveTensorTests
         }
     }
 
-    private static void Generate(TransformerModel model, Tensor ids, ModelState state)
+    private static void Generate(TransformerModel model, Tensor ids, TorchSequenceState state)
     {
         using var scope = NewDisposeScope();
         model.call(ids, state);

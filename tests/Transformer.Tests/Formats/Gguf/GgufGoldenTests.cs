@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using TorchSharp;
-using Transformer.Checkpoints;
+using Transformer.Inference.Torch;
 using Transformer.Formats;
 using Transformer.Formats.Gguf;
 using Transformer.Generation;
@@ -56,7 +56,8 @@ public sealed class GgufGoldenTests : IDisposable
     {
         using var model = LoadedModel.Open(golden is null ? StoriesFile(GgufPrecision.F32) : Golden.PathOf(golden));
         var text = Checks.GetProperty(check).GetProperty("text").GetString()!;
-        var ids = new TextGenerator(model.Model, model.Tokenizer).Encode(text);
+        using var kernels = ModelInference.Of(model.Model);
+        var ids = new TextGenerator(kernels, model.Tokenizer).Encode(text);
         Assert.Equal(Checks.GetProperty(check).GetProperty("ids").Deserialize<int[]>(), ids);
 
         using var inference = inference_mode();
@@ -71,9 +72,9 @@ public sealed class GgufGoldenTests : IDisposable
     public void Stories_through_a_file_are_the_known_text()
     {
         using var model = LoadedModel.Open(StoriesFile(GgufPrecision.F32));
-        var written = new TextGenerator(model.Model, model.Tokenizer)
-            .GenerateText(
-                [""], SamplingOptions.Greedy with { MaxTokens = 200 }, cancellation: TestContext.Current.CancellationToken)[0].Text;
+        using var kernels = ModelInference.Of(model.Model);
+        var written = new TextGenerator(kernels, model.Tokenizer)
+            .GenerateText([""], SamplingOptions.Greedy with { MaxTokens = 200 }, cancellation: TestContext.Current.CancellationToken)[0].Text;
         Assert.Equal(File.ReadAllText(Golden.PathOf("stories260k/greedy_200_tokens.txt")).Trim(), written.Trim());
     }
 

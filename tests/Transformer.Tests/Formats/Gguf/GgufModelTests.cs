@@ -1,6 +1,7 @@
 using TorchSharp;
 using Transformer.Checkpoints;
 using Transformer.Configuration;
+using Transformer.Inference.Torch;
 using Transformer.Formats;
 using Transformer.Formats.Gguf;
 using Transformer.Generation;
@@ -69,10 +70,10 @@ public sealed class GgufModelTests : IDisposable
         GgufModel.Write(Path, model.Config, model.Weights.ToStored(), Characters(13), GgufPrecision.F32);
         using var loaded = LoadedModel.Open(Path);
         var options = SamplingOptions.Greedy with { MaxTokens = 20 };
-        var expected = new TextGenerator(model, Characters(13))
-            .GenerateText(["abc"], options, cancellation: TestContext.Current.CancellationToken);
-        Assert.Equal(expected[0].Text, new TextGenerator(loaded.Model, loaded.Tokenizer)
-            .GenerateText(["abc"], options, cancellation: TestContext.Current.CancellationToken)[0].Text);
+        using var original = ModelInference.Of(model);
+        using var copy = ModelInference.Of(loaded.Model);
+        var expected = new TextGenerator(original, Characters(13)).GenerateText(["abc"], options, cancellation: TestContext.Current.CancellationToken);
+        Assert.Equal(expected[0].Text, new TextGenerator(copy, loaded.Tokenizer).GenerateText(["abc"], options, cancellation: TestContext.Current.CancellationToken)[0].Text);
     }
 
     // llama2.c, too, stores the pairs of rotary positions side by side.

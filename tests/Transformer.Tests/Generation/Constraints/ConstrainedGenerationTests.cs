@@ -34,11 +34,10 @@ public sealed class ConstrainedGenerationTests
     {
         var (tokenizer, pattern) = (TokenMasksTests.Tokenizers[kind], Patterns[kind]);
         using var model = Model(tokenizer);
+        using var kernels = ModelInference.Of(model);
         foreach (var temperature in (double[])[0, 0.7, 3])
         {
-            var results = Generate(
-                new(model, tokenizer), tokenizer,
-                new() { Temperature = temperature, Seed = 5, MaxTokens = 120, Constraint = TextConstraint.Regex(pattern) });
+            var results = Generate(new(kernels, tokenizer), tokenizer, new() { Temperature = temperature, Seed = 5, MaxTokens = 120, Constraint = TextConstraint.Regex(pattern) });
             Assert.All(results, result => Assert.True(FullMatch(pattern, result.Text), $"'{result.Text}'"));
             Assert.All(results, result => Assert.Equal(FinishReason.EndOfText, result.FinishReason));
             Assert.All(
@@ -65,10 +64,9 @@ public sealed class ConstrainedGenerationTests
               """;
         var tokenizer = TokenMasksTests.Tokenizers[kind];
         using var model = Model(tokenizer);
+        using var kernels = ModelInference.Of(model);
         var judge = Json.Schema.JsonSchema.FromText(schema);
-        var results = Generate(
-            new(model, tokenizer), tokenizer,
-            new() { Temperature = 2, Seed = 5, MaxTokens = 200, Constraint = TextConstraint.JsonSchema(schema) });
+        var results = Generate(new(kernels, tokenizer), tokenizer, new() { Temperature = 2, Seed = 5, MaxTokens = 200, Constraint = TextConstraint.JsonSchema(schema) });
         foreach (var result in results)
         {
             using var json = JsonDocument.Parse(result.Text);
@@ -83,18 +81,15 @@ public sealed class ConstrainedGenerationTests
         using var folder = new TemporaryFolder();
         var tokenizer = TokenMasksTests.Tokenizers["byte"];
         using var model = Model(tokenizer);
+        using var kernels = ModelInference.Of(model);
+        using var libtorch = new TorchInferenceModel(model);
         OnnxFolder.Write(folder["onnx"], model.Config, model.Weights, tokenizer);
-        using var onnx = OnnxModel.Open(folder["onnx"]);
-        using var inference = inference_mode();
-        model.eval();
-        var options =
-            new SamplingOptions { Temperature = 1, Seed = 5, MaxTokens = 60, Constraint = TextConstraint.Regex(Patterns["byte"]) };
+        using var onnx = OnnxInferenceModel.Open(folder["onnx"]);
+        var options = new SamplingOptions { Temperature = 1, Seed = 5, MaxTokens = 60, Constraint = TextConstraint.Regex(Patterns["byte"]) };
 
-        var engine = Generate(new(model, tokenizer), tokenizer, options).Select(result => result.Text);
-        Assert.Equal(
-            engine, Generate(new(model.Config, (rows, capacity) => new ModelLogits(model, rows, capacity), tokenizer), tokenizer, options)
-                .Select(result => result.Text));
-        Assert.Equal(engine, Generate(onnx.Generator(), tokenizer, options).Select(result => result.Text));
+        var engine = Generate(new(kernels, tokenizer), tokenizer, options).Select(result => result.Text);
+        Assert.Equal(engine, Generate(new(libtorch, tokenizer), tokenizer, options).Select(result => result.Text));
+        Assert.Equal(engine, Generate(new(onnx, tokenizer), tokenizer, options).Select(result => result.Text));
     }
 
     [Fact]
@@ -102,20 +97,18 @@ public sealed class ConstrainedGenerationTests
     {
         var tokenizer = TokenMasksTests.Tokenizers["byte"];
         using var model = Model(tokenizer);
+        using var kernels = ModelInference.Of(model);
         var options = SamplingOptions.Greedy with { MaxTokens = 60, Constraint = TextConstraint.Regex(Patterns["byte"]) };
         string[] prompts = ["a", "Some more", "x y z", "!"];
-        var together = new TextGenerator(model, tokenizer)
-            .GenerateText(prompts, options, cancellation: TestContext.Current.CancellationToken);
+        var together = new TextGenerator(kernels, tokenizer).GenerateText(prompts, options, cancellation: TestContext.Current.CancellationToken);
         for (var row = 0; row < prompts.Length; row++)
-            Assert.Equal(new TextGenerator(model, tokenizer)
-                .GenerateText([prompts[row]], options, cancellation: TestContext.Current.CancellationToken)[0].Tokens,
-                together[row].Tokens);
+            Assert.Equal(new TextGenerator(kernels, tokenizer).GenerateText([prompts[row]], options, cancellation: TestContext.Current.CancellationToken)[0].Tokens, together[row].Tokens);
     }
 
     [Theory]
     [InlineData(0)]
     [InlineData(1.5)]
-    public void Guessing_changes_no_token(double temperature)
+    public void Draft_tokens_change_no_token(double temperature)
     {
         var tokenizer = TokenMasksTests.Tokenizers["byte"];
         using var model = Model(tokenizer);
@@ -132,7 +125,8 @@ public sealed class ConstrainedGenerationTests
     {
         var tokenizer = TokenMasksTests.Tokenizers["byte"];
         using var model = Model(tokenizer);
-        var result = Generate(new(model, tokenizer), "a", new() { Constraint = TextConstraint.Regex("") });
+        using var kernels = ModelInference.Of(model);
+        var result = Generate(new(kernels, tokenizer), "a", new() { Constraint = TextConstraint.Regex("") });
         Assert.Equal(("", FinishReason.EndOfText), (result.Text, result.FinishReason));
         Assert.Empty(result.Tokens);
     }
@@ -145,9 +139,8 @@ public sealed class ConstrainedGenerationTests
     {
         var tokenizer = TokenMasksTests.Tokenizers[kind];
         using var model = Model(tokenizer);
-        var results = Generate(
-            new(model, tokenizer), tokenizer,
-            new() { Temperature = 5, Seed = 5, MaxTokens = 250, Constraint = TextConstraint.Regex("(ab)*") });
+        using var kernels = ModelInference.Of(model);
+        var results = Generate(new(kernels, tokenizer), tokenizer, new() { Temperature = 5, Seed = 5, MaxTokens = 250, Constraint = TextConstraint.Regex("(ab)*") });
         Assert.All(results, result => Assert.Matches("^(ab)*a?$", result.Text));
         Assert.Equal(ends, results.All(result => result.FinishReason == FinishReason.EndOfText && result.Text.Length % 2 == 0));
         if (!ends) Assert.All(results, result => Assert.Equal(FinishReason.MaxTokens, result.FinishReason));
@@ -158,7 +151,8 @@ public sealed class ConstrainedGenerationTests
     {
         var tokenizer = TokenMasksTests.Tokenizers["byte"];
         using var model = Model(tokenizer);
-        var result = Generate(new(model, tokenizer), "a", new() { MaxTokens = 5, Constraint = TextConstraint.Regex("[a-z]{10}") });
+        using var kernels = ModelInference.Of(model);
+        var result = Generate(new(kernels, tokenizer), "a", new() { MaxTokens = 5, Constraint = TextConstraint.Regex("[a-z]{10}") });
         Assert.Matches("^[a-z]{5}$", result.Text);
         Assert.Equal(FinishReason.MaxTokens, result.FinishReason);
     }
@@ -167,9 +161,9 @@ public sealed class ConstrainedGenerationTests
     public void A_generator_without_a_tokenizer_cannot_be_constrained()
     {
         using var model = Model(TokenMasksTests.Tokenizers["byte"]);
-        Assert.Contains("needs a tokenizer", Assert.Throws<InputException>(() => new TextGenerator(model).Generate(
-            [[1]], new SamplingOptions { Constraint = TextConstraint.Regex("a") },
-            cancellation: TestContext.Current.CancellationToken)).Message);
+        using var kernels = ModelInference.Of(model);
+        Assert.Contains("needs a tokenizer", Assert.Throws<InputException>(() => new TextGenerator(kernels).Generate(
+            [[1]], new SamplingOptions { Constraint = TextConstraint.Regex("a") }, cancellation: TestContext.Current.CancellationToken)).Message);
     }
 
     private static TransformerModel Model(Tokenizer tokenizer) => GenerationGoldens.Random(
