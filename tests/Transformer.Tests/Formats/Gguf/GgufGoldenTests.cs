@@ -1,10 +1,11 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using TorchSharp;
-using Transformer.Inference.Torch;
+using Transformer.Checkpoints;
 using Transformer.Formats;
 using Transformer.Formats.Gguf;
 using Transformer.Generation;
+using Transformer.Inference.Torch;
 using static TorchSharp.torch;
 
 namespace Transformer.Tests.Formats.Gguf;
