@@ -99,13 +99,13 @@ internal static class Tiny
 
     public static IReadOnlyDictionary<string, AttentionConfig> Linear { get; } = new Dictionary<string, AttentionConfig>
     {
-        ["elu"] = new LinearAttentionConfig { Rule = LinearRule.Elu, Heads = 4 },
-        ["dpfp"] = new LinearAttentionConfig { Rule = LinearRule.Dpfp, Heads = 4, Nu = 2 },
-        ["taylor"] = new LinearAttentionConfig { Rule = LinearRule.Taylor, Heads = 2, HeadWidth = 3, ValueWidth = 8 },
-        ["retention"] = new LinearAttentionConfig { Rule = LinearRule.Retention, Heads = 4, ChunkLength = 4 },
-        ["gla"] = new LinearAttentionConfig { Rule = LinearRule.Gla, Heads = 4, ChunkLength = 4 },
-        ["scalar_gla"] = new LinearAttentionConfig { Rule = LinearRule.ScalarGla, Heads = 4, ValueWidth = 6, OutputGate = false },
-        ["delta"] = new LinearAttentionConfig { Rule = LinearRule.Delta, Heads = 4, ConvolutionWidth = 2, ChunkLength = 4 },
+        ["elu"] = new LinearAttentionConfig { Rule = new EluRule(), Heads = 4 },
+        ["dpfp"] = new LinearAttentionConfig { Rule = new DpfpRule(), Heads = 4, Nu = 2 },
+        ["taylor"] = new LinearAttentionConfig { Rule = new TaylorRule(), Heads = 2, HeadWidth = 3, ValueWidth = 8 },
+        ["retention"] = new LinearAttentionConfig { Rule = new RetentionRule(), Heads = 4, ChunkLength = 4 },
+        ["gla"] = new LinearAttentionConfig { Rule = new GlaRule(), Heads = 4, ChunkLength = 4 },
+        ["scalar_gla"] = new LinearAttentionConfig { Rule = new ScalarGlaRule(), Heads = 4, ValueWidth = 6, OutputGate = false },
+        ["delta"] = new LinearAttentionConfig { Rule = new DeltaRule(), Heads = 4, ConvolutionWidth = 2, ChunkLength = 4 },
         ["gated_delta"] = new LinearAttentionConfig { Heads = 4, ChunkLength = 4 },
         ["gated_delta_without_convolution"] = new LinearAttentionConfig { Heads = 2, ConvolutionWidth = 0 },
     };

@@ -22,7 +22,7 @@ internal static class DecoderGraph
         graph.Scope = "/model";
         var x = config.Residual.LastNorm ? NormGraph.Norm(context, stream, "model.norm").Normed : stream.Sum();
         var logits = context.Weights.Logits(x, config.TiedHead);                                                   // [B, T, V]
-        if (config.Initialization is MupInitializationConfig mup) logits *= (double)mup.BaseWidth / config.Width;
+        if (config.LogitScale is var scale and not 1) logits *= scale;
         context.Logits(logits);
         context.Weights.CheckAllTaken();
         return graph;

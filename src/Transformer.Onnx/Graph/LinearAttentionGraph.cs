@@ -9,16 +9,15 @@ namespace Transformer.Onnx.Graph;
 /// <summary>Linear attention and its relatives: the gates and projections of <see cref="LinearAttention"/> around the recurrence, token by token in a Scan or in one operator.</summary>
 internal sealed class LinearAttentionGraph
 {
-    private const double GateTemperature = 16, NormaliserEpsilon = 1e-6, UnitEpsilon = 1e-6, NormEpsilon = 1e-5;
-
     private readonly GraphContext context;
     private readonly LinearAttentionConfig config;
+    private readonly LinearRule rule;
     private readonly int layer, heads, headWidth, featureWidth, valueWidth;
     private readonly string name;
 
     private LinearAttentionGraph(GraphContext context, LinearAttentionConfig config, int layer, string name)
     {
-        (this.context, this.config, this.layer, this.name, heads) = (context, config, layer, name, config.Heads);
+        (this.context, this.config, rule, this.layer, this.name, heads) = (context, config, config.Rule, layer, name, config.Heads);
         var width = context.Config.Width;
         (headWidth, featureWidth, valueWidth) = (config.HeadWidthAt(width), config.FeatureWidthAt(width), config.ValueWidthAt(width));
     }
@@ -36,15 +35,15 @@ internal sealed class LinearAttentionGraph
         var q = Features(Split(Project(x, "q"), headWidth));                                                    // [B, H, T, F]
         var k = Features(Split(Project(x, "k"), headWidth));                                                    // [B, H, T, F]
         var v = Split(Project(x, "v"), valueWidth);                                                             // [B, H, T, E]
-        var beta = config.HasBeta ? PerHead(context.Weights.Linear(x, $"{name}.b_proj")).Apply("Sigmoid") : null;  // [B, H, T, 1]
+        var beta = rule.IsDelta ? PerHead(context.Weights.Linear(x, $"{name}.b_proj")).Apply("Sigmoid") : null;  // [B, H, T, 1]
         var (logDecay, step) = Decay(x);                                                                        // [B, H, T, 1 or F], [B, H, T, 1]
         if (step is not null) k *= step;
-        if (!config.IsNormalised) q *= 1 / Math.Sqrt(headWidth);
+        if (!rule.IsNormalised) q *= 1 / Math.Sqrt(headWidth);
         var text = context.NewTokens.To(ScalarType.Float32).Unsqueeze(1, 3);                                       // [B, 1, T, 1]
-        (k, logDecay) = (k * text, logDecay is null ? null : logDecay * text);                                  // filling writes nothing and lets nothing decay
+        (k, logDecay) = (k * text, logDecay is null ? null : logDecay * text);    // padding writes nothing and lets nothing decay
 
-        var normaliser = config.IsNormalised ? Normaliser(q, k) : null;                                         // [B, H, T, 1]
-        if (config.IsTurnable && context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.Apply(k));
+        var normaliser = rule.IsNormalised ? Normaliser(q, k) : null;                                         // [B, H, T, 1]
+        if (rule.TakesRotation && context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.Apply(k));
         var o = context.Graph.IsFused ? Fused(q, k, v, logDecay, beta) : Recurrence(q, k, v, logDecay?.Apply("Exp"), beta);    // [B, T, H, E]
         if (normaliser is not null) o /= normaliser.Transpose(0, 2, 1, 3);
         return context.Weights.Linear(Finish(o, x), $"{name}.o_proj");                                             // [B, T, C]
@@ -96,17 +95,17 @@ internal sealed class LinearAttentionGraph
         const string part = "key_sum";
         var before = context.State(layer, part, heads, 1, featureWidth);                                           // [B, H, 1, F]
         context.Keep(layer, part, before + k.Sum(2), heads, 1, featureWidth);
-        return (q * (k.CumulativeSum(2) + before)).Sum(-1) + NormaliserEpsilon;
+        return (q * (k.CumulativeSum(2) + before)).Sum(-1) + LinearAttentionConfig.NormaliserEpsilon;
     }
 
-    private Value Features(Value x) => config.Rule switch
+    private Value Features(Value x) => rule.Features switch
     {
-        LinearRule.Elu => x.Apply("Elu") + 1.0,
-        LinearRule.Dpfp => Dpfp(x, config.Nu ?? 1),
-        LinearRule.Taylor => Taylor(x),
-        LinearRule.Delta or LinearRule.GatedDelta => x / ((x * x).Sum(-1) + UnitEpsilon).Apply("Sqrt"),
-        LinearRule.Retention or LinearRule.Gla or LinearRule.ScalarGla => x,
-        var other => throw new InputException($"model.attention.rule: no ONNX graph is known for {other}"),
+        LinearFeatures.Identity => x,
+        LinearFeatures.UnitLength => x / ((x * x).Sum(-1) + LinearAttentionConfig.UnitEpsilon).Apply("Sqrt"),
+        LinearFeatures.Elu => x.Apply("Elu") + 1.0,
+        LinearFeatures.Dpfp => Dpfp(x, config.Shifts),
+        LinearFeatures.Taylor => Taylor(x),
+        var other => throw new InputException($"model.attention.rule: no ONNX graph is known for the features {other} of {rule}"),
     };
 
     // r_i r_{i+j} for shifts j = 1 .. nu of r = relu([x, -x]).
@@ -128,19 +127,21 @@ internal sealed class LinearAttentionGraph
     // The logarithm of the decay of each token and, for rules with a step in time, the length of that step.
     private (Value? LogDecay, Value? Step) Decay(Value x)
     {
-        switch (config.Rule)
+        switch (rule.Decay)
         {
-            case LinearRule.Retention:
+            case LinearDecay.None:
+                return (null, null);
+            case LinearDecay.Constant:
                 return (context.Graph.Initializer($"{name}.retention", LinearAttention.Retention(heads, CPU)), null);
-            case LinearRule.Gla:
+            case LinearDecay.Component:
                 var gate = context.Weights.Linear(context.Weights.Linear(x, $"{name}.gk_proj.0"), $"{name}.gk_proj.1");
-                return (Split((-gate).Apply("Softplus") * (-1 / GateTemperature), headWidth), null);
-            case LinearRule.ScalarGla or LinearRule.GatedDelta:
+                return (Split((-gate).Apply("Softplus") * (-1 / LinearAttentionConfig.GateTemperature), headWidth), null);
+            case LinearDecay.Step:
                 var step = PerHead((context.Weights.Linear(x, $"{name}.a_proj") + context.Weights.Tensor($"{name}.dt_bias")).Apply("Softplus"));
                 var rate = context.Graph.Initializer($"{name}.rate", -context.Weights.Numbers($"{name}.A_log").exp().view(-1, 1, 1));
-                return (rate * step, config.Rule == LinearRule.ScalarGla ? step : null);
+                return (rate * step, rule.ScalesKeys ? step : null);
             default:
-                return (null, null);
+                throw new InputException($"model.attention.rule: no ONNX graph is known for the decay {rule.Decay} of {rule}");
         }
     }
 
@@ -148,12 +149,13 @@ internal sealed class LinearAttentionGraph
     {
         x = context.Weights.Linear(x, $"{name}.{part}_proj");
         if (config.Convolution > 0) x = ConvolutionGraph.Convolve(context, x, $"{name}.{part}_conv1d", layer, $"{part}_convolution");
-        return config.IsConvolvable ? MlpGraph.Silu(x) : x;
+        return rule.HasConvolution ? MlpGraph.Silu(x) : x;
     }
 
     private Value Finish(Value o, Value x)
     {
-        if (!config.IsNormalised) o = NormGraph.Rms(o, context.Weights.Tensor($"{name}.o_norm.weight"), NormEpsilon);    // [B, T, H, E]
+        if (!rule.IsNormalised)
+            o = NormGraph.Rms(o, context.Weights.Tensor($"{name}.o_norm.weight"), LinearAttentionConfig.NormEpsilon);   // [B, T, H, E]
         o = o.Reshape(0, 0, heads * valueWidth);                                                                // [B, T, H E]
         return config.IsOutputGated ? o * MlpGraph.Silu(context.Weights.Linear(x, $"{name}.g_proj")) : o;
     }

@@ -17,7 +17,7 @@ internal sealed class ResidualGraph(GraphContext context, string name, string be
         PreNormResidualConfig => PreNorm(stream, sublayer),
         PostNormResidualConfig => PostNorm(stream.Sum(), sublayer, 1),
         SandwichResidualConfig => PreNorm(stream, x => NormGraph.Norm(context, sublayer(x), after)),
-        DeepNormResidualConfig => PostNorm(stream.Sum(), sublayer, Math.Pow(2.0 * context.Config.Layers, 0.25)),
+        DeepNormResidualConfig => PostNorm(stream.Sum(), sublayer, DeepNormResidualConfig.Alpha(context.Config.Layers)),
         ReZeroResidualConfig => ReZero(stream.Sum(), sublayer),
         HyperConnectionsResidualConfig hyper => HyperConnections(stream.Sum(), sublayer, hyper.Streams),
         var other => throw new InputException($"model.residual.kind: no ONNX graph is known for {other.GetType().Name}"),

@@ -17,8 +17,8 @@ internal sealed class RotationGraph
     private RotationGraph(GraphContext context, RotaryPositionConfig rope, int headWidth) => (this.context, this.rope, this.headWidth) = (context, rope, headWidth);
 
     public static RotationGraph? Of(GraphContext context) =>
-        context.Config.Position is RotaryPositionConfig rope && context.Config.PositionedMixers.FirstOrDefault() is { } turned
-            ? new RotationGraph(context, rope, turned.HeadWidthAt(context.Config.Width))
+        context.Config is { Position: RotaryPositionConfig rope, RotaryWidth: { } headWidth }
+            ? new RotationGraph(context, rope, headWidth)
             : null;
 
     /// <summary>Whether caches hold keys as they were before the rotation, so that all are turned in every context.</summary>

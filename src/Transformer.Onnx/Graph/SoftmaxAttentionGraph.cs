@@ -15,7 +15,6 @@ internal sealed class SoftmaxAttentionGraph
     /// <summary>What a cache's two parts are called.</summary>
     public const string Keys = "key", Values = "value";
 
-    private const double NormEpsilon = 1e-5;
     private const float Unseen = float.MinValue;
 
     private readonly GraphContext context;
@@ -139,7 +138,8 @@ internal sealed class SoftmaxAttentionGraph
         return first * mix[0] + v * mix[1];
     }
 
-    private Value Norm(Value x, string norm) => NormGraph.Rms(x, context.Weights.Tensor($"{name}.{norm}.weight"), NormEpsilon);
+    private Value Norm(Value x, string norm) =>
+        NormGraph.Rms(x, context.Weights.Tensor($"{name}.{norm}.weight"), SoftmaxAttentionConfig.QueryKeyNormEpsilon);
 
     private Value Split(Value x, int n) => x.Reshape(0, 0, n, headWidth);                                      // [B, T, n D] to [B, T, n, D]
 

@@ -1,9 +1,15 @@
 namespace Transformer.Configuration;
 
-/// <summary>One block of a model. <see cref="ModelConfig.Blocks"/> lists them for whoever names, counts, splits or computes blocks.</summary>
+/// <summary>
+/// One block of a model. <see cref="ModelConfig.Blocks"/> lists them for whoever names, counts, splits or computes blocks.
+/// </summary>
 /// <param name="Path">Its module, e.g. <c>model.layers.0</c>; the names of its parts follow behind a dot.</param>
 /// <param name="Depth">How many blocks come before it.</param>
 /// <param name="Mixer">How it moves information between positions.</param>
 /// <param name="Mlp">What it computes at each position by itself; <see cref="NoMlpConfig"/> where it has no such sub-layer.</param>
 /// <param name="Sublayers">The mixer's sub-layer and, unless there is none, the feed-forward layer's.</param>
-public sealed record BlockSpec(string Path, int Depth, AttentionConfig Mixer, MlpConfig Mlp, IReadOnlyList<SublayerSpec> Sublayers);
+public sealed record BlockSpec(string Path, int Depth, AttentionConfig Mixer, MlpConfig Mlp, IReadOnlyList<SublayerSpec> Sublayers)
+{
+    /// <summary>Whether its values are mixed with those of the first block that has a value residual.</summary>
+    public bool MixesValues { get; init; }
+}

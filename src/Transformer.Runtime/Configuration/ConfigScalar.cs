@@ -11,9 +11,8 @@ internal static class ConfigScalar
     public static string? Problem(JsonNode node, JsonTypeInfo info)
     {
         var found = node.GetValueKind();
-        if (info.Type.IsEnum)
+        if (Words(info.Type, info) is { } names)
         {
-            var names = EnumNames(info);
             if (found != JsonValueKind.String) return $"found {Found(node)}, expected one of {string.Join(", ", names)}";
             return names.Contains(node.GetValue<string>()) ? null : Spelling.NotOneOf(node.GetValue<string>(), names);
         }
@@ -33,7 +32,7 @@ internal static class ConfigScalar
     public static string Expected(JsonTypeInfo info)
     {
         var type = Nullable.GetUnderlyingType(info.Type) ?? info.Type;
-        if (type.IsEnum) return $"one of {string.Join(", ", EnumNames(info))}";
+        if (Words(type, info) is { } words) return $"one of {string.Join(", ", words)}";
         return (info.Kind, Type.GetTypeCode(type)) switch
         {
             (JsonTypeInfoKind.Object or JsonTypeInfoKind.Dictionary, _) => "keys and values",
@@ -69,9 +68,14 @@ internal static class ConfigScalar
     // JSON knows no NaN, so it cannot show one.
     private static string Number(JsonNode node) => Real(node) is { } number && !double.IsFinite(number) ? number.ToString() : node.ToJsonString();
 
-    private static List<string> EnumNames(JsonTypeInfo info) =>
-        [.. Enum.GetValuesAsUnderlyingType(info.Type).Cast<object>()
-            .Select(value => JsonSerializer.SerializeToNode(Enum.ToObject(info.Type, value), info)!.GetValue<string>())];
+    // The words that a value of this type may be; null where it is no word of a few.
+    private static List<string>? Words(Type type, JsonTypeInfo info)
+    {
+        if (type == typeof(LinearRule)) return [.. LinearRule.All.Select(rule => rule.Name)];
+        if (!type.IsEnum) return null;
+        return [.. Enum.GetValuesAsUnderlyingType(type).Cast<object>()
+            .Select(value => JsonSerializer.SerializeToNode(Enum.ToObject(type, value), info)!.GetValue<string>())];
+    }
 
     // A type with a converter of its own knows alone what it takes.
     private static bool CanBind(JsonNode node, JsonTypeInfo info)

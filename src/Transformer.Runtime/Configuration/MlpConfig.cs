@@ -2,6 +2,8 @@ using System.Text.Json.Serialization;
 
 namespace Transformer.Configuration;
 
+// C width · F hidden width · E experts · K active experts of a token
+
 /// <summary>What a block computes at each position by itself.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(GeluMlpConfig), "gelu")]
@@ -21,6 +23,44 @@ public abstract record MlpConfig : IValidated
 
     /// <summary>F for a model of this width.</summary>
     public virtual int HiddenAt(int width) => Hidden ?? 4 * width;
+
+    /// <summary>Whether a second projection into the hidden layer gates the first.</summary>
+    internal virtual bool IsGated => false;
+
+    /// <summary>The parameters of the layer, named relative to it.</summary>
+    /// <param name="width">C, the width of the residual stream.</param>
+    public virtual IEnumerable<ParameterSpec> Parameters(int width)
+    {
+        long hidden = HiddenAt(width);
+        return
+        [
+            .. IsGated ? ParameterSpec.ColumnParallel("gate_proj", hidden, width, Bias, MatrixRole.Value) : [],
+            .. ParameterSpec.ColumnParallel("up_proj", hidden, width, Bias, MatrixRole.Value),
+            .. ParameterSpec.RowParallel("down_proj", width, hidden, Bias),
+        ];
+    }
+
+    /// <summary>What the layer costs.</summary>
+    /// <param name="width">C, the width of the residual stream.</param>
+    internal virtual MlpCost CostAt(int width)
+    {
+        long hidden = HiddenAt(width), into = IsGated ? 2 : 1;
+        return new((into + 1) * width * hidden, (into + 1) * hidden, into * hidden);
+    }
+
+    /// <summary>Why so many ranks cannot split the hidden units; paths are relative to the record.</summary>
+    /// <param name="width">C, the width of the residual stream.</param>
+    /// <param name="ranks">N.</param>
+    internal virtual IEnumerable<ConfigProblem> SplitProblems(int width, int ranks)
+    {
+        var hidden = HiddenAt(width);
+        return hidden % ranks == 0 ? [] : [new("hidden", TensorParallelShare.Indivisible(hidden, "hidden units", ranks))];
+    }
+
+    /// <summary>What each of several ranks has of the layer.</summary>
+    /// <param name="width">C, the width of the residual stream.</param>
+    /// <param name="ranks">N.</param>
+    internal virtual MlpConfig ShareOf(int width, int ranks) => this with { Hidden = HiddenAt(width) / ranks };
 
     /// <inheritdoc/>
     public virtual IEnumerable<ConfigProblem> Problems()
@@ -46,11 +86,14 @@ public sealed record SwiGluMlpConfig : MlpConfig
 {
     /// <inheritdoc/>
     public override int HiddenAt(int width) => Hidden ?? (8 * width / 3 + 31) / 32 * 32;
+
+    /// <inheritdoc/>
+    internal override bool IsGated => true;
 }
 
 /// <summary>
-/// Several experts, each an MLP of its own, of which every token takes the few that a learned router gives it (Shazeer et al. 2017; Fedus et al. 2021).
-/// Hidden width and biases are the expert's.
+/// Several experts, each an MLP of its own, of which every token takes the few that a learned router gives it (Shazeer et al. 2017; Fedus
+/// et al. 2021). Hidden width and biases are the expert's.
 /// </summary>
 public sealed record MixtureMlpConfig : MlpConfig
 {
@@ -67,7 +110,8 @@ public sealed record MixtureMlpConfig : MlpConfig
     public double Balance { get; init; } = 0.01;
 
     /// <summary>
-    /// In training an expert takes at most factor x tokens x active / experts of a batch; the stream passes by later ones. No limit where absent.
+    /// In training an expert takes at most factor x tokens x active / experts of a batch; the stream passes by later ones. No limit where
+    /// absent.
     /// </summary>
     public double? CapacityFactor { get; init; }
 
@@ -75,14 +119,44 @@ public sealed record MixtureMlpConfig : MlpConfig
     public override int HiddenAt(int width) => Expert.HiddenAt(width);
 
     /// <inheritdoc/>
+    public override IEnumerable<ParameterSpec> Parameters(int width) =>
+    [
+        ParameterSpec.Matrix("gate.weight", Experts, width, MatrixRole.Hidden) with { IsPartial = true },
+        .. Enumerable.Range(0, Experts).SelectMany(expert =>
+            Expert.Parameters(width).Select(parameter => parameter.Within($"experts.{expert}"))),
+    ];
+
+    // An active expert keeps its copy of the token and its output, which is multiplied by the router's weight.
+    /// <inheritdoc/>
+    internal override MlpCost CostAt(int width)
+    {
+        var expert = Expert.CostAt(width);
+        return new(
+            Active * expert.MatrixParameters + (long)Experts * width,
+            Active * (expert.Activations + 2 * width) + Experts,
+            Active * expert.Workspace);
+    }
+
+    /// <inheritdoc/>
+    internal override IEnumerable<ConfigProblem> SplitProblems(int width, int ranks) =>
+        Expert.SplitProblems(width, ranks).Select(problem => problem with { Path = $"expert.{problem.Path}" });
+
+    // Every rank has the whole router and a share of each expert; it adds its share of the loss that keeps experts evenly used.
+    /// <inheritdoc/>
+    internal override MlpConfig ShareOf(int width, int ranks) =>
+        this with { Expert = Expert.ShareOf(width, ranks), Balance = Balance / ranks };
+
+    /// <inheritdoc/>
     public override IEnumerable<ConfigProblem> Problems()
     {
         if (Hidden is not null) yield return new("hidden", "found beside experts, whose hidden width it is; give expert.hidden");
         if (Bias) yield return new("bias", "found beside experts, whose biases they are; give expert.bias");
         if (Experts < 1) yield return new("experts", $"found {Experts}, expected 1 or more");
-        if (Active < 1 || Active > Math.Max(1, Experts)) yield return new("active", $"found {Active}, expected 1 to experts, that is {Math.Max(1, Experts)}");
+        if (Active < 1 || Active > Math.Max(1, Experts))
+            yield return new("active", $"found {Active}, expected 1 to experts, that is {Math.Max(1, Experts)}");
         if (Expert is MixtureMlpConfig) yield return new("expert.kind", "found a mixture in a mixture, expected any other kind");
-        if (Expert is NoMlpConfig) yield return new("expert.kind", "found none, but an expert is a feed-forward layer; expected any other kind");
+        if (Expert is NoMlpConfig)
+            yield return new("expert.kind", "found none, but an expert is a feed-forward layer; expected any other kind");
         if (Balance < 0) yield return new("balance", $"found {Balance}, expected 0 or more");
         if (CapacityFactor is <= 0) yield return new("capacity_factor", $"found {CapacityFactor}, expected more than 0");
     }
@@ -93,6 +167,15 @@ public sealed record NoMlpConfig : MlpConfig
 {
     /// <inheritdoc/>
     public override int HiddenAt(int width) => 0;
+
+    /// <inheritdoc/>
+    public override IEnumerable<ParameterSpec> Parameters(int width) => [];
+
+    /// <inheritdoc/>
+    internal override MlpCost CostAt(int width) => new(0, 0, 0);
+
+    /// <inheritdoc/>
+    internal override MlpConfig ShareOf(int width, int ranks) => this;
 
     /// <inheritdoc/>
     public override IEnumerable<ConfigProblem> Problems()

@@ -21,7 +21,9 @@ public sealed record ModelConfig : IValidated
     /// <summary>Several ways to move information between positions, by names of one's own, for models whose blocks differ.</summary>
     public IReadOnlyDictionary<string, AttentionConfig>? Mixers { get; init; }
 
-    /// <summary>The name of each block's mixer, from the embedding on; where there are more blocks than names, the names start over.</summary>
+    /// <summary>
+    /// The name of each block's mixer, from the embedding on; where there are more blocks than names, the names start over.
+    /// </summary>
     public IReadOnlyList<string>? Pattern { get; init; }
 
     /// <summary>How the model knows the order of the tokens.</summary>
@@ -36,7 +38,9 @@ public sealed record ModelConfig : IValidated
     /// <summary>How sub-layers meet the residual stream.</summary>
     public ResidualConfig Residual { get; init; } = new PreNormResidualConfig();
 
-    /// <summary>The probability with which embeddings and sub-layer outputs are dropped in training; 0 suits data that is seen few times.</summary>
+    /// <summary>
+    /// The probability with which embeddings and sub-layer outputs are dropped in training; 0 suits data that is seen few times.
+    /// </summary>
     public double Dropout { get; init; }
 
     /// <summary>Whether the output head is the token embedding itself (Press and Wolf 2017), which saves V x C parameters.</summary>
@@ -50,10 +54,19 @@ public sealed record ModelConfig : IValidated
     public AttentionConfig AttentionAt(int layer) => Mixers is null ? Attention! : Mixers[Pattern![layer % Pattern.Count]];
 
     /// <summary>The blocks from the embedding to the head.</summary>
-    public IEnumerable<BlockSpec> Blocks() => Enumerable.Range(0, Math.Max(0, Layers))
-        .Select(depth => new BlockSpec($"model.layers.{depth}", depth, AttentionAt(depth), Mlp, Sublayers(depth)));
+    public IEnumerable<BlockSpec> Blocks()
+    {
+        var mixing = ValueResidualLayers().Skip(1).ToHashSet();
+        return Enumerable.Range(0, Math.Max(0, Layers)).Select(depth => new BlockSpec(
+            $"model.layers.{depth}", depth, AttentionAt(depth), Mlp, Sublayers(depth)) { MixesValues = mixing.Contains(depth) });
+    }
 
-    // The names of the norms are those of Llama, OLMo 2 and Gemma 2: post_attention_layernorm stands before the MLP, or behind the attention where a norm is there.
+    /// <summary>All parameters of a model whose vocabulary size is known, in the order in which they are drawn.</summary>
+    /// <exception cref="ArgumentException">The vocabulary size is unknown.</exception>
+    public IEnumerable<ParameterSpec> Parameters() => ModelParameters.Of(this);
+
+    // The names of the norms are those of Llama, OLMo 2 and Gemma 2: post_attention_layernorm stands before the MLP, or behind the
+    // attention where a norm is there.
     private IReadOnlyList<SublayerSpec> Sublayers(int depth)
     {
         var (before, after, first) = (Residual.NormBefore, Residual.NormAfter, SubLayers * depth);
@@ -70,16 +83,17 @@ public sealed record ModelConfig : IValidated
     public IEnumerable<int> ValueResidualLayers() =>
         Enumerable.Range(0, Math.Max(0, Layers)).Where(layer => AttentionAt(layer) is SoftmaxAttentionConfig { ValueResidual: true });
 
-    /// <summary>
-    /// What q k^T is multiplied by: 1 / sqrt(D). Under muP it is 1 / D: the keys learn to align with the queries, so that q k^T grows like D.
-    /// </summary>
-    public double ScoreScale(SoftmaxAttentionConfig attention)
-    {
-        double headWidth = attention.HeadWidthAt(Width);
-        return 1 / (Initialization is MupInitializationConfig ? headWidth : Math.Sqrt(headWidth));
-    }
+    /// <summary>What q k^T is multiplied by: 1 / sqrt(D), or 1 / D under muP.</summary>
+    public double ScoreScale(SoftmaxAttentionConfig attention) => Initialization.ScoreScale(attention.HeadWidthAt(Width));
 
-    internal IEnumerable<SoftmaxAttentionConfig> SoftmaxMixers() => (Mixers?.Values ?? (Attention is null ? [] : [Attention])).OfType<SoftmaxAttentionConfig>();
+    /// <summary>What logits are multiplied by: 1, or base_width / C under muP.</summary>
+    public double LogitScale => Initialization.WidthScale(Width);
+
+    /// <summary>D of the heads that rotary positions rotate; null where none are.</summary>
+    public int? RotaryWidth => Position is RotaryPositionConfig ? PositionedMixers.FirstOrDefault()?.HeadWidthAt(Width) : null;
+
+    internal IEnumerable<SoftmaxAttentionConfig> SoftmaxMixers() =>
+        (Mixers?.Values ?? (Attention is null ? [] : [Attention])).OfType<SoftmaxAttentionConfig>();
 
     /// <summary>The blocks' mixers that use the model's positions, from the embedding on.</summary>
     internal IEnumerable<HeadedAttentionConfig> PositionedMixers =>
@@ -104,19 +118,29 @@ public sealed record ModelConfig : IValidated
     private IEnumerable<ConfigProblem> ResidualProblems()
     {
         if (Residual is not ReZeroResidualConfig) yield break;
-        if (Norm != new RmsNormConfig()) yield return new("norm", "rezero has no norms, so that no norm can be chosen; leave it out, or set {kind: rms}");
+        if (Norm != new RmsNormConfig())
+            yield return new("norm", "rezero has no norms, so that no norm can be chosen; leave it out, or set {kind: rms}");
         if (Initialization is ZeroProjectionInitializationConfig)
-            yield return new("initialization", "zero_projections under rezero: both factors of every sub-layer would be zero, and neither ever learn; take gpt2 or xavier");
+        {
+            yield return new(
+                "initialization",
+                "zero_projections under rezero: both factors of every sub-layer would be zero, and neither ever learn; take gpt2 or xavier");
+        }
     }
 
     private IEnumerable<ConfigProblem> ValueResidualProblems()
     {
         var layers = ValueResidualLayers().ToList();
         var path = Mixers is null ? "attention" : "mixers";
-        if (layers.Count == 1) yield return new($"{path}.value_residual", "only one block has it, so that there is nothing to mix; leave it out");
-        var shapes = layers.Select(layer => (SoftmaxAttentionConfig)AttentionAt(layer)).Select(mixer => (mixer.KvHeads ?? mixer.Heads, mixer.HeadWidthAt(Width)));
+        if (layers.Count == 1)
+            yield return new($"{path}.value_residual", "only one block has it, so that there is nothing to mix; leave it out");
+        var shapes = layers.Select(layer => (SoftmaxAttentionConfig)AttentionAt(layer))
+            .Select(mixer => (mixer.KvHeads ?? mixer.Heads, mixer.HeadWidthAt(Width)));
         if (shapes.Distinct().Count() > 1)
-            yield return new($"{path}.value_residual", "values of different shapes cannot be mixed; give these mixers the same kv_heads and head_width");
+        {
+            yield return new(
+                $"{path}.value_residual", "values of different shapes cannot be mixed; give these mixers the same kv_heads and head_width");
+        }
     }
 
     // All blocks share one bias of the scores, so it is made for one number of heads (alibi, t5) or one width of heads (relative).
@@ -125,30 +149,44 @@ public sealed record ModelConfig : IValidated
         if (Position is not ScoreBiasPositionConfig) yield break;
         var softmax = SoftmaxMixers().ToList();
         if (Position is RelativePositionConfig && softmax.Select(mixer => mixer.HeadWidthAt(Width)).Distinct().Count() > 1)
-            yield return new("mixers", "heads of different widths; the vectors of relative positions are made for one, so give all mixers the same head_width");
+        {
+            yield return new(
+                "mixers",
+                "heads of different widths; the vectors of relative positions are made for one, so give all mixers the same head_width");
+        }
         if (Position is AlibiPositionConfig or T5PositionConfig && softmax.Select(mixer => mixer.Heads).Distinct().Count() > 1)
-            yield return new("mixers", "different numbers of heads; the biases of the heads are made for one, so give all mixers as many heads");
+        {
+            yield return new(
+                "mixers", "different numbers of heads; the biases of the heads are made for one, so give all mixers as many heads");
+        }
     }
 
     private IEnumerable<ConfigProblem> MixerProblems()
     {
         // A position that some mixers can use is one for them alone.
         var obstacles = (Mixers?.Values ?? (Attention is null ? [] : [Attention])).Select(mixer => mixer.ObstacleTo(Position)).ToArray();
-        if (obstacles.Length > 0 && Array.TrueForAll(obstacles, obstacle => obstacle is not null)) yield return new("position", obstacles[0]!);
+        if (obstacles.Length > 0 && Array.TrueForAll(obstacles, obstacle => obstacle is not null))
+            yield return new("position", obstacles[0]!);
         if (Mixers is null)
         {
             if (Pattern is not null) yield return new("pattern", "found without mixers; give mixers, whose names it repeats");
             if (Attention is null) yield return new("attention", "missing; expected attention for all blocks, or mixers with a pattern");
-            foreach (var problem in Attention?.ProblemsAt(Width, Position) ?? []) yield return problem with { Path = $"attention.{problem.Path}" };
+            foreach (var problem in Attention?.ProblemsAt(Width, Position) ?? [])
+                yield return problem with { Path = $"attention.{problem.Path}" };
             yield break;
         }
         if (Attention is not null) yield return new("attention", "found beside mixers; give one of the two");
         if (Pattern is null or []) yield return new("pattern", $"missing; expected a list of {string.Join(", ", Mixers.Keys)}");
         foreach (var name in (Pattern ?? []).Where(name => !Mixers.ContainsKey(name)).Distinct())
             yield return new("pattern", Spelling.NotOneOf(name, [.. Mixers.Keys]));
-        foreach (var name in Mixers.Keys.Except(Pattern ?? [])) yield return new($"mixers.{name}", "no block has it; name it in pattern or leave it out");
-        if (Position is RotaryPositionConfig && Mixers.Values.OfType<HeadedAttentionConfig>().Where(mixer => mixer.ObstacleTo(Position) is null).Select(mixer => mixer.HeadWidthAt(Width)).Distinct().Count() > 1)
-            yield return new("mixers", "heads of different widths; rotary positions are made for one, so give all mixers the same head_width");
+        foreach (var name in Mixers.Keys.Except(Pattern ?? []))
+            yield return new($"mixers.{name}", "no block has it; name it in pattern or leave it out");
+        var rotated = Mixers.Values.OfType<HeadedAttentionConfig>().Where(mixer => mixer.ObstacleTo(Position) is null);
+        if (Position is RotaryPositionConfig && rotated.Select(mixer => mixer.HeadWidthAt(Width)).Distinct().Count() > 1)
+        {
+            yield return new(
+                "mixers", "heads of different widths; rotary positions are made for one, so give all mixers the same head_width");
+        }
         foreach (var (name, mixer) in Mixers)
             foreach (var problem in mixer.ProblemsAt(Width, Position)) yield return problem with { Path = $"mixers.{name}.{problem.Path}" };
     }

@@ -1,19 +1,19 @@
 namespace Transformer.Configuration;
 
-// T tokens · C width · L blocks · F hidden width · V vocabulary
+// T tokens · C width · V vocabulary
 
 /// <summary>
-/// What a model weighs and costs, computed from its configuration alone: parameters, floating-point operations and bytes. All numbers are of
-/// four bytes.
+/// What a model weighs and costs, computed from its configuration alone: parameters, floating-point operations and bytes. All numbers are
+/// of four bytes.
 /// </summary>
 public sealed class ModelSize
 {
     private const int Bytes = 4;
 
     private readonly ModelConfig config;
-    private readonly IReadOnlyList<MixerSize> mixers;
-    private readonly MlpSize mlp;
-    private readonly long width, layers, vocabulary;
+    private readonly IReadOnlyList<ParameterSpec> parameters;
+    private readonly IReadOnlyList<(MixerCost Mixer, MlpCost Mlp, int Sublayers)> blocks;
+    private readonly long width, vocabulary;
 
     /// <param name="config">The architecture.</param>
     /// <param name="vocabularySize">V where the configuration leaves it to the tokenizer.</param>
@@ -23,19 +23,14 @@ public sealed class ModelSize
         this.config = config;
         vocabulary = config.VocabularySize ?? vocabularySize
             ?? throw new ArgumentException("model.vocabulary_size is left to the tokenizer: give the tokenizer's.", nameof(vocabularySize));
-        (width, layers) = (config.Width, config.Layers);
-        mixers = [.. Enumerable.Range(0, config.Layers).Select(layer => MixerSize.Of(config, layer))];
-        mlp = MlpSize.Of(config.Mlp, width);
-        Parts =
-        [
-            new("embedding", vocabulary * width, 0),
-            Positions(),
-            new("attention", mixers.Sum(mixer => mixer.Parameters), mixers.Sum(mixer => mixer.MatrixParameters)),
-            new("mlp", layers * mlp.Parameters, layers * mlp.MatrixParameters),
-            new("norms", Norms(), 0),
-            new("residuals", layers * config.SubLayers * ResidualParameters(), 0),
-            new("head", config.TiedHead ? 0 : vocabulary * width, vocabulary * width),
-        ];
+        width = config.Width;
+        parameters = [.. (config with { VocabularySize = (int)vocabulary }).Parameters()];
+        blocks = [.. config.Blocks().Select(block =>
+            (block.Mixer.CostAt(config.Width, block.MixesValues), block.Mlp.CostAt(config.Width), block.Sublayers.Count))];
+        Parts = [.. Enum.GetValues<ModelComponent>().Select(component => new ModelSizePart(
+            component.ToString().ToLowerInvariant(),
+            Count(parameter => parameter.Component == component),
+            MatrixParametersOf(component)))];
     }
 
     /// <summary>The size of what each of several ranks has of the model under tensor parallelism.</summary>
@@ -57,13 +52,13 @@ public sealed class ModelSize
     public long MatrixParameters => Parts.Sum(part => part.MatrixParameters);
 
     /// <summary>
-    /// The operations of training on one token: 6 a matrix parameter and those of the mixers, 6 T C a block for causal attention, C being the width of
-    /// all heads together. Recomputation is not counted.
+    /// The operations of training on one token: 6 a matrix parameter and those of the mixers, 6 T C a block for causal attention, C being
+    /// the width of all heads together. Recomputation is not counted.
     /// </summary>
     /// <param name="tokensInContext">T, the length of the sequence that the token stands in.</param>
     /// <param name="labelled">The share of the tokens that have a target, and so logits.</param>
     public double FlopsPerToken(long tokensInContext, double labelled = 1) =>
-        6 * (MatrixParameters - (1 - labelled) * vocabulary * width) + mixers.Sum(mixer => mixer.MixingFlops(tokensInContext));
+        6 * (MatrixParameters - (1 - labelled) * vocabulary * width) + blocks.Sum(block => block.Mixer.MixingFlops(tokensInContext));
 
     /// <summary>The operations of the forward pass alone: a third of those of training.</summary>
     /// <param name="tokensInContext">T, the length of the sequence that the token stands in.</param>
@@ -76,71 +71,55 @@ public sealed class ModelSize
     public long GradientBytes => Parameters * Bytes;
 
     /// <summary>
-    /// About how many bytes the forward pass keeps for the backward pass, the logits not counted: the input of every product, norm and nonlinearity, or the input
-    /// of every block where blocks are computed again. What the fused kernels compute again (attention weights, turned queries and keys, the silu of a gate)
-    /// is not kept, and dropout masks and the T x S numbers of score biases and soft caps are not counted.
+    /// About how many bytes the forward pass keeps for the backward pass, the logits not counted: the input of every product, norm and
+    /// nonlinearity, or the input of every block where blocks are computed again. What the fused kernels compute again (attention weights,
+    /// rotated queries and keys, the silu of a gate) is not kept, and dropout masks and the T x S numbers of score biases and soft caps are
+    /// not counted.
     /// </summary>
     /// <param name="batchSize">B, the number of sequences in one forward pass.</param>
     /// <param name="tokens">T, the length of a sequence.</param>
     /// <param name="checkpointing">Whether blocks are computed again in the backward pass.</param>
     public long ActivationBytes(long batchSize, long tokens, bool checkpointing = false)
     {
-        var blocks = checkpointing ? layers * Streams * width : mixers.Sum(BlockActivations);
-        return batchSize * tokens * (blocks + 2 * width) * Bytes;                             // and what the last norm and the head are given
+        var kept = checkpointing
+            ? blocks.Count * Streams * width
+            : blocks.Sum(block => BlockActivations(block.Mixer, block.Mlp, block.Sublayers));
+        return batchSize * tokens * (kept + 2 * width) * Bytes;    // and what the last norm and the head are given
     }
 
-    /// <summary>The bytes that a block takes while it is worked on, a token, beside what it keeps; with that where it is computed again.</summary>
-    internal long BlockWorkspace(bool checkpointing) => Bytes * mixers.Select(mixer =>
-        Math.Max(mixer.Workspace, mlp.Workspace) + Streams * width + (checkpointing ? BlockActivations(mixer) : 0)).DefaultIfEmpty().Max();
+    /// <summary>
+    /// The bytes that a block takes while it is worked on, a token, beside what it keeps; with that where it is computed again.
+    /// </summary>
+    internal long BlockWorkspace(bool checkpointing) => Bytes * blocks.Select(block =>
+        Math.Max(block.Mixer.Workspace, block.Mlp.Workspace) + Streams * width
+        + (checkpointing ? BlockActivations(block.Mixer, block.Mlp, block.Sublayers) : 0)).DefaultIfEmpty().Max();
 
     /// <summary>The bytes of the logits of a token, and of what an embedding's gradient takes.</summary>
     internal (long Logits, long Embedding) VocabularyBytes => (Bytes * vocabulary, Bytes * vocabulary * width);
 
     /// <summary>The numbers in matrices between the embedding and the head, which Muon makes orthogonal.</summary>
-    internal long HiddenMatrices => mixers.Sum(mixer => mixer.MatrixParameters) + layers * mlp.Matrices;
+    internal long HiddenMatrices => Count(parameter => parameter.IsHidden);
 
     /// <summary>V.</summary>
     internal long Vocabulary => vocabulary;
 
-    // Numbers that a block keeps, a token.
-    private long BlockActivations(MixerSize mixer) =>
-        mixer.Activations + (config.Mlp is NoMlpConfig ? 0 : 2 * width + mlp.Activations) + config.SubLayers * ResidualActivations();
+    // Numbers that a block keeps, a token; 2 C of them the inputs of a feed-forward layer and of its norm.
+    private long BlockActivations(MixerCost mixer, MlpCost mlp, int sublayers) =>
+        mixer.Activations + (sublayers > 1 ? 2 * width + mlp.Activations : 0) + sublayers * config.Residual.ActivationsAt(config.Width);
 
-    private long Streams => config.Residual is HyperConnectionsResidualConfig hyper ? hyper.Streams : 1;
+    private long Streams => config.Residual.StreamCount;
 
     /// <summary>The bytes that generation keeps after a number of tokens: the states of all blocks.</summary>
-    public long StateBytes(long tokens) => Bytes * mixers.Sum(mixer => mixer.StateNumbers(tokens));
+    public long StateBytes(long tokens) => Bytes * blocks.Sum(block => block.Mixer.StateNumbers(tokens));
 
-    private ModelSizePart Positions()
+    private long Count(Func<ParameterSpec, bool> isCounted) => parameters.Where(isCounted).Sum(parameter => parameter.Count);
+
+    private long MatrixParametersOf(ModelComponent component) => component switch
     {
-        var softmax = Enumerable.Range(0, config.Layers).Select(config.AttentionAt).OfType<SoftmaxAttentionConfig>().ToList();
-        return config.Position switch
-        {
-            LearnedPositionConfig => new("positions", config.ContextLength * width, 0),
-            T5PositionConfig t5 => new("positions", t5.Buckets * config.SoftmaxMixers().First().Heads, 0),
-            RelativePositionConfig relative when (relative.Maximum + 1L) * config.SoftmaxMixers().First().HeadWidthAt(config.Width) is var table =>
-                new("positions", table, table * softmax.Sum(attention => attention.Heads)),    // every head of every block meets the table
-            _ => new("positions", 0, 0),
-        };
-    }
-
-    private long Norms() =>
-        (config.Blocks().Sum(block => block.Sublayers.Sum(sublayer => sublayer.Norms.Count())) + (config.Residual.LastNorm ? 1 : 0)) * (config.Norm is LayerNormConfig { Bias: true } ? 2 : 1) * width;
-
-    // Of one sub-layer.
-    private long ResidualParameters() => config.Residual switch
-    {
-        ReZeroResidualConfig => 1,
-        HyperConnectionsResidualConfig hyper => hyper.Streams * hyper.Streams + 2L * hyper.Streams,    // n x n, and n in and out
-        _ => 0,
-    };
-
-    // What a sub-layer keeps beside the inputs of norms and sub-layers that pre-norm keeps too: its output where a norm or a number follows, and the
-    // streams that it reads.
-    private long ResidualActivations() => config.Residual switch
-    {
-        SandwichResidualConfig => width,
-        HyperConnectionsResidualConfig hyper => (hyper.Streams + 1) * width,
+        ModelComponent.Positions => config.Position.MatrixParameters(config),
+        ModelComponent.Attention => Count(parameter => parameter.Component == component && parameter.Shape.Length == 2),
+        ModelComponent.Mlp => blocks.Sum(block => block.Mlp.MatrixParameters),
+        ModelComponent.Head => vocabulary * width,
         _ => 0,
     };
 }

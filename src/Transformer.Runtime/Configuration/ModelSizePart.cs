@@ -4,6 +4,7 @@ namespace Transformer.Configuration;
 /// <param name="Name">embedding, positions, attention, mlp, norms, residuals or head.</param>
 /// <param name="Parameters">All trainable numbers.</param>
 /// <param name="MatrixParameters">
-/// Those that are multiplied with every token's vector; not lookups, norms and biases. A tied head has no parameters, yet its product counts.
+/// Those that are multiplied with every token's vector; not lookups, norms and biases. A tied head has no parameters, yet its product
+/// counts.
 /// </param>
 public sealed record ModelSizePart(string Name, long Parameters, long MatrixParameters);

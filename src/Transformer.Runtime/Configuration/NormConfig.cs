@@ -16,6 +16,10 @@ public abstract record NormConfig : IValidated
     {
         if (Epsilon <= 0) yield return new("epsilon", $"found {Epsilon}, expected more than 0");
     }
+
+    /// <summary>The parameters of a norm, named relative to it.</summary>
+    /// <param name="width">C, what is normalised.</param>
+    public virtual IEnumerable<ParameterSpec> Parameters(long width) => [ParameterSpec.Ones("weight", width)];
 }
 
 /// <summary>Layer normalisation (Ba et al. 2016).</summary>
@@ -23,6 +27,10 @@ public sealed record LayerNormConfig : NormConfig
 {
     /// <summary>Whether a learned bias is added.</summary>
     public bool Bias { get; init; } = true;
+
+    /// <inheritdoc/>
+    public override IEnumerable<ParameterSpec> Parameters(long width) =>
+        Bias ? [.. base.Parameters(width), new("bias", [width], new ConstantDraw(0))] : base.Parameters(width);
 }
 
 /// <summary>Root-mean-square normalisation (Zhang and Sennrich 2019).</summary>

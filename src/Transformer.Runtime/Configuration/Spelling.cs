@@ -9,7 +9,8 @@ public static class Spelling
     /// </summary>
     public static string? Nearest(string name, IEnumerable<string> candidates)
     {
-        var best = candidates.Select(candidate => (candidate, distance: Distance(name, candidate))).OrderBy(pair => pair.distance).FirstOrDefault();
+        var best = candidates.Select(candidate => (candidate, distance: Distance(name, candidate)))
+            .OrderBy(pair => pair.distance).FirstOrDefault();
         return best.candidate is not null && best.distance <= Math.Max(1, name.Length / 3) ? best.candidate : null;
     }
 
@@ -20,7 +21,9 @@ public static class Spelling
         return $"found {found}, expected one of {string.Join(", ", allowed)}{(nearest is null ? "" : $"; did you mean {nearest}?")}";
     }
 
-    /// <summary>The number of characters to insert, delete, replace or swap with their neighbour that turn one text into the other.</summary>
+    /// <summary>
+    /// The number of characters to insert, delete, replace or swap with their neighbour that turn one text into the other.
+    /// </summary>
     public static int Distance(string from, string to)
     {
         var distance = new int[from.Length + 1, to.Length + 1];

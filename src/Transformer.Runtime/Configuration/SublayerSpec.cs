@@ -1,6 +1,8 @@
 namespace Transformer.Configuration;
 
-/// <summary>One sub-layer of a block: a function between norms, within a residual. Names are those of its modules, and so of its parameters.</summary>
+/// <summary>
+/// One sub-layer of a block: a function between norms, within a residual. Names are those of its modules, and so of its parameters.
+/// </summary>
 /// <param name="Name">The function's module: <c>self_attn</c> for the mixer, <c>mlp</c> for the feed-forward layer.</param>
 /// <param name="Index">Which sub-layer of the model this is, 0 being the first one after the embedding.</param>
 /// <param name="NormBefore">The norm of what the function reads; null where the residual has none there.</param>

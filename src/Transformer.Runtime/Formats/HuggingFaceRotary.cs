@@ -102,8 +102,8 @@ internal static class HuggingFaceRotary
             BetaFast = rotary.Positive("beta_fast", 32),
             BetaSlow = rotary.Positive("beta_slow", 1),
         };
-        if (Math.Abs(rotary.Positive("attention_factor", yarn.Amplitude()) - yarn.Amplitude()) > 1e-6)
-            throw rotary.Bad("attention_factor", $"found {rotary.Node("attention_factor")}, expected {yarn.Amplitude():g9}, which is 0.1 ln(factor) + 1");
+        if (Math.Abs(rotary.Positive("attention_factor", yarn.Amplitude) - yarn.Amplitude) > 1e-6)
+            throw rotary.Bad("attention_factor", $"found {rotary.Node("attention_factor")}, expected {yarn.Amplitude:g9}, which is 0.1 ln(factor) + 1");
         return yarn;
     }
 

@@ -19,13 +19,14 @@ internal static class TensorCheck
     public static void CheckSize(string file, ModelConfig model, IReadOnlyCollection<IReadOnlyList<long>> shapes)
     {
         CheckAngles(file, model);
-        var held = shapes.Sum(shape => shape.Aggregate(1L, (product, size) => product * size));
-        var most = 2 * held + Slack;
-        var mixers = Enumerable.Range(0, Math.Min(model.Layers, shapes.Count)).Select(model.AttentionAt).OfType<HeadedAttentionConfig>();
-        var widest = mixers.Select(mixer => (long)mixer.Heads * mixer.HeadWidthAt(model.Width)).Append(model.Mlp.HiddenAt(model.Width)).Max();
-        if (model.Layers > shapes.Count || widest > most || new ModelSize(model).Parameters > most)
+        var held = shapes.Sum(shape => Numbers([.. shape]));
+        var parts = Math.Max(model.Layers, model.Mlp is MixtureMlpConfig mixture ? mixture.Experts : 0);
+        if (parts > shapes.Count || model.Parameters().Sum(parameter => Numbers(parameter.Shape)) > 2 * held + Slack)
             throw new InputException($"{file}: its configuration asks for a model that is larger than its {shapes.Count} tensors with {held} numbers. Does it belong to them?");
     }
+
+    // In double precision, in which what a damaged file says does not overflow.
+    private static double Numbers(long[] shape) => shape.Aggregate(1.0, (product, size) => product * Math.Abs(size));
 
     /// <summary>Whether the angles of a model's positions can be made.</summary>
     /// <exception cref="InputException">They are too many.</exception>
@@ -33,7 +34,7 @@ internal static class TensorCheck
     {
         var (what, size) = model.Position switch
         {
-            RotaryPositionConfig => ("heads", model.PositionedMixers.FirstOrDefault()?.HeadWidthAt(model.Width) ?? 0),
+            RotaryPositionConfig => ("heads", model.RotaryWidth ?? 0),
             SinusoidalPositionConfig => ("a width", model.Width),
             _ => ("", 0),
         };

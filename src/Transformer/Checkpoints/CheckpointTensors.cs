@@ -39,13 +39,17 @@ public static class CheckpointTensors
             return;
         }
         var parameters = model.ToDictionary(pair => pair.Name, pair => pair.Parameter);
-        checkpoint.Check(parameters.Select(pair => (pair.Key, TensorParallelSplit.WholeShape(pair.Key, pair.Value.shape, group))));
+        var specs = checkpoint.Model.Parameters().ToDictionary(spec => spec.Name);
+        checkpoint.Check(parameters.Select(pair => (pair.Key, WholeShape(pair.Key, pair.Value.shape))));
         using var gradient = no_grad();
         foreach (var (name, parameter) in parameters)
         {
             using var scope = NewDisposeScope();    // no more than one whole tensor at a time
-            parameter.copy_(TensorParallelSplit.Cut(name, checkpoint.Read(name), group));
+            parameter.copy_(TensorParallelSplit.Cut(specs[name], checkpoint.Read(name), group));
         }
+
+        long[] WholeShape(string name, long[] shape) =>
+            specs.TryGetValue(name, out var spec) ? TensorParallelSplit.WholeShape(spec, shape, group) : shape;
     }
 
     /// <summary>Copies all tensors into a model. Names and shapes are compared first: a model is loaded whole or not touched.</summary>

@@ -4,7 +4,10 @@ using static TorchSharp.torch;
 
 namespace Transformer.Model;
 
-/// <summary>The share of a model that a rank has under tensor parallelism (Shoeybi et al. 2019, arXiv:1909.08053), as a model that all ranks must call together.</summary>
+/// <summary>
+/// The share of a model that a rank has under tensor parallelism (Shoeybi et al. 2019, arXiv:1909.08053), as a model that all ranks must
+/// call together.
+/// </summary>
 public static class TensorParallelModel
 {
     /// <summary>A share whose parameters are loaded next.</summary>
@@ -33,8 +36,7 @@ public static class TensorParallelModel
         {
             using var scope = NewDisposeScope();
             group.Collective.Broadcast(value, root: 0);
-            var cut = TensorParallelSplit.Cut(name, value, group);
-            if (!cut.shape.SequenceEqual(own.shape)) throw new InvalidOperationException($"{name}: a share of [{string.Join(", ", own.shape)}] was cut as [{string.Join(", ", cut.shape)}]");
+            var cut = TensorParallelSplit.Cut(share.ParameterSpecs[name], value, group);
             own.copy_(cut);
         }
         return share;

@@ -6,8 +6,8 @@ namespace Transformer.Model;
 // B batch · T tokens · C width · V vocabulary
 
 /// <summary>
-/// The bytes that a training run has in use at its peak, computed from its configuration. The process holds somewhat more: code, the allocator's gaps, and
-/// what the run does beside its steps. Activations are counted as fp32, of which a run in 16 bits keeps less.
+/// The bytes that a training run has in use at its peak, computed from its configuration. The process holds somewhat more: code, the
+/// allocator's gaps, and what the run does beside its steps. Activations are counted as fp32, of which a run in 16 bits keeps less.
 /// </summary>
 /// <param name="Parameters">The parameters.</param>
 /// <param name="Gradients">Their gradients.</param>
@@ -23,7 +23,9 @@ public sealed record TrainingMemory(long Parameters, long Gradients, long Moment
     /// <summary>What comes and goes with every step.</summary>
     public long StepBytes => Activations + Workspace;
 
-    /// <summary>The bytes that an optimizer remembers: two moments a parameter for AdamW; for Muon's hidden matrices their momentum only.</summary>
+    /// <summary>
+    /// The bytes that an optimizer remembers: two moments a parameter for AdamW; for Muon's hidden matrices their momentum only.
+    /// </summary>
     public static long MomentBytes(ModelSize size, OptimizerConfig optimizer)
     {
         return optimizer switch
@@ -50,10 +52,11 @@ public sealed record TrainingMemory(long Parameters, long Gradients, long Moment
         var predictions = (long)(labelled * rows * tokens);
         var atOnce = LanguageModelLoss.RowsAtOnce(predictions, size.Vocabulary);
         var isWhole = atOnce == predictions;
-        var loss = atOnce * logits * (isWhole ? 3 : 2);                                       // logarithms and two gradients; a chunk and its exponentials
+        var loss = atOnce * logits * (isWhole ? 3 : 2);          // logarithms and two gradients; a chunk and its exponentials
         var block = rows * tokens * size.BlockWorkspace(checkpointing);
         return new(
-            size.ParameterBytes, size.GradientBytes, MomentBytes(size, training.Optimizer), training.EmaDecay is null ? 0 : size.ParameterBytes,
+            size.ParameterBytes, size.GradientBytes, MomentBytes(size, training.Optimizer),
+            training.EmaDecay is null ? 0 : size.ParameterBytes,
             size.ActivationBytes(rows, tokens, checkpointing),
             embedding + Math.Max(loss, block));                      // the head's gradient waits for the embedding's
     }

@@ -21,7 +21,6 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     private readonly Decoder model;
     private readonly Linear? lm_head;
     private readonly RotaryPosition? rotary;
-    private readonly double logitScale;
     private Precision precision;
 
     /// <param name="config">The architecture; its vocabulary size is known. Parameters are drawn by libtorch's generator.</param>
@@ -39,14 +38,13 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         Device = device ?? CPU;
         model = new Decoder(group is null ? config : TensorParallelShare.Of(config, group.Rank, group.Count));
         if (!config.TiedHead) lm_head = new Linear(config.Width, config.VocabularySize!.Value, hasBias: false);
-        logitScale = config.Initialization is MupInitializationConfig mup ? (double)mup.BaseWidth / config.Width : 1;
         RegisterComponents();
-        if (group is { Rank: > 0 })
-            foreach (var (name, layer) in named_modules()) if (layer is Linear output && TensorParallelSplit.IsOutput(name)) output.AddsBias = false;    // rank 0 adds it
+        ParameterSpecs = SpecifiedParameters.Of(config, Weights.Select(weight => (weight.Name, weight.Value.shape)), group);
+        if (group is { Rank: > 0 }) LeaveOutputBiasesToFirstRank();
         if (draw) WeightInitialization.Apply(this);
         this.to(Device);
-        if (config.Position is RotaryPositionConfig rope && config.PositionedMixers.FirstOrDefault() is { } rotated)
-            rotary = new RotaryPosition(rope, rotated.HeadWidthAt(config.Width), config.ContextLength, Device);
+        if (config is { Position: RotaryPositionConfig rope, RotaryWidth: { } headWidth })
+            rotary = new RotaryPosition(rope, headWidth, config.ContextLength, Device);
     }
 
     /// <summary>The architecture, of the whole model.</summary>
@@ -74,6 +72,9 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             precision = value;
         }
     }
+
+    /// <summary>What is known of each parameter of the whole model, by name, in the order in which they are drawn.</summary>
+    public IReadOnlyDictionary<string, ParameterSpec> ParameterSpecs { get; }
 
     /// <summary>What stands around each block in every pass, or null.</summary>
     internal BlockHooks? BlockHooks { set => model.Hooks = value; }
@@ -135,8 +136,12 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         return [.. windows.Select(window => window is null ? [] : TensorParallelGroup?.Join(tensor([.. spans[window]]), 0).data<float>().ToArray() ?? spans[window])];
     }
 
-    /// <summary>The names of the parameters that stay between 0 and 1, where training brings them back after each step: learned spans.</summary>
-    public IEnumerable<string> BoundedParameters => named_modules().Where(part => part.module is AdaptiveSpan).Select(part => $"{part.name}.span");
+    // Outputs of the ranks add up, so that a bias which all of them have is added once.
+    private void LeaveOutputBiasesToFirstRank()
+    {
+        foreach (var (name, layer) in named_modules())
+            if (layer is Linear output && ParameterSpecs.TryGetValue($"{name}.bias", out var bias) && bias.IsPartial) output.AddsBias = false;
+    }
 
     private Tensor Hidden(
         Tensor ids, TorchSequenceState? state, IReadOnlyList<int>? newTokens, AuxiliaryLosses? auxiliaryLosses = null,
@@ -192,7 +197,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     {
         hidden = hidden.to(ProductTypes.Of(precision));
         var logits = (lm_head?.call(hidden) ?? Linear.Apply(hidden, Head)).ToFloat32();
-        return logitScale == 1 ? logits : logits * logitScale;
+        return Config.LogitScale == 1 ? logits : logits * Config.LogitScale;
     }
 
     /// <summary>The losses of the head, by <see cref="LanguageModelLoss.OfHead"/>.</summary>
@@ -202,7 +207,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     public (Tensor CrossEntropy, Tensor Total) Loss(Tensor hidden, Tensor targets, double zLoss = 0)
     {
         var type = ProductTypes.Of(precision);
-        return LanguageModelLoss.OfHead(hidden.to(type), Head.to(type), targets, zLoss, logitScale);
+        return LanguageModelLoss.OfHead(hidden.to(type), Head.to(type), targets, zLoss, Config.LogitScale);
     }
 
     private Tensor Head => lm_head?.Weight ?? model.TokenEmbedding;    // [V, C]

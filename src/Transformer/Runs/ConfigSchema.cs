@@ -24,6 +24,7 @@ public static class ConfigSchema
 
     private static JsonNode Transform(JsonSchemaExporterContext context, JsonNode node, XmlSummaries summaries)
     {
+        if (context.TypeInfo.Type == typeof(LinearRule)) node = new JsonObject { ["enum"] = Words(LinearRule.All.Select(rule => rule.Name)) };
         if (node is not JsonObject schema) return node;
         if (context.TypeInfo.Type == typeof(ModelConfig)) AddPreset(schema);
         if (context.TypeInfo.Type == typeof(DataConfig)) schema["anyOf"] = new JsonArray(Requires("path"), Requires("task"));
@@ -39,11 +40,13 @@ public static class ConfigSchema
         model["properties"]!.AsObject().Insert(0, "preset", new JsonObject
         {
             ["description"] = "An architecture to start from; the other keys override it.",
-            ["enum"] = new JsonArray([.. ConfigLibrary.Presets.Select(name => JsonValue.Create(name))]),
+            ["enum"] = Words(ConfigLibrary.Presets),
         });
         model.Remove("required", out var required);
         model["anyOf"] = new JsonArray(Requires("preset"), new JsonObject { ["required"] = required });
     }
+
+    private static JsonArray Words(IEnumerable<string> words) => new([.. words.Select(word => JsonValue.Create(word))]);
 
     private static JsonObject Requires(string key) => new() { ["required"] = new JsonArray(key) };
 }

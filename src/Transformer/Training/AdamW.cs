@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// Adam with decoupled weight decay (Kingma and Ba 2015; Loshchilov and Hutter 2019). Parameters that lie together and are treated alike make one
-/// range, and libtorch's fused kernel passes over each range once.
+/// Adam with decoupled weight decay (Kingma and Ba 2015; Loshchilov and Hutter 2019). Parameters that lie together and are treated alike
+/// make one range, and libtorch's fused kernel passes over each range once.
 /// </summary>
 public sealed class AdamW : Optimizer
 {
@@ -31,7 +31,8 @@ public sealed class AdamW : Optimizer
         squares = zeros(size, type, space.Values.device).DetachFromDisposeScope();
         steps = zeros(1).DetachFromDisposeScope();    // here, so that counting asks no device
         long used = 0;    // the moments of the ranges lie one after the other
-        foreach (var alike in parameters.GroupBy(parameter => (parameter.Decays, RateScale: parameter.LearningRateScale * parameter.WidthScale)))
+        foreach (var alike in parameters.GroupBy(parameter => (
+            parameter.Decays, RateScale: parameter.LearningRateScale * parameter.WidthScale)))
         {
             var ranges = new List<ParameterRange>();
             foreach (var (offset, length) in Join(alike).SelectMany(range => space.Owned(range.Offset, range.Length)))
@@ -49,7 +50,8 @@ public sealed class AdamW : Optimizer
         }
     }
 
-    // What lies together in the space and is treated alike: the parameters and, in the same order, what the kernel needs of each. Its count of steps is a tensor.
+    // What lies together in the space and is treated alike: the parameters and, in the same order, what the kernel needs of each. Its count
+    // of steps is a tensor.
     private sealed record ParameterRange(long Offset, Tensor Values, Tensor Gradients, Tensor Means, Tensor Squares, Tensor Step)
     {
         public long Length => Values.numel();
@@ -65,7 +67,12 @@ public sealed class AdamW : Optimizer
         get
         {
             var places = groups.SelectMany(group => group.Ranges).Select(range => (range.Offset, range.Length)).ToList();
-            return [.. space.Pieces("adamw.means", means, places), .. space.Pieces("adamw.squares", squares, places), ("adamw.steps", steps)];
+            return
+            [
+                .. space.Pieces("adamw.means", means, places),
+                .. space.Pieces("adamw.squares", squares, places),
+                ("adamw.steps", steps),
+            ];
         }
     }
 
@@ -92,8 +99,8 @@ public sealed class AdamW : Optimizer
         [.. ranges.Select(range => range.Step)],
         config.LearningRate * scale, config.Beta1, config.Beta2, decays ? config.WeightDecay : 0, config.Epsilon, gradientScale);
 
-    // A piece at a time the moments are widened, updated and rounded again. Where a number lies in the space and the step decide how it is rounded, so that
-    // neither threads nor pieces nor an interruption change it.
+    // A piece at a time the moments are widened, updated and rounded again. Where a number lies in the space and the step decide how it is
+    // rounded, so that neither threads nor pieces nor an interruption change it.
     private void UpdateRounded(ParameterRange range, bool decays, double scale, Tensor? gradientScale)
     {
         var step = (long)Count - 1;
@@ -114,7 +121,8 @@ public sealed class AdamW : Optimizer
     /// <inheritdoc/>
     public override void Dispose()
     {
-        foreach (var tensor in groups.SelectMany(group => group.Ranges).SelectMany(range => range.Tensors).Concat([means, squares, steps])) tensor.Dispose();
+        foreach (var tensor in groups.SelectMany(group => group.Ranges).SelectMany(range => range.Tensors)) tensor.Dispose();
+        foreach (var tensor in (Tensor[])[means, squares, steps]) tensor.Dispose();
     }
 
     // Neighbours become one range.

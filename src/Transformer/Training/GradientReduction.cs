@@ -7,8 +7,9 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// Adds up the gradients of all ranks while they are made: what the backward pass leaves at the entrance of a block is final for that block, so its bucket is
-/// sent off there, and the block below computes meanwhile (Li et al. 2020). Every rank sends the same buckets in the same order.
+/// Adds up the gradients of all ranks while they are made: what the backward pass leaves at the entrance of a block is final for that
+/// block, so its bucket is sent off there, and the block below computes meanwhile (Li et al. 2020). Every rank sends the same buckets in
+/// the same order.
 /// </summary>
 internal class GradientReduction : BlockHooks
 {
@@ -24,19 +25,23 @@ internal class GradientReduction : BlockHooks
     public GradientReduction(ParameterSpace space)
     {
         this.space = space;
-        var firstBlock = space.Buckets.Select(bucket => bucket.Layer is null ? long.MaxValue : bucket.Offset).Min();
+        var firstBlock = space.Buckets.Select(bucket => bucket.Block is null ? long.MaxValue : bucket.Offset).Min();
         order =
         [
-            .. space.Buckets.Where(bucket => bucket.Layer is null && bucket.Offset > firstBlock),     // after the blocks: ready before the last block is
-            .. space.Buckets.Where(bucket => bucket.Layer is not null).Reverse(),
-            .. space.Buckets.Where(bucket => bucket.Layer is null && bucket.Offset < firstBlock),     // the embedding, which a tied head shares
+            // After the blocks: ready before the last block is.
+            .. space.Buckets.Where(bucket => bucket.Block is null && bucket.Offset > firstBlock),
+            .. space.Buckets.Where(bucket => bucket.Block is not null).Reverse(),
+            // The embedding, which a tied head shares.
+            .. space.Buckets.Where(bucket => bucket.Block is null && bucket.Offset < firstBlock),
         ];
     }
 
     /// <summary>Told how long each reduction takes; null where nobody asks.</summary>
     public StepProfile? Profile { get; set; }
 
-    /// <summary>Runs a forward and a backward pass and, where no more gradients are added, waits until all are sums over all ranks.</summary>
+    /// <summary>
+    /// Runs a forward and a backward pass and, where no more gradients are added, waits until all are sums over all ranks.
+    /// </summary>
     public Tensor Backward(bool isLast, Func<Tensor> pass)
     {
         isActive = isLast || space.ShardsGradients;
@@ -51,7 +56,8 @@ internal class GradientReduction : BlockHooks
     }
 
     /// <inheritdoc/>
-    public override Tensor BeforeBlock(int layer, Tensor stream) => is_grad_enabled() && stream.requires_grad ? BackwardHook.apply(stream, this, layer) : stream;
+    public override Tensor BeforeBlock(int layer, Tensor stream) =>
+        is_grad_enabled() && stream.requires_grad ? BackwardHook.apply(stream, this, layer) : stream;
 
     /// <summary>Sends off what is final once the backward pass has come out of a block. Must not throw: it is called by libtorch.</summary>
     private void GradientsReady(int layer)
@@ -59,7 +65,8 @@ internal class GradientReduction : BlockHooks
         if (!isActive || failure is not null) return;
         try
         {
-            BeginBefore(Array.FindIndex(order, bucket => bucket.Layer < layer || (bucket.Layer is null && bucket.Offset == 0)) is var end and >= 0 ? end : order.Length);
+            var end = Array.FindIndex(order, bucket => bucket.Block?.Depth < layer || (bucket.Block is null && bucket.Offset == 0));
+            BeginBefore(end >= 0 ? end : order.Length);
         }
         catch (Exception e)
         {
@@ -100,7 +107,7 @@ internal class GradientReduction : BlockHooks
 
     private void Await(Bucket bucket, Tensor buffer, CollectiveWork sum)
     {
-        Profile?.Beside($"reduction of {(bucket.Layer is { } layer ? $"model.layers.{layer}" : bucket.Parameters[0].Name)}", sum.Done);
+        Profile?.Beside($"reduction of {bucket.Block?.Path ?? bucket.Parameters[0].Name}", sum.Done);
         underway.Enqueue((bucket, buffer, sum));
     }
 

@@ -1,4 +1,3 @@
-using Transformer.Model;
 using Transformer.Runs;
 using static TorchSharp.torch;
 
@@ -7,9 +6,9 @@ namespace Transformer.Training;
 // n matrices of one shape · R rows · K columns
 
 /// <summary>
-/// Muon (Jordan et al. 2024): the Nesterov momentum of each hidden matrix is replaced by the nearest matrix whose singular values are all about one,
-/// found by Newton-Schulz steps, so that rare directions learn as fast as common ones. Matrices of one shape are worked on together. Everything that
-/// is not a hidden matrix is left to AdamW.
+/// Muon (Jordan et al. 2024): the Nesterov momentum of each hidden matrix is replaced by the nearest matrix whose singular values are all
+/// about one, found by Newton-Schulz steps, so that rare directions learn as fast as common ones. Matrices of one shape are worked on
+/// together. Everything that is not a hidden matrix is left to AdamW.
 /// </summary>
 public sealed class Muon : Optimizer
 {
@@ -23,7 +22,7 @@ public sealed class Muon : Optimizer
     {
         this.config = config;
         using var scope = NewDisposeScope();
-        var hidden = space.Parameters.Where(parameter => WeightInitialization.IsHidden(parameter.Name, parameter.Value)).ToList();
+        var hidden = space.Parameters.Where(parameter => parameter.Spec.IsHidden).ToList();
         foreach (var alike in hidden.GroupBy(parameter => (parameter.Value.shape[0], parameter.Value.shape[1])))
         {
             var momentum = zeros(alike.Count(), alike.Key.Item1, alike.Key.Item2, device: space.Values.device).DetachFromDisposeScope();
@@ -57,8 +56,8 @@ public sealed class Muon : Optimizer
     }
 
     /// <summary>
-    /// Moves the singular values of each matrix to about one (0.7 to 1.2) by the odd polynomial 3.4445 x - 4.7750 x^3 + 2.0315 x^5, whose slope at
-    /// zero is chosen for speed. Singular vectors stay.
+    /// Moves the singular values of each matrix to about one (0.7 to 1.2) by the odd polynomial 3.4445 x - 4.7750 x^3 + 2.0315 x^5, whose
+    /// slope at zero is chosen for speed. Singular vectors stay.
     /// </summary>
     /// <param name="x">[n, R, K]</param>
     /// <param name="steps">How often the polynomial is applied.</param>

@@ -1,17 +1,16 @@
-using System.Globalization;
 using System.IO.Enumeration;
 using TorchSharp.Modules;
 using Transformer.Configuration;
 using Transformer.Distributed;
 using Transformer.Model;
 using Transformer.Runs;
-using static TorchSharp.torch;
 
 namespace Transformer.Training;
 
 /// <summary>
-/// Which of a model's parameters are trained and where each of them lies in the <see cref="ParameterSpace"/>: block by block, in a block the matrices first, so
-/// that those that decay lie together. Every view begins on a 64-byte boundary, and every bucket is filled up until the ranks divide it.
+/// Which of a model's parameters are trained and where each of them lies in the <see cref="ParameterSpace"/>: block by block, in a block
+/// the matrices first, so that those that decay lie together. Every view begins on a 64-byte boundary, and every bucket is filled up until
+/// the ranks divide it.
 /// </summary>
 internal sealed class ParameterLayout
 {
@@ -24,8 +23,9 @@ internal sealed class ParameterLayout
     /// <exception cref="InputException">A rule fits no parameter, or all are frozen.</exception>
     public ParameterLayout(TransformerModel model, IReadOnlyList<ParameterRule> rules, int ranks)
     {
-        var named = model.named_parameters().Select(parameter => new Ruled(
-            parameter.name, parameter.parameter, rules.FirstOrDefault(rule => Matches(rule.Pattern, parameter.name)))).ToList();
+        var values = model.named_parameters().ToDictionary(parameter => parameter.name, parameter => parameter.parameter);
+        var named = model.ParameterSpecs.Values.Select(spec => new Ruled(
+            spec, values[spec.Name], rules.FirstOrDefault(rule => Matches(rule.Pattern, spec.Name)))).ToList();
         foreach (var rule in rules)
         {
             if (named.Any(parameter => Matches(rule.Pattern, parameter.Name))) continue;
@@ -35,22 +35,23 @@ internal sealed class ParameterLayout
         foreach (var parameter in named.Where(parameter => parameter.IsFrozen)) parameter.Value.requires_grad_(false);
 
         var trained = named.Where(parameter => !parameter.IsFrozen)
-            .GroupBy(parameter => BlockOf(parameter.Name)).SelectMany(block => block.OrderBy(parameter => parameter.Value.dim() >= 2 ? 0 : 1)).ToList();
+            .GroupBy(parameter => parameter.Spec.Block?.Path ?? parameter.Name)
+            .SelectMany(block => block.OrderBy(parameter => parameter.Spec.Decays ? 0 : 1)).ToList();
         if (trained.Count == 0) throw new InputException("training.parameters: every parameter is frozen, so there is nothing to train.");
 
         var (buckets, parameters, share) = (new List<Bucket>(), new List<ParameterView>(), (long)Alignment * ranks);
         foreach (var group in Neighbours(trained))
         {
             var (first, begin, offset) = (parameters.Count, Size, Size);
-            foreach (var (name, value, rule) in group)
+            foreach (var (spec, value, rule) in group)
             {
                 var length = RoundedUp(value.numel(), Alignment);
                 parameters.Add(new ParameterView(
-                    name, value, value.shape, offset, length, value.dim() >= 2, rule?.LearningRateScale ?? 1, WidthScale(model.Config, name, value)));
+                    spec, value, value.shape, offset, length, rule?.LearningRateScale ?? 1, WidthScale(model.Config, spec)));
                 offset += length;
             }
             Size += RoundedUp(offset - begin, share);
-            buckets.Add(new Bucket(LayerOf(group[0].Name), begin, Size - begin, parameters[first..]));
+            buckets.Add(new Bucket(group[0].Spec.Block, begin, Size - begin, parameters[first..]));
         }
         (Buckets, Parameters) = (buckets, parameters);
     }
@@ -64,8 +65,10 @@ internal sealed class ParameterLayout
     /// <summary>P, the numbers of all parameters with the zeros between them.</summary>
     public long Size { get; }
 
-    private readonly record struct Ruled(string Name, Parameter Value, ParameterRule? Rule)
+    private readonly record struct Ruled(ParameterSpec Spec, Parameter Value, ParameterRule? Rule)
     {
+        public string Name => Spec.Name;
+
         public bool IsFrozen => Rule is { Frozen: true };
     }
 
@@ -77,20 +80,15 @@ internal sealed class ParameterLayout
     {
         for (var (first, end) = (0, 1); end <= parameters.Count; end++)
         {
-            if (end < parameters.Count && LayerOf(parameters[end].Name) == LayerOf(parameters[first].Name)) continue;
+            if (end < parameters.Count && parameters[end].Spec.Block?.Path == parameters[first].Spec.Block?.Path) continue;
             yield return parameters[first..end];
             first = end;
         }
     }
 
-    private static int? LayerOf(string name) =>
-        name.StartsWith("model.layers.", StringComparison.Ordinal) ? int.Parse(name.Split('.')[2], CultureInfo.InvariantCulture) : null;
-
-    private static string BlockOf(string name) => name.StartsWith("model.layers.", StringComparison.Ordinal) ? string.Join('.', name.Split('.').Take(3)) : name;
-
     private static long RoundedUp(long length, long share) => (length + share - 1) / share * share;
 
     // Adam's steps do not shrink with the width, so under muP the rate of hidden matrices does. Muon's steps do so by themselves.
-    private static double WidthScale(ModelConfig config, string name, Tensor value) =>
-        config.Initialization is MupInitializationConfig mup && WeightInitialization.IsHidden(name, value) ? (double)mup.BaseWidth / config.Width : 1;
+    private static double WidthScale(ModelConfig config, ParameterSpec spec) =>
+        spec.IsHidden ? config.Initialization.WidthScale(config.Width) : 1;
 }

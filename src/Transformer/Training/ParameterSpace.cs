@@ -7,9 +7,10 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// The trainable parameters of a model as views into one buffer, and their gradients into a second, both in the order of the blocks. Clipping,
-/// optimizer steps, averaging and, between ranks, reduction are then a few operations on ranges instead of many on small tensors. Between N ranks the
-/// parameters of a block are a bucket of N slices; where buffers are sharded, a rank's hold its slice of every bucket and nothing else.
+/// The trainable parameters of a model as views into one buffer, and their gradients into a second, both in the order of the blocks.
+/// Clipping, optimizer steps, averaging and, between ranks, reduction are then a few operations on ranges instead of many on small tensors.
+/// Between N ranks the parameters of a block are a bucket of N slices; where buffers are sharded, a rank's hold its slice of every bucket
+/// and nothing else.
 /// </summary>
 public sealed class ParameterSpace : IDisposable
 {
@@ -17,28 +18,30 @@ public sealed class ParameterSpace : IDisposable
     private readonly TensorParallelGradients? parallel;
     private readonly DistributedStrategy strategy;
     private readonly ParameterLayout layout;
-    private readonly IReadOnlyList<ParameterView> shares;
+    private readonly IReadOnlyList<ParameterView> bounded;
 
-    /// <summary>Moves a model's trainable parameters into the space; values, names and shapes stay. Frozen ones are left where they are.</summary>
+    /// <summary>
+    /// Moves a model's trainable parameters into the space; values, names and shapes stay. Frozen ones are left where they are.
+    /// </summary>
     /// <param name="model">The model; its parameters stay usable as before.</param>
     /// <param name="rules">Learning rates and freezing by name.</param>
     /// <param name="ranks">
-    /// The processes between which batches are shared; this one alone where null, and where the model is a share of which all ranks work on every batch. All begin
-    /// with the parameters of rank 0.
+    /// The processes between which batches are shared; this one alone where null, and where the model is a share of which all ranks work on
+    /// every batch. All begin with the parameters of rank 0.
     /// </param>
     /// <param name="strategy">What each of them keeps.</param>
     public ParameterSpace(
-        TransformerModel model, IReadOnlyList<ParameterRule>? rules = null, ICollective? ranks = null, DistributedStrategy strategy = DistributedStrategy.DataParallel)
+        TransformerModel model, IReadOnlyList<ParameterRule>? rules = null, ICollective? ranks = null,
+        DistributedStrategy strategy = DistributedStrategy.DataParallel)
     {
         Ranks = model.TensorParallelGroup is null && ranks is not null ? ranks : new SingleProcess();
         this.strategy = Ranks.Ranks == 1 ? DistributedStrategy.DataParallel : strategy;
         layout = (model.TensorParallelGroup?.Collective ?? Ranks).RunOnAll(() => new ParameterLayout(model, rules ?? [], Ranks.Ranks));
-        var bounded = model.BoundedParameters.ToHashSet();
-        shares = [.. Parameters.Where(parameter => bounded.Contains(parameter.Name))];
+        bounded = [.. Parameters.Where(parameter => parameter.Spec.IsBounded)];
         Values = zeros(ShardsParameters ? Size / Ranks.Ranks : Size, device: model.Device).DetachFromDisposeScope();
         Gradients = zeros(ShardsGradients ? Size / Ranks.Ranks : Size, device: model.Device).DetachFromDisposeScope();
         Move();
-        if (model.TensorParallelGroup is not null) parallel = new TensorParallelGradients(model.TensorParallelGroup, Parameters, model.Device);
+        if (model.TensorParallelGroup is { } group) parallel = new TensorParallelGradients(group, Parameters, model.Device);
         if (Ranks.Ranks == 1) return;
         reduction = ShardsParameters ? new ShardedBlocks(this) : new GradientReduction(this);
         model.BlockHooks = reduction;
@@ -62,7 +65,9 @@ public sealed class ParameterSpace : IDisposable
 
     internal bool ShardsParameters => strategy == DistributedStrategy.Zero3;
 
-    /// <summary>All trained parameters, one after the other, with zeros between them up to the next boundary: [P], or this rank's [P/N].</summary>
+    /// <summary>
+    /// All trained parameters, one after the other, with zeros between them up to the next boundary: [P], or this rank's [P/N].
+    /// </summary>
     public Tensor Values { get; }
 
     /// <summary>Their gradients, in the same places: [P], or this rank's [P/N]. The backward pass adds to them.</summary>
@@ -72,8 +77,8 @@ public sealed class ParameterSpace : IDisposable
     public IReadOnlyList<ParameterView> Parameters => layout.Parameters;
 
     /// <summary>
-    /// The length of the gradient of all parameters. Between ranks each adds up the squares of its slices, and the sums are added in the order of the ranks:
-    /// the same number whatever is sharded.
+    /// The length of the gradient of all parameters. Between ranks each adds up the squares of its slices, and the sums are added in the
+    /// order of the ranks: the same number whatever is sharded.
     /// </summary>
     public double GradientNorm()
     {
@@ -81,7 +86,10 @@ public sealed class ParameterSpace : IDisposable
         return Math.Sqrt(Processes.Sum(own.item<double>()));
     }
 
-    /// <summary>This rank's part of the square of that length, where the gradients lie: a scalar in double precision, in which the square of a float is exact.</summary>
+    /// <summary>
+    /// This rank's part of the square of that length, where the gradients lie: a scalar in double precision, in which the square of a float
+    /// is exact.
+    /// </summary>
     internal Tensor OwnSquares()
     {
         if (parallel is not null) return parallel.OwnSquares();
@@ -91,8 +99,8 @@ public sealed class ParameterSpace : IDisposable
     }
 
     /// <summary>
-    /// Makes all gradients zero for the next step, and makes sure that the backward pass still writes into this space: a gradient that was replaced
-    /// elsewhere (zero_grad does that) would never be seen by the optimizer.
+    /// Makes all gradients zero for the next step, and makes sure that the backward pass still writes into this space: a gradient that was
+    /// replaced elsewhere (zero_grad does that) would never be seen by the optimizer.
     /// </summary>
     public void ZeroGradients()
     {
@@ -119,12 +127,13 @@ public sealed class ParameterSpace : IDisposable
         return reduction.Backward(isLast, pass);
     }
 
-    /// <summary>Brings the model's shares back between 0 and 1 after a step, each rank those that it has stepped.</summary>
+    /// <summary>Brings bounded parameters back between 0 and 1 after a step, each rank those that it has stepped.</summary>
     public void ClampBounded()
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        foreach (var (offset, length) in shares.SelectMany(share => this.Owned(share.Offset, share.Count))) this.Cut(Values, offset, length).clamp_(0, 1);
+        foreach (var (offset, length) in bounded.SelectMany(parameter => this.Owned(parameter.Offset, parameter.Count)))
+            this.Cut(Values, offset, length).clamp_(0, 1);
     }
 
     /// <summary>Brings the parameters that the ranks have stepped to all of them.</summary>
@@ -137,11 +146,15 @@ public sealed class ParameterSpace : IDisposable
     }
 
     /// <summary>
-    /// Where parameters are sharded, brings those together that stand before and after the blocks until the result is disposed. No pass can do without them.
+    /// Where parameters are sharded, brings those together that stand before and after the blocks until the result is disposed. No pass can
+    /// do without them.
     /// </summary>
     public IDisposable? GatherOutsideBlocks() => (reduction as ShardedBlocks)?.GatherOutsideBlocks();
 
-    /// <summary>Reads or changes all parameters in the model; where they are sharded they are brought together for it, and this rank's slices taken back.</summary>
+    /// <summary>
+    /// Reads or changes all parameters in the model; where they are sharded they are brought together for it, and this rank's slices taken
+    /// back.
+    /// </summary>
     public void WithFullParameters(Action act)
     {
         if (reduction is ShardedBlocks sharded) sharded.WithFullParameters(act);
@@ -187,7 +200,8 @@ public sealed class ParameterSpace : IDisposable
             {
                 if (ShardsParameters) parameter.Value.set_(empty(0, device: Values.device));
                 else parameter.Value.set_(bucket.View(place, parameter));
-                if (!ShardsGradients) parameter.Value.grad = parameter.Gradient = bucket.View(bucket.Of(Gradients), parameter).DetachFromDisposeScope();
+                if (!ShardsGradients)
+                    parameter.Value.grad = parameter.Gradient = bucket.View(bucket.Of(Gradients), parameter).DetachFromDisposeScope();
             }
         }
     }

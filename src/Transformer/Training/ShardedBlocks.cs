@@ -10,8 +10,8 @@ namespace Transformer.Training;
 internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(space)
 {
     private readonly ParameterSpace space = space;
-    private readonly Dictionary<int, Bucket> blocks = space.Buckets.Where(bucket => bucket.Layer is not null)
-        .ToDictionary(bucket => bucket.Layer!.Value);
+    private readonly Dictionary<int, Bucket> blocks = space.Buckets.Where(bucket => bucket.Block is not null)
+        .ToDictionary(bucket => bucket.Block!.Depth);
     private (Bucket Bucket, Tensor Buffer, CollectiveWork Arrival)? coming;
     private int last = -1;
 
@@ -28,7 +28,7 @@ internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(sp
     }
 
     /// <summary>Gathers the parameters outside the blocks until the result is disposed.</summary>
-    public IDisposable GatherOutsideBlocks() => new Gathered([.. space.Buckets.Where(bucket => bucket.Layer is null).Select(Gather)]);
+    public IDisposable GatherOutsideBlocks() => new Gathered([.. space.Buckets.Where(bucket => bucket.Block is null).Select(Gather)]);
 
     /// <summary>Gathers all parameters while an action reads or changes them.</summary>
     public void WithFullParameters(Action act)

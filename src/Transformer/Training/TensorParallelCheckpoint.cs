@@ -5,16 +5,19 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// How what ranks remember of their shares lies in a checkpoint: as parts of the whole parameters' numbers, as if each rank had a range of them, so that any
-/// number of ranks, whatever they share, finds its own.
+/// How what ranks remember of their shares lies in a checkpoint: as parts of the whole parameters' numbers, as if each rank had a range of
+/// them, so that any number of ranks, whatever they share, finds its own.
 /// </summary>
 internal static class TensorParallelCheckpoint
 {
     /// <summary>What this rank writes of what it remembers; all ranks must ask together.</summary>
     /// <param name="ranks">The ranks.</param>
     /// <param name="space">The parameters of this rank's share.</param>
-    /// <param name="state">What it remembers, by names that end with a parameter's and @0 where that is a number for each of the parameter's.</param>
-    public static IReadOnlyList<(string Name, Tensor Value)> Parts(TensorParallelGroup ranks, ParameterSpace space, IEnumerable<(string Name, Tensor Value)> state)
+    /// <param name="state">
+    /// What it remembers, by names that end with a parameter's and @0 where that is a number for each of the parameter's.
+    /// </param>
+    public static IReadOnlyList<(string Name, Tensor Value)> Parts(
+        TensorParallelGroup ranks, ParameterSpace space, IEnumerable<(string Name, Tensor Value)> state)
     {
         var parts = new List<(string Name, Tensor Value)>();
         foreach (var (name, value) in state)
@@ -46,14 +49,14 @@ internal static class TensorParallelCheckpoint
             using var scope = NewDisposeScope();
             var whole = empty(value.numel() * ranks.Count, value.dtype, value.device);
             file.ReadInto(name, whole);
-            value.copy_(TensorParallelSplit.Cut(parameter!.Name, whole.view(TensorParallelSplit.WholeShape(parameter.Name, parameter.Shape, ranks)), ranks).flatten());
+            value.copy_(TensorParallelSplit.Cut(parameter!.Spec, whole.view(parameter.Spec.Shape), ranks).flatten());
         }
     }
 
     private static (ParameterView? Parameter, int? Dimension) Split(ParameterSpace space, string name)
     {
         var parameter = space.Parameters.FirstOrDefault(parameter => name.EndsWith($".{parameter.Name}@0", StringComparison.Ordinal));
-        return (parameter, parameter is null ? null : TensorParallelSplit.Dimension(parameter.Name));
+        return (parameter, parameter?.Spec.SplitDimension);
     }
 
     private static string At(string name, long begin) => $"{name[..name.LastIndexOf('@')]}@{begin}";

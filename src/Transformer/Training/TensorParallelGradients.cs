@@ -5,8 +5,9 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// What the gradients of a rank's share of a model lack under tensor parallelism. Those of its own heads and hidden units are whole, and so are those of what stands
-/// outside of them, the same on all ranks; what all heads share, a norm of queries for one, has had a gradient from this rank's heads only.
+/// What the gradients of a rank's share of a model lack under tensor parallelism. Those of its own heads and hidden units are whole, and so
+/// are those of what stands outside of them, the same on all ranks; what all heads share, a norm of queries for one, has had a gradient
+/// from this rank's heads only.
 /// </summary>
 internal sealed class TensorParallelGradients
 {
@@ -20,9 +21,9 @@ internal sealed class TensorParallelGradients
     public TensorParallelGradients(TensorParallelGroup ranks, IReadOnlyList<ParameterView> parameters, Device device)
     {
         (this.ranks, this.device) = (ranks, device);
-        partial = [.. parameters.Where(parameter => TensorParallelSplit.IsPartial(parameter.Name))];
+        partial = [.. parameters.Where(parameter => parameter.Spec.IsPartial)];
         // A parameter that all have whole is rank 0's, so that none counts twice.
-        counted = [.. parameters.Where(parameter => ranks.Rank == 0 || TensorParallelSplit.Dimension(parameter.Name) is not null)];
+        counted = [.. parameters.Where(parameter => ranks.Rank == 0 || parameter.Spec.SplitDimension is not null)];
     }
 
     /// <summary>The ranks' processes.</summary>
@@ -35,14 +36,17 @@ internal sealed class TensorParallelGradients
         using var _ = no_grad();
         using var scope = NewDisposeScope();
         var sums = ranks.Sum(cat([.. partial.Select(parameter => parameter.Gradient!.flatten())]));
-        foreach (var (parameter, sum) in partial.Zip(sums.split([.. partial.Select(parameter => parameter.Count)]))) parameter.Gradient!.copy_(sum.view(parameter.Shape));
+        foreach (var (parameter, sum) in partial.Zip(sums.split([.. partial.Select(parameter => parameter.Count)])))
+            parameter.Gradient!.copy_(sum.view(parameter.Shape));
     }
 
     /// <summary>This rank's part of the square of the length of the whole model's gradient: a scalar in double precision.</summary>
     public Tensor OwnSquares()
     {
         using var scope = NewDisposeScope();
-        var squares = counted.Count == 0 ? zeros([], ScalarType.Float64, device) : stack(counted.Select(parameter => parameter.Gradient!.norm())).to(ScalarType.Float64).square().sum();
+        var squares = counted.Count == 0
+            ? zeros([], ScalarType.Float64, device)
+            : stack(counted.Select(parameter => parameter.Gradient!.norm())).to(ScalarType.Float64).square().sum();
         return scope.MoveToOuter(squares);
     }
 }

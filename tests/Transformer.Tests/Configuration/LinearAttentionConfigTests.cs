@@ -33,10 +33,8 @@ public sealed class LinearAttentionConfigTests
     }
 
     [Theory]
-    [InlineData("dpfp", "model.position: rope turns queries and keys, but the features of rule dpfp are no vectors to turn; take none, " +
-        "learned or sinusoidal")]
-    [InlineData("taylor", "model.position: rope turns queries and keys, but the features of rule taylor are no vectors to turn; " +
-        "take none, learned or sinusoidal")]
+    [InlineData("dpfp", "model.position: rope rotates queries and keys, but the features of rule dpfp are no vectors to rotate; take none, learned or sinusoidal")]
+    [InlineData("taylor", "model.position: rope rotates queries and keys, but the features of rule taylor are no vectors to rotate; take none, learned or sinusoidal")]
     public void A_rotation_of_features_that_are_no_vectors_is_refused(string rule, string expected)
     {
         var message = Assert.Throws<InputException>(() => Parse("model.position={kind: rope}", $"model.attention.rule={rule}")).Message;
@@ -49,8 +47,21 @@ public sealed class LinearAttentionConfigTests
     [InlineData("sinusoidal")]
     public void Every_rule_takes_positions_of_the_embedding(string position)
     {
-        foreach (var rule in Enum.GetNames<LinearRule>().Select(System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName))
+        foreach (var rule in LinearRule.All)
             Parse($"model.attention.rule={rule}", $"model.position={{kind: {position}}}");
+    }
+
+    [Fact]
+    public void A_rule_is_its_word_in_files_and_the_schema_lists_the_words()
+    {
+        foreach (var rule in LinearRule.All)
+        {
+            var json = ConfigJson.ToJson<AttentionConfig>(new LinearAttentionConfig { Heads = 4, Rule = rule });
+            Assert.Equal(rule.Name, json["rule"]!.GetValue<string>());
+            Assert.Equal(rule, Assert.IsType<LinearAttentionConfig>(ConfigJson.FromJson<AttentionConfig>(json, "test")).Rule);
+        }
+        var words = string.Join(",", LinearRule.All.Select(rule => $"\"{rule}\""));
+        Assert.Contains($"\"enum\":[{words}]", ConfigSchema.Create().ToJsonString());
     }
 
     [Fact]
@@ -63,7 +74,7 @@ public sealed class LinearAttentionConfigTests
         Assert.Equal([model.Mixers!["b"], model.Mixers["b"]], model.PositionedMixers);
 
         var onlyLinear = Hybrid.Replace("kind: softmax", "kind: linear, rule: dpfp");
-        Assert.Contains("model.position: rope turns", Assert.Throws<InputException>(() => Parse(onlyLinear)).Message);
+        Assert.Contains("model.position: rope rotates", Assert.Throws<InputException>(() => Parse(onlyLinear)).Message);
     }
 
     [Fact]
@@ -71,7 +82,7 @@ public sealed class LinearAttentionConfigTests
     {
         var model = ConfigFile.Load("shakespeare-char-hybrid", []).Model;
         Assert.Equal(
-            [LinearRule.GatedDelta, LinearRule.GatedDelta, LinearRule.GatedDelta, null],
+            (LinearRule?[])[new GatedDeltaRule(), new GatedDeltaRule(), new GatedDeltaRule(), null],
             Enumerable.Range(0, model.Layers).Select(layer => (model.AttentionAt(layer) as LinearAttentionConfig)?.Rule));
         Assert.IsType<SoftmaxAttentionConfig>(model.AttentionAt(3));
     }

@@ -95,8 +95,7 @@ public class ModelSizeTests
         using var model = new TransformerModel(config);
         var size = new ModelSize(config);
         Assert.Equal(model.parameters().Sum(parameter => parameter.numel()), size.Parameters);
-        var hidden = model.named_parameters().Where(parameter => WeightInitialization.IsHidden(parameter.name, parameter.parameter))
-            .Sum(parameter => parameter.parameter.numel());
+        var hidden = model.Weights.Where(weight => model.ParameterSpecs[weight.Name].IsHidden).Sum(weight => weight.Value.numel());
         Assert.Equal(4 * (2 * size.Parameters - hidden), TrainingMemory.MomentBytes(size, new MuonConfig { LearningRate = 1 }));
     }
 

@@ -42,7 +42,7 @@ public sealed class CachedGenerationTests
         ["t5"] = Small with { Position = Tiny.Positions["t5"], Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2 } },
         ["relative, soft cap"] = Small with { Position = Tiny.Positions["relative"], Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 1, LogitSoftCap = 5 } },
         ["linear attention with convolutions"] = Small with { Attention = new LinearAttentionConfig { Heads = 2, ChunkLength = 4 } },
-        ["linear attention with a key sum"] = Small with { Position = new LearnedPositionConfig(), Attention = new LinearAttentionConfig { Heads = 2, Rule = LinearRule.Elu } },
+        ["linear attention with a key sum"] = Small with { Position = new LearnedPositionConfig(), Attention = new LinearAttentionConfig { Heads = 2, Rule = new EluRule() } },
         ["a hybrid"] = Small with
         {
             Mixers = new Dictionary<string, AttentionConfig>

@@ -185,7 +185,7 @@ public class ConfigErrorTests
         foreach (var position in (PositionConfig[])[new AlibiPositionConfig(), new RotaryPositionConfig()])
         {
             var problems = (Tiny.Config with { Attention = new ConvolutionConfig(), Position = position }).Problems();
-            Assert.StartsWith("position: these positions turn queries and keys or change scores", Assert.Single(problems).ToString());
+            Assert.StartsWith("position: these positions rotate queries and keys or change scores", Assert.Single(problems).ToString());
         }
     }
 

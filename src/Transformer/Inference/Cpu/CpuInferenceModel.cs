@@ -40,8 +40,8 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     {
         (this.weights, this.team, Config) = (weights, team, config);
         workspace = new Workspace(MostTokens);
-        if (Config.Position is RotaryPositionConfig rope && Config.PositionedMixers.FirstOrDefault() is { } rotated)
-            rotation = new RotaryAngles(rope, rotated.HeadWidthAt(Config.Width), MostTokens, Config.ContextLength);
+        if (Config is { Position: RotaryPositionConfig rope, RotaryWidth: { } headWidth })
+            rotation = new RotaryAngles(rope, headWidth, MostTokens, Config.ContextLength);
         var plan = new InferencePlan(Config, weights, team, workspace, rotation, DistanceBias.Of(Config, weights));
         embedding = weights.Matrix("model.embed_tokens.weight");
         head = Config.TiedHead ? embedding : weights.Matrix("lm_head.weight");
@@ -50,7 +50,7 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
         if (Config.Residual.LastNorm) norm = new NormInference(Config.Norm, weights, "model.norm");
         streams = Config.Residual is HyperConnectionsResidualConfig hyper && Config.Layers > 0 ? hyper.Streams : 1;
         (stream, hidden) = (workspace.Buffer("stream", streams * Config.Width), workspace.Buffer("hidden state", Config.Width));
-        logitScale = Config.Initialization is MupInitializationConfig mup ? (float)((double)mup.BaseWidth / Config.Width) : 1;
+        logitScale = (float)Config.LogitScale;
         (last, logits, headProduct) = Outputs(1);
     }
 
@@ -68,7 +68,7 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     /// <exception cref="InputException">The checkpoint's tensors are not those of its model; the message lists all that differ.</exception>
     public static CpuInferenceModel? TryCreate(CheckpointFolder checkpoint, WeightFormat format, int threads)
     {
-        checkpoint.Check(ParameterShapes.Of(checkpoint.Model));
+        checkpoint.Check(checkpoint.Model.Parameters().Select(spec => (spec.Name, spec.Shape)));
         return CpuWeights.Of(checkpoint.Names.Select(checkpoint.Tensor), format, checkpoint) is { } weights ? Create(checkpoint.Model, weights, threads) : null;
     }
 
@@ -184,7 +184,7 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
                 return weights.Constants(
                     from position in Enumerable.Range(0, Config.ContextLength)
                     from i in Enumerable.Range(0, width)
-                    let angle = position * Math.Pow(10_000, -(i / 2 * 2.0) / width)
+                    let angle = position * Math.Pow(SinusoidalPositionConfig.Base, -(i / 2 * 2.0) / width)
                     select (float)(i % 2 == 0 ? Math.Sin(angle) : Math.Cos(angle)));
             default:
                 return null;

@@ -7,7 +7,9 @@ namespace Transformer.Inference.Cpu;
 /// <summary>The features of one query or key, as <see cref="LinearAttentionConfig"/> defines them.</summary>
 internal static unsafe class FeatureVector
 {
-    private const float UnitEpsilon = 1e-6f;
+    /// <summary>Whether they are known here.</summary>
+    public static bool Supports(LinearFeatures features) => features is LinearFeatures.Identity
+        or LinearFeatures.UnitLength or LinearFeatures.Elu or LinearFeatures.Dpfp or LinearFeatures.Taylor;
 
     /// <summary>phi(x).</summary>
     /// <param name="config">The rule.</param>
@@ -16,24 +18,26 @@ internal static unsafe class FeatureVector
     /// <param name="features">[F]; another place than x.</param>
     public static void Of(LinearAttentionConfig config, float* x, int width, float* features)
     {
-        switch (config.Rule)
+        switch (config.Rule.Features)
         {
-            case LinearRule.Elu:
+            case LinearFeatures.Identity:
+                VectorKernels.Scale(1, x, features, width);
+                break;
+            case LinearFeatures.Elu:
                 for (var i = 0; i < width; i++) features[i] = x[i] > 0 ? x[i] + 1 : MathF.Exp(x[i]);
                 break;
-            case LinearRule.Dpfp:
-                Dpfp(x, width, config.Nu ?? 1, features);
+            case LinearFeatures.Dpfp:
+                Dpfp(x, width, config.Shifts, features);
                 break;
-            case LinearRule.Taylor:
+            case LinearFeatures.Taylor:
                 Taylor(x, width, features);
                 break;
-            case LinearRule.Delta or LinearRule.GatedDelta:
-                var inverse = 1 / MathF.Sqrt(Native.Kernels.Dot(x, x, width) + UnitEpsilon);
+            case LinearFeatures.UnitLength:
+                var inverse = 1 / MathF.Sqrt(Native.Kernels.Dot(x, x, width) + (float)LinearAttentionConfig.UnitEpsilon);
                 VectorKernels.Scale(inverse, x, features, width);
                 break;
             default:
-                VectorKernels.Scale(1, x, features, width);
-                break;
+                throw new ArgumentOutOfRangeException(nameof(config), config.Rule.Features, $"rule {config.Rule}: no such features");
         }
     }
 

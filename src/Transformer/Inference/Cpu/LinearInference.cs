@@ -35,10 +35,10 @@ internal sealed unsafe class LinearInference : MixerInference
         projections = plan.Products([.. maps]);
 
         List<LinearMap> small = [];
-        if (config.HasBeta) small.Add(plan.ExactMap(name + "b_proj", buffers.Betas));
-        if (config.HasStep) small.Add(plan.ExactMap(name + "a_proj", buffers.Steps));
+        if (config.Rule.IsDelta) small.Add(plan.ExactMap(name + "b_proj", buffers.Betas));
+        if (config.Rule.Decay == LinearDecay.Step) small.Add(plan.ExactMap(name + "a_proj", buffers.Steps));
         if (small.Count > 0) gates = plan.Products([.. small]);
-        if (config.Rule is LinearRule.Gla)
+        if (config.Rule.Decay == LinearDecay.Component)
         {
             decayRank = plan.Workspace.Buffer("decay rank", LinearAttentionConfig.GateRank);
             decayInputs = plan.Products(plan.ExactMap(name + "gk_proj.0", decayRank));

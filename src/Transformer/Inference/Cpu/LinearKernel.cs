@@ -13,10 +13,9 @@ namespace Transformer.Inference.Cpu;
 /// </summary>
 internal sealed unsafe class LinearKernel : IParallelKernel
 {
-    private const float GateTemperature = 16, NormaliserEpsilon = 1e-6f, NormEpsilon = 1e-5f;
-
     private readonly ThreadTeam team;
     private readonly LinearAttentionConfig config;
+    private readonly LinearRule rule;
     private readonly LinearBuffers buffers;
     private readonly Activations o;
     private readonly RotaryAngles? rotation;
@@ -33,7 +32,8 @@ internal sealed unsafe class LinearKernel : IParallelKernel
     /// <param name="o">[N, H E]</param>
     public LinearKernel(InferencePlan plan, LinearAttentionConfig config, string name, LinearBuffers buffers, Activations o)
     {
-        (team, this.config, this.buffers, this.o) = (plan.Team, config, buffers, o);
+        if (!Supports(config.Rule)) throw new InputException($"the engine does not know rule {config.Rule} of linear attention");
+        (team, this.config, rule, this.buffers, this.o) = (plan.Team, config, config.Rule, buffers, o);
         rotation = config.ObstacleTo(plan.Model.Position) is null ? plan.RotaryAngles : null;
         (heads, headWidth, features, values) = (config.Heads, config.HeadWidthAt(plan.Width), config.FeatureWidthAt(plan.Width), config.ValueWidthAt(plan.Width));
         queryFilter = plan.Weights.VectorIfAny(name + "q_conv1d.weight");
@@ -44,6 +44,10 @@ internal sealed unsafe class LinearKernel : IParallelKernel
         norm = plan.Weights.VectorIfAny(name + "o_norm.weight");
         scratch = [.. Enumerable.Range(0, team.Threads).Select(thread => plan.Workspace.Scratch(thread, 2 * features + 2 * values))];
     }
+
+    /// <summary>Whether the features and the decay of a rule are known here.</summary>
+    public static bool Supports(LinearRule rule) => FeatureVector.Supports(rule.Features)
+        && rule.Decay is LinearDecay.None or LinearDecay.Constant or LinearDecay.Component or LinearDecay.Step;
 
     /// <summary>Computes o for all tokens of a batch, and the state after them.</summary>
     public void Run(TokenBatch batch, LinearAttentionState state)
@@ -74,7 +78,7 @@ internal sealed unsafe class LinearKernel : IParallelKernel
         var query = buffers.Queries.Row(token) + head * headWidth;
         var key = buffers.Keys.Row(token) + head * headWidth;
         var value = buffers.Values.Row(token) + head * values;
-        if (config.IsConvolvable)
+        if (rule.HasConvolution)
         {
             Activation.Apply<Silu>(query, null, query, headWidth);
             Activation.Apply<Silu>(key, null, key, headWidth);
@@ -83,10 +87,10 @@ internal sealed unsafe class LinearKernel : IParallelKernel
         FeatureVector.Of(config, query, headWidth, q);
         FeatureVector.Of(config, key, headWidth, k);
 
-        var step = config.HasStep ? VectorKernels.Softplus(buffers.Steps.Row(token)[head] + stepBias[head]) : 1;
-        if (config.Rule is LinearRule.ScalarGla) VectorKernels.Scale(step, k, k, features);
-        if (!config.IsNormalised) VectorKernels.Scale(1 / MathF.Sqrt(headWidth), q, q, features);
-        var normaliser = config.IsNormalised ? Normaliser(q, k, state.KeySum(row, head)) : 1;
+        var step = rule.Decay == LinearDecay.Step ? VectorKernels.Softplus(buffers.Steps.Row(token)[head] + stepBias[head]) : 1;
+        if (rule.ScalesKeys) VectorKernels.Scale(step, k, k, features);
+        if (!rule.IsNormalised) VectorKernels.Scale(1 / MathF.Sqrt(headWidth), q, q, features);
+        var normaliser = rule.IsNormalised ? Normaliser(q, k, state.KeySum(row, head)) : 1;
         if (rotation is not null)
         {
             rotation.Turn(token, q, 1);
@@ -96,28 +100,36 @@ internal sealed unsafe class LinearKernel : IParallelKernel
         var result = o.Row(token) + head * values;
         var matrix = state.Matrix(row, head);
         Decay(matrix, token, head, step);
-        if (config.HasBeta) value = Correction(matrix, k, value, VectorKernels.Sigmoid(buffers.Betas.Row(token)[head]), u);
+        if (rule.IsDelta) value = Correction(matrix, k, value, VectorKernels.Sigmoid(buffers.Betas.Row(token)[head]), u);
         WriteAndRead(matrix, q, k, value, result);
-        if (config.IsNormalised) VectorKernels.Scale(1 / normaliser, result, result, values);
-        else VectorKernels.RmsNorm(result, norm, NormEpsilon, result, values);
+        if (rule.IsNormalised) VectorKernels.Scale(1 / normaliser, result, result, values);
+        else VectorKernels.RmsNorm(result, norm, (float)LinearAttentionConfig.NormEpsilon, result, values);
     }
 
-    // alpha S, alpha being one number a head or, for gla, one a component of the key.
+    // alpha S, alpha being one number a head or one a component of the key.
     private void Decay(float* matrix, int token, int head, float step)
     {
-        switch (config.Rule)
+        switch (rule.Decay)
         {
-            case LinearRule.Retention:
-                VectorKernels.Scale(1 - MathF.Pow(2, -5 - head), matrix, matrix, features * values);
+            case LinearDecay.None:
                 break;
-            case LinearRule.Gla:
+            case LinearDecay.Constant:
+                VectorKernels.Scale(1 - MathF.Pow(2, RetentionRule.FirstExponent - head), matrix, matrix, features * values);
+                break;
+            case LinearDecay.Component:
                 var decays = buffers.Decays.Row(token) + head * headWidth;
+                const float Temperature = (float)LinearAttentionConfig.GateTemperature;
                 for (var f = 0; f < features; f++)
-                    VectorKernels.Scale(MathF.Exp(-VectorKernels.Softplus(-decays[f]) / GateTemperature), matrix + f * values, matrix + f * values, values);
+                {
+                    var kept = MathF.Exp(-VectorKernels.Softplus(-decays[f]) / Temperature);
+                    VectorKernels.Scale(kept, matrix + f * values, matrix + f * values, values);
+                }
                 break;
-            case LinearRule.ScalarGla or LinearRule.GatedDelta:
+            case LinearDecay.Step:
                 VectorKernels.Scale(MathF.Exp(-MathF.Exp(rates[head]) * step), matrix, matrix, features * values);
                 break;
+            default:
+                throw new InvalidOperationException($"rule {rule}: no such decay");
         }
     }
 
@@ -125,7 +137,7 @@ internal sealed unsafe class LinearKernel : IParallelKernel
     private float Normaliser(float* q, float* k, float* keySum)
     {
         VectorKernels.AddScaled(1, k, keySum, features);
-        return Kernels.Dot(q, keySum, features) + NormaliserEpsilon;
+        return Kernels.Dot(q, keySum, features) + (float)LinearAttentionConfig.NormaliserEpsilon;
     }
 
     // The delta rule: beta (v - S^T k).

@@ -33,7 +33,7 @@ internal abstract unsafe class ResidualInference
             PreNormResidualConfig => new SandwichInference(Norm(before), null),
             SandwichResidualConfig => new SandwichInference(Norm(before), Norm(after)),
             PostNormResidualConfig => new PostNormInference(Norm(after), 1),
-            DeepNormResidualConfig => new PostNormInference(Norm(after), (float)Math.Pow(2.0 * model.Layers, 0.25)),
+            DeepNormResidualConfig => new PostNormInference(Norm(after), (float)DeepNormResidualConfig.Alpha(model.Layers)),
             ReZeroResidualConfig => new ReZeroInference(weights.Vector(parameters + "alpha")[0]),
             HyperConnectionsResidualConfig hyper => new HyperConnectionsInference(plan, Norm(before), hyper.Streams, parameters),
             var other => throw new ArgumentOutOfRangeException(nameof(plan), other, "no such residual"),

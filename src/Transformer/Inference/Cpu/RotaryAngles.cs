@@ -28,7 +28,7 @@ internal sealed unsafe class RotaryAngles : IDisposable
     /// <param name="length">The most tokens of a text.</param>
     public RotaryAngles(RotaryPositionConfig config, int headWidth, int tokens, int length)
     {
-        (this.config, this.headWidth, amplitude) = (config, headWidth, RotaryScaling.Amplitude(config));
+        (this.config, this.headWidth, amplitude) = (config, headWidth, config.Amplitude);
         frequencies = Frequencies(0);
         (cos, sin) = (new((long)tokens * headWidth / 2), new((long)tokens * headWidth / 2));
         var keys = FollowsLength ? (long)length * headWidth / 2 : 0;
@@ -96,7 +96,7 @@ internal sealed unsafe class RotaryAngles : IDisposable
         return ((nint)keyCos.Pointer, (nint)keySin.Pointer);
     }
 
-    private double[] Frequencies(int length) => RotaryScaling.Frequencies(config, headWidth, length);
+    private double[] Frequencies(int length) => config.Frequencies(headWidth, length);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -7,8 +7,6 @@ namespace Transformer.Inference.Cpu;
 /// <summary>Causal softmax attention over the cached keys and values of each token's row, with all that its configuration knows.</summary>
 internal sealed unsafe class SoftmaxInference : MixerInference
 {
-    private const float NormEpsilon = 1e-5f;
-
     private readonly SoftmaxAttentionConfig config;
     private readonly int heads, keyValueHeads, headWidth, width;
     private readonly Workspace workspace;
@@ -93,7 +91,9 @@ internal sealed unsafe class SoftmaxInference : MixerInference
     private void Normalise(float* x, float* weight, int count)
     {
         if (weight is null) return;
-        for (var head = 0; head < count; head++) VectorKernels.RmsNorm(x + head * headWidth, weight, NormEpsilon, x + head * headWidth, headWidth);
+        const float Epsilon = (float)SoftmaxAttentionConfig.QueryKeyNormEpsilon;
+        for (var head = 0; head < count; head++)
+            VectorKernels.RmsNorm(x + head * headWidth, weight, Epsilon, x + head * headWidth, headWidth);
     }
 
     private void TurnAll(TokenBatch batch, KeyValueState cache)

@@ -39,11 +39,13 @@ public sealed class SoftmaxAttention : TokenMixer
         k_proj = new Linear(width, keyValueHeads * headWidth, hasBias: config.Bias);
         v_proj = new Linear(width, keyValueHeads * headWidth, hasBias: config.Bias);
         o_proj = new Linear(heads * headWidth, width, hasBias: config.Bias);
-        if (config.QueryKeyNorm) (q_norm, k_norm) = (new RmsNorm(headWidth, 1e-5), new RmsNorm(headWidth, 1e-5));
+        if (config.QueryKeyNorm) (q_norm, k_norm) = (HeadNorm(), HeadNorm());
         valueResidual = config.ValueResidual;
         if (valueResidual && !givesFirstValues) value_mix = new Parameter(full([2], 0.5f));
         window = AttentionWindow.FromConfig(config.Window, heads, width);
         RegisterComponents();
+
+        RmsNorm HeadNorm() => new(headWidth, SoftmaxAttentionConfig.QueryKeyNormEpsilon);
     }
 
     /// <inheritdoc/>

@@ -24,7 +24,7 @@ public sealed class RotaryPosition : IDisposable
     {
         (this.config, this.headWidth) = (config, headWidth);
         using var scope = NewDisposeScope();
-        var frequencies = tensor(RotaryScaling.Frequencies(config, headWidth, length: 0));                      // [D/2]
+        var frequencies = tensor(config.Frequencies(headWidth, length: 0));                      // [D/2]
         var angles = outer(arange(length, ScalarType.Float64), frequencies);                                    // [T, D/2]
         (cos, sin) = Turn(angles, device);
         cos.DetachFromDisposeScope();
@@ -56,7 +56,7 @@ public sealed class RotaryPosition : IDisposable
         if (config.Scaling is not DynamicNtkScalingConfig dynamic || lengths.All(length => length <= dynamic.OriginalLength)) return At(positions);
         using var scope = NewDisposeScope();
         var together = positions.dim() == 1 && lengths.Distinct().Count() == 1;
-        var frequencies = stack([.. lengths.Take(together ? 1 : lengths.Count).Select(length => tensor(RotaryScaling.Frequencies(config, headWidth, length)))])
+        var frequencies = stack([.. lengths.Take(together ? 1 : lengths.Count).Select(length => tensor(config.Frequencies(headWidth, length)))])
             .ToDeviceAsync(positions.device).unsqueeze(1);                                                             // [B or 1, 1, D/2]
         var (c, s) = Turn(positions.unsqueeze(-1) * frequencies, positions.device);                             // 2 x [B or 1, T, D/2]
         (c, s) = together ? (c.squeeze(0), s.squeeze(0)) : (c.unsqueeze(1), s.unsqueeze(1));                    // [T, D/2] or [B, 1, T, D/2]
@@ -66,7 +66,7 @@ public sealed class RotaryPosition : IDisposable
     // Angles are kept in double precision up to here: that of position 8,191 has an ulp of 5e-4 in single precision.
     private (Tensor Cos, Tensor Sin) Turn(Tensor angles, Device device)
     {
-        var amplitude = RotaryScaling.Amplitude(config);
+        var amplitude = config.Amplitude;
         return ((amplitude * angles.cos()).to(ScalarType.Float32).to(device), (amplitude * angles.sin()).to(ScalarType.Float32).to(device));
     }
 

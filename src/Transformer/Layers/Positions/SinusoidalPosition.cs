@@ -1,3 +1,4 @@
+using Transformer.Configuration;
 using static TorchSharp.torch;
 
 namespace Transformer.Layers.Positions;
@@ -16,7 +17,7 @@ public sealed class SinusoidalPosition : nn.Module<Tensor, Tensor>
     public SinusoidalPosition(int length, int width) : base(nameof(SinusoidalPosition))
     {
         using var scope = NewDisposeScope();
-        var frequencies = pow(10_000, -arange(0, width, 2, ScalarType.Float64) / width);                        // [C/2]
+        var frequencies = pow(SinusoidalPositionConfig.Base, -arange(0, width, 2, ScalarType.Float64) / width);                        // [C/2]
         var angles = outer(arange(length, ScalarType.Float64), frequencies);                                    // [T, C/2]
         table = stack([angles.sin(), angles.cos()], -1).flatten(1).narrow(1, 0, width).to(ScalarType.Float32)
             .contiguous().DetachFromDisposeScope();                                                             // [T, C]

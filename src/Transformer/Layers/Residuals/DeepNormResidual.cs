@@ -1,3 +1,4 @@
+using Transformer.Configuration;
 using static TorchSharp.torch;
 
 namespace Transformer.Layers.Residuals;
@@ -14,7 +15,7 @@ public sealed class DeepNormResidual : Residual
     /// <param name="norm">After the addition.</param>
     /// <param name="layers">L, the number of blocks.</param>
     public DeepNormResidual(nn.Module<Tensor, Tensor> norm, int layers) : base(nameof(DeepNormResidual)) =>
-        (this.norm, alpha) = (norm.call, Math.Pow(2.0 * layers, 0.25));
+        (this.norm, alpha) = (norm.call, DeepNormResidualConfig.Alpha(layers));
 
     /// <inheritdoc/>
     public override Tensor Apply(Tensor stream, Func<Tensor, Tensor> sublayer) => norm(alpha * stream + sublayer(stream));

@@ -60,7 +60,7 @@ public sealed class LinearAttentionTests
     public void A_layer_of_mamba_2_is_its_recurrence_with_steps_of_computed_length()
     {
         using var scope = NewDisposeScope();
-        using var layer = new LinearAttention(new() { Rule = LinearRule.ScalarGla, Heads = 4 }, Width);
+        using var layer = new LinearAttention(new() { Rule = new ScalarGlaRule(), Heads = 4 }, Width);
         var x = randn(2, 11, Width);
         // [B, H, T, 1]
         var step = nn.functional.softplus(Projected(layer, "a_proj", x) + layer.Weight("dt_bias")).transpose(1, 2).unsqueeze(-1);

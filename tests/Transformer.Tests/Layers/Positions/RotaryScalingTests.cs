@@ -43,7 +43,7 @@ public sealed class RotaryScalingTests
     public void Frequencies_are_the_reference_s(string name)
     {
         var expected = Golden.Read("positions/rope.safetensors")[$"{name}.inv_freq"].to(float64);
-        var found = tensor(RotaryScaling.Frequencies(Cases[name].Config, headWidth: 64, Cases[name].Length));
+        var found = tensor(Cases[name].Config.Frequencies(headWidth: 64, Cases[name].Length));
         Near.Equal(ones_like(expected), found / expected, 1e-6, name);
     }
 
@@ -104,8 +104,8 @@ public sealed class RotaryScalingTests
     [Theory, MemberData(nameof(Scalings))]
     public void The_slowest_pair_turns_as_many_times_slower_as_the_factor_says(string kind)
     {
-        var plain = RotaryScaling.Frequencies(new RotaryPositionConfig(), 16, 100);
-        var scaled = RotaryScaling.Frequencies(new RotaryPositionConfig { Scaling = Kinds[kind](4) }, 16, length: 400);
+        var plain = new RotaryPositionConfig().Frequencies(16, 100);
+        var scaled = new RotaryPositionConfig { Scaling = Kinds[kind](4) }.Frequencies(16, length: 400);
         var factor = kind == "dynamic_ntk" ? 4 * 4 - 3 : 4;    // 4 T / T0 - 3 of a text four times as long
         Near.Equal(factor, plain[^1] / scaled[^1], 1e-9, "slowest");
         Near.Equal(kind == "linear" ? 4 : 1, plain[0] / scaled[0], 1e-9, "fastest");

@@ -140,8 +140,7 @@ public sealed class ResidualTests
             var numbers = space.Parameters.Where(parameter => parameter.Name.Contains("_residual.") || parameter.Name.EndsWith("value_mix"))
                 .ToList();
             Assert.NotEmpty(numbers);
-            Assert.All(
-                numbers, parameter => Assert.False(parameter.Decays || WeightInitialization.IsHidden(parameter.Name, parameter.Value)));
+            Assert.All(numbers, parameter => Assert.False(parameter.Decays || parameter.Spec.IsHidden));
         }
     }
 

@@ -1,0 +1,51 @@
+namespace Transformer.Configuration;
+
+// C width · H heads · D head width
+
+/// <summary>Attention in several heads, each with queries, keys and values of its own.</summary>
+public abstract record HeadedAttentionConfig : AttentionConfig
+{
+    /// <summary>H, the number of query heads.</summary>
+    public required int Heads { get; init; }
+
+    /// <summary>D, the width of a head; width / heads where absent.</summary>
+    public int? HeadWidth { get; init; }
+
+    /// <summary>Which of how many equal parts of a mixer's heads these are: the first of one, unless ranks have split them.</summary>
+    internal (int Number, int Count) Part { get; init; } = (0, 1);
+
+    /// <summary>D for a model of this width.</summary>
+    public int HeadWidthAt(int width) => HeadWidth ?? width / Math.Max(1, Heads);
+
+    /// <inheritdoc/>
+    public override IEnumerable<ConfigProblem> ProblemsAt(int width, PositionConfig position)
+    {
+        if (Heads < 1)
+        {
+            yield return new("heads", $"found {Heads}, expected 1 or more");
+            yield break;
+        }
+        if (HeadWidth is null && width > 0 && width % Heads != 0)
+        {
+            var divisors = Enumerable.Range(1, width).Where(n => width % n == 0).ToArray();
+            var choice = $"{string.Join(", ", divisors[..^1])} or {divisors[^1]}";
+            yield return new("heads", $"{Heads} heads do not divide width {width}. Take {choice}, or set head_width.");
+        }
+        if (HeadWidth is < 1) yield return new("head_width", $"found {HeadWidth}, expected 1 or more");
+        if (position is RotaryPositionConfig && ObstacleTo(position) is null && HeadWidthAt(width) % 2 != 0)
+            yield return new("head_width", $"rotary positions rotate pairs, so a head needs an even width, not {HeadWidthAt(width)}");
+        if (position is RotaryPositionConfig { Scaling: NtkScalingConfig or DynamicNtkScalingConfig } && HeadWidthAt(width) == 2)
+            yield return new("head_width", "NTK scaling leaves the first pair of a head as it is, and a head of width 2 has no other");
+    }
+
+    /// <inheritdoc/>
+    internal override IEnumerable<ConfigProblem> SplitObstacles() => [];
+
+    /// <inheritdoc/>
+    internal override IEnumerable<ConfigProblem> SplitProblems(int ranks) =>
+        Heads % ranks == 0 ? [] : [new("heads", TensorParallelShare.Indivisible(Heads, "heads", ranks))];
+
+    /// <inheritdoc/>
+    internal override AttentionConfig ShareOf(int rank, int ranks, int width) =>
+        this with { Heads = Heads / ranks, HeadWidth = HeadWidthAt(width), Part = (rank, ranks) };
+}

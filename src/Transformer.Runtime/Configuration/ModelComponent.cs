@@ -1,0 +1,26 @@
+namespace Transformer.Configuration;
+
+/// <summary>The kinds of components that parameters are counted by, in the order of a token's way through the model.</summary>
+public enum ModelComponent
+{
+    /// <summary>The vectors of the tokens.</summary>
+    Embedding,
+
+    /// <summary>What positions learn.</summary>
+    Positions,
+
+    /// <summary>The mixers of all blocks.</summary>
+    Attention,
+
+    /// <summary>Their feed-forward layers.</summary>
+    Mlp,
+
+    /// <summary>The norms of all sub-layers and the last one.</summary>
+    Norms,
+
+    /// <summary>The residuals' own numbers.</summary>
+    Residuals,
+
+    /// <summary>The map to the logits, where it is not the embedding.</summary>
+    Head,
+}
