@@ -8,7 +8,8 @@ public sealed partial class NamingTests
     [Fact]
     public void No_type_is_called_after_what_it_is_not()
     {
-        var names = typeof(TransformerModel).Assembly.GetTypes().Where(type => type.Namespace?.StartsWith("Transformer", StringComparison.Ordinal) == true).Select(type => type.Name);
+        var names = typeof(TransformerModel).Assembly.GetTypes()
+            .Where(type => type.Namespace?.StartsWith("Transformer", StringComparison.Ordinal) == true).Select(type => type.Name);
         Assert.DoesNotContain(names, name => EmptyWord().IsMatch(name));
     }
 
@@ -17,7 +18,8 @@ public sealed partial class NamingTests
     {
         var wrong =
             from file in SourceTree.FilesIn(SourceTree.Library)
-            let expected = Path.GetRelativePath(Path.Combine(SourceTree.Root, "src"), Path.GetDirectoryName(file)!).Replace(Path.DirectorySeparatorChar, '.')
+            let expected = Path.GetRelativePath(Path.Combine(SourceTree.Root, "src"), Path.GetDirectoryName(file)!)
+                .Replace(Path.DirectorySeparatorChar, '.')
             let found = File.ReadLines(file).FirstOrDefault(line => line.StartsWith("namespace ", StringComparison.Ordinal))
             where found is not null && found != $"namespace {expected};"
             select $"{Path.GetRelativePath(SourceTree.Root, file)}: {found}, expected {expected}";

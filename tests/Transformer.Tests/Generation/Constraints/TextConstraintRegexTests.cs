@@ -118,7 +118,7 @@ public sealed class TextConstraintRegexTests
     [InlineData("a{99999999999999999999999999}", "a count of many digits")]
     [InlineData("a^b", "'^' is neither at the beginning nor at the end of the text")]
     [InlineData("a$b", "'$' is neither at the beginning nor at the end of the text")]
-    [InlineData("(^a)", "'^' stands where")]
+    [InlineData("(^a)", "'^' is neither at")]
     [InlineData(@"\bword", @"'\b' is unknown here")]
     [InlineData(@"(a)\1", @"'\1' is unknown here")]
     [InlineData(@"\p{L}", @"'\p' is unknown here")]
