@@ -9,10 +9,10 @@ using Transformer.Native;
 
 namespace Transformer.Cli;
 
-/// <summary>Runs a verb and turns what happens into an exit code and, where it fails, one or two lines on standard error.</summary>
+/// <summary>Runs a verb and reports the outcome as an exit code and, if it fails, one or two lines on standard error.</summary>
 internal static class CommandLine
 {
-    /// <summary>The verb has done what was asked.</summary>
+    /// <summary>The verb has succeeded.</summary>
     public const int Done = 0;
 
     /// <summary>The verb has failed.</summary>

@@ -3,7 +3,7 @@ using Transformer.Training;
 
 namespace Transformer.Cli;
 
-/// <summary>What <c>train --profile</c> leaves: a table of the parts of a step, and their spans as a trace.</summary>
+/// <summary>The output of <c>train --profile</c>: a table of the parts of a step, and their spans as a trace.</summary>
 internal static class ProfileReport
 {
     /// <summary>Writes the trace into the run's folder and the table after the run's last line.</summary>

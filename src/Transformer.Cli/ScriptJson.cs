@@ -17,6 +17,6 @@ internal static class ScriptJson
     /// </summary>
     public static void Write<T>(TextWriter output, T result) => output.WriteLine(JsonSerializer.Serialize(result, Options));
 
-    /// <summary>The word that stands for a value of an enumeration.</summary>
+    /// <summary>The name of a value of an enumeration.</summary>
     public static string Name<T>(T value) where T : struct, Enum => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
 }

@@ -10,7 +10,7 @@ public sealed class CharacterTokenizer : Tokenizer
     private readonly Dictionary<Rune, int> ids = [];
 
     /// <param name="characters">The vocabulary: character i has id i.</param>
-    /// <exception cref="InputException">A character stands twice, or there is none.</exception>
+    /// <exception cref="InputException">A character occurs twice, or there is none.</exception>
     public CharacterTokenizer(IReadOnlyList<Rune> characters)
         : base([.. characters.Select(character => Encoding.UTF8.GetBytes(character.ToString()))])
     {

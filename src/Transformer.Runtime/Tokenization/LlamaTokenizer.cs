@@ -19,7 +19,7 @@ public sealed class LlamaTokenizer : Tokenizer
 
     /// <param name="pieces">The tokens' texts by id; <c>&lt;0xNN&gt;</c> is a byte.</param>
     /// <param name="scores">The higher, the earlier a piece is merged; equal ones in order of id.</param>
-    /// <exception cref="InputException">A piece stands twice or is longer than any text has them, or a byte has none.</exception>
+    /// <exception cref="InputException">A piece occurs twice or is too long, or a byte has none.</exception>
     internal LlamaTokenizer(IReadOnlyList<string> pieces, IReadOnlyList<float> scores)
         : base([.. pieces.Select(BytesOfPiece)])
     {

@@ -12,7 +12,7 @@ public sealed class WordTokenizer : Tokenizer
     private readonly byte[][] spaced;
 
     /// <param name="words">The vocabulary: word i has id i.</param>
-    /// <exception cref="InputException">There is no word, one stands twice, is empty or has white space in it.</exception>
+    /// <exception cref="InputException">There is no word, or one occurs twice, is empty or has white space in it.</exception>
     public WordTokenizer(IReadOnlyList<string> words) : base([.. words.Select(Encoding.UTF8.GetBytes)])
     {
         if (words.Count == 0) throw new InputException("a word tokenizer needs at least one word");

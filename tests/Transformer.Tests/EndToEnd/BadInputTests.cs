@@ -112,7 +112,7 @@ public sealed class BadInputTests : IDisposable
 
         here.Write("run/config.yaml", config);
         File.AppendAllText(here["corpus.txt"], "line\n");
-        AssertRefused(await Workplace.Request("train", "--resume", here["run"]), "is not the one that the run began with");
+        AssertRefused(await Workplace.Request("train", "--resume", here["run"]), "is not what the run began with");
     }
 
     [Theory]

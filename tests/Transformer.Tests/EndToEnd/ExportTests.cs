@@ -102,7 +102,7 @@ public sealed class ExportTests : IDisposable
         var (code, _, error) = await Workplace.Request(
             "export", here["wild"], "--format", "gguf", "--out", here["w.gguf"], "--quantize", "f16");
         Assert.Equal(1, code);
-        Assert.Contains("the file was removed", error);
+        Assert.Contains("the file was deleted", error);
         Assert.False(File.Exists(here["w.gguf"]));
         Assert.Equal(0, (await Workplace.Request(
             "export", here["wild"], "--format", "gguf", "--out", here["w.gguf"], "--quantize", "f16", "--verify", "false")).Code);
@@ -112,7 +112,7 @@ public sealed class ExportTests : IDisposable
     [Theory]
     [InlineData("--format onxx --out HERE/new", "--format: found onxx, expected")]
     [InlineData("--format gguf --out HERE/new --quantize q5", "--quantize: found q5, expected f32, f16, q8 or q4.")]
-    [InlineData("--format gguf --out HERE/stories", "stands there already")]
+    [InlineData("--format gguf --out HERE/stories", "already exists")]
     [InlineData("--format gguf --out HERE/nowhere/new.gguf", "cannot be written")]
     [InlineData("--format safetensors --out HERE/new --quantize q8", "safetensors has no blocks")]
     [InlineData("--format gguf --out HERE/new", "expected a name that ends with .gguf")]

@@ -119,7 +119,7 @@ public sealed class CudaTests
 
     private static Device Cuda()
     {
-        Assert.SkipUnless(cuda.is_available(), "there is no graphics processor; docs/gpu.md says what to run where there is one");
+        Assert.SkipUnless(cuda.is_available(), "there is no GPU; docs/gpu.md says what to run where there is one");
         return ComputeDevice.Named("cuda");
     }
 }

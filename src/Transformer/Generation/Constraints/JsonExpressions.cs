@@ -32,10 +32,10 @@ internal sealed class JsonExpressions(ExpressionTable table)
         Regex(@"\\([""\\/bfnrt]|u([0-9a-cA-Ce-fE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}))"));
 
     /// <summary>A string.</summary>
-    /// <param name="characters">What stands between its quotation marks.</param>
+    /// <param name="characters">The text between its quotation marks.</param>
     public Expression String(Expression characters) => table.Sequence(table.Text("\""), characters, table.Text("\""));
 
-    /// <summary>What stands between brackets.</summary>
+    /// <summary>An expression between brackets.</summary>
     public Expression Within(string open, Expression inner, string close) =>
         table.Sequence(table.Text(open), Space, inner, Space, table.Text(close));
 

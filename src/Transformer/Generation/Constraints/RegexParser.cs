@@ -73,7 +73,7 @@ internal sealed class RegexParser
             case '.': at++; return encode(search ? CharacterSet.NoLineBreaks : CharacterSet.All.Except(CharacterSet.Range('\n', '\n')));
             case '\\': return encode(Escape());
             case '^' or '$': throw Bad(
-                $"'{pattern[at]}' stands where a text neither begins nor ends; write \\{pattern[at]} for the character");
+                $"'{pattern[at]}' is neither at the beginning nor at the end of the text; write \\{pattern[at]} for the character");
             case '*' or '+' or '?': throw Bad($"'{pattern[at]}' has nothing to repeat; write \\{pattern[at]} for the character");
             case '{' when Counts() is not null: throw Bad("'{' has nothing to repeat; write \\{ for the character");
             default: return encode(CharacterSet.Of(Character()));

@@ -154,7 +154,7 @@ public sealed class TextConstraintJsonSchemaTests
         """{"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}""",
         "#/$defs/b/$ref: \"#/$defs/a\" contains itself")]
     [InlineData("""{"$ref": "#/$defs/a"}""", "#/$ref: \"#/$defs/a\" is not there")]
-    [InlineData("""{"$ref": "http://example.org/a"}""", "is not supported, expected a place in this schema")]
+    [InlineData("""{"$ref": "http://example.org/a"}""", "is not supported, expected a path in this schema")]
     [InlineData("[]", "#: found []")]
     [InlineData("null", "#: found null")]
     [InlineData("{", "not valid JSON")]
