@@ -22,6 +22,36 @@ internal static class ElementConversion
         }
     }
 
+    /// <summary>Converts singles to a floating-point type, each rounded to the nearest, ties to even.</summary>
+    /// <returns>The bytes that they take.</returns>
+    /// <exception cref="ArgumentException">The type is none of F32, F16 and BF16.</exception>
+    public static int FromSingles(ElementType type, ReadOnlySpan<float> singles, Span<byte> elements)
+    {
+        switch (type)
+        {
+            case ElementType.F32:
+                MemoryMarshal.AsBytes(singles).CopyTo(elements);
+                break;
+            case ElementType.F16:
+                var halves = MemoryMarshal.Cast<byte, Half>(elements);
+                for (var i = 0; i < singles.Length; i++) halves[i] = (Half)singles[i];
+                break;
+            case ElementType.BF16:
+                var upper = MemoryMarshal.Cast<byte, ushort>(elements);
+                for (var i = 0; i < singles.Length; i++) upper[i] = ToBFloat16(singles[i]);
+                break;
+            default:
+                throw new ArgumentException($"numbers are not converted to {type.Name()}", nameof(type));
+        }
+        return singles.Length * type.Size();
+    }
+
+    private static ushort ToBFloat16(float number)
+    {
+        var bits = BitConverter.SingleToUInt32Bits(number);
+        return float.IsNaN(number) ? (ushort)0x7FC0 : (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+    }
+
     private static void Convert<T>(ReadOnlySpan<byte> elements, Span<float> singles, Func<T, float> convert) where T : unmanaged
     {
         var numbers = MemoryMarshal.Cast<byte, T>(elements);

@@ -1,5 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Formats;
+using Transformer.Formats.Gguf;
 using Transformer.Native;
 using static TorchSharp.torch;
 
@@ -61,6 +62,11 @@ public static class TensorStorage
     /// <returns>A new tensor on the CPU with the file's type and shape.</returns>
     /// <exception cref="InputException">The file has no such tensor.</exception>
     public static Tensor Read(this SafetensorsFile file, string name) => file.Tensor(name).ToTensor();
+
+    /// <summary>Copies a tensor out of a GGUF file.</summary>
+    /// <returns>A new tensor on the CPU: of the file's type, or in float32 where the file holds blocks.</returns>
+    /// <exception cref="InputException">The file has no such tensor.</exception>
+    public static Tensor Read(this GgufFile file, string name) => file.Tensor(name).ToTensor();
 
     /// <summary>Copies a tensor from a file into an existing one of the same shape, converting the type where it differs.</summary>
     /// <exception cref="InputException">The file has no such tensor, or it has another shape.</exception>

@@ -2,6 +2,7 @@ using Transformer.Configuration;
 using Transformer.Distributed;
 using Transformer.Generation;
 using Transformer.Inference.Cpu;
+using Transformer.Inference.Torch;
 using Transformer.Model;
 using static TorchSharp.torch;
 

@@ -19,7 +19,7 @@ public sealed class TextGenerationTests : IDisposable
     {
         using var imported = ModelImport.Import(GenerationGoldens.PathOf("stories260k", "stories260K.bin"));
         var tokenizer = LlamaTokenizer.FromLlama2C(GenerationGoldens.PathOf("stories260k", "tok512.bin"));
-        CheckpointFolder.Save(folder["stories"], imported.Model, imported.Tensors.Select(tensor => (tensor.Key, tensor.Value)), tokenizer);
+        CheckpointFolder.Save(folder["stories"], imported.Model, imported.Tensors.Values, tokenizer);
         stories = LoadedModel.Open(folder["stories"]);
     }
 

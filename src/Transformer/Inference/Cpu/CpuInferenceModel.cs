@@ -60,19 +60,6 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     /// <inheritdoc/>
     public override string Backend => "cpu";
 
-    /// <summary>
-    /// Makes an engine of a model as it is now. After a step of training make another: some weights are copies, others the model's own numbers.
-    /// </summary>
-    /// <param name="model">The model; its weights are not copied unless they are packed.</param>
-    /// <param name="format">How matrices lie in memory.</param>
-    /// <param name="threads">How many threads work; as many as libtorch's where null.</param>
-    /// <returns>Null where the weights are not all in this process's own memory in a type that the kernels read.</returns>
-    public static CpuInferenceModel? TryCreate(TransformerModel model, WeightFormat format = WeightFormat.AsIs, int? threads = null)
-    {
-        if (model.TensorParallelGroup is not null || CpuWeights.Of(model, format) is not { } weights) return null;
-        return Create(model.Config, weights, threads ?? get_num_threads());
-    }
-
     /// <summary>Makes an engine of a checkpoint, without libtorch: the file is mapped into memory and its weights are read where they lie, or packed.</summary>
     /// <param name="checkpoint">The checkpoint; where there is an engine, it ends with it.</param>
     /// <param name="format">How matrices lie in memory.</param>
@@ -82,10 +69,11 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     public static CpuInferenceModel? TryCreate(CheckpointFolder checkpoint, WeightFormat format, int threads)
     {
         checkpoint.Check(ParameterShapes.Of(checkpoint.Model));
-        return CpuWeights.Of(checkpoint, format) is { } weights ? Create(checkpoint.Model, weights, threads) : null;
+        return CpuWeights.Of(checkpoint.Names.Select(checkpoint.Tensor), format, checkpoint) is { } weights ? Create(checkpoint.Model, weights, threads) : null;
     }
 
-    private static CpuInferenceModel Create(ModelConfig config, CpuWeights weights, int threads)
+    /// <summary>Makes an engine of weights, which end with it.</summary>
+    internal static CpuInferenceModel Create(ModelConfig config, CpuWeights weights, int threads)
     {
         var team = new ThreadTeam(threads);
         try

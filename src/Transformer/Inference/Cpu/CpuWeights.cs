@@ -1,10 +1,7 @@
 using System.IO.Hashing;
 using Transformer.Checkpoints;
 using Transformer.Formats;
-using Transformer.Model;
-using Transformer.Native;
 using Transformer.Numerics;
-using static TorchSharp.torch;
 
 namespace Transformer.Inference.Cpu;
 
@@ -14,35 +11,21 @@ namespace Transformer.Inference.Cpu;
 /// Memory that is read in place stays as long as this does, whatever becomes of the model.</summary>
 internal sealed unsafe class CpuWeights : IDisposable
 {
-    private readonly Dictionary<string, Stored> tensors = [];
+    private readonly Dictionary<string, MemoryTensor> tensors;
     private readonly WeightFormat format;
-    private readonly List<IDisposable> owned = [];
+    private readonly List<IDisposable> owned;
 
-    private CpuWeights(WeightFormat format) => this.format = format;
+    private CpuWeights(Dictionary<string, MemoryTensor> tensors, WeightFormat format, List<IDisposable> owned) =>
+        (this.tensors, this.format, this.owned) = (tensors, format, owned);
 
-    /// <summary>The weights of a model; null where they do not lie in this machine's own memory, row by row, as numbers of a known type.</summary>
-    public static CpuWeights? Of(TransformerModel model, WeightFormat format)
-    {
-        if (!model.Weights.All(weight => Supports(weight.Value))) return null;
-        var weights = new CpuWeights(format);
-        foreach (var (name, value) in model.Weights)
-        {
-            var tensor = weights.Own(value.detach().DetachFromDisposeScope());
-            weights.tensors.Add(name, new(Aten.DataPointer(tensor), tensor.dtype.ToElementType(), tensor.shape));
-        }
-        return weights;
-    }
-
-    /// <summary>The weights of a checkpoint, whose file is mapped into memory; null where a tensor's type is none that the kernels read.</summary>
-    /// <param name="checkpoint">The checkpoint, which has the tensors of its model; where there are weights, it ends with them.</param>
+    /// <summary>The weights of a model; null where a tensor's type is none that the kernels read.</summary>
+    /// <param name="tensors">All tensors of the model.</param>
     /// <param name="format">How matrices lie in memory.</param>
-    public static CpuWeights? Of(CheckpointFolder checkpoint, WeightFormat format)
+    /// <param name="owned">What holds the tensors' memory; where there are weights, it ends with them.</param>
+    public static CpuWeights? Of(IEnumerable<MemoryTensor> tensors, WeightFormat format, params IEnumerable<IDisposable> owned)
     {
-        if (!checkpoint.Names.All(name => IsRead(checkpoint.Type(name)))) return null;
-        var weights = new CpuWeights(format);
-        weights.Own(checkpoint);
-        foreach (var name in checkpoint.Names) weights.tensors.Add(name, new(checkpoint.Address(name), checkpoint.Type(name), [.. checkpoint.Shape(name)]));
-        return weights;
+        var byName = tensors.ToDictionary(tensor => tensor.Name);
+        return byName.Values.All(tensor => tensor.Type is ElementType.F32 or ElementType.BF16 or ElementType.F16) ? new(byName, format, [.. owned]) : null;
     }
 
     /// <summary>Whether there is such a tensor.</summary>
@@ -57,7 +40,7 @@ internal sealed unsafe class CpuWeights : IDisposable
     /// <summary>All numbers of a tensor in single precision, in a row.</summary>
     public float* Vector(string name)
     {
-        var count = tensors[name].Shape.Aggregate(1L, (product, length) => product * length);
+        var count = tensors[name].Count;
         var copy = Own(new NativeArray<float>(count));
         using var row = Rows(name, 1, (int)count);
         row.Read(0, copy.Pointer);
@@ -102,12 +85,6 @@ internal sealed unsafe class CpuWeights : IDisposable
         { Address: var address } => new FloatMatrix<Float16Element>((byte*)address, outputs, inputs),
     };
 
-    // A weight without numbers lies with other ranks.
-    private static bool Supports(Tensor tensor) =>
-        tensor.device_type == TorchSharp.DeviceType.CPU && tensor.numel() > 0 && tensor.is_contiguous() && tensor.dtype is ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16;
-
-    private static bool IsRead(ElementType type) => type is ElementType.F32 or ElementType.BF16 or ElementType.F16;
-
     private T Own<T>(T resource) where T : IDisposable
     {
         owned.Add(resource);
@@ -119,6 +96,4 @@ internal sealed unsafe class CpuWeights : IDisposable
     {
         foreach (var resource in owned) resource.Dispose();
     }
-
-    private readonly record struct Stored(nint Address, ElementType Type, long[] Shape);
 }

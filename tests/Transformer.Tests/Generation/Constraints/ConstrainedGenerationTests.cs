@@ -12,7 +12,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Generation.Constraints;
 
-/// <summary>Models with random weights, which know nothing of what they are asked to write.</summary>
+/// <summary>Models with random weights, which know nothing of the constraint.</summary>
 public sealed class ConstrainedGenerationTests
 {
     private const int Rows = 6;
@@ -40,7 +40,9 @@ public sealed class ConstrainedGenerationTests
             var results = Generate(new(kernels, tokenizer), tokenizer, new() { Temperature = temperature, Seed = 5, MaxTokens = 120, Constraint = TextConstraint.Regex(pattern) });
             Assert.All(results, result => Assert.True(FullMatch(pattern, result.Text), $"'{result.Text}'"));
             Assert.All(results, result => Assert.Equal(FinishReason.EndOfText, result.FinishReason));
-            Assert.All(results, result => Assert.DoesNotContain(result.Tokens, token => token == tokenizer.EndOfText || token == tokenizer.BeginOfText));
+            Assert.All(
+                results, result =>
+                    Assert.DoesNotContain(result.Tokens, token => token == tokenizer.EndOfText || token == tokenizer.BeginOfText));
             if (temperature == 3) Assert.True(results.Select(result => result.Text).Distinct().Count() > 1, "all rows write the same");
         }
     }
@@ -50,10 +52,15 @@ public sealed class ConstrainedGenerationTests
     public void Every_text_is_JSON_and_valid_by_the_schema(string kind)
     {
         var schema = kind == "word"
-            ? """{"type": "object", "properties": {"a": {"enum": [true, 1]}, "b": {"type": "array", "items": {"const": true}, "maxItems": 2}}, "required": ["a"]}"""
+            ? """
+              {"type": "object", "required": ["a"],
+               "properties": {"a": {"enum": [true, 1]}, "b": {"type": "array", "items": {"const": true}, "maxItems": 2}}}
+              """
             : """
-              {"type": "object", "properties": {"a": {"type": "string", "pattern": "^[a-z]{1,4}$"}, "ab": {"type": "boolean"}, "b": {"anyOf": [{"type": "null"},
-               {"type": "array", "items": {"enum": [1, "ab", {"a": [2]}]}, "minItems": 1, "maxItems": 3}]}, "c": {"type": "string", "maxLength": 5}}, "required": ["a", "b"]}
+              {"type": "object", "properties": {"a": {"type": "string", "pattern": "^[a-z]{1,4}$"}, "ab": {"type": "boolean"},
+               "b": {"anyOf": [{"type": "null"},
+                               {"type": "array", "items": {"enum": [1, "ab", {"a": [2]}]}, "minItems": 1, "maxItems": 3}]},
+               "c": {"type": "string", "maxLength": 5}}, "required": ["a", "b"]}
               """;
         var tokenizer = TokenMasksTests.Tokenizers[kind];
         using var model = Model(tokenizer);
@@ -106,7 +113,8 @@ public sealed class ConstrainedGenerationTests
         var tokenizer = TokenMasksTests.Tokenizers["byte"];
         using var model = Model(tokenizer);
         using var engine = CpuInferenceModel.TryCreate(model)!;
-        var options = new SamplingOptions { Temperature = temperature, Seed = 5, MaxTokens = 100, Constraint = TextConstraint.Regex("((ab|ba)[0-9]{2}-){4,20}") };
+        var options = new SamplingOptions { Temperature = temperature, Seed = 5, MaxTokens = 100, Constraint = TextConstraint.Regex(
+            "((ab|ba)[0-9]{2}-){4,20}") };
         var plain = Generate(new(engine, tokenizer), "ab12-ab12-ab", options);
         Assert.Equal(plain.Tokens, Generate(new(engine, tokenizer) { DraftTokens = 4 }, "ab12-ab12-ab", options).Tokens);
         Assert.Matches(@"^(?:(ab|ba)[0-9]{2}-){4,20}", plain.Text);
@@ -123,7 +131,7 @@ public sealed class ConstrainedGenerationTests
         Assert.Empty(result.Tokens);
     }
 
-    // The model's own end is the only one where more could follow; without a token for it the text goes on.
+    // Where more could follow, only the end-of-text token ends the text; without one it goes on.
     [Theory]
     [InlineData("Llama", true)]
     [InlineData("byte", false)]
@@ -159,17 +167,26 @@ public sealed class ConstrainedGenerationTests
     }
 
     private static TransformerModel Model(Tokenizer tokenizer) => GenerationGoldens.Random(
-        new ModelConfig { Width = 16, ContextLength = 32, Layers = 1, VocabularySize = tokenizer.VocabularySize + 3, Attention = GenerationGoldens.FourHeads });
+        new ModelConfig
+        {
+            Width = 16,
+            ContextLength = 32,
+            Layers = 1,
+            VocabularySize = tokenizer.VocabularySize + 3,
+            Attention = GenerationGoldens.FourHeads
+        });
 
     private static bool FullMatch(string pattern, string text)
     {
-        // .NET sees a character above U+FFFF as two.
+        // .NET counts a character above U+FFFF as two.
         var (twoUnits, one) = ("😀", "\u0001");
         return Regex.IsMatch(text.Replace(twoUnits, one), $@"\A(?:{pattern.Replace(twoUnits, one)})\z", RegexOptions.ECMAScript);
     }
 
     private static IReadOnlyList<GeneratedText> Generate(TextGenerator generator, Tokenizer tokenizer, SamplingOptions options) =>
-        generator.GenerateText([.. Enumerable.Repeat(tokenizer is WordTokenizer ? "yes no" : "a", Rows / 2), .. Enumerable.Repeat(tokenizer is LlamaTokenizer ? "" : tokenizer is WordTokenizer ? "no" : "{ b", Rows / 2)], options, cancellation: TestContext.Current.CancellationToken);
+        generator.GenerateText([.. Enumerable.Repeat(tokenizer is WordTokenizer ? "yes no" : "a", Rows / 2), .. Enumerable.Repeat(
+            tokenizer is LlamaTokenizer ? "" : tokenizer is WordTokenizer ? "no" : "{ b",
+            Rows / 2)], options, cancellation: TestContext.Current.CancellationToken);
 
     private static GeneratedText Generate(TextGenerator generator, string prompt, SamplingOptions options) =>
         generator.GenerateText([prompt], options, cancellation: TestContext.Current.CancellationToken)[0];

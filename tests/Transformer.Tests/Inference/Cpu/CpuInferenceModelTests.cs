@@ -1,6 +1,8 @@
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Formats;
 using Transformer.Inference.Cpu;
+using Transformer.Inference.Torch;
 using Transformer.Model;
 using static TorchSharp.torch;
 
@@ -159,7 +161,7 @@ public sealed class CpuInferenceModelTests
     {
         using var folder = new TemporaryFolder();
         using var model = Model(kind);
-        CheckpointFolder.Save(folder["checkpoint"], model.Config, model.Weights);
+        CheckpointFolder.Save(folder["checkpoint"], model.Config, model.Weights.ToStored());
         using var expected = CpuInferenceModel.TryCreate(model)!;
         using var found = CpuInferenceModel.TryCreate(CheckpointFolder.Open(folder["checkpoint"]), WeightFormat.AsIs, threads: 2)!;
         var text = Text(9);
@@ -178,7 +180,7 @@ public sealed class CpuInferenceModelTests
     {
         using var folder = new TemporaryFolder();
         using var model = Model("rope");
-        CheckpointFolder.Save(folder["checkpoint"], model.Config with { Width = 32 }, model.Weights);
+        CheckpointFolder.Save(folder["checkpoint"], model.Config with { Width = 32 }, model.Weights.ToStored());
         using var checkpoint = CheckpointFolder.Open(folder["checkpoint"]);
         var problem = Assert.Throws<InputException>(() => CpuInferenceModel.TryCreate(checkpoint, WeightFormat.AsIs, threads: 1));
         Assert.Contains("model.embed_tokens.weight", problem.Message);

@@ -1,5 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Inference.Cpu;
+using Transformer.Inference.Torch;
 using Transformer.Model;
 using static TorchSharp.torch;
 

@@ -1,7 +1,5 @@
-using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Formats.Gguf;
-using static TorchSharp.torch;
 
 namespace Transformer.Formats;
 
@@ -31,18 +29,15 @@ public static class ModelImport
         if (Directory.Exists(source)) return ImportFolder(source);
         if (!File.Exists(source)) throw new InputException($"{source}: no such file or folder, {Expected}");
         if (IsPickle(source)) throw Pickle(source);
-        using var scope = NewDisposeScope();
         switch (Path.GetExtension(source))
         {
             case ".safetensors":
                 return ImportWeights(source, Path.Combine(Path.GetDirectoryName(Path.GetFullPath(source))!, "config.json"));
             case ".bin":
                 var (model, tensors) = Llama2CFile.Read(source);
-                return Kept(model, tensors, $"llama2.c, {source}");
+                return new ImportedModel(model, tensors, $"llama2.c, {source}");
             case GgufModel.Extension:
-                var imported = GgufModel.Read(source);
-                CheckSize(source, imported.Model, imported.Tensors);
-                return imported;
+                return Checked(source, GgufModel.Read(source));
             default:
                 throw new InputException($"{source}: unknown kind of file, {Expected}");
         }
@@ -60,18 +55,39 @@ public static class ModelImport
 
     private static ImportedModel ImportWeights(string path, string config)
     {
-        using var scope = NewDisposeScope();
         var model = CheckpointConfig.Read(config);
-        using var weights = WeightFiles.Open(path);
-        var gpt2 = HuggingFaceNames.IsGpt2(weights.Names);
-        var read = weights.Names.Where(name => !HuggingFaceNames.IsBuffer(name)).Select(name => (name, weights.Tensor(name).ToTensor()));
-        var tensors = gpt2 ? HuggingFaceNames.FromGpt2(weights.Path, read, model.TiedHead) : HuggingFaceNames.FromLlama(weights.Path, read, model.TiedHead);
-        CheckSize(weights.Path, model, tensors);
-        return Kept(model, tensors, $"{(gpt2 ? "GPT-2" : "Llama")}, {weights.Path}", ChatTemplate.Read(Path.GetDirectoryName(config)!));
+        var weights = WeightFiles.Open(path);
+        try
+        {
+            var gpt2 = HuggingFaceNames.IsGpt2(weights.Names);
+            var stored = weights.Names.Where(name => !HuggingFaceNames.IsBuffer(name)).Select(weights.Tensor);
+            var tensors = gpt2 ? HuggingFaceNames.FromGpt2(weights.Path, stored, model.TiedHead) : HuggingFaceNames.FromLlama(weights.Path, stored, model.TiedHead);
+            var template = ChatTemplate.Read(Path.GetDirectoryName(config)!);
+            return Checked(weights.Path, new(model, tensors, $"{(gpt2 ? "GPT-2" : "Llama")}, {weights.Path}", ChatTemplate: template, Source: weights));
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
+
+    private static ImportedModel Checked(string path, ImportedModel imported)
+    {
+        try
+        {
+            CheckSize(path, imported.Model, imported.Tensors);
+            return imported;
+        }
+        catch
+        {
+            imported.Dispose();
+            throw;
+        }
     }
 
     // Before a model of the size that its configuration claims is made: the claim must be that of the weights.
-    private static void CheckSize(string path, ModelConfig model, IReadOnlyDictionary<string, Tensor> tensors)
+    private static void CheckSize(string path, ModelConfig model, IReadOnlyDictionary<string, StoredTensor> tensors)
     {
         if (!tensors.ContainsKey("model.embed_tokens.weight")) throw new InputException($"{path}: has no token embedding, so it is neither GPT-2 nor Llama");
         Check("token embedding", "model.embed_tokens.weight", model.VocabularySize!.Value, model.Width);
@@ -88,15 +104,9 @@ public static class ModelImport
         void Check(string what, string name, long rows, long columns)
         {
             if (!tensors.TryGetValue(name, out var matrix)) throw new InputException($"{path}: has no {what} ({name}), which its configuration asks for");
-            if (!matrix.shape.SequenceEqual([rows, columns]))
-                throw new InputException($"{path}: {what} [{string.Join(", ", matrix.shape)}], but its configuration says [{rows}, {columns}]");
+            if (!matrix.Shape.SequenceEqual([rows, columns]))
+                throw new InputException($"{path}: {what} [{string.Join(", ", matrix.Shape)}], but its configuration says [{rows}, {columns}]");
         }
-    }
-
-    private static ImportedModel Kept(ModelConfig model, IReadOnlyDictionary<string, Tensor> tensors, string origin, string? chatTemplate = null)
-    {
-        foreach (var tensor in tensors.Values) tensor.DetachFromDisposeScope();
-        return new ImportedModel(model, tensors, origin, ChatTemplate: chatTemplate);
     }
 
     // torch.save writes a zip archive or, long ago, a bare pickle (protocol 2).

@@ -1,9 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
-using Transformer.Configuration;
 
-namespace Transformer.Runs;
+namespace Transformer.Configuration;
 
 /// <summary>What a single value must be, and how a message speaks of it.</summary>
 internal static class ConfigScalar
@@ -71,7 +70,8 @@ internal static class ConfigScalar
     private static string Number(JsonNode node) => Real(node) is { } number && !double.IsFinite(number) ? number.ToString() : node.ToJsonString();
 
     private static List<string> EnumNames(JsonTypeInfo info) =>
-        [.. Enum.GetValues(info.Type).Cast<object>().Select(value => JsonSerializer.SerializeToNode(value, info)!.GetValue<string>())];
+        [.. Enum.GetValuesAsUnderlyingType(info.Type).Cast<object>()
+            .Select(value => JsonSerializer.SerializeToNode(Enum.ToObject(info.Type, value), info)!.GetValue<string>())];
 
     // A type with a converter of its own knows alone what it takes.
     private static bool CanBind(JsonNode node, JsonTypeInfo info)

@@ -1,6 +1,6 @@
 using System.Text;
 using Transformer.Configuration;
-using Transformer.Distributed;
+
 using Transformer.Tokenization;
 
 namespace Transformer.Formats.Gguf;

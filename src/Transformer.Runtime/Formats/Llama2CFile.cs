@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using Transformer.Configuration;
-using Transformer.Distributed;
-using static TorchSharp.torch;
+using Transformer.Numerics;
 
 namespace Transformer.Formats;
 
@@ -14,12 +14,13 @@ namespace Transformer.Formats;
 public static class Llama2CFile
 {
     private const int HeaderLength = 7 * sizeof(int);
+    private const int NumbersAtOnce = 1 << 24;
     private const uint LaterMagic = 0x616b3432; // "ak42"
 
     /// <summary>Reads a model.</summary>
     /// <returns>The architecture and its tensors by our names.</returns>
     /// <exception cref="InputException">The file cannot be read, or its size is not what its header says.</exception>
-    public static (ModelConfig Model, IReadOnlyDictionary<string, Tensor> Tensors) Read(string path)
+    public static (ModelConfig Model, IReadOnlyDictionary<string, StoredTensor> Tensors) Read(string path)
     {
         try
         {
@@ -72,14 +73,14 @@ public static class Llama2CFile
     }
 
     // The file holds all layers of one kind of weight together, kind after kind.
-    private static Dictionary<string, Tensor> ReadTensors(FileStream stream, ModelConfig model)
+    private static Dictionary<string, StoredTensor> ReadTensors(FileStream stream, ModelConfig model)
     {
         var attention = (SoftmaxAttentionConfig)model.Attention!;
         long width = model.Width, hidden = model.Mlp.HiddenAt(model.Width), vocabulary = model.VocabularySize!.Value;
         long heads = attention.Heads, kvHeads = attention.KvHeads!.Value, headWidth = width / heads, keyWidth = kvHeads * headWidth;
-        var tensors = new Dictionary<string, Tensor>();
+        var tensors = new Dictionary<string, StoredTensor>();
 
-        void Add(string name, params long[] shape) => tensors.Add($"{name}.weight", ReadTensor(stream, shape));
+        void Add(string name, params long[] shape) => tensors.Add($"{name}.weight", ReadTensor(stream, $"{name}.weight", shape));
         void AddLayers(string name, params long[] shape)
         {
             for (var layer = 0; layer < model.Layers; layer++) Add($"model.layers.{layer}.{name}", shape);
@@ -107,16 +108,13 @@ public static class Llama2CFile
         return tensors;
     }
 
-    private static void HalfSplit(Dictionary<string, Tensor> tensors, string name, long heads)
-    {
-        using var adjacent = tensors[name];
-        tensors[name] = RotaryPairs.HalfSplit(adjacent, heads);
-    }
+    private static void HalfSplit(Dictionary<string, StoredTensor> tensors, string name, long heads) => tensors[name] = RotaryPairs.HalfSplit(tensors[name], heads);
 
-    private static Tensor ReadTensor(FileStream stream, long[] shape)
+    private static MemoryTensor ReadTensor(FileStream stream, string name, long[] shape)
     {
-        var tensor = empty(shape, ScalarType.Float32, CPU);
-        TensorBytes.Visit(tensor, stream.ReadExactly);
-        return tensor;
+        var numbers = new NativeArray<float>(shape.Aggregate(1L, (product, dimension) => product * dimension));
+        for (long start = 0; start < numbers.Length; start += NumbersAtOnce)
+            stream.ReadExactly(MemoryMarshal.AsBytes(numbers.Span(start, (int)Math.Min(NumbersAtOnce, numbers.Length - start))));
+        return MemoryTensor.Of(name, numbers, shape);
     }
 }

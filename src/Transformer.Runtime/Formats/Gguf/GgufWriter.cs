@@ -1,9 +1,7 @@
-using System.Runtime.InteropServices;
 using System.Text;
 using Transformer.Configuration;
 using Transformer.Files;
 using Transformer.Quantization;
-using static TorchSharp.torch;
 
 namespace Transformer.Formats.Gguf;
 
@@ -11,15 +9,15 @@ namespace Transformer.Formats.Gguf;
 internal static class GgufWriter
 {
     private const uint ArrayType = 9;
-    private const int BlocksAtOnce = 4096;
+    private const int BlocksAtOnce = 4096, NumbersAtOnce = 1 << 14;
 
     /// <summary>Writes a file whole or not at all.</summary>
     /// <param name="path">The file, replaced if it exists.</param>
     /// <param name="metadata">Keys and values: uint, int, float, bool, string, and arrays of int, float and string.</param>
-    /// <param name="tensors">Tensors on any device, by name, with the type that they shall have.</param>
+    /// <param name="tensors">The tensors, with the types that they shall have there.</param>
     /// <exception cref="InputException">The file cannot be written: no folder, no permission, no space.</exception>
     public static void Write(
-        string path, IReadOnlyCollection<KeyValuePair<string, object>> metadata, IReadOnlyList<(string Name, Tensor Value, GgufTensorType Type)> tensors) =>
+        string path, IReadOnlyCollection<KeyValuePair<string, object>> metadata, IReadOnlyList<(StoredTensor Tensor, GgufTensorType Type)> tensors) =>
         DurableFile.Write(path, stream =>
         {
             using var writer = new BinaryWriter(stream, Encoding.UTF8, leaveOpen: true);
@@ -33,20 +31,20 @@ internal static class GgufWriter
                 WriteValue(writer, value);
             }
             long begin = 0;
-            foreach (var (name, value, type) in tensors)
+            foreach (var (tensor, type) in tensors)
             {
-                WriteText(writer, name);
-                writer.Write((uint)value.dim());
-                foreach (var dimension in value.shape.Reverse()) writer.Write(dimension);
+                WriteText(writer, tensor.Name);
+                writer.Write((uint)tensor.Shape.Count);
+                foreach (var dimension in tensor.Shape.Reverse()) writer.Write(dimension);
                 writer.Write(type.Id);
                 writer.Write(begin);
-                begin = GgufHeader.Aligned(begin + type.BytesOf(value.numel()), GgufHeader.DefaultAlignment);
+                begin = GgufHeader.Aligned(begin + type.BytesOf(tensor.Count), GgufHeader.DefaultAlignment);
             }
-            foreach (var (_, value, type) in tensors)
+            foreach (var (tensor, type) in tensors)
             {
                 writer.Flush();
                 Pad(stream);
-                WriteTensor(stream, value, type);
+                WriteTensor(stream, tensor, type);
             }
             Pad(stream);
         });
@@ -93,15 +91,22 @@ internal static class GgufWriter
         }
     }
 
-    private static void WriteTensor(Stream stream, Tensor value, GgufTensorType type)
+    private static void WriteTensor(Stream stream, StoredTensor tensor, GgufTensorType type)
     {
-        using var scope = NewDisposeScope();
-        var numbers = value.detach().to(type.Scalar).cpu().contiguous();
-        TensorBytes.Visit(numbers, chunk =>
+        if (type.Blocks is { } format) tensor.VisitSingles(numbers => WriteBlocks(stream, numbers, format));
+        else if (tensor.Type == type.Element) tensor.Visit(chunk => stream.Write(chunk));
+        else tensor.VisitSingles(numbers => WriteNumbers(stream, numbers, type.Element));
+    }
+
+    private static void WriteNumbers(Stream stream, ReadOnlySpan<float> numbers, ElementType type)
+    {
+        var buffer = new byte[NumbersAtOnce * type.Size()];
+        while (!numbers.IsEmpty)
         {
-            if (type.Blocks is null) stream.Write(chunk);
-            else WriteBlocks(stream, MemoryMarshal.Cast<byte, float>(chunk), type.Blocks);
-        });
+            var part = numbers[..Math.Min(numbers.Length, NumbersAtOnce)];
+            stream.Write(buffer.AsSpan(0, ElementConversion.FromSingles(type, part, buffer)));
+            numbers = numbers[part.Length..];
+        }
     }
 
     private static void WriteBlocks(Stream stream, ReadOnlySpan<float> numbers, BlockFormat format)

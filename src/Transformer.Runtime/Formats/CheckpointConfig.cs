@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
-using Transformer.Runs;
 
 namespace Transformer.Formats;
 
@@ -21,7 +20,7 @@ internal static class CheckpointConfig
         ours.Size("vocabulary_size", HuggingFaceConfig.LengthLimit);
         if (ours.Node("layers") is JsonValue layers && layers.TryGetValue<long>(out var blocks) && blocks > HuggingFaceConfig.LayerLimit)
             throw ours.Bad("layers", $"found {blocks}, expected {HuggingFaceConfig.LayerLimit} at most");
-        return ConfigJson.FromJson<ModelConfig>(ours.Json, ours.Origin);
+        return ModelJson.FromJson(ours.Json, ours.Origin);
     }
 
     /// <summary>Llama's fields only where the model is one: the tensors bear Llama's names, so those of another family would be a lie.</summary>
@@ -30,7 +29,7 @@ internal static class CheckpointConfig
     {
         if (model.VocabularySize is null) throw new ArgumentException("A saved model has a vocabulary of known size.", nameof(model));
         var json = HuggingFaceConfig.LlamaObstacle(model) is null ? HuggingFaceConfig.ToLlama(model) : new JsonObject { ["model_type"] = Key };
-        json[Key] = ConfigJson.ToJson(model);
+        json[Key] = ModelJson.ToJson(model);
         return json;
     }
 }

@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace Transformer.Formats;
+namespace Transformer.Checkpoints;
 
 /// <summary>The memory of a contiguous CPU tensor, in pieces that a span can hold.</summary>
 internal static class TensorBytes

@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
-using Transformer.Runs;
 
 namespace Transformer.Formats;
 
@@ -61,7 +60,7 @@ public static class HuggingFaceConfig
             return config.Mixers is not null ? "mixers" : config.Attention is not SoftmaxAttentionConfig ? "attention.kind" : positionFits ? "mlp.kind" : "position.kind";
         if (config.Initialization is MupInitializationConfig) return "initialization";
         var said = Read(new JsonFields(JsonNode.Parse(fields.ToJsonString())!.AsObject(), "config.json"));
-        return Difference("", ConfigJson.ToJson(Canonical(config)), ConfigJson.ToJson(Canonical(said)));
+        return Difference("", ModelJson.ToJson(Canonical(config)), ModelJson.ToJson(Canonical(said)));
     }
 
     // The first key at which two configurations differ, null where none is.

@@ -1,6 +1,5 @@
 using Transformer.Configuration;
 using Transformer.Tokenization;
-using static TorchSharp.torch;
 
 namespace Transformer.Formats.Gguf;
 
@@ -15,22 +14,28 @@ public static class GgufModel
     private const string TemplateKey = "tokenizer.chat_template";
     private const string Embedding = "token_embd.weight", Positions = "position_embd.weight", Head = "output.weight";
 
-    /// <summary>Reads a model; quantised weights become float32.</summary>
+    /// <summary>Reads a model; quantised weights become single precision.</summary>
     /// <exception cref="InputException">The file is not valid, or describes a model that this library cannot express.</exception>
     public static ImportedModel Read(string path)
     {
-        using var file = GgufFile.Open(path);
-        using var scope = NewDisposeScope();
-        var model = ReadConfig(path, file);
-        var tensors = new Dictionary<string, Tensor>();
-        foreach (var name in file.Names)
-            foreach (var (ours, value) in GgufNames.FromGguf(path, model, name, file.Read(name)))
-                if (!tensors.TryAdd(ours, value)) throw new InputException($"{path}: {UntrustedText.Shown(name)}: a part of it stands there twice");
-        var fields = new GgufFields(file.Metadata, path);
-        var tokenizer = GgufTokenizer.Read(fields);
-        var template = fields.Has(TemplateKey) ? fields.Text(TemplateKey) : null;
-        foreach (var tensor in tensors.Values) tensor.DetachFromDisposeScope();
-        return new ImportedModel(model, tensors, $"GGUF, {path}", tokenizer, template);
+        var file = GgufFile.Open(path);
+        try
+        {
+            var model = ReadConfig(path, file);
+            var tensors = new Dictionary<string, StoredTensor>();
+            foreach (var name in file.Names)
+                foreach (var ours in GgufNames.FromGguf(path, model, file.Tensor(name)))
+                    if (!tensors.TryAdd(ours.Name, ours)) throw new InputException($"{path}: {UntrustedText.Shown(name)}: a part of it stands there twice");
+            var fields = new GgufFields(file.Metadata, path);
+            var tokenizer = GgufTokenizer.Read(fields);
+            var template = fields.Has(TemplateKey) ? fields.Text(TemplateKey) : null;
+            return new ImportedModel(model, tensors, $"GGUF, {path}", tokenizer, template, file);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Writes a model whole or not at all.</summary>
@@ -42,14 +47,11 @@ public static class GgufModel
     /// <param name="chatTemplate">The template by which a conversation becomes a prompt.</param>
     /// <exception cref="InputException">GGUF cannot express the model or its tokenizer, or the file cannot be written.</exception>
     public static void Write(
-        string path, ModelConfig model, IEnumerable<(string Name, Tensor Value)> weights, Tokenizer tokenizer, GgufPrecision precision, string? chatTemplate = null)
+        string path, ModelConfig model, IEnumerable<StoredTensor> weights, Tokenizer tokenizer, GgufPrecision precision, string? chatTemplate = null)
     {
         var architecture = model.Position is LearnedPositionConfig ? GgufGpt2.Name : GgufLlama.Name;
         if (Obstacle(model) is { } key) throw new InputException($"model.{key}: GGUF's {architecture} cannot express it. Save the model in this library's own format, or change it.");
-        using var scope = NewDisposeScope();
-        using var gradient = no_grad();
-        var tensors = GgufNames.ToGguf(model, weights.ToDictionary(weight => weight.Name, weight => weight.Value))
-            .Select(tensor => (tensor.Name, tensor.Value, TypeOf(tensor.Name, tensor.Value, precision)));
+        var tensors = GgufNames.ToGguf(model, weights.ToDictionary(weight => weight.Name)).Select(tensor => (tensor, TypeOf(tensor, precision)));
         List<KeyValuePair<string, object>> metadata =
         [
             new("general.architecture", architecture),
@@ -87,10 +89,10 @@ public static class GgufModel
         return problems.Count == 0 ? model : throw new InputException($"{path}: {string.Join("\n  ", problems)}");
     }
 
-    private static GgufTensorType TypeOf(string name, Tensor value, GgufPrecision precision)
+    private static GgufTensorType TypeOf(StoredTensor tensor, GgufPrecision precision)
     {
-        if (precision == GgufPrecision.F32 || value.dim() < 2 || name == Positions) return GgufTensorType.F32;
-        if (precision == GgufPrecision.F16 || value.shape[^1] % GgufTensorType.Q8_0.Length != 0) return GgufTensorType.F16;
-        return precision == GgufPrecision.Q8 || name is Embedding or Head ? GgufTensorType.Q8_0 : GgufTensorType.Q4_0;
+        if (precision == GgufPrecision.F32 || tensor.Shape.Count < 2 || tensor.Name == Positions) return GgufTensorType.F32;
+        if (precision == GgufPrecision.F16 || tensor.Shape[^1] % GgufTensorType.Q8_0.Length != 0) return GgufTensorType.F16;
+        return precision == GgufPrecision.Q8 || tensor.Name is Embedding or Head ? GgufTensorType.Q8_0 : GgufTensorType.Q4_0;
     }
 }

@@ -1,8 +1,6 @@
-using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Files;
 using Transformer.Tokenization;
-using static TorchSharp.torch;
 
 namespace Transformer.Formats;
 
@@ -16,18 +14,16 @@ public static class HuggingFaceFolder
     /// <param name="tokenizer">What makes the model's tokens.</param>
     /// <param name="chatTemplate">The template by which a conversation becomes a prompt.</param>
     /// <exception cref="InputException">The model is neither a Llama nor a GPT-2, or the folder cannot be written.</exception>
-    public static void Write(string folder, ModelConfig model, IEnumerable<(string Name, Tensor Value)> weights, Tokenizer tokenizer, string? chatTemplate = null)
+    public static void Write(string folder, ModelConfig model, IEnumerable<StoredTensor> weights, Tokenizer tokenizer, string? chatTemplate = null)
     {
         var gpt2 = model.Position is LearnedPositionConfig;
         var config = gpt2 ? HuggingFaceConfig.ToGpt2(model) : HuggingFaceConfig.ToLlama(model);
-        using var scope = NewDisposeScope();
-        using var gradient = no_grad();
-        var tensors = weights.ToDictionary(weight => weight.Name, weight => weight.Value);
+        var tensors = weights.ToDictionary(weight => weight.Name);
         var named = gpt2 ? HuggingFaceNames.ToGpt2(tensors, LinearLayout.InOut) : tensors;
         DurableFolder.Write(folder, partial =>
         {
             SafetensorsWriter.Write(
-                Path.Combine(partial, WeightFiles.SingleFile), named.Select(tensor => tensor.Value.ToStored(tensor.Key)), new Dictionary<string, string> { ["format"] = "pt" });
+                Path.Combine(partial, WeightFiles.SingleFile), named.Values, new Dictionary<string, string> { ["format"] = "pt" });
             DurableFile.WriteJson(Path.Combine(partial, CheckpointConfig.FileName), config);
             tokenizer.Save(Path.Combine(partial, CheckpointFolder.TokenizerName));
             ChatTemplate.Write(partial, chatTemplate);

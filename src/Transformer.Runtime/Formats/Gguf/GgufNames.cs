@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using Transformer.Configuration;
-using static TorchSharp.torch;
 
 namespace Transformer.Formats.Gguf;
 
@@ -38,50 +37,49 @@ internal static partial class GgufNames
     /// <summary>Our tensors in GGUF's names.</summary>
     /// <param name="model">A model of llama's or gpt2's kind.</param>
     /// <param name="tensors">By our names.</param>
-    /// <returns>The same tensors, and new ones where rows are in another order or joined.</returns>
-    public static IEnumerable<(string Name, Tensor Value)> ToGguf(ModelConfig model, IReadOnlyDictionary<string, Tensor> tensors)
+    /// <returns>The same tensors, and computed ones where rows are in another order or joined.</returns>
+    public static IEnumerable<StoredTensor> ToGguf(ModelConfig model, IReadOnlyDictionary<string, StoredTensor> tensors)
     {
         foreach (var (name, value) in tensors)
         {
             var (module, kind) = HuggingFaceNames.Split(name);
             if (OurLayer().Match(module) is not { Success: true } layer)
             {
-                yield return ($"{Gguf(Modules, module)}.{kind}", value);
+                yield return value with { Name = $"{Gguf(Modules, module)}.{kind}" };
                 continue;
             }
             var (prefix, part) = ($"blk.{layer.Groups[1]}", layer.Groups[2].Value);
             if (!IsJoined(model) || part is not ("self_attn.q_proj" or "self_attn.k_proj" or "self_attn.v_proj"))
-                yield return ($"{prefix}.{Gguf(LayerModules, part)}.{kind}", Heads(model, part) is { } heads ? RotaryPairs.Adjacent(value, heads) : value);
+                yield return (Heads(model, part) is { } heads ? RotaryPairs.Adjacent(value, heads) : value) with { Name = $"{prefix}.{Gguf(LayerModules, part)}.{kind}" };
             else if (part is "self_attn.q_proj")
-                yield return ($"{prefix}.{Joined}.{kind}", cat([.. Projections.Select(p => tensors[$"model.layers.{layer.Groups[1]}.self_attn.{p}_proj.{kind}"])]));
+                yield return TensorLayout.Joined($"{prefix}.{Joined}.{kind}", [.. Projections.Select(p => tensors[$"model.layers.{layer.Groups[1]}.self_attn.{p}_proj.{kind}"])]);
         }
     }
 
     /// <summary>A tensor of GGUF's in our names.</summary>
     /// <param name="file">The file, for messages.</param>
     /// <param name="model">A model of llama's or gpt2's kind.</param>
-    /// <param name="name">The tensor's name.</param>
     /// <param name="value">The tensor.</param>
     /// <exception cref="InputException">No such model has this tensor, or it has an impossible shape.</exception>
-    public static IEnumerable<(string Name, Tensor Value)> FromGguf(string file, ModelConfig model, string name, Tensor value)
+    public static IEnumerable<StoredTensor> FromGguf(string file, ModelConfig model, StoredTensor value)
     {
-        var (module, kind) = HuggingFaceNames.Split(name);
-        if (Layer().Match(module) is not { Success: true } layer) return [($"{Ours(Modules, module)}.{kind}", value)];
+        var (module, kind) = HuggingFaceNames.Split(value.Name);
+        if (Layer().Match(module) is not { Success: true } layer) return [value with { Name = $"{Ours(Modules, module)}.{kind}" }];
         var (prefix, part) = ($"model.layers.{layer.Groups[1]}", layer.Groups[2].Value);
         if (part == Joined && IsJoined(model))
         {
-            if (value.dim() is 0 or > 2 || value.shape[0] % 3 != 0) throw Bad($"shape [{string.Join(", ", value.shape)}] does not split into q, k and v");
-            return Projections.Zip(value.chunk(3), (p, rows) => ($"{prefix}.self_attn.{p}_proj.{kind}", rows));
+            if (value.Shape.Count is 0 or > 2 || value.Shape[0] % 3 != 0) throw Bad($"shape [{string.Join(", ", value.Shape)}] does not split into q, k and v");
+            return Projections.Zip(TensorLayout.Split(value, 3), (p, rows) => rows with { Name = $"{prefix}.self_attn.{p}_proj.{kind}" });
         }
         var ours = Ours(LayerModules, part);
-        if (Heads(model, ours) is not { } heads) return [($"{prefix}.{ours}.{kind}", value)];
-        if (value.dim() is 0 or > 2 || value.shape[0] % (2 * heads) != 0) throw Bad($"shape [{string.Join(", ", value.shape)}] does not split into pairs of {heads} heads");
-        return [($"{prefix}.{ours}.{kind}", RotaryPairs.HalfSplit(value, heads))];
+        if (Heads(model, ours) is not { } heads) return [value with { Name = $"{prefix}.{ours}.{kind}" }];
+        if (value.Shape.Count is 0 or > 2 || value.Shape[0] % (2 * heads) != 0) throw Bad($"shape [{string.Join(", ", value.Shape)}] does not split into pairs of {heads} heads");
+        return [RotaryPairs.HalfSplit(value, heads) with { Name = $"{prefix}.{ours}.{kind}" }];
 
         string Ours((string Gguf, string Ours)[] table, string module) =>
             table.FirstOrDefault(pair => pair.Gguf == module).Ours ?? throw Bad("a tensor that this library cannot place in such a model");
 
-        InputException Bad(string problem) => new($"{file}: {UntrustedText.Shown(name)}: {problem}");
+        InputException Bad(string problem) => new($"{file}: {UntrustedText.Shown(value.Name)}: {problem}");
     }
 
     private static string Gguf((string Gguf, string Ours)[] table, string ours) => table.First(pair => pair.Ours == ours).Gguf;

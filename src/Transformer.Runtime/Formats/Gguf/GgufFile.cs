@@ -1,8 +1,5 @@
 using System.IO.MemoryMappedFiles;
-using System.Runtime.InteropServices;
 using Transformer.Configuration;
-using Transformer.Quantization;
-using static TorchSharp.torch;
 
 namespace Transformer.Formats.Gguf;
 
@@ -12,8 +9,6 @@ namespace Transformer.Formats.Gguf;
 /// </summary>
 public sealed class GgufFile : IDisposable
 {
-    private const int BlocksAtOnce = 4096;
-
     private readonly string path;
     private readonly GgufHeader header;
     private readonly MemoryMappedFile map;
@@ -55,16 +50,19 @@ public sealed class GgufFile : IDisposable
     /// <exception cref="InputException">The file has no such tensor.</exception>
     public string Type(string name) => Entry(name).Type.Name;
 
-    /// <summary>Copies a tensor out of the file.</summary>
-    /// <returns>A new tensor on the CPU: of the file's type, or in float32 where the file holds blocks.</returns>
+    /// <summary>A tensor, mapped from the file for as long as this is open.</summary>
+    /// <returns>A tensor of the file's type, or in single precision where the file holds blocks.</returns>
     /// <exception cref="InputException">The file has no such tensor.</exception>
-    public Tensor Read(string name)
+    public unsafe StoredTensor Tensor(string name)
     {
         var entry = Entry(name);
-        var tensor = empty(entry.Shape, entry.Type.Scalar, CPU);
-        var position = header.DataStart + entry.Begin;
-        TensorBytes.Visit(tensor, chunk => position += entry.Type.Blocks is { } blocks ? Dequantize(position, blocks, chunk) : ReadBytes(position, chunk));
-        return tensor;
+        byte* start = null;
+        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);    // given back with the view itself
+        view.SafeMemoryMappedViewHandle.ReleasePointer();
+        var address = (nint)(start + view.PointerOffset + header.DataStart + entry.Begin);
+        return entry.Type.Blocks is { } format
+            ? new GgufBlocks(new(name, ElementType.U8, [entry.Bytes], address, view.SafeMemoryMappedViewHandle), entry.Shape, format)
+            : new MemoryTensor(name, entry.Type.Element, entry.Shape, address, view.SafeMemoryMappedViewHandle);
     }
 
     /// <inheritdoc/>
@@ -75,25 +73,4 @@ public sealed class GgufFile : IDisposable
     }
 
     private GgufTensor Entry(string name) => header.Tensors.TryGetValue(name, out var entry) ? entry : throw new InputException($"{path}: has no tensor {name}");
-
-    private long Dequantize(long position, BlockFormat format, Span<byte> numbers)
-    {
-        var rest = MemoryMarshal.Cast<byte, float>(numbers);
-        var (buffer, read) = (new byte[BlocksAtOnce * format.Bytes], 0L);
-        while (!rest.IsEmpty)
-        {
-            var part = rest[..Math.Min(rest.Length, BlocksAtOnce * format.Length)];
-            var blocks = buffer.AsSpan(0, (int)format.BytesOf(part.Length));
-            read += ReadBytes(position + read, blocks);
-            format.Dequantize(blocks, part);
-            rest = rest[part.Length..];
-        }
-        return read;
-    }
-
-    private long ReadBytes(long offset, Span<byte> destination)
-    {
-        view.SafeMemoryMappedViewHandle.ReadSpan((ulong)offset, destination);
-        return destination.Length;
-    }
 }

@@ -1,10 +1,7 @@
 using System.Text.Json.Nodes;
-using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Files;
-using Transformer.Layers;
 using Transformer.Tokenization;
-using static TorchSharp.torch;
 
 namespace Transformer.Formats;
 
@@ -64,25 +61,20 @@ public sealed class CheckpointFolder : IDisposable
     /// </summary>
     /// <param name="folder">The checkpoint's folder; the one above is made if need be.</param>
     /// <param name="model">The architecture.</param>
-    /// <param name="weights">The model's tensors by name.</param>
+    /// <param name="weights">The model's tensors.</param>
     /// <param name="tokenizer">What makes the model's tokens.</param>
-    /// <param name="training">The tensors that a run needs to go on, optimizer moments for one.</param>
-    /// <param name="trainingState">The numbers that a run needs to go on, the step for one; given with <paramref name="training"/> or not at all.</param>
     /// <param name="chatTemplate">The template by which a conversation becomes a prompt.</param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
     public static void Save(
         string folder,
         ModelConfig model,
-        IEnumerable<(string Name, Tensor Value)> weights,
+        IEnumerable<StoredTensor> weights,
         Tokenizer? tokenizer = null,
-        IEnumerable<(string Name, Tensor Value)>? training = null,
-        JsonObject? trainingState = null,
         string? chatTemplate = null) =>
-        Save(folder, model, tokenizer, trainingState, partial =>
+        Save(folder, model, tokenizer, trainingState: null, partial =>
         {
-            WeightFiles.Write(partial, weights.ToStored());
+            WeightFiles.Write(partial, weights);
             Formats.ChatTemplate.Write(partial, chatTemplate);
-            if (training is not null) TrainingTensors.Write(partial, training);
         });
 
     /// <summary>Writes a checkpoint whole or not at all, whose tensors come from the caller.</summary>
@@ -110,42 +102,8 @@ public sealed class CheckpointFolder : IDisposable
     /// <summary>The type of a tensor's elements.</summary>
     public ElementType Type(string name) => weights.Type(name);
 
-    /// <summary>Where a tensor's bytes lie in memory, mapped from the file for as long as this is open.</summary>
-    public nint Address(string name) => weights.Tensor(name).Address;
-
-    /// <summary>A new CPU tensor with the file's type.</summary>
-    public Tensor Read(string name) => weights.Tensor(name).ToTensor();
-
-    /// <summary>Copies all tensors into a model. Names and shapes are compared first: a model is filled whole or not touched.</summary>
-    /// <param name="model">The model's parameters and buffers by name; other types than the file's are converted to.</param>
-    /// <exception cref="InputException">Names or shapes differ; the message lists all that do.</exception>
-    public void CopyInto(IEnumerable<(string Name, Tensor Parameter)> model)
-    {
-        var parameters = model.ToDictionary(pair => pair.Name, pair => pair.Parameter);
-        Check(parameters.Select(pair => (pair.Key, pair.Value.shape)));
-        foreach (var (name, parameter) in parameters) weights.Tensor(name).CopyInto(parameter);
-    }
-
-    /// <summary>Copies all tensors into a model or, where several ranks share it, the parts of them that are this rank's into its share.</summary>
-    /// <param name="model">As for the whole model.</param>
-    /// <param name="group">The ranks; null where the model is whole.</param>
-    /// <exception cref="InputException">Names or shapes differ; the message lists all that do.</exception>
-    public void CopyInto(IEnumerable<(string Name, Tensor Parameter)> model, TensorParallelGroup? group)
-    {
-        if (group is null)
-        {
-            CopyInto(model);
-            return;
-        }
-        var parameters = model.ToDictionary(pair => pair.Name, pair => pair.Parameter);
-        Check(parameters.Select(pair => (pair.Key, TensorParallelSplit.WholeShape(pair.Key, pair.Value.shape, group))));
-        using var gradient = no_grad();
-        foreach (var (name, parameter) in parameters)
-        {
-            using var scope = NewDisposeScope();    // no more than one whole tensor at a time
-            parameter.copy_(TensorParallelSplit.Cut(name, weights.Tensor(name).ToTensor(), group));
-        }
-    }
+    /// <summary>A tensor, mapped from its file for as long as this is open.</summary>
+    public MemoryTensor Tensor(string name) => weights.Tensor(name);
 
     /// <summary>Compares names and shapes with those of a model.</summary>
     /// <exception cref="InputException">They differ; the message lists all that do.</exception>
@@ -161,10 +119,6 @@ public sealed class CheckpointFolder : IDisposable
     /// <summary>The numbers that a run needs to go on.</summary>
     /// <exception cref="InputException">The checkpoint has none.</exception>
     public JsonObject TrainingState() => JsonFields.Open(Path.Combine(Folder, TrainingStateName)).Json;
-
-    /// <summary>The tensors that a run needs to go on.</summary>
-    /// <exception cref="InputException">The checkpoint has none.</exception>
-    public TrainingTensors OpenTraining() => TrainingTensors.Open(Folder);
 
     /// <inheritdoc/>
     public void Dispose() => weights.Dispose();

@@ -1,9 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
-using Transformer.Configuration;
 
-namespace Transformer.Runs;
+namespace Transformer.Configuration;
 
 /// <summary>
 /// Holds a JSON tree against a record type and collects everything that is wrong at once: keys, kinds, types and missing keys by the
@@ -14,8 +13,9 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
     // Paths of keys whose values could not be used.
     private readonly List<string> unusable = [];
 
-    /// <summary>Checks a whole tree. What comes back can be bound to the type, unless it is null.</summary>
-    public JsonNode? Check(JsonNode? node, Type type) => Sound(node, type, "");
+    /// <summary>The record, as far as it can be bound; what is wrong with it joins the problems.</summary>
+    public T? Bind<T>(JsonNode? json) where T : notnull =>
+        Sound(json, typeof(T), "") is { } sound ? sound.Deserialize((JsonTypeInfo<T>)options.GetTypeInfo(typeof(T))) : default;
 
     // The node without what is wrong in it; null where it cannot be bound to the type. What is wrong has joined the problems.
     private JsonNode? Sound(JsonNode? node, Type type, string path)
