@@ -19,20 +19,28 @@ public abstract class LayerState : IDisposable
     /// <summary>Whether the last tokens of a row can be dropped by changing its length only.</summary>
     public abstract bool CanTruncate { get; }
 
-    /// <summary>Makes a row that of an empty text.</summary>
-    internal virtual void Clear(int row)
+    /// <summary>Makes a row that of an empty text. What is not in use is zero: padding that sees it does not depend on the texts before.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="length">How many tokens it holds.</param>
+    internal void Clear(int row, int length)
     {
-        foreach (var tensor in tensors) tensor[row].zero_();
+        foreach (var used in Used(row, length)) used.zero_();
     }
 
     /// <summary>Gives a row what another one holds.</summary>
     /// <param name="from">The row to be copied.</param>
     /// <param name="to">The row that becomes equal to it.</param>
-    /// <param name="length">How many tokens the first one holds.</param>
+    /// <param name="length">How many tokens the longer of the two holds.</param>
     internal void Copy(int from, int to, int length)
     {
         foreach (var tensor in tensors) Used(tensor, to, length).copy_(Used(tensor, from, length));
     }
+
+    /// <summary>Drops a row's last tokens, where <see cref="CanTruncate"/> is true.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="length">How many tokens stay.</param>
+    /// <param name="held">How many it holds.</param>
+    internal virtual void Truncate(int row, int length, int held) => throw new NotSupportedException("this state cannot drop single tokens");
 
     /// <summary>What a row's tokens have left in each tensor: views.</summary>
     /// <param name="row">The row.</param>

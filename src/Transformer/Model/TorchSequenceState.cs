@@ -79,7 +79,7 @@ public sealed class TorchSequenceState : SequenceState
         Changing?.Invoke(new(StateChangeKind.Clear, row));
         using var inference = inference_mode();
         using var scope = NewDisposeScope();
-        foreach (var layer in Layers) layer.Clear(row);
+        foreach (var layer in Layers) layer.Clear(row, Lengths[row]);
     }
 
     /// <inheritdoc/>
@@ -88,11 +88,17 @@ public sealed class TorchSequenceState : SequenceState
         Changing?.Invoke(new(StateChangeKind.Copy, from, to));
         using var inference = inference_mode();
         using var scope = NewDisposeScope();
-        foreach (var layer in Layers) layer.Copy(from, to, Lengths[from]);
+        foreach (var layer in Layers) layer.Copy(from, to, Math.Max(Lengths[from], Lengths[to]));
     }
 
     /// <inheritdoc/>
-    protected override void TruncateRow(int row, int length) => Changing?.Invoke(new(StateChangeKind.Truncate, row, length));
+    protected override void TruncateRow(int row, int length)
+    {
+        Changing?.Invoke(new(StateChangeKind.Truncate, row, length));
+        using var inference = inference_mode();
+        using var scope = NewDisposeScope();
+        foreach (var layer in Layers) layer.Truncate(row, length, Lengths[row]);
+    }
 
     /// <inheritdoc/>
     public override void Dispose()

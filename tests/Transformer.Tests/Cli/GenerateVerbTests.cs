@@ -106,17 +106,17 @@ public sealed class GenerateVerbTests : IDisposable
         CliRun.Refuses($"generate {model} --prompts {folder.Write(name, content)}", message);
 
     [Fact]
-    public async Task A_draft_writes_the_same_greedy_text_and_says_how_many_guesses_were_right()
+    public async Task A_draft_model_changes_no_greedy_text_and_how_many_draft_tokens_were_accepted_is_reported()
     {
         var alone = await CliRun.Of("generate", model, "--prompt", "abc", "--greedy", "--max-tokens", "9");
         var drafted = await CliRun.Of(
             "generate", model, "--prompt", "abc", "--greedy", "--max-tokens", "9", "--draft", draft, "--draft-tokens", "3");
         Assert.Equal(alone.Output, drafted.Output);
-        Assert.Matches(@"^\d+ of \d+ guesses became tokens \(\d+ ?%\); 9 tokens in \d passes\.\n$", drafted.Error);
+        Assert.Matches(@"^speculative decoding: \d+ of \d+ draft tokens accepted \(\d+ ?%\); 9 tokens in \d passes\.\n$", drafted.Error);
 
         var itself = (await CliRun.Of(
             "generate", model, "--prompt", "abc", "--max-tokens", "9", "--draft", model, "--draft-tokens", "2", "--json")).Json;
-        Assert.Equal("{\"passes\":3,\"guessed\":6,\"accepted\":6,\"acceptance_rate\":1}", itself["speculation"]!.ToJsonString());
+        Assert.Equal("{\"passes\":3,\"drafted\":6,\"accepted\":6,\"acceptance_rate\":1}", itself["speculation"]!.ToJsonString());
     }
 
     [Fact]
@@ -124,7 +124,7 @@ public sealed class GenerateVerbTests : IDisposable
     {
         var result = (await CliRun.Of(
             $"bench speculation {model} --draft {model} --draft-tokens 2 --prompt abc --max-tokens 9 --rounds 3 --json")).Json;
-        Assert.Equal((1, 3.0, 2), ((double)result["acceptance_rate"]!, (double)result["tokens_per_pass"]!, (int)result["guesses"]!));
+        Assert.Equal((1, 3.0, 2), ((double)result["acceptance_rate"]!, (double)result["tokens_per_pass"]!, (int)result["draft_tokens"]!));
         Assert.InRange((double)result["speed_up"]!, (double)result["speed_up_minimum"]!, (double)result["speed_up_maximum"]!);
         Assert.Matches(
             "speed-up +[0-9.]+ \\(from", (await CliRun.Of($"bench speculation {model} --prompt abc --max-tokens 9 --rounds 1")).Output);
@@ -164,7 +164,7 @@ public sealed class GenerateVerbTests : IDisposable
     [InlineData("--length-penalty 2", "--length-penalty: means nothing without --beams")]
     [InlineData("--prompts p --prompt a --beams 2", "--prompt, --beams: means nothing beside --prompts")]
     [InlineData("--parallel 2", "--parallel: means nothing without --prompts")]
-    [InlineData("--draft-tokens 2 --count 2", "--count: found 2, but guesses are made for one text alone")]
+    [InlineData("--draft-tokens 2 --count 2", "--count: found 2, but draft tokens are for one text alone")]
     [InlineData("--prompts none.txt", "none.txt: cannot be read")]
     public Task What_does_not_go_together_is_refused_by_name(string options, string message) =>
         CliRun.Refuses($"generate {model} {options}", message);

@@ -78,7 +78,7 @@ public sealed class TensorParallelRunTests : IDisposable
     }
 
     [Fact]
-    public async Task Ranks_that_write_together_write_what_one_does_once()
+    public async Task Ranks_that_share_a_model_generate_what_one_process_does_once()
     {
         await here.Train("run", [.. Options, "--set", "training.steps=20"]);
         string[] greedy = ["generate", "run", "--prompt", "line ", "--max-tokens", "12", "--greedy"],
@@ -91,14 +91,14 @@ public sealed class TensorParallelRunTests : IDisposable
     }
 
     [Fact]
-    public async Task Ranks_that_would_each_write_the_same_are_refused_once_and_so_is_one_process_that_is_to_share()
+    public async Task Ranks_that_would_each_generate_the_same_are_refused_once_and_so_is_one_process_that_is_to_share()
     {
         await here.Train("run", [.. Options, "--set", "training.steps=1"]);
         using (var command = Command.StartRanks(here.Folder, 2, "generate", "run", "--prompt", "line"))
         {
             var (code, output, error) = command.Wait();
             Assert.True(code != 0 && output.Length == 0, output);
-            Assert.Single(error.Split('\n'), line => line.Contains("generate: 2 ranks would each write the same. Give --tensor-parallel"));
+            Assert.Single(error.Split('\n'), line => line.Contains("generate: 2 ranks would each generate the same. Give --tensor-parallel"));
         }
         var (refused, _, message) = await Workplace.Request("generate", here["run"], "--tensor-parallel");
         Assert.Equal(CommandLine.Refused, refused);

@@ -227,8 +227,10 @@ public sealed class InferenceContractTests
         for (var row = 0; row < 2; row++) state.Clear(row);
         model.Read(state, [0, 1], [4, 3], InferenceInput.OfEmbeddings(embeddings, width));
         model.Read(state, [0], [1], InferenceInput.OfEmbeddings(table.AsSpan(5 * width, width), width));
-        Assert.Equal(expected, OnnxCases.Logits(model, 1));
-        Assert.Equal(hidden, model.Hidden(0).ToArray());
+        // Of libtorch's experts the last digit depends on what is computed beside a token, padding too.
+        var tolerance = backend == InferenceBackends.Cpu ? 0 : 1e-5;
+        OnnxCases.AssertNear(expected, OnnxCases.Logits(model, 1), tolerance, "logits");
+        OnnxCases.AssertNear(hidden, model.Hidden(0).ToArray(), tolerance, "hidden state");
     });
 
     [Theory]

@@ -6,7 +6,7 @@ namespace Transformer.Layers.Attention;
 
 /// <summary>
 /// The keys and values of the tokens so far, in buffers allocated once, so that a step computes only its own (2 G D S numbers a row and layer).
-/// Slot s of a row holds its token s; slots past a row's length hold what the mask hides and the next token overwrites.
+/// Slot s of a row holds its token s; slots past a row's length are zero.
 /// </summary>
 public sealed class KeyValueCache : LayerState
 {
@@ -23,8 +23,9 @@ public sealed class KeyValueCache : LayerState
     /// <inheritdoc/>
     public override bool CanTruncate => true;
 
-    internal override void Clear(int row)
+    internal override void Truncate(int row, int length, int held)
     {
+        foreach (var used in Used(row, held)) used.narrow(1, length, held - length).zero_();
     }
 
     internal override KeyValueCache Narrow(int first, int count) => new(keys.narrow(0, first, count), values.narrow(0, first, count));

@@ -25,10 +25,6 @@ public sealed class RollingKeyValueCache : LayerState
     /// <inheritdoc/>
     public override bool CanTruncate => false;
 
-    internal override void Clear(int row)
-    {
-    }
-
     internal override RollingKeyValueCache Narrow(int first, int count) => new(keys.narrow(0, first, count), values.narrow(0, first, count));
 
     private protected override Tensor Used(Tensor tensor, int row, int length) => tensor[row].narrow(1, 0, Math.Min(length, size));    // [G, S, D]
