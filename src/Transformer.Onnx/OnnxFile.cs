@@ -1,7 +1,7 @@
 using Google.Protobuf;
+using Transformer.Checkpoints;
 using Transformer.Distributed;
 using Transformer.Files;
-using Transformer.Formats;
 using Transformer.Onnx.Format;
 using Transformer.Onnx.Graph;
 using static TorchSharp.torch;

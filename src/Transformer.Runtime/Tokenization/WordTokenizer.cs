@@ -3,21 +3,24 @@ using Transformer.Configuration;
 
 namespace Transformer.Tokenization;
 
-/// <summary>One token a word of a known list, words being what white space separates. Tokens become text with a space between them.</summary>
+/// <summary>
+/// One token per word of a fixed list; white space separates words. Tokens are decoded with a space between them.
+/// </summary>
 public sealed class WordTokenizer : Tokenizer
 {
     private readonly Dictionary<string, int> ids = [];
     private readonly byte[][] spaced;
 
     /// <param name="words">The vocabulary: word i has id i.</param>
-    /// <exception cref="InputException">There is no word, one stands twice, is empty or has white space in it.</exception>
+    /// <exception cref="InputException">There is no word, or one occurs twice, is empty or has white space in it.</exception>
     public WordTokenizer(IReadOnlyList<string> words) : base([.. words.Select(Encoding.UTF8.GetBytes)])
     {
         if (words.Count == 0) throw new InputException("a word tokenizer needs at least one word");
         foreach (var word in words)
         {
-            if (word.Length == 0 || word.Any(char.IsWhiteSpace)) throw new InputException($"the word '{word}' is empty or has white space in it");
-            if (!ids.TryAdd(word, ids.Count)) throw new InputException($"the word '{word}' stands twice in the vocabulary");
+            if (word.Length == 0 || word.Any(char.IsWhiteSpace))
+                throw new InputException($"the word '{word}' is empty or has white space in it");
+            if (!ids.TryAdd(word, ids.Count)) throw new InputException($"the word '{word}' occurs twice in the vocabulary");
         }
         spaced = [.. words.Select(word => Encoding.UTF8.GetBytes($" {word}"))];
     }
@@ -41,7 +44,7 @@ public sealed class WordTokenizer : Tokenizer
         }
     }
 
-    // After the last white space: what stands there may go on.
+    // After the last white space: the word there may continue.
     private protected override int LastCut(ReadOnlySpan<char> text)
     {
         var cut = text.Length;

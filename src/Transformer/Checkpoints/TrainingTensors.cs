@@ -48,7 +48,7 @@ public sealed class TrainingTensors : IDisposable
     /// <summary>Writes the tensors of a rank into a checkpoint's folder.</summary>
     /// <exception cref="InputException">The file cannot be written.</exception>
     internal static void Write(string folder, IEnumerable<(string Name, Tensor Value)> tensors, int rank = 0, int ranks = 1) =>
-        SafetensorsWriter.Write(Path.Combine(folder, FileOf(rank, ranks)), tensors);
+        SafetensorsWriter.Write(Path.Combine(folder, FileOf(rank, ranks)), tensors.ToStored());
 
     /// <summary>How many ranks wrote a tensor of this name.</summary>
     public int RanksWith(string name) => files.Count(file => file.Contains(name));

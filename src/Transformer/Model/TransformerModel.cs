@@ -1,5 +1,6 @@
 using TorchSharp;
 using Transformer.Configuration;
+using Transformer.Inference;
 using Transformer.Layers;
 using Transformer.Layers.Attention;
 using Transformer.Layers.Positions;
@@ -15,7 +16,7 @@ namespace Transformer.Model;
 /// A decoder-only transformer (Vaswani et al. 2017; Radford et al. 2019) built from its configuration: token ids in, one logit a vocabulary
 /// entry out. Parameter names are those of Hugging Face's Llama.
 /// </summary>
-public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
+public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Tensor>
 {
     private readonly Decoder model;
     private readonly Linear? lm_head;
@@ -94,12 +95,13 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     /// <summary>The state of a generation that has not begun.</summary>
     /// <param name="rows">B, the number of sequences.</param>
     /// <param name="capacity">The greatest number of tokens a sequence, at most the context length; the context length where null.</param>
-    public ModelState NewState(int rows, int? capacity = null)
+    public TorchSequenceState NewState(int rows, int? capacity = null) =>
+        NewState(rows, InferenceModel.CapacityOf(Config, capacity), owner: this);
+
+    internal TorchSequenceState NewState(int rows, int capacity, object owner)
     {
-        var length = capacity ?? Config.ContextLength;
-        if (length < 1 || length > Config.ContextLength)
-            throw new ArgumentOutOfRangeException(nameof(capacity), capacity, $"the context length is {Config.ContextLength}");
-        return new ModelState([.. Mixers.Select(mixer => mixer.NewState(rows, length, Device))], rows, length);
+        var states = Mixers.Select(mixer => mixer.NewState(rows, capacity, Device));
+        return new(owner, [.. states], rows, capacity, canTruncate: rotary is not { FollowsLength: true });
     }
 
     /// <param name="ids">[B, T], integers below V.</param>
@@ -108,7 +110,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     /// </param>
     /// <returns>The logits of each token's successor: [B, T, V].</returns>
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
-    public override Tensor forward(Tensor ids, ModelState? state)
+    public override Tensor forward(Tensor ids, TorchSequenceState? state)
     {
         using var hidden = Hidden(ids, state);
         return Logits(hidden);
@@ -128,7 +130,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     /// </param>
     /// <returns>[B, T, C]</returns>
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
-    public Tensor Hidden(Tensor ids, ModelState? state = null, IReadOnlyList<int>? newTokens = null)
+    public Tensor Hidden(Tensor ids, TorchSequenceState? state = null, IReadOnlyList<int>? newTokens = null)
     {
         using var embeddings = Embed(ids);
         return Pass(embeddings, state, newTokens);
@@ -142,7 +144,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     /// <param name="newTokens">As for <see cref="Hidden"/>.</param>
     /// <returns>[B, T, C]</returns>
     /// <exception cref="InputException">The embeddings do not fit the context length.</exception>
-    public Tensor HiddenFromEmbeddings(Tensor embeddings, ModelState? state = null, IReadOnlyList<int>? newTokens = null) =>
+    public Tensor HiddenFromEmbeddings(Tensor embeddings, TorchSequenceState? state = null, IReadOnlyList<int>? newTokens = null) =>
         Pass(embeddings, state, newTokens);
 
     /// <summary>A pass of training over whole sequences: what <see cref="Hidden"/> gives, and what the layers add to the loss.</summary>
@@ -187,7 +189,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     }
 
     private Tensor Pass(
-        Tensor embeddings, ModelState? state, IReadOnlyList<int>? newTokens, AuxiliaryLosses? auxiliaryLosses = null,
+        Tensor embeddings, TorchSequenceState? state, IReadOnlyList<int>? newTokens, AuxiliaryLosses? auxiliaryLosses = null,
         IDictionary<LearnedSpan, IReadOnlyList<float>>? meanSpans = null, Recomputation? recomputation = null)
     {
         using var scope = NewDisposeScope();
@@ -195,7 +197,8 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         if (state is not null && rows != state.Lengths.Count)
             throw new ArgumentException($"{rows} rows do not continue a state of {state.Lengths.Count} rows", nameof(embeddings));
         int[] counts = [.. newTokens ?? Enumerable.Repeat(tokens, rows)];
-        CheckLength(counts, state);
+        var end = counts.Select((count, row) => (state?.Lengths[row] ?? 0) + count).Max();
+        InferenceModel.CheckLength(end, state?.Capacity ?? Config.ContextLength);
         var context = ForwardContext.For(rows, tokens, state?.Lengths, newTokens, rotary, Config.ContextLength, Device) with
         {
             States = state is null ? null : Mixers.Zip(state.Layers).ToDictionary(pair => pair.First, pair => pair.Second),
@@ -215,15 +218,6 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         if (ReferenceEquals(hidden, embeddings)) hidden = embeddings.alias();    // no block has changed what the caller owns
         state?.Advance(counts);
         return scope.MoveToOuter(hidden);
-    }
-
-    private void CheckLength(int[] counts, ModelState? state)
-    {
-        var end = counts.Select((count, row) => (state?.Lengths[row] ?? 0) + count).Max();
-        var limit = state?.Capacity ?? Config.ContextLength;
-        if (end <= limit) return;
-        throw new InputException(
-            $"{end} tokens do not fit the context length of {limit}. Give a shorter text or a model with a longer context.");
     }
 
     /// <summary>The head: [..., C] to [..., V], fp32.</summary>

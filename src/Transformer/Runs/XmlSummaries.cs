@@ -4,22 +4,20 @@ using System.Xml.Linq;
 
 namespace Transformer.Runs;
 
-/// <summary>The summaries of an assembly's XML documentation as plain text.</summary>
+/// <summary>The summaries of assemblies' XML documentation as plain text.</summary>
 internal sealed partial class XmlSummaries
 {
     private readonly Dictionary<string, string> summaries;
 
     private XmlSummaries(Dictionary<string, string> summaries) => this.summaries = summaries;
 
-    /// <summary>Reads the file beside the assembly; where there is none, no member has a summary.</summary>
-    public static XmlSummaries Load(Assembly assembly)
-    {
-        var path = Path.Combine(AppContext.BaseDirectory, $"{assembly.GetName().Name}.xml");
-        if (!File.Exists(path)) return new([]);
-        return new(XDocument.Load(path).Descendants("member")
-            .Where(member => member.Element("summary") is not null)
-            .ToDictionary(member => member.Attribute("name")!.Value, member => Text(member.Element("summary")!)));
-    }
+    /// <summary>Reads the files beside the assemblies; where there is none, no member has a summary.</summary>
+    public static XmlSummaries Load(params IEnumerable<Assembly> assemblies) => new(assemblies
+        .Select(assembly => Path.Combine(AppContext.BaseDirectory, $"{assembly.GetName().Name}.xml"))
+        .Where(File.Exists)
+        .SelectMany(path => XDocument.Load(path).Descendants("member"))
+        .Where(member => member.Element("summary") is not null)
+        .ToDictionary(member => member.Attribute("name")!.Value, member => Text(member.Element("summary")!)));
 
     /// <summary>The summary of a type or a property, or null.</summary>
     public string? Of(MemberInfo member) =>

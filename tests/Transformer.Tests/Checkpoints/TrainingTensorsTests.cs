@@ -58,7 +58,8 @@ public sealed class TrainingTensorsTests : IDisposable
     [Fact]
     public void Files_of_two_runs_are_refused()
     {
-        foreach (var name in (string[])["training-00001-of-00002.safetensors", "training-00001-of-00004.safetensors"]) File.WriteAllBytes(folder[name], []);
+        foreach (var name in (string[])["training-00001-of-00002.safetensors", "training-00001-of-00004.safetensors"])
+            File.WriteAllBytes(folder[name], []);
         Assert.Contains("files of two runs", Assert.Throws<InputException>(() => TrainingTensors.Open(folder.Path)).Message);
     }
 

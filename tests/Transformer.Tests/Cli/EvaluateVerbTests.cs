@@ -1,4 +1,5 @@
 using TorchSharp;
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Formats;
 using Transformer.Model;
@@ -26,7 +27,7 @@ public sealed class EvaluateVerbTests : IDisposable
         using var model = new TransformerModel(config);
         using (torch.no_grad())
             foreach (var (_, weight) in model.Weights) weight.zero_();
-        CheckpointFolder.Save(undecided, config, model.Weights, new CharacterTokenizer([.. "abcé".EnumerateRunes()]));
+        CheckpointFolder.Save(undecided, config, model.Weights.ToStored(), new CharacterTokenizer([.. "abcé".EnumerateRunes()]));
     }
 
     public void Dispose() => folder.Dispose();

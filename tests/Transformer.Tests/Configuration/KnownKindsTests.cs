@@ -19,6 +19,11 @@ public sealed class KnownKindsTests
     public void The_CPU_kernels_name_what_they_do_not_know(string key) =>
         AssertNamed(key, "the CPU kernels know ", CpuKernels.Supports(UnknownKinds.Models[key]));
 
+    [Fact]
+    public void The_CPU_kernels_name_a_rule_that_they_do_not_know() => Assert.Equal(
+        "model.attention.rule: the CPU kernels do not know unknown",
+        CpuKernels.Supports(Tiny.Config with { Attention = new LinearAttentionConfig { Heads = 4, Rule = new UnknownRule() } }));
+
     [Theory]
     [MemberData(nameof(Keys))]
     public void The_ONNX_graphs_name_what_they_do_not_know(string key) =>
@@ -64,7 +69,8 @@ public sealed class KnownKindsTests
     public void Each_part_of_the_CPU_kernels_refuses_what_it_does_not_know()
     {
         Refuses("model.attention", () => MixerInference.Of(NoPlan, new UnknownAttention(), "", null!));
-        Refuses("model.attention.window", () => AttentionSpans.Of(new SoftmaxAttentionConfig { Heads = 4, Window = new UnknownWindow() }, NoPlan, ""));
+        var attention = new SoftmaxAttentionConfig { Heads = 4, Window = new UnknownWindow() };
+        Refuses("model.attention.window", () => AttentionSpans.Of(attention, NoPlan, ""));
         Refuses("model.mlp", () => MlpInference.Of(NoPlan, new UnknownMlp(), "", null!));
         Refuses("model.norm", () => new NormInference(new UnknownNorm(), null!, ""));
         Refuses("model.position", () => DistanceBias.Of(UnknownKinds.ScoreBias, null!));
@@ -74,8 +80,11 @@ public sealed class KnownKindsTests
             return ResidualInference.Of(NoPlan with { Model = model }, block, block.Sublayers[0]);
         });
 
-        static void Refuses(string key, Func<object?> make) =>
-            Assert.StartsWith($"{key}.kind: no CPU kernel is known for Unknown", Assert.Throws<InputException>(make).Message, StringComparison.Ordinal);
+        static void Refuses(string key, Func<object?> make)
+        {
+            var message = Assert.Throws<InputException>(make).Message;
+            Assert.StartsWith($"{key}.kind: no CPU kernel is known for Unknown", message, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

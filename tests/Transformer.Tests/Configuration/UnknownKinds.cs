@@ -14,9 +14,15 @@ internal static class UnknownKinds
             Mixers = new Dictionary<string, AttentionConfig> { ["known"] = Tiny.Config.Attention!, ["other"] = new UnknownAttention() },
             Pattern = ["known", "other"],
         },
-        ["model.attention.window"] = Tiny.Config with { Attention = new SoftmaxAttentionConfig { Heads = 4, Window = new UnknownWindow() } },
+        ["model.attention.window"] = Tiny.Config with
+        {
+            Attention = new SoftmaxAttentionConfig { Heads = 4, Window = new UnknownWindow() },
+        },
         ["model.position"] = Tiny.Config with { Position = new UnknownPosition() },
-        ["model.position.scaling"] = Tiny.Config with { Position = new RotaryPositionConfig { Scaling = new UnknownScaling { Factor = 2 } } },
+        ["model.position.scaling"] = Tiny.Config with
+        {
+            Position = new RotaryPositionConfig { Scaling = new UnknownScaling { Factor = 2 } },
+        },
         ["model.mlp"] = Tiny.Config with { Mlp = new UnknownMlp() },
         ["model.mlp.expert"] = Tiny.Config with { Mlp = Tiny.Mixture with { Expert = new UnknownMlp() } },
         ["model.norm"] = Tiny.Config with { Norm = new UnknownNorm() },
@@ -57,3 +63,10 @@ internal sealed record UnknownMlp : MlpConfig;
 internal sealed record UnknownNorm : NormConfig;
 
 internal sealed record UnknownResidual : ResidualConfig;
+
+internal sealed record UnknownRule : LinearRule
+{
+    public override string Name => "unknown";
+
+    public override LinearDecay Decay => (LinearDecay)(-1);
+}

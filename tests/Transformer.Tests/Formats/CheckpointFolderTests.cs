@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using TorchSharp;
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Formats;
 using Transformer.Model;
@@ -32,7 +33,7 @@ public sealed class CheckpointFolderTests : IDisposable
     public void A_saved_model_is_read_into_another_one()
     {
         var saved = Weights(1);
-        CheckpointFolder.Save(folder["step-1"], Model, saved);
+        CheckpointFolder.Save(folder["step-1"], Model, saved.ToStored());
         using var checkpoint = CheckpointFolder.Open(folder["step-1"]);
         var other = Weights(0);
         checkpoint.CopyInto(other);
@@ -47,7 +48,7 @@ public sealed class CheckpointFolderTests : IDisposable
     public void A_saved_model_of_any_residual_computes_the_same(string kind)
     {
         using var model = Tiny.Stir(new TransformerModel(Tiny.Deep[kind]));
-        CheckpointFolder.Save(folder[kind], model.Config, model.Weights);
+        CheckpointFolder.Save(folder[kind], model.Config, model.Weights.ToStored());
         using var checkpoint = CheckpointFolder.Open(folder[kind]);
         Assert.Equal(model.Config, checkpoint.Model);
         using var again = new TransformerModel(checkpoint.Model, draw: false);
@@ -59,8 +60,8 @@ public sealed class CheckpointFolderTests : IDisposable
     [Fact]
     public void Other_tools_find_a_Llama_where_the_model_is_one()
     {
-        CheckpointFolder.Save(folder["llama"], Model, Weights(0));
-        CheckpointFolder.Save(folder["own"], Model with { Norm = new LayerNormConfig() }, Weights(0));
+        CheckpointFolder.Save(folder["llama"], Model, Weights(0).ToStored());
+        CheckpointFolder.Save(folder["own"], Model with { Norm = new LayerNormConfig() }, Weights(0).ToStored());
         Assert.Equal("llama", (string?)Json("llama/config.json")["model_type"]);
         Assert.Equal(4, (int?)Json("llama/config.json")["hidden_size"]);
         Assert.Equal("transformer", (string?)Json("own/config.json")["model_type"]);
@@ -75,7 +76,8 @@ public sealed class CheckpointFolderTests : IDisposable
         Assert.Contains("lm_head.weight", checkpoint.Names);
         using var file = CheckpointFolder.Open(Golden("llama/tied/final_weights.safetensors"));
         Assert.Equal(101, file.Model.VocabularySize);
-        Assert.Contains("import", Assert.Throws<InputException>(() => CheckpointFolder.Open(Golden("nanogpt/bias/weights.safetensors"))).Message);
+        Assert.Contains(
+            "import", Assert.Throws<InputException>(() => CheckpointFolder.Open(Golden("nanogpt/bias/weights.safetensors"))).Message);
     }
 
     [Theory]
@@ -88,7 +90,7 @@ public sealed class CheckpointFolderTests : IDisposable
     [InlineData("atention", "{}")]
     public void A_forged_architecture_is_refused(string key, string value)
     {
-        CheckpointFolder.Save(folder["a"], Model, Weights(0));
+        CheckpointFolder.Save(folder["a"], Model, Weights(0).ToStored());
         var config = Json("a/config.json");
         config["transformer"]![key] = JsonNode.Parse(value);
         File.WriteAllText(folder["a/config.json"], config.ToJsonString());
@@ -100,7 +102,7 @@ public sealed class CheckpointFolderTests : IDisposable
     [InlineData(false)]
     public void Any_change_of_bytes_in_a_config_is_refused_or_read(bool own)
     {
-        CheckpointFolder.Save(folder["a"], Model, Weights(0));
+        CheckpointFolder.Save(folder["a"], Model, Weights(0).ToStored());
         var whole = File.ReadAllBytes(own ? folder["a/config.json"] : Golden("llama/tied/config.json"));
         var random = new Random(1337);
         var accepted = 0;
@@ -108,7 +110,8 @@ public sealed class CheckpointFolderTests : IDisposable
         {
             var changed = (byte[])whole.Clone();
             for (var changes = random.Next(1, 4); changes > 0; changes--)
-                changed[random.Next(changed.Length)] = random.Next(2) == 0 ? (byte)random.Next(256) : (byte)"{}[]:,\"\\019-u"[random.Next(13)];
+                changed[random.Next(changed.Length)] = random.Next(2) == 0 ? (byte)random.Next(256)
+                    : (byte)"{}[]:,\"\\019-u"[random.Next(13)];
             File.WriteAllBytes(folder["a/config.json"], changed);
             try
             {
@@ -125,7 +128,7 @@ public sealed class CheckpointFolderTests : IDisposable
     {
         foreach (var step in new[] { 1, 2 })
         {
-            CheckpointFolder.Save(folder[$"run/checkpoints/step-{step}"], Model, Weights(step));
+            CheckpointFolder.Save(folder[$"run/checkpoints/step-{step}"], Model, Weights(step).ToStored());
             CheckpointPointer.Set(folder[$"run/checkpoints/step-{step}"], step == 1 ? CheckpointPointer.Best : CheckpointPointer.Latest);
         }
         using (var latest = CheckpointFolder.Open(folder["run"])) Assert.EndsWith("step-2", latest.Folder);
@@ -140,7 +143,7 @@ public sealed class CheckpointFolderTests : IDisposable
     public void A_mark_that_names_no_checkpoint_is_refused(string name)
     {
         Directory.CreateDirectory(folder["run/checkpoints"]);
-        CheckpointFolder.Save(folder["elsewhere"], Model, Weights(0));
+        CheckpointFolder.Save(folder["elsewhere"], Model, Weights(0).ToStored());
         File.WriteAllText(folder["run/checkpoints/latest"], name);
         Assert.Contains("no checkpoint", Assert.Throws<InputException>(() => CheckpointFolder.Open(folder["run"])).Message);
     }
@@ -150,14 +153,15 @@ public sealed class CheckpointFolderTests : IDisposable
     {
         File.WriteAllText(folder["notes.txt"], "");
         Assert.Contains("holds no model, expected", Assert.Throws<InputException>(() => CheckpointFolder.Open(folder.Path)).Message);
-        Assert.Contains("holds no model, expected", Assert.Throws<InputException>(() => CheckpointFolder.Open(folder["notes.txt"])).Message);
+        Assert.Contains(
+            "holds no model, expected", Assert.Throws<InputException>(() => CheckpointFolder.Open(folder["notes.txt"])).Message);
         Assert.Contains("no such file or folder", Assert.Throws<InputException>(() => CheckpointFolder.Open(folder["nothing"])).Message);
     }
 
     [Fact]
     public void All_mismatches_are_listed_at_once_and_nothing_is_copied()
     {
-        CheckpointFolder.Save(folder["a"], Model, [("same", ones(2)), ("wide", ones(3, 4)), ("old", ones(1))]);
+        CheckpointFolder.Save(folder["a"], Model, [ones(2).ToStored("same"), ones(3, 4).ToStored("wide"), ones(1).ToStored("old")]);
         using var checkpoint = CheckpointFolder.Open(folder["a"]);
         var same = zeros(2);
         var error = Assert.Throws<InputException>(() => checkpoint.CopyInto([("same", same), ("wide", zeros(3, 5)), ("new", zeros(7))]));
@@ -174,7 +178,11 @@ public sealed class CheckpointFolderTests : IDisposable
     [Fact]
     public void What_a_run_needs_to_go_on_comes_back()
     {
-        CheckpointFolder.Save(folder["a"], Model, Weights(0), null, [("moment", arange(3))], new JsonObject { ["step"] = 7 });
+        CheckpointFolder.Save(folder["a"], Model, tokenizer: null, new JsonObject { ["step"] = 7 }, partial =>
+        {
+            WeightFiles.Write(partial, Weights(0).ToStored());
+            TrainingTensors.Write(partial, [("moment", arange(3))]);
+        });
         using var checkpoint = CheckpointFolder.Open(folder["a"]);
         using var training = checkpoint.OpenTraining();
         Assert.Equal(7, (int?)checkpoint.TrainingState()["step"]);
@@ -184,8 +192,8 @@ public sealed class CheckpointFolderTests : IDisposable
     [Fact]
     public void The_tokenizer_goes_with_the_model()
     {
-        CheckpointFolder.Save(folder["a"], Model, Weights(0), new ByteTokenizer());
-        CheckpointFolder.Save(folder["b"], Model, Weights(0));
+        CheckpointFolder.Save(folder["a"], Model, Weights(0).ToStored(), new ByteTokenizer());
+        CheckpointFolder.Save(folder["b"], Model, Weights(0).ToStored());
         using var with = CheckpointFolder.Open(folder["a"]);
         using var without = CheckpointFolder.Open(folder["b"]);
         Assert.Equal(new ByteTokenizer().Encode("né"), with.ReadTokenizer().Encode("né"));
@@ -196,11 +204,11 @@ public sealed class CheckpointFolderTests : IDisposable
     [Fact]
     public void A_failed_save_keeps_the_old_checkpoint_and_leaves_nothing_beside_it()
     {
-        CheckpointFolder.Save(folder["a"], Model, Weights(1));
+        CheckpointFolder.Save(folder["a"], Model, Weights(1).ToStored());
         var failing = Weights(2).Select((pair, n) => n == 0 ? pair : throw new IOException("No space left on device"));
-        Assert.Contains("No space left", Assert.Throws<InputException>(() => CheckpointFolder.Save(folder["a"], Model, Weights(2), null, failing)).Message);
+        Assert.Contains("No space left", Assert.Throws<InputException>(() => CheckpointFolder.Save(folder["a"], Model, failing.ToStored())).Message);
         Assert.Equal([folder["a"]], Directory.GetFileSystemEntries(folder.Path));
-        CheckpointFolder.Save(folder["a"], Model, Weights(2));
+        CheckpointFolder.Save(folder["a"], Model, Weights(2).ToStored());
         using var checkpoint = CheckpointFolder.Open(folder["a"]);
         TensorAssert.Same(Weights(2)[0].Value, checkpoint.Read("model.norm.weight"));
         Assert.Equal([folder["a"]], Directory.GetFileSystemEntries(folder.Path));
@@ -239,8 +247,8 @@ public sealed class CheckpointFolderTests : IDisposable
 
     private void WriteShards(string index)
     {
-        SafetensorsWriter.Write(folder["model-1.safetensors"], [("x", ones(2))]);
-        SafetensorsWriter.Write(folder["model-2.safetensors"], [("y", ones(3))]);
+        SafetensorsWriter.Write(folder["model-1.safetensors"], [ones(2).ToStored("x")]);
+        SafetensorsWriter.Write(folder["model-2.safetensors"], [ones(3).ToStored("y")]);
         File.WriteAllText(folder["model.safetensors.index.json"], index);
         File.Copy(Golden("llama/tied/config.json"), folder["config.json"]);
     }

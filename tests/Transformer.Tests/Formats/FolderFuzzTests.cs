@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
+using Transformer.Checkpoints;
 using Transformer.Configuration;
+using Transformer.Inference.Torch;
 using Transformer.Formats;
 using Transformer.Generation;
 using Transformer.Model;
@@ -10,7 +12,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Formats;
 
-/// <summary>Folders of models in which a file was changed: each claim is checked against the others before it is believed.</summary>
+/// <summary>Model folders with a changed file: every value is checked against the others before it is used.</summary>
 public sealed class FolderFuzzTests : IDisposable
 {
     private const int Inputs = 400;
@@ -54,7 +56,7 @@ public sealed class FolderFuzzTests : IDisposable
         Assert.InRange(accepted, 1, Inputs - 1);
     }
 
-    // Made as it is claimed to be, each of these models would fill the memory or the day before its first tensor is compared.
+    // Built as declared, each of these models would exhaust memory or time before its first tensor is compared.
     [Theory]
     [InlineData("layers", 1_000_000_000)]
     [InlineData("layers", 100_000)]
@@ -82,12 +84,12 @@ public sealed class FolderFuzzTests : IDisposable
     {
         manual_seed(1337);
         using var model = new TransformerModel(GgufModelTests.Expressible[kind == "gpt2" ? "gpt2" : "llama"]);
-        if (kind is "llama" or "gpt2") HuggingFaceFolder.Write(folder.Path, model.Config, model.Weights, GgufModelTests.Characters(13));
-        else CheckpointFolder.Save(folder.Path, model.Config, model.Weights, GgufModelTests.Characters(13));
+        if (kind is "llama" or "gpt2") HuggingFaceFolder.Write(folder.Path, model.Config, model.Weights.ToStored(), GgufModelTests.Characters(13));
+        else CheckpointFolder.Save(folder.Path, model.Config, model.Weights.ToStored(), GgufModelTests.Characters(13));
         if (kind != "sharded") return;
         File.Delete(folder["model.safetensors"]);
         var halves = model.Weights.Chunk(model.Weights.Count() / 2 + 1).ToArray();
-        for (var number = 0; number < halves.Length; number++) WeightFiles.WriteShard(folder.Path, halves[number], number, halves.Length);
+        for (var number = 0; number < halves.Length; number++) WeightFiles.WriteShard(folder.Path, halves[number].ToStored(), number, halves.Length);
         WeightFiles.WriteIndex(folder.Path, [.. halves.Select(half => half.Select(weight => weight.Name))], 1000);
     }
 }

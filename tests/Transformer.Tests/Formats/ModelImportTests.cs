@@ -1,4 +1,5 @@
 using TorchSharp;
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Formats;
 using static TorchSharp.torch;
@@ -24,7 +25,7 @@ public sealed class ModelImportTests : IDisposable
         using var file = SafetensorsFile.Open(Golden(golden));
         using var imported = ModelImport.Import(Golden(golden));
         var back = HuggingFaceNames.ToGpt2(imported.Tensors, LinearLayout.OutIn);
-        var expected = file.Names.Where(name => name != "lm_head.weight").ToList(); // the tied head's copy
+        var expected = file.Names.Where(name => name != "lm_head.weight").ToList();    // the tied head's copy
         Assert.Equal(expected.Order(), back.Keys.Order());
         foreach (var name in expected) TensorAssert.Same(file.Read(name), back[name], name);
     }
@@ -46,9 +47,9 @@ public sealed class ModelImportTests : IDisposable
     {
         using var imported = ModelImport.Import(Golden("nanogpt/bias/weights.safetensors"));
         var transposed = HuggingFaceNames.ToGpt2(imported.Tensors, LinearLayout.InOut);
-        Assert.Equal([32, 96], transposed["transformer.h.0.attn.c_attn.weight"].shape);
-        Assert.Equal([32, 128], transposed["transformer.h.0.mlp.c_fc.weight"].shape);
-        WriteModel("gpt2", HuggingFaceConfig.ToGpt2(imported.Model).ToJsonString(), transposed);
+        Assert.Equal([32, 96], transposed["transformer.h.0.attn.c_attn.weight"].Shape);
+        Assert.Equal([32, 128], transposed["transformer.h.0.mlp.c_fc.weight"].Shape);
+        WriteModel("gpt2", HuggingFaceConfig.ToGpt2(imported.Model).ToJsonString(), transposed.Values);
         using var again = ModelImport.Import(folder["gpt2"]);
         Assert.Equal(imported.Model, again.Model);
         AssertSame(imported.Tensors, again.Tensors);
@@ -62,18 +63,18 @@ public sealed class ModelImportTests : IDisposable
     {
         using var imported = ModelImport.Import(Golden("nanogpt/bias/weights.safetensors"));
         var gpt2 = HuggingFaceNames.ToGpt2(imported.Tensors, LinearLayout.OutIn)
-            .ToDictionary(pair => prefix + pair.Key["transformer.".Length..], pair => pair.Value);
-        gpt2[$"{prefix}h.0.attn.bias"] = ones(1, 1, 24, 24);
-        gpt2[$"{prefix}h.0.attn.masked_bias"] = tensor(-1e4);
-        gpt2[$"{prefix.Replace("transformer.", "")}lm_head.weight"] = imported.Tensors["model.embed_tokens.weight"].clone();
-        var ours = HuggingFaceNames.FromGpt2("test", gpt2.Select(pair => (pair.Key, pair.Value)), tiedHead: true);
+            .Select(pair => pair.Value with { Name = prefix + pair.Key["transformer.".Length..] }).ToList();
+        gpt2.Add(ones(1, 1, 24, 24).ToStored($"{prefix}h.0.attn.bias"));
+        gpt2.Add(tensor(-1e4).ToStored($"{prefix}h.0.attn.masked_bias"));
+        gpt2.Add(imported.Tensors["model.embed_tokens.weight"] with { Name = $"{prefix.Replace("transformer.", "")}lm_head.weight" });
+        var ours = HuggingFaceNames.FromGpt2("test", gpt2, tiedHead: true);
         AssertSame(imported.Tensors, ours);
     }
 
     [Fact]
     public void A_head_that_is_said_to_be_tied_and_is_not_is_refused()
     {
-        (string, Tensor)[] tensors = [("wte.weight", ones(3, 2)), ("lm_head.weight", zeros(3, 2))];
+        StoredTensor[] tensors = [ones(3, 2).ToStored("wte.weight"), zeros(3, 2).ToStored("lm_head.weight")];
         Assert.Contains("tie_word_embeddings", Assert.Throws<InputException>(() => HuggingFaceNames.FromGpt2("file", tensors, tiedHead: true)).Message);
         Assert.Equal(2, HuggingFaceNames.FromGpt2("file", tensors, tiedHead: false).Count);
     }
@@ -84,7 +85,7 @@ public sealed class ModelImportTests : IDisposable
     [InlineData("h.0.attn.rotor.weight", new long[] { 5 })]
     [InlineData("code", new long[] { 5 })]
     public void Tensors_that_no_GPT_2_has_are_refused_by_name(string name, long[] shape) =>
-        Assert.Contains(name, Assert.Throws<InputException>(() => HuggingFaceNames.FromGpt2("file", [(name, zeros(shape))], tiedHead: true)).Message);
+        Assert.Contains(name, Assert.Throws<InputException>(() => HuggingFaceNames.FromGpt2("file", [zeros(shape).ToStored(name)], tiedHead: true)).Message);
 
     [Theory]
     [InlineData("llama/tied")]
@@ -93,7 +94,7 @@ public sealed class ModelImportTests : IDisposable
     {
         using var file = SafetensorsFile.Open(Golden($"{golden}/model.safetensors"));
         using var imported = ModelImport.Import(Golden(golden));
-        AssertSame(file.Names.ToDictionary(name => name, file.Read), imported.Tensors);
+        AssertSame(file.Names.ToDictionary(name => name, StoredTensor (name) => file.Tensor(name)), imported.Tensors);
         Assert.Equal(golden.EndsWith("/tied", StringComparison.Ordinal), imported.Model.TiedHead);
     }
 
@@ -116,7 +117,7 @@ public sealed class ModelImportTests : IDisposable
     public void A_matrix_that_shows_a_claimed_size_must_be_there(string missing, string expected)
     {
         using var file = SafetensorsFile.Open(Golden("llama/tied/model.safetensors"));
-        WriteModel("llama", File.ReadAllText(Golden("llama/tied/config.json")), file.Names.Where(name => name != missing).ToDictionary(name => name, file.Read));
+        WriteModel("llama", File.ReadAllText(Golden("llama/tied/config.json")), file.Names.Where(name => name != missing).Select(file.Tensor));
         Assert.Contains(expected, Assert.Throws<InputException>(() => ModelImport.Import(folder["llama"])).Message);
     }
 
@@ -143,16 +144,16 @@ public sealed class ModelImportTests : IDisposable
 
     private static string Golden(string name) => Path.Combine(AppContext.BaseDirectory, "Goldens", name);
 
-    private static void AssertSame(IReadOnlyDictionary<string, Tensor> expected, IReadOnlyDictionary<string, Tensor> actual)
+    private static void AssertSame(IReadOnlyDictionary<string, StoredTensor> expected, IReadOnlyDictionary<string, StoredTensor> actual)
     {
         Assert.Equal(expected.Keys.Order(), actual.Keys.Order());
-        foreach (var (name, value) in expected) TensorAssert.Same(value, actual[name], name);
+        foreach (var (name, value) in expected) TensorAssert.Same(value.ToTensor(), actual[name], name);
     }
 
-    private void WriteModel(string name, string config, IReadOnlyDictionary<string, Tensor> tensors)
+    private void WriteModel(string name, string config, IEnumerable<StoredTensor> tensors)
     {
         Directory.CreateDirectory(folder[name]);
         File.WriteAllText(folder[$"{name}/config.json"], config);
-        SafetensorsWriter.Write(folder[$"{name}/model.safetensors"], tensors.Select(pair => (pair.Key, pair.Value)));
+        SafetensorsWriter.Write(folder[$"{name}/model.safetensors"], tensors);
     }
 }

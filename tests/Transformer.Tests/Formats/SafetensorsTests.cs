@@ -1,4 +1,5 @@
 using TorchSharp;
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Files;
 using Transformer.Formats;
@@ -20,7 +21,8 @@ public sealed class SafetensorsTests : IDisposable
     public static TheoryData<string> Goldens()
     {
         var root = Path.Combine(AppContext.BaseDirectory, "Goldens");
-        return [.. Directory.EnumerateFiles(root, "*.safetensors", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(root, file)).Order()];
+        return [.. Directory.EnumerateFiles(root, "*.safetensors", SearchOption.AllDirectories)
+            .Select(file => Path.GetRelativePath(root, file)).Order()];
     }
 
     [Theory, MemberData(nameof(Goldens))]
@@ -29,7 +31,7 @@ public sealed class SafetensorsTests : IDisposable
         var source = Path.Combine(AppContext.BaseDirectory, "Goldens", golden);
         var copy = folder["copy.safetensors"];
         using var file = SafetensorsFile.Open(source);
-        SafetensorsWriter.Write(copy, file.Names.Reverse().Select(name => (name, file.Read(name))), file.Metadata);
+        SafetensorsWriter.Write(copy, file.Names.Reverse().Select(file.Tensor), file.Metadata);
         Assert.Equal(File.ReadAllBytes(source), File.ReadAllBytes(copy));
     }
 
@@ -54,13 +56,13 @@ public sealed class SafetensorsTests : IDisposable
             ("transposed é", arange(6).reshape(2, 3).to(type).t()),
         ];
         var path = folder["types.safetensors"];
-        SafetensorsWriter.Write(path, tensors);
+        SafetensorsWriter.Write(path, tensors.ToStored());
         using var file = SafetensorsFile.Open(path);
         Assert.Equal(tensors.Length, file.Names.Count());
         foreach (var (name, value) in tensors)
         {
             Assert.Equal(value.shape, file.Shape(name));
-            Assert.Equal(type, file.Type(name));
+            Assert.Equal(type, file.Type(name).ToScalarType());
             TensorAssert.Same(value, file.Read(name), name);
         }
     }
@@ -69,7 +71,7 @@ public sealed class SafetensorsTests : IDisposable
     public void Every_tensor_lies_on_a_boundary_of_its_element_size()
     {
         var path = folder["mixed.safetensors"];
-        SafetensorsWriter.Write(path, [("a", ones(3, dtype: uint8)), ("b", ones(3, dtype: float16)), ("c", ones(3)), ("d", ones(1, dtype: int64))]);
+        SafetensorsWriter.Write(path, [ones(3, dtype: uint8).ToStored("a"), ones(3, dtype: float16).ToStored("b"), ones(3).ToStored("c"), ones(1, dtype: int64).ToStored("d")]);
         using var file = SafetensorsFile.Open(path);
         Assert.Equal(["d", "c", "b", "a"], file.Names);
         Assert.Equal(0, BitConverter.ToInt64(File.ReadAllBytes(path)) % 8);
@@ -79,7 +81,7 @@ public sealed class SafetensorsTests : IDisposable
     public void Reading_into_a_parameter_keeps_the_parameter_and_converts_the_type()
     {
         var path = folder["half.safetensors"];
-        SafetensorsWriter.Write(path, [("weight", arange(6, dtype: float16).reshape(2, 3))]);
+        SafetensorsWriter.Write(path, [arange(6, dtype: float16).reshape(2, 3).ToStored("weight")]);
         var parameter = nn.Parameter(zeros(2, 3));
         var strided = zeros(3, 2, dtype: float16).t();
         using var file = SafetensorsFile.Open(path);
@@ -94,7 +96,7 @@ public sealed class SafetensorsTests : IDisposable
     public void Another_shape_is_refused()
     {
         var path = folder["one.safetensors"];
-        SafetensorsWriter.Write(path, [("weight", zeros(6))]);
+        SafetensorsWriter.Write(path, [zeros(6).ToStored("weight")]);
         using var file = SafetensorsFile.Open(path);
         var error = Assert.Throws<InputException>(() => file.ReadInto("weight", zeros(2, 3)));
         Assert.Contains("weight has shape [6], expected [2, 3]", error.Message);
@@ -118,9 +120,10 @@ public sealed class SafetensorsTests : IDisposable
 
     [Fact]
     public void A_folder_that_does_not_exist_is_named() =>
-        Assert.Contains("nowhere", Assert.Throws<InputException>(() => SafetensorsWriter.Write(folder["nowhere/x.safetensors"], [])).Message);
+        Assert.Contains(
+            "nowhere", Assert.Throws<InputException>(() => SafetensorsWriter.Write(folder["nowhere/x.safetensors"], [])).Message);
 
     [Fact]
     public void A_name_given_twice_is_a_fault_of_the_caller() =>
-        Assert.Throws<ArgumentException>(() => SafetensorsWriter.Write(folder["x"], [("a", zeros(1)), ("a", zeros(1))]));
+        Assert.Throws<ArgumentException>(() => SafetensorsWriter.Write(folder["x"], [zeros(1).ToStored("a"), zeros(1).ToStored("a")]));
 }

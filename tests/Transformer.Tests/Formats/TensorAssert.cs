@@ -1,10 +1,18 @@
 using TorchSharp;
+using Transformer.Checkpoints;
+using Transformer.Formats;
 
 namespace Transformer.Tests.Formats;
 
 /// <summary>Equality of tensors in type, shape and every bit.</summary>
 public static class TensorAssert
 {
+    public static void Same(torch.Tensor expected, StoredTensor actual, string name = "tensor")
+    {
+        using var copy = actual.ToTensor();
+        Same(expected, copy, name);
+    }
+
     public static void Same(torch.Tensor expected, torch.Tensor actual, string name = "tensor")
     {
         Assert.Equal(expected.dtype, actual.dtype);

@@ -1,6 +1,7 @@
 using Transformer.Configuration;
 using Transformer.Generation;
 using Transformer.Inference.Cpu;
+using Transformer.Inference.Torch;
 using Transformer.Model;
 using Transformer.Tokenization;
 using static TorchSharp.torch;

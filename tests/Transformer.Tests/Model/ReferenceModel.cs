@@ -1,3 +1,4 @@
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Formats;
 using Transformer.Model;
@@ -5,7 +6,9 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Model;
 
-/// <summary>A small model of another implementation: its configuration, its weights in our names, and what it computes from given ids.</summary>
+/// <summary>
+/// A small model of another implementation: its configuration, its weights in our names, and what it computes from given ids.
+/// </summary>
 internal sealed class ReferenceModel
 {
     private readonly string folder;
@@ -64,8 +67,9 @@ internal sealed class ReferenceModel
     public IReadOnlyDictionary<string, Tensor> Read(string file)
     {
         var path = $"{folder}/{file}.safetensors";
-        var tensors = Golden.Read(path).Select(tensor => (tensor.Key, tensor.Value));
-        return isGpt2 ? HuggingFaceNames.FromGpt2(path, tensors, Config.TiedHead) : HuggingFaceNames.FromLlama(path, tensors, Config.TiedHead);
+        var tensors = Golden.Read(path).Select(tensor => tensor.Value.ToStored(tensor.Key));
+        var ours = isGpt2 ? HuggingFaceNames.FromGpt2(path, tensors, Config.TiedHead) : HuggingFaceNames.FromLlama(path, tensors, Config.TiedHead);
+        return ours.ToDictionary(tensor => tensor.Key, tensor => tensor.Value.ToTensor());
     }
 
     private static ModelConfig Gpt2(bool bias) => new()

@@ -18,7 +18,8 @@ public sealed class StackTests
     public void The_parts_of_a_block_have_the_names_of_checkpoints_in_the_order_of_the_stream()
     {
         using var model = new TransformerModel(Tiny.Config with { Layers = 1, Residual = new SandwichResidualConfig() });
-        var parts = model.named_parameters().Select(parameter => parameter.name.Split('.')).Where(name => name[1] == "layers").Select(name => name[3]);
+        var names = model.named_parameters().Select(parameter => parameter.name.Split('.'));
+        var parts = names.Where(name => name[1] == "layers").Select(name => name[3]);
         string[] expected =
         [
             "input_layernorm", "self_attn", "post_attention_layernorm", "pre_feedforward_layernorm", "mlp", "post_feedforward_layernorm",
@@ -73,7 +74,8 @@ public sealed class StackTests
         using var firstState = first.NewState(rows: 2, Tokens, CPU);
         using var secondState = second.NewState(rows: 2, Tokens, CPU);
         var states = new Dictionary<TokenMixer, LayerState> { [first] = firstState, [second] = secondState };
-        var steps = Enumerable.Range(0, Tokens).Select(t => block.call(x.narrow(1, t, 1), Context(tokens: 1, seen: t) with { States = states })).ToArray();
+        var steps = Enumerable.Range(0, Tokens)
+            .Select(t => block.call(x.narrow(1, t, 1), Context(tokens: 1, seen: t) with { States = states })).ToArray();
         Near.Equal(block.call(x, Context()), cat(steps, 1), 1e-5);
     }
 
@@ -106,7 +108,8 @@ public sealed class StackTests
             var part = ids.narrow(1, start, count);
             int[] newTokens = [count, Math.Max(1, count - 1)];
             var (expected, found) = (model.Hidden(part, state, newTokens), model.HiddenFromEmbeddings(model.Embed(part), other, newTokens));
-            for (var row = 0; row < 2; row++) Near.Equal(expected[row].narrow(0, 0, newTokens[row]), found[row].narrow(0, 0, newTokens[row]), 0, $"from {start}");
+            for (var row = 0; row < 2; row++)
+                Near.Equal(expected[row].narrow(0, 0, newTokens[row]), found[row].narrow(0, 0, newTokens[row]), 0, $"from {start}");
         }
     }
 

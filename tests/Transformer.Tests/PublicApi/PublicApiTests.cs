@@ -8,7 +8,9 @@ public sealed class PublicApiTests
 {
     [Fact]
     public void Public_members_are_as_they_were() =>
-        Snapshot.Matches("Transformer.txt", typeof(TransformerModel).Assembly.GeneratePublicApi(new ApiGeneratorOptions { IncludeAssemblyAttributes = false }));
+        Snapshot.Matches(
+            "Transformer.txt",
+            typeof(TransformerModel).Assembly.GeneratePublicApi(new ApiGeneratorOptions { IncludeAssemblyAttributes = false }));
 
     [Fact]
     public void The_keys_of_a_gpt_2_checkpoint_are_as_they_were() => Snapshot.Matches("gpt2.keys.txt", Keys(Tiny.Config with
@@ -27,7 +29,8 @@ public sealed class PublicApiTests
     }));
 
     [Fact]
-    public void The_keys_of_a_gated_deltanet_checkpoint_are_as_they_were() => Snapshot.Matches("gated_deltanet.keys.txt", Keys(Tiny.Models["gated_delta"]));
+    public void The_keys_of_a_gated_deltanet_checkpoint_are_as_they_were() =>
+        Snapshot.Matches("gated_deltanet.keys.txt", Keys(Tiny.Models["gated_delta"]));
 
     // The state dictionary rather than the parameters: a buffer that becomes part of a checkpoint must show.
     private static string Keys(ModelConfig config)

@@ -25,6 +25,7 @@ internal static class Snapshot
         if (expected == actual) return;
         var (before, after) = (expected.Split('\n'), actual.Split('\n'));
         var changes = before.Except(after).Select(line => $"- {line}").Concat(after.Except(before).Select(line => $"+ {line}")).Take(40);
-        Assert.Fail($"{file} is no longer what others rely on. If that is meant, run this test once with {Accept}=1 and commit the file.\n{string.Join('\n', changes)}");
+        Assert.Fail($"{file} is no longer what others rely on. If that is meant, run this test once with {Accept}=1 and commit the " +
+            $"file.\n{string.Join('\n', changes)}");
     }
 }

@@ -22,5 +22,15 @@ public static class CpuKernels
 
     /// <summary>Whether the kernels compute every part of a model, before anything is read or computed.</summary>
     /// <returns>Null where they do; else the reason: the key, what they know and what was found.</returns>
-    public static string? Supports(ModelConfig model) => Known.ObstacleTo(model);
+    public static string? Supports(ModelConfig model) => Known.ObstacleTo(model) ?? UnknownRule(model);
+
+    private static string? UnknownRule(ModelConfig model)
+    {
+        foreach (var (path, mixer) in model.MixersByPath())
+        {
+            if (mixer is LinearAttentionConfig { Rule: var rule } && !LinearKernel.Supports(rule))
+                return $"{path}.rule: the CPU kernels do not know {rule.Name}";
+        }
+        return null;
+    }
 }

@@ -1,7 +1,7 @@
+using System.IO.Hashing;
+using Transformer.Checkpoints;
 using Transformer.Formats;
-using Transformer.Model;
-using Transformer.Native;
-using static TorchSharp.torch;
+using Transformer.Numerics;
 
 namespace Transformer.Inference.Cpu;
 
@@ -11,35 +11,21 @@ namespace Transformer.Inference.Cpu;
 /// Memory that is read in place stays as long as this does, whatever becomes of the model.</summary>
 internal sealed unsafe class CpuWeights : IDisposable
 {
-    private readonly Dictionary<string, Stored> tensors = [];
+    private readonly Dictionary<string, MemoryTensor> tensors;
     private readonly WeightFormat format;
-    private readonly List<IDisposable> owned = [];
+    private readonly List<IDisposable> owned;
 
-    private CpuWeights(WeightFormat format) => this.format = format;
+    private CpuWeights(Dictionary<string, MemoryTensor> tensors, WeightFormat format, List<IDisposable> owned) =>
+        (this.tensors, this.format, this.owned) = (tensors, format, owned);
 
-    /// <summary>The weights of a model; null where they do not lie in this machine's own memory, row by row, as numbers of a known type.</summary>
-    public static CpuWeights? Of(TransformerModel model, WeightFormat format)
-    {
-        if (!model.Weights.All(weight => Supports(weight.Value))) return null;
-        var weights = new CpuWeights(format);
-        foreach (var (name, value) in model.Weights)
-        {
-            var tensor = weights.Own(value.detach().DetachFromDisposeScope());
-            weights.tensors.Add(name, new(Aten.DataPointer(tensor), tensor.dtype, tensor.shape));
-        }
-        return weights;
-    }
-
-    /// <summary>The weights of a checkpoint, whose file is mapped into memory; null where a tensor's type is none that the kernels read.</summary>
-    /// <param name="checkpoint">The checkpoint, which has the tensors of its model; where there are weights, it ends with them.</param>
+    /// <summary>The weights of a model; null where a tensor's type is none that the kernels read.</summary>
+    /// <param name="tensors">All tensors of the model.</param>
     /// <param name="format">How matrices lie in memory.</param>
-    public static CpuWeights? Of(CheckpointFolder checkpoint, WeightFormat format)
+    /// <param name="owned">What holds the tensors' memory; where there are weights, it ends with them.</param>
+    public static CpuWeights? Of(IEnumerable<MemoryTensor> tensors, WeightFormat format, params IEnumerable<IDisposable> owned)
     {
-        if (!checkpoint.Names.All(name => IsRead(checkpoint.Type(name)))) return null;
-        var weights = new CpuWeights(format);
-        weights.Own(checkpoint);
-        foreach (var name in checkpoint.Names) weights.tensors.Add(name, new(checkpoint.Address(name), checkpoint.Type(name), [.. checkpoint.Shape(name)]));
-        return weights;
+        var byName = tensors.ToDictionary(tensor => tensor.Name);
+        return byName.Values.All(tensor => tensor.Type is ElementType.F32 or ElementType.BF16 or ElementType.F16) ? new(byName, format, [.. owned]) : null;
     }
 
     /// <summary>Whether there is such a tensor.</summary>
@@ -54,7 +40,7 @@ internal sealed unsafe class CpuWeights : IDisposable
     /// <summary>All numbers of a tensor in single precision, in a row.</summary>
     public float* Vector(string name)
     {
-        var count = tensors[name].Shape.Aggregate(1L, (product, length) => product * length);
+        var count = tensors[name].Count;
         var copy = Own(new NativeArray<float>(count));
         using var row = Rows(name, 1, (int)count);
         row.Read(0, copy.Pointer);
@@ -73,20 +59,31 @@ internal sealed unsafe class CpuWeights : IDisposable
         return copy.Pointer;
     }
 
+    /// <summary>A hash of all numbers that a model has asked for, as they are packed.</summary>
+    public string Hash()
+    {
+        var hash = new XxHash128();
+        foreach (var resource in owned)
+        {
+            if (resource is WeightMatrix matrix) Append(matrix.Address, matrix.Bytes);
+            else if (resource is NativeArray<float> vector) Append((byte*)vector.Pointer, vector.Bytes);
+        }
+        return Convert.ToHexStringLower(hash.GetCurrentHash());
+
+        void Append(byte* address, long bytes)
+        {
+            for (var at = 0L; at < bytes; at += int.MaxValue) hash.Append(new ReadOnlySpan<byte>(address + at, (int)Math.Min(bytes - at, int.MaxValue)));
+        }
+    }
+
     private WeightMatrix Plain(string name) => Rows(name, (int)tensors[name].Shape[0], (int)tensors[name].Shape[1]);
 
     private WeightMatrix Rows(string name, int outputs, int inputs) => tensors[name] switch
     {
-        { Type: ScalarType.Float32, Address: var address } => new FloatMatrix<Float32Element>((byte*)address, outputs, inputs),
-        { Type: ScalarType.BFloat16, Address: var address } => new FloatMatrix<BFloat16Element>((byte*)address, outputs, inputs),
+        { Type: ElementType.F32, Address: var address } => new FloatMatrix<Float32Element>((byte*)address, outputs, inputs),
+        { Type: ElementType.BF16, Address: var address } => new FloatMatrix<BFloat16Element>((byte*)address, outputs, inputs),
         { Address: var address } => new FloatMatrix<Float16Element>((byte*)address, outputs, inputs),
     };
-
-    // A weight without numbers lies with other ranks.
-    private static bool Supports(Tensor tensor) =>
-        tensor.device_type == TorchSharp.DeviceType.CPU && tensor.numel() > 0 && tensor.is_contiguous() && IsRead(tensor.dtype);
-
-    private static bool IsRead(ScalarType type) => type is ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16;
 
     private T Own<T>(T resource) where T : IDisposable
     {
@@ -99,6 +96,4 @@ internal sealed unsafe class CpuWeights : IDisposable
     {
         foreach (var resource in owned) resource.Dispose();
     }
-
-    private readonly record struct Stored(nint Address, ScalarType Type, long[] Shape);
 }

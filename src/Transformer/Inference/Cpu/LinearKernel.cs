@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Transformer.Configuration;
 using Transformer.Native;
+using Transformer.Numerics;
 
 namespace Transformer.Inference.Cpu;
 

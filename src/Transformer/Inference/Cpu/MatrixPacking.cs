@@ -1,3 +1,4 @@
+using Transformer.Numerics;
 using Transformer.Quantization;
 
 namespace Transformer.Inference.Cpu;

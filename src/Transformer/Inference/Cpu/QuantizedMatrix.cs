@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Transformer.Numerics;
 
 namespace Transformer.Inference.Cpu;
 
@@ -33,6 +34,9 @@ internal sealed unsafe class QuantizedMatrix<TNumbers> : WeightMatrix where TNum
 
     /// <inheritdoc/>
     public override long Bytes => memory.Bytes;
+
+    /// <inheritdoc/>
+    public override byte* Address => memory.Pointer;
 
     /// <inheritdoc/>
     public override bool TakesQuantized => true;

@@ -1,5 +1,6 @@
 using System.Runtime.Intrinsics;
 using Transformer.Configuration;
+using Transformer.Numerics;
 
 namespace Transformer.Inference.Cpu;
 

@@ -1,3 +1,5 @@
+using Transformer.Numerics;
+
 namespace Transformer.Inference.Cpu;
 
 // N tokens

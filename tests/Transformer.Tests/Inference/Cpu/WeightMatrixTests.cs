@@ -1,6 +1,7 @@
 using System.Runtime.Intrinsics;
 using Transformer.Distributed;
 using Transformer.Inference.Cpu;
+using Transformer.Numerics;
 
 namespace Transformer.Tests.Inference.Cpu;
 

@@ -1,0 +1,126 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
+
+namespace Transformer.Configuration;
+
+/// <summary>
+/// Holds a JSON tree against a record type and collects everything that is wrong at once: keys, kinds, types and missing keys by the
+/// serializer's own metadata, then the values by each record's <see cref="IValidated"/>.
+/// </summary>
+internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProblem> problems)
+{
+    // Paths of keys whose values could not be used.
+    private readonly List<string> unusable = [];
+
+    /// <summary>The record, as far as it can be bound; what is wrong with it joins the problems.</summary>
+    public T? Bind<T>(JsonNode? json) where T : notnull =>
+        Sound(json, typeof(T), "") is { } sound ? sound.Deserialize((JsonTypeInfo<T>)options.GetTypeInfo(typeof(T))) : default;
+
+    // The node without what is wrong in it; null where it cannot be bound to the type. What is wrong has joined the problems.
+    private JsonNode? Sound(JsonNode? node, Type type, string path)
+    {
+        var info = options.GetTypeInfo(Nullable.GetUnderlyingType(type) ?? type);
+        if (node is null) return Wrong(path, $"found {ConfigScalar.Found(node)}, expected {ConfigScalar.Expected(info)}");
+        return info.Kind switch
+        {
+            JsonTypeInfoKind.Object => node is JsonObject record ? SoundRecord(record, info, path) : WrongType(node, path, "keys and values"),
+            JsonTypeInfoKind.Enumerable => node is JsonArray list ? SoundList(list, info, path) : WrongType(node, path, "a list"),
+            JsonTypeInfoKind.Dictionary => node is JsonObject map ? SoundMap(map, info, path) : WrongType(node, path, "keys and values"),
+            _ => ConfigScalar.Problem(node, info) is { } problem ? Wrong(path, problem) : node.DeepClone(),
+        };
+    }
+
+    private JsonArray? SoundList(JsonArray list, JsonTypeInfo info, string path)
+    {
+        var items = list.Select((item, index) => Sound(item, info.ElementType!, $"{path}[{index}]")).ToArray();
+        return items.Contains(null) ? null : new JsonArray(items);
+    }
+
+    private JsonObject? SoundMap(JsonObject map, JsonTypeInfo info, string path)
+    {
+        var entries = map.Select(entry => KeyValuePair.Create(entry.Key, Sound(entry.Value, info.ElementType!, Join(path, entry.Key)))).ToList();
+        return entries.Exists(entry => entry.Value is null) ? null : new JsonObject(entries);
+    }
+
+    private JsonObject? SoundRecord(JsonObject record, JsonTypeInfo declared, string path)
+    {
+        if (Concrete(record, declared, path) is not { } info) return null;
+        var discriminator = declared.PolymorphismOptions?.TypeDiscriminatorPropertyName;
+        var sound = new JsonObject();
+        foreach (var (key, value) in record)
+        {
+            if (key == discriminator)
+            {
+                sound[key] = value!.DeepClone();
+                continue;
+            }
+            var property = Property(info, key) ?? Meant(record, info, key, path);
+            if (property is null) continue;
+            if (value is null && AllowsNull(property)) sound[property.Name] = null;
+            else if (Sound(value, property.PropertyType, Join(path, property.Name)) is { } part) sound[property.Name] = part;
+            else unusable.Add(Join(path, property.Name));
+        }
+        var missing = info.Properties.Where(property => property.IsRequired && !sound.ContainsKey(property.Name)).ToList();
+        foreach (var property in missing.Where(property => !unusable.Contains(Join(path, property.Name))))
+            Wrong(Join(path, property.Name), $"missing; expected {ConfigScalar.Expected(options.GetTypeInfo(property.PropertyType))}");
+        if (missing.Count > 0) return null;
+        Validate(sound.Deserialize(declared), path);
+        return sound;
+    }
+
+    // A key that could not be used is left at its default here, so what a record then says of that part is not the user's doing.
+    private void Validate(object? record, string path)
+    {
+        if (record is not IValidated validated) return;
+        foreach (var problem in validated.Problems())
+        {
+            string[] parts = problem.Alternative is { } other ? [Join(path, FirstKey(problem.Path)), Join(path, other)] : [Join(path, FirstKey(problem.Path))];
+            if (!parts.Any(part => unusable.Exists(key => key == part || key.StartsWith(part + ".") || key.StartsWith(part + "["))))
+                Wrong(Join(path, problem.Path), problem.Message);
+        }
+    }
+
+    // The type that `kind` names, where there is a choice.
+    private JsonTypeInfo? Concrete(JsonObject record, JsonTypeInfo declared, string path)
+    {
+        if (declared.PolymorphismOptions is not { } choice) return declared;
+        var key = choice.TypeDiscriminatorPropertyName;
+        var kinds = choice.DerivedTypes.ToDictionary(derived => (string)derived.TypeDiscriminator!, derived => derived.DerivedType);
+        var allowed = string.Join(", ", kinds.Keys);
+        record.TryGetPropertyValue(key, out var value);
+        if (value is null) Wrong(Join(path, key), $"missing; expected one of {allowed}");
+        else if (value.GetValueKind() != JsonValueKind.String) WrongType(value, Join(path, key), $"one of {allowed}");
+        else if (kinds.TryGetValue(value.GetValue<string>(), out var type)) return options.GetTypeInfo(type);
+        else Wrong(Join(path, key), Spelling.NotOneOf(value.GetValue<string>(), kinds.Keys));
+        return null;
+    }
+
+    // An unknown key that is nearly a known one is checked as that one, so that what is wrong inside is reported in the same breath.
+    private JsonPropertyInfo? Meant(JsonObject record, JsonTypeInfo info, string key, string path)
+    {
+        var names = info.Properties.Select(property => property.Name).ToList();
+        var nearest = Spelling.Nearest(key, names);
+        Wrong(Join(path, key), nearest is null
+            ? $"unknown key; expected {(names.Count == 0 ? "no keys" : $"one of {string.Join(", ", names)}")}"
+            : $"unknown key; did you mean {Join(path, nearest)}?");
+        return nearest is null || record.ContainsKey(nearest) ? null : Property(info, nearest);
+    }
+
+    private static JsonPropertyInfo? Property(JsonTypeInfo info, string key) => info.Properties.FirstOrDefault(property => property.Name == key);
+
+    private static bool AllowsNull(JsonPropertyInfo property) =>
+        property.PropertyType.IsValueType ? Nullable.GetUnderlyingType(property.PropertyType) is not null : property.IsSetNullable;
+
+    private static string FirstKey(string path) => path.Split('.', '[')[0];
+
+    private static string Join(string path, string key) => path.Length == 0 ? key : $"{path}.{key}";
+
+    private JsonNode? WrongType(JsonNode node, string path, string expected) => Wrong(path, $"found {ConfigScalar.Found(node)}, expected {expected}");
+
+    private JsonNode? Wrong(string path, string message)
+    {
+        problems.Add(new ConfigProblem(path.Length == 0 ? "the file" : path, message));
+        return null;
+    }
+}

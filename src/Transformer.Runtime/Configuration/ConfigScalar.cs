@@ -1,0 +1,93 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
+
+namespace Transformer.Configuration;
+
+/// <summary>What a single value must be, and how a message speaks of it.</summary>
+internal static class ConfigScalar
+{
+    /// <summary>What is wrong with a value of this type, or null.</summary>
+    public static string? Problem(JsonNode node, JsonTypeInfo info)
+    {
+        var found = node.GetValueKind();
+        if (Words(info.Type, info) is { } names)
+        {
+            if (found != JsonValueKind.String) return $"found {Found(node)}, expected one of {string.Join(", ", names)}";
+            return names.Contains(node.GetValue<string>()) ? null : Spelling.NotOneOf(node.GetValue<string>(), names);
+        }
+        var fits = Type.GetTypeCode(info.Type) switch
+        {
+            TypeCode.Boolean => found is JsonValueKind.True or JsonValueKind.False,
+            TypeCode.String => found == JsonValueKind.String,
+            TypeCode.Int32 => Integer(node) is >= int.MinValue and <= int.MaxValue,
+            TypeCode.Int64 => Integer(node) is not null,
+            TypeCode.Double => Integer(node) is not null || Real(node) is { } number && double.IsFinite(number),
+            _ => CanBind(node, info),
+        };
+        return fits ? null : $"found {Found(node)}, expected {Expected(info)}";
+    }
+
+    /// <summary>What a value of this type looks like, in words.</summary>
+    public static string Expected(JsonTypeInfo info)
+    {
+        var type = Nullable.GetUnderlyingType(info.Type) ?? info.Type;
+        if (Words(type, info) is { } words) return $"one of {string.Join(", ", words)}";
+        return (info.Kind, Type.GetTypeCode(type)) switch
+        {
+            (JsonTypeInfoKind.Object or JsonTypeInfoKind.Dictionary, _) => "keys and values",
+            (JsonTypeInfoKind.Enumerable, _) => "a list",
+            (_, TypeCode.Boolean) => "true or false",
+            (_, TypeCode.String) => "text",
+            (_, TypeCode.Int32) => "a whole number of at most ten digits",
+            (_, TypeCode.Int64) => "a whole number",
+            (_, TypeCode.Double) => "a finite number",
+            _ => "another value",
+        };
+    }
+
+    /// <summary>A value as a message shows it.</summary>
+    public static string Found(JsonNode? node) => node switch
+    {
+        null => "nothing",
+        JsonObject => "keys and values",
+        JsonArray => "a list",
+        _ => node.GetValueKind() switch
+        {
+            JsonValueKind.String => $"the text \"{node.GetValue<string>()}\"",
+            JsonValueKind.Number => Number(node),
+            _ => node.ToJsonString(),
+        },
+    };
+
+    /// <summary>The value as an integer, or null where it is none or was written with a point or an exponent.</summary>
+    private static long? Integer(JsonNode node) => node is JsonValue value && value.TryGetValue(out long number) ? number : null;
+
+    private static double? Real(JsonNode node) => node is JsonValue value && value.TryGetValue(out double number) ? number : null;
+
+    // JSON knows no NaN, so it cannot show one.
+    private static string Number(JsonNode node) => Real(node) is { } number && !double.IsFinite(number) ? number.ToString() : node.ToJsonString();
+
+    // The words that a value of this type may be; null where it is no word of a few.
+    private static List<string>? Words(Type type, JsonTypeInfo info)
+    {
+        if (type == typeof(LinearRule)) return [.. LinearRule.All.Select(rule => rule.Name)];
+        if (!type.IsEnum) return null;
+        return [.. Enum.GetValuesAsUnderlyingType(type).Cast<object>()
+            .Select(value => JsonSerializer.SerializeToNode(Enum.ToObject(type, value), info)!.GetValue<string>())];
+    }
+
+    // A type with a converter of its own knows alone what it takes.
+    private static bool CanBind(JsonNode node, JsonTypeInfo info)
+    {
+        try
+        {
+            node.Deserialize(info);
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,35 @@
+using System.Text.Json.Nodes;
+using Transformer.Configuration;
+
+namespace Transformer.Formats;
+
+/// <summary>The config.json of a checkpoint: what other tools read, and our whole architecture under one key, which wins.</summary>
+internal static class CheckpointConfig
+{
+    public const string FileName = "config.json";
+    private const string Key = "transformer";
+
+    /// <summary>The architecture, ours or a Hugging Face model's.</summary>
+    /// <exception cref="InputException">The file is not valid, or cannot be expressed.</exception>
+    public static ModelConfig Read(string path)
+    {
+        var fields = JsonFields.Open(path);
+        if (fields.Object(Key) is not { } ours) return HuggingFaceConfig.Read(fields);
+        ours.Size("width", HuggingFaceConfig.WidthLimit);
+        ours.Size("context_length", HuggingFaceConfig.LengthLimit);
+        ours.Size("vocabulary_size", HuggingFaceConfig.LengthLimit);
+        if (ours.Node("layers") is JsonValue layers && layers.TryGetValue<long>(out var blocks) && blocks > HuggingFaceConfig.LayerLimit)
+            throw ours.Bad("layers", $"found {blocks}, expected {HuggingFaceConfig.LayerLimit} at most");
+        return ModelJson.FromJson(ours.Json, ours.Origin);
+    }
+
+    /// <summary>Llama's fields only where the model is one: the tensors bear Llama's names, so those of another family would be a lie.</summary>
+    /// <exception cref="ArgumentException">The vocabulary's size is open.</exception>
+    public static JsonObject Write(ModelConfig model)
+    {
+        if (model.VocabularySize is null) throw new ArgumentException("A saved model has a vocabulary of known size.", nameof(model));
+        var json = HuggingFaceConfig.LlamaObstacle(model) is null ? HuggingFaceConfig.ToLlama(model) : new JsonObject { ["model_type"] = Key };
+        json[Key] = ModelJson.ToJson(model);
+        return json;
+    }
+}

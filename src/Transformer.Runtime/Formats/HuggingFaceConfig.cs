@@ -1,0 +1,87 @@
+using System.Text.Json.Nodes;
+using Transformer.Configuration;
+
+namespace Transformer.Formats;
+
+/// <summary>
+/// Hugging Face's config.json and our <see cref="ModelConfig"/>: GPT-2 (with nanoGPT's <c>bias</c>), Llama, and Mistral without its window.
+/// What the other side cannot say is refused by name, never dropped; only how parameters start and what is dropped in training may get lost.
+/// </summary>
+public static class HuggingFaceConfig
+{
+    // Above anything published, and low enough that a forged file cannot make a size overflow.
+    internal const int WidthLimit = 1 << 18;
+    internal const int LengthLimit = 1 << 28;
+    internal const int LayerLimit = 1 << 12;
+
+    /// <summary>The architecture of a config.json.</summary>
+    /// <exception cref="InputException">The file is not valid, or describes a model that this library cannot express.</exception>
+    public static ModelConfig Read(string path) => Read(JsonFields.Open(path));
+
+    /// <summary>Why a Hugging Face Llama cannot be this model: the first key that differs; null where it can.</summary>
+    public static string? LlamaObstacle(ModelConfig config) => Obstacle(config, HuggingFaceLlama.Write(config), config.Position is RotaryPositionConfig);
+
+    /// <summary>Why a Hugging Face GPT-2 cannot be this model: the first key that differs; null where it can.</summary>
+    public static string? Gpt2Obstacle(ModelConfig config) =>
+        // nanoGPT's models without biases are read, but Hugging Face's GPT-2 always has them.
+        config.Attention is SoftmaxAttentionConfig { Bias: false } ? "attention.bias" : Obstacle(config, HuggingFaceGpt2.Write(config), config.Position is LearnedPositionConfig);
+
+    /// <summary>The config.json of a Hugging Face Llama.</summary>
+    /// <exception cref="InputException">No Llama is this model.</exception>
+    public static JsonObject ToLlama(ModelConfig config) =>
+        LlamaObstacle(config) is { } key ? throw Inexpressible("Llama", key) : HuggingFaceLlama.Write(config)!;
+
+    /// <summary>The config.json of a Hugging Face GPT-2.</summary>
+    /// <exception cref="InputException">No GPT-2 is this model.</exception>
+    public static JsonObject ToGpt2(ModelConfig config) =>
+        Gpt2Obstacle(config) is { } key ? throw Inexpressible("GPT-2", key) : HuggingFaceGpt2.Write(config)!;
+
+    internal static ModelConfig Read(JsonFields fields)
+    {
+        if (fields.Has("quantization_config"))
+            throw fields.Bad("quantization_config", "quantised weights cannot be read; take the model in float16, bfloat16 or float32");
+        var config = fields.Text("model_type") switch
+        {
+            "gpt2" => HuggingFaceGpt2.Read(fields),
+            "llama" => HuggingFaceLlama.Read(fields, mistral: false),
+            "mistral" => HuggingFaceLlama.Read(fields, mistral: true),
+            var other => throw fields.Bad("model_type", $"found {other}, expected gpt2, llama or mistral"),
+        };
+        var problems = config.Problems().ToList();
+        return problems.Count == 0 ? config : throw new InputException($"{fields.Origin}: {string.Join("\n  ", problems)}");
+    }
+
+    // Written and read back, the model must be the same: an option that the fields cannot say shows as a difference, also one invented later.
+    private static string? Obstacle(ModelConfig config, JsonObject? fields, bool positionFits)
+    {
+        if (config.VocabularySize is null) return "vocabulary_size";
+        if (config.Layers == 0) return "layers";
+        if (fields is null)
+            return config.Mixers is not null ? "mixers" : config.Attention is not SoftmaxAttentionConfig ? "attention.kind" : positionFits ? "mlp.kind" : "position.kind";
+        if (config.Initialization is MupInitializationConfig) return "initialization";
+        var said = Read(new JsonFields(JsonNode.Parse(fields.ToJsonString())!.AsObject(), "config.json"));
+        return Difference("", ModelJson.ToJson(Canonical(config)), ModelJson.ToJson(Canonical(said)));
+    }
+
+    // The first key at which two configurations differ, null where none is.
+    private static string? Difference(string path, JsonNode? wanted, JsonNode? said)
+    {
+        if (JsonNode.DeepEquals(wanted, said)) return null;
+        if (wanted is not JsonObject keys || said is not JsonObject other) return path;
+        return keys.Select(pair => Difference(path.Length == 0 ? pair.Key : $"{path}.{pair.Key}", pair.Value, other[pair.Key])).FirstOrDefault(found => found is not null) ?? path;
+    }
+
+    // Defaults written out, and without what only training knows.
+    private static ModelConfig Canonical(ModelConfig config) => config with
+    {
+        Attention = config.Attention is SoftmaxAttentionConfig attention
+            ? attention with { KvHeads = attention.KvHeads ?? attention.Heads, HeadWidth = attention.HeadWidth ?? config.Width / attention.Heads, Dropout = 0 }
+            : config.Attention,
+        Mlp = config.Mlp with { Hidden = config.Mlp.HiddenAt(config.Width) },
+        Initialization = new Gpt2InitializationConfig(),
+        Dropout = 0,
+    };
+
+    private static InputException Inexpressible(string family, string key) =>
+        new($"model.{key}: Hugging Face's {family} cannot express it. Save the model in this library's own format, or change it.");
+}

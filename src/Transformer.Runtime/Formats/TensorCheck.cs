@@ -1,0 +1,62 @@
+using System.Text;
+using Transformer.Configuration;
+
+namespace Transformer.Formats;
+
+/// <summary>Whether the tensors of a file are those of a model.</summary>
+internal static class TensorCheck
+{
+    private const int MostLines = 40;
+
+    // A million positions of heads of 128: eightfold what published models have, and a table of half a gigabyte at most while it is made.
+    private const long AnglesLimit = 1L << 27;
+
+    // What need not be counted: a model that is a little too large is made, and each of its tensors compared by name.
+    private const long Slack = 1L << 20;
+
+    /// <summary>Whether a model can be as large as its configuration says, looked at before one of that size is made: it has no more numbers than the file holds.</summary>
+    /// <exception cref="InputException">It cannot.</exception>
+    public static void CheckSize(string file, ModelConfig model, IReadOnlyCollection<IReadOnlyList<long>> shapes)
+    {
+        CheckAngles(file, model);
+        var held = shapes.Sum(shape => Numbers([.. shape]));
+        var parts = Math.Max(model.Layers, model.Mlp is MixtureMlpConfig mixture ? mixture.Experts : 0);
+        if (parts > shapes.Count || model.Parameters().Sum(parameter => Numbers(parameter.Shape)) > 2 * held + Slack)
+            throw new InputException($"{file}: its configuration asks for a model that is larger than its {shapes.Count} tensors with {held} numbers. Does it belong to them?");
+    }
+
+    // In double precision, in which what a damaged file says does not overflow.
+    private static double Numbers(long[] shape) => shape.Aggregate(1.0, (product, size) => product * Math.Abs(size));
+
+    /// <summary>Whether the angles of a model's positions can be made.</summary>
+    /// <exception cref="InputException">They are too many.</exception>
+    public static void CheckAngles(string file, ModelConfig model)
+    {
+        var (what, size) = model.Position switch
+        {
+            RotaryPositionConfig => ("heads", model.RotaryWidth ?? 0),
+            SinusoidalPositionConfig => ("a width", model.Width),
+            _ => ("", 0),
+        };
+        if ((long)model.ContextLength * size > AnglesLimit)
+            throw new InputException($"{file}: a context of {model.ContextLength} tokens with {what} of {size} asks for more angles than are made; expected {AnglesLimit / size} tokens at most");
+    }
+
+    /// <summary>Compares all names and shapes.</summary>
+    /// <exception cref="InputException">Something differs; the message lists it.</exception>
+    public static void Check(string file, IReadOnlyDictionary<string, IReadOnlyList<long>> found, IReadOnlyDictionary<string, IReadOnlyList<long>> expected)
+    {
+        var problems = expected.Where(model => found.TryGetValue(model.Key, out var shape) && !shape.SequenceEqual(model.Value))
+            .Select(model => $"{model.Key}: file {Text(found[model.Key])}, model {Text(model.Value)}")
+            .Concat(expected.Where(model => !found.ContainsKey(model.Key)).Select(model => $"{model.Key}: not in the file, model {Text(model.Value)}"))
+            .Concat(found.Where(tensor => !expected.ContainsKey(tensor.Key)).Select(tensor => $"{tensor.Key}: file {Text(tensor.Value)}, not in the model"))
+            .ToList();
+        if (problems.Count == 0) return;
+        var message = new StringBuilder($"{file}: {(problems.Count == 1 ? "1 tensor does" : $"{problems.Count} tensors do")} not fit this model");
+        foreach (var problem in problems.Take(MostLines)) message.Append("\n  ").Append(problem);
+        if (problems.Count > MostLines) message.Append($"\n  and {problems.Count - MostLines} more");
+        throw new InputException(message.ToString());
+    }
+
+    private static string Text(IReadOnlyList<long> shape) => $"[{string.Join(", ", shape)}]";
+}
