@@ -25,7 +25,7 @@ public sealed partial class NamingTests
     [Fact]
     public void No_type_is_called_after_what_it_is_not()
     {
-        var names = typeof(TransformerModel).Assembly.GetTypes()
+        var names = Libraries.SelectMany(library => library.GetTypes())
             .Where(type => type.Namespace?.StartsWith("Transformer", StringComparison.Ordinal) == true).Select(type => type.Name);
         Assert.DoesNotContain(names, name => EmptyWord().IsMatch(name));
     }
@@ -38,9 +38,9 @@ public sealed partial class NamingTests
     public void Namespaces_are_folders(string project, string root)
     {
         var wrong =
-            from file in SourceTree.FilesIn(SourceTree.Library)
-            let expected = Path.GetRelativePath(Path.Combine(SourceTree.Root, "src"), Path.GetDirectoryName(file)!)
-                .Replace(Path.DirectorySeparatorChar, '.')
+            from file in SourceTree.FilesIn(SourceTree.Project(project))
+            let folder = Path.GetRelativePath(SourceTree.Project(project), Path.GetDirectoryName(file)!)
+            let expected = folder == "." ? root : $"{root}.{folder.Replace(Path.DirectorySeparatorChar, '.')}"
             let found = File.ReadLines(file).FirstOrDefault(line => line.StartsWith("namespace ", StringComparison.Ordinal))
             where found is not null && found != $"namespace {expected};"
             select $"{SourceTree.Shown(file)}: {found}, expected {expected}";
