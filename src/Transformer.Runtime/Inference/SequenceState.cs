@@ -1,3 +1,5 @@
+using Transformer.Configuration;
+
 namespace Transformer.Inference;
 
 /// <summary>

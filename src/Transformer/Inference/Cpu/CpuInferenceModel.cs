@@ -1,8 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Formats;
 using Transformer.Model;
-using Transformer.Runs;
-using static TorchSharp.torch;
 
 namespace Transformer.Inference.Cpu;
 
@@ -193,8 +191,6 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
 
     /// <inheritdoc/>
     protected override string HashWeights() => weights.Hash();
-
-    internal override string DescribeArchitecture() => ConfigJson.ToJson(Config).ToJsonString();
 
     /// <inheritdoc/>
     public override void Dispose()
