@@ -4,35 +4,36 @@ using Transformer.Benchmarks;
 using Transformer.Configuration;
 using Transformer.Generation;
 using Transformer.Inference.Cpu;
+using Transformer.Inference.Torch;
 
 namespace Transformer.Cli;
 
-/// <summary><c>bench speculation</c>: what guesses ahead are worth.</summary>
+/// <summary><c>bench speculation</c>: what speculative decoding is worth.</summary>
 internal static class BenchSpeculation
 {
     private static readonly SamplingOptions Defaults = new();
 
-    private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or .gguf file." };
+    private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or .gguf file, or a folder with an ONNX model." };
 
     private static readonly Option<int> DraftTokens = new("--draft-tokens")
     {
-        Description = "The most guesses of a pass.",
+        Description = "The most draft tokens of a pass.",
         HelpName = "N",
         DefaultValueFactory = _ => GenerateOptions.DefaultDraftTokens,
     };
 
     private static readonly Option<string> Prompt = new("--prompt")
     {
-        Description = "The text to continue; nothing where absent.",
+        Description = "The text to continue; default: none.",
         HelpName = "TEXT",
         DefaultValueFactory = _ => "",
     };
 
     /// <summary>The verb's part.</summary>
-    /// <param name="rounds">How often the text is written without and with guesses.</param>
+    /// <param name="rounds">How often the text is generated without and with draft tokens.</param>
     public static Command Create(Option<int> rounds)
     {
-        var speculation = new Command("speculation", "Measures writing with guesses ahead against writing without.")
+        var speculation = new Command("speculation", "Measures speculative decoding against decoding token by token.")
         {
             Source, GenerateOptions.Draft, DraftTokens, Prompt, GenerateOptions.MaxTokens, GenerateOptions.Temperature, SharedOptions.Quantize, rounds, SharedOptions.Threads, SharedOptions.Json,
         };
@@ -43,22 +44,23 @@ internal static class BenchSpeculation
     private static int Run(ParseResult request, int rounds, CancellationToken cancellation)
     {
         if (rounds < 1) throw new InputException($"--rounds: found {rounds}, expected 1 or more.");
-        var guesses = request.GetValue(DraftTokens);
-        if (guesses < 1) throw new InputException($"--draft-tokens: found {guesses}, expected 1 or more.");
+        var draftTokens = request.GetValue(DraftTokens);
+        if (draftTokens < 1) throw new InputException($"--draft-tokens: found {draftTokens}, expected 1 or more.");
         var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
-        using var writer = Writer.Open(request.GetRequiredValue(Source), format, "cpu", SharedOptions.ThreadsOf(request), guesses, request.GetValue(GenerateOptions.Draft));
-        var plain = new TextGenerator(writer.EngineFor("bench speculation"), writer.Tokenizer);
+        var load = new LoadRequest(format, Threads: SharedOptions.ThreadsOf(request));
+        using var models = GenerationModels.Open(request.GetRequiredValue(Source), request.GetValue(GenerateOptions.Draft), load, draftTokens);
+        var plain = new TextGenerator(models.Model, models.Tokenizer);
         var options = Defaults with { MaxTokens = request.GetValue(GenerateOptions.MaxTokens), Temperature = request.GetValue(GenerateOptions.Temperature) };
-        var result = SpeculationBenchmark.Run(plain, writer.Generator, plain.Encode(request.GetValue(Prompt)!), options, rounds, cancellation);
+        var result = SpeculationBenchmark.Run(plain, models.Generator, plain.Encode(request.GetValue(Prompt)!), options, rounds, cancellation);
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(output, result);
         else
         {
             output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"""
                 without       {result.PlainTokensPerSecond:f1} tokens/s
-                with guesses  {result.TokensPerSecond:f1} tokens/s
+                with drafts   {result.TokensPerSecond:f1} tokens/s
                 speed-up      {result.SpeedUp:f2} (from {result.SpeedUpMinimum:f2} to {result.SpeedUpMaximum:f2})
-                accepted      {result.AcceptanceRate:p0} of the guesses, {result.TokensPerPass:f2} tokens a pass
+                accepted      {result.AcceptanceRate:p0} of the draft tokens, {result.TokensPerPass:f2} tokens per pass
                 """));
         }
         return CommandLine.Done;

@@ -51,7 +51,7 @@ internal static class BenchVerb
 
     private static readonly Option<int> Sequences = new("--sequences")
     {
-        Description = "How many texts are written together.",
+        Description = "How many texts are generated together.",
         HelpName = "N",
         DefaultValueFactory = _ => 1,
     };
@@ -70,7 +70,7 @@ internal static class BenchVerb
             Source, SharedOptions.Set, Rounds, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
         train.SetAction((request, cancellation) => Task.FromResult(Train(request, cancellation)));
-        var decode = new Command("decode", "Measures writing against the machine's memory.")
+        var decode = new Command("decode", "Measures generation against the machine's memory.")
         {
             Model, SharedOptions.Set, SharedOptions.Quantize, SharedOptions.Operators, Sequences, PromptTokens, Rounds, SharedOptions.Threads, SharedOptions.Json,
         };
@@ -113,7 +113,7 @@ internal static class BenchVerb
                 request.InvocationConfiguration.Output, result.UtilizationMinimum, result.UtilizationMaximum, result.Utilization,
                 ("model", $"{Numbers.Count(result.Parameters)} parameters, {sequences} x ({result.PromptTokens} + {result.GeneratedTokens}) tokens, {result.Threads} threads"),
                 ("weights", $"{weight:g4} bytes each"),
-                ("writing", $"{result.TokensPerSecond:f1} tokens/s"),
+                ("generation", $"{result.TokensPerSecond:f1} tokens/s"),
                 ("first token", $"{1000 * result.FirstTokenSeconds:f1} ms, {sequences * result.PromptTokens / result.FirstTokenSeconds:n0} tokens of prompt/s"),
                 ("weights read", $"{Numbers.Bytes(result.WeightBytesPerSecond)}/s"),
                 ("memory rate", $"{Numbers.Bytes(result.MemoryBytesPerSecond)}/s"));
@@ -135,8 +135,8 @@ internal static class BenchVerb
         try
         {
             OnnxFolder.Write(folder.FullName, model.Config, model.Weights, null, precision, operators);
-            using var onnx = OnnxModel.Open(folder.FullName);
-            return DecodingBenchmark.Run(onnx.Generator(), model.Config, precision.MatrixBytes(model.Config), rounds, format, sequences, promptTokens, cancellation);
+            using var onnx = OnnxInferenceModel.Open(folder.FullName);
+            return DecodingBenchmark.Run(onnx, precision.MatrixBytes(model.Config), rounds, format, sequences, promptTokens, cancellation);
         }
         finally
         {

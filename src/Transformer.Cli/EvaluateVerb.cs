@@ -2,7 +2,7 @@ using System.CommandLine;
 using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Evaluation;
-using Transformer.Generation;
+using Transformer.Inference.Torch;
 using Transformer.Onnx;
 using Transformer.Runs;
 using Transformer.Tokenization;
@@ -69,7 +69,7 @@ internal static class EvaluateVerb
 
     private static Line Measure(string path, TextSource? given, string[] overrides, Device device, CancellationToken cancellation)
     {
-        var (result, bytes) = OnnxModel.IsAt(path) ? WithOnnx(path, given, cancellation) : WithOurs(path, given, overrides, device, cancellation);
+        var (result, bytes) = OnnxInferenceModel.IsAt(path) ? WithOnnx(path, given, cancellation) : WithOurs(path, given, overrides, device, cancellation);
         if (!double.IsFinite(result.Perplexity))
             throw new InvalidOperationException($"{path}: the loss is {result.Loss}; its weights are damaged, or its training has diverged.");
         return new(path, result.Loss, result.Perplexity, bytes is { } length ? result.BitsPerByte(length) : null, result.Accuracy, result.Tokens, bytes);
@@ -85,7 +85,7 @@ internal static class EvaluateVerb
 
     private static (EvaluationResult Result, long? Bytes) WithOnnx(string path, TextSource? given, CancellationToken cancellation)
     {
-        using var model = OnnxModel.Open(path);
+        using var model = OnnxInferenceModel.Open(path);
         if (given is null || model.Tokenizer is not { } tokenizer)
             throw new InputException($"{path}: is an ONNX model, which is measured on a text by its own tokenizer.json. Name a text with --data FILE.");
         return OnText(path, given, tokenizer, text => OnnxEvaluation.Measure(model, text, cancellation));

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Transformer.Checkpoints;
 using Transformer.Configuration;
+using Transformer.Inference.Torch;
 using Transformer.Data;
 using Transformer.Distributed;
 using Transformer.Evaluation;
@@ -158,9 +159,9 @@ internal static class ExportVerb
 
     private static Copy ReadOnnxBack(string path, LoadedModel original)
     {
-        var copy = OnnxModel.Open(path);
+        var copy = OnnxInferenceModel.Open(path);
         return new(
-            copy, original.Tokenizer, () => OnnxEvaluation.Compare(original, copy), (text, cancellation) => OnnxEvaluation.Measure(copy, text, cancellation));
+            copy, original.Tokenizer, () => ModelComparison.Of(original, copy), (text, cancellation) => OnnxEvaluation.Measure(copy, text, cancellation));
     }
 
     private static void WriteOnnx(LoadedModel model, string folder, Precision precision, OnnxOperators operators) => OnnxFolder.Write(

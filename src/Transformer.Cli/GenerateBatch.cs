@@ -8,28 +8,28 @@ namespace Transformer.Cli;
 /// <summary><c>generate --prompts</c>: continues many prompts, some at once.</summary>
 internal static class GenerateBatch
 {
-    /// <summary>Writes all continuations in the order of their prompts, each as soon as those before it are done. One that fails is told, and the others are written.</summary>
+    /// <summary>Shows all continuations in the order of their prompts, each as soon as those before it are done. One that fails is reported, and the others go on.</summary>
     /// <param name="output">Where they go.</param>
     /// <param name="error">Where failures and notes go.</param>
-    /// <param name="writer">What writes.</param>
+    /// <param name="models">What generates.</param>
     /// <param name="prompts">The prompts.</param>
     /// <param name="count">The samples of each.</param>
     /// <param name="parallel">How many run at once.</param>
     /// <param name="json">Whether one JSON object is printed.</param>
     /// <param name="cancellation">Ends all after the current step.</param>
     /// <returns>The exit code.</returns>
-    /// <exception cref="InputException">A prompt is wrong, or the model cannot write so.</exception>
+    /// <exception cref="InputException">A prompt is wrong.</exception>
     public static int Run(
-        TextWriter output, TextWriter error, Writer writer, IReadOnlyList<PromptLine> prompts, int count, int parallel, bool json, CancellationToken cancellation)
+        TextWriter output, TextWriter error, GenerationModels models, IReadOnlyList<PromptLine> prompts, int count, int parallel, bool json, CancellationToken cancellation)
     {
-        using var batch = new ContinuousBatch(writer.EngineFor("--prompts"), parallel, writer.Tokenizer);
+        using var batch = new ContinuousBatch(models.Model, parallel, models.Tokenizer);
         var (watch, slid) = (Stopwatch.StartNew(), false);
         var samples = prompts.SelectMany(prompt => Enumerable.Range(0, count).Select(row => new Sample(prompt, Submit(prompt, row)))).ToArray();
         var (ended, isFirst) = (0, true);
         while (batch.Step()) Show();
         Show();
-        GeneratedText[] texts = [.. samples.Where(sample => sample.Failure is null).Select(sample => sample.Written)];
-        GenerateVerb.NoteCut(error, [.. samples.Where(sample => sample is { Failure: null, Prompt.Options.Constraint: not null }).Select(sample => sample.Written)], "max_tokens");
+        GeneratedText[] texts = [.. samples.Where(sample => sample.Failure is null).Select(sample => sample.Generated)];
+        GenerateVerb.NoteCut(error, [.. samples.Where(sample => sample is { Failure: null, Prompt.Options.Constraint: not null }).Select(sample => sample.Generated)], "max_tokens");
         if (json)
         {
             ScriptJson.Write(output, new
@@ -55,7 +55,7 @@ internal static class GenerateBatch
                 {
                     if (!isFirst) output.WriteLine(GenerateVerb.Separator);
                     isFirst = false;
-                    output.WriteLine(sample.Prompt.Text + sample.Written.Text);
+                    output.WriteLine(sample.Prompt.Text + sample.Generated.Text);
                 }
             }
         }
@@ -76,22 +76,22 @@ internal static class GenerateBatch
 
         void NoteLength(int length)
         {
-            if (length <= writer.ContextLength || slid) return;
+            if (length <= models.ContextLength || slid) return;
             slid = true;
-            GenerateVerb.NoteFullContext(error, writer.ContextLength, live: false);
+            GenerateVerb.NoteFullContext(error, models.ContextLength, live: false);
         }
     }
 
     private static object Described(Sample sample) => sample.Failure is { } failure
         ? new { Prompt = sample.Prompt.Text, Error = failure }
-        : new { Prompt = sample.Prompt.Text, sample.Written.Text, sample.Written.Tokens, sample.Written.FinishReason, sample.Written.ReusedTokens };
+        : new { Prompt = sample.Prompt.Text, sample.Generated.Text, sample.Generated.Tokens, sample.Generated.FinishReason, sample.Generated.ReusedTokens };
 
     private sealed record Sample(PromptLine Prompt, Task<GeneratedText> Text)
     {
-        /// <summary>Why it could not be written; null where it was.</summary>
+        /// <summary>Why it failed; null where it did not.</summary>
         public string? Failure => Text.Exception?.InnerException is InputException failure ? failure.Message : null;
 
-        /// <summary>What was written, when it has ended.</summary>
-        public GeneratedText Written => Text.GetAwaiter().GetResult();
+        /// <summary>What was generated, when it has ended.</summary>
+        public GeneratedText Generated => Text.GetAwaiter().GetResult();
     }
 }

@@ -4,30 +4,30 @@ using Transformer.Generation;
 
 namespace Transformer.Cli;
 
-/// <summary><c>generate --beams</c>: looks for the likeliest continuations.</summary>
+/// <summary><c>generate --beams</c>: looks for the most probable continuations.</summary>
 internal static class GenerateBeams
 {
-    /// <summary>Writes the best continuations of a prompt.</summary>
+    /// <summary>Shows the best continuations of a prompt.</summary>
     /// <param name="output">Where they go.</param>
-    /// <param name="writer">What writes.</param>
+    /// <param name="models">What generates.</param>
     /// <param name="prompt">The text to continue.</param>
     /// <param name="beams">How many texts are kept.</param>
     /// <param name="lengthPenalty">The power of its length by which a text's log-probability is divided.</param>
-    /// <param name="maxTokens">The greatest number of tokens; as many as fit the context, up to the usual number, where null.</param>
-    /// <param name="count">How many of the texts are written.</param>
+    /// <param name="maxTokens">The greatest number of tokens; as many as fit the context, up to the default number, where null.</param>
+    /// <param name="count">How many of the texts are shown.</param>
     /// <param name="json">Whether one JSON object is printed.</param>
     /// <param name="cancellation">Ends the search after the current step.</param>
     /// <returns>The exit code.</returns>
-    /// <exception cref="InputException">The prompt or a number is wrong, or the model cannot write so.</exception>
+    /// <exception cref="InputException">The prompt or a number is wrong.</exception>
     public static int Run(
-        TextWriter output, Writer writer, string prompt, int beams, double lengthPenalty, int? maxTokens, int count, bool json, CancellationToken cancellation)
+        TextWriter output, GenerationModels models, string prompt, int beams, double lengthPenalty, int? maxTokens, int count, bool json, CancellationToken cancellation)
     {
         if (beams < 1) throw new InputException($"--beams: found {beams}, expected 1 or more.");
         if (count > beams) throw new InputException($"--count: found {count}, expected at most the {beams} beams: a search ends with as many texts.");
         var watch = Stopwatch.StartNew();
-        var tokens = writer.Generator.Encode(prompt);
-        var room = Math.Max(1, writer.ContextLength - tokens.Length + 1);
-        var found = new BeamSearch(writer.EngineFor("--beams"), writer.Tokenizer)
+        var tokens = models.Generator.Encode(prompt);
+        var room = Math.Max(1, models.ContextLength - tokens.Length + 1);
+        var found = new BeamSearch(models.Model, models.Tokenizer)
             .Search(tokens, beams, maxTokens ?? Math.Min(room, new SamplingOptions().MaxTokens), lengthPenalty, cancellation);
         var best = found.Take(count).ToArray();
         if (json) ScriptJson.Write(output, new { Prompt = prompt, Samples = best, TokensPerSecond = best[0].Tokens.Count / watch.Elapsed.TotalSeconds });

@@ -5,10 +5,10 @@ using Transformer.Generation.Constraints;
 
 namespace Transformer.Cli;
 
-/// <summary>What <c>generate</c> can be asked, and what of it means nothing together.</summary>
+/// <summary>The options of <c>generate</c>, and which of them exclude each other.</summary>
 internal static class GenerateOptions
 {
-    /// <summary>How many tokens a draft guesses ahead where nobody says.</summary>
+    /// <summary>The draft tokens of a pass with --draft, by default.</summary>
     public const int DefaultDraftTokens = 4;
 
     private static readonly SamplingOptions Defaults = new();
@@ -16,7 +16,7 @@ internal static class GenerateOptions
     public static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or .gguf file, or a folder with an ONNX model." };
     public static readonly Option<string?> Prompt = new("--prompt")
     {
-        Description = "The text to continue; nothing where absent.",
+        Description = "The text to continue; default: none.",
         HelpName = "TEXT",
     };
 
@@ -28,12 +28,12 @@ internal static class GenerateOptions
 
     public static readonly Option<int> MaxTokens = new("--max-tokens")
     {
-        Description = "The greatest number of tokens a sample.",
+        Description = "The greatest number of tokens per sample.",
         HelpName = "N",
         DefaultValueFactory = _ => Defaults.MaxTokens,
     };
 
-    public static readonly Option<bool> Greedy = new("--greedy") { Description = "Take the likeliest token always." };
+    public static readonly Option<bool> Greedy = new("--greedy") { Description = "Always take the most probable token." };
 
     public static readonly Option<double> Temperature = new("--temperature")
     {
@@ -42,7 +42,7 @@ internal static class GenerateOptions
         DefaultValueFactory = _ => Defaults.Temperature,
     };
 
-    public static readonly Option<int?> TopK = new("--top-k") { Description = "Draw from the K likeliest tokens only.", HelpName = "K" };
+    public static readonly Option<int?> TopK = new("--top-k") { Description = "Draw from the K most probable tokens only.", HelpName = "K" };
     public static readonly Option<double?> TopP = new("--top-p")
     {
         Description = "Draw from the fewest tokens with probability P together.",
@@ -51,7 +51,7 @@ internal static class GenerateOptions
 
     public static readonly Option<double?> MinP = new("--min-p")
     {
-        Description = "Draw from tokens at least P times as likely as the likeliest.",
+        Description = "Draw from tokens at least P times as probable as the most probable one.",
         HelpName = "P",
     };
 
@@ -71,13 +71,13 @@ internal static class GenerateOptions
 
     public static readonly Option<string?> Regex = new("--regex")
     {
-        Description = "Write only what matches this regular expression as a whole.",
+        Description = "Generate only what matches this regular expression as a whole.",
         HelpName = "PATTERN",
     };
 
     public static readonly Option<string?> JsonSchema = new("--json-schema")
     {
-        Description = "Write only JSON that is valid by this schema: a file, or the schema itself, which begins with a brace.",
+        Description = "Generate only JSON that is valid by this schema: a file, or the schema itself, which begins with a brace.",
         HelpName = "FILE|TEXT",
     };
 
@@ -97,19 +97,19 @@ internal static class GenerateOptions
 
     public static readonly Option<int?> DraftTokens = new("--draft-tokens")
     {
-        Description = $"Read up to N tokens ahead that the text itself suggests, or --draft (then {DefaultDraftTokens} where absent); changes the pace, not how likely a text is.",
+        Description = $"Speculative decoding with up to N draft tokens per pass, from the text itself or from --draft (then default: {DefaultDraftTokens}); changes the pace, not how likely a text is.",
         HelpName = "N",
     };
 
     public static readonly Option<string?> Draft = new("--draft")
     {
-        Description = "A smaller model of the same tokenizer that guesses ahead.",
+        Description = "A smaller model of the same tokenizer that proposes draft tokens.",
         HelpName = "PATH",
     };
 
     public static readonly Option<string?> Prompts = new("--prompts")
     {
-        Description = "A file with many prompts: one a line or, of a .jsonl file, one object a line with the prompt and options of its own, {\"prompt\": \"Once\", \"seed\": 3}.",
+        Description = "A file with many prompts: one per line or, of a .jsonl file, one object per line with the prompt and options of its own, {\"prompt\": \"Once\", \"seed\": 3}.",
         HelpName = "FILE",
     };
 
@@ -122,7 +122,7 @@ internal static class GenerateOptions
 
     public static readonly Option<int?> Beams = new("--beams")
     {
-        Description = "Look for the likeliest text among the N best of each length, instead of drawing tokens.",
+        Description = "Search for the most probable text among the N best of each length, instead of drawing tokens.",
         HelpName = "N",
     };
 
@@ -135,15 +135,14 @@ internal static class GenerateOptions
 
     public static readonly Option<bool> TensorParallel = new("--tensor-parallel")
     {
-        Description = "Write together with the other ranks of mpirun, each with its share of the heads and hidden units.",
+        Description = "Share the model with the other ranks of mpirun, each with its part of the heads and hidden units.",
     };
 
-    // Of each option those that mean nothing beside it.
+    // For each option those that it excludes.
     private static readonly Dictionary<Option, Option[]> Conflicts = new()
     {
         [Greedy] = [Temperature, TopK, TopP, MinP],
         [Prompts] = [Prompt, PromptFile, DraftTokens, Draft, Beams],
-        [TensorParallel] = [Prompts, Beams, DraftTokens, Draft],
         [Beams] = [Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, DraftTokens, Draft],
     };
 
@@ -166,7 +165,7 @@ internal static class GenerateOptions
 
     private static TextConstraint? Constraint(string? pattern, string? schema)
     {
-        if (pattern is not null && schema is not null) throw new InputException("--regex and --json-schema: both say what may be written; leave one out.");
+        if (pattern is not null && schema is not null) throw new InputException("--regex and --json-schema: both say what may be generated; leave one out.");
         return pattern is not null ? TextConstraint.Regex(pattern)
             : schema is null ? null
             : TextConstraint.JsonSchema(schema.TrimStart().StartsWith('{') ? schema : Utf8File.Read(schema, "a JSON schema"));

@@ -5,6 +5,7 @@ using Transformer.Configuration;
 using Transformer.Distributed;
 using Transformer.Generation;
 using Transformer.Inference.Cpu;
+using Transformer.Inference.Torch;
 using Transformer.Layers;
 using static Transformer.Cli.GenerateOptions;
 
@@ -43,22 +44,29 @@ internal static class GenerateVerb
         var (output, error) = isFirst ? (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error) : (TextWriter.Null, TextWriter.Null);
         if (ranks.Ranks > 1) SharedOptions.UseThreads(request, ranks);
         CheckRanks(request, ranks);
-        var (options, prompt, prompts, writer) = ranks.RunOnAll(() => Prepare(request, ranks));
-        using var opened = writer;
+        var (options, prompt, prompts, models) = ranks.RunOnAll(() => Prepare(request, ranks));
+        using var opened = models;
+        ranks.RequireEqual(
+            $"{models.ContextLength} {models.Tokenizer.VocabularySize} {new ModelSize(models.Model.Config).Parameters}",
+            (rank, _, _) => $"generate: rank {rank} has another model than rank 0. Give all machines the same files.");
+        ranks.CurrentOperation = "generating";
+        if (models.Follower is { } follower)
+        {
+            follower.Follow();
+            return CommandLine.Done;
+        }
         var (count, json) = (request.GetValue(Count), request.GetValue(SharedOptions.Json));
-        if (prompts is not null) return GenerateBatch.Run(output, error, writer, prompts, count, request.GetValue(GenerateOptions.Parallel), json, cancellation);
+        if (prompts is not null) return GenerateBatch.Run(output, error, models, prompts, count, request.GetValue(GenerateOptions.Parallel), json, cancellation);
         if (request.GetValue(Beams) is { } beams)
         {
             var most = IsGiven(request, MaxTokens) ? options.MaxTokens : (int?)null;
-            return GenerateBeams.Run(output, writer, prompt, beams, request.GetValue(LengthPenalty), most, count, json, cancellation);
+            return GenerateBeams.Run(output, models, prompt, beams, request.GetValue(LengthPenalty), most, count, json, cancellation);
         }
-        var generator = writer.Generator;
-        ranks.CurrentOperation = "writing";
+        var generator = models.Generator;
 
         // One sample is shown as it comes; several would mingle, so they follow each other at the end.
         var live = !json && count == 1;
-        var tokens = ranks.RunOnAll(() => generator.Encode(prompt));
-        ranks.RequireEqual($"{writer.ContextLength}: {string.Join(' ', tokens)}", (rank, _, _) => $"generate: rank {rank} has another prompt or another model than rank 0. Give all machines the same files.");
+        var tokens = generator.Encode(prompt);
         double? firstToken = null;
         var (lengths, slid) = (Enumerable.Repeat(tokens.Length, count).ToArray(), false);
         var start = SinceProcessStart();
@@ -68,9 +76,9 @@ internal static class GenerateVerb
             onToken: (row, _) =>
             {
                 if (firstToken is null) Begin();
-                if (++lengths[row] <= writer.ContextLength || slid) return;
+                if (++lengths[row] <= models.ContextLength || slid) return;
                 slid = true;
-                NoteFullContext(error, writer.ContextLength, live);
+                NoteFullContext(error, models.ContextLength, live);
             },
             onText: (_, text) => { if (live) output.Write(text); },
             cancellation);
@@ -95,11 +103,11 @@ internal static class GenerateVerb
         if (!json && samples[0].Speculation is { } speculation)
         {
             error.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{speculation.Accepted} of {speculation.Guessed} guesses became tokens ({speculation.AcceptanceRate:p0}); {samples[0].Tokens.Count} tokens in {speculation.Passes} passes."));
+                $"speculative decoding: {speculation.Accepted} of {speculation.Drafted} draft tokens accepted ({speculation.AcceptanceRate:p0}); {samples[0].Tokens.Count} tokens in {speculation.Passes} passes."));
         }
         return samples.Any(sample => sample.FinishReason == FinishReason.Cancelled) ? CommandLine.Interrupted : CommandLine.Done;
 
-        // Only now are prompt and options known to be sound.
+        // Only now are prompt and options known to be valid.
         void Begin()
         {
             firstToken = SinceProcessStart();
@@ -107,17 +115,17 @@ internal static class GenerateVerb
         }
     }
 
-    // Ranks that each had the whole model would write the same text side by side, and those with other arguments wait for what never comes.
+    // Ranks that each had the whole model would generate the same text side by side, and those with other arguments wait for what never comes.
     private static void CheckRanks(ParseResult request, ICollective ranks)
     {
         ranks.RequireEqual(string.Join(' ', request.Tokens.Select(token => token.Value)), (rank, its, first) => $"generate: rank {rank} was given {its}, rank 0 {first}. Give all ranks the same.");
         var isShared = request.GetValue(TensorParallel);
         if (isShared && ranks.Ranks == 1) throw new InputException("--tensor-parallel: found one process, expected several. Start them by mpirun -np N transformer generate, or leave it out.");
         if (!isShared && ranks.Ranks > 1)
-            throw new InputException($"generate: {ranks.Ranks} ranks would each write the same. Give --tensor-parallel, so that they share the model, or leave out mpirun or srun.");
+            throw new InputException($"generate: {ranks.Ranks} ranks would each generate the same. Give --tensor-parallel, so that they share the model, or leave out mpirun or srun.");
     }
 
-    private static (SamplingOptions Options, string Prompt, IReadOnlyList<PromptLine>? Prompts, Writer Writer) Prepare(ParseResult request, ICollective ranks)
+    private static (SamplingOptions Options, string Prompt, IReadOnlyList<PromptLine>? Prompts, GenerationModels Models) Prepare(ParseResult request, ICollective ranks)
     {
         RefuseWhatDoesNotGoTogether(request);
         var (options, prompt, count) = (Sampling(request), ReadPrompt(request), request.GetValue(Count));
@@ -125,17 +133,20 @@ internal static class GenerateVerb
         var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
         var threads = SharedOptions.ThreadsOf(request);
         var (draft, parallel) = (request.GetValue(Draft), request.GetValue(GenerateOptions.Parallel));
-        var guesses = request.GetValue(DraftTokens) ?? (draft is null ? 0 : DefaultDraftTokens);
+        var draftTokens = request.GetValue(DraftTokens) ?? (draft is null ? 0 : DefaultDraftTokens);
         var least = draft is null ? 0 : 1;
-        if (guesses < least || guesses > TextGenerator.MostDraftTokens) throw new InputException($"--draft-tokens: found {guesses}, expected {least} to {TextGenerator.MostDraftTokens}.");
-        if (guesses > 0 && count > 1) throw new InputException($"--count: found {count}, but guesses are made for one text alone; leave out --draft-tokens and --draft, or this.");
+        if (draftTokens < least || draftTokens > TextGenerator.MostDraftTokens)
+            throw new InputException($"--draft-tokens: found {draftTokens}, expected {least} to {TextGenerator.MostDraftTokens}.");
+        if (draftTokens > 0 && count > 1)
+            throw new InputException($"--count: found {count}, but draft tokens are for one text alone; leave out --draft-tokens and --draft, or this.");
         if (parallel < 1) throw new InputException($"--parallel: found {parallel}, expected 1 or more.");
         var prompts = request.GetValue(Prompts) is { } file ? PromptLine.Read(file, options) : null;
         var group = ranks.Ranks > 1 ? new TensorParallelGroup(ranks) : null;
-        return (options, prompt, prompts, Writer.Open(request.GetRequiredValue(Source), format, request.GetRequiredValue(SharedOptions.Device), threads, guesses, draft, group));
+        var load = new LoadRequest(format, request.GetRequiredValue(SharedOptions.Device), threads, group);
+        return (options, prompt, prompts, GenerationModels.Open(request.GetRequiredValue(Source), draft, load, draftTokens));
     }
 
-    /// <summary>Tells which samples of a constraint may not be whole.</summary>
+    /// <summary>Reports how many samples of a constraint may not be whole.</summary>
     /// <param name="error">Where notes go.</param>
     /// <param name="samples">All samples.</param>
     /// <param name="most">What a sample has at most.</param>
@@ -145,10 +156,10 @@ internal static class GenerateVerb
             error.WriteLine($"{cut} of {samples.Count} samples reached {most} before the constraint ended them; raise --max-tokens where the text is not whole.");
     }
 
-    /// <summary>Tells that a sample has outgrown the context.</summary>
+    /// <summary>Reports that a sample has outgrown the context.</summary>
     /// <param name="error">Where notes go.</param>
     /// <param name="context">The context's length.</param>
-    /// <param name="live">Whether it is told in the middle of a line of text.</param>
+    /// <param name="live">Whether it is reported in the middle of a line of text.</param>
     public static void NoteFullContext(TextWriter error, int context, bool live) => error.WriteLine(
         $"{(live ? "\n" : "")}The context of {context} tokens is full: from here on the model sees the last {Math.Max(1, context / 2)} to {context} tokens.");
 

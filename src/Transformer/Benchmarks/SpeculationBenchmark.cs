@@ -6,17 +6,17 @@ using Transformer.Generation;
 namespace Transformer.Benchmarks;
 
 /// <summary>
-/// What guesses ahead are worth for a model and a text: the same prompt is continued without and with them in turns, each turn with a seed of its own, and gives a
+/// What speculative decoding is worth for a model and a text: the same prompt is continued without and with it in turn, each round with a seed of its own, and gives a
 /// ratio of paces. Reading the prompt counts.
 /// </summary>
-/// <param name="TokensPerSecond">The pace with guesses; the median of the rounds, as are the next two.</param>
+/// <param name="TokensPerSecond">The pace with draft tokens; the median of the rounds, as are the next two.</param>
 /// <param name="PlainTokensPerSecond">The pace without.</param>
 /// <param name="SpeedUp">The ratio of the two.</param>
 /// <param name="SpeedUpMinimum">The least ratio of a round.</param>
 /// <param name="SpeedUpMaximum">The greatest ratio of a round.</param>
-/// <param name="AcceptanceRate">The share of all rounds' guesses that became tokens.</param>
+/// <param name="AcceptanceRate">The share of all rounds' draft tokens that were accepted.</param>
 /// <param name="TokensPerPass">The tokens that a pass of the model gave, over all rounds.</param>
-/// <param name="DraftTokens">The most guesses of a pass.</param>
+/// <param name="DraftTokens">The most draft tokens of a pass.</param>
 /// <param name="Rounds">How many ratios there are.</param>
 /// <param name="PromptTokens">The length of the prompt.</param>
 public sealed record SpeculationBenchmark(
@@ -24,38 +24,38 @@ public sealed record SpeculationBenchmark(
     double AcceptanceRate, double TokensPerPass, int DraftTokens, int Rounds, int PromptTokens)
 {
     /// <summary>Measures.</summary>
-    /// <param name="plain">What writes without guesses.</param>
-    /// <param name="guessing">The same model, with guesses.</param>
+    /// <param name="plain">What generates without draft tokens.</param>
+    /// <param name="speculative">The same model, with draft tokens.</param>
     /// <param name="prompt">What is continued.</param>
     /// <param name="options">How tokens are chosen; the seed is that of the first round.</param>
     /// <param name="rounds">How often.</param>
     /// <param name="cancellation">Ends the measurement after the current token.</param>
-    /// <exception cref="InputException">An option is wrong, the prompt cannot be continued, or nothing can be guessed for this model.</exception>
+    /// <exception cref="InputException">An option is wrong, the prompt cannot be continued, or speculative decoding is nothing for this model.</exception>
     public static SpeculationBenchmark Run(
-        TextGenerator plain, TextGenerator guessing, int[] prompt, SamplingOptions options, int rounds, CancellationToken cancellation = default)
+        TextGenerator plain, TextGenerator speculative, int[] prompt, SamplingOptions options, int rounds, CancellationToken cancellation = default)
     {
-        // The first texts are written by code that is not yet compiled to its best.
+        // The first texts run code that is not yet compiled to its best.
         for (var warm = 0; warm < 2; warm++)
         {
-            Write(plain, seed: -1);
-            Write(guessing, seed: -1);
+            Generate(plain, seed: -1);
+            Generate(speculative, seed: -1);
         }
         var (plainPaces, paces, counts, tokens) = (new double[rounds], new double[rounds], new SpeculationCount[rounds], 0);
         for (var round = 0; round < rounds; round++)
         {
-            (plainPaces[round], _) = Write(plain, round);
-            (paces[round], var text) = Write(guessing, round);
+            (plainPaces[round], _) = Generate(plain, round);
+            (paces[round], var text) = Generate(speculative, round);
             counts[round] = text.Speculation
-                ?? throw new InputException("guess: a window, a recurrence or angles that follow the length let the model's state forget no wrong guesses.");
+                ?? throw new InputException("draft_tokens: where angles follow the length, a pass over several tokens is not what single steps are.");
             tokens += text.Tokens.Count;
         }
         var ratio = Spread.Of(paces.Zip(plainPaces, (with, without) => with / without));
-        var all = new SpeculationCount(counts.Sum(count => count.Passes), counts.Sum(count => count.Guessed), counts.Sum(count => count.Accepted));
+        var all = new SpeculationCount(counts.Sum(count => count.Passes), counts.Sum(count => count.Drafted), counts.Sum(count => count.Accepted));
         return new(
             Spread.Of(paces).Median, Spread.Of(plainPaces).Median, ratio.Median, ratio.Minimum, ratio.Maximum,
-            all.AcceptanceRate, (double)tokens / all.Passes, guessing.DraftTokens, rounds, prompt.Length);
+            all.AcceptanceRate, (double)tokens / all.Passes, speculative.DraftTokens, rounds, prompt.Length);
 
-        (double Pace, GeneratedText Text) Write(TextGenerator generator, int seed)
+        (double Pace, GeneratedText Text) Generate(TextGenerator generator, int seed)
         {
             var watch = Stopwatch.StartNew();
             var text = generator.Generate([prompt], options with { Seed = options.Seed + seed }, cancellation: cancellation)[0];

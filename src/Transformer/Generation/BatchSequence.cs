@@ -6,19 +6,19 @@ namespace Transformer.Generation;
 
 /// <summary>A text of a <see cref="ContinuousBatch"/>, and those who wait for it.</summary>
 /// <param name="prompt">What it goes on from.</param>
-/// <param name="begin">Makes its row, which takes memory: not before it runs. Told whether the row shall share nothing with other texts.</param>
+/// <param name="begin">Makes its row, which takes memory: not before it runs. Its argument is whether the row shares nothing with other texts.</param>
 /// <param name="onToken">Called with each token.</param>
 /// <param name="onText">Called with each piece of text that is sure.</param>
 /// <param name="cancellation">Whether nobody wants it any more.</param>
 internal sealed class BatchSequence(int[] prompt, Func<bool, GenerationRow> begin, Action<int>? onToken, Action<string>? onText, CancellationToken cancellation)
 {
-    // Who waits goes on elsewhere: the thread that writes has other texts to care for.
+    // Who waits goes on elsewhere: the thread that takes the steps has other texts to care for.
     private readonly TaskCompletionSource<GeneratedText> completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private GenerationRow? row;
 
-    // What a text shares with others may be used up by them. So one that fails is written anew, apart, and only what was not told yet is told.
+    // A shared automaton has a work budget. If it is exhausted, the sequence restarts with its own; tokens that were reported are not repeated.
     private bool isApart;
-    private int written, told;
+    private int chosenTokens, reportedTokens;
 
     /// <summary>What it goes on from.</summary>
     public int[] Prompt => prompt;
@@ -35,13 +35,13 @@ internal sealed class BatchSequence(int[] prompt, Func<bool, GenerationRow> begi
     /// <summary>How many tokens of the prompt were read already.</summary>
     public int Reused { get; set; }
 
-    /// <summary>Makes its row. What goes wrong ends this text only, as does a constraint after which nothing can be written.</summary>
+    /// <summary>Makes its row. What goes wrong ends this text only, as does a constraint after which no text is possible.</summary>
     public void Begin()
     {
         try
         {
             row = NewRow();
-            Tell("");
+            Report("");
         }
         catch (Exception e)
         {
@@ -57,10 +57,10 @@ internal sealed class BatchSequence(int[] prompt, Func<bool, GenerationRow> begi
         try
         {
             if (Choose(logits) is not var (token, text)) return false;
-            if (++written <= told) return true;
-            told = written;
+            if (++chosenTokens <= reportedTokens) return true;
+            reportedTokens = chosenTokens;
             if (token is { } chosen) onToken?.Invoke(chosen);
-            Tell(text);
+            Report(text);
         }
         catch (Exception e)
         {
@@ -88,7 +88,7 @@ internal sealed class BatchSequence(int[] prompt, Func<bool, GenerationRow> begi
         }
         try
         {
-            Tell(row.Finish(FinishReason.Cancelled));
+            Report(row.Finish(FinishReason.Cancelled));
         }
         catch (Exception e)
         {
@@ -117,12 +117,12 @@ internal sealed class BatchSequence(int[] prompt, Func<bool, GenerationRow> begi
         }
         catch (InputException) when (!isApart)
         {
-            (row, written) = (begin(isApart = true), 0);
+            (row, chosenTokens) = (begin(isApart = true), 0);
             return null;
         }
     }
 
-    private void Tell(string text)
+    private void Report(string text)
     {
         if (text.Length > 0) onText?.Invoke(text);
         if (Row.Finished is not null) completion.TrySetResult(Row.Result with { ReusedTokens = Reused });

@@ -1,5 +1,5 @@
 using Transformer.Configuration;
-using Transformer.Inference.Cpu;
+using Transformer.Inference;
 using Transformer.Tokenization;
 
 namespace Transformer.Generation;
@@ -7,23 +7,23 @@ namespace Transformer.Generation;
 // N beams · V vocabulary
 
 /// <summary>
-/// Looks for the likeliest continuation rather than the likeliest next token: of all ways to go on with N texts the N best are kept, step by step (beam search,
+/// Looks for the most probable continuation rather than the most probable next token: of all ways to go on with N texts the N best are kept, step by step (beam search,
 /// as Hugging Face's <c>generate</c> has it). It draws nothing, and of equals takes the first.
 /// </summary>
 public sealed class BeamSearch
 {
-    private readonly CpuInferenceModel engine;
+    private readonly InferenceModel model;
     private readonly TextGenerator generator;
     private readonly Tokenizer? tokenizer;
     private readonly int vocabularySize;
     private readonly int[] ends;
 
-    /// <param name="engine">The model; it stays the caller's.</param>
+    /// <param name="model">The model; it stays the caller's.</param>
     /// <param name="tokenizer">What the tokens mean; without one there are tokens only, and none that ends a text.</param>
-    public BeamSearch(CpuInferenceModel engine, Tokenizer? tokenizer = null)
+    public BeamSearch(InferenceModel model, Tokenizer? tokenizer = null)
     {
-        (this.engine, this.tokenizer, generator) = (engine, tokenizer, new TextGenerator(engine, tokenizer));
-        vocabularySize = Math.Min(engine.Config.VocabularySize!.Value, tokenizer?.VocabularySize ?? int.MaxValue);
+        (this.model, this.tokenizer, generator) = (model, tokenizer, new TextGenerator(model, tokenizer));
+        vocabularySize = Math.Min(model.Config.VocabularySize!.Value, tokenizer?.VocabularySize ?? int.MaxValue);
         ends = [.. new[] { tokenizer?.EndOfText, tokenizer?.BeginOfText }.OfType<int>().Distinct()];
     }
 
@@ -40,12 +40,12 @@ public sealed class BeamSearch
         if (beams < 1) throw new InputException($"beams: found {beams}, expected 1 or more");
         if (!double.IsFinite(lengthPenalty)) throw new InputException($"length_penalty: found {lengthPenalty}, expected a number");
         generator.Check(prompt, SamplingOptions.Greedy with { MaxTokens = maxTokens });
-        var room = engine.Config.ContextLength - prompt.Length + 1;
+        var room = model.Config.ContextLength - prompt.Length + 1;
         if (maxTokens > room)
-            throw new InputException($"max_tokens: a prompt of {prompt.Length} tokens and {maxTokens} more do not fit the context length of {engine.Config.ContextLength}. Take {room} or fewer.");
+            throw new InputException($"max_tokens: a prompt of {prompt.Length} tokens and {maxTokens} more do not fit the context length of {model.Config.ContextLength}. Take {room} or fewer.");
 
-        using var state = engine.NewState(beams, prompt.Length + maxTokens - 1);
-        engine.Read(state, [0], [prompt.Length], prompt);
+        using var state = model.NewState(beams, prompt.Length + maxTokens - 1);
+        model.Read(state, [0], [prompt.Length], prompt);
         var running = new List<Beam> { new([], 0, Row: 0) };
         var finished = new List<Hypothesis>();
         for (var length = 1; ; length++)
@@ -69,23 +69,23 @@ public sealed class BeamSearch
             // Enough have ended, and at its present length nothing that runs is better than the worst of them.
             if (next.Count == 0 || (finished.Count == beams && finished[^1].Score >= Score(next[0].LogProbability, length, lengthPenalty))) return finished;
 
-            running = Place(state, next);
-            engine.Read(state, [.. running.Select(beam => beam.Row)], [.. running.Select(_ => 1)], [.. running.Select(beam => beam.Tokens[^1])]);
+            running = Assign(state, next);
+            model.Read(state, [.. running.Select(beam => beam.Row)], [.. running.Select(_ => 1)], [.. running.Select(beam => beam.Tokens[^1])]);
         }
     }
 
-    // The likeliest of all beams' continuations, in order.
+    // The most probable of all beams' continuations, in order.
     private Candidate[] Best(List<Beam> running, int count)
     {
         var best = new PriorityQueue<Candidate, (double, int)>(count + 1);
-        for (var place = 0; place < running.Count; place++)
+        for (var output = 0; output < running.Count; output++)
         {
-            var logits = engine.LogitsOf(place)[..vocabularySize];
+            var logits = model.Logits(output)[..vocabularySize];
             var normaliser = LogSumExp(logits);
             for (var token = 0; token < vocabularySize; token++)
             {
-                var candidate = new Candidate(running[place], token, running[place].LogProbability + logits[token] - normaliser);
-                var priority = (candidate.LogProbability, -(place * vocabularySize + token));
+                var candidate = new Candidate(running[output], token, running[output].LogProbability + logits[token] - normaliser);
+                var priority = (candidate.LogProbability, -(output * vocabularySize + token));
                 if (best.Count < count) best.Enqueue(candidate, priority);
                 else if (best.TryPeek(out var worst, out _) && worst.LogProbability < candidate.LogProbability) best.EnqueueDequeue(candidate, priority);
             }
@@ -104,17 +104,17 @@ public sealed class BeamSearch
     }
 
     // The first child of a row goes on in it; the others get a copy in rows that are left without a child.
-    private static List<Beam> Place(CpuSequenceState state, List<Beam> beams)
+    private static List<Beam> Assign(SequenceState state, List<Beam> beams)
     {
         var free = new Queue<int>(Enumerable.Range(0, state.Lengths.Count).Except(beams.Select(beam => beam.Row)));
-        var (taken, placed) = (new HashSet<int>(), new List<Beam>(beams.Count));
+        var (taken, assigned) = (new HashSet<int>(), new List<Beam>(beams.Count));
         foreach (var beam in beams)
         {
             var row = taken.Add(beam.Row) ? beam.Row : free.Dequeue();
             state.Copy(from: beam.Row, to: row);
-            placed.Add(beam with { Row = row });
+            assigned.Add(beam with { Row = row });
         }
-        return placed;
+        return assigned;
     }
 
     private Hypothesis Finish(int[] prompt, int[] tokens, double logProbability, FinishReason reason, int length, double lengthPenalty)

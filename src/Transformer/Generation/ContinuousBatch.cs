@@ -1,23 +1,23 @@
 using Transformer.Configuration;
 using Transformer.Generation.Constraints;
-using Transformer.Inference.Cpu;
+using Transformer.Inference;
 using Transformer.Tokenization;
 
 namespace Transformer.Generation;
 
 /// <summary>
-/// Writes texts that come and go (continuous batching: Yu et al. 2022, Orca): each step adds a token to every text that runs, and between two steps texts join and
-/// leave. Long prompts are read in pieces beside them, so that nobody waits for a newcomer (Agrawal et al. 2023, chunked prefill), and what a place has read
-/// already of a text that begins alike is not read again.
+/// Generates texts that come and go (continuous batching: Yu et al. 2022, Orca): each step adds a token to every text that runs, and between two steps texts join and
+/// leave. Long prompts are read in pieces beside them, so that nobody waits for a newcomer (Agrawal et al. 2023, chunked prefill), and a prefix that a slot has
+/// read already is not read again.
 /// </summary>
 /// <remarks>
-/// Every text gets the tokens that it would have had alone. Methods may be called from any thread, <see cref="Submit"/> also from a callback, the others not; callbacks
+/// Every text gets the tokens that it would have had alone, as far as a row does not depend on its neighbours: to the last bit on a processor, else to rounding. Methods may be called from any thread, <see cref="Submit"/> also from a callback, the others not; callbacks
 /// are called by whoever takes the steps, and one that waits lets all texts wait.
 /// </remarks>
 public sealed class ContinuousBatch : IDisposable
 {
-    private readonly CpuInferenceModel engine;
-    private readonly CpuSequenceState state;
+    private readonly InferenceModel model;
+    private readonly SequenceState state;
     private readonly TextGenerator generator;
     private readonly int promptTokens;
     private readonly bool readsWhole;
@@ -31,7 +31,7 @@ public sealed class ContinuousBatch : IDisposable
     private readonly CancellationTokenSource disposal = new();
     private bool isDisposed;
 
-    // Whose text each place of the state holds, also after it ended, and the step in which it was last of use; the places whose texts run, in the order they came.
+    // Whose text each row of the state holds, also after it ended, and the step in which it was last of use; the slots whose texts run, in the order they came.
     private readonly BatchSequence?[] holders;
     private readonly long[] lastUse;
     private readonly List<int> running = [];
@@ -42,18 +42,17 @@ public sealed class ContinuousBatch : IDisposable
     private readonly int[] parts, counts;
     private int[] tokens = [];
 
-    /// <param name="engine">The model; it stays the caller's, and is used by nobody else meanwhile.</param>
-    /// <param name="slots">How many texts run at once; others wait. Places take memory only as far as they are filled.</param>
+    /// <param name="model">The model; it stays the caller's, and is used by nobody else meanwhile.</param>
+    /// <param name="slots">How many texts run at once; others wait.</param>
     /// <param name="tokenizer">What the tokens mean; without one texts have tokens only.</param>
     /// <param name="promptTokens">How many tokens of prompts are read in a step at most: fewer let running texts go on sooner, more read prompts faster.</param>
-    public ContinuousBatch(CpuInferenceModel engine, int slots, Tokenizer? tokenizer = null, int promptTokens = 128)
+    public ContinuousBatch(InferenceModel model, int slots, Tokenizer? tokenizer = null, int promptTokens = 128)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(slots, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(promptTokens, 1);
-        (this.engine, this.promptTokens, state, generator) = (engine, promptTokens, engine.NewState(slots), new TextGenerator(engine, tokenizer));
+        (this.model, this.promptTokens, state, generator) = (model, promptTokens, model.NewState(slots), new TextGenerator(model, tokenizer));
         (holders, lastUse, parts, counts) = (new BatchSequence?[slots], new long[slots], new int[slots], new int[slots]);
-        // A pass turns its tokens by the angles of its last one: in pieces a prompt would become another.
-        readsWhole = engine.Config.Position is RotaryPositionConfig { Scaling: DynamicNtkScalingConfig };
+        readsWhole = model.AnglesFollowLength;
     }
 
     /// <summary>How many steps there were.</summary>
@@ -62,7 +61,7 @@ public sealed class ContinuousBatch : IDisposable
     /// <summary>How many tokens the model has read.</summary>
     public long TokensRead { get; private set; }
 
-    /// <summary>How many tokens of prompts it needed not read.</summary>
+    /// <summary>How many tokens of prompts it did not have to read.</summary>
     public long TokensReused { get; private set; }
 
     /// <summary>The tokens of a prompt, as <see cref="TextGenerator.Encode"/>.</summary>
@@ -130,8 +129,8 @@ public sealed class ContinuousBatch : IDisposable
 
     private void RemoveCancelled()
     {
-        foreach (var place in running) holders[place]!.CancelIfAsked();
-        running.RemoveAll(place => holders[place]!.HasEnded);
+        foreach (var slot in running) holders[slot]!.CancelIfAsked();
+        running.RemoveAll(slot => holders[slot]!.HasEnded);
         lock (gate)
         {
             foreach (var sequence in waiting) sequence.CancelIfAsked();
@@ -154,7 +153,7 @@ public sealed class ContinuousBatch : IDisposable
             }
             lock (gate) waiting.RemoveAt(passed);
             next.Begin();
-            if (!next.HasEnded) Place(next, source, reused);
+            if (!next.HasEnded) Assign(next, source, reused);
         }
     }
 
@@ -163,24 +162,24 @@ public sealed class ContinuousBatch : IDisposable
         lock (gate) return waiting.ElementAtOrDefault(passed);
     }
 
-    // The place that has read most of a text's beginning, how much that is, and how much it would be if those that are still being read were there.
+    // The slot that has read most of a text's beginning, how much that is, and how much it would be if those that are still being read were there.
     private (int Source, int Reused, int Expected) BestSource(int[] text)
     {
         var (source, reused, expected) = (-1, 0, 0);
-        for (var place = 0; place < holders.Length && !readsWhole; place++)
+        for (var slot = 0; slot < holders.Length && !readsWhole; slot++)
         {
-            var found = state.CommonPrefix(Held(place), text);
-            if (found > reused) (source, reused) = (place, found);
-            if (running.Contains(place) && Unread(place).Length > 1) expected = Math.Max(expected, state.CommonPrefix(holders[place]!.Row.WindowTokens, text));
+            var found = state.ReusablePrefix(Held(slot), text);
+            if (found > reused) (source, reused) = (slot, found);
+            if (running.Contains(slot) && Unread(slot).Length > 1) expected = Math.Max(expected, state.ReusablePrefix(holders[slot]!.Row.WindowTokens, text));
         }
         return (source, reused, expected);
     }
 
-    // A text goes on in the place of the one that it continues, where that is free; else it takes the place that was of no use for longest.
-    private void Place(BatchSequence sequence, int source, int reused)
+    // A text goes on in the slot of the one that it continues, where that is free; else it takes the slot that was unused for longest.
+    private void Assign(BatchSequence sequence, int source, int reused)
     {
         var free = Enumerable.Range(0, holders.Length).Except(running);
-        var target = source >= 0 && reused == state.Lengths[source] && !running.Contains(source) ? source : free.MinBy(place => lastUse[place]);
+        var target = source >= 0 && reused == state.Lengths[source] && !running.Contains(source) ? source : free.MinBy(slot => lastUse[slot]);
         if (source < 0) state.Clear(target);
         else state.Copy(source, target);
         state.Truncate(target, reused);
@@ -190,25 +189,25 @@ public sealed class ContinuousBatch : IDisposable
         TokensReused += reused;
     }
 
-    // What a place has read.
-    private ReadOnlySpan<int> Held(int place) => holders[place] is { } holder ? holder.Row.WindowTokens[..state.Lengths[place]] : [];
+    // What a slot has read.
+    private ReadOnlySpan<int> Held(int slot) => holders[slot] is { } holder ? holder.Row.WindowTokens[..state.Lengths[slot]] : [];
 
-    private ReadOnlySpan<int> Unread(int place) => holders[place]!.Row.WindowTokens[state.Lengths[place]..];
+    private ReadOnlySpan<int> Unread(int slot) => holders[slot]!.Row.WindowTokens[state.Lengths[slot]..];
 
     // The last token of each text that runs, and of prompts as many as a step may have.
-    private (int Places, int Tokens) Gather()
+    private (int Slots, int Tokens) Gather()
     {
         var (live, total, budget) = (0, 0, promptTokens);
-        foreach (var place in running)
+        foreach (var slot in running)
         {
-            if (holders[place]!.Row.Slide()) state.Clear(place);
-            var unread = Unread(place);
+            if (holders[slot]!.Row.Slide()) state.Clear(slot);
+            var unread = Unread(slot);
             var count = unread.Length == 1 || readsWhole ? unread.Length : Math.Min(unread.Length, budget);
             if (count == 0) continue;
             if (unread.Length > 1) budget = Math.Max(0, budget - count);
             if (tokens.Length < total + count) Array.Resize(ref tokens, 2 * (total + count));
             unread[..count].CopyTo(tokens.AsSpan(total));
-            (parts[live], counts[live], lastUse[place]) = (place, count, Steps);
+            (parts[live], counts[live], lastUse[slot]) = (slot, count, Steps);
             (live, total) = (live + 1, total + count);
         }
         return (live, total);
@@ -218,7 +217,7 @@ public sealed class ContinuousBatch : IDisposable
     {
         try
         {
-            engine.Read(state, parts.AsSpan(0, live), counts.AsSpan(0, live), tokens.AsSpan(0, total));
+            model.Read(state, parts.AsSpan(0, live), counts.AsSpan(0, live), tokens.AsSpan(0, total));
         }
         catch (Exception e)
         {
@@ -228,26 +227,25 @@ public sealed class ContinuousBatch : IDisposable
         (Steps, TokensRead) = (Steps + 1, TokensRead + total);
         for (var part = 0; part < live; part++)
         {
-            var (place, sequence) = (parts[part], holders[parts[part]]!);
+            var (slot, sequence) = (parts[part], holders[parts[part]]!);
             // Else more of the prompt is to be read.
-            if (state.Lengths[place] == sequence.Row.Window.Count && !sequence.Advance(engine.LogitsOf(part))) state.Clear(place);
+            if (state.Lengths[slot] == sequence.Row.Window.Count && !sequence.Advance(model.Logits(part))) state.Clear(slot);
         }
-        running.RemoveAll(place => holders[place]!.HasEnded);
+        running.RemoveAll(slot => holders[slot]!.HasEnded);
     }
 
-    // Nobody knows how far the pass came: what their places hold is of no use any more.
+    // How far the pass came is unknown: what their slots hold cannot be used any more.
     private void Abandon(Exception failure)
     {
-        foreach (var place in running)
+        foreach (var slot in running)
         {
-            holders[place]!.Fail(failure);
-            holders[place] = null;
+            holders[slot]!.Fail(failure);
+            holders[slot] = null;
         }
         running.Clear();
     }
 
-    // Texts of one constraint share what has been worked out of it. As an automaton may do only so much in its life, a text for which that did not suffice gets one of
-    // its own, and those after it share another.
+    // Texts of one constraint share an automaton, which has a work budget. A text for which that did not suffice gets one of its own, and those after it share another.
     private TokenMasks? Masks(TextConstraint? constraint, bool apart)
     {
         if (constraint is null) return null;
@@ -260,7 +258,7 @@ public sealed class ContinuousBatch : IDisposable
         return shared.Masks;
     }
 
-    // The lock would let its own thread in again, in the midst of a pass.
+    // The lock would let its own thread in again, in the middle of a pass.
     private void RefuseWithinStep()
     {
         if (stepping.IsHeldByCurrentThread) throw new InvalidOperationException("a callback may submit prompts, but neither take steps nor dispose the batch");
@@ -278,7 +276,7 @@ public sealed class ContinuousBatch : IDisposable
                 if (isDisposed) return;
                 isDisposed = true;
             }
-            foreach (var sequence in running.Select(place => holders[place]!).Concat(waiting)) sequence.Cancel();
+            foreach (var sequence in running.Select(slot => holders[slot]!).Concat(waiting)) sequence.Cancel();
             disposal.Cancel();
             disposal.Dispose();
             arrivals.Dispose();

@@ -1,67 +1,67 @@
 using System.Runtime.InteropServices;
-using Transformer.Inference.Cpu;
+using Transformer.Inference;
 
 namespace Transformer.Generation;
 
-// V vocabulary · K guesses
+// V vocabulary · K draft tokens
 
 /// <summary>
-/// DraftTokens how a text goes on by a smaller model (Leviathan et al. 2023; Chen et al. 2023), each guess drawn from what that model expects after the ones
+/// Proposes how a text goes on by a smaller model (Leviathan et al. 2023; Chen et al. 2023), each draft token drawn from what that model expects after the ones
 /// before. A text longer than its context gets none.
 /// </summary>
 internal sealed class DraftModel : Proposer
 {
-    private readonly CpuInferenceModel engine;
-    private readonly CpuSequenceState state;
+    private readonly InferenceModel model;
+    private readonly SequenceState state;
     private readonly TokenSampler sampler;
     private readonly int vocabularySize;
     private readonly float[] probabilities;    // [K, V]
     private readonly List<int> held = [];      // the tokens of row 0
-    private readonly int guessing;
+    private readonly int drafting;
 
-    /// <param name="engine">The smaller model; it stays the caller's.</param>
-    /// <param name="options">How the text's tokens are chosen: guesses are likeliest to be kept where they are drawn in the same way.</param>
+    /// <param name="model">The smaller model; it stays the caller's.</param>
+    /// <param name="options">How the text's tokens are chosen: draft tokens that are drawn in the same way are accepted most often.</param>
     /// <param name="vocabularySize">V.</param>
-    /// <param name="guesses">K, the most guesses of a call.</param>
-    public DraftModel(CpuInferenceModel engine, SamplingOptions options, int vocabularySize, int guesses)
+    /// <param name="draftTokens">K, the most draft tokens of a call.</param>
+    public DraftModel(InferenceModel model, SamplingOptions options, int vocabularySize, int draftTokens)
     {
-        (this.engine, this.vocabularySize, probabilities) = (engine, vocabularySize, new float[guesses * vocabularySize]);
-        // A stream of random numbers of its own: those that verify a guess must not know those that drew it.
+        (this.model, this.vocabularySize, probabilities) = (model, vocabularySize, new float[draftTokens * vocabularySize]);
+        // A stream of random numbers of its own: those that verify a draft token must not know those that drew it.
         sampler = new TokenSampler(options, vocabularySize, row: -1);
-        // Where the state cannot forget guesses, a copy of it takes them.
-        state = engine.NewState(rows: 2);
-        guessing = state.CanTruncate ? 0 : 1;
+        // Where the state cannot drop draft tokens, a copy of it takes them.
+        state = model.NewState(rows: 2);
+        drafting = state.CanTruncate ? 0 : 1;
     }
 
     /// <inheritdoc/>
-    public override int Propose(ReadOnlySpan<int> text, Span<int> guesses)
+    public override int Propose(ReadOnlySpan<int> text, Span<int> drafted)
     {
-        var count = Math.Min(guesses.Length, state.Capacity - text.Length + 1);
+        var count = Math.Min(drafted.Length, state.Capacity - text.Length + 1);
         if (count < 1) return 0;
         Read(text);
-        state.Copy(from: 0, to: guessing);
-        for (var guess = 0; ; guess++)
+        state.Copy(from: 0, to: drafting);
+        for (var draft = 0; ; draft++)
         {
-            guesses[guess] = sampler.Propose(engine.LogitsOf(0)[..vocabularySize], Row(guess));
-            if (guess + 1 == count) return count;
-            engine.Read(state, [guessing], [1], guesses.Slice(guess, 1));
-            if (guessing == 0) held.Add(guesses[guess]);
+            drafted[draft] = sampler.Propose(model.Logits(0)[..vocabularySize], Row(draft));
+            if (draft + 1 == count) return count;
+            model.Read(state, [drafting], [1], drafted.Slice(draft, 1));
+            if (drafting == 0) held.Add(drafted[draft]);
         }
     }
 
     /// <inheritdoc/>
-    public override ReadOnlySpan<float> ProbabilitiesOf(int guess) => Row(guess);
+    public override ReadOnlySpan<float> ProbabilitiesOf(int draft) => Row(draft);
 
     private void Read(ReadOnlySpan<int> text)
     {
-        var reused = state.CommonPrefix(CollectionsMarshal.AsSpan(held), text);
+        var reused = state.ReusablePrefix(CollectionsMarshal.AsSpan(held), text);
         state.Truncate(0, reused);
         held.RemoveRange(reused, held.Count - reused);
         held.AddRange(text[reused..]);
-        engine.Read(state, [0], [text.Length - reused], text[reused..]);
+        model.Read(state, [0], [text.Length - reused], text[reused..]);
     }
 
-    private Span<float> Row(int guess) => probabilities.AsSpan(guess * vocabularySize, vocabularySize);
+    private Span<float> Row(int draft) => probabilities.AsSpan(draft * vocabularySize, vocabularySize);
 
     /// <inheritdoc/>
     public override void Dispose() => state.Dispose();

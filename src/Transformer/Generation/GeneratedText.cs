@@ -9,6 +9,6 @@ public sealed record GeneratedText(string Text, IReadOnlyList<int> Tokens, Finis
     /// <summary>How many tokens of the prompt were not read, since a text that begins with them had been (<see cref="ContinuousBatch"/>).</summary>
     public int ReusedTokens { get; init; }
 
-    /// <summary>What guesses came to; null where none were made.</summary>
+    /// <summary>What speculative decoding came to; null where there was none.</summary>
     public SpeculationCount? Speculation { get; init; }
 }

@@ -70,12 +70,12 @@ internal sealed class GenerationRow
 
     /// <summary>Chooses the next token.</summary>
     /// <param name="logits">[V] or more, of which those past the tokens to choose from do not count; overwritten.</param>
-    /// <param name="guess">The guess of it, where there is one.</param>
+    /// <param name="draft">The draft of it, where there is one.</param>
     /// <returns>The text that is now sure; often a word, sometimes nothing. The token is null where it ended the text.</returns>
-    public (int? Token, string Text) Advance(Span<float> logits, DraftToken guess = default)
+    public (int? Token, string Text) Advance(Span<float> logits, DraftToken draft = default)
     {
         Unread = 0;
-        var token = sampler.Next(logits[..vocabularySize], guess);
+        var token = sampler.Next(logits[..vocabularySize], draft);
         if (token == tokenizer?.EndOfText || token == tokenizer?.BeginOfText) return (null, Finish(FinishReason.EndOfText));
 
         tokens.Add(token);

@@ -11,23 +11,23 @@ namespace Transformer.Generation;
 public sealed record SamplingOptions : IValidated
 {
     /// <summary>
-    /// What logits are divided by: below 1 likely tokens become likelier; 0 takes the likeliest token always (greedy decoding).
+    /// What logits are divided by: below 1 likely tokens become more likely; 0 always takes the most probable token (greedy decoding).
     /// </summary>
     public double Temperature { get; init; } = 1;
 
     /// <summary>
-    /// Only the k likeliest tokens stay, and those as likely as the last of them (Fan et al. 2018, arXiv:1805.04833). All where absent.
+    /// Only the k most probable tokens stay, and those as probable as the last of them (Fan et al. 2018, arXiv:1805.04833). All if absent.
     /// </summary>
     public int? TopK { get; init; }
 
     /// <summary>
-    /// Only the fewest likeliest tokens stay that have this probability together (Holtzman et al. 2019, arXiv:1904.09751). All where
+    /// Only the fewest most probable tokens stay that have this probability together (Holtzman et al. 2019, arXiv:1904.09751). All if
     /// absent.
     /// </summary>
     public double? TopP { get; init; }
 
     /// <summary>
-    /// Only tokens stay that are at least this many times as likely as the likeliest (Nguyen et al. 2024, arXiv:2407.01082). All where
+    /// Only tokens stay that are at least this many times as probable as the most probable one (Nguyen et al. 2024, arXiv:2407.01082). All if
     /// absent.
     /// </summary>
     public double? MinP { get; init; }
@@ -43,7 +43,7 @@ public sealed record SamplingOptions : IValidated
     /// </summary>
     public long Seed { get; init; } = 1337;
 
-    /// <summary>The greatest number of tokens that are generated a row.</summary>
+    /// <summary>The greatest number of tokens that are generated per row.</summary>
     public int MaxTokens { get; init; } = 200;
 
     /// <summary>Texts that end a row. They are not part of its text.</summary>
@@ -56,7 +56,7 @@ public sealed record SamplingOptions : IValidated
     [JsonIgnore]
     public TextConstraint? Constraint { get; init; }
 
-    /// <summary>The options that take the likeliest token always.</summary>
+    /// <summary>The options that always take the most probable token.</summary>
     public static SamplingOptions Greedy { get; } = new() { Temperature = 0 };
 
     /// <inheritdoc/>

@@ -1,69 +1,83 @@
-using Transformer.Inference.Cpu;
+using Transformer.Inference;
 
 namespace Transformer.Generation;
 
-// V vocabulary · K guesses
+// V vocabulary · K draft tokens
 
 /// <summary>
-/// Logits of one row, with guesses read ahead (Leviathan et al. 2023): a pass over the last token and K guesses takes about as long as one over the token alone.
-/// As long as the token that is chosen is the one that was guessed, its successor's logits are there already; else the state forgets the rest. The logits are
-/// those of single steps to the last bit.
+/// Logits of one row, with draft tokens read ahead (Leviathan et al. 2023): a pass over the last token and K draft tokens takes about as long as one over the token
+/// alone. As long as the chosen token is the draft token, its successor's logits are there already; else the state drops the rest. A state that cannot drop tokens
+/// goes back to a copy of the row from before the pass, and reads the accepted tokens again.
 /// </summary>
-internal sealed class SpeculativeLogits : NextLogits
+internal sealed class SpeculativeLogits : RowLogits
 {
-    private readonly CpuInferenceModel engine;
-    private readonly CpuSequenceState state;
     private readonly Proposer proposer;
-    private readonly int[] guesses;
+    private readonly int[] drafted;
     private readonly int[] tokens;
-    private int guessed, place;
-    private int passes, allGuessed, accepted;
+    private int row, draftedCount, output;
+    private int passes, allDrafted, accepted;
 
-    /// <param name="engine">The engine; it stays the caller's. Its states can forget.</param>
-    /// <param name="state">A state of one row; it ends with this.</param>
-    /// <param name="proposer">What guesses; it ends with this.</param>
-    /// <param name="guesses">K, the most guesses of a pass; no more than the state can hold are made.</param>
-    public SpeculativeLogits(CpuInferenceModel engine, CpuSequenceState state, Proposer proposer, int guesses)
+    /// <param name="model">The model; it stays the caller's. A pass over several tokens gives what single steps do.</param>
+    /// <param name="capacity">The most tokens of the row.</param>
+    /// <param name="proposer">What proposes draft tokens; it ends with this.</param>
+    /// <param name="draftTokens">K, the most draft tokens of a pass; no more than the state can hold are made.</param>
+    public SpeculativeLogits(InferenceModel model, int capacity, Proposer proposer, int draftTokens) : base(model, StateOf(model, capacity))
     {
-        (this.engine, this.state, this.proposer, this.guesses) = (engine, state, proposer, new int[guesses]);
-        tokens = new int[guesses + 1];
+        (this.proposer, drafted) = (proposer, new int[draftTokens]);
+        tokens = new int[draftTokens + 1];
     }
 
     /// <inheritdoc/>
-    public override SpeculationCount Speculation => new(passes, allGuessed, accepted);
+    public override SpeculationCount Speculation => new(passes, allDrafted, accepted);
 
     /// <inheritdoc/>
     public override void Read(GenerationRow[] rows)
     {
-        var unread = rows[0].UnreadTokens;
-        var length = rows[0].Window.Count;
-        if (unread.Length == 1 && length > 1 && place < guessed && guesses[place] == unread[0])
+        var text = rows[0].WindowTokens;
+        if (rows[0].Unread == 1 && text.Length > 1 && output < draftedCount && drafted[output] == text[^1])
         {
-            place++;
+            output++;
             accepted++;
             return;
         }
-        state.Truncate(0, length - unread.Length);
+        GoBack(text.Length - rows[0].Unread);
         // The last token of all needs no successor.
-        var room = Math.Min(Math.Min(guesses.Length, state.Capacity - length), rows[0].Remaining - 1);
-        guessed = room > 0 ? proposer.Propose(rows[0].WindowTokens, guesses.AsSpan(0, room)) : 0;
-        if (unread.Length > 1) engine.Read(state, [0], [unread.Length - 1], unread[..^1]);    // nobody asks for the logits of all these
+        var room = Math.Min(Math.Min(drafted.Length, State.Capacity - text.Length), rows[0].Remaining - 1);
+        draftedCount = room > 0 ? proposer.Propose(text, drafted.AsSpan(0, room)) : 0;
+        var unread = text[State.Lengths[row]..];
+        if (unread.Length > 1) Model.Read(State, [row], [unread.Length - 1], unread[..^1]);    // without logits of each
+        if (draftedCount > 0 && !State.CanTruncate) State.Copy(from: row, to: 1 - row);
         tokens[0] = unread[^1];
-        guesses.AsSpan(0, guessed).CopyTo(tokens.AsSpan(1));
-        engine.Read(state, [0], [1 + guessed], tokens.AsSpan(0, 1 + guessed), all: true);
-        (place, passes, allGuessed) = (0, passes + 1, allGuessed + guessed);
+        drafted.AsSpan(0, draftedCount).CopyTo(tokens.AsSpan(1));
+        Model.Read(State, [row], [1 + draftedCount], tokens.AsSpan(0, 1 + draftedCount), all: true);
+        (output, passes, allDrafted) = (0, passes + 1, allDrafted + draftedCount);
     }
 
     /// <inheritdoc/>
-    public override Span<float> Of(int row) => engine.LogitsOf(place);
+    public override Span<float> Of(int row) => Model.Logits(output);
 
     /// <inheritdoc/>
-    public override DraftToken DraftTokenOf(int row) => place < guessed ? new(guesses[place], proposer.ProbabilitiesOf(place)) : default;
+    public override DraftToken DraftTokenOf(int row) => output < draftedCount ? new(drafted[output], proposer.ProbabilitiesOf(output)) : default;
+
+    // Of the text so many tokens have been chosen and read; what was read after them is dropped.
+    private void GoBack(int length)
+    {
+        if (State.CanTruncate || length == 0 || length == State.Lengths[row]) State.Truncate(row, Math.Min(length, State.Lengths[row]));
+        else row = 1 - row;
+    }
+
+    private static SequenceState StateOf(InferenceModel model, int capacity)
+    {
+        var state = model.NewState(rows: 1, capacity);
+        if (state.CanTruncate) return state;
+        state.Dispose();
+        return model.NewState(rows: 2, capacity);
+    }
 
     /// <inheritdoc/>
     public override void Dispose()
     {
         proposer.Dispose();
-        state.Dispose();
+        base.Dispose();
     }
 }

@@ -45,24 +45,24 @@ public sealed class TokenSampler
     /// <summary>Chooses the next token and takes note of it.</summary>
     /// <param name="logits">[V]; overwritten.</param>
     /// <exception cref="InputException">The logits are not numbers, or no token can go on as the constraint asks.</exception>
-    public int Next(Span<float> logits) => Next(logits, guess: default);
+    public int Next(Span<float> logits) => Next(logits, draft: default);
 
-    /// <summary>Chooses the next token where one was guessed, as often each as without the guess, and takes note of it.</summary>
+    /// <summary>Chooses the next token where there is a draft of it, each as often as without the draft, and takes note of it.</summary>
     /// <param name="logits">[V]; overwritten.</param>
-    /// <param name="guess">The guess, and the probabilities by which it was drawn.</param>
+    /// <param name="draft">The draft token, and the probabilities by which it was drawn.</param>
     /// <exception cref="InputException">The logits are not numbers, or no token can go on as the constraint asks.</exception>
-    internal int Next(Span<float> logits, DraftToken guess)
+    internal int Next(Span<float> logits, DraftToken draft)
     {
         Constraint?.Mask(logits);
         Penalise(logits);
         var mostProbable = ArgMax(logits);
-        var token = options.Temperature == 0 ? mostProbable : Verify(guess, Candidates(logits, logits[mostProbable]));
+        var token = options.Temperature == 0 ? mostProbable : Verify(draft, Candidates(logits, logits[mostProbable]));
         Constraint?.Append(token);
         Observe(token);
         return token;
     }
 
-    /// <summary>Draws a guess for <see cref="Next(Span{float}, DraftToken)"/> of another sampler; repetitions are not made less likely.</summary>
+    /// <summary>Draws a draft token for <see cref="Next(Span{float}, DraftToken)"/> of another sampler; repetitions are not made less likely.</summary>
     /// <param name="logits">[V]</param>
     /// <param name="probabilities">q, by which it was drawn: [V].</param>
     /// <exception cref="InputException">The logits are not numbers.</exception>
@@ -96,7 +96,7 @@ public sealed class TokenSampler
         return float.IsFinite(logits[best]) ? best : throw NotNumbers();
     }
 
-    // Weights are probabilities without their denominator: the mostProbable token weighs 1.
+    // Weights are probabilities without their denominator: the most probable token weighs 1.
     private Span<Candidate> Candidates(ReadOnlySpan<float> logits, float largest)
     {
         var least = options.TopK is { } k && k < logits.Length ? KthLargest(logits, k) : float.NegativeInfinity;
@@ -129,28 +129,28 @@ public sealed class TokenSampler
         return candidates[..count];
     }
 
-    // Keeps x ~ q with probability min(1, p(x) / q(x)), else draws from max(0, p - q): together p (Leviathan et al. 2023, algorithm 1). A guess that is certain
-    // would be kept with probability p(x); a draw from p gives it as often, and the token that it would have been without the guess.
-    private int Verify(DraftToken guess, Span<Candidate> candidates)
+    // Keeps x ~ q with probability min(1, p(x) / q(x)), else draws from max(0, p - q): together p (Leviathan et al. 2023, algorithm 1). A draft token that is certain
+    // would be kept with probability p(x); a draw from p gives it as often, and the token that it would have been without the draft.
+    private int Verify(DraftToken draft, Span<Candidate> candidates)
     {
-        var q = guess.Probabilities;
+        var q = draft.Probabilities;
         if (q.IsEmpty) return Draw(candidates);
-        var (total, threshold, fallback) = (Total(candidates), random.NextDouble(), Fallback(candidates, guess.Token));
+        var (total, threshold, fallback) = (Total(candidates), random.NextDouble(), Fallback(candidates, draft.Token));
         foreach (ref var candidate in candidates)
         {
-            if (candidate.Token == guess.Token && threshold * q[guess.Token] * total < candidate.Weight) return guess.Token;
+            if (candidate.Token == draft.Token && threshold * q[draft.Token] * total < candidate.Weight) return draft.Token;
             candidate = candidate with { Weight = Math.Max(0, candidate.Weight - q[candidate.Token] * total) };
         }
         return Total(candidates) > 0 ? Draw(candidates) : fallback;
     }
 
-    // Where p and q are so near that rounding leaves nothing of p - q: the guess if it is possible at all, else the mostProbable.
-    private static int Fallback(ReadOnlySpan<Candidate> candidates, int guess)
+    // Where p and q are so near that rounding leaves nothing of p - q: the draft token if it is possible at all, else the most probable one.
+    private static int Fallback(ReadOnlySpan<Candidate> candidates, int draft)
     {
         var mostProbable = candidates[0];
         foreach (var candidate in candidates)
         {
-            if (candidate.Token == guess && candidate.Weight > 0) return guess;
+            if (candidate.Token == draft && candidate.Weight > 0) return draft;
             if (candidate.Weight > mostProbable.Weight) mostProbable = candidate;
         }
         return mostProbable.Token;

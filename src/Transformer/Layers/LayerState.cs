@@ -1,11 +1,53 @@
+using static TorchSharp.torch;
+
 namespace Transformer.Layers;
+
+// B rows
 
 /// <summary>What one layer carries from one step of generation to the next. Changed in place, so it is for inference only.</summary>
 public abstract class LayerState : IDisposable
 {
+    private readonly Tensor[] tensors;
+
+    /// <param name="tensors">All that it holds, each [B, ...]; they end with it.</param>
+    private protected LayerState(params IEnumerable<Tensor?> tensors) =>
+        this.tensors = [.. tensors.OfType<Tensor>().Select(tensor => tensor.DetachFromDisposeScope())];
+
     /// <summary>The bytes that the state holds, however much of them is in use.</summary>
-    public abstract long Bytes { get; }
+    public long Bytes => tensors.Sum(tensor => tensor.numel() * tensor.element_size());
+
+    /// <summary>Whether the last tokens of a row can be dropped by changing its length only.</summary>
+    public abstract bool CanTruncate { get; }
+
+    /// <summary>Makes a row that of an empty text.</summary>
+    internal virtual void Clear(int row)
+    {
+        foreach (var tensor in tensors) tensor[row].zero_();
+    }
+
+    /// <summary>Gives a row what another one holds.</summary>
+    /// <param name="from">The row to be copied.</param>
+    /// <param name="to">The row that becomes equal to it.</param>
+    /// <param name="length">How many tokens the first one holds.</param>
+    internal void Copy(int from, int to, int length)
+    {
+        foreach (var tensor in tensors) Used(tensor, to, length).copy_(Used(tensor, from, length));
+    }
+
+    /// <summary>What a row's tokens have left in each tensor: views.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="length">How many tokens it holds.</param>
+    internal IEnumerable<Tensor> Used(int row, int length) => tensors.Select(tensor => Used(tensor, row, length));
+
+    /// <summary>The state of some neighbouring rows: the same memory, under row numbers from 0 on.</summary>
+    internal abstract LayerState Narrow(int first, int count);
+
+    /// <summary>The part of a tensor that a row of so many tokens uses: a view.</summary>
+    private protected virtual Tensor Used(Tensor tensor, int row, int length) => tensor[row];
 
     /// <inheritdoc/>
-    public abstract void Dispose();
+    public void Dispose()
+    {
+        foreach (var tensor in tensors) tensor.Dispose();
+    }
 }

@@ -12,7 +12,7 @@ namespace Transformer.Model;
 /// <summary>
 /// Everything below the head: token embedding, position embedding or bias where there is one, L blocks and, where the residual needs one, the last norm.
 /// </summary>
-public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Tensor>
+public sealed class Decoder : nn.Module<Tensor, ForwardContext, TorchSequenceState?, Tensor>
 {
     private readonly Embedding embed_tokens;
     private readonly nn.Module<Tensor, Tensor>? embed_positions;
@@ -50,20 +50,20 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Ten
     /// <summary>[V, C]; also the head where that is tied.</summary>
     public Parameter TokenEmbedding => embed_tokens.weight!;
 
-    /// <param name="ids">[B, T], integers below V.</param>
+    /// <param name="ids">[B, T], integers below V; or embeddings in their place, [B, T, C].</param>
     /// <param name="context">What the layers of this pass share.</param>
     /// <param name="state">What generation carries from pass to pass, or null.</param>
     /// <returns>[B, T, C]</returns>
-    public override Tensor forward(Tensor ids, ForwardContext context, ModelState? state)
+    public override Tensor forward(Tensor ids, ForwardContext context, TorchSequenceState? state)
     {
-        var x = embed_tokens.call(ids);                                                       // [B, T, C]
+        var x = ids.is_floating_point() ? ids : embed_tokens.call(ids);                       // [B, T, C]
         if (embed_positions is not null) x = x + embed_positions.call(context.Positions ?? arange(ids.shape[1], device: ids.device));
         if (dropout > 0 && training) x = nn.functional.dropout(x, dropout);
         if (layers.Count > 0) x = Blocks(x, context, state);
         return norm?.call(x) ?? x;
     }
 
-    private Tensor Blocks(Tensor x, ForwardContext context, ModelState? state)
+    private Tensor Blocks(Tensor x, ForwardContext context, TorchSequenceState? state)
     {
         var stream = layers[0].Open(x);
         for (var i = 0; i < layers.Count; i++)
@@ -74,7 +74,7 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, ModelState?, Ten
         return layers[^1].Close(stream);
     }
 
-    private Tensor Compute(int layer, Tensor stream, ForwardContext context, ModelState? state)
+    private Tensor Compute(int layer, Tensor stream, ForwardContext context, TorchSequenceState? state)
     {
         using var parameters = ParametersOf(layer)();
         return layers[layer].call(stream, context, state?.Layers[layer]);

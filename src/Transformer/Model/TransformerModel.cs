@@ -1,5 +1,6 @@
 using TorchSharp;
 using Transformer.Configuration;
+using Transformer.Inference;
 using Transformer.Layers;
 using Transformer.Layers.Attention;
 using Transformer.Layers.Positions;
@@ -15,7 +16,7 @@ namespace Transformer.Model;
 /// A decoder-only transformer (Vaswani et al. 2017; Radford et al. 2019) built from its configuration: token ids in, one logit a vocabulary
 /// entry out. Parameter names are those of Hugging Face's Llama.
 /// </summary>
-public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
+public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Tensor>
 {
     private readonly Decoder model;
     private readonly Linear? lm_head;
@@ -44,8 +45,8 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
             foreach (var (name, layer) in named_modules()) if (layer is Linear output && TensorParallelSplit.IsOutput(name)) output.AddsBias = false;    // rank 0 adds it
         if (draw) WeightInitialization.Apply(this);
         this.to(Device);
-        if (config.Position is RotaryPositionConfig rope && config.PositionedMixers.FirstOrDefault() is { } turned)
-            rotary = new RotaryPosition(rope, turned.HeadWidthAt(config.Width), config.ContextLength, Device);
+        if (config.Position is RotaryPositionConfig rope && config.PositionedMixers.FirstOrDefault() is { } rotated)
+            rotary = new RotaryPosition(rope, rotated.HeadWidthAt(config.Width), config.ContextLength, Device);
     }
 
     /// <summary>The architecture, of the whole model.</summary>
@@ -83,19 +84,16 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     /// <summary>The state of a generation that has not begun.</summary>
     /// <param name="rows">B, the number of sequences.</param>
     /// <param name="capacity">The greatest number of tokens a sequence, at most the context length; the context length where null.</param>
-    public ModelState NewState(int rows, int? capacity = null)
-    {
-        var length = capacity ?? Config.ContextLength;
-        if (length < 1 || length > Config.ContextLength)
-            throw new ArgumentOutOfRangeException(nameof(capacity), capacity, $"the context length is {Config.ContextLength}");
-        return new ModelState([.. model.Layers.Select(layer => layer.NewState(rows, length, Device))], rows, length);
-    }
+    public TorchSequenceState NewState(int rows, int? capacity = null) => NewState(rows, InferenceModel.CapacityOf(Config, capacity), owner: this);
+
+    internal TorchSequenceState NewState(int rows, int capacity, object owner) => new(
+        owner, [.. model.Layers.Select(layer => layer.NewState(rows, capacity, Device))], rows, capacity, canTruncate: rotary is not { FollowsLength: true });
 
     /// <param name="ids">[B, T], integers below V.</param>
     /// <param name="state">Null for a pass over whole sequences; else the tokens continue those that the state holds, which it then holds too.</param>
     /// <returns>The logits of each token's successor: [B, T, V].</returns>
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
-    public override Tensor forward(Tensor ids, ModelState? state)
+    public override Tensor forward(Tensor ids, TorchSequenceState? state)
     {
         using var hidden = Hidden(ids, state);
         return Logits(hidden);
@@ -110,10 +108,10 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     /// </param>
     /// <returns>[B, T, C]</returns>
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
-    public Tensor Hidden(Tensor ids, ModelState? state = null, IReadOnlyList<int>? newTokens = null) =>
+    public Tensor Hidden(Tensor ids, TorchSequenceState? state = null, IReadOnlyList<int>? newTokens = null) =>
         Hidden(ids, state, newTokens, auxiliaryLosses: null);
 
-    /// <summary>A pass of training over whole sequences: what <see cref="Hidden(Tensor, ModelState?, IReadOnlyList{int}?)"/> gives, and what the layers add to the loss.</summary>
+    /// <summary>A pass of training over whole sequences: what <see cref="Hidden(Tensor, TorchSequenceState?, IReadOnlyList{int}?)"/> gives, and what the layers add to the loss.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
     /// <param name="recomputation">Asks blocks to keep their input only; to be asked after the backward pass whether it failed. Null where they keep everything.</param>
     /// <returns>[B, T, C] and a scalar, weights included; null where no layer adds anything.</returns>
@@ -141,7 +139,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
     public IEnumerable<string> BoundedParameters => named_modules().Where(part => part.module is AdaptiveSpan).Select(part => $"{part.name}.span");
 
     private Tensor Hidden(
-        Tensor ids, ModelState? state, IReadOnlyList<int>? newTokens, AuxiliaryLosses? auxiliaryLosses = null,
+        Tensor ids, TorchSequenceState? state, IReadOnlyList<int>? newTokens, AuxiliaryLosses? auxiliaryLosses = null,
         IDictionary<LearnedSpan, IReadOnlyList<float>>? meanSpans = null, Recomputation? recomputation = null)
     {
         using var scope = NewDisposeScope();
@@ -152,7 +150,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         var counts = newTokens ?? [.. Enumerable.Repeat(tokens, rows)];
         var end = starts.Zip(counts, (start, count) => start + count).Max();
         var limit = state?.Capacity ?? Config.ContextLength;
-        if (end > limit) throw new InputException($"{end} tokens do not fit the context length of {limit}. Give a shorter text or a model with a longer context.");
+        InferenceModel.CheckLength(end, limit);
 
         var together = starts.All(start => start == starts[0]);
         var first = together && starts[0] == 0;
@@ -184,7 +182,7 @@ public sealed class TransformerModel : nn.Module<Tensor, ModelState?, Tensor>
         return scope.MoveToOuter(hidden);
     }
 
-    // The places of T tokens that continue rows of these lengths: [T] for one length, else [B, T]. Filling past the context is read by nobody, but needs a place.
+    // The positions of T tokens that continue rows of these lengths: [T] for one length, else [B, T]. Padding positions are clamped; their outputs are discarded.
     private Tensor Positions(IReadOnlyList<int> starts, int tokens) =>
         (tensor(starts.Select(start => (long)start).ToArray()).ToDeviceAsync(Device).unsqueeze(1) + arange(tokens, device: Device))
             .clamp_max(Config.ContextLength - 1).squeeze(0);

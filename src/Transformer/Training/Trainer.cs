@@ -4,6 +4,7 @@ using Transformer.Data;
 using Transformer.Distributed;
 using Transformer.Evaluation;
 using Transformer.Generation;
+using Transformer.Inference.Torch;
 using Transformer.Native;
 using Transformer.Runs;
 using static TorchSharp.torch;
@@ -224,9 +225,10 @@ public sealed class Trainer : IDisposable
         if (Training.SampleTokens == 0 || (log is null && !state.Space.ShardsParameters && state.Model.TensorParallelGroup is null)) return;
         var (prompt, answer) = data.SamplePrompt();
         var options = new SamplingOptions { Temperature = answer is null ? 0.8 : 0, MaxTokens = answer ?? Training.SampleTokens, Seed = Training.Seed };
-        var sample = state.Measured(() => new TextGenerator(state.Model, data.Tokenizer).Generate([prompt], options))[0];
-        var text = answer is null ? sample.Text : data.Tokenizer.Decode(prompt) + sample.Text;
-        if (log is not null) Progress = Progress with { SampleBytes = log.Sampled(Progress.Step, text) };
+        var samples = state.Measured(() => state.Model.Generate([prompt], options, data.Tokenizer));
+        if (log is null) return;
+        var text = answer is null ? samples[0].Text : data.Tokenizer.Decode(prompt) + samples[0].Text;
+        Progress = Progress with { SampleBytes = log.Sampled(Progress.Step, text) };
     }
 
     private void Save()

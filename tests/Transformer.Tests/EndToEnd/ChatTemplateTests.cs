@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
+using Transformer.Inference.Torch;
 using Transformer.Formats;
 using Transformer.Formats.Gguf;
 using Transformer.Generation;

@@ -1,3 +1,4 @@
+using Transformer.Inference.Torch;
 using Transformer.Generation;
 using Transformer.Runs;
 using Transformer.Training;

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Transformer.Checkpoints;
 using Transformer.Configuration;
+using Transformer.Inference.Torch;
 using Transformer.Formats;
 using Transformer.Generation;
 using Transformer.Model;

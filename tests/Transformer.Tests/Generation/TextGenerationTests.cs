@@ -1,5 +1,6 @@
 using TorchSharp;
 using Transformer.Configuration;
+using Transformer.Inference.Torch;
 using Transformer.Formats;
 using Transformer.Generation;
 using Transformer.Tokenization;

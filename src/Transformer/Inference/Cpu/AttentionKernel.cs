@@ -72,7 +72,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
         var keys = cache.Keys(batch.Row(token), head / sharing);
         var values = cache.Values(batch.Row(token), head / sharing);
         var scores = scratch[thread].Pointer + Margin;
-        for (var s = first; s < end; s = Turn(s, end)) AttentionMath.Scores(query, scale, keys, width, s % cache.Places, Turn(s, end) - s, scores + s - first);
+        for (var s = first; s < end; s = Turn(s, end)) AttentionMath.Scores(query, scale, keys, width, s % cache.Slots, Turn(s, end) - s, scores + s - first);
         var sum = Weigh(token, head, scores, end - first, thread);
         new Span<float>(mean, width).Clear();
         AddValues(scores, first, end, values, mean);
@@ -90,7 +90,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
         var values = cache.Values(batch.Row(token), head / sharing);
         var scores = scratch[thread].Pointer + Margin;
         for (var s = first; s < end; s = Turn(s, end))
-            AttentionMath.Scores(query, q.Width, scale, keys, width, s % cache.Places, Turn(s, end) - s, scores + s - first, row);
+            AttentionMath.Scores(query, q.Width, scale, keys, width, s % cache.Slots, Turn(s, end) - s, scores + s - first, row);
         var sums = stackalloc float[Neighbours];
         for (var t = 0; t < Neighbours; t++)
         {
@@ -100,7 +100,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
             AddValues(scores + t * row + own - first, own, firstOfAll, values, mean + t * z.Width);
         }
         for (var s = firstOfAll; s < endOfAll; s = Turn(s, endOfAll))
-            AttentionMath.AddValues(scores + s - first, row, values + (long)(s % cache.Places) * width, Turn(s, endOfAll) - s, mean, z.Width, width);
+            AttentionMath.AddValues(scores + s - first, row, values + (long)(s % cache.Slots) * width, Turn(s, endOfAll) - s, mean, z.Width, width);
         for (var t = 0; t < Neighbours; t++)
         {
             AddValues(scores + t * row + endOfAll - first, endOfAll, batch.Position(token + t) + 1, values, mean + t * z.Width);
@@ -126,7 +126,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
         spans is null ? 0 : (int)Math.Max(0, batch.Position(token) - (long)(spans.Of(token, head) + spans.Ramp));
 
     // The places are a ring: the first key behind the span of neighbouring places that begins with key s.
-    private int Turn(int s, int end) => (int)Math.Min(end, s + (long)(cache.Places - s % cache.Places));
+    private int Turn(int s, int end) => (int)Math.Min(end, s + (long)(cache.Slots - s % cache.Slots));
 
     // The weights of a token's keys in place of their scores, and the sum of the weights.
     private float Weigh(int token, int head, float* scores, int count, int thread)
@@ -155,6 +155,6 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
     private void AddValues(float* weights, int first, int end, float* values, float* mean)
     {
         for (var s = first; s < end; s = Turn(s, end))
-            AttentionMath.AddValues(weights + s - first, values + (long)(s % cache.Places) * width, Turn(s, end) - s, mean, width);
+            AttentionMath.AddValues(weights + s - first, values + (long)(s % cache.Slots) * width, Turn(s, end) - s, mean, width);
     }
 }

@@ -50,6 +50,10 @@ internal sealed unsafe class ConvolutionTail(int rows, int seen, int width) : Mi
     /// <inheritdoc/>
     public override void Copy(int from, int to, int length) => Row(from).CopyTo(Row(to));
 
+    /// <inheritdoc/>
+    public override StatePart[] Parts(int row, int length) =>
+        [new("tail", (seen - 1) * width, to => Row(row).CopyTo(to), from => from.CopyTo(Row(row)))];
+
     private Span<float> Row(int row) => tails.Span((long)row * (seen - 1) * width, (seen - 1) * width);
 
     /// <inheritdoc/>

@@ -6,14 +6,14 @@ namespace Transformer.Inference.Cpu;
 // N tokens · C width · V vocabulary
 
 /// <summary>
-/// A model made for writing: the same numbers as libtorch's pass, to rounding, computed by kernels of this project's own that stream each
-/// weight once a token, without libtorch and without allocating. Weights are read where the model has them, or packed into fewer bits.
+/// A model on the processor: the same numbers as libtorch's pass, to rounding, computed by kernels of this project's own that stream each
+/// weight once per token, without libtorch and without allocating. Weights are read where the model has them, or packed into fewer bits.
 /// </summary>
 /// <remarks>
 /// What a row computes does not depend on the rows beside it, nor on how its text is cut into passes: the same tokens give the same logits to the last bit;
-/// but for dynamic NTK past its original length, where a batch turns all of its tokens by the angles of its last. One call at a time.
+/// except for dynamic NTK past its original length, where a pass rotates all of its tokens by the angles of its last. One call at a time.
 /// </remarks>
-public sealed unsafe class CpuInferenceModel : IDisposable
+public sealed unsafe class CpuInferenceModel : InferenceModel
 {
     private const int MostTokens = 192;    // of a batch: enough to make full use of each weight that is read
 
@@ -32,14 +32,13 @@ public sealed unsafe class CpuInferenceModel : IDisposable
     private readonly TokenBatch batch = new(MostTokens);
     private Activations last, logits;
     private MatrixProducts headProduct;
-    private int ready;    // logits of so many places
 
     private CpuInferenceModel(ModelConfig config, CpuWeights weights, ThreadTeam team)
     {
         (this.weights, this.team, Config) = (weights, team, config);
         workspace = new Workspace(MostTokens);
-        if (Config.Position is RotaryPositionConfig rope && Config.PositionedMixers.FirstOrDefault() is { } turned)
-            rotation = new RotaryAngles(rope, turned.HeadWidthAt(Config.Width), MostTokens, Config.ContextLength);
+        if (Config.Position is RotaryPositionConfig rope && Config.PositionedMixers.FirstOrDefault() is { } rotated)
+            rotation = new RotaryAngles(rope, rotated.HeadWidthAt(Config.Width), MostTokens, Config.ContextLength);
         var plan = new InferencePlan(Config, weights, team, workspace, rotation, DistanceBias.Of(Config, weights));
         embedding = weights.Matrix("model.embed_tokens.weight");
         head = Config.TiedHead ? embedding : weights.Matrix("lm_head.weight");
@@ -52,8 +51,11 @@ public sealed unsafe class CpuInferenceModel : IDisposable
         (last, logits, headProduct) = Outputs(1);
     }
 
-    /// <summary>The architecture.</summary>
-    public ModelConfig Config { get; }
+    /// <inheritdoc/>
+    public override ModelConfig Config { get; }
+
+    /// <inheritdoc/>
+    public override string Backend => "cpu";
 
     /// <summary>Makes an engine of a checkpoint, without libtorch: the file is mapped into memory and its weights are read where they lie, or packed.</summary>
     /// <param name="checkpoint">The checkpoint; where there is an engine, it ends with it.</param>
@@ -83,30 +85,15 @@ public sealed unsafe class CpuInferenceModel : IDisposable
         }
     }
 
-    /// <summary>The state of rows that have no tokens yet.</summary>
-    /// <param name="rows">How many texts there is a place for.</param>
-    /// <param name="capacity">The most tokens of a text, at most the context length; the context length where null.</param>
-    public CpuSequenceState NewState(int rows, int? capacity = null)
-    {
-        var length = capacity ?? Config.ContextLength;
-        if (length < 1 || length > Config.ContextLength)
-            throw new ArgumentOutOfRangeException(nameof(capacity), capacity, $"the context length is {Config.ContextLength}");
-        return new CpuSequenceState(this, [.. blocks.Select(block => block.NewState(rows, length))], rows, length);
-    }
+    /// <inheritdoc/>
+    protected override SequenceState CreateState(int rows, int capacity) =>
+        new CpuSequenceState(this, [.. blocks.Select(block => block.NewState(rows, capacity))], rows, capacity);
 
-    /// <summary>Reads texts on: the tokens of several rows, one behind the other.</summary>
-    /// <param name="state">What <see cref="NewState"/> of this engine made; it takes in the tokens.</param>
-    /// <param name="rows">The rows that go on, each once.</param>
-    /// <param name="counts">How many tokens each of them gets, one or more.</param>
-    /// <param name="tokens">The tokens, those of the first row first.</param>
-    /// <param name="all">Whether the logits of every token are wanted; else only those of each row's last.</param>
-    /// <exception cref="InputException">The tokens do not fit the state.</exception>
-    /// <exception cref="ArgumentException">The state is another engine's, a row stands twice, or the numbers of rows, counts and tokens do not agree.</exception>
-    public void Read(CpuSequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, ReadOnlySpan<int> tokens, bool all = false)
+    /// <inheritdoc/>
+    protected override void Compute(SequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, InferenceInput input, bool all)
     {
-        Check(state, rows, counts, tokens);
-        ready = 0;
-        var wanted = all ? tokens.Length : rows.Length;
+        var held = (CpuSequenceState)state;
+        var wanted = all ? input.Tokens : rows.Length;
         if (wanted > last.Tokens) (last, logits, headProduct) = Outputs(wanted);
         var (part, done, read) = (0, 0, 0);    // the current row, how many of its tokens have been read, and of all
         while (part < rows.Length)
@@ -121,39 +108,37 @@ public sealed unsafe class CpuInferenceModel : IDisposable
                 if (done < counts[part]) break;
                 (part, done) = (part + 1, 0);
             }
-            Run(state, tokens.Slice(firstToken, batch.Tokens));
-            Keep(state, firstPart, part, firstToken, all);
+            Run(held, input.Slice(firstToken, batch.Tokens));
+            Keep(held, firstPart, part, firstToken, all);
         }
         headProduct.Run(last, wanted);                                             // [rows or tokens, V]
         if (logitScale != 1) VectorKernels.Scale(logitScale, logits.Values, logits.Values, wanted * logits.Width);
-        ready = wanted;
     }
 
-    /// <summary>The logits that the last call of <see cref="Read"/> made; the caller may overwrite them, and the next call ends the span.</summary>
-    /// <param name="place">Which of its rows or, where the logits of every token were wanted, of its tokens.</param>
-    /// <returns>[V]</returns>
-    /// <exception cref="ArgumentOutOfRangeException">The last call made no logits of this place.</exception>
-    public Span<float> LogitsOf(int place) => (uint)place < (uint)ready
-        ? new(logits.Row(place), logits.Width)
-        : throw new ArgumentOutOfRangeException(nameof(place), place, $"there are logits of {ready} places");
+    /// <inheritdoc/>
+    protected override Span<float> LogitsOf(int output) => new(logits.Row(output), logits.Width);
+
+    /// <inheritdoc/>
+    protected override ReadOnlySpan<float> HiddenOf(int output) => new(last.Row(output), Config.Width);
 
     // The hidden states of all tokens of the batch: [N, C].
-    private void Run(CpuSequenceState state, ReadOnlySpan<int> tokens)
+    private void Run(CpuSequenceState state, InferenceInput input)
     {
         rotation?.Prepare(batch);
-        for (var token = 0; token < tokens.Length; token++) Embed(tokens[token], batch.Position(token), stream.Row(token));    // [N, n C]
+        for (var token = 0; token < input.Tokens; token++) Embed(input, token, stream.Row(token));    // [N, n C]
         for (var layer = 0; layer < blocks.Length; layer++) blocks[layer].Run(batch, stream, state.Layer(layer));
-        for (var token = 0; token < tokens.Length; token++)
+        for (var token = 0; token < input.Tokens; token++)
         {
             Close(stream.Row(token), hidden.Row(token));
             norm?.Apply(hidden.Row(token), hidden.Row(token), Config.Width);
         }
     }
 
-    private void Embed(int token, int position, float* x)
+    private void Embed(InferenceInput input, int token, float* x)
     {
-        embedding.Read(token, x);
-        if (positions is not null) VectorKernels.AddScaled(1, positions + (long)position * Config.Width, x, Config.Width);
+        if (input.IsEmbeddings) input.Embeddings.Slice(token * Config.Width, Config.Width).CopyTo(new(x, Config.Width));
+        else embedding.Read(input.Ids[token], x);
+        if (positions is not null) VectorKernels.AddScaled(1, positions + (long)batch.Position(token) * Config.Width, x, Config.Width);
         for (var copy = 1; copy < streams; copy++) VectorKernels.Scale(1, x, x + copy * Config.Width, Config.Width);
     }
 
@@ -203,29 +188,13 @@ public sealed unsafe class CpuInferenceModel : IDisposable
         }
     }
 
-    private void Check(CpuSequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, ReadOnlySpan<int> tokens)
-    {
-        if (!state.IsOf(this)) throw new ArgumentException("the state is another engine's", nameof(state));
-        if (rows.Length != counts.Length) throw new ArgumentException($"{counts.Length} counts for {rows.Length} rows", nameof(counts));
-        var sum = 0L;
-        for (var part = 0; part < rows.Length; part++)
-        {
-            var row = rows[part];
-            if ((uint)row >= (uint)state.Lengths.Count) throw new ArgumentOutOfRangeException(nameof(rows), row, $"the state has {state.Lengths.Count} rows");
-            if (rows[..part].Contains(row)) throw new ArgumentException($"row {row} stands twice", nameof(rows));
-            sum += counts[part];
-            var end = (long)state.Lengths[row] + counts[part];
-            if (end > state.Capacity)
-                throw new InputException($"{end} tokens do not fit the context length of {state.Capacity}. Give a shorter text or a model with a longer context.");
-            if (counts[part] < 1) throw new ArgumentException("every row gets one token or more", nameof(counts));
-        }
-        if (sum != tokens.Length) throw new ArgumentException($"{tokens.Length} tokens for rows that get {sum}", nameof(tokens));
-        foreach (var token in tokens)
-            if ((uint)token >= (uint)head.Outputs) throw new ArgumentOutOfRangeException(nameof(tokens), token, $"the vocabulary has {head.Outputs} tokens");
-    }
+    /// <inheritdoc/>
+    protected override string HashWeights() => weights.Hash();
+
+    internal override string DescribeArchitecture() => ModelJson.ToJson(Config).ToJsonString();
 
     /// <inheritdoc/>
-    public void Dispose()
+    public override void Dispose()
     {
         team.Dispose();
         last.Dispose();

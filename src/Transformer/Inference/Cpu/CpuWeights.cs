@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using Transformer.Formats;
 using Transformer.Numerics;
 
@@ -55,6 +56,23 @@ internal sealed unsafe class CpuWeights : IDisposable
         var copy = Own(new NativeArray<float>(all.Length));
         all.CopyTo(copy.Span(0, all.Length));
         return copy.Pointer;
+    }
+
+    /// <summary>A hash of all numbers that a model has asked for, as they are packed.</summary>
+    public string Hash()
+    {
+        var hash = new XxHash128();
+        foreach (var resource in owned)
+        {
+            if (resource is WeightMatrix matrix) Append(matrix.Address, matrix.Bytes);
+            else if (resource is NativeArray<float> vector) Append((byte*)vector.Pointer, vector.Bytes);
+        }
+        return Convert.ToHexStringLower(hash.GetCurrentHash());
+
+        void Append(byte* address, long bytes)
+        {
+            for (var at = 0L; at < bytes; at += int.MaxValue) hash.Append(new ReadOnlySpan<byte>(address + at, (int)Math.Min(bytes - at, int.MaxValue)));
+        }
     }
 
     private WeightMatrix Plain(string name) => Rows(name, (int)tensors[name].Shape[0], (int)tensors[name].Shape[1]);

@@ -31,6 +31,9 @@ internal sealed unsafe class FloatMatrix<TElement> : WeightMatrix where TElement
     public override long Bytes => (long)Outputs * Inputs * TElement.Size;
 
     /// <inheritdoc/>
+    public override byte* Address => weights;
+
+    /// <inheritdoc/>
     public override bool TakesQuantized => false;
 
     /// <inheritdoc/>

@@ -3,10 +3,10 @@ using Transformer.Numerics;
 
 namespace Transformer.Inference.Cpu;
 
-// B rows · S places · G key/value heads · D head width
+// B rows · S slots · G key/value heads · D head width
 
 /// <summary>
-/// Keys and values of the tokens so far. Token s of a row lies in place s mod S. Without a window S is the most tokens that a row may have; with one it is what
+/// Keys and values of the tokens so far. Token s of a row lies in slot s mod S. Without a window S is the most tokens that a row may have; with one it is what
 /// the window reaches and the tokens of a batch, so that none of them overwrites what another still sees. Keys lie eight together, component by component, so
 /// that a vector holds one component of each and eight scores come out side by side; values lie one behind the other.
 /// </summary>
@@ -16,33 +16,33 @@ internal sealed unsafe class KeyValueState : MixerState
     public const int Lanes = 8;
 
     private readonly NativeArray<float> keys, values;
-    private readonly NativeArray<float>? unturned;
+    private readonly NativeArray<float>? unrotated;
     private readonly int heads, width;
 
     /// <param name="rows">B.</param>
     /// <param name="heads">G.</param>
-    /// <param name="places">S at least; it becomes a multiple of eight.</param>
+    /// <param name="slots">S at least; it becomes a multiple of eight.</param>
     /// <param name="width">D.</param>
-    /// <param name="isWhole">Whether every token of a row has a place of its own.</param>
-    /// <param name="keepsUnturned">Whether keys come unturned, and are turned anew in each batch.</param>
-    public KeyValueState(int rows, int heads, int places, int width, bool isWhole, bool keepsUnturned)
+    /// <param name="isWhole">Whether every token of a row has a slot of its own.</param>
+    /// <param name="keepsUnrotated">Whether keys come unrotated, and are rotated again in each batch.</param>
+    public KeyValueState(int rows, int heads, int slots, int width, bool isWhole, bool keepsUnrotated)
     {
-        Places = (places + Lanes - 1) / Lanes * Lanes;
-        (this.heads, this.width, CanTruncate) = (heads, width, isWhole && !keepsUnturned);
-        keys = new((long)rows * heads * Places * width);
-        values = new((long)rows * heads * Places * width);
-        if (keepsUnturned) unturned = new(keys.Length);
+        Slots = (slots + Lanes - 1) / Lanes * Lanes;
+        (this.heads, this.width, CanTruncate) = (heads, width, isWhole && !keepsUnrotated);
+        keys = new((long)rows * heads * Slots * width);
+        values = new((long)rows * heads * Slots * width);
+        if (keepsUnrotated) unrotated = new(keys.Length);
     }
 
     /// <summary>S.</summary>
-    public int Places { get; }
+    public int Slots { get; }
 
     /// <inheritdoc/>
     /// <remarks>Not where angles follow the length: what tokens became beside later ones is not what they are without them.</remarks>
     public override bool CanTruncate { get; }
 
     /// <inheritdoc/>
-    public override long Bytes => keys.Bytes + values.Bytes + (unturned?.Bytes ?? 0);
+    public override long Bytes => keys.Bytes + values.Bytes + (unrotated?.Bytes ?? 0);
 
     /// <summary>The keys of a row's head: [S / 8, D, 8].</summary>
     public float* Keys(int row, int head) => keys.Pointer + At(row, head);
@@ -53,24 +53,24 @@ internal sealed unsafe class KeyValueState : MixerState
     /// <summary>Takes in the key and the value of a token.</summary>
     /// <param name="row">Its row.</param>
     /// <param name="head">The head.</param>
-    /// <param name="position">Its place in its row.</param>
+    /// <param name="position">Its position in its row.</param>
     /// <param name="key">[D]</param>
     /// <param name="value">[D]</param>
     public void Keep(int row, int head, int position, float* key, float* value)
     {
-        var place = position % Places;
-        if (unturned is null) StoreKey(Keys(row, head), place, key);
-        else new ReadOnlySpan<float>(key, width).CopyTo(new Span<float>(unturned.Pointer + At(row, head) + place * width, width));
-        new ReadOnlySpan<float>(value, width).CopyTo(new Span<float>(Values(row, head) + place * width, width));
+        var slot = position % Slots;
+        if (unrotated is null) StoreKey(Keys(row, head), slot, key);
+        else new ReadOnlySpan<float>(key, width).CopyTo(new Span<float>(unrotated.Pointer + At(row, head) + slot * width, width));
+        new ReadOnlySpan<float>(value, width).CopyTo(new Span<float>(Values(row, head) + slot * width, width));
     }
 
-    /// <summary>Turns a row's keys, where they come unturned.</summary>
+    /// <summary>Rotates a row's keys, where they come unrotated.</summary>
     /// <param name="rotation">The angles.</param>
     /// <param name="row">The row.</param>
     /// <param name="count">How many keys there are.</param>
     /// <param name="length">The length of the text, which the angles depend on.</param>
     [SkipLocalsInit]
-    public void Turn(RotaryAngles rotation, int row, int count, int length)
+    public void Rotate(RotaryAngles rotation, int row, int count, int length)
     {
         var (cos, sin) = rotation.OfKeys(length);
         var key = stackalloc float[width];
@@ -78,7 +78,7 @@ internal sealed unsafe class KeyValueState : MixerState
         {
             for (var s = 0; s < count; s++)
             {
-                unturned!.Span(At(row, head) + s * width, width).CopyTo(new Span<float>(key, width));
+                unrotated!.Span(At(row, head) + s * width, width).CopyTo(new Span<float>(key, width));
                 RotaryAngles.Turn(key, (float*)cos + s * width / 2, (float*)sin + s * width / 2, width);
                 StoreKey(Keys(row, head), s, key);
             }
@@ -93,28 +93,51 @@ internal sealed unsafe class KeyValueState : MixerState
     /// <inheritdoc/>
     public override void Copy(int from, int to, int length)
     {
-        var count = (Math.Min(length, Places) + Lanes - 1) / Lanes * Lanes * width;
+        var count = Used(length);
         for (var head = 0; head < heads; head++)
         {
             keys.Span(At(from, head), count).CopyTo(keys.Span(At(to, head), count));
             values.Span(At(from, head), count).CopyTo(values.Span(At(to, head), count));
-            unturned?.Span(At(from, head), count).CopyTo(unturned.Span(At(to, head), count));
+            unrotated?.Span(At(from, head), count).CopyTo(unrotated.Span(At(to, head), count));
         }
     }
 
-    private void StoreKey(float* keys, int place, float* key)
+    /// <inheritdoc/>
+    public override StatePart[] Parts(int row, int length) =>
+        [unrotated is null ? Part("keys", keys, row, length) : Part("unrotated_keys", unrotated, row, length), Part("values", values, row, length)];
+
+    private StatePart Part(string name, NativeArray<float> numbers, int row, int length)
     {
-        var to = keys + place / Lanes * Lanes * width + place % Lanes;
+        var count = Used(length);
+        return new(name, heads * count, CopyTo, CopyFrom);
+
+        void CopyTo(Span<float> to)
+        {
+            for (var head = 0; head < heads; head++) numbers.Span(At(row, head), count).CopyTo(to[(head * count)..]);
+        }
+
+        void CopyFrom(ReadOnlySpan<float> from)
+        {
+            for (var head = 0; head < heads; head++) from.Slice(head * count, count).CopyTo(numbers.Span(At(row, head), count));
+        }
+    }
+
+    // The numbers of a head that so many tokens use, from the first slot on; eight keys lie together.
+    private int Used(int length) => (Math.Min(length, Slots) + Lanes - 1) / Lanes * Lanes * width;
+
+    private void StoreKey(float* keys, int slot, float* key)
+    {
+        var to = keys + slot / Lanes * Lanes * width + slot % Lanes;
         for (var d = 0; d < width; d++) to[d * Lanes] = key[d];
     }
 
-    private long At(int row, int head) => ((long)row * heads + head) * Places * width;
+    private long At(int row, int head) => ((long)row * heads + head) * Slots * width;
 
     /// <inheritdoc/>
     public override void Dispose()
     {
         keys.Dispose();
         values.Dispose();
-        unturned?.Dispose();
+        unrotated?.Dispose();
     }
 }

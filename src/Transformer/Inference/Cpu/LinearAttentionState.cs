@@ -51,6 +51,14 @@ internal sealed unsafe class LinearAttentionState(int rows, int heads, int featu
         foreach (var tail in tails) tail.Copy(from, to, length);
     }
 
+    /// <inheritdoc/>
+    public override StatePart[] Parts(int row, int length) =>
+    [
+        new("matrices", heads * features * values, to => Matrices(row).CopyTo(to), from => from.CopyTo(Matrices(row))),
+        new("key_sums", heads * features, to => KeySums(row).CopyTo(to), from => from.CopyTo(KeySums(row))),
+        .. tails.SelectMany((tail, index) => tail.Parts(row, length).Select(part => part with { Name = $"{part.Name}.{index}" })),
+    ];
+
     private Span<float> Matrices(int row) => matrices.Span((long)row * heads * features * values, heads * features * values);
 
     private Span<float> KeySums(int row) => keySums.Span((long)row * heads * features, heads * features);

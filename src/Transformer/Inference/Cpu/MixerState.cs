@@ -6,7 +6,7 @@ internal abstract class MixerState : IDisposable
     /// <summary>The bytes that it takes.</summary>
     public abstract long Bytes { get; }
 
-    /// <summary>Whether the last tokens of a row can be forgotten by remembering its length only.</summary>
+    /// <summary>Whether the last tokens of a row can be dropped by changing its length only.</summary>
     public abstract bool CanTruncate { get; }
 
     /// <summary>Makes a row that of an empty text.</summary>
@@ -17,6 +17,11 @@ internal abstract class MixerState : IDisposable
     /// <param name="to">The row that becomes equal to it.</param>
     /// <param name="length">How many tokens the first one holds.</param>
     public abstract void Copy(int from, int to, int length);
+
+    /// <summary>What a row's tokens have left.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="length">How many tokens it holds.</param>
+    public abstract StatePart[] Parts(int row, int length);
 
     /// <inheritdoc/>
     public abstract void Dispose();

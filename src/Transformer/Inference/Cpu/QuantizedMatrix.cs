@@ -36,6 +36,9 @@ internal sealed unsafe class QuantizedMatrix<TNumbers> : WeightMatrix where TNum
     public override long Bytes => memory.Bytes;
 
     /// <inheritdoc/>
+    public override byte* Address => memory.Pointer;
+
+    /// <inheritdoc/>
     public override bool TakesQuantized => true;
 
     /// <summary>Writes one block.</summary>

@@ -3,7 +3,7 @@ namespace Transformer.Inference.Cpu;
 // N tokens
 
 /// <summary>
-/// The tokens that go through the model together: stretches of one or more rows, one behind the other without filling. Each span continues what the state
+/// The tokens that go through the model together: spans of one or more rows, one behind the other without padding. Each span continues what the state
 /// holds of its row.
 /// </summary>
 /// <param name="most">The most tokens.</param>
@@ -15,7 +15,7 @@ internal sealed class TokenBatch(int most)
     /// <summary>N.</summary>
     public int Tokens { get; private set; }
 
-    /// <summary>How many stretches there are.</summary>
+    /// <summary>How many spans there are.</summary>
     public int Spans { get; private set; }
 
     /// <summary>Forgets everything.</summary>
@@ -45,7 +45,7 @@ internal sealed class TokenBatch(int most)
     /// <summary>The row that a token belongs to.</summary>
     public int Row(int token) => rows[token];
 
-    /// <summary>A token's place in its row, from 0 on.</summary>
+    /// <summary>A token's position in its row, from 0 on.</summary>
     public int Position(int token) => positions[token];
 
     /// <summary>The length that a token's row will have when all of the text that is being read has been.</summary>

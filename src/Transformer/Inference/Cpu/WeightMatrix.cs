@@ -17,6 +17,9 @@ internal abstract unsafe class WeightMatrix(int outputs, int inputs) : IDisposab
     /// <summary>What one batch over all weights reads.</summary>
     public abstract long Bytes { get; }
 
+    /// <summary>Where the packed weights lie, one behind the other: <see cref="Bytes"/> of them.</summary>
+    public abstract byte* Address { get; }
+
     /// <summary>Whether the kernel reads the inputs as <see cref="Activations.Quantize(int)"/> makes them.</summary>
     public abstract bool TakesQuantized { get; }
 

@@ -7,16 +7,21 @@ namespace Transformer.Layers.Attention;
 /// <summary>The last W - 1 inputs of a <see cref="ShortConvolution"/>, zeros before the first token.</summary>
 public sealed class ConvolutionState : LayerState
 {
-    internal ConvolutionState(int rows, int tokens, int width, Device device) =>
-        Tail = zeros(rows, tokens, width, device: device).DetachFromDisposeScope();                 // [B, W - 1, C]
+    internal ConvolutionState(int rows, int tokens, int width, Device device) : this(zeros(rows, tokens, width, device: device))
+    {
+    }
+
+    private ConvolutionState(Tensor tail) : base(tail) => Tail = tail;
 
     /// <summary>[B, W - 1, C]</summary>
     internal Tensor Tail { get; }
 
     /// <inheritdoc/>
-    public override long Bytes => Tail.numel() * Tail.element_size();
+    public override bool CanTruncate => false;
 
-    /// <summary>Puts the last inputs before the new ones, and keeps those that are last now; filling is left out.</summary>
+    internal override ConvolutionState Narrow(int first, int count) => new(Tail.narrow(0, first, count));
+
+    /// <summary>Puts the last inputs before the new ones, and keeps those that are last now; padding is left out.</summary>
     /// <param name="x">[B, T, C]</param>
     /// <param name="context">How many tokens each row gets.</param>
     /// <returns>[B, W - 1 + T, C]</returns>
@@ -27,7 +32,4 @@ public sealed class ConvolutionState : LayerState
             Tail[row].copy_(all[row].narrow(0, context.NewTokensOf(row, x.shape[1]), Tail.shape[1]));
         return all;
     }
-
-    /// <inheritdoc/>
-    public override void Dispose() => Tail.Dispose();
 }

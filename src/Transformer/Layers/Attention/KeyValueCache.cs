@@ -13,15 +13,25 @@ public sealed class KeyValueCache : LayerState
     private readonly Tensor keys, values;
 
     internal KeyValueCache(int rows, int heads, int length, int headWidth, Device device)
+        : this(zeros(rows, heads, length, headWidth, device: device), zeros(rows, heads, length, headWidth, device: device))
     {
-        keys = zeros(rows, heads, length, headWidth, device: device).DetachFromDisposeScope();       // [B, G, S, D]
-        values = zeros(rows, heads, length, headWidth, device: device).DetachFromDisposeScope();     // [B, G, S, D]
     }
 
-    /// <inheritdoc/>
-    public override long Bytes => 2 * keys.numel() * keys.element_size();
+    // 2 x [B, G, S, D]
+    private KeyValueCache(Tensor keys, Tensor values) : base(keys, values) => (this.keys, this.values) = (keys, values);
 
-    /// <summary>Writes the keys and values of the new tokens of each row behind those that it has; filling is left out.</summary>
+    /// <inheritdoc/>
+    public override bool CanTruncate => true;
+
+    internal override void Clear(int row)
+    {
+    }
+
+    internal override KeyValueCache Narrow(int first, int count) => new(keys.narrow(0, first, count), values.narrow(0, first, count));
+
+    private protected override Tensor Used(Tensor tensor, int row, int length) => tensor[row].narrow(1, 0, length);              // [G, length, D]
+
+    /// <summary>Writes the keys and values of the new tokens of each row behind those that it has; padding is left out.</summary>
     /// <param name="k">[B, G, T, D]</param>
     /// <param name="v">[B, G, T, D]</param>
     /// <param name="context">How many tokens each row has and gets.</param>
@@ -37,12 +47,5 @@ public sealed class KeyValueCache : LayerState
             used = Math.Max(used, start + count);
         }
         return (keys.narrow(2, 0, used).to(k.dtype), values.narrow(2, 0, used).to(v.dtype));
-    }
-
-    /// <inheritdoc/>
-    public override void Dispose()
-    {
-        keys.Dispose();
-        values.Dispose();
     }
 }

@@ -11,8 +11,9 @@ namespace Transformer.Layers.Attention;
 public sealed class RecurrentState : LayerState
 {
     internal RecurrentState(Tensor matrix, Tensor? keySum, ConvolutionState? queries, ConvolutionState? keys, ConvolutionState? values)
+        : base(matrix, keySum, queries?.Tail, keys?.Tail, values?.Tail)
     {
-        (Matrix, KeySum) = (matrix.DetachFromDisposeScope(), keySum?.DetachFromDisposeScope());
+        (Matrix, KeySum) = (matrix, keySum);
         (Queries, Keys, Values) = (queries, keys, values);
     }
 
@@ -29,16 +30,8 @@ public sealed class RecurrentState : LayerState
     internal ConvolutionState? Values { get; }
 
     /// <inheritdoc/>
-    public override long Bytes =>
-        (Matrix.numel() + (KeySum?.numel() ?? 0)) * sizeof(float) + (Queries?.Bytes ?? 0) + (Keys?.Bytes ?? 0) + (Values?.Bytes ?? 0);
+    public override bool CanTruncate => false;
 
-    /// <inheritdoc/>
-    public override void Dispose()
-    {
-        Matrix.Dispose();
-        KeySum?.Dispose();
-        Queries?.Dispose();
-        Keys?.Dispose();
-        Values?.Dispose();
-    }
+    internal override RecurrentState Narrow(int first, int count) => new(
+        Matrix.narrow(0, first, count), KeySum?.narrow(0, first, count), Queries?.Narrow(first, count), Keys?.Narrow(first, count), Values?.Narrow(first, count));
 }

@@ -15,16 +15,25 @@ public sealed class RollingKeyValueCache : LayerState
     private readonly long size;
 
     internal RollingKeyValueCache(int rows, int heads, int size, int headWidth, Device device)
+        : this(zeros(rows, heads, size, headWidth, device: device), zeros(rows, heads, size, headWidth, device: device))
     {
-        this.size = size;
-        keys = zeros(rows, heads, size, headWidth, device: device).DetachFromDisposeScope();       // [B, G, W, D]
-        values = zeros(rows, heads, size, headWidth, device: device).DetachFromDisposeScope();     // [B, G, W, D]
     }
 
-    /// <inheritdoc/>
-    public override long Bytes => 2 * keys.numel() * keys.element_size();
+    // 2 x [B, G, W, D]
+    private RollingKeyValueCache(Tensor keys, Tensor values) : base(keys, values) => (this.keys, this.values, size) = (keys, values, keys.shape[2]);
 
-    /// <summary>Takes in the keys and values of each row's new tokens; filling is left out.</summary>
+    /// <inheritdoc/>
+    public override bool CanTruncate => false;
+
+    internal override void Clear(int row)
+    {
+    }
+
+    internal override RollingKeyValueCache Narrow(int first, int count) => new(keys.narrow(0, first, count), values.narrow(0, first, count));
+
+    private protected override Tensor Used(Tensor tensor, int row, int length) => tensor[row].narrow(1, 0, Math.Min(length, size));    // [G, S, D]
+
+    /// <summary>Takes in the keys and values of each row's new tokens; padding is left out.</summary>
     /// <param name="k">[B, G, T, D]</param>
     /// <param name="v">[B, G, T, D]</param>
     /// <param name="context">How many tokens each row has and gets.</param>
@@ -38,7 +47,7 @@ public sealed class RollingKeyValueCache : LayerState
         var longest = context.CachedLengths.Max();
         if (k.shape[2] == 1 && context.NewTokens.All(count => count == 1))
         {
-            Keep(k, v, context);                                    // what it overwrites is out of the new token's sight
+            Keep(k, v, context);                                    // the window of the new token does not reach what it overwrites
             var used = Math.Min(size, longest + 1);
             var back = (starts - arange(used, device: k.device)).remainder(size);                                              // [B, S]
             return (keys.narrow(2, 0, used).to(k.dtype), values.narrow(2, 0, used).to(v.dtype), starts - back);
@@ -62,12 +71,5 @@ public sealed class RollingKeyValueCache : LayerState
             keys[row].index_copy_(1, slots, k[row].narrow(1, count - kept, kept).to(keys.dtype));
             values[row].index_copy_(1, slots, v[row].narrow(1, count - kept, kept).to(values.dtype));
         }
-    }
-
-    /// <inheritdoc/>
-    public override void Dispose()
-    {
-        keys.Dispose();
-        values.Dispose();
     }
 }

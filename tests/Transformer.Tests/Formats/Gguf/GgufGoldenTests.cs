@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using TorchSharp;
 using Transformer.Checkpoints;
+using Transformer.Inference.Torch;
 using Transformer.Formats;
 using Transformer.Formats.Gguf;
 using Transformer.Generation;

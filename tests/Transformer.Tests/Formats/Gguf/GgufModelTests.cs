@@ -1,6 +1,7 @@
 using TorchSharp;
 using Transformer.Checkpoints;
 using Transformer.Configuration;
+using Transformer.Inference.Torch;
 using Transformer.Formats;
 using Transformer.Formats.Gguf;
 using Transformer.Generation;

@@ -2,14 +2,15 @@ using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Formats;
 using Transformer.Formats.Gguf;
+using Transformer.Generation;
 using Transformer.Layers;
 using Transformer.Model;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
 
-namespace Transformer.Generation;
+namespace Transformer.Inference.Torch;
 
-/// <summary>A model that is ready to write: its weights are loaded and its tokenizer is known.</summary>
+/// <summary>A model of libtorch whose weights are loaded and whose tokenizer is known.</summary>
 /// <param name="Model">The model, in evaluation.</param>
 /// <param name="Tokenizer">What its ids mean.</param>
 /// <param name="ChatTemplate">The template by which a conversation becomes a prompt, where the model has one.</param>
@@ -18,7 +19,7 @@ public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer, st
     /// <summary>Loads a model and its tokenizer.</summary>
     /// <param name="path">A run's folder, a checkpoint's folder or a .safetensors file, as for <see cref="CheckpointFolder.Open"/>, or a .gguf file.</param>
     /// <param name="device">Where the model shall live; the CPU where null.</param>
-    /// <param name="group">The ranks of which each loads its share of the heads and hidden units, to write together; null for the whole model.</param>
+    /// <param name="group">The ranks of which each loads its share of the heads and hidden units, to compute together; null for the whole model.</param>
     /// <exception cref="InputException">There is no model at this path, it is not valid, it lacks its tokenizer, or so many ranks cannot split it.</exception>
     public static LoadedModel Open(string path, Device? device = null, TensorParallelGroup? group = null)
     {
@@ -26,10 +27,10 @@ public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer, st
         {
             if (group is not null) throw new InputException($"{path}: ranks share the model of a checkpoint only. `transformer import {path} --out FOLDER` makes one.");
             using var imported = ModelImport.Import(path);
-            return Of(imported, imported.Tokenizer ?? throw NoTokenizer(path, "names none that is known"), device);
+            return Of(imported, imported.Tokenizer ?? throw CheckpointInference.NoTokenizer(path, "names none that is known"), device);
         }
         using var checkpoint = CheckpointFolder.Open(path);
-        if (!checkpoint.HasTokenizer) throw NoTokenizer(checkpoint.Folder, "has no tokenizer.json");
+        if (!checkpoint.HasTokenizer) throw CheckpointInference.NoTokenizer(checkpoint.Folder, "has no tokenizer.json");
         checkpoint.CheckSize();
         return Filled(checkpoint.Folder, checkpoint.Model, checkpoint.ReadTokenizer(), checkpoint.ChatTemplate, weights => checkpoint.CopyInto(weights, group), device, group);
     }
@@ -46,7 +47,7 @@ public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer, st
         string origin, ModelConfig config, Tokenizer tokenizer, string? chatTemplate, Action<IEnumerable<(string, Tensor)>> fill, Device? device,
         TensorParallelGroup? group = null)
     {
-        Check(tokenizer, config, origin);
+        CheckpointInference.Check(tokenizer, config, origin);
         var model = group is null ? new TransformerModel(config, device, draw: false) : TensorParallelModel.Empty(config, group, device);
         try
         {
@@ -60,17 +61,6 @@ public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer, st
             throw;
         }
     }
-
-    /// <summary>Throws where a tokenizer is not of this model.</summary>
-    internal static void Check(Tokenizer tokenizer, ModelConfig config, string origin)
-    {
-        if (tokenizer.VocabularySize > config.VocabularySize)
-            throw new InputException($"{origin}: the tokenizer has {tokenizer.VocabularySize} tokens, the model only {config.VocabularySize}. Is it the model's own?");
-    }
-
-    /// <summary>What is said of a model without a tokenizer.</summary>
-    internal static InputException NoTokenizer(string origin, string problem) =>
-        new($"{origin}: {problem}, so text cannot become tokens. Import the model again with --tokenizer FILE.");
 
     /// <inheritdoc/>
     public void Dispose() => Model.Dispose();

@@ -1,9 +1,11 @@
+using System.IO.Hashing;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using Transformer.Configuration;
 using Transformer.Formats;
-using Transformer.Generation;
+using Transformer.Inference;
 using Transformer.Onnx.Graph;
+using Transformer.Runs;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
 
@@ -12,33 +14,33 @@ namespace Transformer.Onnx;
 // B rows · T tokens of a row · P past slots · V vocabulary
 
 /// <summary>A model that ONNX Runtime computes: a folder that <see cref="OnnxFolder"/> or another tool wrote, with Hugging Face's inputs and outputs.</summary>
-public sealed class OnnxModel : IDisposable
+public sealed class OnnxInferenceModel : InferenceModel
 {
     private readonly InferenceSession session;
     private readonly string path;
     private readonly string[] inputs, outputs;
     private readonly int[][] stateShapes;    // of each state; below zero where it depends on the pass
-    private readonly bool[] keepsItsPlace;    // whether a state is a cache that the pass fills where it lies
+    private readonly OnnxStateKind[] kinds;
+    private float[] logits = [];             // [outputs, V]
 
-    private OnnxModel(string path, InferenceSession session, ModelConfig config, Tokenizer? tokenizer)
+    private OnnxInferenceModel(string path, InferenceSession session, ModelConfig config, Tokenizer? tokenizer)
     {
         (this.path, this.session, Config, Tokenizer) = (path, session, config, tokenizer);
         string[] states = [.. session.InputMetadata.Keys.Where(IsState)];
         stateShapes = [.. states.Select(state => session.InputMetadata[state].Dimensions)];
-        keepsItsPlace = [.. states.Select(state => session.InputMetadata[state].SymbolicDimensions.Contains(GraphContext.CacheAxis))];
+        kinds = [.. states.Select(state => KindOf(session.InputMetadata[state]))];
         inputs = [GraphContext.IdsName, GraphContext.MaskName, GraphContext.PositionsName, .. states];
         outputs = [GraphContext.LogitsName, .. states.Select(Present)];
     }
 
-    /// <summary>The architecture.</summary>
-    public ModelConfig Config { get; }
+    /// <inheritdoc/>
+    public override ModelConfig Config { get; }
+
+    /// <inheritdoc/>
+    public override string Backend => "onnx";
 
     /// <summary>What the ids mean; null where the folder has no tokenizer.json.</summary>
     public Tokenizer? Tokenizer { get; }
-
-    /// <summary>What writes with this model, which must live as long.</summary>
-    /// <param name="tokenizer">What the ids mean; the folder's own tokenizer where null.</param>
-    public TextGenerator Generator(Tokenizer? tokenizer = null) => new(Config, (rows, capacity) => new OnnxLogits(this, rows, capacity), tokenizer ?? Tokenizer);
 
     /// <summary>Whether a path is a folder with a model for ONNX Runtime.</summary>
     public static bool IsAt(string path) => File.Exists(Path.Combine(path, OnnxFolder.ModelFolder, OnnxFolder.ModelName));
@@ -47,7 +49,7 @@ public sealed class OnnxModel : IDisposable
     /// <param name="folder">A folder with onnx/model.onnx and config.json.</param>
     /// <param name="threads">How many threads compute; as many as libtorch's where null.</param>
     /// <exception cref="InputException">There is no model in the folder, it is damaged, or it is not one of a decoder with these inputs and outputs.</exception>
-    public static OnnxModel Open(string folder, int? threads = null)
+    public static OnnxInferenceModel Open(string folder, int? threads = null)
     {
         var path = Path.Combine(folder, OnnxFolder.ModelFolder, OnnxFolder.ModelName);
         if (!File.Exists(path)) throw new InputException($"{folder}: holds no {OnnxFolder.ModelFolder}/{OnnxFolder.ModelName}, expected a folder that `transformer export --format onnx` wrote");
@@ -60,7 +62,7 @@ public sealed class OnnxModel : IDisposable
         try
         {
             Check(path, session, config);
-            return new OnnxModel(path, session, config, known);
+            return new OnnxInferenceModel(path, session, config, known);
         }
         catch
         {
@@ -69,31 +71,52 @@ public sealed class OnnxModel : IDisposable
         }
     }
 
-    /// <summary>The state of rows that have no tokens yet.</summary>
-    /// <param name="rows">How many texts there is a place for.</param>
-    /// <param name="capacity">The most tokens of a text, at most the context length; the context length where null.</param>
-    public OnnxState NewState(int rows, int? capacity = null)
+    /// <inheritdoc/>
+    protected override SequenceState CreateState(int rows, int capacity)
     {
-        var length = capacity ?? Config.ContextLength;
-        if (length < 1 || length > Config.ContextLength)
-            throw new ArgumentOutOfRangeException(nameof(capacity), capacity, $"the context length is {Config.ContextLength}");
-        // A row that is full while others go on has its filling written into one slot more.
-        return new OnnxState([.. stateShapes.Zip(keepsItsPlace, (shape, keeps) => Empty(rows, shape, keeps ? length + 1 : 0))], rows, length);
+        // A row that is full while others go on has its padding written into one slot more.
+        var past = stateShapes.Zip(kinds, (shape, kind) => Empty(rows, shape, kind == OnnxStateKind.InPlace ? capacity + 1 : 0));
+        return new OnnxSequenceState(this, [.. past], kinds, rows, capacity, canTruncate: !AnglesFollowLength);
     }
 
-    /// <summary>Reads texts on: the tokens of several rows, one behind the other.</summary>
-    /// <param name="state">What <see cref="NewState"/> made; it takes in the tokens.</param>
-    /// <param name="rows">The rows that go on, each once.</param>
-    /// <param name="counts">How many tokens each of them gets, one or more.</param>
-    /// <param name="tokens">The tokens, those of the first row first.</param>
-    /// <param name="all">Whether the logits of every token are wanted; else only those of each row's last.</param>
-    /// <returns>[rows, V] or [tokens, V]</returns>
-    /// <exception cref="InputException">The tokens do not fit the state, or ONNX Runtime cannot compute the model.</exception>
-    public float[] Read(OnnxState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, ReadOnlySpan<int> tokens, bool all = false)
+    /// <inheritdoc/>
+    protected override void Compute(SequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, InferenceInput input, bool all)
     {
-        var (batch, longest, past) = (state.Lengths.Count, Longest(state, rows, counts), state.Slots(0).Count);
+        if (input.IsEmbeddings) throw new InputException($"{path}: its graph takes token ids only, not embeddings. Take the model's checkpoint.");
+        logits = Read((OnnxSequenceState)state, rows, counts, input.Ids, all);
+    }
+
+    /// <inheritdoc/>
+    protected override Span<float> LogitsOf(int output) => logits.AsSpan(output * Config.VocabularySize!.Value, Config.VocabularySize!.Value);
+
+    /// <summary>The logits of all outputs of the last call of Read: [outputs, V].</summary>
+    internal float[] AllLogits => logits;
+
+    /// <inheritdoc/>
+    protected override ReadOnlySpan<float> HiddenOf(int output) =>
+        throw new InputException($"{path}: its graph gives logits only, not hidden states. Take the model's checkpoint.");
+
+    /// <inheritdoc/>
+    protected override string HashWeights()
+    {
+        var hash = new XxHash128();
+        foreach (var file in Directory.EnumerateFiles(Path.GetDirectoryName(path)!).Order(StringComparer.Ordinal))
+        {
+            using var stream = File.OpenRead(file);
+            hash.Append(stream);
+        }
+        return Convert.ToHexStringLower(hash.GetCurrentHash());
+    }
+
+    internal override string DescribeArchitecture() => ConfigJson.ToJson(Config).ToJsonString();
+
+    // [rows, V] or [tokens, V]
+    private float[] Read(OnnxSequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, ReadOnlySpan<int> tokens, bool all)
+    {
+        state.Pack();
+        var (batch, longest, past) = (state.Lengths.Count, Longest(counts), state.PastSlots);
         // The fused operator takes one token of each row, or the rows' first.
-        if (keepsItsPlace.Contains(true) && batch > 1 && past > 0 && longest > 1) return ReadInTurn(state, rows, counts, tokens, longest, all);
+        if (kinds.Contains(OnnxStateKind.InPlace) && batch > 1 && past > 0 && longest > 1) return ReadOneByOne(state, rows, counts, tokens, longest, all);
         var (ids, positions, mask) = (new long[batch * longest], new long[batch * longest], new long[batch * (past + longest)]);
         var added = new int[batch];
         for (var (part, read) = (0, 0); part < rows.Length; read += counts[part++])
@@ -103,7 +126,7 @@ public sealed class OnnxModel : IDisposable
         }
         for (var row = 0; row < batch; row++)
         {
-            // Filling needs a place, too, but nobody reads it.
+            // Padding positions are clamped; their outputs are discarded.
             for (var t = 0; t < longest; t++) positions[row * longest + t] = Math.Min(state.Lengths[row] + t, Config.ContextLength - 1);
             for (var slot = 0; slot < past; slot++) mask[row * (past + longest) + slot] = state.Slots(row)[slot];
             mask.AsSpan(row * (past + longest) + past, added[row]).Fill(1);
@@ -113,26 +136,27 @@ public sealed class OnnxModel : IDisposable
         using var maskValue = OrtValue.CreateTensorValueFromMemory(mask, [batch, past + longest]);
         using var positionsValue = OrtValue.CreateTensorValueFromMemory(positions, [batch, longest]);
         var results = Run([idsValue, maskValue, positionsValue, .. state.Past], state.Past);
-        using var logits = results[0];
+        using var found = results[0];
         state.Advance(results[1..], longest, added);
-        return Wanted(logits.GetTensorDataAsSpan<float>(), rows, counts, longest, all);
+        return Wanted(found.GetTensorDataAsSpan<float>(), rows, counts, longest, all);
     }
 
     // Reads the first token of all rows, then the second of those that have one, and so on.
-    private float[] ReadInTurn(OnnxState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, ReadOnlySpan<int> tokens, int longest, bool all)
+    private float[] ReadOneByOne(
+        OnnxSequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, ReadOnlySpan<int> tokens, int longest, bool all)
     {
         var (vocabulary, first) = (Config.VocabularySize!.Value, new int[rows.Length]);
         for (var part = 1; part < rows.Length; part++) first[part] = first[part - 1] + counts[part - 1];
-        var (logits, lengths) = (new float[tokens.Length * vocabulary], counts.ToArray());
+        var (found, lengths) = (new float[tokens.Length * vocabulary], counts.ToArray());
         for (var t = 0; t < longest; t++)
         {
             int[] live = [.. Enumerable.Range(0, rows.Length).Where(part => lengths[part] > t)];
             var (liveRows, liveTokens) = (new int[live.Length], new int[live.Length]);
             for (var i = 0; i < live.Length; i++) (liveRows[i], liveTokens[i]) = (rows[live[i]], tokens[first[live[i]] + t]);
-            var read = Read(state, liveRows, [.. live.Select(_ => 1)], liveTokens);
-            for (var i = 0; i < live.Length; i++) read.AsSpan(i * vocabulary, vocabulary).CopyTo(logits.AsSpan((first[live[i]] + t) * vocabulary));
+            var read = Read(state, liveRows, [.. live.Select(_ => 1)], liveTokens, all: false);
+            for (var i = 0; i < live.Length; i++) read.AsSpan(i * vocabulary, vocabulary).CopyTo(found.AsSpan((first[live[i]] + t) * vocabulary));
         }
-        return all ? logits : [.. first.SelectMany((start, part) => logits.AsSpan((start + lengths[part] - 1) * vocabulary, vocabulary).ToArray())];
+        return all ? found : [.. first.SelectMany((start, part) => found.AsSpan((start + lengths[part] - 1) * vocabulary, vocabulary).ToArray())];
     }
 
     private OrtValue[] Run(OrtValue[] values, IReadOnlyList<OrtValue> past)
@@ -144,7 +168,7 @@ public sealed class OnnxModel : IDisposable
             for (var i = 0; i < inputs.Length; i++) binding.BindInput(inputs[i], values[i]);
             for (var i = 0; i < outputs.Length; i++)
             {
-                if (i > 0 && keepsItsPlace[i - 1]) binding.BindOutput(outputs[i], past[i - 1]);
+                if (i > 0 && kinds[i - 1] == OnnxStateKind.InPlace) binding.BindOutput(outputs[i], past[i - 1]);
                 else binding.BindOutputToDevice(outputs[i], OrtMemoryInfo.DefaultInstance);
             }
             session.RunWithBinding(options, binding);
@@ -169,28 +193,28 @@ public sealed class OnnxModel : IDisposable
         return [.. wanted];
     }
 
-    private static int Longest(OnnxState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts)
+    private static int Longest(ReadOnlySpan<int> counts)
     {
         var longest = 0;
-        for (var part = 0; part < rows.Length; part++)
-        {
-            if (counts[part] < 1) throw new ArgumentException("every row gets one token or more", nameof(counts));
-            var end = state.Lengths[rows[part]] + counts[part];
-            if (end > state.Capacity)
-                throw new InputException($"{end} tokens do not fit the context length of {state.Capacity}. Give a shorter text or a model with a longer context.");
-            longest = Math.Max(longest, counts[part]);
-        }
+        foreach (var count in counts) longest = Math.Max(longest, count);
         return longest;
     }
 
     // Caches that grow have no slots yet; other states are zero.
-    private static OrtValue Empty(int rows, int[] shape, int slots)
+    private static OrtValue Empty(int rows, int[] shape, int slots) => Zeros([rows, .. shape.Skip(1).Select(size => size < 0 ? slots : (long)size)]);
+
+    /// <summary>A tensor of zeros.</summary>
+    internal static OrtValue Zeros(long[] shape)
     {
-        var value = OrtValue.CreateAllocatedTensorValue(
-            OrtAllocator.DefaultInstance, TensorElementType.Float, [rows, .. shape.Skip(1).Select(size => size < 0 ? slots : (long)size)]);
+        var value = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, TensorElementType.Float, shape);
         value.GetTensorMutableDataAsSpan<float>().Clear();
         return value;
     }
+
+    private static OnnxStateKind KindOf(NodeMetadata state) =>
+        state.SymbolicDimensions.Contains(GraphContext.CacheAxis) ? OnnxStateKind.InPlace
+        : state.Dimensions.Skip(1).Any(size => size < 0) ? OnnxStateKind.Growing
+        : OnnxStateKind.Recurrent;
 
     private static InferenceSession Session(string path, int threads)
     {
@@ -233,5 +257,5 @@ public sealed class OnnxModel : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => session.Dispose();
+    public override void Dispose() => session.Dispose();
 }

@@ -1,0 +1,68 @@
+using Transformer.Configuration;
+using Transformer.Generation;
+using Transformer.Inference;
+using Transformer.Inference.Torch;
+using Transformer.Onnx;
+using Transformer.Tokenization;
+
+namespace Transformer.Cli;
+
+/// <summary>The models that a request to generate names.</summary>
+/// <param name="Main">The model that generates.</param>
+/// <param name="Draft">The smaller model that proposes draft tokens; null for none.</param>
+/// <param name="DraftTokens">As <see cref="TextGenerator.DraftTokens"/>.</param>
+internal sealed record GenerationModels(LoadedInference Main, LoadedInference? Draft, int DraftTokens) : IDisposable
+{
+    /// <summary>The model that generates.</summary>
+    public InferenceModel Model => Main.Model;
+
+    /// <summary>What its tokens mean.</summary>
+    public Tokenizer Tokenizer => Main.Tokenizer;
+
+    /// <summary>The most tokens that the model sees.</summary>
+    public int ContextLength => Model.Config.ContextLength;
+
+    /// <summary>The model as a follower where another rank drives; else null.</summary>
+    public TorchInferenceModel? Follower => Model is TorchInferenceModel { IsFollower: true } follower ? follower : null;
+
+    /// <summary>What continues prompts.</summary>
+    public TextGenerator Generator => new(Model, Tokenizer) { DraftTokens = DraftTokens, Draft = Draft?.Model };
+
+    /// <summary>Loads the models.</summary>
+    /// <param name="path">The path of the model that generates.</param>
+    /// <param name="draft">The path of the smaller model; null for none. It is computed by this process alone.</param>
+    /// <param name="request">How they are to be loaded.</param>
+    /// <param name="draftTokens">As <see cref="TextGenerator.DraftTokens"/>.</param>
+    /// <exception cref="InputException">There is no such model, it lacks its tokenizer, it cannot be loaded in this way, or the smaller model's tokens are others.</exception>
+    public static GenerationModels Open(string path, string? draft, LoadRequest request, int draftTokens)
+    {
+        var main = OnnxLoader.Open(path, request);
+        try
+        {
+            var smaller = draft is null || request.Group is { Rank: > 0 } ? null : OpenDraft(draft, request with { Group = null }, main.Tokenizer);
+            return new(main, smaller, draftTokens);
+        }
+        catch
+        {
+            main.Dispose();
+            throw;
+        }
+    }
+
+    private static LoadedInference OpenDraft(string path, LoadRequest request, Tokenizer tokenizer)
+    {
+        var draft = OnnxLoader.Open(path, request);
+        if (tokenizer.HasTokensOf(draft.Tokenizer)) return draft;
+        draft.Dispose();
+        throw new InputException(
+            $"--draft: the tokenizer of {path} ({draft.Tokenizer.VocabularySize} tokens) is not the model's ({tokenizer.VocabularySize} tokens). " +
+            "Take a model that was trained with the same one.");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Draft?.Dispose();
+        Main.Dispose();
+    }
+}

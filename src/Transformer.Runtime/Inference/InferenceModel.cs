@@ -1,0 +1,151 @@
+using Transformer.Configuration;
+
+namespace Transformer.Inference;
+
+// N tokens · C width · V vocabulary
+
+/// <summary>
+/// A model that reads texts and predicts how they go on, whatever computes it. All that generation does goes through it: tokens enter by <see cref="Read(SequenceState,
+/// ReadOnlySpan{int}, ReadOnlySpan{int}, InferenceInput, bool)"/>, a <see cref="SequenceState"/> carries what has been read. One call at a time.
+/// </summary>
+public abstract class InferenceModel : IDisposable
+{
+    private int outputs;
+    private string? weightsHash;
+
+    /// <summary>The architecture.</summary>
+    public abstract ModelConfig Config { get; }
+
+    /// <summary>What computes the model, and where: cpu, torch/cuda, onnx. States of one backend mean nothing to another.</summary>
+    public abstract string Backend { get; }
+
+    /// <summary>A hash of the weights as they are packed; computed once, when it is first asked for.</summary>
+    public string WeightsHash => weightsHash ??= HashWeights();
+
+    // A pass rotates all of its tokens by the angles of its last one: the same text read in other parts gives other numbers.
+    internal bool AnglesFollowLength => Config.Position is RotaryPositionConfig { Scaling: DynamicNtkScalingConfig };
+
+    /// <summary>The state of rows that have no tokens yet.</summary>
+    /// <param name="rows">How many texts it holds.</param>
+    /// <param name="capacity">The most tokens of a text, at most the context length; the context length where null.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There are no rows, or the capacity is none or more than the context length.</exception>
+    public SequenceState NewState(int rows, int? capacity = null)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
+        return CreateState(rows, CapacityOf(Config, capacity));
+    }
+
+    /// <summary>Loads a state that <see cref="SequenceState.Save"/> saved, perhaps in another process.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="tokenizerHash">A hash of the tokenizer; null where it does not matter.</param>
+    /// <exception cref="InputException">The file is no state, damaged, or another backend's, model's or tokenizer's; or ranks share the model.</exception>
+    public SequenceState LoadState(string path, string? tokenizerHash = null)
+    {
+        RefuseUnsavable();
+        return StateFile.Read(path, this, tokenizerHash);
+    }
+
+    /// <summary>Continues texts: reads the tokens of several rows, one behind the other.</summary>
+    /// <param name="state">What <see cref="NewState"/> of this model made; it takes in the tokens.</param>
+    /// <param name="rows">The rows that go on, each once.</param>
+    /// <param name="counts">How many tokens each of them gets, one or more.</param>
+    /// <param name="input">The tokens, those of the first row first.</param>
+    /// <param name="all">Whether the logits of every token are wanted; else only those of each row's last.</param>
+    /// <exception cref="InputException">The tokens do not fit the state, or the model does not take embeddings.</exception>
+    /// <exception cref="ArgumentException">The state is another model's, a row is given twice, or the numbers of rows, counts and tokens do not agree.</exception>
+    public void Read(SequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, InferenceInput input, bool all = false)
+    {
+        Check(state, rows, counts, input);
+        outputs = 0;
+        if (rows.IsEmpty) return;
+        Compute(state, rows, counts, input, all);
+        outputs = all ? input.Tokens : rows.Length;
+    }
+
+    /// <inheritdoc cref="Read(SequenceState, ReadOnlySpan{int}, ReadOnlySpan{int}, InferenceInput, bool)"/>
+    public void Read(SequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, ReadOnlySpan<int> input, bool all = false) =>
+        Read(state, rows, counts, (InferenceInput)input, all);
+
+    /// <summary>The logits that the last call of Read made. The caller may overwrite them; the next call ends the span.</summary>
+    /// <param name="output">Which of its rows or, where the logits of every token were wanted, of its tokens.</param>
+    /// <returns>[V]</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The last call has no such output.</exception>
+    public Span<float> Logits(int output) => LogitsOf(Checked(output));
+
+    /// <summary>The normalised last hidden state, of which the logits are made; the next call of Read ends the span.</summary>
+    /// <param name="output">As for <see cref="Logits"/>.</param>
+    /// <returns>[C]</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The last call has no such output.</exception>
+    /// <exception cref="InputException">This backend gives logits only.</exception>
+    public ReadOnlySpan<float> Hidden(int output) => HiddenOf(Checked(output));
+
+    /// <summary>Makes a state; the numbers are checked.</summary>
+    protected abstract SequenceState CreateState(int rows, int capacity);
+
+    /// <summary>Reads what has been checked, and advances the state. There is at least one row.</summary>
+    protected abstract void Compute(SequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, InferenceInput input, bool all);
+
+    /// <summary>The logits of an output that there is.</summary>
+    protected abstract Span<float> LogitsOf(int output);
+
+    /// <summary>The hidden state of an output that there is.</summary>
+    protected abstract ReadOnlySpan<float> HiddenOf(int output);
+
+    /// <summary>Computes <see cref="WeightsHash"/>.</summary>
+    protected abstract string HashWeights();
+
+    /// <summary>The architecture as JSON, the same for equal configurations.</summary>
+    internal abstract string DescribeArchitecture();
+
+    /// <summary>Throws where states can be neither saved nor loaded.</summary>
+    internal virtual void RefuseUnsavable()
+    {
+    }
+
+    /// <inheritdoc/>
+    public abstract void Dispose();
+
+    /// <summary>The most tokens of a row, from what was asked for.</summary>
+    internal static int CapacityOf(ModelConfig config, int? asked)
+    {
+        var capacity = asked ?? config.ContextLength;
+        return capacity >= 1 && capacity <= config.ContextLength
+            ? capacity
+            : throw new ArgumentOutOfRangeException(nameof(asked), capacity, $"the context length is {config.ContextLength}");
+    }
+
+    /// <summary>Throws where a text of so many tokens is too long.</summary>
+    internal static void CheckLength(long length, int limit)
+    {
+        if (length > limit)
+            throw new InputException($"{length} tokens do not fit the context length of {limit}. Give a shorter text or a model with a longer context.");
+    }
+
+    private void Check(SequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, InferenceInput input)
+    {
+        if (!state.BelongsTo(this)) throw new ArgumentException("the state is another model's", nameof(state));
+        if (rows.Length != counts.Length) throw new ArgumentException($"{counts.Length} counts for {rows.Length} rows", nameof(counts));
+        var sum = 0L;
+        for (var part = 0; part < rows.Length; part++)
+        {
+            var row = rows[part];
+            state.Check(row);
+            if (rows[..part].Contains(row)) throw new ArgumentException($"row {row} is given twice", nameof(rows));
+            if (counts[part] < 1) throw new ArgumentException("every row gets one token or more", nameof(counts));
+            sum += counts[part];
+            CheckLength((long)state.Lengths[row] + counts[part], state.Capacity);
+        }
+        if (sum != input.Tokens) throw new ArgumentException($"{input.Tokens} tokens for rows that get {sum}", nameof(input));
+        if (input.IsEmbeddings && input.Width != Config.Width)
+            throw new ArgumentException($"embeddings of width {input.Width} for a model of width {Config.Width}", nameof(input));
+        foreach (var token in input.Ids)
+        {
+            if ((uint)token >= (uint)Config.VocabularySize!.Value)
+                throw new ArgumentOutOfRangeException(nameof(input), token, $"the vocabulary has {Config.VocabularySize} tokens");
+        }
+    }
+
+    private int Checked(int output) => (uint)output < (uint)outputs
+        ? output
+        : throw new ArgumentOutOfRangeException(nameof(output), output, $"the last call has {outputs} outputs");
+}

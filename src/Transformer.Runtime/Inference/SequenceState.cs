@@ -1,0 +1,131 @@
+namespace Transformer.Inference;
+
+/// <summary>
+/// Everything that a model carries from one token to the next, for several texts. Each row holds one text of its own length: rows begin, end and are used again
+/// without regard to the others. Made by <see cref="InferenceModel.NewState"/>.
+/// </summary>
+public abstract class SequenceState : IDisposable
+{
+    private readonly object owner;
+    private readonly int[] lengths;
+
+    /// <param name="owner">The model that reads with it.</param>
+    /// <param name="rows">How many texts it holds.</param>
+    /// <param name="capacity">The most tokens of a text.</param>
+    internal SequenceState(object owner, int rows, int capacity) => (this.owner, lengths, Capacity) = (owner, new int[rows], capacity);
+
+    /// <summary>For each row the number of tokens that it holds.</summary>
+    public IReadOnlyList<int> Lengths => lengths;
+
+    /// <summary>The most tokens that a row may have.</summary>
+    public int Capacity { get; }
+
+    /// <summary>The bytes that the state takes.</summary>
+    public abstract long Bytes { get; }
+
+    /// <summary>
+    /// Whether the last tokens of a row can be dropped: where all tokens are kept, not where a window or a recurrence overwrites them or where the angles of all
+    /// keys follow the length. Where they cannot, keep a copy of the row to go back to.
+    /// </summary>
+    public abstract bool CanTruncate { get; }
+
+    /// <summary>Ends a row's text: the row is free for another.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such row.</exception>
+    public void Clear(int row)
+    {
+        Check(row);
+        ClearRow(row);
+        lengths[row] = 0;
+    }
+
+    /// <summary>Makes a row equal to another: both go on from the same text.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such row.</exception>
+    public void Copy(int from, int to)
+    {
+        Check(from);
+        Check(to);
+        if (from == to) return;
+        CopyRow(from, to);
+        lengths[to] = lengths[from];
+    }
+
+    /// <summary>Drops the last tokens of a row.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="length">How many tokens stay.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such row, or it has fewer tokens.</exception>
+    /// <exception cref="InvalidOperationException"><see cref="CanTruncate"/> is false, and some but not all tokens would be dropped.</exception>
+    public void Truncate(int row, int length)
+    {
+        Check(row);
+        if (length < 0 || length > lengths[row]) throw new ArgumentOutOfRangeException(nameof(length), length, $"the row has {lengths[row]} tokens");
+        if (length == lengths[row]) return;
+        if (length == 0)
+        {
+            Clear(row);
+            return;
+        }
+        if (!CanTruncate) throw new InvalidOperationException("this model's state cannot drop single tokens: go back to a copy of the row");
+        TruncateRow(row, length);
+        lengths[row] = length;
+    }
+
+    /// <summary>Saves all rows to a file, from which <see cref="InferenceModel.LoadState"/> of the same model goes on to the last bit.</summary>
+    /// <param name="path">The file, replaced if it exists.</param>
+    /// <param name="tokenizerHash">A hash of the tokenizer; null where it does not matter.</param>
+    /// <exception cref="InputException">The file cannot be written, or ranks share the model.</exception>
+    public void Save(string path, string? tokenizerHash = null)
+    {
+        var model = owner as InferenceModel ?? throw new InvalidOperationException("only the state of an InferenceModel can be saved");
+        model.RefuseUnsavable();
+        StateFile.Write(path, model, this, tokenizerHash);
+    }
+
+    /// <summary>How many of a text's first tokens need not be read where a row has read others; its last token must be, for its logits.</summary>
+    /// <param name="held">What the row has read.</param>
+    /// <param name="text">What it shall have read; at least one token.</param>
+    internal int ReusablePrefix(ReadOnlySpan<int> held, ReadOnlySpan<int> text)
+    {
+        var common = Math.Min(held.CommonPrefixLength(text), text.Length - 1);
+        return CanTruncate || common == held.Length ? common : 0;
+    }
+
+    internal bool BelongsTo(object model) => owner == model;
+
+    // Behind the rows lies memory that nobody guards.
+    internal void Check(int row)
+    {
+        if ((uint)row >= (uint)lengths.Length) throw new ArgumentOutOfRangeException(nameof(row), row, $"the state has {lengths.Length} rows");
+    }
+
+    /// <summary>Takes note of tokens that a row has read.</summary>
+    internal void Advance(int row, int tokens) => lengths[row] += tokens;
+
+    /// <summary>Sets the lengths of rows that have no tokens yet, whose parts are loaded next.</summary>
+    internal void Prepare(IReadOnlyList<int> lengths)
+    {
+        for (var row = 0; row < this.lengths.Length; row++) this.lengths[row] = lengths[row];
+        PrepareParts();
+    }
+
+    /// <summary>What a row's tokens have left.</summary>
+    internal abstract IEnumerable<StatePart> Parts(int row);
+
+    /// <summary>Makes room for the parts of rows of the present lengths.</summary>
+    internal virtual void PrepareParts()
+    {
+    }
+
+    /// <summary>Makes a row that of an empty text.</summary>
+    protected abstract void ClearRow(int row);
+
+    /// <summary>Gives a row what another one holds.</summary>
+    protected abstract void CopyRow(int from, int to);
+
+    /// <summary>Prepares a row that has at least one token for fewer; where slots follow the length there is nothing to do.</summary>
+    protected virtual void TruncateRow(int row, int length)
+    {
+    }
+
+    /// <inheritdoc/>
+    public abstract void Dispose();
+}

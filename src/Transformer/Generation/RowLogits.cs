@@ -1,0 +1,59 @@
+using Transformer.Inference;
+
+namespace Transformer.Generation;
+
+// V vocabulary
+
+/// <summary>
+/// The logits of a generation's rows, step by step. Rows that have ended are left out, and one whose window was cut begins again beside the others.
+/// </summary>
+internal class RowLogits : IDisposable
+{
+    private readonly int[] live, counts, outputOf;
+    private int[] tokens;
+
+    /// <param name="model">The model; it stays the caller's.</param>
+    /// <param name="state">A state of as many rows; it ends with this.</param>
+    public RowLogits(InferenceModel model, SequenceState state)
+    {
+        var rows = state.Lengths.Count;
+        (Model, State) = (model, state);
+        (live, counts, outputOf, tokens) = (new int[rows], new int[rows], new int[rows], new int[rows]);
+    }
+
+    /// <summary>What speculative decoding came to so far; null where there is none.</summary>
+    public virtual SpeculationCount? Speculation => null;
+
+    /// <summary>What computes.</summary>
+    protected InferenceModel Model { get; }
+
+    /// <summary>What has been read.</summary>
+    protected SequenceState State { get; }
+
+    /// <summary>Reads what each row that goes on has got since the last step: its whole window at first and after that was cut, else its last token.</summary>
+    public virtual void Read(GenerationRow[] rows)
+    {
+        var (parts, total) = (0, 0);
+        for (var row = 0; row < rows.Length; row++)
+        {
+            if (rows[row].Finished is not null) continue;
+            var unread = rows[row].UnreadTokens;
+            if (unread.Length == rows[row].Window.Count) State.Clear(row);
+            if (tokens.Length < total + unread.Length) Array.Resize(ref tokens, 2 * (total + unread.Length));
+            unread.CopyTo(tokens.AsSpan(total));
+            (live[parts], counts[parts], outputOf[row]) = (row, unread.Length, parts);
+            (parts, total) = (parts + 1, total + unread.Length);
+        }
+        Model.Read(State, live.AsSpan(0, parts), counts.AsSpan(0, parts), tokens.AsSpan(0, total));
+    }
+
+    /// <summary>The logits of a row's next token after <see cref="Read"/>; the caller may overwrite them.</summary>
+    /// <returns>[V]</returns>
+    public virtual Span<float> Of(int row) => Model.Logits(outputOf[row]);
+
+    /// <summary>The draft of a row's next token, where there is one.</summary>
+    public virtual DraftToken DraftTokenOf(int row) => default;
+
+    /// <inheritdoc/>
+    public virtual void Dispose() => State.Dispose();
+}

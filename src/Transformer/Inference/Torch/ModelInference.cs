@@ -1,0 +1,42 @@
+using Transformer.Configuration;
+using Transformer.Generation;
+using Transformer.Inference.Cpu;
+using Transformer.Model;
+using Transformer.Tokenization;
+
+namespace Transformer.Inference.Torch;
+
+/// <summary>Inference with a model of libtorch: by the processor's own kernels where they cover it, else by libtorch's.</summary>
+public static class ModelInference
+{
+    /// <summary>What computes a model as it is now; after a step of training make another.</summary>
+    /// <param name="model">The model; it stays the caller's, and is in evaluation meanwhile where libtorch computes.</param>
+    /// <param name="format">How matrices lie in memory.</param>
+    /// <param name="threads">How many threads compute; as many as libtorch's where null.</param>
+    /// <exception cref="InputException">The weights shall be packed, and libtorch computes.</exception>
+    public static InferenceModel Of(TransformerModel model, WeightFormat format = WeightFormat.AsIs, int? threads = null) =>
+        (InferenceModel?)Choose(model, format, threads) ?? new TorchInferenceModel(model);
+
+    /// <summary>Continues token sequences with a model as it is now. Ranks that share the model call this together: rank 0 generates, the others get nothing.</summary>
+    /// <inheritdoc cref="TextGenerator.Generate"/>
+    public static IReadOnlyList<GeneratedText> Generate(
+        this TransformerModel model, IReadOnlyList<int[]> prompts, SamplingOptions options, Tokenizer? tokenizer = null, Action<int, int>? onToken = null,
+        Action<int, string>? onText = null, CancellationToken cancellation = default)
+    {
+        using var inference = Of(model);
+        if (inference is not TorchInferenceModel { IsFollower: true } follower)
+            return new TextGenerator(inference, tokenizer).Generate(prompts, options, onToken, onText, cancellation);
+        follower.Follow();
+        return [];
+    }
+
+    /// <summary>The processor's own kernels; null where libtorch has to compute.</summary>
+    internal static CpuInferenceModel? Choose(TransformerModel model, WeightFormat format, int? threads)
+    {
+        if (CpuInferenceModel.TryCreate(model, format, threads) is { } kernels) return kernels;
+        if (format == WeightFormat.AsIs) return null;
+        throw new InputException(model.TensorParallelGroup is null
+            ? "quantize: weights are packed for the processor's own kernels, and this model is on another device. Leave it out."
+            : "quantize: weights are packed where one process has the whole model. Leave it out, or do not share the model.");
+    }
+}

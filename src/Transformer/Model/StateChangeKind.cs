@@ -1,0 +1,17 @@
+namespace Transformer.Model;
+
+/// <summary>The changes of a state that are no passes.</summary>
+internal enum StateChangeKind
+{
+    /// <summary>A row ends its text.</summary>
+    Clear,
+
+    /// <summary>A row becomes equal to another.</summary>
+    Copy,
+
+    /// <summary>A row drops its last tokens.</summary>
+    Truncate,
+
+    /// <summary>The state ends.</summary>
+    Dispose,
+}
