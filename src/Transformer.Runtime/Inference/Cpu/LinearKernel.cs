@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using Transformer.Configuration;
-using Transformer.Native;
 using Transformer.Numerics;
 
 namespace Transformer.Inference.Cpu;
@@ -125,7 +124,7 @@ internal sealed unsafe class LinearKernel : IParallelKernel
     private float Normaliser(float* q, float* k, float* keySum)
     {
         VectorKernels.AddScaled(1, k, keySum, features);
-        return Kernels.Dot(q, keySum, features) + NormaliserEpsilon;
+        return VectorMath.Dot(q, keySum, features) + NormaliserEpsilon;
     }
 
     // The delta rule: beta (v - S^T k).

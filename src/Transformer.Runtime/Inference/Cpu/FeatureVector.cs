@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Numerics;
 
 namespace Transformer.Inference.Cpu;
 
@@ -28,7 +29,7 @@ internal static unsafe class FeatureVector
                 Taylor(x, width, features);
                 break;
             case LinearRule.Delta or LinearRule.GatedDelta:
-                var inverse = 1 / MathF.Sqrt(Native.Kernels.Dot(x, x, width) + UnitEpsilon);
+                var inverse = 1 / MathF.Sqrt(VectorMath.Dot(x, x, width) + UnitEpsilon);
                 VectorKernels.Scale(inverse, x, features, width);
                 break;
             default:
