@@ -4,31 +4,34 @@ using Transformer.Reproductions;
 
 namespace Transformer.Cli;
 
-/// <summary><c>reproduce associative-retrieval</c>: how many associations a memory of each rule holds apart, beside the paper's losses.</summary>
+/// <summary>
+/// <c>reproduce associative-retrieval</c>: how many associations a memory of each rule separates, beside the paper's losses.
+/// </summary>
 internal static class AssociativeRetrievalReport
 {
     private static readonly Option<RetrievalRule[]> Rules = new("--rule")
     {
-        Description = "Only this rule; may be given again. All where absent.",
+        Description = "Only this rule; may be given again; default: all.",
         HelpName = "RULE",
         DefaultValueFactory = _ => Enum.GetValues<RetrievalRule>(),
     };
 
     private static readonly Option<int[]> Keys = new("--keys")
     {
-        Description = "This number of keys; may be given again. Those of the paper where absent.",
+        Description = "This number of keys; may be given again; default: those of the paper.",
         HelpName = "S",
     };
 
     private static readonly Option<bool> Replacement = new("--replacement")
     {
-        Description = "With --keys: keys come again, with other values.",
+        Description = "With --keys: keys repeat, with other values.",
     };
 
     /// <summary>The experiment's verb.</summary>
     public static Command Create()
     {
-        var verb = new Command("associative-retrieval", "How many associations linear attention, the delta rule and softmax hold (Schlag et al. 2021).")
+        var verb = new Command(
+            "associative-retrieval", "How many associations linear attention, the delta rule and softmax hold (Schlag et al. 2021).")
         {
             Rules, Keys, Replacement, ReproduceVerb.Seed, SharedOptions.Json,
         };
@@ -39,22 +42,26 @@ internal static class AssociativeRetrievalReport
     private static int Run(ParseResult request, CancellationToken cancellation)
     {
         var rules = request.GetRequiredValue(Rules);
-        if (request.GetValue(Keys)?.FirstOrDefault(keys => keys < 1, 1) is < 1 and var wrong) throw new InputException($"--keys: found {wrong}, expected 1 or more.");
-        if (request.GetValue(Replacement) && request.GetValue(Keys) is not { Length: > 0 }) throw new InputException("--replacement: goes with --keys; the paper's table has both kinds.");
+        if (request.GetValue(Keys)?.FirstOrDefault(keys => keys < 1, 1) is < 1 and var wrong)
+            throw new InputException($"--keys: found {wrong}, expected 1 or more.");
+        if (request.GetValue(Replacement) && request.GetValue(Keys) is not { Length: > 0 })
+            throw new InputException("--replacement: goes with --keys; the paper's table has both kinds.");
         var cells = request.GetValue(Keys) is { Length: > 0 } asked
             ? from rule in rules from keys in asked select (Rule: rule, Replacement: request.GetValue(Replacement), Keys: keys)
             : AssociativeRetrieval.Figures.Keys.Where(cell => rules.Contains(cell.Rule));
-        var results = cells.Select(cell => AssociativeRetrieval.Run(cell.Rule, cell.Replacement, cell.Keys, request.GetValue(ReproduceVerb.Seed), cancellation: cancellation));
+        var results = cells.Select(cell => AssociativeRetrieval.Run(
+            cell.Rule, cell.Replacement, cell.Keys, request.GetValue(ReproduceVerb.Seed), cancellation: cancellation));
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json))
         {
             ScriptJson.Write(output, results.ToList());
             return CommandLine.Done;
         }
-        output.WriteLine($"{"rule",-9}{"keys come again",-17}{"keys",-6}{"loss",-9}{"published",-11}{"steps",-8}seconds");
+        output.WriteLine($"{"rule",-9}{"keys repeat",-17}{"keys",-6}{"loss",-9}{"published",-11}{"steps",-8}seconds");
         foreach (var result in results)
             output.WriteLine(
-                $"{ScriptJson.Name(result.Rule),-9}{(result.Replacement ? "yes" : "no"),-17}{result.Keys,-6}{result.Loss,-9:f4}{result.Published,-11:f4}{result.Steps,-8}{result.Seconds:f0}");
+                $"{ScriptJson.Name(result.Rule),-9}{(result.Replacement ? "yes" : "no"),-17}{result.Keys,-6}" +
+                $"{result.Loss,-9:f4}{result.Published,-11:f4}{result.Steps,-8}{result.Seconds:f0}");
         return CommandLine.Done;
     }
 }

@@ -4,10 +4,10 @@ using Transformer.Runs;
 
 namespace Transformer.Cli;
 
-/// <summary><c>bench memory</c>: what training takes at its peak, beside what is predicted of it.</summary>
+/// <summary><c>bench memory</c>: the peak memory of training, beside the predicted one.</summary>
 internal static class BenchMemory
 {
-    /// <summary>The verb's part.</summary>
+    /// <summary>The subcommand.</summary>
     /// <param name="source">The configuration to measure.</param>
     /// <param name="load">Reads it.</param>
     public static Command Create(Argument<string?> source, Func<string?, string[], RunConfig> load)
@@ -16,7 +16,11 @@ internal static class BenchMemory
         {
             source, SharedOptions.Set, SharedOptions.Threads, SharedOptions.Json,
         };
-        memory.SetAction((request, cancellation) => Task.FromResult(Run(request, load(request.GetValue(source), request.GetValue(SharedOptions.Set)!), cancellation)));
+        memory.SetAction((request, cancellation) =>
+        {
+            var config = load(request.GetValue(source), request.GetValue(SharedOptions.Set)!);
+            return Task.FromResult(Run(request, config, cancellation));
+        });
         return memory;
     }
 
@@ -34,6 +38,6 @@ internal static class BenchMemory
         return CommandLine.Done;
 
         static string Beside(long? measured, long predicted) =>
-            $"{(measured is { } bytes ? Numbers.Bytes(bytes) : "not told by this system")}, predicted {Numbers.Bytes(predicted)}";
+            $"{(measured is { } bytes ? Numbers.Bytes(bytes) : "not reported by this system")}, predicted {Numbers.Bytes(predicted)}";
     }
 }

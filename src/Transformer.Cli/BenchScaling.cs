@@ -6,7 +6,7 @@ using Transformer.Runs;
 
 namespace Transformer.Cli;
 
-/// <summary><c>bench scaling</c>: what each way to attend costs, in time and memory, as texts grow.</summary>
+/// <summary><c>bench scaling</c>: time and memory of each token mixer as the length grows.</summary>
 internal static class BenchScaling
 {
     private const string Model = """
@@ -35,22 +35,22 @@ internal static class BenchScaling
 
     private static readonly Option<string[]> Mixers = new("--mixer")
     {
-        Description = $"What to measure: {string.Join(", ", Known.Select(mixer => mixer.Name))}; may be given again. All where absent.",
+        Description = $"What to measure: {string.Join(", ", Known.Select(mixer => mixer.Name))}; may be given again; default: all.",
         HelpName = "NAME",
         DefaultValueFactory = _ => [.. Known.Select(mixer => mixer.Name)],
     };
 
     private static readonly Option<int[]> Lengths = new("--length")
     {
-        Description = "A number of tokens; may be given again. 1024, 2048 ... 32768 where absent.",
+        Description = "A number of tokens; may be given again; default: 1024, 2048 ... 32768.",
         HelpName = "T",
         DefaultValueFactory = _ => [1024, 2048, 4096, 8192, 16384, 32768],
     };
 
-    /// <summary>The verb's part.</summary>
+    /// <summary>The subcommand.</summary>
     public static Command Create()
     {
-        var scaling = new Command("scaling", "Measures a training step and decoding at growing lengths, for each way to attend.")
+        var scaling = new Command("scaling", "Measures a training step and decoding at growing lengths, for each token mixer.")
         {
             Mixers, Lengths, SharedOptions.Set, SharedOptions.Threads, SharedOptions.Json,
         };
@@ -61,7 +61,10 @@ internal static class BenchScaling
     private static int Run(ParseResult request, CancellationToken cancellation)
     {
         SharedOptions.UseThreads(request);
-        var configs = (from name in request.GetRequiredValue(Mixers) from length in request.GetRequiredValue(Lengths) select (name, Config(request, name, length))).ToList();
+        var configs = (
+            from name in request.GetRequiredValue(Mixers)
+            from length in request.GetRequiredValue(Lengths)
+            select (name, Config(request, name, length))).ToList();
         var results = new List<ScalingBenchmark>();
         var error = request.InvocationConfiguration.Error;
         foreach (var (name, config) in configs)
@@ -81,18 +84,22 @@ internal static class BenchScaling
         {
             string[] names = [.. Known.Select(mixer => mixer.Name)];
             var nearest = Spelling.Nearest(name, names);
-            throw new InputException($"--mixer: found {name}, expected one of {string.Join(", ", names)}{(nearest is null ? "." : $"; did you mean {nearest}?")}");
+            throw new InputException($"--mixer: found {name}, expected one of " +
+                $"{string.Join(", ", names)}{(nearest is null ? "." : $"; did you mean {nearest}?")}");
         }
-        return ConfigFile.Parse(Model, "bench", [$"model.attention={attention}", .. request.GetRequiredValue(SharedOptions.Set), $"model.context_length={length}"]);
+        return ConfigFile.Parse(
+            Model, "bench",
+            [$"model.attention={attention}", .. request.GetRequiredValue(SharedOptions.Set), $"model.context_length={length}"]);
     }
 
     private static void Write(TextWriter output, IReadOnlyList<ScalingBenchmark> results)
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumns("mixer", "tokens", "step", "peak of a step", "a token more", "state");
+        var table = new Table().Border(TableBorder.Simple).AddColumns("mixer", "tokens", "step", "peak per step", "next token", "state");
         foreach (var column in table.Columns.Skip(1)) column.RightAligned();
         foreach (var result in results)
             table.AddRow(
-                result.Mixer, $"{result.Length:n0}", $"{1000 * result.StepSeconds:n1} ms", result.PeakBytes is { } peak ? Numbers.Bytes(peak) : "-",
+                result.Mixer, $"{result.Length:n0}", $"{1000 * result.StepSeconds:n1} ms",
+                result.PeakBytes is { } peak ? Numbers.Bytes(peak) : "-",
                 $"{1000 * result.DecodeSeconds:n2} ms", Numbers.Bytes(result.StateBytes));
         AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) }).Write(table);
     }

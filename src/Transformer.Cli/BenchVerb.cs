@@ -11,14 +11,14 @@ using static TorchSharp.torch;
 
 namespace Transformer.Cli;
 
-/// <summary><c>bench</c>: speed, always beside what the machine can do at best.</summary>
+/// <summary><c>bench</c>: speed, always beside the machine's limits.</summary>
 internal static class BenchVerb
 {
-    // Left open by a configuration, the vocabulary is that of bytes.
+    // The vocabulary size of a configuration that leaves it open: bytes.
     private const int OpenVocabulary = 256;
     private const double WideSpread = 0.2;
 
-    // A small GPT of today's parts. No text is read.
+    // A small GPT with current components. No text is read.
     private const string Default = """
         model:
           width: 384
@@ -32,19 +32,20 @@ internal static class BenchVerb
 
     private static readonly Argument<string?> Source = new("RECIPE|FILE")
     {
-        Description = "A recipe's name or a YAML or JSON file; where absent a model of 6 layers, width 384 and context 256, in batches of 8.",
+        Description =
+            "A recipe's name or a YAML or JSON file; default: a model of 6 layers, width 384 and context 256, in batches of 8.",
         Arity = ArgumentArity.ZeroOrOne,
     };
 
     private static readonly Argument<string?> Model = new("PATH")
     {
-        Description = "A run, a checkpoint, a recipe or a file; where absent the preset gpt-mini with random weights.",
+        Description = "A run, a checkpoint, a recipe or a file; default: the preset gpt-mini with random weights.",
         Arity = ArgumentArity.ZeroOrOne,
     };
 
     private static readonly Option<int> Rounds = new("--rounds")
     {
-        Description = "How often model and machine are measured in turn.",
+        Description = "The number of alternating rounds of model and machine.",
         HelpName = "N",
         DefaultValueFactory = _ => 5,
     };
@@ -58,11 +59,11 @@ internal static class BenchVerb
 
     private static readonly Option<int?> PromptTokens = new("--prompt-tokens")
     {
-        Description = "How many tokens each prompt has; 128, or half the context, where absent.",
+        Description = "The number of tokens of each prompt; default: 128, or half the context.",
         HelpName = "N",
     };
 
-    /// <summary>The verb with its parts.</summary>
+    /// <summary>The verb with its subcommands.</summary>
     public static Command Create()
     {
         var train = new Command("train", "Measures training steps against the machine's matrix products.")
@@ -72,10 +73,14 @@ internal static class BenchVerb
         train.SetAction((request, cancellation) => Task.FromResult(Train(request, cancellation)));
         var decode = new Command("decode", "Measures generation against the machine's memory.")
         {
-            Model, SharedOptions.Set, SharedOptions.Quantize, SharedOptions.Operators, Sequences, PromptTokens, Rounds, SharedOptions.Threads, SharedOptions.Json,
+            Model, SharedOptions.Set, SharedOptions.Quantize, SharedOptions.Operators, Sequences, PromptTokens, Rounds,
+            SharedOptions.Threads, SharedOptions.Json,
         };
         decode.SetAction((request, cancellation) => Task.FromResult(Decode(request, cancellation)));
-        return new Command("bench", "Measures speed beside what the machine can do at best.") { train, decode, BenchSpeculation.Create(Rounds), BenchScaling.Create(), BenchMemory.Create(Source, Load) };
+        return new Command("bench", "Measures speed beside the machine's limits.")
+        {
+            train, decode, BenchSpeculation.Create(Rounds), BenchScaling.Create(), BenchMemory.Create(Source, Load),
+        };
     }
 
     private static int Train(ParseResult request, CancellationToken cancellation)
@@ -88,7 +93,8 @@ internal static class BenchVerb
         {
             Report(
                 request.InvocationConfiguration.Output, result.UtilizationMinimum, result.UtilizationMaximum, result.Utilization,
-                ("model", $"{Numbers.Count(result.Parameters)} parameters, {config.Training.BatchSize} x {config.Model.ContextLength} tokens, {result.Threads} threads"),
+                ("model", $"{Numbers.Count(result.Parameters)} parameters, {config.Training.BatchSize} x {config.Model.ContextLength} " +
+                    $"tokens, {result.Threads} threads"),
                 ("training", $"{result.TokensPerSecond:n0} tokens/s"),
                 ("model rate", $"{Numbers.Flops(result.ModelFlopsPerSecond)}/s"),
                 ("matrix rate", $"{Numbers.Flops(result.MatrixFlopsPerSecond)}/s"));
@@ -99,7 +105,8 @@ internal static class BenchVerb
     private static int Decode(ParseResult request, CancellationToken cancellation)
     {
         var rounds = Prepare(request);
-        var (format, sequences, promptTokens) = (WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!), request.GetValue(Sequences), request.GetValue(PromptTokens));
+        var (format, sequences, promptTokens) = (
+            WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!), request.GetValue(Sequences), request.GetValue(PromptTokens));
         if (sequences < 1) throw new InputException($"--sequences: found {sequences}, expected 1 or more.");
         using var model = OpenModel(request.GetValue(Model), request.GetValue(SharedOptions.Set)!);
         var result = SharedOptions.OperatorsOf(request) is { } operators
@@ -111,7 +118,8 @@ internal static class BenchVerb
             var weight = sequences * result.WeightBytesPerSecond / result.TokensPerSecond / new ModelSize(model.Config).MatrixParameters;
             Report(
                 request.InvocationConfiguration.Output, result.UtilizationMinimum, result.UtilizationMaximum, result.Utilization,
-                ("model", $"{Numbers.Count(result.Parameters)} parameters, {sequences} x ({result.PromptTokens} + {result.GeneratedTokens}) tokens, {result.Threads} threads"),
+                ("model", $"{Numbers.Count(result.Parameters)} parameters, " +
+                    $"{sequences} x ({result.PromptTokens} + {result.GeneratedTokens}) tokens, {result.Threads} threads"),
                 ("weights", $"{weight:g4} bytes each"),
                 ("generation", $"{result.TokensPerSecond:f1} tokens/s"),
                 ("first token", $"{1000 * result.FirstTokenSeconds:f1} ms, {sequences * result.PromptTokens / result.FirstTokenSeconds:n0} tokens of prompt/s"),
@@ -122,7 +130,8 @@ internal static class BenchVerb
     }
 
     private static DecodingBenchmark WithOnnxRuntime(
-        TransformerModel model, int rounds, WeightFormat format, OnnxOperators operators, int sequences, int? promptTokens, CancellationToken cancellation)
+        TransformerModel model, int rounds, WeightFormat format, OnnxOperators operators, int sequences, int? promptTokens,
+        CancellationToken cancellation)
     {
         var precision = format switch
         {
@@ -165,7 +174,8 @@ internal static class BenchVerb
             manual_seed(0);
             return new TransformerModel(Load(path, path is null ? overrides.Prepend("model.preset=gpt-mini") : overrides).Model);
         }
-        if (overrides.Length > 0) throw new InputException($"{path}: is a trained model, which --set cannot change. Leave out one of the two.");
+        if (overrides.Length > 0)
+            throw new InputException($"{path}: is a trained model, which --set cannot change. Leave out one of the two.");
         using var checkpoint = CheckpointFolder.Open(path);
         var model = new TransformerModel(checkpoint.Model);
         checkpoint.CopyInto(model.Weights);
@@ -177,6 +187,6 @@ internal static class BenchVerb
         foreach (var (name, value) in lines) output.WriteLine($"{name,-14}{value}");
         output.WriteLine($"{"utilization",-14}{ratio:p0} (from {least:p0} to {greatest:p0})");
         if ((greatest - least) / ratio > WideSpread)
-            output.WriteLine("The rounds lie far apart: something else is at work on this machine, and the ratio is not reliable.");
+            output.WriteLine("The rounds differ widely: something else is running on this machine, and the ratio is not reliable.");
     }
 }

@@ -24,7 +24,7 @@ internal static class CommandLine
     /// <summary>The user interrupted the verb; what it had is saved.</summary>
     public const int Interrupted = 130;
 
-    // Loading it takes a moment; and the doctor tells why it does not load.
+    // Loading it takes a moment; and doctor reports why it does not load.
     private static readonly string[] WithoutLibTorch = ["recipes", "config", "data", "doctor"];
 
     /// <summary>Parses the arguments and runs the verb that they name.</summary>
@@ -36,7 +36,8 @@ internal static class CommandLine
     public static async Task<int> RunAsync(Command root, string[] arguments, TextWriter output, TextWriter error)
     {
         var request = root.Parse(arguments);
-        if (request.Action is null or ParseErrorAction || (request.Errors.Count == 0 && Stray(request) is not null)) return Refuse(request, error);
+        if (request.Action is null or ParseErrorAction || (request.Errors.Count == 0 && Stray(request) is not null))
+            return Refuse(request, error);
 
         using var interruption = new CancellationTokenSource();
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
@@ -57,7 +58,7 @@ internal static class CommandLine
         }
         catch (Exception failure)
         {
-            return Tell(failure, error, request.GetValue(SharedOptions.Verbose));
+            return Report(failure, error, request.GetValue(SharedOptions.Verbose));
         }
 
         // The first signal asks the verb to save and stop; the second ends the process at once.
@@ -68,7 +69,9 @@ internal static class CommandLine
         }
     }
 
-    /// <summary>The exit code of a failure, and what to say of it. Where another rank says it, that rank's is the code by which the launcher tells how the job ended.</summary>
+    /// <summary>
+    /// The exit code of a failure, and its message. Where another rank reports it, that rank's exit code is the one that the launcher sees.
+    /// </summary>
     public static (int Code, string Message) Describe(Exception failure) => failure switch
     {
         CollectiveException { InnerException: { } cause } => (Describe(cause).Code, failure.Message),
@@ -83,7 +86,7 @@ internal static class CommandLine
 
     private static string? VerbOf(ParseResult request) => Lineage(request).Skip(1).FirstOrDefault()?.Name;
 
-    private static int Tell(Exception failure, TextWriter error, bool verbose)
+    private static int Report(Exception failure, TextWriter error, bool verbose)
     {
         var (code, message) = Describe(failure);
         if (message.Length > 0) error.WriteLine(verbose ? failure.ToString() : message);
@@ -97,14 +100,14 @@ internal static class CommandLine
         try
         {
             if (Launch.Ranks == 1 || request.CommandResult.Command.Name is not (TrainVerb.Name or GenerateVerb.Name)) throw refusal;
-            // Ranks that were asked rightly wait for this one to join them, and learn of it then.
+            // Ranks whose arguments were right wait for this one to join, and hear of the failure then.
             LibTorch.Load();
             using var ranks = Launch.Join(error);
             return ranks.RunOnAll<int>(() => throw refusal);
         }
         catch (Exception failure)
         {
-            return Tell(failure, error, verbose: false);
+            return Report(failure, error, verbose: false);
         }
 
         string Unknown(string token, Command command)
@@ -118,12 +121,12 @@ internal static class CommandLine
         }
     }
 
-    // What no verb, option or argument takes. An unknown option is taken by an argument, where there is one.
+    // A token that no verb, option or argument takes. An unknown option is taken by an argument, where there is one.
     private static string? Stray(ParseResult request) =>
         request.CommandResult.Children.OfType<ArgumentResult>().SelectMany(argument => argument.Tokens).Select(token => token.Value)
             .FirstOrDefault(value => value.StartsWith("--")) ?? (request.UnmatchedTokens is [var first, ..] ? first : null);
 
-    // The command that was named, below those that it belongs to.
+    // The named command, below its parents.
     private static Stack<Command> Lineage(ParseResult request)
     {
         var lineage = new Stack<Command>();

@@ -9,7 +9,7 @@ using Transformer.Training;
 
 namespace Transformer.Cli;
 
-/// <summary><c>config</c>: what a run is once everything is resolved, and what may stand in a file.</summary>
+/// <summary><c>config</c>: a run once everything is resolved, and the schema of its file.</summary>
 internal static class ConfigVerb
 {
     private static readonly Argument<string> Source = new("RECIPE|FILE")
@@ -18,12 +18,16 @@ internal static class ConfigVerb
         DefaultValueFactory = _ => ConfigLibrary.DefaultRecipe,
     };
 
-    private static readonly Option<int?> Ranks = new("--ranks") { Description = "Print the bytes that each of N ranks keeps, by strategy.", HelpName = "N" };
+    private static readonly Option<int?> Ranks = new("--ranks")
+    {
+        Description = "Print the bytes that each of N ranks keeps, by strategy.",
+        HelpName = "N"
+    };
 
-    /// <summary>The verb with its two parts.</summary>
+    /// <summary>The verb with its subcommands.</summary>
     public static Command Create()
     {
-        var show = new Command("show", "Prints the resolved configuration, and what the model weighs and costs.")
+        var show = new Command("show", "Prints the resolved configuration, and the model's size and cost.")
         {
             Source,
             SharedOptions.Set,
@@ -32,7 +36,8 @@ internal static class ConfigVerb
         };
         show.SetAction(Show);
         var schema = new Command("schema", "Prints the JSON Schema by which editors complete and check a configuration.");
-        schema.SetAction(request => request.InvocationConfiguration.Output.WriteLine(ConfigSchema.Create().ToJsonString(ConfigJson.Options)));
+        schema.SetAction(
+            request => request.InvocationConfiguration.Output.WriteLine(ConfigSchema.Create().ToJsonString(ConfigJson.Options)));
         return new Command("config", "Shows a configuration, or the schema of all of them.") { show, schema };
     }
 
@@ -44,14 +49,19 @@ internal static class ConfigVerb
         if (ranks < 1) throw new InputException($"--ranks: found {ranks}, expected 1 or more.");
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json))
-            ScriptJson.Write(output, new { Config = ConfigJson.ToJson(run), Size = size is null ? null : Summary(run, size), Ranks = ranks is null || size is null ? null : Strategies(run, size, ranks.Value) });
+            ScriptJson.Write(output, new
+            {
+                Config = ConfigJson.ToJson(run),
+                Size = size is null ? null : Summary(run, size),
+                Ranks = ranks is null || size is null ? null : Strategies(run, size, ranks.Value)
+            });
         else
             output.Write(ConfigFile.ToYaml(run));
         WriteSize(request.InvocationConfiguration.Error, run, size);
         if (ranks is not null && size is not null) WriteStrategies(request.InvocationConfiguration.Error, run, size, ranks.Value);
     }
 
-    // A vocabulary that is left open is the tokenizer's, which the data tell; where that cannot be read there is no size to show.
+    // An open vocabulary size comes from the data's tokenizer; where the data cannot be read there is no size to show.
     private static ModelSize? Size(RunConfig run)
     {
         if (run.Model.VocabularySize is not null) return new ModelSize(run.Model);
@@ -84,7 +94,7 @@ internal static class ConfigVerb
         StateBytes = size.StateBytes(run.Model.ContextLength),
     };
 
-    // Of those that the run can take.
+    // Only the strategies that the run supports.
     private static IEnumerable<RankBytes> Strategies(RunConfig run, ModelSize size, int ranks) => Enum.GetValues<DistributedStrategy>()
         .Where(strategy => !(run.Training with { Distributed = run.Training.Distributed with { Strategy = strategy } }).Problems().Any())
         .Where(strategy => strategy != DistributedStrategy.TensorParallel || !TensorParallelShare.Problems(run.Model, ranks).Any())
@@ -100,7 +110,8 @@ internal static class ConfigVerb
         foreach (var line in Strategies(run, size, ranks))
             table.AddRow(ConfigJson.ToJson(line)["strategy"]!.GetValue<string>(), Gigabytes(line.Fp32Bytes), Gigabytes(line.MixedBytes));
         AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) }).Write(table);
-        foreach (var problem in TensorParallelShare.Problems(run.Model, ranks)) error.WriteLine($"tensor_parallel is not among them: {problem}");
+        foreach (var problem in TensorParallelShare.Problems(run.Model, ranks))
+            error.WriteLine($"tensor_parallel is not among them: {problem}");
 
         static string Gigabytes(long bytes) => bytes < 1e9 ? $"{bytes / 1e6:0.00} MB" : $"{bytes / 1e9:0.00} GB";
     }
@@ -111,7 +122,8 @@ internal static class ConfigVerb
     {
         if (size is null)
         {
-            error.WriteLine("The size depends on the tokenizer's vocabulary, and the corpus cannot be read; add e.g. --set model.vocabulary_size=65 to see it.");
+            error.WriteLine("The size depends on the tokenizer's vocabulary, and the corpus cannot be read; add e.g. " +
+                "--set model.vocabulary_size=65 to see it.");
             return;
         }
         var (model, memory) = (run.Model, Memory(run, size));
@@ -119,14 +131,15 @@ internal static class ConfigVerb
         foreach (var part in size.Parts) table.AddRow($"{part.Name} parameters", $"{part.Parameters:N0}");
         table.AddRow("parameters", $"{size.Parameters:N0}").AddEmptyRow()
             .AddRow($"training, a token of {model.ContextLength}", Numbers.Flops(size.FlopsPerToken(model.ContextLength)))
-            .AddRow($"generation, a token after {model.ContextLength}", Numbers.Flops(size.ForwardFlopsPerToken(model.ContextLength))).AddEmptyRow()
+            .AddRow($"generation, a token after {model.ContextLength}", Numbers.Flops(size.ForwardFlopsPerToken(model.ContextLength)))
+            .AddEmptyRow()
             .AddRow("parameters", Numbers.Bytes(memory.Parameters))
             .AddRow("gradients", Numbers.Bytes(memory.Gradients))
             .AddRow("the optimizer's moments", Numbers.Bytes(memory.Moments))
             .AddRow("the average of the weights", Numbers.Bytes(memory.Average))
             .AddRow($"activations of {run.Training.BatchSize} x {model.ContextLength} tokens, about", Numbers.Bytes(memory.Activations))
-            .AddRow("logits and gradients on their way, about", Numbers.Bytes(memory.Workspace))
-            .AddRow("training at its peak, about", Numbers.Bytes(memory.Bytes)).AddEmptyRow()
+            .AddRow("logits and gradients in flight, about", Numbers.Bytes(memory.Workspace))
+            .AddRow("peak of training, about", Numbers.Bytes(memory.Bytes)).AddEmptyRow()
             .AddRow($"generation's state after {model.ContextLength} tokens", Numbers.Bytes(size.StateBytes(model.ContextLength)));
         AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) }).Write(table);
     }

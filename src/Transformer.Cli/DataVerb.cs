@@ -10,12 +10,20 @@ internal static class DataVerb
 {
     private static readonly Argument<string> Text = new("FILE") { Description = "A UTF-8 text, or builtin:NAME." };
     private static readonly Argument<string> Folder = new("DIR") { Description = "A folder that `data prepare` wrote." };
-    private static readonly Option<string> Out = new("--out") { Description = "The folder of the token files, made here.", HelpName = "DIR", Required = true };
+    private static readonly Option<string> Out = new("--out")
+    {
+        Description = "The folder of the token files, made here.",
+        HelpName = "DIR",
+        Required = true
+    };
 
-    /// <summary>The verb with its parts.</summary>
+    /// <summary>The verb with its subcommands.</summary>
     public static Command Create()
     {
-        var prepare = new Command("prepare", "Turns a text of any length into token files for data.path.") { Text, Out, SharedOptions.Set, SharedOptions.Json };
+        var prepare = new Command("prepare", "Turns a text of any length into token files for data.path.")
+        {
+            Text, Out, SharedOptions.Set, SharedOptions.Json,
+        };
         prepare.SetAction(Prepare);
         var info = new Command("info", "Shows what a folder of token files holds.") { Folder, SharedOptions.Json };
         info.SetAction(request => Describe(request.GetRequiredValue(Folder), request));
@@ -38,7 +46,8 @@ internal static class DataVerb
     private static void Describe(string folder, ParseResult request)
     {
         if (!PreparedCorpus.IsAt(folder))
-            throw new InputException($"{folder}: {(Directory.Exists(folder) ? "holds no token files" : "no such folder")}, expected one that `data prepare` wrote.");
+            throw new InputException($"{folder}: {(Directory.Exists(folder) ? "holds no token files" : "no such folder")}, " +
+                "expected one that `data prepare` wrote.");
         using var corpus = Corpus.Open(new DataConfig { Path = folder });
         var contents = new
         {

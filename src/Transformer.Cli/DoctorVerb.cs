@@ -3,13 +3,16 @@ using Transformer.Native;
 
 namespace Transformer.Cli;
 
-/// <summary><c>doctor</c>: whether training can work here, how fast, and what to do where it cannot.</summary>
+/// <summary><c>doctor</c>: whether training works here and how fast, and what to do where it does not.</summary>
 internal static class DoctorVerb
 {
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var verb = new Command("doctor", "Tells whether training can work here, how fast, and what to do where it cannot.") { SharedOptions.Json };
+        var verb = new Command("doctor", "Checks whether training works here and how fast, and says what to do where it does not.")
+        {
+            SharedOptions.Json,
+        };
         verb.SetAction(Run);
         return verb;
     }
@@ -25,7 +28,8 @@ internal static class DoctorVerb
             .. libtorch?.Problems(system) ?? [],
         ];
         var output = request.InvocationConfiguration.Output;
-        if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(output, new { CanTrain = libtorch is not null, System = system, Libtorch = libtorch, Problems = problems });
+        if (request.GetValue(SharedOptions.Json))
+            ScriptJson.Write(output, new { CanTrain = libtorch is not null, System = system, Libtorch = libtorch, Problems = problems });
         else Write(output, system, libtorch, problems);
         return libtorch is null ? CommandLine.Failed : CommandLine.Done;
     }
@@ -49,7 +53,7 @@ internal static class DoctorVerb
         }
         output.WriteLine();
         foreach (var problem in problems) output.WriteLine(problem);
-        if (problems.Length == 0) output.WriteLine("All is well.");
+        if (problems.Length == 0) output.WriteLine("No problems found.");
 
         void Line(string name, string value) => output.WriteLine($"{name,-14}{value}");
     }
@@ -72,10 +76,12 @@ internal static class DoctorVerb
         var advice = reason switch
         {
             not (DllNotFoundException or BadImageFormatException or NotSupportedException) => "",
-            _ when reason.Message.Contains("GLIBC_") => "This system's C library is too old for libtorch: take Debian 11, Ubuntu 20.04 or later.",
+            _ when reason.Message.Contains("GLIBC_") =>
+                "This system's C library is too old for libtorch: take Debian 11, Ubuntu 20.04 or later.",
             _ when OperatingSystem.IsLinux() && Environment.GetEnvironmentVariable(LibTorch.FolderVariable) is not null =>
                 $"Unset {LibTorch.FolderVariable}, or name the torch/lib folder of a PyTorch of the version that TorchSharp wants.",
-            _ => $"Build the application for this system again, or set {LibTorch.FolderVariable} to the torch/lib folder of a Python install of PyTorch.",
+            _ => $"Build the application for this system again, or set {LibTorch.FolderVariable} to the torch/lib folder of a Python " +
+                "install of PyTorch.",
         };
         return $"{reason.Message.Split('\n')[0].Trim()} {advice}".TrimEnd();
     }

@@ -15,7 +15,7 @@ internal static class DryRunReport
 {
     private const int Steps = 3;
 
-    /// <summary>Runs three steps and one more to warm up, writes the estimate and leaves nothing behind.</summary>
+    /// <summary>Runs one step to warm up and three more, writes the estimate and leaves no files behind.</summary>
     public static int Write(RunConfig given, ParseResult request)
     {
         using var data = Dataset.Open(given.Data);
@@ -44,7 +44,7 @@ internal static class DryRunReport
         return CommandLine.Done;
     }
 
-    // Seconds a step, and the first batch, which is as large as the others.
+    // Seconds per step, and the first batch, which is as large as the others.
     private static (double Seconds, Batch Batch) Measure(RunConfig config, Dataset data)
     {
         Allocator.KeepFreedMemory();

@@ -17,8 +17,8 @@ namespace Transformer.Cli;
 /// <summary><c>export</c>: writes a model for other tools, and reads it back to see that it is the same.</summary>
 internal static class ExportVerb
 {
-    // What the greatest difference of two logits may be, as a share of the greatest distance of a logit from the mean: weights that are the same numbers give
-    // the same logits, weights of 11 and of 8 bits nearly so; four bits change a small model much, but far less than wrong rows or a lost tensor do.
+    // The greatest allowed difference of two logits, relative to the greatest distance of a logit from the mean. Equal weights give equal
+    // logits, weights of 11 and of 8 bits nearly so; four bits change a small model much, but far less than wrong rows or a lost tensor do.
     private static readonly Precision[] Precisions =
     [
         new("f32", GgufPrecision.F32, Tolerance: 1e-5),
@@ -34,7 +34,10 @@ internal static class ExportVerb
         new("onnx", WriteOnnx, ReadOnnxBack, Rounding: 1e-4, HasOperators: true),
     ];
 
-    private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or a .gguf file." };
+    private static readonly Argument<string> Source = new("PATH")
+    {
+        Description = "A run's folder, a checkpoint's folder, a .safetensors or a .gguf file."
+    };
 
     private static readonly Option<string> Kind = new("--format")
     {
@@ -43,18 +46,25 @@ internal static class ExportVerb
         Required = true,
     };
 
-    private static readonly Option<string> Out = new("--out") { Description = "The new file, or folder for safetensors and onnx.", HelpName = "PATH", Required = true };
+    private static readonly Option<string> Out = new("--out")
+    {
+        Description = "The new file, or folder for safetensors and onnx.",
+        HelpName = "PATH",
+        Required = true
+    };
 
     private static readonly Option<string> Quantize = new("--quantize")
     {
-        Description = "How matrices are kept: float32, float16 (not in ONNX) or, in GGUF and ONNX, blocks of 8 or 4 bits a weight with a scale each.",
+        Description =
+            "The format of matrices: float32, float16 (not in ONNX) or, in GGUF and ONNX, blocks of 8 or 4 bits per weight with a scale " +
+            "each.",
         HelpName = string.Join('|', Precisions.Select(precision => precision.Name)),
         DefaultValueFactory = _ => Precisions[0].Name,
     };
 
     private static readonly Option<bool> Verify = new("--verify")
     {
-        Description = "Read the file back, compare, and remove it where it differs too much; on unless false.",
+        Description = "Read the file back, compare, and delete it if it differs too much; default: true.",
         DefaultValueFactory = _ => true,
     };
 
@@ -67,7 +77,10 @@ internal static class ExportVerb
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var verb = new Command("export", "Writes a model for other tools.") { Source, Kind, Out, Quantize, SharedOptions.Operators, Verify, Evaluate, SharedOptions.Json };
+        var verb = new Command("export", "Writes a model for other tools.")
+        {
+            Source, Kind, Out, Quantize, SharedOptions.Operators, Verify, Evaluate, SharedOptions.Json,
+        };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
     }
@@ -80,10 +93,11 @@ internal static class ExportVerb
         var (path, error) = (request.GetRequiredValue(Out), request.InvocationConfiguration.Error);
         var source = request.GetValue(Evaluate) is { } given ? TextSource.At(given) : null;
         if (operators is not null && !format.HasOperators)
-            throw new InputException($"--operators: --format {format.Name} holds weights and no operators; take --format onnx, or leave it out.");
-        if (Path.Exists(path)) throw new InputException($"{path}: stands there already. Choose another --out.");
+            throw new InputException(
+                $"--operators: --format {format.Name} holds weights and no operators; take --format onnx, or leave it out.");
+        if (Path.Exists(path)) throw new InputException($"{path}: already exists. Choose another --out.");
         if (format.Extension is { } extension && Path.GetExtension(path) != extension)
-            throw new InputException($"--out: found {path}, expected a name that ends with {extension}, by which such a file is known.");
+            throw new InputException($"--out: found {path}, expected a name that ends with {extension}.");
 
         using var original = LoadedModel.Open(request.GetRequiredValue(Source));
         using var text = source is null ? null : TextEvaluation.Of(source, original.Tokenizer);
@@ -95,9 +109,11 @@ internal static class ExportVerb
         var bytes = Size(path);
         error.WriteLine($"{path}: {Numbers.Bytes(bytes)}");
         if (comparison is not null)
-            error.WriteLine($"read back: logits differ by {comparison.Difference:g3} at most, {comparison.Share:p3} of their range ({tolerance:p3} allowed); " +
+            error.WriteLine($"read back: logits differ by {comparison.Difference:g3} at most, " +
+                $"{comparison.Share:p3} of their range ({tolerance:p3} allowed); " +
                 $"{comparison.Alike} of {comparison.Tokens} greedy tokens are the same");
-        (double Before, double After)? bits = text is null ? null : (text.Measure(original.Model, cancellation).BitsPerByte(text.Bytes), BitsPerByte(source!, copy!, cancellation));
+        (double Before, double After)? bits = text is null ? null
+            : (text.Measure(original.Model, cancellation).BitsPerByte(text.Bytes), BitsPerByte(source!, copy!, cancellation));
         if (bits is var (before, after)) error.WriteLine($"bits per byte: {before:f4} before, {after:f4} after");
         if (request.GetValue(SharedOptions.Json))
         {
@@ -117,8 +133,9 @@ internal static class ExportVerb
         return CommandLine.Done;
     }
 
-    // What cannot be read, or is another model, does not stay. Compared where there is a tolerance.
-    private static (Copy? Copy, ModelComparison? Comparison) ReadAgain(Format format, string path, LoadedModel original, double? tolerance, bool isWanted)
+    // A file that cannot be read, or that is another model, is deleted. Logits are compared where there is a tolerance.
+    private static (Copy? Copy, ModelComparison? Comparison) ReadAgain(
+        Format format, string path, LoadedModel original, double? tolerance, bool isWanted)
     {
         if (tolerance is null && !isWanted) return (null, null);
         Copy? copy = null;
@@ -140,8 +157,9 @@ internal static class ExportVerb
     {
         var comparison = copy.Compare();
         return comparison.Share <= tolerance ? comparison : throw new InvalidOperationException(
-            $"{path}: read back, its logits differ by {comparison.Difference:g3}, {comparison.Share:p3} of their range where {tolerance:p3} is allowed; the file was removed. " +
-            "Take a finer --quantize, or --verify false to have it all the same.");
+            $"{path}: read back, its logits differ by {comparison.Difference:g3}, " +
+            $"{comparison.Share:p3} of their range where {tolerance:p3} is allowed; the file was deleted. " +
+            "Take a finer --quantize, or --verify false to keep it anyway.");
     }
 
     private static double BitsPerByte(TextSource source, Copy copy, CancellationToken cancellation)
@@ -154,7 +172,8 @@ internal static class ExportVerb
     {
         using var imported = ModelImport.Import(path);
         var copy = LoadedModel.Of(imported, imported.Tokenizer ?? original.Tokenizer);
-        return new(copy, copy.Tokenizer, () => ModelComparison.Of(original, copy), (text, cancellation) => text.Measure(copy.Model, cancellation));
+        return new(
+            copy, copy.Tokenizer, () => ModelComparison.Of(original, copy), (text, cancellation) => text.Measure(copy.Model, cancellation));
     }
 
     private static Copy ReadOnnxBack(string path, LoadedModel original)
@@ -163,6 +182,9 @@ internal static class ExportVerb
         return new(
             copy, original.Tokenizer, () => ModelComparison.Of(original, copy), (text, cancellation) => OnnxEvaluation.Measure(copy, text, cancellation));
     }
+
+    private static void WriteGguf(LoadedModel model, string path, Precision precision, OnnxOperators operators) =>
+        GgufModel.Write(path, model.Model.Config, model.Model.Weights.ToStored(), model.Tokenizer, precision.Gguf, model.ChatTemplate);
 
     private static void WriteOnnx(LoadedModel model, string folder, Precision precision, OnnxOperators operators) => OnnxFolder.Write(
         folder, model.Model.Config, model.Model.Weights, model.Tokenizer,
@@ -188,11 +210,13 @@ internal static class ExportVerb
         HuggingFaceFolder.Write(folder, model.Model.Config, model.Model.Weights.Select(weight => weight.Value.detach().to(type).ToStored(weight.Name)), model.Tokenizer, model.ChatTemplate);
     }
 
-    private static T Named<T>(string option, string name, T[] known, Func<T, string> nameOf) => Array.Find(known, item => nameOf(item) == name)
-        ?? throw new InputException($"{option}: found {name}, expected {string.Join(", ", known[..^1].Select(nameOf))} or {nameOf(known[^1])}.");
+    private static T Named<T>(string option, string name, T[] known, Func<T, string> nameOf) =>
+        Array.Find(known, item => nameOf(item) == name) ?? throw new InputException(
+            $"{option}: found {name}, expected {string.Join(", ", known[..^1].Select(nameOf))} or {nameOf(known[^1])}.");
 
     private static long Size(string path) =>
-        File.Exists(path) ? new FileInfo(path).Length : new DirectoryInfo(path).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length);
+        File.Exists(path) ? new FileInfo(path).Length
+            : new DirectoryInfo(path).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length);
 
     private static void Remove(string path)
     {
@@ -202,11 +226,12 @@ internal static class ExportVerb
 
     private sealed record Precision(string Name, GgufPrecision Gguf, double Tolerance);
 
-    // Rounding is what the kernels of whatever computes the copy may add to the tolerance's share.
+    // Rounding is what the kernels of the copy's backend may add to the tolerance.
     private sealed record Format(
         string Name, Action<LoadedModel, string, Precision, OnnxOperators> Write, Func<string, LoadedModel, Copy> ReadBack,
         double Rounding = 0, string? Extension = null, bool HasOperators = false);
 
     private sealed record Copy(
-        IDisposable Model, Tokenizer Tokenizer, Func<ModelComparison> Compare, Func<TextEvaluation, CancellationToken, EvaluationResult> Measure);
+        IDisposable Model, Tokenizer Tokenizer,
+        Func<ModelComparison> Compare, Func<TextEvaluation, CancellationToken, EvaluationResult> Measure);
 }

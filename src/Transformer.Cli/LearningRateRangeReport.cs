@@ -22,7 +22,8 @@ internal static class LearningRateRangeReport
         }
         output.WriteLine("learning rate   loss (smoothed)");
         foreach (var point in points.Where((_, step) => step % 10 == 0)) output.WriteLine($"{point.LearningRate,-16:g3}{point.Loss:f4}");
-        if (points.Count > 0) output.WriteLine($"lowest at {points.MinBy(point => point.Loss).LearningRate:g3}; a good peak is a third to a tenth of it");
+        if (points.Count > 0)
+            output.WriteLine($"lowest at {points.MinBy(point => point.Loss).LearningRate:g3}; a good peak is a third to a tenth of it");
         return CommandLine.Done;
     }
 }

@@ -11,16 +11,20 @@ internal static class ProfileReport
     {
         if (profile.Measured == 0)
         {
-            error.WriteLine($"profile: nothing was measured, since the first {StepProfile.WarmUp} steps are warm-up; train more steps than that.");
+            error.WriteLine(
+                $"profile: nothing was measured, since the first {StepProfile.WarmUp} steps are warm-up; train more steps than that.");
             return;
         }
         var trace = Path.Combine(folder, "trace.json");
         profile.WriteTrace(trace);
-        var table = new Table().Border(TableBorder.Simple).AddColumns("part of a step, itself alone", "forward", "backward", "share");
+        var table = new Table().Border(TableBorder.Simple).AddColumns("part of a step (self time)", "forward", "backward", "share");
         foreach (var column in table.Columns.Skip(1)) column.RightAligned();
         foreach (var line in profile.Lines())
-            table.AddRow(Markup.Escape(line.Part), $"{1000 * line.ForwardSeconds:f2} ms", line.BackwardSeconds > 0 ? $"{1000 * line.BackwardSeconds:f2} ms" : "", $"{line.Share:p1}");
+            table.AddRow(
+                Markup.Escape(line.Part), $"{1000 * line.ForwardSeconds:f2} ms",
+                line.BackwardSeconds > 0 ? $"{1000 * line.BackwardSeconds:f2} ms" : "", $"{line.Share:p1}");
         AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) }).Write(table);
-        error.WriteLine($"mean of {profile.Measured} steps after {StepProfile.WarmUp}; the spans are in {trace}, for ui.perfetto.dev or chrome://tracing");
+        error.WriteLine($"mean of {profile.Measured} steps after {StepProfile.WarmUp}; the spans are in {trace}, " +
+            "for ui.perfetto.dev or chrome://tracing");
     }
 }

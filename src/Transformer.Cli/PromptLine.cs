@@ -6,7 +6,7 @@ using Transformer.Runs;
 
 namespace Transformer.Cli;
 
-/// <summary>A prompt of a file of prompts.</summary>
+/// <summary>One prompt of a prompt file.</summary>
 /// <param name="Origin">The file and the line, for messages.</param>
 /// <param name="Text">The text to continue.</param>
 /// <param name="Options">How its tokens are chosen.</param>
@@ -15,8 +15,8 @@ internal sealed record PromptLine(string Origin, string Text, SamplingOptions Op
     private const string Key = "prompt";
 
     /// <summary>
-    /// The prompts of a file: one a line, or of a .jsonl file one object a line with the prompt and what shall be other than on the command line,
-    /// {"prompt": "Once", "temperature": 0.5, "seed": 3}. Empty lines are none.
+    /// The prompts of a file, one per line; in a .jsonl file one object per line with the prompt and the options that differ from the
+    /// command line's: {"prompt": "Once", "temperature": 0.5, "seed": 3}. Empty lines are skipped.
     /// </summary>
     /// <param name="file">The file.</param>
     /// <param name="options">The options of the command line.</param>
@@ -30,7 +30,7 @@ internal sealed record PromptLine(string Origin, string Text, SamplingOptions Op
                 .Where(line => line.Line.Length > 0)
                 .Select(line => isJson ? Parse(line.Line, line.Origin, options) : new(line.Origin, line.Line, options)),
         ];
-        return prompts.Length > 0 ? prompts : throw new InputException($"{file}: holds no prompts, expected one a line.");
+        return prompts.Length > 0 ? prompts : throw new InputException($"{file}: holds no prompts, expected one per line.");
     }
 
     private static PromptLine Parse(string line, string origin, SamplingOptions options)

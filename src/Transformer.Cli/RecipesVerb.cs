@@ -14,7 +14,8 @@ internal static class RecipesVerb
         verb.SetAction(request =>
         {
             var recipes = ConfigLibrary.Recipes.Select(name => (name, ConfigFile.Load(name, []).Description)).ToList();
-            var presets = ConfigLibrary.Presets.Select(name => (name, parameters: new ModelSize(ConfigFile.Preset(name)).Parameters)).ToList();
+            var presets = ConfigLibrary.Presets.Select(name => (name, parameters: new ModelSize(ConfigFile.Preset(name)).Parameters))
+                .ToList();
             var output = request.InvocationConfiguration.Output;
             if (request.GetValue(SharedOptions.Json))
             {

@@ -5,10 +5,11 @@ namespace Transformer.Cli;
 /// <summary><c>reproduce</c>: published experiments that are not plain training runs, each a verb of its own.</summary>
 internal static class ReproduceVerb
 {
-    /// <summary>What is drawn at random in an experiment follows from it.</summary>
+    /// <summary>Seeds everything that an experiment draws at random.</summary>
     public static Option<int> Seed { get; } = new("--seed")
     {
-        Description = "Of all that is drawn at random; where there are several models, the first one's, and the next ones have those after it.",
+        Description =
+            "The random seed; if there are several models, the first one's, from which the next ones count up.",
         HelpName = "N",
         DefaultValueFactory = _ => 1337,
     };
@@ -21,7 +22,7 @@ internal static class ReproduceVerb
             ResidualGradientsReport.Create(),
             AssociativeRetrievalReport.Create(),
         ];
-        var verb = new Command("reproduce", "Repeats published experiments; lists them where none is named.") { SharedOptions.Json };
+        var verb = new Command("reproduce", "Repeats published experiments; lists them if none is named.") { SharedOptions.Json };
         foreach (var experiment in experiments) verb.Subcommands.Add(experiment);
         verb.SetAction(request =>
         {

@@ -3,13 +3,14 @@ using Transformer.Reproductions;
 
 namespace Transformer.Cli;
 
-/// <summary><c>reproduce residual-gradients</c>: the gradient by depth under pre-norm and post-norm, beside what theory says.</summary>
+/// <summary><c>reproduce residual-gradients</c>: the gradient by depth under pre-norm and post-norm, beside the theory.</summary>
 internal static class ResidualGradientsReport
 {
     /// <summary>The experiment's verb.</summary>
     public static Command Create()
     {
-        var verb = new Command("residual-gradients", "How gradients at initialization depend on depth under pre-norm and post-norm (Xiong et al. 2020).")
+        var verb = new Command(
+            "residual-gradients", "How gradients at initialization depend on depth under pre-norm and post-norm (Xiong et al. 2020).")
         {
             ReproduceVerb.Seed, SharedOptions.Json,
         };
@@ -26,7 +27,7 @@ internal static class ResidualGradientsReport
             ScriptJson.Write(output, result);
             return CommandLine.Done;
         }
-        output.WriteLine($"Length of the gradient of the last MLP's output matrix before the first step, mean of {result.Seeds} models");
+        output.WriteLine($"Norm of the gradient of the last MLP's output matrix before the first step, mean of {result.Seeds} models");
         output.WriteLine($"{"layers",-12}{"pre_norm",-12}post_norm");
         foreach (var row in result.Rows) output.WriteLine($"{row.Layers,-12}{row.PreNorm,-12:f4}{row.PostNorm:f4}");
         output.WriteLine($"{"slope",-12}{result.PreNormSlope,-12:f3}{result.PostNormSlope:f3}");

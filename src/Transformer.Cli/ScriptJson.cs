@@ -12,7 +12,9 @@ internal static class ScriptJson
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
     };
 
-    /// <summary>Prints a result, usually an anonymous object; what it holds of a configuration comes from <c>ConfigJson.ToJson</c>.</summary>
+    /// <summary>
+    /// Prints a result, usually an anonymous object; what it holds of a configuration comes from <c>ConfigJson.ToJson</c>.
+    /// </summary>
     public static void Write<T>(TextWriter output, T result) => output.WriteLine(JsonSerializer.Serialize(result, Options));
 
     /// <summary>The word that stands for a value of an enumeration.</summary>

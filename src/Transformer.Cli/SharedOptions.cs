@@ -16,7 +16,7 @@ internal static class SharedOptions
     /// <summary>Whether one JSON object for scripts goes to standard output.</summary>
     public static Option<bool> Json { get; } = new("--json") { Description = "Print one JSON object on standard output." };
 
-    /// <summary>Overrides of the configuration, in the order in which they are laid over it.</summary>
+    /// <summary>Overrides of the configuration, applied in their order.</summary>
     public static Option<string[]> Set { get; } = new("--set")
     {
         Description = "Override a key, e.g. --set model.attention.heads=8; may be given again.",
@@ -24,18 +24,18 @@ internal static class SharedOptions
         DefaultValueFactory = _ => [],
     };
 
-    /// <summary>How a model's matrices lie in memory while it writes.</summary>
+    /// <summary>How a model's matrices are stored in memory during generation.</summary>
     public static Option<string> Quantize { get; } = new("--quantize")
     {
-        Description = "Pack the weights for writing: bf16, fp16, q8 or q4; none leaves them as they are.",
+        Description = "Quantize the weights for generation: bf16, fp16, q8 or q4; none keeps them as stored.",
         HelpName = "FORMAT",
         DefaultValueFactory = _ => "none",
     };
 
-    /// <summary>Of which operators an ONNX graph is made.</summary>
+    /// <summary>The operators of which an ONNX graph is made.</summary>
     public static Option<string?> Operators { get; } = new("--operators")
     {
-        Description = "The operators of an ONNX graph: standard, or fused, which are ONNX Runtime's own and do more at once.",
+        Description = "The operators of an ONNX graph: standard, or fused, which are ONNX Runtime's own and combine several.",
         HelpName = "standard|fused",
     };
 
@@ -66,10 +66,10 @@ internal static class SharedOptions
     public static Device DeviceOf(ParseResult request, ICollective ranks) =>
         ranks.Ranks == 1 ? DeviceOf(request) : ComputeDevice.OfRank(request.GetRequiredValue(Device), Launch.LocalRank);
 
-    /// <summary>The threads that work.</summary>
+    /// <summary>The number of threads.</summary>
     public static Option<int?> Threads { get; } = new("--threads")
     {
-        Description = "The threads that work; as many as cores where absent, shared by the ranks of a machine.",
+        Description = "The number of threads; default: all cores, divided among the ranks of a machine.",
         HelpName = "N",
     };
 
@@ -80,13 +80,17 @@ internal static class SharedOptions
         if (ThreadsOf(request) is { } threads) set_num_threads(threads);
     }
 
-    /// <summary>As many threads as the request says; null where it leaves that open.</summary>
+    /// <summary>The number of threads that the request says; null where it says none.</summary>
     /// <exception cref="InputException">They are none.</exception>
     public static int? ThreadsOf(ParseResult request) =>
-        request.GetValue(Threads) is < 1 and var threads ? throw new InputException($"--threads: found {threads}, expected 1 or more.") : request.GetValue(Threads);
+        request.GetValue(Threads) is < 1 and var threads ? throw new InputException($"--threads: found {threads}, expected 1 or more.")
+            : request.GetValue(Threads);
 
-    /// <summary>Lets libtorch use as many threads as the request says or, on each of several ranks, its share of the processors. All ranks do so together.</summary>
-    /// <exception cref="CollectiveException">They are none, on some rank.</exception>
+    /// <summary>
+    /// Lets libtorch use as many threads as the request says or, on each of several ranks, its part of the cores. All ranks call it
+    /// together.
+    /// </summary>
+    /// <exception cref="CollectiveException">The number is not 1 or more, on some rank.</exception>
     public static void UseThreads(ParseResult request, ICollective ranks)
     {
         ranks.RunOnAll(() => UseThreads(request));

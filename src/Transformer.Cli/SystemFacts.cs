@@ -3,42 +3,49 @@ using Transformer.Native;
 
 namespace Transformer.Cli;
 
-/// <summary>What the system gives, as far as it can be told without libtorch.</summary>
+/// <summary>What the system provides, as far as it can be read without libtorch.</summary>
 /// <param name="System">The operating system and, on Linux, its C library.</param>
 /// <param name="Dotnet">The .NET runtime.</param>
 /// <param name="Cores">The processor cores that this process may use.</param>
-/// <param name="FreeMemoryBytes">The memory that can still be had.</param>
-/// <param name="FreeDiskBytes">The space that is left where runs are written, the current folder.</param>
+/// <param name="FreeMemoryBytes">The free memory.</param>
+/// <param name="FreeDiskBytes">The free space where runs are written, the current folder.</param>
 /// <param name="Mpi">The name of the MPI library; null where there is none.</param>
-/// <param name="HasGraphicsDriver">Whether a driver for NVIDIA's processors is loaded.</param>
+/// <param name="HasGraphicsDriver">Whether a driver for NVIDIA's GPUs is loaded.</param>
 internal sealed partial record SystemFacts(
     string System, string Dotnet, int Cores, long FreeMemoryBytes, long FreeDiskBytes, string? Mpi, bool HasGraphicsDriver)
 {
     private const long LeastMemory = 1L << 30, LeastDisk = 2L << 30;
 
-    /// <summary>Those of this process.</summary>
+    /// <summary>The facts of this process.</summary>
     public static SystemFacts Read() => new(
-        OperatingSystem.IsLinux() ? $"{RuntimeInformation.OSDescription}, {CLibrary() ?? "a C library other than glibc"}" : RuntimeInformation.OSDescription,
+        OperatingSystem.IsLinux() ? $"{RuntimeInformation.OSDescription}, {CLibrary() ?? "a C library other than glibc"}"
+            : RuntimeInformation.OSDescription,
         RuntimeInformation.FrameworkDescription,
         Environment.ProcessorCount,
         FreeMemory(),
         new DriveInfo(Environment.CurrentDirectory).AvailableFreeSpace,
-        ((string[])["libmpi.so.40", "libmpi.so.12", "libmpi.dylib", "msmpi.dll"]).FirstOrDefault(name => NativeLibrary.TryLoad(name, out _)),
+        ((string[])["libmpi.so.40", "libmpi.so.12", "libmpi.dylib", "msmpi.dll"])
+            .FirstOrDefault(name => NativeLibrary.TryLoad(name, out _)),
         File.Exists("/proc/driver/nvidia/version") || File.Exists(Path.Combine(Environment.SystemDirectory, "nvcuda.dll")));
 
     /// <summary>What is wrong with them, and what to do about it.</summary>
     public IEnumerable<string> Problems()
     {
-        if (OperatingSystem.IsLinux() && CLibrary() is null) yield return "libtorch needs glibc: take a system such as Debian, Ubuntu or Fedora.";
-        if (FreeMemoryBytes < LeastMemory) yield return $"Only {Numbers.Bytes(FreeMemoryBytes)} of memory are free: end other programs, or take a smaller batch.";
-        if (FreeDiskBytes < LeastDisk) yield return $"Only {Numbers.Bytes(FreeDiskBytes)} of disk are free here: make room, or write runs elsewhere with --out.";
+        if (OperatingSystem.IsLinux() && CLibrary() is null)
+            yield return "libtorch needs glibc: take a system such as Debian, Ubuntu or Fedora.";
+        if (FreeMemoryBytes < LeastMemory)
+            yield return $"Only {Numbers.Bytes(FreeMemoryBytes)} of memory are free: end other programs, or take a smaller batch.";
+        if (FreeDiskBytes < LeastDisk)
+            yield return $"Only {Numbers.Bytes(FreeDiskBytes)} of disk are free here: make room, or write runs elsewhere with --out.";
         if (Unwritable(LibTorch.CacheFolder) is { } reason)
-            yield return $"{LibTorch.CacheFolder} cannot be written ({reason}): allow it, or name another place in XDG_DATA_HOME.";
+            yield return $"{LibTorch.CacheFolder} cannot be written ({reason}): allow it, or name another folder in XDG_DATA_HOME.";
     }
 
     private static long FreeMemory() => OperatingSystem.IsLinux()
         && File.ReadLines("/proc/meminfo").FirstOrDefault(line => line.StartsWith("MemAvailable:")) is { } line
-            ? Math.Min(1024 * long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]), GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)
+            ? Math.Min(
+                1024 * long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]),
+                GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)
             : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
 
     // Only an older C++ runtime needs the folder, and then a file is made in it.
@@ -48,7 +55,9 @@ internal sealed partial record SystemFacts(
         try
         {
             Directory.CreateDirectory(folder);
-            using var file = new FileStream(Path.Combine(folder, Path.GetRandomFileName()), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
+            using var file = new FileStream(
+                Path.Combine(folder, Path.GetRandomFileName()), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1,
+                FileOptions.DeleteOnClose);
             return null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -10,20 +10,34 @@ namespace Transformer.Cli;
 /// <summary><c>train</c>: trains a recipe or a configuration file, or continues a run.</summary>
 internal static class TrainVerb
 {
-    /// <summary>What it is called.</summary>
+    /// <summary>Its name.</summary>
     public const string Name = "train";
 
     private static readonly Argument<string?> Source = new("RECIPE|FILE")
     {
-        Description = $"A recipe's name or a YAML or JSON file; {ConfigLibrary.DefaultRecipe} where absent.",
+        Description = $"A recipe's name or a YAML or JSON file; default: {ConfigLibrary.DefaultRecipe}.",
         Arity = ArgumentArity.ZeroOrOne,
     };
 
-    private static readonly Option<string?> Out = new("--out") { Description = "The run's folder; runs/RECIPE where absent.", HelpName = "DIR" };
-    private static readonly Option<string?> Resume = new("--resume") { Description = "Continue the run in this folder from its last checkpoint.", HelpName = "DIR" };
-    private static readonly Option<bool> Overfit = new("--overfit-one-batch") { Description = "Train on one batch only: its loss must fall to near zero." };
+    private static readonly Option<string?> Out = new("--out")
+    {
+        Description = "The run's folder; default: runs/RECIPE.",
+        HelpName = "DIR"
+    };
+    private static readonly Option<string?> Resume = new("--resume")
+    {
+        Description = "Resume the run in this folder from its last checkpoint.",
+        HelpName = "DIR"
+    };
+    private static readonly Option<bool> Overfit = new("--overfit-one-batch")
+    {
+        Description = "Train on one batch only: its loss must fall to near zero."
+    };
     private static readonly Option<bool> DryRun = new("--dry-run") { Description = "Estimate time and memory and stop." };
-    private static readonly Option<bool> Range = new("--learning-rate-range") { Description = "Raise the learning rate step by step, report the loss at each, and stop." };
+    private static readonly Option<bool> Range = new("--learning-rate-range")
+    {
+        Description = "Raise the learning rate step by step, report the loss at each, and stop."
+    };
 
     private static readonly Option<bool> Profile = new("--profile")
     {
@@ -33,9 +47,10 @@ internal static class TrainVerb
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var verb = new Command(Name, "Trains a model: a recipe, a configuration file, or a run to be continued.")
+        var verb = new Command(Name, "Trains a model: a recipe, a configuration file, or a run to resume.")
         {
-            Source, Out, Resume, SharedOptions.Set, SharedOptions.Threads, SharedOptions.Device, Overfit, DryRun, Range, Profile, SharedOptions.Json,
+            Source, Out, Resume, SharedOptions.Set, SharedOptions.Threads, SharedOptions.Device, Overfit, DryRun, Range, Profile,
+            SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -47,7 +62,8 @@ internal static class TrainVerb
         using var processes = Launch.Join(error);
         ICollective ranks = processes;
         Nccl? devices = null;
-        using var told = ranks.Ranks == 1 ? default : cancellation.Register(() => error.WriteLine($"rank {ranks.Rank}: asked to end, in {ranks.CurrentOperation}"));
+        using var onCancel = ranks.Ranks == 1 ? default
+            : cancellation.Register(() => error.WriteLine($"rank {ranks.Rank}: asked to end, in {ranks.CurrentOperation}"));
         try
         {
             return RankedVerb.Run(
@@ -65,7 +81,7 @@ internal static class TrainVerb
         }
         finally
         {
-            devices?.Dispose();    // after the others were told: leaving takes all
+            devices?.Dispose();    // after the others have heard of it: leaving takes all ranks
         }
 
         static bool IsAlike(Exception failure) => failure is OperationCanceledException or NonFiniteLossException;
@@ -102,7 +118,7 @@ internal static class TrainVerb
         }
     }
 
-    // Where and, unless a run is to go on, what is to be trained.
+    // The device and, for a new run, its configuration.
     private static (Device Device, RunConfig? Config) Understand(ParseResult request, ICollective ranks)
     {
         var device = SharedOptions.DeviceOf(request, ranks);
@@ -111,12 +127,15 @@ internal static class TrainVerb
         {
             if (request.GetValue(Source) is not null || request.GetValue(SharedOptions.Set)!.Length > 0 || request.GetValue(Out) is not null
                 || request.GetValue(Overfit) || onlyMeasures)
-                throw new InputException("--resume: the run's folder says what to train; leave out the recipe and every option but --threads, --device, --profile and --json.");
+                throw new InputException("--resume: the run's folder says what to train; " +
+                    "leave out the recipe and every option but --threads, --device, --profile and --json.");
             return (device, null);
         }
-        if (ranks.Ranks > 1 && onlyMeasures) throw new InputException("--dry-run and --learning-rate-range are for one process; leave out mpirun or srun.");
+        if (ranks.Ranks > 1 && onlyMeasures)
+            throw new InputException("--dry-run and --learning-rate-range are for one process; leave out mpirun or srun.");
         if (onlyMeasures && (!onProcessor || request.GetValue(Profile)))
-            throw new InputException("--dry-run and --learning-rate-range measure on the processor and are not profiled; leave out --device and --profile.");
+            throw new InputException(
+                "--dry-run and --learning-rate-range measure on the CPU and are not profiled; leave out --device and --profile.");
         var overrides = request.GetValue(SharedOptions.Set)!.AsEnumerable();
         if (request.GetValue(Overfit)) overrides = overrides.Append("training.overfit_one_batch=true");
         return (device, ConfigFile.Load(SourceOf(request), overrides));

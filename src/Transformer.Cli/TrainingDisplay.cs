@@ -19,10 +19,13 @@ internal abstract class TrainingDisplay : IDisposable
                 Step(stepped.Metrics, TimeSpan.FromSeconds(stepped.SecondsLeft));
                 break;
             case TrainingEvent.Rescaled rescaled:
-                Line($"step {rescaled.Step,6}  {(rescaled.Skipped ? "overflowed in fp16 and was skipped; the" : "the")} gradient scale is now {rescaled.Scale:n0}");
+                Line($"step {rescaled.Step,6}  {(rescaled.Skipped ? "overflowed in fp16 and was skipped; the" : "the")} gradient scale " +
+                    $"is now {rescaled.Scale:n0}");
                 break;
             case TrainingEvent.Evaluated evaluated:
-                Line($"step {evaluated.Step,6}  validation loss {evaluated.Result.Loss:f4}, accuracy {evaluated.Result.Accuracy:p1} ({(evaluated.IsFullPass ? "full pass" : "quick estimate")}, {evaluated.Result.Tokens:n0} tokens)");
+                Line($"step {evaluated.Step,6}  validation loss {evaluated.Result.Loss:f4}, " +
+                    $"accuracy {evaluated.Result.Accuracy:p1} ({(evaluated.IsFullPass ? "full pass" : "quick estimate")}, " +
+                        $"{evaluated.Result.Tokens:n0} tokens)");
                 break;
             case TrainingEvent.Sampled sampled:
                 Line($"step {sampled.Step,6}  sample:\n{sampled.Text.Trim()}\n");
@@ -35,10 +38,11 @@ internal abstract class TrainingDisplay : IDisposable
         }
     }
 
-    /// <summary>Tells what the run has come to.</summary>
+    /// <summary>Reports the outcome of the run.</summary>
     public void Finish(TrainingOutcome outcome) => Line(
-        $"done: {outcome.Steps:n0} steps, {outcome.Tokens:n0} tokens in {outcome.Seconds:f0} s; training loss {outcome.TrainLoss:f4}, validation loss {outcome.ValidationLoss:f4}, accuracy {outcome.ValidationAccuracy:p1}\n" +
-        $"run: {outcome.Run}\nwrite with it: generate {outcome.Run} --prompt \"...\"");
+        $"done: {outcome.Steps:n0} steps, {outcome.Tokens:n0} tokens in {outcome.Seconds:f0} s; training loss {outcome.TrainLoss:f4}, " +
+        $"validation loss {outcome.ValidationLoss:f4}, accuracy {outcome.ValidationAccuracy:p1}\n" +
+        $"run: {outcome.Run}\nsample from it: generate {outcome.Run} --prompt \"...\"");
 
     /// <inheritdoc/>
     public virtual void Dispose() { }
@@ -50,7 +54,8 @@ internal abstract class TrainingDisplay : IDisposable
     protected abstract void Line(string text);
 
     private static string Numbers(Metrics metrics, TimeSpan left) =>
-        $"loss {metrics.TrainLoss?.ToString("f4") ?? "overflowed"}  {metrics.TokensPerSecond:n0} tokens/s  {metrics.Utilization:p0} of the matrix rate  {left:h\\:mm\\:ss} left";
+        $"loss {metrics.TrainLoss?.ToString("f4") ?? "overflowed"}  {metrics.TokensPerSecond:n0} tokens/s  {metrics.Utilization:p0} of " +
+            $"the matrix rate  {left:h\\:mm\\:ss} left";
 
     private sealed class Lines(TextWriter error) : TrainingDisplay
     {

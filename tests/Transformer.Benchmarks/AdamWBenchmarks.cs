@@ -11,7 +11,8 @@ public class AdamWBenchmarks
     private Tensor values = null!, gradients = null!, means = null!, squares = null!, steps = null!;
 
     [GlobalSetup]
-    public void Setup() => (values, gradients, means, squares, steps) = (randn(Parameters), randn(Parameters), zeros(Parameters), zeros(Parameters), ones(1));
+    public void Setup() =>
+        (values, gradients, means, squares, steps) = (randn(Parameters), randn(Parameters), zeros(Parameters), zeros(Parameters), ones(1));
 
     [GlobalCleanup]
     public void Cleanup()
@@ -21,5 +22,6 @@ public class AdamWBenchmarks
 
     [Benchmark]
     public void Fused() => Aten.FusedAdamW(
-        [values], [gradients], [means], [squares], [steps], learningRate: 1e-3, beta1: 0.9, beta2: 0.95, weightDecay: 0.1, epsilon: 1e-8, gradientScale: null);
+        [values], [gradients], [means], [squares], [steps], learningRate: 1e-3, beta1: 0.9, beta2: 0.95, weightDecay: 0.1, epsilon: 1e-8,
+        gradientScale: null);
 }

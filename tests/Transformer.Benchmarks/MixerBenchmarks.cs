@@ -5,7 +5,9 @@ using static TorchSharp.torch;
 
 namespace Transformer.Benchmarks;
 
-/// <summary>A training pass, forward and backward, of one layer over one text: softmax attention and Gated DeltaNet with six heads of width 64.</summary>
+/// <summary>
+/// A training pass, forward and backward, of one layer over one sequence: softmax attention and Gated DeltaNet with six heads of width 64.
+/// </summary>
 public class MixerBenchmarks
 {
     private TokenMixer softmax = null!, gatedDelta = null!;

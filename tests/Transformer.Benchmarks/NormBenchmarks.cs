@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Benchmarks;
 
-/// <summary>The norms over 2048 tokens: each is a pass over the memory.</summary>
+/// <summary>The norms over 2048 tokens: each is one pass over the memory.</summary>
 public class NormBenchmarks
 {
     private Tensor x = null!, weight = null!;

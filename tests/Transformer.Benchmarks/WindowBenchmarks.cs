@@ -6,7 +6,9 @@ using static TorchSharp.torch;
 
 namespace Transformer.Benchmarks;
 
-/// <summary>An attention layer over 8,192 tokens, projections included, forward and backward: all earlier tokens, the last 256, and a ramp of 32.</summary>
+/// <summary>
+/// An attention layer over 8,192 tokens, projections included, forward and backward: all earlier tokens, the last 256, and a ramp of 32.
+/// </summary>
 public class WindowBenchmarks
 {
     private static readonly Dictionary<string, WindowConfig> Windows = new()

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests;
 
-/// <summary>Reference data made by other implementations; each folder's README tells by which and how exact it is.</summary>
+/// <summary>Reference data made by other implementations; each folder's README says by which and how exact they are.</summary>
 internal static class Golden
 {
     public static string PathOf(string path) => Path.Combine(AppContext.BaseDirectory, "Goldens", path);

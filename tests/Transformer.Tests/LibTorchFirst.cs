@@ -3,7 +3,7 @@ using Transformer.Native;
 
 namespace Transformer.Tests;
 
-/// <summary>A test may touch TorchSharp before it touches the library, whose own hook would then come too late.</summary>
+/// <summary>A test may load TorchSharp before the library, so that the library's own hook would run too late.</summary>
 internal static class LibTorchFirst
 {
 #pragma warning disable CA2255 // The test assembly is the application here.
@@ -15,7 +15,8 @@ internal static class LibTorchFirst
         OneThread();
     }
 
-    // The models of tests are too small to share out; threads would only wait for each other. A method of its own, so that libtorch is there first.
+    // The models of tests are too small for several threads, which would only wait for each other. A separate method, so that libtorch is
+    // loaded first.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void OneThread() => TorchSharp.torch.set_num_threads(1);
 }

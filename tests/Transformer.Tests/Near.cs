@@ -13,8 +13,10 @@ internal static class Near
     }
 
     public static void Equal(double expected, double actual, double tolerance, string what = "number") =>
-        Assert.True(Math.Abs(expected - actual) <= tolerance, $"{what}: expected {expected:g9}, found {actual:g9}, further apart than {tolerance:g3}");
+        Assert.True(
+            Math.Abs(expected - actual) <= tolerance,
+            $"{what}: expected {expected:g9}, found {actual:g9}, further apart than {tolerance:g3}");
 
-    /// <summary>The greatest absolute difference; not a number where either holds one.</summary>
+    /// <summary>The greatest absolute difference; NaN if either holds one.</summary>
     public static double Distance(Tensor a, Tensor b) => (a.detach().to(float64) - b.detach().to(float64)).abs().max().item<double>();
 }

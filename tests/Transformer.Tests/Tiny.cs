@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests;
 
-/// <summary>Models of some thousand parameters, drawn wide so that attention is far from uniform.</summary>
+/// <summary>Models of some thousand parameters, with a wide initialization, so that attention is far from uniform.</summary>
 internal static class Tiny
 {
     public static ModelConfig Config { get; } = new()
@@ -25,7 +25,10 @@ internal static class Tiny
         ["learned"] = new LearnedPositionConfig(),
         ["sinusoidal"] = new SinusoidalPositionConfig(),
         ["rope"] = new RotaryPositionConfig(),
-        ["rope_yarn"] = new RotaryPositionConfig { Scaling = new YarnScalingConfig { Factor = 4, OriginalLength = 6, BetaFast = 0.8, BetaSlow = 0.01 } },
+        ["rope_yarn"] = new RotaryPositionConfig
+        {
+            Scaling = new YarnScalingConfig { Factor = 4, OriginalLength = 6, BetaFast = 0.8, BetaSlow = 0.01 }
+        },
         ["rope_dynamic_ntk"] = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 12 } },
         ["alibi"] = new AlibiPositionConfig(),
         ["t5"] = new T5PositionConfig { Buckets = 6, MaximumDistance = 8 },
@@ -58,24 +61,29 @@ internal static class Tiny
         ["hyper_connections"] = new HyperConnectionsResidualConfig { Streams = 3 },
     };
 
-    /// <summary>Two of four experts a token.</summary>
+    /// <summary>Two of four experts per token.</summary>
     public static MixtureMlpConfig Mixture { get; } = new() { Experts = 4, Active = 2, Expert = new SwiGluMlpConfig { Hidden = 24 } };
 
-    /// <summary>Models of every residual and of what comes with depth: mixed values and experts.</summary>
+    /// <summary>Models with every residual, and with value residuals and experts.</summary>
     public static IReadOnlyDictionary<string, ModelConfig> Deep { get; } = new Dictionary<string, ModelConfig>(
         Residuals.Select(residual => KeyValuePair.Create(residual.Key, Config with { Residual = residual.Value })))
     {
-        ["value_residual"] = Config with { Layers = 3, Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, ValueResidual = true } },
+        ["value_residual"] = Config with
+        {
+            Layers = 3,
+            Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, ValueResidual = true }
+        },
         ["mixture"] = Config with { Mlp = Mixture },
         ["mixture in hyper_connections"] = Config with { Mlp = Mixture with { Active = 1 }, Residual = Residuals["hyper_connections"] },
     };
 
-    /// <summary>Moves the numbers of residuals away from where they start, so that nothing hides behind a zero or a one.</summary>
+    /// <summary>Moves the parameters of residuals away from their initial values, so that a zero or a one hides no error.</summary>
     public static T Stir<T>(T model) where T : nn.Module
     {
         using var _ = no_grad();
         foreach (var (name, parameter) in model.named_parameters())
-            if (name.Contains("_residual.", StringComparison.Ordinal) || name.EndsWith("value_mix", StringComparison.Ordinal)) parameter.add_(0.3 + 0.2 * randn_like(parameter));
+            if (name.Contains("_residual.", StringComparison.Ordinal) || name.EndsWith("value_mix", StringComparison.Ordinal))
+                parameter.add_(0.3 + 0.2 * randn_like(parameter));
         return model;
     }
 
@@ -102,20 +110,31 @@ internal static class Tiny
         ["gated_delta_without_convolution"] = new LinearAttentionConfig { Heads = 2, ConvolutionWidth = 0 },
     };
 
-    /// <summary>Models of all kinds of positions, mixers, windows and residuals, by what is special about them.</summary>
+    /// <summary>Models of all kinds of positions, mixers, windows and residuals, by their distinguishing feature.</summary>
     public static IReadOnlyDictionary<string, ModelConfig> Models { get; } = new Dictionary<string, ModelConfig>(
     [
         .. Positions.Select(position => KeyValuePair.Create(position.Key, Config with { Position = position.Value })),
-        .. Windows.Select(window => KeyValuePair.Create(window.Key, Config with { Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = window.Value } })),
-        KeyValuePair.Create("sliding with alibi", Config with { Position = Positions["alibi"], Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = Windows["sliding 3"] } }),
+        .. Windows.Select(window => KeyValuePair.Create(
+            window.Key, Config with { Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = window.Value } })),
+        KeyValuePair.Create("sliding with alibi", Config with
+        {
+            Position = Positions["alibi"],
+            Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = Windows["sliding 3"] }
+        }),
         .. Deep,
         .. Linear.Select(mixer => KeyValuePair.Create(mixer.Key, OnlyWith(mixer.Value))),
-        KeyValuePair.Create("convolution", Config with { Attention = new ConvolutionConfig { Tokens = 3 }, Position = new LearnedPositionConfig() }),
+        KeyValuePair.Create(
+            "convolution", Config with { Attention = new ConvolutionConfig { Tokens = 3 }, Position = new LearnedPositionConfig() }),
         KeyValuePair.Create("hybrid", Config with
         {
             Layers = 3,
             Attention = null,
-            Mixers = new Dictionary<string, AttentionConfig> { ["local"] = Linear["gated_delta"], ["sparse"] = Linear["dpfp"], ["global"] = Config.Attention! },
+            Mixers = new Dictionary<string, AttentionConfig>
+            {
+                ["local"] = Linear["gated_delta"],
+                ["sparse"] = Linear["dpfp"],
+                ["global"] = Config.Attention!
+            },
             Pattern = ["local", "sparse", "global"],
         }),
     ]);
@@ -135,9 +154,10 @@ internal static class Tiny
     /// <summary>Random ids: [B, T].</summary>
     public static Tensor Ids(int rows, int tokens) => randint(0, Config.VocabularySize!.Value, [rows, tokens]);
 
-    public static Parameter Weight(this nn.Module module, string name) => module.named_parameters().Single(parameter => parameter.name == name).parameter;
+    public static Parameter Weight(this nn.Module module, string name) =>
+        module.named_parameters().Single(parameter => parameter.name == name).parameter;
 
-    /// <summary>Gives a module's parameters the values of another's, by name; those that only one of them has are left alone.</summary>
+    /// <summary>Copies a module's parameters from another, by name; those that only one of them has are not changed.</summary>
     public static void CopyWeights(nn.Module from, nn.Module to)
     {
         using var _ = no_grad();

@@ -10,9 +10,15 @@ namespace Transformer.Files;
 internal static class DurableFile
 {
     // The files are read by people, not embedded in HTML: a quote or an accent stays what it is.
-    private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Readable = new()
+    {
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping
+    };
 
-    /// <summary>Writes beside the path, flushes to the disk and renames. Whatever goes wrong, the path keeps what it held and nothing else remains.</summary>
+    /// <summary>
+    /// Writes beside the path, flushes to the disk and renames. Whatever goes wrong, the path keeps what it held and nothing else remains.
+    /// </summary>
     /// <exception cref="InputException">The file cannot be written: no folder, no permission, no space.</exception>
     public static void Write(string path, Action<Stream> write)
     {
@@ -44,7 +50,7 @@ internal static class DurableFile
     /// <exception cref="InputException">The file cannot be written.</exception>
     public static void WriteJson(string path, JsonNode json) => WriteText(path, json.ToJsonString(Readable) + "\n");
 
-    /// <summary>What to tell a user whose file or folder cannot be written.</summary>
+    /// <summary>The message for a file or folder that cannot be written.</summary>
     public static InputException Unwritable(string path, Exception reason) =>
         new($"{path}: cannot be written ({reason.Message})\n" +
             "  Nothing was changed. Free space there, or choose another folder that exists and may be written.", reason);

@@ -33,8 +33,8 @@ internal static partial class DurableFolder
     }
 
     /// <summary>
-    /// Puts right what killed processes left in a folder: half-written files and folders go; a folder that was just being replaced comes back.
-    /// Nobody may be writing there meanwhile.
+    /// Cleans up after killed processes: half-written files and folders are deleted; a folder that was just being replaced is restored. No
+    /// other process may be writing there.
     /// </summary>
     public static void CleanUp(string folder)
     {

@@ -3,12 +3,12 @@ using System.Runtime.Intrinsics;
 
 namespace Transformer.Numerics;
 
-/// <summary>Functions of eight numbers at once for kernels written here.</summary>
+/// <summary>Vectorised functions of eight numbers for our kernels.</summary>
 internal static class VectorMath
 {
     /// <summary>
-    /// e to the power of each x, to about two units in the last place; below -87.3 it stays at the least normal number, and from 88.4 on
-    /// it is infinite. The framework's own goes through double precision and takes four times as long.
+    /// e to the power of each x, to about two units in the last place; below -87.3 it stays at the least normal number, and from 88.4 on it
+    /// is infinite. .NET's own goes through double precision and takes four times as long.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Exp(Vector256<float> x)

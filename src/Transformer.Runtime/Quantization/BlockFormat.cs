@@ -1,8 +1,8 @@
 namespace Transformer.Quantization;
 
 /// <summary>
-/// A way to store weights in few bits: the numbers of a row in blocks of a fixed length, each with a scale of its own, as ggml lays them out and GGUF
-/// files hold them. A block is a run of bytes without padding; numbers of more than one byte are little-endian.
+/// A way to store weights in few bits: the numbers of a row in blocks of a fixed length, each with a scale of its own, as ggml lays them
+/// out and GGUF files hold them. A block is a run of bytes without padding; numbers of more than one byte are little-endian.
 /// </summary>
 public sealed class BlockFormat
 {
@@ -16,7 +16,7 @@ public sealed class BlockFormat
 
     internal delegate void BlockWriter(ReadOnlySpan<float> values, Span<byte> block);
 
-    /// <summary>The name by which ggml knows it.</summary>
+    /// <summary>Its name in ggml.</summary>
     public string Name { get; }
 
     /// <summary>How many numbers a block holds. A row is a whole number of blocks.</summary>

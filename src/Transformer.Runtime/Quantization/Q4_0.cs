@@ -5,8 +5,8 @@ namespace Transformer.Quantization;
 // d scale · q integer · x number
 
 /// <summary>
-/// Four and a half bits a weight: 32 numbers x = d (q - 8), q from 0 to 15, in 18 bytes. The number of greatest magnitude becomes -8 steps whatever its
-/// sign, d being negative for a positive one: of its own sign there are 8 steps, of the other 7.
+/// Four and a half bits per weight: 32 numbers x = d (q - 8), q from 0 to 15, in 18 bytes. The number of greatest magnitude becomes -8
+/// steps whatever its sign, d being negative for a positive one: of its own sign there are 8 steps, of the other 7.
 /// </summary>
 /// <remarks>Bytes 0-1: d, fp16. Bytes 2-17: byte 2 + i holds q_i in its low four bits and q_(i + 16) in its high four bits.</remarks>
 public static class Q4_0

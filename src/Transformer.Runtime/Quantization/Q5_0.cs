@@ -5,11 +5,12 @@ namespace Transformer.Quantization;
 // d scale · q integer · x number
 
 /// <summary>
-/// Five and a half bits a weight: 32 numbers x = d (q - 16), q from 0 to 31, in 22 bytes. Read only: llama.cpp takes it in place of
+/// Five and a half bits per weight: 32 numbers x = d (q - 16), q from 0 to 31, in 22 bytes. Read only: llama.cpp takes it in place of
 /// <see cref="Q4_K"/> where 256 does not divide a row.
 /// </summary>
 /// <remarks>
-/// Bytes 0-1: d, fp16. Bytes 2-5: 32 bits, bit i being the fifth of q_i. Bytes 6-21: byte 6 + i holds the other four bits of q_i, low, and of q_(i + 16), high.
+/// Bytes 0-1: d, fp16. Bytes 2-5: 32 bits, bit i being the fifth of q_i. Bytes 6-21: byte 6 + i holds the other four bits of q_i, low, and
+/// of q_(i + 16), high.
 /// </remarks>
 public static class Q5_0
 {

@@ -5,13 +5,13 @@ namespace Transformer.Quantization;
 // d scale of scales · s scale of sixteen · q integer · x number
 
 /// <summary>
-/// Six and a half bits a weight: 256 numbers in 210 bytes, in sixteen parts of 16 with a scale s of eight bits: x = d s (q - 32), q from 0 to 63. Read only; it
-/// stands beside <see cref="Q4_K"/> in files of the mixed kind Q4_K_M.
+/// Six and a half bits per weight: 256 numbers in 210 bytes, in sixteen parts of 16 with a scale s of eight bits: x = d s (q - 32), q from
+/// 0 to 63. Read only; it is used beside <see cref="Q4_K"/> in files of the mixed kind Q4_K_M.
 /// </summary>
 /// <remarks>
-/// Bytes 0-127: the low four bits of q. Bytes 128-191: its high two bits. Bytes 192-207: s_0 ... s_15, signed. Bytes 208-209: d, fp16. Each half of 128 numbers has its
-/// own 64 bytes of low and 32 of high bits: with i from 0 to 31, numbers i, i + 32, i + 64 and i + 96 take the low half of low byte i, that of i + 32, the high half of i
-/// and of i + 32, and bits 0-1, 2-3, 4-5 and 6-7 of high byte i.
+/// Bytes 0-127: the low four bits of q. Bytes 128-191: its high two bits. Bytes 192-207: s_0 ... s_15, signed. Bytes 208-209: d, fp16. Each
+/// half of 128 numbers has its own 64 bytes of low and 32 of high bits: with i from 0 to 31, numbers i, i + 32, i + 64 and i + 96 take the
+/// low half of low byte i, that of i + 32, the high half of i and of i + 32, and bits 0-1, 2-3, 4-5 and 6-7 of high byte i.
 /// </remarks>
 public static class Q6_K
 {

@@ -5,8 +5,8 @@ namespace Transformer.Quantization;
 // d scale · q integer · x number
 
 /// <summary>
-/// Eight and a half bits a weight: 32 numbers x = d q in 34 bytes. The greatest magnitude of a block is 127 steps, so that a number moves by half a step at
-/// most, |x| / 254 of the greatest.
+/// Eight and a half bits per weight: 32 numbers x = d q in 34 bytes. The greatest magnitude of a block is 127 steps, so that a number moves
+/// by half a step at most, |x| / 254 of the greatest.
 /// </summary>
 /// <remarks>Bytes 0-1: d, fp16. Bytes 2-33: q_0 ... q_31, signed.</remarks>
 public static class Q8_0
@@ -22,7 +22,7 @@ public static class Q8_0
         for (var i = 0; i < Length; i++) x[i] = d * (sbyte)block[2 + i];
     }
 
-    // The integers are those of the unrounded scale, as ggml has them.
+    // The integers are computed with the unrounded scale, as in ggml.
     private static void Quantize(ReadOnlySpan<float> x, Span<byte> block)
     {
         float greatest = 0;

@@ -10,7 +10,7 @@ public sealed class BpeTokenizer : Tokenizer
 {
     private const string EndOfTextName = "<|endoftext|>";
 
-    // Most pieces of a text are words that were seen before. The bounds keep a hostile text from filling the memory.
+    // Cache of pieces: most are words that were seen before. The bounds keep a hostile text from filling the memory.
     private const int LongestRemembered = 64, MostRemembered = 1 << 16;
     private readonly ConcurrentDictionary<string, int[]> remembered = new();
 
@@ -18,7 +18,7 @@ public sealed class BpeTokenizer : Tokenizer
 
     /// <param name="vocabulary">Token, written in GPT-2's byte symbols, to id; ids 0 to N - 1.</param>
     /// <param name="merges">Pairs of tokens in order of rank.</param>
-    /// <exception cref="InputException">Ids are missing or doubled, a byte has no token, or a merge is of or makes an unknown token.</exception>
+    /// <exception cref="InputException">Ids are missing or given twice, a byte has no token, or a merge has an unknown token.</exception>
     public BpeTokenizer(IReadOnlyDictionary<string, int> vocabulary, IReadOnlyList<(string Left, string Right)> merges)
         : base(BytesOfTokens(vocabulary))
     {
@@ -27,7 +27,8 @@ public sealed class BpeTokenizer : Tokenizer
             var symbol = ByteSymbols.Write([(byte)value]);
             byteIds[value] = vocabulary.TryGetValue(symbol, out var id)
                 ? id
-                : throw new InputException($"the vocabulary has no token for the byte 0x{value:X2} ('{symbol}'); a byte-level vocabulary has all 256");
+                : throw new InputException(
+                    $"the vocabulary has no token for the byte 0x{value:X2} ('{symbol}'); a byte-level vocabulary has all 256");
         }
         for (var rank = 0; rank < merges.Count; rank++)
         {
@@ -52,7 +53,7 @@ public sealed class BpeTokenizer : Tokenizer
 
     /// <summary>Reads GPT-2's two files.</summary>
     /// <param name="vocabularyPath">vocab.json: token to id.</param>
-    /// <param name="mergesPath">merges.txt: a pair a line; a first line <c>#version</c> is skipped.</param>
+    /// <param name="mergesPath">merges.txt: one pair per line; a first line <c>#version</c> is skipped.</param>
     /// <exception cref="InputException">A file is missing or damaged, or the two do not belong together.</exception>
     public static BpeTokenizer FromFiles(string vocabularyPath, string mergesPath)
     {
@@ -116,7 +117,7 @@ public sealed class BpeTokenizer : Tokenizer
         {
             if (id < 0 || id >= tokens.Length || tokens[id] is not null)
             {
-                throw new InputException($"token '{token}' has id {id}, but each id from 0 to {tokens.Length - 1} must stand once");
+                throw new InputException($"token '{token}' has id {id}, but each id from 0 to {tokens.Length - 1} must occur once");
             }
             tokens[id] = ByteSymbols.Read(token) ?? Encoding.UTF8.GetBytes(token);    // a special token may be any text
         }

@@ -9,7 +9,8 @@ namespace Transformer.Tokenization;
 internal static class ByteSymbols
 {
     private static readonly char[] Symbols = MakeSymbols();
-    private static readonly Dictionary<char, byte> Bytes = Enumerable.Range(0, 256).ToDictionary(value => Symbols[value], value => (byte)value);
+    private static readonly Dictionary<char, byte> Bytes = Enumerable.Range(0, 256)
+        .ToDictionary(value => Symbols[value], value => (byte)value);
 
     /// <summary>The symbols of the bytes.</summary>
     public static string Write(ReadOnlySpan<byte> bytes)

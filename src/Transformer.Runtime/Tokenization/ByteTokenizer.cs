@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Transformer.Tokenization;
 
-/// <summary>One token a UTF-8 byte: 256 tokens, the id is the byte's value, and there is no text that it does not know.</summary>
+/// <summary>One token per UTF-8 byte: 256 tokens, the id is the byte's value, and every text can be encoded.</summary>
 public sealed class ByteTokenizer() : Tokenizer([.. Enumerable.Range(0, 256).Select(value => new[] { (byte)value })])
 {
     private protected override void Encode(ReadOnlySpan<char> text, long position, List<int> ids)

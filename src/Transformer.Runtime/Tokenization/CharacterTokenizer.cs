@@ -3,7 +3,7 @@ using Transformer.Configuration;
 
 namespace Transformer.Tokenization;
 
-/// <summary>One token a Unicode character (code point) of the corpus, in code-point order.</summary>
+/// <summary>One token per Unicode character (code point) of the corpus, in code-point order.</summary>
 public sealed class CharacterTokenizer : Tokenizer
 {
     private const int MostNamed = 5;
@@ -17,7 +17,8 @@ public sealed class CharacterTokenizer : Tokenizer
         if (characters.Count == 0) throw new InputException("a character tokenizer needs at least one character; the text is empty");
         foreach (var character in characters)
         {
-            if (!ids.TryAdd(character, ids.Count)) throw new InputException($"the character {Name(character)} stands twice in the vocabulary");
+            if (!ids.TryAdd(character, ids.Count))
+                throw new InputException($"the character {Name(character)} occurs twice in the vocabulary");
         }
     }
 
@@ -47,7 +48,7 @@ public sealed class CharacterTokenizer : Tokenizer
         {
             throw new InputException(
                 $"the text has characters that are not among the {VocabularySize} of this tokenizer: {string.Join(", ", missing)}\n" +
-                "  Leave them out, or train with data.tokenizer.kind byte or bpe, which know every text.");
+                "  Leave them out, or train with data.tokenizer.kind byte or bpe, which can encode every text.");
         }
     }
 
@@ -59,7 +60,7 @@ public sealed class CharacterTokenizer : Tokenizer
         var held = 0;
         for (int read; (read = text.ReadBlock(buffer, held, buffer.Length - held)) > 0;)
         {
-            // A pair of surrogates may be cut by the buffer's end: its first half waits for the next round.
+            // The buffer's end may cut a surrogate pair: its first half is kept for the next round.
             var part = buffer.AsSpan(0, held + read);
             held = part.Length == buffer.Length && char.IsHighSurrogate(part[^1]) ? 1 : 0;
             foreach (var character in part[..^held].EnumerateRunes()) seen.Add(character);
@@ -67,5 +68,6 @@ public sealed class CharacterTokenizer : Tokenizer
         }
     }
 
-    private static string Name(Rune character) => Rune.IsControl(character) ? $"U+{character.Value:X4}" : $"'{character}' (U+{character.Value:X4})";
+    private static string Name(Rune character) =>
+        Rune.IsControl(character) ? $"U+{character.Value:X4}" : $"'{character}' (U+{character.Value:X4})";
 }

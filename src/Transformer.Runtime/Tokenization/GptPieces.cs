@@ -29,8 +29,8 @@ internal static class GptPieces
     }
 
     /// <summary>
-    /// The last place where both sides split as the whole does: before a white space that something else follows, for such a
-    /// white space always begins a piece, and a run of them that ends there is one piece with or without it. 0 where there is none.
+    /// The last position where both sides split as the whole does: before a white space that is followed by something else. Such a white
+    /// space always begins a piece, and the run of white space before it is one piece with or without it. 0 where there is none.
     /// </summary>
     public static int LastCut(ReadOnlySpan<char> text)
     {

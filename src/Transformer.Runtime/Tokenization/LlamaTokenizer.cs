@@ -13,7 +13,7 @@ namespace Transformer.Tokenization;
 public sealed class LlamaTokenizer : Tokenizer
 {
     private const int Unknown = 0, Begin = 1, End = 2;
-    private const int LongestPiece = 512;    // characters; each is cut at every place
+    private const int LongestPiece = 512;    // characters; each is cut at every position
     private readonly Dictionary<string, int> ids = [];
     private readonly int[] byteIds = new int[256];
 
@@ -27,9 +27,11 @@ public sealed class LlamaTokenizer : Tokenizer
         Array.Fill(byteIds, -1);
         for (var id = End + 1; id < pieces.Count; id++)
         {
-            if (pieces[id].Length > LongestPiece) throw new InputException($"token {id} has {pieces[id].Length} characters; expected {LongestPiece} at most");
+            if (pieces[id].Length > LongestPiece)
+                throw new InputException($"token {id} has {pieces[id].Length} characters; expected {LongestPiece} at most");
             if (ByteOf(pieces[id]) is { } value) byteIds[value] = id;
-            else if (!ids.TryAdd(pieces[id], id)) throw new InputException($"the piece '{pieces[id]}' is both token {ids[pieces[id]]} and {id}");
+            else if (!ids.TryAdd(pieces[id], id))
+                throw new InputException($"the piece '{pieces[id]}' is both token {ids[pieces[id]]} and {id}");
         }
         if (Array.IndexOf(byteIds, -1) is >= 0 and var missing)
         {
@@ -42,7 +44,8 @@ public sealed class LlamaTokenizer : Tokenizer
         {
             for (var cut = 1; cut < piece.Length; cut++)
             {
-                if (ids.TryGetValue(piece[..cut], out var left) && ids.TryGetValue(piece[cut..], out var right)) Merges.Add(left, right, rank, id);
+                if (ids.TryGetValue(piece[..cut], out var left) && ids.TryGetValue(piece[cut..], out var right))
+                    Merges.Add(left, right, rank, id);
             }
             Scores[id] = -rank++;
         }
@@ -58,7 +61,7 @@ public sealed class LlamaTokenizer : Tokenizer
 
     internal MergeTable Merges { get; } = new();
 
-    /// <summary>By id how early a piece is merged, the earlier the higher; no two pieces are equal.</summary>
+    /// <summary>The merge priority of each id: the higher, the earlier; no two are equal.</summary>
     internal float[] Scores { get; }
 
     /// <summary>
@@ -105,7 +108,7 @@ public sealed class LlamaTokenizer : Tokenizer
         Merges.Apply(symbols.ToArray(), result);
     }
 
-    // The space before a text and merges across words make the text one whole.
+    // A text cannot be cut: a space is put before it, and merges cross words.
     private protected override int LastCut(ReadOnlySpan<char> text) => 0;
 
     private void AddSymbols(Rune character, List<int> symbols)

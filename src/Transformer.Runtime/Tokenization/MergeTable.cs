@@ -1,14 +1,14 @@
 namespace Transformer.Tokenization;
 
 /// <summary>
-/// The merges of byte-pair encoding (Sennrich et al. 2016): as long as two neighbours have a merge, the pair of the lowest rank
-/// (the leftmost of equals) becomes one symbol.
+/// The merges of byte-pair encoding (Sennrich et al. 2016): as long as two neighbours have a merge, the pair of the lowest rank (the
+/// leftmost on a tie) becomes one symbol.
 /// </summary>
 internal sealed class MergeTable
 {
     private readonly Dictionary<(int Left, int Right), (int Rank, int Merged)> merges = [];
 
-    /// <summary>Adds a merge; of two for one pair the lower rank stays.</summary>
+    /// <summary>Adds a merge; if a pair is given twice, the lower rank is kept.</summary>
     public void Add(int left, int right, int rank, int merged)
     {
         if (!merges.TryGetValue((left, right), out var known) || rank < known.Rank) merges[(left, right)] = (rank, merged);
@@ -16,9 +16,10 @@ internal sealed class MergeTable
 
     /// <summary>The merges in order of rank.</summary>
     public IEnumerable<(int Left, int Right, int Merged)> InOrder() =>
-        merges.OrderBy(merge => merge.Value.Rank).ThenBy(merge => merge.Key).Select(merge => (merge.Key.Left, merge.Key.Right, merge.Value.Merged));
+        merges.OrderBy(merge => merge.Value.Rank).ThenBy(merge => merge.Key)
+            .Select(merge => (merge.Key.Left, merge.Key.Right, merge.Value.Merged));
 
-    /// <summary>Appends to the result what the merges make of the symbols, in n log n steps. The symbols are overwritten.</summary>
+    /// <summary>Appends the merged symbols to the result, in n log n steps. The symbols are overwritten.</summary>
     public void Apply(Span<int> symbols, List<int> result)
     {
         // A linked list over the array; next[i] is symbols.Length at the end, and a symbol that was merged away is -1.

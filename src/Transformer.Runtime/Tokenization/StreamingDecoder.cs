@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Transformer.Tokenization;
 
-/// <summary>Token ids in, text out as soon as it is complete: a character whose bytes have not all come is held back.</summary>
+/// <summary>Token ids in, text out as soon as it is complete: a character whose bytes are incomplete is held back.</summary>
 public sealed class StreamingDecoder
 {
     private readonly Tokenizer tokenizer;
@@ -10,14 +10,16 @@ public sealed class StreamingDecoder
     private int? previous;
 
     /// <param name="tokenizer">What the ids mean.</param>
-    /// <param name="previous">The token before the first one, where the stream continues a text.</param>
+    /// <param name="previous">The token before the first one, if the stream continues a text.</param>
     public StreamingDecoder(Tokenizer tokenizer, int? previous = null)
     {
         this.tokenizer = tokenizer;
         this.previous = previous;
     }
 
-    /// <summary>Takes the next token and gives the text that it completes, sometimes none. Bytes that are not UTF-8 become U+FFFD.</summary>
+    /// <summary>
+    /// Appends the next token and returns the text that it completes, which may be empty. Bytes that are not UTF-8 become U+FFFD.
+    /// </summary>
     /// <exception cref="Configuration.InputException">The id is outside the vocabulary.</exception>
     public string Append(int id)
     {

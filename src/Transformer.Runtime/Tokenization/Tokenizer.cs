@@ -96,7 +96,8 @@ public abstract class Tokenizer
 
     /// <summary>Whether every id means the same in both.</summary>
     public bool HasTokensOf(Tokenizer other) =>
-        GetType() == other.GetType() && (VocabularySize, BeginOfText, EndOfText) == (other.VocabularySize, other.BeginOfText, other.EndOfText)
+        GetType() == other.GetType()
+            && (VocabularySize, BeginOfText, EndOfText) == (other.VocabularySize, other.BeginOfText, other.EndOfText)
         && tokens.Zip(other.tokens).All(pair => pair.First.AsSpan().SequenceEqual(pair.Second));
 
     /// <summary>The bytes that a token adds to a text after the given one.</summary>
@@ -108,6 +109,8 @@ public abstract class Tokenizer
     /// <param name="ids">Receives the ids.</param>
     private protected abstract void Encode(ReadOnlySpan<char> text, long position, List<int> ids);
 
-    /// <summary>The last place to cut a text so that both sides, encoded alone, give the ids of the whole; 0 where there is none yet.</summary>
+    /// <summary>
+    /// The last position to cut a text so that both sides, encoded alone, give the ids of the whole; 0 where there is none yet.
+    /// </summary>
     private protected abstract int LastCut(ReadOnlySpan<char> text);
 }

@@ -5,7 +5,9 @@ using Transformer.Configuration;
 
 namespace Transformer.Tokenization;
 
-/// <summary>Reads the kinds of tokenizer.json that <see cref="TokenizerFileWriter"/> writes, and Hugging Face's own of GPT-2 and Llama 2.</summary>
+/// <summary>
+/// Reads the kinds of tokenizer.json that <see cref="TokenizerFileWriter"/> writes, and Hugging Face's own of GPT-2 and Llama 2.
+/// </summary>
 internal static class TokenizerFileReader
 {
     public static Tokenizer Read(string path)
@@ -36,7 +38,8 @@ internal static class TokenizerFileReader
             ("BPE", "ByteLevel") when normalizer is null => ByteLevel(vocabulary, Merges(model), preTokenizer!),
             ("BPE", null) when Flag(model, "byte_fallback", absent: false) && PrependsSpace(normalizer) => Llama(vocabulary, Merges(model)),
             var (kind, split) => throw new InputException(
-                $"found model {kind ?? "of no type"} with pre-tokenizer {split ?? "null"} and normalizer {Text(normalizer, "type") ?? "null"}; " +
+                $"found model {kind ?? "of no type"} with pre-tokenizer {split ?? "null"} and normalizer " +
+                $"{Text(normalizer, "type") ?? "null"}; " +
                 "known are single characters, words, bytes, GPT-2's and Llama 2's"),
         };
     }
@@ -48,7 +51,8 @@ internal static class TokenizerFileReader
 
     private static Tokenizer ByteLevel(Dictionary<string, int> vocabulary, List<(string Left, string Right)> merges, JsonNode split)
     {
-        if (Flag(split, "add_prefix_space", absent: true)) throw new InputException("pre_tokenizer.add_prefix_space: found true, expected false");
+        if (Flag(split, "add_prefix_space", absent: true))
+            throw new InputException("pre_tokenizer.add_prefix_space: found true, expected false");
         if (Flag(split, "use_regex", absent: true)) return new BpeTokenizer(vocabulary, merges);
 
         var isBytes = merges.Count == 0
@@ -62,15 +66,17 @@ internal static class TokenizerFileReader
     private static LlamaTokenizer Llama(Dictionary<string, int> vocabulary, List<(string Left, string Right)> merges)
     {
         var pieces = InOrder(vocabulary);
-        if (pieces is not ["<unk>", "<s>", "</s>", ..]) throw new InputException("model.vocab: expected <unk>, <s>, </s> as tokens 0, 1, 2");
+        if (pieces is not ["<unk>", "<s>", "</s>", ..])
+            throw new InputException("model.vocab: expected <unk>, <s>, </s> as tokens 0, 1, 2");
 
-        // The pieces' scores are not in the file; the merges are in their order.
+        // The file has no scores; the order of the merges replaces them.
         var scores = new float[pieces.Length];
         Array.Fill(scores, float.NegativeInfinity);
         for (var rank = merges.Count - 1; rank >= 0; rank--)
         {
             var piece = merges[rank].Left + merges[rank].Right;
-            scores[vocabulary.TryGetValue(piece, out var id) ? id : throw new InputException($"model.merges: '{piece}' is not in the vocabulary")] = -rank;
+            scores[vocabulary.TryGetValue(piece, out var id) ? id
+                : throw new InputException($"model.merges: '{piece}' is not in the vocabulary")] = -rank;
         }
         return new([.. pieces.Select(piece => piece.Replace(TokenizerFileWriter.SpaceSymbol, ' '))], scores);
     }
@@ -78,7 +84,8 @@ internal static class TokenizerFileReader
     private static Dictionary<string, int> Vocabulary(JsonObject model, JsonArray added)
     {
         var vocabulary = (model["vocab"]?.AsObject() ?? throw new InputException("model.vocab: missing"))
-            .ToDictionary(token => token.Key, token => (int?)token.Value ?? throw new InputException($"model.vocab: '{token.Key}' has no id"));
+            .ToDictionary(
+                token => token.Key, token => (int?)token.Value ?? throw new InputException($"model.vocab: '{token.Key}' has no id"));
         foreach (var token in added)
         {
             var (content, id) = (Text(token, "content"), (int?)token?["id"]);
@@ -89,7 +96,8 @@ internal static class TokenizerFileReader
     }
 
     private static List<(string Left, string Right)> Merges(JsonObject model) =>
-        [.. (model["merges"]?.AsArray() ?? throw new InputException("model.merges: missing")).Select(merge => merge is JsonArray { Count: 2 } pair
+        [.. (model["merges"]?.AsArray() ?? throw new InputException("model.merges: missing"))
+            .Select(merge => merge is JsonArray { Count: 2 } pair
             ? ((string)pair[0]!, (string)pair[1]!)
             : BpeTokenizer.ParseMerge((string?)merge ?? ""))];
 
@@ -100,7 +108,7 @@ internal static class TokenizerFileReader
         {
             if (id < 0 || id >= tokens.Length || tokens[id] is not null)
             {
-                throw new InputException($"model.vocab: '{token}' has id {id}, but each id from 0 to {tokens.Length - 1} must stand once");
+                throw new InputException($"model.vocab: '{token}' has id {id}, but each id from 0 to {tokens.Length - 1} must occur once");
             }
             tokens[id] = token;
         }

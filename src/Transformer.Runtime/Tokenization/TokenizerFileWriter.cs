@@ -7,12 +7,12 @@ using Transformer.Files;
 namespace Transformer.Tokenization;
 
 /// <summary>
-/// Hugging Face's tokenizer.json. Characters are a WordLevel model over single characters, words one over what white space separates; bytes
-/// are a byte-level BPE without merges; GPT-2 and Llama are what that library itself writes for them.
+/// Hugging Face's tokenizer.json. Characters are a WordLevel model over single characters, words one over words separated by white space;
+/// bytes are a byte-level BPE without merges; GPT-2 and Llama are written as that library itself writes them.
 /// </summary>
 internal static class TokenizerFileWriter
 {
-    /// <summary>What SentencePiece writes for a space.</summary>
+    /// <summary>SentencePiece's symbol for a space.</summary>
     public const char SpaceSymbol = '\u2581';
     private static readonly JsonWriterOptions Format = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -43,21 +43,34 @@ internal static class TokenizerFileWriter
             ["invert"] = false,
         },
         decoder: new JsonObject { ["type"] = "Fuse" },
-        model: new JsonObject { ["type"] = "WordLevel", ["vocab"] = Vocabulary(tokenizer, Encoding.UTF8.GetString), ["unk_token"] = "<unk>" });
+        model: new JsonObject
+        {
+            ["type"] = "WordLevel",
+            ["vocab"] = Vocabulary(tokenizer, Encoding.UTF8.GetString),
+            ["unk_token"] = "<unk>"
+        });
 
     // Without a decoder Hugging Face's library joins tokens by spaces.
     private static JsonObject Words(Tokenizer tokenizer) => Document(
         preTokenizer: new JsonObject { ["type"] = "WhitespaceSplit" },
         decoder: null,
-        model: new JsonObject { ["type"] = "WordLevel", ["vocab"] = Vocabulary(tokenizer, Encoding.UTF8.GetString), ["unk_token"] = "<unk>" });
+        model: new JsonObject
+        {
+            ["type"] = "WordLevel",
+            ["vocab"] = Vocabulary(tokenizer, Encoding.UTF8.GetString),
+            ["unk_token"] = "<unk>"
+        });
 
     private static JsonObject ByteLevel(Tokenizer tokenizer, IEnumerable<(int Left, int Right, int Merged)> merges, bool useRegex)
     {
-        var step = new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = true, ["use_regex"] = useRegex };
+        var step =
+            new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = true, ["use_regex"] = useRegex };
         return Document(
             preTokenizer: step,
             decoder: (JsonObject)step.DeepClone(),
-            model: Bpe(Vocabulary(tokenizer, ByteSymbols.Write), merges.Select(merge => $"{Symbols(merge.Left)} {Symbols(merge.Right)}"), unknown: null),
+            model: Bpe(
+                Vocabulary(tokenizer, ByteSymbols.Write), merges.Select(merge => $"{Symbols(merge.Left)} {Symbols(merge.Right)}"),
+                unknown: null),
             special: tokenizer.EndOfText is { } end ? [(end, Symbols(end))] : []);
 
         string Symbols(int id) => ByteSymbols.Write(tokenizer.BytesOf(id));
@@ -77,7 +90,8 @@ internal static class TokenizerFileWriter
                 new() { ["type"] = "ByteFallback" },
                 new() { ["type"] = "Fuse" },
                 new() { ["type"] = "Strip", ["content"] = " ", ["start"] = 1, ["stop"] = 0 }),
-            model: Bpe(vocabulary, tokenizer.Merges.InOrder().Select(merge => $"{Piece(merge.Left)} {Piece(merge.Right)}"), unknown: controls[0]),
+            model: Bpe(
+                vocabulary, tokenizer.Merges.InOrder().Select(merge => $"{Piece(merge.Left)} {Piece(merge.Right)}"), unknown: controls[0]),
             special: [.. controls.Select((name, id) => (id, name))]);
 
         string Piece(int id) => tokenizer.Pieces[id].Replace(' ', SpaceSymbol);
@@ -124,7 +138,8 @@ internal static class TokenizerFileWriter
         ["merges"] = new JsonArray([.. merges.Select(merge => JsonValue.Create(merge))]),
     };
 
-    private static JsonObject Sequence(string name, params JsonObject[] steps) => new() { ["type"] = "Sequence", [name] = new JsonArray(steps) };
+    private static JsonObject Sequence(string name, params JsonObject[] steps) =>
+        new() { ["type"] = "Sequence", [name] = new JsonArray(steps) };
 
     private delegate string TokenName(ReadOnlySpan<byte> bytes);
 

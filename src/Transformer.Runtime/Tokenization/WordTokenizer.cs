@@ -3,7 +3,9 @@ using Transformer.Configuration;
 
 namespace Transformer.Tokenization;
 
-/// <summary>One token a word of a known list, words being what white space separates. Tokens become text with a space between them.</summary>
+/// <summary>
+/// One token per word of a fixed list; white space separates words. Tokens are decoded with a space between them.
+/// </summary>
 public sealed class WordTokenizer : Tokenizer
 {
     private readonly Dictionary<string, int> ids = [];
@@ -16,8 +18,9 @@ public sealed class WordTokenizer : Tokenizer
         if (words.Count == 0) throw new InputException("a word tokenizer needs at least one word");
         foreach (var word in words)
         {
-            if (word.Length == 0 || word.Any(char.IsWhiteSpace)) throw new InputException($"the word '{word}' is empty or has white space in it");
-            if (!ids.TryAdd(word, ids.Count)) throw new InputException($"the word '{word}' stands twice in the vocabulary");
+            if (word.Length == 0 || word.Any(char.IsWhiteSpace))
+                throw new InputException($"the word '{word}' is empty or has white space in it");
+            if (!ids.TryAdd(word, ids.Count)) throw new InputException($"the word '{word}' occurs twice in the vocabulary");
         }
         spaced = [.. words.Select(word => Encoding.UTF8.GetBytes($" {word}"))];
     }
@@ -41,7 +44,7 @@ public sealed class WordTokenizer : Tokenizer
         }
     }
 
-    // After the last white space: what stands there may go on.
+    // After the last white space: the word there may continue.
     private protected override int LastCut(ReadOnlySpan<char> text)
     {
         var cut = text.Length;

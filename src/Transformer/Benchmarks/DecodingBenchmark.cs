@@ -14,15 +14,15 @@ namespace Transformer.Benchmarks;
 /// How fast a model generates here, beside what the memory can do at best: each step reads all weights once, for one text or for several together. Generations and
 /// passes over the memory alternate, and each round gives a ratio of its own.
 /// </summary>
-/// <param name="TokensPerSecond">Tokens of all texts after each one's first; the median of the rounds, as are the next four.</param>
-/// <param name="WeightBytesPerSecond">The bytes of the weights used in matrix products, once a step. The cache is not counted.</param>
-/// <param name="MemoryBytesPerSecond">The bytes that as many threads read, the better of before and after.</param>
-/// <param name="Utilization">The ratio of the two. It may pass 1 where the weights fit the processor's caches.</param>
+/// <param name="TokensPerSecond">Tokens of all sequences after each one's first; the median of the rounds, as are the next four.</param>
+/// <param name="WeightBytesPerSecond">The bytes of the weights used in matrix products, once per step. The cache is not counted.</param>
+/// <param name="MemoryBytesPerSecond">The bytes per second that as many threads read, the better of before and after.</param>
+/// <param name="Utilization">The ratio of the two. It may exceed 1 where the weights fit the processor's caches.</param>
 /// <param name="FirstTokenSeconds">From the prompts to the first token.</param>
 /// <param name="UtilizationMinimum">The least ratio of a round.</param>
 /// <param name="UtilizationMaximum">The greatest ratio of a round.</param>
 /// <param name="Rounds">How many ratios there are.</param>
-/// <param name="Threads">The threads that worked.</param>
+/// <param name="Threads">The number of threads.</param>
 /// <param name="Parameters">The size of the model.</param>
 /// <param name="PromptTokens">The length of the prompt.</param>
 /// <param name="GeneratedTokens">The length of the continuation.</param>
@@ -42,9 +42,11 @@ public sealed record DecodingBenchmark(
     /// <param name="sequences">How many texts it generates together.</param>
     /// <param name="promptTokens">How many tokens each prompt has; 128, or half the context, where null.</param>
     /// <param name="cancellation">Ends the measurement after the current token.</param>
-    /// <exception cref="InputException">The context is shorter than the three tokens that are needed, the prompt does not fit it, or the format is for the engine and the model is not.</exception>
+    /// <exception cref="InputException">The context is shorter than the three tokens that are needed, the prompt does not fit it, or the
+    /// format is for the engine and the model is not.</exception>
     public static DecodingBenchmark Run(
-        TransformerModel model, int rounds, WeightFormat format = WeightFormat.AsIs, int sequences = 1, int? promptTokens = null, CancellationToken cancellation = default)
+        TransformerModel model, int rounds, WeightFormat format = WeightFormat.AsIs, int sequences = 1, int? promptTokens = null,
+        CancellationToken cancellation = default)
     {
         using var inference = ModelInference.Of(model, format);
         var weightBytes = new ModelSize(model.Config).MatrixParameters * format.BytesPerWeight();
@@ -66,12 +68,15 @@ public sealed record DecodingBenchmark(
     {
         var (generator, config) = (new TextGenerator(model), model.Config);
         var context = config.ContextLength;
-        if (context < 3) throw new InputException($"model.context_length: found {context}, but a prompt and two tokens after it need 3 or more.");
+        if (context < 3)
+            throw new InputException($"model.context_length: found {context}, but a prompt and two tokens after it need 3 or more.");
         var promptLength = promptTokens ?? Math.Min(MostTokens, context / 2);
         if (promptLength < 1 || promptLength > context - 2)
-            throw new InputException($"--prompt-tokens: found {promptLength}, expected 1 to {context - 2}, so that two tokens after the prompt fit the context.");
+            throw new InputException($"--prompt-tokens: found {promptLength}, expected 1 to {context - 2}, " +
+                "so that two tokens after the prompt fit the context.");
         var random = new Random(0);
-        int[][] prompts = [.. Enumerable.Range(0, sequences).Select(_ => Enumerable.Range(0, promptLength).Select(_ => random.Next(config.VocabularySize!.Value)).ToArray())];
+        int[][] prompts = [.. Enumerable.Range(0, sequences)
+            .Select(_ => Enumerable.Range(0, promptLength).Select(_ => random.Next(config.VocabularySize!.Value)).ToArray())];
         var options = SamplingOptions.Greedy with { MaxTokens = Math.Min(MostTokens, context - promptLength) };
         Generate();
 
@@ -89,7 +94,8 @@ public sealed record DecodingBenchmark(
         var ratio = Spread.Of(paces.Zip(limits, (tokens, limit) => tokens * tokenBytes / limit));
         return new(
             pace, pace * tokenBytes, Spread.Of(limits).Median, ratio.Median, Spread.Of(firsts).Median,
-            ratio.Minimum, ratio.Maximum, rounds, get_num_threads(), new ModelSize(config).Parameters, promptLength, options.MaxTokens, sequences, format);
+            ratio.Minimum, ratio.Maximum, rounds, get_num_threads(), new ModelSize(config).Parameters, promptLength, options.MaxTokens,
+            sequences, format);
 
         // Seconds to the first token, and tokens a second after it.
         (double First, double Pace) Generate()

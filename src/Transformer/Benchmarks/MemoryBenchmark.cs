@@ -10,13 +10,16 @@ using static TorchSharp.torch;
 namespace Transformer.Benchmarks;
 
 /// <summary>
-/// How much memory a configuration trains in here, beside what <see cref="TrainingMemory"/> predicts. It holds for a process that has done nothing else.
+/// The memory that training a configuration takes, beside what <see cref="TrainingMemory"/> predicts. Valid in a process that has done
+/// nothing else.
 /// </summary>
-/// <param name="PeakBytes">What the process has grown by at most, from before the model to the end of the steps; null where the system does not tell.</param>
+/// <param name="PeakBytes">The greatest growth of the process, from before the model to the end of the steps; null where the system does
+/// not report it.</param>
 /// <param name="PredictedBytes">What that is predicted to be.</param>
-/// <param name="StepPeakBytes">How much of it comes and goes with every step: beside parameters, gradients, moments and average.</param>
+/// <param name="StepPeakBytes">The part of it that each step allocates and frees: what is not parameters, gradients, moments or
+/// average.</param>
 /// <param name="PredictedStepBytes">What that is predicted to be.</param>
-/// <param name="StepSeconds">A step, memory being kept as in training; the best of three.</param>
+/// <param name="StepSeconds">Seconds per step, with freed memory kept as in training; the best of three.</param>
 public sealed record MemoryBenchmark(long? PeakBytes, long PredictedBytes, long? StepPeakBytes, long PredictedStepBytes, double StepSeconds)
 {
     private const int Steps = 3;
@@ -32,10 +35,10 @@ public sealed record MemoryBenchmark(long? PeakBytes, long PredictedBytes, long?
         using var tokens = RandomTokens.Of(config.Model.VocabularySize!.Value, context + 1 + training.BatchSize * context, training.Seed);
         using var sampler = new BatchSampler(tokens, training.BatchSize, context, training.Seed, Sampling.Random);
         Allocator.ReturnFreedMemory();
-        Train(steps: 1);    // brings in code and what libraries keep
+        Train(steps: 1);    // loads code and what libraries keep
         long? step = null;
         var whole = ProcessMemory.PeakOf(() => Train(steps: 2));
-        Allocator.ReturnFreedMemory();    // no gaps in which the model would be put
+        Allocator.ReturnFreedMemory();    // no free gaps into which the model would be allocated
         var seconds = Train(steps: 1, measured: steps => step = ProcessMemory.PeakOf(steps));
         var predicted = TrainingMemory.Of(new ModelSize(config.Model), training, training.BatchSize, context);
         return new(whole, predicted.Bytes, step, predicted.StepBytes, seconds);

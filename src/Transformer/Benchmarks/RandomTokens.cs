@@ -2,7 +2,7 @@ using Transformer.Data;
 
 namespace Transformer.Benchmarks;
 
-/// <summary>A text without meaning, for measurements of speed.</summary>
+/// <summary>Random tokens, for measurements of speed.</summary>
 internal static class RandomTokens
 {
     /// <summary>Tokens drawn evenly from the vocabulary; the same ones for the same seed.</summary>

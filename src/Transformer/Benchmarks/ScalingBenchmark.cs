@@ -11,26 +11,29 @@ namespace Transformer.Benchmarks;
 
 // T tokens
 
-/// <summary>What one way to attend costs at one length: a training step on one sequence of T tokens, and one more token after T - 16.</summary>
-/// <param name="Mixer">The name under which it was asked for.</param>
+/// <summary>
+/// The cost of one token mixer at one length: a training step on one sequence of T tokens, and decoding one token after T - 16.
+/// </summary>
+/// <param name="Mixer">The name that the request gave.</param>
 /// <param name="Length">T.</param>
 /// <param name="StepSeconds">Forward, backward and update; the best of three steps after one to warm up.</param>
-/// <param name="PeakBytes">What a step adds to the process's memory at its peak; null where the system does not tell.</param>
-/// <param name="DecodeSeconds">A token of a generation near the end of the context; the median of 16.</param>
-/// <param name="StateBytes">What a generation carries from token to token after T of them.</param>
+/// <param name="PeakBytes">The peak of what a step adds to the process's memory; null where the system does not report it.</param>
+/// <param name="DecodeSeconds">Seconds per token near the end of the context; the median of 16.</param>
+/// <param name="StateBytes">The size of the sequence state after T tokens.</param>
 public sealed record ScalingBenchmark(string Mixer, int Length, double StepSeconds, long? PeakBytes, double DecodeSeconds, long StateBytes)
 {
     private const int Steps = 3, Decoded = 16;
 
     /// <summary>Measures a model whose context length is T, on random tokens.</summary>
-    /// <param name="mixer">What to call it.</param>
+    /// <param name="mixer">Its name.</param>
     /// <param name="config">The model, batch size 1; its vocabulary size is known, and its data are not read.</param>
     /// <param name="cancellation">Ends the measurement between two steps.</param>
     /// <exception cref="InputException">The context is too short for the tokens that are decoded.</exception>
     public static ScalingBenchmark Run(string mixer, RunConfig config, CancellationToken cancellation = default)
     {
         var length = config.Model.ContextLength;
-        if (length <= Decoded) throw new InputException($"model.context_length: found {length}, but {Decoded} tokens are decoded at its end; take more.");
+        if (length <= Decoded)
+            throw new InputException($"model.context_length: found {length}, but {Decoded} tokens are decoded at its end; take more.");
         Allocator.KeepFreedMemory();
         manual_seed(config.Training.Seed);
         using var model = new TransformerModel(config.Model) { Precision = config.Training.Precision };
@@ -41,7 +44,8 @@ public sealed record ScalingBenchmark(string Mixer, int Length, double StepSecon
         return new(mixer, length, step, peak, decode, state);
     }
 
-    private static (double Seconds, long? PeakBytes) Train(TransformerModel model, TokenSequence tokens, RunConfig config, CancellationToken cancellation)
+    private static (double Seconds, long? PeakBytes) Train(
+        TransformerModel model, TokenSequence tokens, RunConfig config, CancellationToken cancellation)
     {
         using var space = new ParameterSpace(model);
         using var optimizer = Optimizer.FromConfig(config.Training.Optimizer, space);

@@ -40,7 +40,7 @@ public sealed record SpeculationBenchmark(
             Generate(plain, seed: -1);
             Generate(speculative, seed: -1);
         }
-        var (plainPaces, paces, counts, tokens) = (new double[rounds], new double[rounds], new SpeculationCount[rounds], 0);
+        var (plainPaces, speeds, counts, tokens) = (new double[rounds], new double[rounds], new SpeculationCount[rounds], 0);
         for (var round = 0; round < rounds; round++)
         {
             (plainPaces[round], _) = Generate(plain, round);

@@ -1,6 +1,6 @@
 namespace Transformer.Benchmarks;
 
-/// <summary>The middle of several measurements and the two ends.</summary>
+/// <summary>The median of several measurements and their extremes.</summary>
 /// <param name="Median">Half of them are no greater, half no less.</param>
 /// <param name="Minimum">The least.</param>
 /// <param name="Maximum">The greatest.</param>

@@ -10,12 +10,13 @@ using static TorchSharp.torch;
 namespace Transformer.Benchmarks;
 
 /// <summary>
-/// How fast a configuration trains here, beside what the machine can do at best. Steps and matrix products are measured in turns, and each
-/// turn gives a ratio of its own: whatever slows the machine for a while slows both.
+/// The speed of training a configuration, beside the machine's matrix rate. Steps and matrix products are measured in alternating rounds,
+/// and each round gives a ratio of its own: whatever slows the machine for a while slows both.
 /// </summary>
 /// <param name="TokensPerSecond">Tokens trained on; the median of the rounds, as are the next three.</param>
 /// <param name="ModelFlopsPerSecond">Operations of <see cref="ModelSize.FlopsPerToken"/>.</param>
-/// <param name="MatrixFlopsPerSecond">Operations of the product of two 2048 x 2048 matrices in the same type, the better of before and after.</param>
+/// <param name="MatrixFlopsPerSecond">Operations of the product of two 2048 x 2048 matrices in the same type, the better of before and
+/// after.</param>
 /// <param name="Utilization">The ratio of the two.</param>
 /// <param name="UtilizationMinimum">The least ratio of a round.</param>
 /// <param name="UtilizationMaximum">The greatest ratio of a round.</param>
@@ -28,10 +29,10 @@ public sealed record TrainingBenchmark(
 {
     private const int WarmUp = 2, Steps = 10;
 
-    /// <summary>Trains on random tokens, in the very steps of a training run.</summary>
+    /// <summary>Trains on random tokens, with the steps of a training run.</summary>
     /// <param name="config">Model, batch size and optimizer; its vocabulary size is known, and its data are not read.</param>
     /// <param name="rounds">How often ten steps are measured.</param>
-    /// <param name="device">Where the model lives; the CPU where null.</param>
+    /// <param name="device">The model's device; the CPU where null.</param>
     /// <param name="cancellation">Ends the measurement between two steps.</param>
     /// <exception cref="InputException">Parameter rules that fit no parameter.</exception>
     public static TrainingBenchmark Run(RunConfig config, int rounds, Device? device = null, CancellationToken cancellation = default)

@@ -10,10 +10,10 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// <summary>The target that the loss leaves out.</summary>
     public const long IgnoredTarget = -100;
 
-    /// <summary>The number of tokens that are predicted: what a mean loss over several batches is weighted by.</summary>
+    /// <summary>The number of predicted tokens: the weight of the batch in a mean loss over several batches.</summary>
     public int Predictions => Targets.Count(target => target != IgnoredTarget);
 
-    /// <summary>The rows of one of several ranks: as many as the others have, or one more where the ranks do not divide them.</summary>
+    /// <summary>The rows of one of several ranks; the numbers of two ranks differ by at most one.</summary>
     internal Batch Share(int rank, int ranks)
     {
         if (ranks == 1) return this;
@@ -21,7 +21,9 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
         return new Batch(Inputs[(first * Columns)..(end * Columns)], Targets[(first * Columns)..(end * Columns)], end - first, Columns);
     }
 
-    /// <summary>Reads the windows that start at the offsets. One that meets the end of the tokens is filled up with token 0 and ignored targets.</summary>
+    /// <summary>
+    /// Reads the windows that start at the offsets. A window past the end of the tokens is padded with token 0 and ignored targets.
+    /// </summary>
     internal static Batch Read(TokenSequence tokens, ReadOnlySpan<long> offsets, int columns)
     {
         var batch = new Batch(new long[offsets.Length * columns], new long[offsets.Length * columns], offsets.Length, columns);

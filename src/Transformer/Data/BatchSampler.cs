@@ -3,7 +3,9 @@ using Transformer.Runs;
 
 namespace Transformer.Data;
 
-/// <summary>Draws training batches from a text: windows of its tokens. The batch at a position is a function of the seed and the position alone.</summary>
+/// <summary>
+/// Draws training batches from a text: windows of its tokens. The batch at a position is a function of the seed and the position alone.
+/// </summary>
 public sealed class BatchSampler : TrainingBatches
 {
     private const ulong OffsetStream = 1, PhaseStream = 2, OrderStream = 3;
@@ -12,14 +14,15 @@ public sealed class BatchSampler : TrainingBatches
     private readonly ulong seed;
     private readonly Sampling sampling;
 
-    /// <param name="tokens">What to draw from; at least contextLength + 1 of them.</param>
+    /// <param name="tokens">The tokens to draw from; at least contextLength + 1.</param>
     /// <param name="batchSize">B, the windows of a batch.</param>
     /// <param name="contextLength">T, the tokens of a window.</param>
     /// <param name="seed">Another seed is another order.</param>
     /// <param name="sampling">How windows are chosen.</param>
     /// <param name="position">The number of batches drawn before; 0 for a new run.</param>
     /// <exception cref="InputException">There are too few tokens for one window.</exception>
-    public BatchSampler(TokenSequence tokens, int batchSize, int contextLength, int seed, Sampling sampling, long position = 0) : base(position)
+    public BatchSampler(TokenSequence tokens, int batchSize, int contextLength, int seed, Sampling sampling, long position = 0)
+        : base(position)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(contextLength);
@@ -34,7 +37,7 @@ public sealed class BatchSampler : TrainingBatches
         WindowsPerEpoch = Math.Max(1, (tokens.Length - contextLength) / contextLength);
     }
 
-    /// <summary>The windows that shuffled sampling draws before it begins a new order. Whatever the phase, they all fit.</summary>
+    /// <summary>The windows of an epoch of shuffled sampling: as many as fit whatever the phase.</summary>
     public long WindowsPerEpoch { get; }
 
     /// <inheritdoc/>

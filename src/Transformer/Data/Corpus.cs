@@ -10,9 +10,11 @@ public sealed class Corpus : Dataset
     // 512 MiB of text are up to 2 GiB of tokens in memory.
     private const long MostBytesInMemory = 1L << 29;
 
-    internal Corpus(string path, Tokenizer tokenizer, TokenSequence training, TokenSequence validation, long validationBytes, string checksum)
+    internal Corpus(
+        string path, Tokenizer tokenizer, TokenSequence training, TokenSequence validation, long validationBytes, string checksum)
     {
-        (Name, Tokenizer, Training, Validation, ValidationBytes, Checksum) = (path, tokenizer, training, validation, validationBytes, checksum);
+        (Name, Tokenizer, Training, Validation, ValidationBytes, Checksum) = (
+            path, tokenizer, training, validation, validationBytes, checksum);
     }
 
     /// <summary>Where the text or the prepared folder lies.</summary>
@@ -61,7 +63,8 @@ public sealed class Corpus : Dataset
     public override void RequireContext(int contextLength)
     {
         if (Training.Length <= contextLength) throw TooShort("training", Training.Length, contextLength, "use a longer text");
-        if (Validation.Length <= contextLength) throw TooShort("validation", Validation.Length, contextLength, "raise data.validation_fraction");
+        if (Validation.Length <= contextLength)
+            throw TooShort("validation", Validation.Length, contextLength, "raise data.validation_fraction");
     }
 
     /// <inheritdoc/>
@@ -73,7 +76,9 @@ public sealed class Corpus : Dataset
         ? ValidationBatches.Estimate(Validation, batchSize, contextLength, count)
         : ValidationBatches.Full(Validation, batchSize, contextLength);
 
-    /// <summary>As nanoGPT samples, from a line's beginning; from what the validation text begins with where the tokenizer has no line break.</summary>
+    /// <summary>
+    /// A line break, as nanoGPT samples; the first validation token if the tokenizer has no line break.
+    /// </summary>
     public override SamplePrompt SamplePrompt()
     {
         if (Tokenizer.BeginOfText is { } begin) return new([begin]);

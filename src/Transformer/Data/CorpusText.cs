@@ -40,7 +40,7 @@ internal sealed class CorpusText
     public IEnumerable<int[]> Validation()
     {
         using var text = (validation ?? training).Open();
-        if (validation is null) LimitedTextReader.CountIn(new LimitedTextReader(text, trainingCharacters));    // reads past them
+        if (validation is null) LimitedTextReader.CountIn(new LimitedTextReader(text, trainingCharacters));    // skips them
         foreach (var ids in Tokenizer.Encode(text)) yield return ids;
     }
 }

@@ -1,9 +1,13 @@
 namespace Transformer.Data;
 
-/// <summary>Random numbers without a state: number i of a stream is a function of (key, i), so that any of them can be drawn again.</summary>
+/// <summary>
+/// Counter-based random numbers without a state: number i of a stream is a function of (key, i), so that any of them can be drawn again.
+/// </summary>
 internal static class CounterRandom
 {
-    /// <summary>64 random bits: the counter as a step of the golden ratio from the key, mixed by SplitMix64's finalizer (Steele et al. 2014).</summary>
+    /// <summary>
+    /// 64 random bits: the key plus the counter times the golden ratio, mixed by SplitMix64's finalizer (Steele et al. 2014).
+    /// </summary>
     public static ulong Bits(ulong key, ulong counter)
     {
         var z = key + (counter + 1) * 0x9E3779B97F4A7C15;

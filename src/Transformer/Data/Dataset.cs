@@ -5,23 +5,23 @@ using Transformer.Tokenization;
 
 namespace Transformer.Data;
 
-/// <summary>What a run learns from: batches to train on, batches that are held out to validate on, and what their ids mean.</summary>
+/// <summary>What a run learns from: batches to train on, held-out batches to validate on, and the tokenizer of their ids.</summary>
 public abstract class Dataset : IDisposable
 {
-    /// <summary>What a message calls it.</summary>
+    /// <summary>Its name in messages.</summary>
     public abstract string Name { get; }
 
     /// <summary>What the ids mean.</summary>
     public abstract Tokenizer Tokenizer { get; }
 
-    /// <summary>xxHash-128 of what the batches are made of, in hexadecimal, so that a run does not go on with something else.</summary>
+    /// <summary>xxHash-128 of the data, in hexadecimal, so that a run does not continue with other data.</summary>
     public abstract string Checksum { get; }
 
-    /// <summary>Opens what a configuration names.</summary>
+    /// <summary>Opens the dataset of a configuration.</summary>
     /// <exception cref="InputException">A file is missing or wrong, or a text is too long for the memory.</exception>
     public static Dataset Open(DataConfig config) => config.Task is { } task ? new TaskDataset(task) : Corpus.Open(config);
 
-    /// <summary>Makes sure that a model of this context can be trained and validated on it.</summary>
+    /// <summary>Checks that a model of this context length can be trained and validated on it.</summary>
     /// <exception cref="InputException">There is too little of it, or its rows are too long.</exception>
     public abstract void RequireContext(int contextLength);
 
@@ -33,10 +33,10 @@ public abstract class Dataset : IDisposable
     /// <summary>The batches to validate on, the same ones each time.</summary>
     /// <param name="batchSize">B, the most rows of a batch; the last one has what is left.</param>
     /// <param name="contextLength">T, the most tokens of a row.</param>
-    /// <param name="batches">How many for a quick estimate; all there are where absent, or where that is no more.</param>
+    /// <param name="batches">How many for a quick estimate; all of them where null, or where there are no more.</param>
     public abstract IEnumerable<Batch> HeldOut(int batchSize, int contextLength, int? batches = null);
 
-    /// <summary>What a sample of the model's writing continues: at least one token.</summary>
+    /// <summary>The prompt of the run's samples: at least one token.</summary>
     public abstract SamplePrompt SamplePrompt();
 
     /// <inheritdoc/>
@@ -46,7 +46,7 @@ public abstract class Dataset : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Lets go of what it holds.</summary>
+    /// <summary>Releases what it holds.</summary>
     protected virtual void Dispose(bool disposing)
     {
     }

@@ -19,7 +19,7 @@ internal sealed class LimitedTextReader(TextReader text, long count) : TextReade
     /// <inheritdoc/>
     public override int Read(Span<char> buffer)
     {
-        // A pair of surrogates counts at its first half; the second half follows even when nothing is left.
+        // A surrogate pair is counted at its first half; the second half follows even when the limit is reached.
         var part = buffer[..(int)Math.Min(buffer.Length, left + (insidePair ? 1 : 0))];
         if (part.IsEmpty) return 0;
         part = part[..text.Read(part)];

@@ -25,15 +25,15 @@ public static class PreparedCorpus
 
     /// <summary>Turns a text of any length into token files. The folder appears when it is complete.</summary>
     /// <param name="config">The text, its split and its tokenizer.</param>
-    /// <param name="folder">A folder that is not there yet, or is empty.</param>
-    /// <param name="report">Told now and then which share of the text is done, from 0 to 1.</param>
+    /// <param name="folder">A folder that does not exist yet, or is empty.</param>
+    /// <param name="report">Called from time to time with the share of the text that is done, from 0 to 1.</param>
     /// <exception cref="InputException">The text is wrong, or the folder holds something or cannot be written.</exception>
     public static void Prepare(DataConfig config, string folder, Action<double>? report = null)
     {
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         if (File.Exists(folder) || (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()))
         {
-            throw new InputException($"{folder}: is there already and not empty; name a new folder for the token files");
+            throw new InputException($"{folder}: already exists and is not empty; name a new folder for the token files");
         }
         var text = new CorpusText(config);
         var partial = $"{folder}.{Guid.NewGuid():N}.partial";
@@ -59,7 +59,8 @@ public static class PreparedCorpus
         var folder = config.Path!;
         if (config.ValidationPath is { } path)
         {
-            throw new InputException($"data.validation_path: found {path}, but the prepared {folder} brings its own validation tokens; leave it out");
+            throw new InputException(
+                $"data.validation_path: found {path}, but the prepared {folder} has its own validation tokens; leave it out");
         }
         var description = ReadDescription(Path.Combine(folder, DescriptionName));
         var tokenizer = Tokenizer.Load(Path.Combine(folder, TokenizerName));
@@ -69,9 +70,11 @@ public static class PreparedCorpus
             var validation = TokenFile.Open(Path.Combine(folder, ValidationName));
             var corpus = new Corpus(folder, tokenizer, training, validation, description.ValidationBytes, description.Checksum);
             if (training.Length == description.TrainingTokens && validation.Length == description.ValidationTokens
-                && training.VocabularySize == tokenizer.VocabularySize && validation.VocabularySize == tokenizer.VocabularySize) return corpus;
+                && training.VocabularySize == tokenizer.VocabularySize
+                && validation.VocabularySize == tokenizer.VocabularySize) return corpus;
             corpus.Dispose();
-            throw new InputException($"{folder}: token files, tokenizer.json and corpus.json do not belong together; prepare the text again");
+            throw new InputException(
+                $"{folder}: token files, tokenizer.json and corpus.json do not belong together; prepare the text again");
         }
         catch (InputException)
         {
@@ -85,9 +88,11 @@ public static class PreparedCorpus
         var (training, validation) = (new TokenStatistics(text.Tokenizer), new TokenStatistics(text.Tokenizer));
         text.Tokenizer.Save(Path.Combine(folder, TokenizerName));
         TokenFile.Write(Path.Combine(folder, TrainingName), text.Tokenizer.VocabularySize, Reported(training.Through(text.Training())));
-        TokenFile.Write(Path.Combine(folder, ValidationName), text.Tokenizer.VocabularySize, Reported(validation.Through(text.Validation())));
+        TokenFile.Write(
+            Path.Combine(folder, ValidationName), text.Tokenizer.VocabularySize, Reported(validation.Through(text.Validation())));
         var description = new Description(
-            config.Path!, config.ValidationPath, TokenStatistics.Checksum(training, validation), training.Tokens, validation.Tokens, validation.Bytes);
+            config.Path!, config.ValidationPath, TokenStatistics.Checksum(training, validation), training.Tokens, validation.Tokens,
+            validation.Bytes);
         DurableFile.Write(Path.Combine(folder, DescriptionName), stream => JsonSerializer.Serialize(stream, description, Format));
 
         IEnumerable<int[]> Reported(IEnumerable<int[]> pieces)

@@ -1,6 +1,6 @@
 namespace Transformer.Data;
 
-/// <summary>What a sample of a model's writing continues.</summary>
+/// <summary>The prompt of a sample.</summary>
 /// <param name="Tokens">At least one.</param>
-/// <param name="Answer">Where there is a right answer, its number of tokens; null where the model may write what it likes.</param>
+/// <param name="Answer">The number of tokens of the right answer; null where there is none.</param>
 public sealed record SamplePrompt(int[] Tokens, int? Answer = null);

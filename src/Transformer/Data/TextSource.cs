@@ -32,7 +32,8 @@ public sealed class TextSource
     public static TextSource At(string path)
     {
         if (path.StartsWith(BuiltInPrefix, StringComparison.Ordinal)) return BuiltInCorpus(path[BuiltInPrefix.Length..]);
-        if (Directory.Exists(path)) throw new InputException($"{path}: found a folder, expected a text file; a folder of prepared token files has a corpus.json");
+        if (Directory.Exists(path))
+            throw new InputException($"{path}: found a folder, expected a text file; a folder of prepared token files has a corpus.json");
         var file = new FileInfo(path);
         if (!file.Exists) throw new InputException($"{path}: no such file. Name a UTF-8 text file or a built-in corpus: {AllBuiltIn()}");
         if (file.Length == 0) throw new InputException($"{path}: the file is empty; expected UTF-8 text");
@@ -66,7 +67,8 @@ public sealed class TextSource
         if (!BuiltIn.Contains(name))
         {
             var nearest = BuiltIn.MinBy(other => Spelling.Distance(name, other));
-            throw new InputException($"{BuiltInPrefix}{name}: no such corpus; did you mean {BuiltInPrefix}{nearest}? There are {AllBuiltIn()}");
+            throw new InputException(
+                $"{BuiltInPrefix}{name}: no such corpus; did you mean {BuiltInPrefix}{nearest}? There are {AllBuiltIn()}");
         }
         Stream Resource() => Assembly.GetManifestResourceStream(ResourceFolder + name + Extension)!;
         using var resource = Resource();

@@ -8,9 +8,8 @@ using Transformer.Files;
 namespace Transformer.Data;
 
 /// <summary>
-/// Tokens in a memory-mapped file, which may be larger than the memory. Little-endian: 8 bytes "TKNSEQ" and two zeros, int32
-/// version 1, int32 bytes an id (2 where the vocabulary has at most 65,536 tokens, else 4), int64 number of ids, int64 vocabulary
-/// size, then the ids.
+/// Tokens in a memory-mapped file, which may be larger than the memory. Little-endian: 8 bytes "TKNSEQ" and two zeros, int32 version 1,
+/// int32 bytes per id (2 where the vocabulary has at most 65,536 tokens, else 4), int64 number of ids, int64 vocabulary size, then the ids.
 /// </summary>
 public sealed class TokenFile : TokenSequence
 {
@@ -35,7 +34,7 @@ public sealed class TokenFile : TokenSequence
     private static ReadOnlySpan<byte> Magic => "TKNSEQ\0\0"u8;
 
     /// <summary>Maps a token file.</summary>
-    /// <exception cref="InputException">The file is missing, is no token file, or is not whole.</exception>
+    /// <exception cref="InputException">The file is missing, is no token file, or is incomplete.</exception>
     public static TokenFile Open(string path)
     {
         try
@@ -50,16 +49,18 @@ public sealed class TokenFile : TokenSequence
             var width = BinaryPrimitives.ReadInt32LittleEndian(header.AsSpan(12));
             var length = BinaryPrimitives.ReadInt64LittleEndian(header.AsSpan(16));
             var vocabularySize = BinaryPrimitives.ReadInt64LittleEndian(header.AsSpan(24));
-            if (version != Version) throw new InputException($"{path}: found version {version} of the token file, expected {Version}; prepare the text again");
+            if (version != Version)
+                throw new InputException($"{path}: found version {version} of the token file, expected {Version}; prepare the text again");
             if (vocabularySize is < 1 or > int.MaxValue || width != WidthFor((int)vocabularySize))
             {
-                throw new InputException($"{path}: damaged header ({width} bytes an id, {vocabularySize} tokens in the vocabulary); prepare the text again");
+                throw new InputException(
+                    $"{path}: damaged header ({width} bytes per id, {vocabularySize} tokens in the vocabulary); prepare the text again");
             }
             var expected = length is < 0 or > (long.MaxValue - HeaderLength) / sizeof(int) ? -1 : HeaderLength + length * width;
             if (stream.Length != expected)
             {
                 throw new InputException(
-                    $"{path}: {stream.Length} bytes, but the header tells of {length} ids of {width} bytes; " +
+                    $"{path}: {stream.Length} bytes, but the header says {length} ids of {width} bytes; " +
                     "the file was cut or damaged, prepare the text again");
             }
             var file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, mapName: null, capacity: 0, MemoryMappedFileAccess.Read);
@@ -71,7 +72,7 @@ public sealed class TokenFile : TokenSequence
         }
     }
 
-    /// <summary>Writes a token file, whole or not at all, without holding more than one piece.</summary>
+    /// <summary>Writes a token file, whole or not at all, holding one piece in memory.</summary>
     /// <param name="path">The file; an old one is replaced.</param>
     /// <param name="vocabularySize">The number of tokens of the tokenizer.</param>
     /// <param name="pieces">The ids in their order; each less than the vocabulary size.</param>

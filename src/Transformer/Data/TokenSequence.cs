@@ -7,7 +7,7 @@ public abstract class TokenSequence : IDisposable
     public abstract long Length { get; }
 
     /// <summary>Copies the tokens from <paramref name="offset"/> on until the span is full.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The range is not wholly inside the sequence.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The range is not inside the sequence.</exception>
     public void Read(long offset, Span<long> into)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
@@ -24,7 +24,7 @@ public abstract class TokenSequence : IDisposable
 
     private protected abstract void Copy(long offset, Span<long> into);
 
-    /// <summary>Lets go of what the sequence holds.</summary>
+    /// <summary>Releases what the sequence holds.</summary>
     protected virtual void Dispose(bool disposing)
     {
     }

@@ -4,14 +4,14 @@ using Transformer.Tokenization;
 
 namespace Transformer.Data;
 
-/// <summary>Counts and sums up the tokens that pass through.</summary>
+/// <summary>Counts and hashes the tokens that pass through.</summary>
 internal sealed class TokenStatistics(Tokenizer tokenizer)
 {
     private readonly XxHash128 hash = new();
 
     public long Tokens { get; private set; }
 
-    /// <summary>The bytes that the tokens stand for: for the tokenizers of a corpus the bytes of its text.</summary>
+    /// <summary>The bytes of the tokens: with a tokenizer of the corpus, the bytes of its text.</summary>
     public long Bytes { get; private set; }
 
     /// <summary>xxHash-128 of the two parts' hashes, in hexadecimal: the same for the same tokens, in memory or on disk.</summary>

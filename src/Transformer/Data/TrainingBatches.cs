@@ -1,8 +1,8 @@
 namespace Transformer.Data;
 
 /// <summary>
-/// Training batches one after the other. The batch at a position is a function of the position alone, so a run that continues at
-/// <see cref="Position"/> sees the batches that an uninterrupted one would have seen. The next batch is made in the background.
+/// Training batches one after the other. The batch at a position is a function of the position alone, so a run that resumes at
+/// <see cref="Position"/> sees the batches that an uninterrupted one would have seen. The next batch is prefetched in the background.
 /// </summary>
 public abstract class TrainingBatches : IDisposable
 {
@@ -15,7 +15,7 @@ public abstract class TrainingBatches : IDisposable
         Position = position;
     }
 
-    /// <summary>The number of batches drawn: the cursor to save and to continue from.</summary>
+    /// <summary>The number of batches drawn: the cursor to save and to resume from.</summary>
     public long Position { get; private set; }
 
     /// <summary>The next batch.</summary>
@@ -38,10 +38,10 @@ public abstract class TrainingBatches : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Waits for the batch that is being made in the background.</summary>
+    /// <summary>Waits for the batch that is being prefetched.</summary>
     protected virtual void Dispose(bool disposing)
     {
-        // A read that failed has nobody left to tell.
+        // A failed read is ignored: its batch is no longer needed.
         if (disposing) prefetched?.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
         prefetched = null;
     }

@@ -5,8 +5,8 @@ using Transformer.Configuration;
 namespace Transformer.Data;
 
 /// <summary>
-/// Reads UTF-8 strictly: the first byte that is wrong is named by its offset. A byte order mark at the start is dropped; line ends
-/// stay as they are.
+/// Reads UTF-8 strictly: the first wrong byte is reported by its offset. A byte order byteOrderMark at the start is dropped; line ends are
+/// kept.
 /// </summary>
 internal sealed class Utf8TextReader(Stream stream, string name) : TextReader
 {
@@ -51,9 +51,10 @@ internal sealed class Utf8TextReader(Stream stream, string name) : TextReader
             ended = byteCount + read < bytes.Length;
             byteCount += read;
             var text = bytes.AsSpan(0, byteCount);
-            var mark = offset == 0 && text.StartsWith("\uFEFF"u8) ? 3 : 0;
-            var status = Utf8.ToUtf16(text[mark..], characters, out var used, out characterCount, replaceInvalidSequences: false, isFinalBlock: ended);
-            used += mark;
+            var byteOrderMark = offset == 0 && text.StartsWith("\uFEFF"u8) ? 3 : 0;
+            var status = Utf8.ToUtf16(
+                text[byteOrderMark..], characters, out var used, out characterCount, replaceInvalidSequences: false, isFinalBlock: ended);
+            used += byteOrderMark;
             if (status == OperationStatus.InvalidData)
             {
                 throw new InputException(

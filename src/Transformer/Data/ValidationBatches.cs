@@ -6,14 +6,17 @@ public static class ValidationBatches
     /// <summary>Consecutive windows over all tokens: each token but the first is predicted exactly once.</summary>
     /// <param name="tokens">What to measure on.</param>
     /// <param name="batchSize">B, the most windows of a batch; the last one has what is left.</param>
-    /// <param name="contextLength">T; the last window may be filled up with ignored targets.</param>
+    /// <param name="contextLength">T; the last window may be padded with ignored targets.</param>
     public static IEnumerable<Batch> Full(TokenSequence tokens, int batchSize, int contextLength)
     {
         var windows = (tokens.Length - 1 + contextLength - 1) / contextLength;
         return At(tokens, batchSize, contextLength, windows, window => window * contextLength);
     }
 
-    /// <summary>A quick estimate: a number of full batches whose windows are spread evenly over the tokens; the full pass where that is no more.</summary>
+    /// <summary>
+    /// A quick estimate: a number of full batches whose windows are spread evenly over the tokens; the full pass where that has no more
+    /// batches.
+    /// </summary>
     /// <param name="tokens">What to measure on.</param>
     /// <param name="batchSize">B, the windows of a batch.</param>
     /// <param name="contextLength">T, the tokens of a window.</param>

@@ -1,10 +1,10 @@
 namespace Transformer.Distributed;
 
-/// <summary>Something failed on one rank, and all of them know: each can take its leave. One rank alone has the message.</summary>
+/// <summary>Something failed on one rank, and all ranks know it, so that each can end. Only one rank has the message.</summary>
 public sealed class CollectiveException : Exception
 {
-    /// <summary>On the rank that tells what failed.</summary>
-    /// <param name="message">What.</param>
+    /// <summary>On the rank that reports the failure.</summary>
+    /// <param name="message">What failed.</param>
     /// <param name="cause">The failure.</param>
     public CollectiveException(string message, Exception cause) : base(message, cause) { }
 

@@ -4,10 +4,12 @@ using static TorchSharp.torch;
 
 namespace Transformer.Distributed;
 
-/// <summary>Numbers and texts that every rank learns of every other. What is added up is added in the order of the ranks, so that all get the same.</summary>
+/// <summary>
+/// Gathers numbers and texts from all ranks. Sums are taken in the order of the ranks, so that all ranks get the same.
+/// </summary>
 public static class Gathering
 {
-    /// <summary>The numbers of all ranks, by rank; as many on each.</summary>
+    /// <summary>The numbers of all ranks, by rank; equally many on each.</summary>
     public static double[][] Gather(this ICollective ranks, params double[] mine)
     {
         if (ranks.Ranks == 1) return [mine];
@@ -33,9 +35,9 @@ public static class Gathering
     }
 
     /// <summary>
-    /// Does something on every rank that may fail on some, and goes on only where it has failed on none. Nothing in it may wait for other ranks.
+    /// Runs an action on every rank and fails on all ranks if it failed on any. The action must not wait for other ranks.
     /// </summary>
-    /// <exception cref="CollectiveException">It failed on some rank, of several.</exception>
+    /// <exception cref="CollectiveException">It failed on some rank.</exception>
     public static T RunOnAll<T>(this ICollective ranks, Func<T> act)
     {
         if (ranks.Ranks == 1) return act();
@@ -51,7 +53,9 @@ public static class Gathering
         var failed = ranks.Gather(failure is null ? 0 : 1);
         var first = Array.FindIndex(failed, rank => rank[0] != 0);
         if (first < 0) return result!;
-        throw failure is not null && first == ranks.Rank ? new CollectiveException(first == 0 ? failure.Message : $"rank {first}: {failure.Message}", failure) : new CollectiveException();
+        throw failure is not null && first == ranks.Rank
+            ? new CollectiveException(first == 0 ? failure.Message : $"rank {first}: {failure.Message}", failure)
+            : new CollectiveException();
     }
 
     /// <inheritdoc cref="RunOnAll{T}"/>
@@ -61,11 +65,11 @@ public static class Gathering
         return true;
     });
 
-    /// <summary>Goes on only where a text is the same on every rank.</summary>
+    /// <summary>Checks that a text is the same on every rank.</summary>
     /// <param name="ranks">All ranks, which must ask together.</param>
     /// <param name="mine">This rank's text.</param>
-    /// <param name="difference">What is said of the first rank that differs, by its number, its text and rank 0's.</param>
-    /// <exception cref="CollectiveException">They differ, by the message of rank 0.</exception>
+    /// <param name="difference">Makes the message for the first rank that differs from its number, its text and rank 0's.</param>
+    /// <exception cref="CollectiveException">They differ; rank 0 has the message.</exception>
     public static void RequireEqual(this ICollective ranks, string mine, Func<int, string, string, string> difference)
     {
         var all = ranks.Gather(mine);
@@ -79,6 +83,6 @@ public static class Gathering
     /// <summary>The sum over all ranks.</summary>
     public static double Sum(this ICollective ranks, double mine) => ranks.Gather(mine).Sum(numbers => numbers[0]);
 
-    /// <summary>Whether it is so on any rank.</summary>
+    /// <summary>Whether the value is true on any rank.</summary>
     public static bool Any(this ICollective ranks, bool mine) => ranks.Sum(mine ? 1 : 0) > 0;
 }

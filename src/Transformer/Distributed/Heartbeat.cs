@@ -5,13 +5,13 @@ using System.Text;
 namespace Transformer.Distributed;
 
 /// <summary>
-/// Tells the next rank every second that this one lives and what it is about, and hears the same of the one before. A process that was killed, or stopped, or
-/// whose machine is gone is silent, and then the rank after it ends the job.
+/// Sends a heartbeat with the current operation to the next rank every second, and receives the one of the rank before. A process that was
+/// killed, or stopped, or whose machine is gone is silent, and the rank after it ends the job.
 /// </summary>
 internal sealed unsafe class Heartbeat : IDisposable
 {
     /// <summary>How long a rank may be silent.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(25);    // so that the job has ended after 30
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(25);    // the job has ended after 30
 
     private const int Tag = 1, Length = 256;
     private const byte Last = 1;
@@ -30,15 +30,15 @@ internal sealed unsafe class Heartbeat : IDisposable
         Expect();
     }
 
-    /// <summary>Sends and hears what is due.</summary>
-    /// <param name="doing">What this rank is about.</param>
+    /// <summary>Sends and receives what is due.</summary>
+    /// <param name="operation">This rank's current operation.</param>
     /// <returns>What is wrong with the rank before, or null.</returns>
-    public string? Beat(string doing)
+    public string? Beat(string operation)
     {
-        if (sinceBeat.Elapsed > Patience) sinceHeard.Restart();    // it was this process that was stopped; the others may have been with it
+        if (sinceBeat.Elapsed > Patience) sinceHeard.Restart();    // this process itself was stopped, perhaps together with the others
         sinceBeat.Restart();
         if (isSending && mpi.IsDone(ref sending)) isSending = false;
-        if (!isSending && !isLast && sinceSent.Elapsed > Interval) Send(doing);
+        if (!isSending && !isLast && sinceSent.Elapsed > Interval) Send(operation);
         if (isReceiving && mpi.IsDone(ref receiving))
         {
             sinceHeard.Restart();
@@ -46,11 +46,11 @@ internal sealed unsafe class Heartbeat : IDisposable
             if (heard[0] != Last) Expect();
         }
         return isReceiving && sinceHeard.Elapsed > Patience
-            ? $"rank {before} has been silent for {Patience.TotalSeconds:f0} s; the last that was heard of it: {Heard()}"
+            ? $"rank {before} has been silent for {Patience.TotalSeconds:f0} s; its last report: {Heard()}"
             : null;
     }
 
-    /// <summary>Says that nothing more follows, and waits until the rank before has said so too.</summary>
+    /// <summary>Announces the end, and waits until the rank before has announced its own.</summary>
     public void Finish(Action wait)
     {
         while (isSending && !mpi.IsDone(ref sending)) wait();
@@ -60,12 +60,12 @@ internal sealed unsafe class Heartbeat : IDisposable
         while (isSending && !mpi.IsDone(ref sending)) wait();
     }
 
-    private void Send(string doing)
+    private void Send(string operation)
     {
         var message = new Span<byte>(sent, Length);
         message.Clear();
         message[0] = isLast ? Last : (byte)0;
-        Encoding.UTF8.TryGetBytes(doing, message[1..^1], out _);
+        Encoding.UTF8.TryGetBytes(operation, message[1..^1], out _);
         sending = mpi.Send(sent, Length, after, Tag);
         isSending = true;
         sinceSent.Restart();

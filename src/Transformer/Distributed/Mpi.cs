@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Transformer.Distributed;
 
 /// <summary>
-/// The ranks of mpirun or srun. A thread of its own does all that concerns MPI, one operation after the other: sums are made while the caller computes, and
-/// any MPI will do, however little it knows of threads.
+/// The ranks of mpirun or srun. One thread makes all calls to MPI, one operation after the other: communication overlaps with the caller's
+/// computation, and any MPI will do, whatever its thread support.
 /// </summary>
 public sealed unsafe class Mpi : ICollective
 {
@@ -21,11 +21,11 @@ public sealed unsafe class Mpi : ICollective
     private Ring ring = null!;    // made by the thread before the constructor returns
     private Heartbeat heartbeat = null!;
     private Exception? failure;
-    private volatile string doing = "its start";
+    private volatile string currentOperation = "its start";
     private volatile int exitCode = -1;
 
     /// <param name="mpi">The MPI of the launcher.</param>
-    /// <param name="error">Where it is said that another rank is lost, before the job is ended.</param>
+    /// <param name="error">Where the loss of another rank is reported before the job is ended.</param>
     internal Mpi(MpiLibrary mpi, TextWriter error)
     {
         (this.mpi, this.error) = (mpi, error);
@@ -44,7 +44,7 @@ public sealed unsafe class Mpi : ICollective
     public string? Backend { get; private set; }
 
     /// <inheritdoc/>
-    public string CurrentOperation { get => doing; set => doing = value; }
+    public string CurrentOperation { get => currentOperation; set => currentOperation = value; }
 
     /// <inheritdoc/>
     public CollectiveWork ReduceScatter(Tensor buffer)
@@ -92,7 +92,8 @@ public sealed unsafe class Mpi : ICollective
 
     private CollectiveWork Begin(Tensor buffer, Carrying carry)
     {
-        if (buffer.device_type != DeviceType.CPU) throw new ArgumentException($"the buffer lies on {buffer.device}, and MPI carries the processor's memory", nameof(buffer));
+        if (buffer.device_type != DeviceType.CPU)
+            throw new ArgumentException($"the buffer lies on {buffer.device}, and MPI carries the processor's memory", nameof(buffer));
         var done = new TaskCompletionSource();
         operations.Add(() =>
         {
@@ -136,19 +137,19 @@ public sealed unsafe class Mpi : ICollective
         heartbeat.Finish(wait: () =>
         {
             Listen();
-            Thread.Sleep(1);    // MPI can wait for a message only without hearing others
+            Thread.Sleep(1);    // a blocking wait of MPI would miss other messages
         });
         mpi.Finish();
         heartbeat.Dispose();
         ring.Dispose();
     }
 
-    // Called again and again, also while an operation waits for other ranks.
+    // Called repeatedly, also while an operation waits for other ranks.
     private void Listen()
     {
-        if (heartbeat.Beat(doing) is { } silence && exitCode < 0)
+        if (heartbeat.Beat(currentOperation) is { } silence && exitCode < 0)
         {
-            error.WriteLine($"{silence}. The job ends; its last checkpoint is whole.");
+            error.WriteLine($"{silence}. The job ends; its last checkpoint is complete.");
             exitCode = 1;
         }
         if (exitCode >= 0) mpi.Abort(exitCode);

@@ -5,9 +5,9 @@ using Transformer.Configuration;
 namespace Transformer.Distributed;
 
 /// <summary>
-/// The few functions of MPI that carry bytes from rank to rank, found at run time. What a handle is differs: Open MPI's are addresses of symbols that it
-/// exports, those of MPICH and its kin (Intel MPI, Cray MPICH, MVAPICH) are numbers. Both travel in a register, so that one signature serves both. Only
-/// the thread that called <see cref="Initialize"/> may call the others.
+/// The few functions of MPI that are used, loaded at run time. Handles differ: in Open MPI they are addresses of exported symbols, in MPICH
+/// and its relatives (Intel MPI, Cray MPICH, MVAPICH) integers. Both are passed in a register, so that one signature serves both. Only the
+/// thread that called <see cref="Initialize"/> may call the others.
 /// </summary>
 internal sealed unsafe class MpiLibrary
 {
@@ -42,8 +42,9 @@ internal sealed unsafe class MpiLibrary
         finalize = (delegate* unmanaged<int>)NativeLibrary.GetExport(library, "MPI_Finalize");
     }
 
-    /// <summary>Finds the library of the launcher: the other one would not know its ranks.</summary>
-    /// <param name="isOpenMpi">Whether the launcher is Open MPI's; null where it does not tell, and then the first that is there is taken.</param>
+    /// <summary>Loads the library of the launcher: another one would not see its ranks.</summary>
+    /// <param name="isOpenMpi">Whether the launcher is Open MPI's; null where that is not known: then the first library found is
+    /// taken.</param>
     /// <exception cref="InputException">There is none.</exception>
     public static MpiLibrary Load(bool? isOpenMpi)
     {
@@ -70,17 +71,17 @@ internal sealed unsafe class MpiLibrary
         return (r, n);
     }
 
-    /// <summary>Which MPI it is, such as Open MPI v4.1.4.</summary>
+    /// <summary>The name and version, such as Open MPI v4.1.4.</summary>
     public string Version()
     {
         var text = stackalloc byte[LongestVersion];
         int length;
         Check(version(text, &length));
-        // The first line says it; Open MPI's goes on about who has built it.
+        // Only the first line; Open MPI's text goes on with build details.
         return Encoding.UTF8.GetString(text, length).Split('\n', ',', '\0')[0].Replace('\t', ' ').Trim();
     }
 
-    /// <summary>Begins to send; the bytes stay where they are until it is done.</summary>
+    /// <summary>Starts to send; the bytes must not move until it is done.</summary>
     public nint Send(void* from, int length, int to, int tag)
     {
         nint request = 0;
@@ -88,7 +89,7 @@ internal sealed unsafe class MpiLibrary
         return request;
     }
 
-    /// <summary>Begins to receive.</summary>
+    /// <summary>Starts to receive.</summary>
     public nint Receive(void* into, int length, int from, int tag)
     {
         nint request = 0;
@@ -96,21 +97,21 @@ internal sealed unsafe class MpiLibrary
         return request;
     }
 
-    /// <summary>Whether a sending or receiving is done; it moves on meanwhile.</summary>
+    /// <summary>Tests whether a send or receive is done, and lets MPI make progress.</summary>
     public bool IsDone(ref nint request)
     {
         int done;
-        fixed (nint* place = &request) Check(test(place, &done, ignore));
+        fixed (nint* handle = &request) Check(test(handle, &done, ignore));
         return done != 0;
     }
 
     /// <summary>Ends all ranks.</summary>
     public void Abort(int code) => _ = abort(world, code);
 
-    /// <summary>Takes leave of the other ranks; returns when all do.</summary>
+    /// <summary>Finalizes MPI; returns when all ranks do.</summary>
     public void Finish() => Check(finalize());
 
-    // By default MPI itself ends the job on an error and says why.
+    // By default MPI itself ends the job on an error, with a message.
     private static void Check(int code)
     {
         if (code != 0) throw new InvalidOperationException($"MPI failed with code {code}");

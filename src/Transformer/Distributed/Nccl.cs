@@ -6,9 +6,9 @@ using static TorchSharp.torch;
 namespace Transformer.Distributed;
 
 /// <summary>
-/// Ranks that have a graphics processor each. What lies on it is carried by NCCL, on a stream of its own beside the one that computes: an operation begins when all that was
-/// computed before it is there, and only what comes after <see cref="CollectiveWork.Wait"/> comes after it. No thread waits for either. What lies in the processor's memory, the
-/// small numbers on which ranks agree, goes on over the ranks that it was made from, which also notice when one of them is gone.
+/// Ranks with one GPU each. NCCL communicates GPU tensors on a stream of its own beside the computing one: an operation starts after all
+/// that was queued before it, and work queued after <see cref="CollectiveWork.Wait"/> runs after it. No thread blocks for either. CPU
+/// tensors, the small numbers that ranks exchange, are left to the host's collective, which also notices when a rank is gone.
 /// </summary>
 public sealed class Nccl : ICollective
 {
@@ -20,16 +20,16 @@ public sealed class Nccl : ICollective
     private readonly CudaStreams cuda;
     private readonly TextWriter error;
     private readonly nint communicator, stream, ready;
-    private readonly ConcurrentBag<nint> places = [];    // events that nobody waits for any more
+    private readonly ConcurrentBag<nint> freeEvents = [];    // events that can be used again
     private readonly ManualResetEventSlim ended = new();
     private readonly Thread watch;
     private Exception? failure;
 
-    /// <param name="host">The ranks, which stay their maker's.</param>
-    /// <param name="device">This rank's, that of no other.</param>
+    /// <param name="host">The ranks; owned by the caller.</param>
+    /// <param name="device">This rank's device, used by no other rank.</param>
     /// <param name="nccl">NCCL.</param>
     /// <param name="cuda">The streams of the device's runtime.</param>
-    /// <param name="error">Where it is said that an operation has failed on the device, before the job is ended.</param>
+    /// <param name="error">Where a failed operation is reported before the job is ended.</param>
     internal Nccl(ICollective host, Device device, NcclLibrary nccl, CudaStreams cuda, TextWriter error)
     {
         (this.host, this.device, this.nccl, this.cuda, this.error) = (host, device, nccl, cuda, error);
@@ -53,7 +53,7 @@ public sealed class Nccl : ICollective
     /// <inheritdoc/>
     public string? Backend => $"NCCL {nccl.Version} beside {host.Backend}";
 
-    /// <summary>How long a communicator may take to be aborted: the job ends even where it does not.</summary>
+    /// <summary>How long aborting a communicator may take; the job ends even if it does not return.</summary>
     internal TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <inheritdoc/>
@@ -65,8 +65,8 @@ public sealed class Nccl : ICollective
         IsElsewhere(buffer) ? host.AllGather(buffer) : Begin(buffer, GatheringOf(buffer));
 
     /// <summary>
-    /// The same as a reduce-scatter and an all-gather one after the other. NCCL's own all-reduce may add up in another order, and strategies that keep
-    /// other things would no longer take the same steps.
+    /// A reduce-scatter followed by an all-gather. NCCL's own all-reduce may add up in another order, and the strategies would no longer
+    /// take the same steps.
     /// </summary>
     public CollectiveWork AllReduce(Tensor buffer)
     {
@@ -98,7 +98,7 @@ public sealed class Nccl : ICollective
         host.Abort(code);
     }
 
-    /// <summary>Takes leave of the other ranks on the device.</summary>
+    /// <summary>Leaves the communicator.</summary>
     public void Dispose()
     {
         if (ended.IsSet) return;
@@ -112,7 +112,7 @@ public sealed class Nccl : ICollective
         cuda.Use(device.index);
         cuda.Finish(stream);
         nccl.Destroy(communicator);
-        foreach (var place in places.Append(ready)) cuda.FreeEvent(place);
+        foreach (var handle in freeEvents.Append(ready)) cuda.FreeEvent(handle);
         cuda.FreeStream(stream);
         ended.Dispose();
     }
@@ -132,8 +132,8 @@ public sealed class Nccl : ICollective
         return bytes => nccl.AllGather(bytes, slice, Rank, communicator, stream);
     }
 
-    // An event is free for another operation as soon as it was waited for: whoever waits keeps to the place where it was then. Memory that the caller gives back
-    // after waiting is used again on the stream that waits, and so not before the operation is over.
+    // An event can be reused as soon as a stream waits for it: the stream keeps waiting for the position that was recorded then. Memory
+    // that the caller frees after waiting is reused on the waiting stream, so not before the operation is over.
     private CollectiveWork Begin(Tensor buffer, Action<nint> operation)
     {
         // After a failure the ranks may no longer be at the same operation.
@@ -144,13 +144,13 @@ public sealed class Nccl : ICollective
             cuda.Record(ready, cuda.Current(device.index));
             cuda.Wait(stream, ready);
             operation(Aten.DataPointer(buffer));
-            var done = places.TryTake(out var place) ? place : cuda.NewEvent();
+            var done = freeEvents.TryTake(out var handle) ? handle : cuda.NewEvent();
             cuda.Record(done, stream);
             return new CollectiveWork(() =>
             {
                 cuda.Use(device.index);
                 cuda.Wait(cuda.Current(device.index), done);
-                places.Add(done);
+                freeEvents.Add(done);
                 GC.KeepAlive(buffer);
             });
         }
@@ -169,13 +169,13 @@ public sealed class Nccl : ICollective
         return MemoryMarshal.Read<NcclLibrary.UniqueId>(bytes.data<byte>().ToArray());
     }
 
-    // An operation that fails on the device, or whose other end is gone, may never end, and no call tells: it must be asked for.
+    // An operation that fails on the device, or whose peer is gone, may never end, and no call returns an error: it must be polled.
     private void Watch()
     {
         while (!ended.Wait(Interval))
         {
             if (nccl.AsynchronousError(communicator) is not { } what) continue;
-            error.WriteLine($"rank {Rank}, {CurrentOperation}: NCCL, on {device}: {what}. The job ends; its last checkpoint is whole.");
+            error.WriteLine($"rank {Rank}, {CurrentOperation}: NCCL, on {device}: {what}. The job ends; its last checkpoint is complete.");
             Abort(1);
             return;
         }
@@ -185,7 +185,7 @@ public sealed class Nccl : ICollective
     {
         if (ended.IsSet) return;
         ended.Set();
-        if (Thread.CurrentThread != watch) watch.Join(Patience);    // it may be asking the communicator
+        if (Thread.CurrentThread != watch) watch.Join(Patience);    // it may be polling the communicator
         Task.Run(() => nccl.Abort(communicator)).Wait(Patience);
     }
 }

@@ -7,8 +7,8 @@ namespace Transformer.Distributed;
 // N ranks
 
 /// <summary>
-/// The few functions of NCCL, by its C interface (nccl.h, 2.13 and later), found at run time: NVIDIA's collective operations between devices. Each of them is given to a stream
-/// and carried out there; a device is that of the thread that joins.
+/// The few functions of NCCL that are used, by its C interface (nccl.h, 2.13 and later), loaded at run time: NVIDIA's collective operations
+/// between GPUs. Each is queued on a stream; a communicator belongs to the device of the thread that joins.
 /// </summary>
 internal sealed unsafe class NcclLibrary
 {
@@ -26,7 +26,7 @@ internal sealed unsafe class NcclLibrary
     private readonly delegate* unmanaged<int, byte*> describe;
     private readonly delegate* unmanaged<nint, byte*> lastError;
 
-    /// <summary>What tells the ranks of one communicator from all others; rank 0 makes it. C passes it by value.</summary>
+    /// <summary>The unique id of a communicator, made by rank 0. C passes it by value.</summary>
     public struct UniqueId
     {
         private fixed byte bytes[128];    // NCCL_UNIQUE_ID_BYTES
@@ -48,25 +48,27 @@ internal sealed unsafe class NcclLibrary
         lastError = (delegate* unmanaged<nint, byte*>)function("ncclGetLastError");
     }
 
-    /// <summary>The NCCL that libtorch has brought along, or the one that is found beside it or by the system.</summary>
+    /// <summary>The NCCL inside libtorch, or the one beside it or on the system's path.</summary>
     /// <exception cref="InputException">There is none.</exception>
-    public static NcclLibrary Load() => Load(LibTorch.CudaFunction, Places(LibTorch.Folder));
+    public static NcclLibrary Load() => Load(LibTorch.CudaFunction, Candidates(LibTorch.Folder));
 
-    /// <summary>The same of given places.</summary>
-    /// <param name="own">A function of libtorch's own NCCL; 0 where it has none.</param>
-    /// <param name="places">Names and paths to be tried in turn.</param>
-    internal static NcclLibrary Load(Func<string, nint> own, IReadOnlyList<string> places)
+    /// <summary>The same with given candidates.</summary>
+    /// <param name="own">The address of a function of libtorch's own NCCL; 0 where it has none.</param>
+    /// <param name="candidates">Names and paths to try in order.</param>
+    internal static NcclLibrary Load(Func<string, nint> own, IReadOnlyList<string> candidates)
     {
         if (own("ncclCommInitRank") != 0) return new(own);
-        foreach (var place in places)
+        foreach (var place in candidates)
             if (NativeLibrary.TryLoad(place, out var library)) return new(name => NativeLibrary.GetExport(library, name));
         throw new InputException(
-            $"ranks on graphics processors need NCCL, but {string.Join(" or ", places)} is not there.\n" +
+            $"ranks on GPUs need NCCL, but {string.Join(" or ", candidates)} was not found.\n" +
             "  It comes with PyTorch (pip's nvidia-nccl package) or as libnccl2 from NVIDIA; name its folder in LD_LIBRARY_PATH.");
     }
 
-    /// <summary>Where NCCL may lie beside a libtorch: in its folder and, in a Python install, in the package that pip puts beside torch.</summary>
-    internal static IReadOnlyList<string> Places(string? libtorch) => libtorch is null
+    /// <summary>
+    /// The paths where NCCL may be found for a libtorch: its folder and, in a Python install, the package that pip puts beside torch.
+    /// </summary>
+    internal static IReadOnlyList<string> Candidates(string? libtorch) => libtorch is null
         ? [Name]
         : [Path.Combine(libtorch, Name), Path.GetFullPath(Path.Combine(libtorch, "..", "..", "nvidia", "nccl", "lib", Name)), Name];
 
@@ -76,12 +78,12 @@ internal sealed unsafe class NcclLibrary
         get
         {
             int code;
-            Check(version(&code), "telling its version");
+            Check(version(&code), "reading its version");
             return $"{code / 10000}.{code / 100 % 100}.{code % 100}";
         }
     }
 
-    /// <summary>A new communicator's name, to be told to all ranks.</summary>
+    /// <summary>A new communicator's id, to be sent to all ranks.</summary>
     public UniqueId NewId()
     {
         UniqueId id;
@@ -91,8 +93,8 @@ internal sealed unsafe class NcclLibrary
 
     /// <summary>Joins the other ranks, on this thread's device; returns when all have.</summary>
     /// <param name="ranks">N.</param>
-    /// <param name="id">What rank 0 has made.</param>
-    /// <param name="rank">Which of them this is.</param>
+    /// <param name="id">The id that rank 0 made.</param>
+    /// <param name="rank">The number of this rank.</param>
     /// <returns>The communicator.</returns>
     public nint Join(int ranks, UniqueId id, int rank)
     {
@@ -105,18 +107,22 @@ internal sealed unsafe class NcclLibrary
     public void ReduceScatter(nint slices, long slice, bool isDouble, int rank, nint communicator, nint stream)
     {
         var own = (byte*)slices + rank * slice * (isDouble ? sizeof(double) : sizeof(float));
-        Check(reduceScatter((void*)slices, own, (nuint)slice, isDouble ? Float64 : Float32, Sum, communicator, stream), "adding up", communicator);
+        Check(
+            reduceScatter((void*)slices, own, (nuint)slice, isDouble ? Float64 : Float32, Sum, communicator, stream),
+            "adding up", communicator);
     }
 
-    /// <summary>Every rank's slice comes to every rank, in place.</summary>
+    /// <summary>Copies every rank's slice to every rank, in place.</summary>
     public void AllGather(nint slices, long sliceBytes, int rank, nint communicator, nint stream) =>
-        Check(allGather((byte*)slices + rank * sliceBytes, (void*)slices, (nuint)sliceBytes, Byte, communicator, stream), "bringing together", communicator);
+        Check(
+            allGather((byte*)slices + rank * sliceBytes, (void*)slices, (nuint)sliceBytes, Byte, communicator, stream),
+            "bringing together", communicator);
 
-    /// <summary>The bytes of one rank come to every rank, in place.</summary>
+    /// <summary>Copies the bytes of one rank to every rank, in place.</summary>
     public void Broadcast(nint bytes, long length, int root, nint communicator, nint stream) =>
         Check(broadcast((void*)bytes, (void*)bytes, (nuint)length, Byte, root, communicator, stream), "broadcasting", communicator);
 
-    /// <summary>What has gone wrong with operations that were given to a stream; null where nothing has.</summary>
+    /// <summary>The error of an asynchronous operation; null where there is none.</summary>
     public string? AsynchronousError(nint communicator)
     {
         int code;
@@ -128,12 +134,12 @@ internal sealed unsafe class NcclLibrary
     /// <summary>Ends a communicator whose operations may never end.</summary>
     public void Abort(nint communicator) => _ = abort(communicator);
 
-    /// <summary>Takes leave of the other ranks, all operations being done.</summary>
+    /// <summary>Frees a communicator whose operations are all done.</summary>
     public void Destroy(nint communicator) => Check(destroy(communicator), "taking leave", communicator);
 
-    private void Check(int code, string doing, nint communicator = 0)
+    private void Check(int code, string operation, nint communicator = 0)
     {
-        if (code is not (0 or InProgress)) throw new InvalidOperationException($"NCCL, {doing}: {Describe(code, communicator)}");
+        if (code is not (0 or InProgress)) throw new InvalidOperationException($"NCCL, {operation}: {Describe(code, communicator)}");
     }
 
     private string Describe(int code, nint communicator)

@@ -6,8 +6,8 @@ namespace Transformer.Distributed;
 // N ranks in a ring: each sends to the next one and receives from the one before
 
 /// <summary>
-/// Sums and copies that go round a ring (Patarasuk and Yuan 2009): every rank sends and receives (N - 1) / N of the buffer, which is the least there is.
-/// Slice r is added up in the order r + 1, r + 2, .., r, so that it is the same number whatever the buffer is part of.
+/// Ring collectives (Patarasuk and Yuan 2009): every rank sends and receives (N - 1) / N of the buffer, which is the minimum. Slice r is
+/// added up in the order r + 1, r + 2, .., r, so that the sum does not depend on how buffers are split.
 /// </summary>
 internal sealed unsafe partial class Ring(MpiLibrary mpi, int rank, int ranks, Action listen) : IDisposable
 {
@@ -17,7 +17,7 @@ internal sealed unsafe partial class Ring(MpiLibrary mpi, int rank, int ranks, A
     private byte* received;
     private nuint receivedBytes;
 
-    /// <summary>Adds up the slices; this rank's becomes the sum, the others what this rank handed on.</summary>
+    /// <summary>Adds up the slices; this rank's becomes the sum, the others hold partial sums.</summary>
     public void ReduceScatter<T>(byte* slices, long sliceBytes) where T : unmanaged, INumber<T>
     {
         if ((nuint)sliceBytes > receivedBytes) received = (byte*)NativeMemory.Realloc(received, receivedBytes = (nuint)sliceBytes);
@@ -30,14 +30,14 @@ internal sealed unsafe partial class Ring(MpiLibrary mpi, int rank, int ranks, A
         }
     }
 
-    /// <summary>Every rank's slice comes to every rank.</summary>
+    /// <summary>Copies every rank's slice to every rank.</summary>
     public void AllGather(byte* slices, long sliceBytes)
     {
         for (var step = 0; step < ranks - 1; step++)
             Exchange(slices + Wrap(rank - step) * sliceBytes, slices + Wrap(rank - step - 1) * sliceBytes, sliceBytes);
     }
 
-    /// <summary>The bytes of one rank come to every rank, each of which hands them on.</summary>
+    /// <summary>Copies the bytes of one rank to every rank, each passing them on.</summary>
     public void Broadcast(byte* bytes, long length, int root)
     {
         for (var done = 0L; done < length; done += MostBytes)
@@ -65,7 +65,7 @@ internal sealed unsafe partial class Ring(MpiLibrary mpi, int rank, int ranks, A
         }
     }
 
-    // What comes at once is taken at once; a longer wait sleeps between looks, for the cores are needed by whoever computes.
+    // Spins briefly, then sleeps between polls: the cores are needed for the computation.
     private void Complete(nint request)
     {
         for (var looks = 0; !mpi.IsDone(ref request); looks++)

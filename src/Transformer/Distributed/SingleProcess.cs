@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Distributed;
 
-/// <summary>One process by itself: sums are its own numbers.</summary>
+/// <summary>A single process: sums are its own numbers.</summary>
 public sealed class SingleProcess : ICollective
 {
     /// <inheritdoc/>

@@ -4,11 +4,11 @@ namespace Transformer.Distributed;
 
 // N ranks
 
-/// <summary>What every collective asks of its buffers.</summary>
+/// <summary>The requirements on the buffers of collectives.</summary>
 internal static class Slices
 {
-    /// <summary>How many numbers each of the N slices of a buffer has.</summary>
-    /// <exception cref="ArgumentException">The ranks do not divide it, or it does not lie in one piece.</exception>
+    /// <summary>The length of each of the N slices of a buffer.</summary>
+    /// <exception cref="ArgumentException">N does not divide its length, or it is not contiguous.</exception>
     public static long SliceOf(this ICollective ranks, Tensor buffer)
     {
         RequireOnePiece(buffer);
@@ -17,12 +17,13 @@ internal static class Slices
             : throw new ArgumentException($"{ranks.Ranks} ranks do not divide {buffer.numel()} numbers", nameof(buffer));
     }
 
-    /// <summary>Refuses a buffer whose numbers do not lie side by side.</summary>
+    /// <summary>Refuses a buffer that is not contiguous.</summary>
     public static void RequireOnePiece(Tensor buffer)
     {
         if (!buffer.is_contiguous()) throw new ArgumentException("the buffer is not contiguous", nameof(buffer));
     }
 
-    /// <summary>Refuses a type in which nothing is added up.</summary>
-    public static ArgumentException NotAddable(Tensor buffer) => new($"found {buffer.dtype}, expected numbers of 32 or 64 bits", nameof(buffer));
+    /// <summary>The error for a type that cannot be added up.</summary>
+    public static ArgumentException NotAddable(Tensor buffer) =>
+        new($"found {buffer.dtype}, expected numbers of 32 or 64 bits", nameof(buffer));
 }

@@ -14,17 +14,19 @@ public static class BatchTensors
         (On(batch.Inputs, batch, device), On(batch.Targets, batch, device));
 
     /// <summary>
-    /// What the head has to work on. Where few tokens have a target most logits would be made for nothing: only theirs are kept, in one row of N.
+    /// The hidden states that the head needs. Where few tokens have a target, only theirs are kept, in one row of N, so that no unused
+    /// logits are computed.
     /// </summary>
     /// <param name="hidden">[B, T, C]</param>
     /// <param name="targets">[B, T]</param>
-    /// <param name="batch">What the targets are of.</param>
-    /// <returns>[1, N, C] and [1, N]; as they came where every token has a target.</returns>
+    /// <param name="batch">The batch of the targets.</param>
+    /// <returns>[1, N, C] and [1, N]; unchanged where every token has a target.</returns>
     public static (Tensor Hidden, Tensor Targets) Labelled(Tensor hidden, Tensor targets, Batch batch)
     {
-        var places = batch.Targets.Index().Where(target => target.Item != Batch.IgnoredTarget).Select(target => (long)target.Index).ToArray();
-        if (places.Length == batch.Targets.Length) return (hidden, targets);
-        var chosen = tensor(places).ToDeviceAsync(targets.device);
+        var positions = batch.Targets.Index().Where(target => target.Item != Batch.IgnoredTarget).Select(target => (long)target.Index)
+            .ToArray();
+        if (positions.Length == batch.Targets.Length) return (hidden, targets);
+        var chosen = tensor(positions).ToDeviceAsync(targets.device);
         return (
             hidden.flatten(0, 1).index_select(0, chosen).unsqueeze(0),      // [1, N, C]
             targets.flatten().index_select(0, chosen).unsqueeze(0));        // [1, N]

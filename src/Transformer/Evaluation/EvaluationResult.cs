@@ -1,12 +1,12 @@
 namespace Transformer.Evaluation;
 
-/// <summary>How well a model predicts what it should.</summary>
-/// <param name="Loss">The mean of -ln p(token) over all predicted tokens, in nats.</param>
+/// <summary>How well a model predicts its targets.</summary>
+/// <param name="Loss">The mean of -ln p(token) over all predicted tokens, in nats per token.</param>
 /// <param name="Tokens">The number of predicted tokens.</param>
 /// <param name="Correct">How many of them had the greatest of all logits.</param>
 public sealed record EvaluationResult(double Loss, long Tokens, long Correct)
 {
-    /// <summary>e to the loss: among how many equally likely tokens the model is undecided.</summary>
+    /// <summary>e to the loss: the number of equally likely tokens among which the model is undecided.</summary>
     public double Perplexity => Math.Exp(Loss);
 
     /// <summary>The share of the tokens that greedy choice gets right, from 0 to 1.</summary>

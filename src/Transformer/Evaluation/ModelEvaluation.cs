@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Evaluation;
 
-/// <summary>Measures a model's loss and accuracy on batches. Dropout is off meanwhile, and no random number is drawn.</summary>
+/// <summary>Measures a model's loss and accuracy on batches. Dropout is off, and no random number is drawn.</summary>
 public static class ModelEvaluation
 {
     /// <param name="model">The model; its training mode is restored afterwards.</param>
@@ -14,12 +14,13 @@ public static class ModelEvaluation
     public static EvaluationResult Measure(TransformerModel model, IEnumerable<Batch> batches, CancellationToken cancellation = default) =>
         Measure(model, batches, new SingleProcess(), cancellation);
 
-    /// <summary>The same by several processes, each of which gets the result.</summary>
+    /// <summary>The same on several ranks, each of which gets the result.</summary>
     /// <param name="model">The model; its training mode is restored afterwards.</param>
-    /// <param name="batches">What it predicts, all of it on each rank.</param>
-    /// <param name="ranks">Between whom the batches are shared; ranks that share the model work on each batch together.</param>
-    /// <param name="cancellation">Ends the measurement between two batches, on all ranks at the same.</param>
-    public static EvaluationResult Measure(TransformerModel model, IEnumerable<Batch> batches, ICollective ranks, CancellationToken cancellation = default)
+    /// <param name="batches">All batches, the same on each rank.</param>
+    /// <param name="ranks">The ranks that divide the batches; under tensor parallelism all of them work on each batch.</param>
+    /// <param name="cancellation">Ends the measurement between two batches, on all ranks at the same one.</param>
+    public static EvaluationResult Measure(
+        TransformerModel model, IEnumerable<Batch> batches, ICollective ranks, CancellationToken cancellation = default)
     {
         using var _ = inference_mode();
         return WithoutDropout(model, () =>
@@ -44,7 +45,7 @@ public static class ModelEvaluation
         });
     }
 
-    /// <summary>The same of another implementation.</summary>
+    /// <summary>The same for another implementation of the model.</summary>
     /// <param name="batches">What is predicted.</param>
     /// <param name="logits">The logits of a batch: [B, T, V].</param>
     /// <param name="cancellation">Ends the measurement between two batches.</param>
@@ -62,7 +63,7 @@ public static class ModelEvaluation
         return Tally.Sum([[tally.Loss, tally.Tokens, tally.Correct]]);
     }
 
-    /// <summary>The mean spans of a model's learned windows on a batch, as <see cref="TransformerModel.MeanSpans"/> has them.</summary>
+    /// <summary>The mean spans of a model's learned windows on a batch; see <see cref="TransformerModel.MeanSpans"/>.</summary>
     public static IReadOnlyList<IReadOnlyList<float>>? MeanSpans(TransformerModel model, Batch batch)
     {
         using var _ = inference_mode();
@@ -70,11 +71,12 @@ public static class ModelEvaluation
         return WithoutDropout(model, () => model.MeanSpans(BatchTensors.On(batch, model.Device).Inputs));
     }
 
-    // Turn by turn each rank gets a batch. Where they run out before the ranks do, the rest get one that does not count: they may be needed for its passes.
+    // Round-robin over the ranks. When the batches run out, the remaining ranks get one that does not count, since they may be needed for
+    // its forward passes.
     private static IEnumerable<(Batch Batch, bool Counts)> Share(IEnumerable<Batch> batches, ICollective ranks) =>
-        batches.Chunk(ranks.Ranks).Select(turn => ranks.Rank < turn.Length ? (turn[ranks.Rank], true) : (turn[0], false));
+        batches.Chunk(ranks.Ranks).Select(round => ranks.Rank < round.Length ? (round[ranks.Rank], true) : (round[0], false));
 
-    // As many tokens at once as LanguageModelLoss makes logits for: [1, n, C] and [1, n].
+    // Chunks of as many tokens as LanguageModelLoss computes logits for at once: [1, n, C] and [1, n].
     private static IEnumerable<(Tensor Hidden, Tensor Targets)> Chunks(Tensor hidden, Tensor targets, long vocabulary)
     {
         var rows = LanguageModelLoss.RowsAtOnce(targets.numel(), vocabulary);
@@ -95,7 +97,7 @@ public static class ModelEvaluation
         }
     }
 
-    // What one process has counted.
+    // The counts of one process.
     private sealed class Tally
     {
         public double Loss { get; private set; }

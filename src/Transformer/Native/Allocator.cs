@@ -5,11 +5,12 @@ namespace Transformer.Native;
 /// <summary>The C library's memory allocator.</summary>
 public static partial class Allocator
 {
-    private const int TrimThreshold = -1, MmapThreshold = -3, MmapMaximum = -4;    // M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX of glibc's malloc.h
+    // M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX of glibc's malloc.h
+    private const int TrimThreshold = -1, MmapThreshold = -3, MmapMaximum = -4;
 
     /// <summary>
-    /// Keeps freed memory for the next step instead of returning it: a training step allocates the same blocks over and over, and every fresh
-    /// page costs a fault and 4 KiB of zeros. Worth 10 to 25% of a step. Does nothing where the C library is not glibc.
+    /// Keeps freed memory for the next step instead of returning it: a training step allocates the same blocks over and over, and every
+    /// fresh page costs a fault and 4 KiB of zeros. Saves 10 to 25% of a step. Does nothing where the C library is not glibc.
     /// </summary>
     public static void KeepFreedMemory()
     {
@@ -21,12 +22,12 @@ public static partial class Allocator
         }
         catch (EntryPointNotFoundException)
         {
-            // musl has no mallopt and needs none.
+            // musl has no mallopt.
         }
     }
 
     /// <summary>
-    /// Gives freed memory back to the system, now and from now on wherever a block is larger than 64 KiB, so that what is resident is what is in use.
+    /// Returns freed memory to the system, now and from now on for blocks larger than 64 KiB, so that resident memory is memory in use.
     /// </summary>
     /// <returns>False where the C library is not glibc.</returns>
     public static bool ReturnFreedMemory()

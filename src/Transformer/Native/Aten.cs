@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace Transformer.Native;
 
 /// <summary>
-/// Operators of libtorch that TorchSharp does not bind, by libtorch's stable C interface, with autograd. This is the only place with such
-/// calls. A failed call tells only that it failed, so arguments are checked here first.
+/// Operators of libtorch that TorchSharp does not bind, by libtorch's stable C interface, with autograd. This is the only file with such
+/// calls. A failed call returns only a code, so arguments are checked here first.
 /// </summary>
 public static unsafe partial class Aten
 {
@@ -36,7 +36,8 @@ public static unsafe partial class Aten
             throw new ArgumentException("query, key and value do not fit each other");
         if (causal && mask is not null) throw new ArgumentException("a causal call takes no mask");
 
-        // Of CUDA's fused kernels only one takes fp32 or a mask, and it knows no shared heads: with them libtorch would fall back to T x S scores.
+        // Only one of CUDA's fused kernels takes fp32 or a mask, and it has no grouped-query attention: with fewer key/value heads libtorch
+        // would fall back to T x S scores.
         var repeats = query.shape[1] / key.shape[1];
         var repeated = repeats > 1 && query.device_type != DeviceType.CPU && (mask is not null || query.dtype == ScalarType.Float32);
         using var ownKey = repeated ? key.repeat_interleave(repeats, dim: 1) : null;          // [B, H, S, D]
@@ -59,13 +60,14 @@ public static unsafe partial class Aten
     /// <returns>[..., C]</returns>
     public static Tensor RmsNorm(Tensor x, Tensor weight, double epsilon)
     {
-        if (weight.dim() != 1 || x.shape[^1] != weight.shape[0]) throw new ArgumentException("the weight must be as wide as the last dimension");
+        if (weight.dim() != 1 || x.shape[^1] != weight.shape[0])
+            throw new ArgumentException("the weight must be as wide as the last dimension");
         var stack = stackalloc ulong[4] { Handle(x), List([(ulong)weight.shape[0]]), Optional(Handle(weight)), Optional(Bits(epsilon)) };
         Call("aten::rms_norm"u8, ""u8, stack);
         return Owned(stack[0]);
     }
 
-    /// <summary>The bits of a tensor as numbers of another type of the same size; both share one memory.</summary>
+    /// <summary>The bits of a tensor reinterpreted as another type of the same size; both share the memory.</summary>
     public static Tensor View(Tensor tensor, ScalarType type)
     {
         if (tensor.element_size() != type.ElementSize()) throw new ArgumentException($"{tensor.dtype} and {type} differ in size");
@@ -74,12 +76,14 @@ public static unsafe partial class Aten
         return Owned(stack[0]);
     }
 
-    /// <summary>One AdamW step (Loshchilov and Hutter 2019) over several ranges in one pass of the memory; all are changed in place.</summary>
+    /// <summary>
+    /// One AdamW step (Loshchilov and Hutter 2019) over several ranges in one pass over memory; all are changed in place.
+    /// </summary>
     /// <param name="parameters">The parameters.</param>
-    /// <param name="gradients">Their gradients, alike in shape; divided by <paramref name="gradientScale"/> first.</param>
+    /// <param name="gradients">Their gradients, of the same shapes; divided by <paramref name="gradientScale"/> first.</param>
     /// <param name="means">The running means of the gradients.</param>
     /// <param name="squares">The running means of the squared gradients.</param>
-    /// <param name="steps">One-element float tensors that count the steps, this one included; one a range.</param>
+    /// <param name="steps">One-element float tensors that count the steps, this one included; one per range.</param>
     /// <param name="learningRate">The learning rate of this step.</param>
     /// <param name="beta1">The decay of the means.</param>
     /// <param name="beta2">The decay of the squares.</param>
@@ -88,14 +92,16 @@ public static unsafe partial class Aten
     /// <param name="gradientScale">A one-element float tensor, or null for 1.</param>
     public static void FusedAdamW(
         IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> gradients, IReadOnlyList<Tensor> means, IReadOnlyList<Tensor> squares,
-        IReadOnlyList<Tensor> steps, double learningRate, double beta1, double beta2, double weightDecay, double epsilon, Tensor? gradientScale)
+        IReadOnlyList<Tensor> steps, double learningRate, double beta1, double beta2, double weightDecay, double epsilon,
+        Tensor? gradientScale)
     {
         var count = parameters.Count;
         if (count == 0) return;
         if (gradients.Count != count || means.Count != count || squares.Count != count || steps.Count != count)
             throw new ArgumentException("parameters, gradients, moments and steps must be equally many");
         for (var i = 0; i < count; i++)
-            if (parameters[i].numel() != gradients[i].numel() || parameters[i].numel() != means[i].numel() || parameters[i].numel() != squares[i].numel())
+            if (parameters[i].numel() != gradients[i].numel() || parameters[i].numel() != means[i].numel()
+                || parameters[i].numel() != squares[i].numel())
                 throw new ArgumentException($"range {i}: parameter, gradient and moments differ in size");
 
         var stack = stackalloc ulong[15]
@@ -120,7 +126,8 @@ public static unsafe partial class Aten
         {
             byte empty = 0;
             if (torch_call_dispatcher(n, o == null ? &empty : o, stack, Version) != 0)
-                throw new InvalidOperationException($"libtorch refused {System.Text.Encoding.ASCII.GetString(name)}; what it said stands above on standard error");
+                throw new InvalidOperationException(
+                    $"libtorch refused {System.Text.Encoding.ASCII.GetString(name)}; its message is above on standard error");
         }
     }
 
@@ -163,7 +170,7 @@ public static unsafe partial class Aten
 
     private static void Check(int code)
     {
-        if (code != 0) throw new InvalidOperationException("libtorch's C interface failed; what it said stands above on standard error");
+        if (code != 0) throw new InvalidOperationException("libtorch's C interface failed; its message is above on standard error");
     }
 
     [LibraryImport(Library)]

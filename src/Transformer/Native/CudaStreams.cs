@@ -4,8 +4,8 @@ using Transformer.Configuration;
 namespace Transformer.Native;
 
 /// <summary>
-/// CUDA's streams and events, for work on a device beside libtorch's: a stream carries out what it is given one after the other, and an event is a place in it for which
-/// another stream can be made to wait, while the thread that says so goes on. Both are handles of the runtime that libtorch has brought along.
+/// CUDA's streams and events, for work on a device beside libtorch's: a stream runs its work in order, and an event marks a point in it for
+/// which another stream can wait without blocking the thread. Both are handles of the CUDA runtime that libtorch loaded.
 /// </summary>
 internal sealed unsafe class CudaStreams
 {
@@ -36,28 +36,32 @@ internal sealed unsafe class CudaStreams
         describe = (delegate* unmanaged<int, byte*>)function("cudaGetErrorString");
     }
 
-    /// <summary>Those of the libtorch in use.</summary>
+    /// <summary>The functions of the libtorch in use.</summary>
     /// <exception cref="InputException">It has no CUDA.</exception>
     public static CudaStreams Load() => new(name =>
     {
         if (LibTorch.CudaFunction(name) is not 0 and var function) return function;
         foreach (var runtime in Runtimes)
             if (NativeLibrary.TryLoad(runtime, out var library) && NativeLibrary.TryGetExport(library, name, out function)) return function;
-        throw new InputException($"neither the libtorch in {LibTorch.Folder ?? "use"} nor {string.Join(" or ", Runtimes)} has {name}. Expected a libtorch with CUDA; docs/gpu.md says how to give it one.");
+        throw new InputException($"neither the libtorch in {LibTorch.Folder ?? "use"} nor {string.Join(" or ", Runtimes)} has {name}. " +
+            "Expected a libtorch with CUDA; docs/gpu.md says how to give it one.");
     });
 
     /// <summary>
-    /// Makes a device the one of this thread, to which its new streams and events, and the default stream, belong. Backward passes run on threads of libtorch's.
+    /// Sets the device of this thread, to which its new streams and events, and the default stream, belong. Backward passes run on
+    /// libtorch's threads.
     /// </summary>
     public void Use(int device) => Check(setDevice(device));
 
     /// <summary>
-    /// The stream to which libtorch gives the work of this thread: the default one unless something said otherwise, and in a backward pass that of the forward pass.
+    /// The stream on which libtorch queues the work of this thread: the default one unless it was changed; in a backward pass that of the
+    /// forward pass.
     /// </summary>
     public nint Current(int device)
     {
         nint stream;
-        return current(device, &stream) == 0 ? stream : throw new InvalidOperationException($"libtorch does not tell the stream of device {device}");
+        return current(device, &stream) == 0 ? stream
+            : throw new InvalidOperationException($"libtorch does not report the stream of device {device}");
     }
 
     /// <summary>A stream that does not wait for the default one.</summary>
@@ -68,28 +72,28 @@ internal sealed unsafe class CudaStreams
         return stream;
     }
 
-    /// <summary>An event that only orders, and takes no time.</summary>
+    /// <summary>An event without timing.</summary>
     public nint NewEvent()
     {
-        nint place;
-        Check(createEvent(&place, DisableTiming));
-        return place;
+        nint handle;
+        Check(createEvent(&handle, DisableTiming));
+        return handle;
     }
 
-    /// <summary>The event is where the stream is now; whoever waits for where it was before is not disturbed.</summary>
-    public void Record(nint place, nint stream) => Check(record(place, stream));
+    /// <summary>Records the stream's current point in the event; waits for an earlier point are not affected.</summary>
+    public void Record(nint handle, nint stream) => Check(record(handle, stream));
 
-    /// <summary>What the stream is given from now on waits until another has come to the event.</summary>
-    public void Wait(nint stream, nint place) => Check(wait(stream, place, 0));
+    /// <summary>Work queued on the stream from now on waits for the event.</summary>
+    public void Wait(nint stream, nint handle) => Check(wait(stream, handle, 0));
 
-    /// <summary>This thread waits until a stream has done all that it was given.</summary>
+    /// <summary>Blocks this thread until a stream has done all its work.</summary>
     public void Finish(nint stream) => Check(synchronize(stream));
 
-    /// <summary>Gives a stream back.</summary>
+    /// <summary>Frees a stream.</summary>
     public void FreeStream(nint stream) => Check(destroyStream(stream));
 
-    /// <summary>Gives an event back.</summary>
-    public void FreeEvent(nint place) => Check(destroyEvent(place));
+    /// <summary>Frees an event.</summary>
+    public void FreeEvent(nint handle) => Check(destroyEvent(handle));
 
     private void Check(int code)
     {

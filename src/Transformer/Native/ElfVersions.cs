@@ -3,11 +3,11 @@ using System.Text;
 
 namespace Transformer.Native;
 
-/// <summary>The symbol versions that a 64-bit little-endian ELF library asks of others (section .gnu.version_r).</summary>
+/// <summary>The symbol versions that a 64-bit little-endian ELF library needs from others (section .gnu.version_r).</summary>
 internal static class ElfVersions
 {
     private const uint SectionOfNeeds = 0x6ffffffe;    // SHT_GNU_verneed
-    private const ushort Weak = 0x2;                   // VER_FLG_WEAK: the loader warns where it would refuse
+    private const ushort Weak = 0x2;                   // VER_FLG_WEAK: the loader warns instead of refusing
 
     /// <summary>Marks a needed version as weak, so that the loader accepts a system without it.</summary>
     /// <param name="image">The bytes of the library; changed in place.</param>

@@ -3,10 +3,10 @@ using static TorchSharp.torch;
 
 namespace Transformer.Native;
 
-/// <summary>What kernels written here have in common: they read and write the memory of contiguous fp32 tensors on the CPU.</summary>
+/// <summary>Common parts of our kernels, which work on the memory of contiguous fp32 tensors on the CPU.</summary>
 internal static unsafe class Kernels
 {
-    /// <summary>Whether a tensor is one that they can work on, made contiguous.</summary>
+    /// <summary>Whether the kernels support a tensor, once it is contiguous.</summary>
     public static bool Supports(Tensor tensor) => tensor.device.type == DeviceType.CPU && tensor.dtype == ScalarType.Float32;
 
     /// <summary>The address of a tensor's first number; null for none. The caller keeps the tensor alive.</summary>

@@ -7,16 +7,16 @@ using Transformer.Configuration;
 namespace Transformer.Native;
 
 /// <summary>
-/// Finds and loads libtorch before TorchSharp asks for it. On Linux two things need it: TorchSharp's native library wants the C++ runtime of
-/// GCC 13, which Debian 12 and Ubuntu 22.04 lack although nothing of it is used, and <c>TRANSFORMER_LIBTORCH</c> may name another
-/// libtorch (the <c>torch/lib</c> folder of a Python install, say, which brings CUDA). Elsewhere TorchSharp's own search is enough.
+/// Finds and loads libtorch before TorchSharp does. On Linux there are two reasons: TorchSharp's native library requires the C++ runtime of
+/// GCC 13, which Debian 12 and Ubuntu 22.04 lack although nothing of it is used, and <c>TRANSFORMER_LIBTORCH</c> may name another libtorch
+/// (for example the <c>torch/lib</c> folder of a Python install with CUDA). Elsewhere TorchSharp's own search is enough.
 /// </summary>
 public static class LibTorch
 {
     /// <summary>The environment variable that names the folder of another libtorch.</summary>
     public const string FolderVariable = "TRANSFORMER_LIBTORCH";
 
-    /// <summary>The name by which <see cref="Aten"/> asks for libtorch's operators.</summary>
+    /// <summary>The library name in the imports of <see cref="Aten"/>.</summary>
     internal const string CpuLibrary = "torch_cpu";
 
     private const string Binding = "libLibTorchSharp.so";
@@ -24,23 +24,26 @@ public static class LibTorch
     private static bool loaded;
     private static ExceptionDispatchInfo? failure;
 
-    /// <summary>The folder of the libtorch in use; null before it is loaded and where TorchSharp finds it by itself.</summary>
+    /// <summary>The folder of the libtorch in use; null before it is loaded and where TorchSharp finds it itself.</summary>
     public static string? Folder { get; private set; }
 
-    /// <summary>How TorchSharp's native library was loaded: as it is, or as a copy that accepts an older C++ runtime; and beside which libtorch.</summary>
+    /// <summary>
+    /// How TorchSharp's native library was loaded: the original, or a copy that accepts an older C++ runtime; and with which libtorch.
+    /// </summary>
     public static string How { get; private set; } = "not loaded";
 
-    /// <summary>Where the copy lies that an older C++ runtime accepts.</summary>
+    /// <summary>The folder of the copy for an older C++ runtime.</summary>
     public static string CacheFolder
     {
         get
         {
-            var data = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
+            var data = Environment.GetFolderPath(
+                Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
             return Path.Combine(Path.IsPathRooted(data) ? data : Path.GetTempPath(), "transformer");
         }
     }
 
-    // TorchSharp looks for its native library in a static constructor, so it must be there as soon as the assembly is.
+    // TorchSharp loads its native library in a static constructor, so it must be loaded when the assembly is.
 #pragma warning disable CA2255 // A library may hook the load of another one only here; users of the library then need no call of their own.
     [ModuleInitializer]
 #pragma warning restore CA2255
@@ -49,10 +52,10 @@ public static class LibTorch
         if (loading.LoadedAssembly.GetName().Name == "TorchSharp" && !IsDeferred) Load();
     };
 
-    /// <summary>Whether the application calls <see cref="Load"/> itself before it computes by libtorch, and may do without.</summary>
+    /// <summary>Whether the application calls <see cref="Load"/> itself when it needs libtorch.</summary>
     public static bool IsDeferred { get; set; }
 
-    /// <summary>Loads libtorch once; later calls do nothing, or tell again why it could not be loaded.</summary>
+    /// <summary>Loads libtorch once; later calls do nothing, or report again why it could not be loaded.</summary>
     /// <exception cref="InputException"><c>TRANSFORMER_LIBTORCH</c> names a folder without libtorch.</exception>
     /// <exception cref="DllNotFoundException">The system refuses libtorch.</exception>
     public static void Load()
@@ -76,11 +79,12 @@ public static class LibTorch
     }
 
     /// <summary>
-    /// The address of a function of libtorch's CUDA part or of what it was itself linked with, CUDA's runtime and NCCL, of which a process must not have two; 0 where
-    /// there is none.
+    /// The address of a function of libtorch's CUDA part or of the libraries linked into it, CUDA's runtime and NCCL, of which a process
+    /// must not load two; 0 where there is none.
     /// </summary>
     internal static nint CudaFunction(string name) =>
-        Folder is { } folder && NativeLibrary.TryLoad(Path.Combine(folder, "libtorch_cuda.so"), out var library) && NativeLibrary.TryGetExport(library, name, out var function)
+        Folder is { } folder && NativeLibrary.TryLoad(Path.Combine(folder, "libtorch_cuda.so"), out var library)
+            && NativeLibrary.TryGetExport(library, name, out var function)
             ? function
             : 0;
 
@@ -88,7 +92,8 @@ public static class LibTorch
     {
         var given = Environment.GetEnvironmentVariable(FolderVariable);
         if (given is not null && !File.Exists(Path.Combine(given, "libtorch_cpu.so")))
-            throw new InputException($"{FolderVariable}={given}: no libtorch_cpu.so there. Expected a folder such as torch/lib of a Python install of PyTorch.");
+            throw new InputException(
+                $"{FolderVariable}={given}: no libtorch_cpu.so there. Expected a folder such as torch/lib of a Python install of PyTorch.");
 
         var binding = FindBeside(Binding);
         var folder = given ?? Path.GetDirectoryName(FindBeside("libtorch_cpu.so"));
@@ -106,7 +111,7 @@ public static class LibTorch
             if (given is not null && FindBeside(library) is { } own) LoadedLibrary.AnswerTo(handle, own);
         }
 
-        // Without this the runtime would look for the name in the application's folder and could load a second libtorch beside the given one.
+        // Otherwise the runtime would look for the name in the application's folder and could load a second libtorch.
         NativeLibrary.SetDllImportResolver(typeof(Aten).Assembly, (name, _, _) =>
             name == CpuLibrary ? NativeLibrary.Load(Path.Combine(folder, "libtorch_cpu.so")) : IntPtr.Zero);
 
@@ -118,12 +123,17 @@ public static class LibTorch
 
     private static string? FindBeside(string file)
     {
-        var searched = ((string?)AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
-        var packaged = Path.Combine(AppContext.BaseDirectory, "runtimes", $"linux-{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}", "native");
-        return searched.Append(packaged).Append(AppContext.BaseDirectory).Select(folder => Path.Combine(folder, file)).FirstOrDefault(File.Exists);
+        var searched = ((string?)AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") ?? "")
+            .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
+        var packaged = Path.Combine(
+            AppContext.BaseDirectory, "runtimes", $"linux-{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}",
+            "native");
+        return searched.Append(packaged).Append(AppContext.BaseDirectory).Select(folder => Path.Combine(folder, file))
+            .FirstOrDefault(File.Exists);
     }
 
-    // The original stays untouched in the package folder; the copy's name bears the original's hash, so that another version makes another copy.
+    // The original in the package folder is not changed; the copy's name has the original's hash, so that another version makes another
+    // copy.
     private static string CopyForOlderRuntime(string binding)
     {
         var image = File.ReadAllBytes(binding);

@@ -6,14 +6,14 @@ using static TorchSharp.torch;
 
 namespace Transformer.Native;
 
-/// <summary>What this machine can do at best, measured now: the limits that training and decoding are compared with.</summary>
+/// <summary>The machine's limits, measured now, with which training and decoding are compared.</summary>
 public static class MachineRate
 {
     private const int Side = 2048;
 
     /// <summary>
-    /// Floating-point operations a second of libtorch's product of two 2048 x 2048 matrices: the best of ten. It draws no random number, so that a run
-    /// may measure in between.
+    /// FLOP/s of libtorch's product of two 2048 x 2048 matrices: the best of ten. It draws no random number, so that a run may measure at
+    /// any time.
     /// </summary>
     /// <param name="device">Where the matrices lie.</param>
     /// <param name="precision">The type of the product.</param>
@@ -33,7 +33,7 @@ public static class MachineRate
         return 2.0 * Side * Side * Side / best;
     }
 
-    /// <summary>Bytes a second at which as many threads as libtorch uses read memory: the best of five passes over 512 MiB.</summary>
+    /// <summary>Bytes per second at which as many threads as libtorch uses read memory: the best of five passes over 512 MiB.</summary>
     public static unsafe double MemoryBytesPerSecond()
     {
         const long Bytes = 512L << 20;
@@ -47,7 +47,9 @@ public static class MachineRate
             for (var i = 0; i < 5; i++)
             {
                 var watch = Stopwatch.StartNew();
-                Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, thread => Sum((float*)(memory + thread * share), share / sizeof(float)));
+                Parallel.For(
+                    0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads },
+                    thread => Sum((float*)(memory + thread * share), share / sizeof(float)));
                 best = Math.Min(best, watch.Elapsed.TotalSeconds);
             }
             return share * threads / best;
@@ -58,7 +60,7 @@ public static class MachineRate
         }
     }
 
-    // Four sums at once, so that the additions do not wait for each other.
+    // Four independent sums, so that the additions overlap.
     private static unsafe float Sum(float* values, long count)
     {
         var width = Vector<float>.Count;

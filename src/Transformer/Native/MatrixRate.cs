@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace Transformer.Native;
 
 /// <summary>
-/// The machine's matrix rate, measured beside a run at a cost in proportion to it: one product of two 2048 x 2048 matrices to begin with and
-/// one more after each second of work, ten at most. The best of them counts, as in <see cref="MachineRate"/>, so the rate can only rise.
+/// The machine's matrix rate, measured during a run: one product of two 2048 x 2048 matrices at the start and one after each second of
+/// work, ten at most. The best of them counts, as in <see cref="MachineRate"/>, so the rate can only rise.
 /// </summary>
 internal sealed class MatrixRate : IDisposable
 {
@@ -18,17 +18,17 @@ internal sealed class MatrixRate : IDisposable
     public MatrixRate(Device device, Precision precision)
     {
         using var scope = NewDisposeScope();
-        // A generator of its own: a run's dropout must not depend on how often the rate was measured.
+        // A separate generator: a run's dropout must not depend on how often the rate was measured.
         using var random = new Generator(seed: 0, device);
         a = rand(Side, Side, device: device, generator: random).to(ProductTypes.Of(precision)).ForMatmul().DetachFromDisposeScope();
         b = rand(Side, Side, device: device, generator: random).to(ProductTypes.Of(precision)).ForMatmul().DetachFromDisposeScope();
         Measure();
     }
 
-    /// <summary>Floating-point operations a second: the best product so far.</summary>
+    /// <summary>FLOP/s of the best product so far.</summary>
     public double FlopsPerSecond { get; private set; }
 
-    /// <summary>Measures another product where the run has worked for as many seconds as products were measured.</summary>
+    /// <summary>Measures another product if the run has worked for at least as many seconds as products were measured.</summary>
     /// <param name="seconds">How long the run has worked.</param>
     public void Update(double seconds)
     {

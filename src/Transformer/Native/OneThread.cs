@@ -3,7 +3,8 @@ using static TorchSharp.torch;
 namespace Transformer.Native;
 
 /// <summary>
-/// One thread for libtorch until it is disposed: models this small wait for a second one longer than it saves, and the numbers do not depend on how many there are.
+/// Limits libtorch to one thread until disposed: for models this small a second thread costs more than it saves, and the results do not
+/// depend on the number of threads.
 /// </summary>
 internal sealed class OneThread : IDisposable
 {

@@ -3,8 +3,9 @@ using static TorchSharp.torch;
 namespace Transformer.Native;
 
 /// <summary>
-/// An operator with its own gradient. TorchSharp leaves every handle of a backward pass to the scope around that pass, and a handle keeps its memory: what
-/// the operators of all layers were given, saved and returned would pile up until the step is over. Here each is let go as soon as nobody needs it.
+/// An operator with its own gradient. TorchSharp leaves every handle of a backward pass to the scope around that pass, and a handle keeps
+/// its memory: inputs, saved tensors and results of all layers would accumulate until the step is over. Here each is freed as soon as it is
+/// no longer needed.
 /// </summary>
 internal abstract class Operator<T> : autograd.SingleTensorFunction<T> where T : Operator<T>, new()
 {
@@ -21,6 +22,6 @@ internal abstract class Operator<T> : autograd.SingleTensorFunction<T> where T :
 
     /// <summary>The gradient of each input of the forward pass, in their order; null where it has none.</summary>
     /// <param name="context">What the forward pass saved.</param>
-    /// <param name="gradient">That of its result.</param>
+    /// <param name="gradient">The gradient of its result.</param>
     protected abstract List<Tensor> Gradients(autograd.AutogradContext context, Tensor gradient);
 }

@@ -2,17 +2,18 @@ using System.Globalization;
 
 namespace Transformer.Native;
 
-/// <summary>How much memory this process takes, as Linux tells it.</summary>
+/// <summary>The memory of this process, as Linux reports it.</summary>
 internal static class ProcessMemory
 {
     private const string Status = "/proc/self/status", ClearReferences = "/proc/self/clear_refs";
-    private const string ResetPeak = "5";    // of proc(5): the peak becomes what is resident now
+    private const string ResetPeak = "5";    // of proc(5): resets the peak to what is resident now
 
     /// <summary>
-    /// The most bytes that were resident at once while some work was done, above those before it. Freed memory is given back to the system first and, until
-    /// the work ends, as soon as it is freed, which costs time: not for work that is timed.
+    /// The peak of resident bytes during some work, above those before it. Freed memory is returned to the system first and, until the work
+    /// ends, as soon as it is freed, which costs time: do not time the work. Free blocks within the heap are reused and stay resident, so a process that
+    /// has kept freed memory before (<see cref="Allocator.KeepFreedMemory"/>) measures too much: measure in a fresh one.
     /// </summary>
-    /// <returns>Null where the system does not tell.</returns>
+    /// <returns>Null where the system does not report it.</returns>
     public static long? PeakOf(Action work)
     {
         if (!File.Exists(ClearReferences) || !Allocator.ReturnFreedMemory()) return null;

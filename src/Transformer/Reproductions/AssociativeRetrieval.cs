@@ -8,24 +8,27 @@ namespace Transformer.Reproductions;
 // B sequences · T associations · N queries · S keys, as many values
 
 /// <summary>
-/// Associative retrieval (Schlag et al. 2021, arXiv:2102.11174, section 6.1): a memory is given associations of S keys with S values and asked for the value
-/// that a key was last given. A sum of outer products holds as many keys apart as its features are wide; the delta rule can overwrite.
+/// Associative retrieval (Schlag et al. 2021, arXiv:2102.11174, section 6.1): a memory stores associations of S keys with S values and is
+/// queried for the value that a key was last given. A sum of outer products separates as many keys as its features are wide; the delta rule
+/// can overwrite.
 /// </summary>
 /// <param name="Rule">How the memory keeps and reads.</param>
-/// <param name="Replacement">Whether keys come again, with other values.</param>
+/// <param name="Replacement">Whether keys repeat, with other values.</param>
 /// <param name="Keys">S</param>
-/// <param name="Loss">The lowest of the evaluations: half the squared distance from the value's one-hot code, 0.5 for a memory that reads zeros.</param>
+/// <param name="Loss">The lowest evaluation: half the squared distance from the value's one-hot code, 0.5 for a memory that returns
+/// zeros.</param>
 /// <param name="Published">The paper's loss; null where it is not stated.</param>
 /// <param name="Steps">How many steps were trained.</param>
 /// <param name="Seconds">How long they and the evaluations took.</param>
-public sealed record AssociativeRetrieval(RetrievalRule Rule, bool Replacement, int Keys, double Loss, double? Published, int Steps, double Seconds)
+public sealed record AssociativeRetrieval(
+    RetrievalRule Rule, bool Replacement, int Keys, double Loss, double? Published, int Steps, double Seconds)
 {
     private const int BatchSize = 32, EvaluateEvery = 100, HeldOut = 20, Patience = 10;
     private const double LearningRate = 1e-3, Solved = 1e-3;
 
     /// <summary>
-    /// What the paper's two experiments found, cell by cell. Null where no figure is stated: softmax solves all of them, and the sum rule stays between
-    /// 0.097 and 0.113 when keys come again.
+    /// The results of the paper's two experiments. Null where no figure is stated: softmax solves all of them, and the sum rule stays
+    /// between 0.097 and 0.113 when keys repeat.
     /// </summary>
     public static IReadOnlyDictionary<(RetrievalRule Rule, bool Replacement, int Keys), double?> Figures { get; } =
         new Dictionary<(RetrievalRule, bool, int), double?>
@@ -58,7 +61,7 @@ public sealed record AssociativeRetrieval(RetrievalRule Rule, bool Replacement, 
 
     /// <summary>Trains one memory, until it is solved or no longer improves.</summary>
     /// <param name="rule">How the memory keeps and reads.</param>
-    /// <param name="replacement">Whether keys come again; training sequences are then of 2 S associations, evaluated ones of S.</param>
+    /// <param name="replacement">Whether keys repeat; training sequences then have 2 S associations, evaluated ones S.</param>
     /// <param name="keys">S</param>
     /// <param name="seed">Of the parameters and the sequences.</param>
     /// <param name="maximumSteps">The longest training.</param>

@@ -9,27 +9,28 @@ namespace Transformer.Reproductions;
 // L blocks · C width
 
 /// <summary>
-/// Figure 3 of Xiong et al. 2020 (arXiv:2002.04745): how long the gradient of the last block's MLP output matrix is before the first step, by depth. Theory
-/// has it of the same order at every depth under post-norm and falling as L^(-1/2) under pre-norm.
+/// Figure 3 of Xiong et al. 2020 (arXiv:2002.04745): the norm of the gradient of the last block's MLP output matrix before the first step,
+/// by depth. In theory it is of the same order at every depth under post-norm and falls as L^(-1/2) under pre-norm.
 /// </summary>
-/// <param name="Rows">One a depth, the shallowest first.</param>
+/// <param name="Rows">One per depth, the shallowest first.</param>
 /// <param name="PreNormSlope">The slope of ln(norm) over ln(L) by least squares; the published one is -1/2.</param>
 /// <param name="PostNormSlope">The same; the published one is 0.</param>
-/// <param name="Seeds">How many models the norms are the means of.</param>
+/// <param name="Seeds">The number of models over which the norms are averaged.</param>
 public sealed record ResidualGradients(IReadOnlyList<ResidualGradients.Row> Rows, double PreNormSlope, double PostNormSlope, int Seeds)
 {
-    /// <summary>The mean lengths of the gradient at one depth.</summary>
+    /// <summary>The mean gradient norms at one depth.</summary>
     /// <param name="Layers">L.</param>
     /// <param name="PreNorm">Under pre-norm.</param>
     /// <param name="PostNorm">Under post-norm.</param>
     public sealed record Row(int Layers, double PreNorm, double PostNorm);
 
-    /// <summary>The depths that are measured unless others are asked for.</summary>
+    /// <summary>The default depths.</summary>
     public static IReadOnlyList<int> Depths { get; } = [2, 4, 8, 16, 32];
 
     private const int BatchSize = 4;
 
-    // The paper's block: layer norm, ReLU, four times the width, sinusoidal positions, embeddings of variance one. Random tokens predict random tokens.
+    // The paper's block: layer norm, ReLU, four times the width, sinusoidal positions, embeddings of variance one. Random tokens predict
+    // random tokens.
     private static readonly ModelConfig Model = new()
     {
         Width = 64,
@@ -44,16 +45,23 @@ public sealed record ResidualGradients(IReadOnlyList<ResidualGradients.Row> Rows
         TiedHead = false,
     };
 
-    /// <summary>Draws models of every depth and takes one gradient of each.</summary>
-    /// <param name="seed">The first model's; the next ones have those after it.</param>
+    /// <summary>Draws models of every depth and computes one gradient of each.</summary>
+    /// <param name="seed">The seed of the first model; the next ones count up from it.</param>
     /// <param name="seeds">How many models of each depth and kind.</param>
     /// <param name="depths">The depths, two or more; <see cref="Depths"/> where null.</param>
     /// <param name="cancellation">Ends the experiment between two models.</param>
-    public static ResidualGradients Run(int seed, int seeds = 5, IReadOnlyList<int>? depths = null, CancellationToken cancellation = default)
+    public static ResidualGradients Run(
+        int seed, int seeds = 5, IReadOnlyList<int>? depths = null, CancellationToken cancellation = default)
     {
         using var oneThread = new OneThread();
-        var rows = (depths ?? Depths).Select(layers => new Row(layers, Mean(layers, new PreNormResidualConfig()), Mean(layers, new PostNormResidualConfig()))).ToList();
-        return new(rows, Slope([.. rows.Select(row => (row.Layers, row.PreNorm))]), Slope([.. rows.Select(row => (row.Layers, row.PostNorm))]), seeds);
+        var rows = (depths ?? Depths)
+            .Select(layers => new Row(layers, Mean(layers, new PreNormResidualConfig()), Mean(layers, new PostNormResidualConfig())))
+            .ToList();
+        return new(
+            rows,
+            Slope([.. rows.Select(row => (row.Layers, row.PreNorm))]),
+            Slope([.. rows.Select(row => (row.Layers, row.PostNorm))]),
+            seeds);
 
         double Mean(int layers, ResidualConfig residual) => Enumerable.Range(seed, seeds).Average(each =>
         {
@@ -69,13 +77,14 @@ public sealed record ResidualGradients(IReadOnlyList<ResidualGradients.Row> Rows
         using var model = new TransformerModel(config);
         var (ids, targets) = (Tokens(), Tokens());
         LanguageModelLoss.CrossEntropy(model.call(ids, null), targets).backward();
-        var last = model.named_parameters().Last(parameter => parameter.name.EndsWith("mlp.down_proj.weight", StringComparison.Ordinal)).parameter;
+        var last = model.named_parameters()
+            .Last(parameter => parameter.name.EndsWith("mlp.down_proj.weight", StringComparison.Ordinal)).parameter;
         return last.grad!.norm().item<float>();
 
         Tensor Tokens() => randint(0, config.VocabularySize!.Value, [BatchSize, config.ContextLength]);
     }
 
-    /// <summary>The slope of the line through (ln x, ln y) whose squared distances are least.</summary>
+    /// <summary>The slope of the least-squares line through (ln x, ln y).</summary>
     /// <param name="points">Two or more, of different x, all above zero.</param>
     public static double Slope(IReadOnlyList<(int X, double Y)> points)
     {

@@ -7,8 +7,8 @@ namespace Transformer.Reproductions;
 // B sequences · T associations · N queries · S keys, as many values · D width of keys · F feature width
 
 /// <summary>
-/// The one layer of the associative retrieval of Schlag et al. 2021 (arXiv:2102.11174, section 6.1). An association writes with a key made from both of its
-/// sides, k = W_k [one_hot(value); e(key)], and holds the value's one-hot code; the query is q = W_q e(key).
+/// The one layer of the associative retrieval of Schlag et al. 2021 (arXiv:2102.11174, section 6.1). An association is stored under a key
+/// computed from both of its sides, k = W_k [one_hot(value); e(key)], with the value's one-hot code; the query is q = W_q e(key).
 /// </summary>
 internal sealed class RetrievalMemory : nn.Module<Tensor, Tensor, Tensor, Tensor>
 {
@@ -22,7 +22,7 @@ internal sealed class RetrievalMemory : nn.Module<Tensor, Tensor, Tensor, Tensor
     private readonly Linear reading;
     private readonly Linear? strength;
 
-    /// <param name="rule">How it keeps and reads.</param>
+    /// <param name="rule">How it stores and reads.</param>
     /// <param name="keys">S</param>
     public RetrievalMemory(RetrievalRule rule, int keys) : base(nameof(RetrievalMemory))
     {
@@ -43,22 +43,25 @@ internal sealed class RetrievalMemory : nn.Module<Tensor, Tensor, Tensor, Tensor
     /// <param name="keyIds">[B, T], below S.</param>
     /// <param name="valueIds">[B, T], below S.</param>
     /// <param name="queryIds">[B, N], keys.</param>
-    /// <returns>[B, N, S]: what is read, near the one-hot code of a value where the memory works.</returns>
+    /// <returns>[B, N, S]: the result, near the one-hot code of a value where the memory works.</returns>
     public override Tensor forward(Tensor keyIds, Tensor valueIds, Tensor queryIds)
     {
         var k = OfPairs(writing, keyIds, valueIds);                                                 // [B, T, D]
         var q = reading.call(embedding.weight!).index(queryIds);                                    // [B, N, D]
-        if (rule is RetrievalRule.Delta) return ByDelta(Normalised(k), Normalised(q), OfPairs(strength!, keyIds, valueIds).sigmoid(), valueIds);
+        if (rule is RetrievalRule.Delta)
+            return ByDelta(Normalised(k), Normalised(q), OfPairs(strength!, keyIds, valueIds).sigmoid(), valueIds);
         var weights = rule is RetrievalRule.Softmax ? Scores(k, q).softmax(-1) : Shares(Features(k), Features(q));    // [B, N, T]
         var read = zeros(weights.shape[0], weights.shape[1], keys);
         return read.scatter_add(2, valueIds.unsqueeze(1).expand(weights.shape), weights);           // [B, N, S]
     }
 
-    // W [one_hot(value); e(key)] + b by lookups: the product of W with a one-hot code is a column, and that with the embedding is one of S.
+    // W [one_hot(value); e(key)] + b by lookups: the product of W with a one-hot code is a column, and the product with an embedding is one
+    // of S.
     private Tensor OfPairs(Linear layer, Tensor keyIds, Tensor valueIds)
     {
         var ofValues = layer.weight!.narrow(1, 0, keys).transpose(0, 1);                            // [S, D]
-        var ofKeys = nn.functional.linear(embedding.weight!, layer.weight.narrow(1, keys, embedding.weight!.shape[1]), layer.bias);    // [S, D]
+        // [S, D]
+        var ofKeys = nn.functional.linear(embedding.weight!, layer.weight.narrow(1, keys, embedding.weight!.shape[1]), layer.bias);
         return ofValues.index(valueIds) + ofKeys.index(keyIds);
     }
 

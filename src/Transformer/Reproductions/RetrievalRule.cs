@@ -1,6 +1,6 @@
 namespace Transformer.Reproductions;
 
-/// <summary>How <see cref="RetrievalMemory"/> keeps associations and reads them.</summary>
+/// <summary>How <see cref="RetrievalMemory"/> stores associations and reads them.</summary>
 public enum RetrievalRule
 {
     /// <summary>Softmax attention over all associations.</summary>

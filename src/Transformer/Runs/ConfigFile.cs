@@ -5,21 +5,22 @@ using Transformer.Configuration;
 namespace Transformer.Runs;
 
 /// <summary>
-/// Reads a run from YAML or JSON: the file, over the preset that its <c>model.preset</c> names, under the overrides of the command line.
-/// Everything that is wrong is reported at once.
+/// Reads a run from YAML or JSON: the preset named by <c>model.preset</c>, then the file, then the overrides of the command line. All
+/// errors are reported at once.
 /// </summary>
 public static class ConfigFile
 {
     /// <summary>Reads a file, or a recipe of the library by name.</summary>
     /// <param name="recipeOrFile">A path, or one of <see cref="ConfigLibrary.Recipes"/>.</param>
     /// <param name="overrides">As for <see cref="Parse"/>.</param>
-    /// <exception cref="InputException">There is no such file or recipe, or it is wrong: one line a problem.</exception>
+    /// <exception cref="InputException">There is no such file or recipe, or it is wrong: one line per problem.</exception>
     public static RunConfig Load(string recipeOrFile, IEnumerable<string> overrides)
     {
         if (File.Exists(recipeOrFile)) return Parse(ReadText(recipeOrFile), recipeOrFile, overrides);
         if (ConfigLibrary.Recipes.Contains(recipeOrFile)) return Parse(ConfigLibrary.Recipe(recipeOrFile), recipeOrFile, overrides);
         if (ConfigLibrary.Presets.Contains(recipeOrFile))
-            throw new InputException($"{recipeOrFile} is a preset, the architecture of a run: take a recipe with --set model.preset={recipeOrFile}");
+            throw new InputException(
+                $"{recipeOrFile} is a preset, the architecture of a run: take a recipe with --set model.preset={recipeOrFile}");
         var nearest = Spelling.Nearest(recipeOrFile, ConfigLibrary.Recipes);
         throw new InputException($"{recipeOrFile}: no such file or recipe; "
             + (nearest is null ? $"the recipes are {string.Join(", ", ConfigLibrary.Recipes)}" : $"did you mean the recipe {nearest}?"));
@@ -28,12 +29,10 @@ public static class ConfigFile
     /// <summary>Reads a run from the text of a file.</summary>
     /// <param name="text">YAML or JSON.</param>
     /// <param name="origin">The file's name, for messages.</param>
-    /// <param name="overrides">
-    /// <c>KEY=VALUE</c> each, with a dotted key and a YAML value, e.g. <c>model.attention.heads=8</c> or <c>model.mlp={kind: gelu}</c>.
-    /// They are laid over the file one after the other. <c>model.preset</c> takes the place of the file's preset or, where it has none, of
-    /// its whole model.
-    /// </param>
-    /// <exception cref="InputException">The text is not YAML, or not a run: one line a problem.</exception>
+    /// <param name="overrides"> <c>KEY=VALUE</c> each, with a dotted key and a YAML value, e.g. <c>model.attention.heads=8</c> or
+    /// <c>model.mlp={kind: gelu}</c>. They are applied to the file in their order. <c>model.preset</c> replaces the file's preset or, where
+    /// it has none, its whole model. </param>
+    /// <exception cref="InputException">The text is not YAML, or not a run: one line per problem.</exception>
     public static RunConfig Parse(string text, string origin, IEnumerable<string> overrides)
     {
         var problems = new List<ConfigProblem>();

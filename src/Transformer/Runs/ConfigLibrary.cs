@@ -2,12 +2,12 @@ using System.Reflection;
 
 namespace Transformer.Runs;
 
-/// <summary>The recipes (whole runs) and presets (architectures) that the library brings.</summary>
+/// <summary>The recipes (whole runs) and presets (architectures) that come with the library.</summary>
 public static class ConfigLibrary
 {
     private static readonly Assembly Assembly = typeof(ConfigLibrary).Assembly;
 
-    /// <summary>The recipe that is taken where none is named.</summary>
+    /// <summary>The default recipe.</summary>
     public const string DefaultRecipe = "shakespeare-char";
 
     /// <summary>The names of the recipes, in alphabetical order.</summary>

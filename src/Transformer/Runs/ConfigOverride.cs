@@ -6,7 +6,7 @@ namespace Transformer.Runs;
 
 /// <summary>One <c>KEY=VALUE</c> of the command line, e.g. <c>model.attention.heads=8</c> or <c>model.mlp={kind: gelu}</c>.</summary>
 /// <param name="Path">The dotted path of a key, list items by index: <c>training.parameters[0].frozen</c>.</param>
-/// <param name="Value">The value, read as YAML. It replaces what was there, whole parts included.</param>
+/// <param name="Value">The value, read as YAML. It replaces the old value, also a whole part.</param>
 internal sealed partial record ConfigOverride(string Path, JsonNode? Value)
 {
     /// <exception cref="InputException">There is no <c>=</c>, or the value is not YAML.</exception>
@@ -21,7 +21,9 @@ internal sealed partial record ConfigOverride(string Path, JsonNode? Value)
         return new(path, value);
     }
 
-    /// <summary>Writes the value into the tree. Parts on the way that are not there are made; what stands in the way joins the problems.</summary>
+    /// <summary>
+    /// Writes the value into the tree. Missing parts of the path are created; a part that blocks the path is added to the problems.
+    /// </summary>
     public void Apply(JsonObject root, List<ConfigProblem> problems)
     {
         var keys = Key().Matches(Path).Select(match => match.Value).ToArray();

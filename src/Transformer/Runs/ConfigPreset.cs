@@ -4,13 +4,15 @@ using Transformer.Configuration;
 
 namespace Transformer.Runs;
 
-/// <summary>Puts a preset's keys under the keys that a file gives: <c>model: {preset: gpt2, context_length: 512}</c>.</summary>
+/// <summary>
+/// Merges a preset's keys with the keys of a file, which override them: <c>model: {preset: gpt2, context_length: 512}</c>.
+/// </summary>
 internal static class ConfigPreset
 {
-    /// <summary>Where a file names its preset.</summary>
+    /// <summary>The key of the preset in a file.</summary>
     public const string Path = "model.preset";
 
-    /// <summary>Puts another preset in the place of the file's or, where the file spells its model out, of that model.</summary>
+    /// <summary>Replaces the file's preset or, if the file spells its model out, that model.</summary>
     public static void Choose(JsonObject root, JsonNode? name)
     {
         if (root["model"] is JsonObject model && model.ContainsKey("preset")) model["preset"] = name?.DeepClone();
@@ -18,7 +20,7 @@ internal static class ConfigPreset
     }
 
     /// <summary>
-    /// Replaces the name of the preset by its keys, except those that the file gives. What is wrong with the name joins the problems.
+    /// Replaces the name of the preset by its keys, except those that the file gives. A wrong name is added to the problems.
     /// </summary>
     public static void Expand(JsonObject root, List<ConfigProblem> problems)
     {
@@ -28,7 +30,7 @@ internal static class ConfigPreset
             problems.Add(new(Path, $"found {ConfigScalar.Found(node)}, expected one of {string.Join(", ", ConfigLibrary.Presets)}"));
         else if (!ConfigLibrary.Presets.Contains(name))
             problems.Add(new(Path, Spelling.NotOneOf(name, ConfigLibrary.Presets)));
-        // A misspelt preset is taken for the nearest one, so that the rest of the file is checked in the same breath.
+        // A misspelt preset is replaced by the nearest one, so that the rest of the file is checked too.
         var preset = Spelling.Nearest(name ?? "", ConfigLibrary.Presets) ?? ConfigLibrary.Presets[0];
         root["model"] = Merge(Read(preset), model);
     }
@@ -36,7 +38,7 @@ internal static class ConfigPreset
     /// <summary>The keys of a preset.</summary>
     public static JsonObject Read(string name) => YamlReader.Read(ConfigLibrary.Preset(name), name, [])!.AsObject();
 
-    // Parts are merged key by key, but a part of another kind takes the whole place.
+    // Parts are merged key by key, but a part of another kind replaces the whole.
     private static JsonObject Merge(JsonObject below, JsonObject above)
     {
         foreach (var (key, value) in above)
@@ -48,5 +50,6 @@ internal static class ConfigPreset
         return below;
     }
 
-    private static bool IsSameKind(JsonObject old, JsonObject given) => given["kind"] is not { } kind || JsonNode.DeepEquals(kind, old["kind"]);
+    private static bool IsSameKind(JsonObject old, JsonObject given) =>
+        given["kind"] is not { } kind || JsonNode.DeepEquals(kind, old["kind"]);
 }

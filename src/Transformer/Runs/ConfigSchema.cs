@@ -8,7 +8,7 @@ namespace Transformer.Runs;
 /// <summary>The JSON Schema of a run's file, generated from the records, so that editors complete and check it.</summary>
 public static class ConfigSchema
 {
-    /// <summary>The schema (draft 2020-12). Descriptions are the records' XML documentation, where that lies beside the assembly.</summary>
+    /// <summary>The schema (draft 2020-12). Descriptions are the records' XML documentation, if its file is beside the assembly.</summary>
     public static JsonObject Create()
     {
         var summaries = XmlSummaries.Load(typeof(ConfigSchema).Assembly, typeof(ModelConfig).Assembly);
@@ -27,18 +27,18 @@ public static class ConfigSchema
         if (node is not JsonObject schema) return node;
         if (context.TypeInfo.Type == typeof(ModelConfig)) AddPreset(schema);
         if (context.TypeInfo.Type == typeof(DataConfig)) schema["anyOf"] = new JsonArray(Requires("path"), Requires("task"));
-        // The property says what the part is for here; without a property, the type says what it is.
+        // The property's summary if there is one, else the type's.
         var summary = summaries.Of((MemberInfo?)context.PropertyInfo?.AttributeProvider ?? context.TypeInfo.Type);
         if (summary is not null) schema.Insert(0, "description", summary);
         return schema;
     }
 
-    // What a preset gives need not be given again.
+    // With a preset, its keys are not required.
     private static void AddPreset(JsonObject model)
     {
         model["properties"]!.AsObject().Insert(0, "preset", new JsonObject
         {
-            ["description"] = "An architecture to start from; the other keys are laid over it.",
+            ["description"] = "An architecture to start from; the other keys override it.",
             ["enum"] = new JsonArray([.. ConfigLibrary.Presets.Select(name => JsonValue.Create(name))]),
         });
         model.Remove("required", out var required);

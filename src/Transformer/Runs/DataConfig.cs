@@ -2,39 +2,46 @@ using Transformer.Configuration;
 
 namespace Transformer.Runs;
 
-/// <summary>What a run learns from: a text, with how it becomes tokens, or a task whose rows are made.</summary>
+/// <summary>What a run learns from: a text with its tokenizer, or a generated task.</summary>
 public sealed record DataConfig : IValidated
 {
-    /// <summary>A text file, a folder of prepared token files, or a built-in corpus: <c>builtin:tinyshakespeare</c>, <c>builtin:names</c>.</summary>
+    /// <summary>
+    /// A text file, a folder of prepared token files, or a built-in corpus: <c>builtin:tinyshakespeare</c>, <c>builtin:names</c>.
+    /// </summary>
     public string? Path { get; init; }
 
-    /// <summary>A generated task, in the place of a text. It brings its own tokens and its own validation rows.</summary>
+    /// <summary>A generated task instead of a text. It has its own tokens and validation rows.</summary>
     public TaskConfig? Task { get; init; }
 
-    /// <summary>A second text to validate on; where absent the end of the first one is kept for it.</summary>
+    /// <summary>A second text to validate on; default: the end of the first one.</summary>
     public string? ValidationPath { get; init; }
 
-    /// <summary>The share of the text, at its end, that validates and is never trained on; 0.1 where absent.</summary>
+    /// <summary>The fraction of the text, at its end, that is held out for validation; default: 0.1.</summary>
     public double? ValidationFraction { get => field ?? (Task is null ? 0.1 : null); init; }
 
-    /// <summary>In which order training sees the windows of the text: shuffled, also where absent, or random.</summary>
+    /// <summary>The order in which training sees the windows of the text: shuffled (default) or random.</summary>
     public Sampling? Sampling { get => field ?? (Task is null ? Runs.Sampling.Shuffled : null); init; }
 
-    /// <summary>How text becomes tokens; character by character where absent. Ignored for prepared token files, which bring theirs.</summary>
+    /// <summary>
+    /// How text becomes tokens; default: one token per character. Ignored for prepared token files, which have their own.
+    /// </summary>
     public TokenizerConfig? Tokenizer { get => field ?? (Task is null ? new CharacterTokenizerConfig() : null); init; }
 
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
     {
         if (Path is null && Task is null)
-            yield return new("path", "missing; expected a file, a folder or builtin:NAME here, or a generated task as data.task", Alternative: "task");
+            yield return new(
+                "path", "missing; expected a file, a folder or builtin:NAME here, or a generated task as data.task", Alternative: "task");
         if (Path is { Length: 0 }) yield return new("path", "found an empty path, expected a file, a folder or builtin:NAME");
-        if (ValidationFraction is <= 0 or >= 1) yield return new("validation_fraction", $"found {ValidationFraction}, expected more than 0 and less than 1");
+        if (ValidationFraction is <= 0 or >= 1)
+            yield return new("validation_fraction", $"found {ValidationFraction}, expected more than 0 and less than 1");
         if (Task is null) yield break;
         if (Path is not null) yield return new("path", $"found {Path} beside task; give one of the two");
         (string Key, object? Value)[] ofTexts =
-            [("validation_path", ValidationPath), ("validation_fraction", ValidationFraction), ("sampling", Sampling), ("tokenizer", Tokenizer)];
+            [("validation_path", ValidationPath), ("validation_fraction", ValidationFraction), ("sampling", Sampling),
+                ("tokenizer", Tokenizer)];
         foreach (var (key, value) in ofTexts)
-            if (value is not null) yield return new(key, "found beside task, which makes its own tokens and validation rows; leave it out");
+            if (value is not null) yield return new(key, "found beside task, which has its own tokens and validation rows; leave it out");
     }
 }

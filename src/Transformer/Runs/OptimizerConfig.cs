@@ -23,7 +23,7 @@ public abstract record OptimizerConfig : IValidated
     }
 }
 
-/// <summary>The type in which an optimizer keeps what it remembers.</summary>
+/// <summary>The type of an optimizer's state.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<StatePrecision>))]
 public enum StatePrecision
 {
@@ -31,7 +31,7 @@ public enum StatePrecision
     [JsonStringEnumMemberName("fp32")]
     Fp32,
 
-    /// <summary>The upper 16 bits of it: its range, and 8 bits of precision.</summary>
+    /// <summary>The upper 16 bits of fp32: its range, and 8 bits of precision.</summary>
     [JsonStringEnumMemberName("bf16")]
     Bf16,
 }
@@ -49,8 +49,8 @@ public sealed record AdamWConfig : OptimizerConfig
     public double Epsilon { get; init; } = 1e-8;
 
     /// <summary>
-    /// The type in which the two means are kept: bf16 halves their memory. Steps are computed in fp32, and what is kept is rounded at random, so that changes
-    /// too small for it count in the mean.
+    /// The type in which the two means are stored: bf16 halves their memory. Steps are computed in fp32, and the means are rounded
+    /// stochastically, so that changes too small for bf16 count on average.
     /// </summary>
     public StatePrecision StatePrecision { get; init; } = StatePrecision.Fp32;
 
@@ -65,15 +65,15 @@ public sealed record AdamWConfig : OptimizerConfig
 }
 
 /// <summary>
-/// Muon (Jordan et al. 2024): the momentum of each hidden matrix is made orthogonal by Newton-Schulz steps. Embeddings, the head, norms and biases are
-/// left to AdamW.
+/// Muon (Jordan et al. 2024): the momentum of each hidden matrix is orthogonalised by Newton-Schulz steps. Embeddings, the head, norms and
+/// biases are trained with AdamW.
 /// </summary>
 public sealed record MuonConfig : OptimizerConfig
 {
     /// <summary>Decay of the momentum; Nesterov's form is used.</summary>
     public double Momentum { get; init; } = 0.95;
 
-    /// <summary>The number of Newton-Schulz steps; five bring the singular values near one.</summary>
+    /// <summary>The number of Newton-Schulz steps; after five the singular values are near one.</summary>
     public int NewtonSchulzSteps { get; init; } = 5;
 
     /// <summary>The optimizer of everything that is not a hidden matrix.</summary>

@@ -8,16 +8,17 @@ public sealed record ParameterRule : IValidated
     /// <summary>A name with <c>*</c> for any run of characters, e.g. <c>model.layers.0.*</c>.</summary>
     public required string Pattern { get; init; }
 
-    /// <summary>What their learning rate is multiplied by.</summary>
+    /// <summary>The factor of their learning rate.</summary>
     public double LearningRateScale { get; init; } = 1;
 
-    /// <summary>Whether they stay as they are.</summary>
+    /// <summary>Whether they are not trained.</summary>
     public bool Frozen { get; init; }
 
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
     {
-        if (Pattern.Length == 0) yield return new("pattern", "found an empty pattern, expected a parameter name, * for any run of characters");
+        if (Pattern.Length == 0)
+            yield return new("pattern", "found an empty pattern, expected a parameter name, * for any run of characters");
         if (LearningRateScale < 0) yield return new("learning_rate_scale", $"found {LearningRateScale}, expected 0 or more");
     }
 }

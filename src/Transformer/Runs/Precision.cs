@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 
 namespace Transformer.Runs;
 
-/// <summary>The type in which products are computed. Parameters, gradients and moments are fp32 under all of them.</summary>
+/// <summary>The type of matrix products. Parameters, gradients and moments are always fp32.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<Precision>))]
 public enum Precision
 {
@@ -18,7 +18,7 @@ public enum Precision
     [JsonStringEnumMemberName("fp16")]
     Fp16,
 
-    /// <summary>fp32 whose factors NVIDIA's GPUs round to 11 bits on their way into a product; no other device has it.</summary>
+    /// <summary>fp32 whose factors NVIDIA's GPUs round to 11 bits in a product; no other device has it.</summary>
     [JsonStringEnumMemberName("tf32")]
     Tf32,
 }

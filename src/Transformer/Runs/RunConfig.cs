@@ -2,10 +2,10 @@ using Transformer.Configuration;
 
 namespace Transformer.Runs;
 
-/// <summary>A whole run: the model, the data it learns from and how it is trained. The resolved form is enough to repeat the run.</summary>
+/// <summary>A whole run: model, data and training. The resolved form is enough to repeat the run.</summary>
 public sealed record RunConfig : IValidated
 {
-    /// <summary>One line on what the run is for; shown by <c>recipes</c>.</summary>
+    /// <summary>One line about the run; shown by <c>recipes</c>.</summary>
     public string? Description { get; init; }
 
     /// <summary>The architecture.</summary>
@@ -20,4 +20,26 @@ public sealed record RunConfig : IValidated
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems() =>
         Training.Distributed.Strategy == DistributedStrategy.TensorParallel ? TensorParallelShare.Obstacles(Model) : [];
+
+    /// <summary>Whether so many ranks divide the model's layers, not the batches.</summary>
+    internal bool IsTensorParallel(int ranks) => ranks > 1 && Training.Distributed.Strategy == DistributedStrategy.TensorParallel;
+
+    /// <summary>The problems that depend on where the run is trained.</summary>
+    /// <param name="ranks">The number of processes.</param>
+    /// <param name="device">The name of the device, e.g. <c>cpu</c> or <c>cuda:0</c>.</param>
+    internal IEnumerable<ConfigProblem> ProblemsOn(int ranks, string device)
+    {
+        if (!IsTensorParallel(ranks) && Training.BatchSize < ranks)
+            yield return new("training.batch_size", $"{Training.BatchSize} sequences are too few for {ranks} ranks. " +
+                "Take as many or more, or start fewer ranks.");
+        // On a device, dropout masks cannot be drawn a second time.
+        if (device.StartsWith("cpu", StringComparison.Ordinal)
+            || (Model.Dropout == 0 && Model.SoftmaxMixers().All(mixer => mixer.Dropout == 0)))
+            yield break;
+        var message = $"a block that is computed twice on {device} would draw another dropout mask the second time. " +
+            "Train without dropout, or keep activations.";
+        if (Training.ActivationCheckpointing) yield return new("training.activation_checkpointing", message);
+        else if (ranks > 1 && Training.Distributed.Strategy == DistributedStrategy.Zero3)
+            yield return new("training.distributed.strategy", $"zero3: {message}");
+    }
 }

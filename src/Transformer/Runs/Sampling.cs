@@ -6,7 +6,7 @@ namespace Transformer.Runs;
 [JsonConverter(typeof(JsonStringEnumConverter<Sampling>))]
 public enum Sampling
 {
-    /// <summary>Every window once an epoch, in a new order with a new starting phase each time.</summary>
+    /// <summary>Every window once per epoch, in a new order with a new starting phase each time.</summary>
     [JsonStringEnumMemberName("shuffled")]
     Shuffled,
 

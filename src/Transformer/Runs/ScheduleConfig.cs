@@ -21,13 +21,13 @@ public abstract record ScheduleConfig : IValidated
     }
 }
 
-/// <summary>The peak to the end.</summary>
+/// <summary>Constant at the peak.</summary>
 public sealed record ConstantScheduleConfig : ScheduleConfig;
 
-/// <summary>A schedule that falls to a share of the peak.</summary>
+/// <summary>A schedule that decays to a fraction of the peak.</summary>
 public abstract record DecayingScheduleConfig : ScheduleConfig
 {
-    /// <summary>The last rate as a share of the peak.</summary>
+    /// <summary>The last rate as a fraction of the peak.</summary>
     public double FinalRatio { get; init; } = 0.1;
 
     /// <inheritdoc/>
@@ -47,7 +47,7 @@ public sealed record CosineScheduleConfig : DecayingScheduleConfig;
 /// <summary>The peak until the last decay_steps, then a straight line to the last rate (Hu et al. 2024).</summary>
 public sealed record WarmupStableDecayScheduleConfig : DecayingScheduleConfig
 {
-    /// <summary>The number of steps of the fall.</summary>
+    /// <summary>The number of steps of the decay.</summary>
     public required int DecaySteps { get; init; }
 
     /// <inheritdoc/>

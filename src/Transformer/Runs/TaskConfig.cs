@@ -4,8 +4,8 @@ using Transformer.Configuration;
 namespace Transformer.Runs;
 
 /// <summary>
-/// A task whose rows are made, not read: what a mechanism can and cannot do, asked directly. A row is a function of the seed, of whether it
-/// trains or validates, and of its number.
+/// A task with generated rows, which tests directly what a mechanism can and cannot do. A row is a function of the seed, the split
+/// (training or validation) and its number.
 /// </summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(MqarTaskConfig), "mqar")]
@@ -20,16 +20,18 @@ public abstract record TaskConfig : IValidated
     /// <summary>Another seed is another set of rows. The order in which training sees them follows training.seed.</summary>
     public int Seed { get; init; }
 
-    /// <summary>The number of rows to train on, each once an epoch in a new order every time; fresh rows for ever where absent.</summary>
+    /// <summary>The number of rows to train on, each once per epoch in a new order every time; default: fresh rows without end.</summary>
     public int? TrainingRows { get; init; }
 
-    /// <summary>The number of rows that validate.</summary>
+    /// <summary>The number of validation rows.</summary>
     public int ValidationRows { get; init; } = 1000;
 
-    /// <summary>The size of a training row, in what the task counts.</summary>
+    /// <summary>The size of a training row, in the task's unit.</summary>
     public abstract int Length { get; init; }
 
-    /// <summary>The size of a validation row where it is another than in training, which asks whether what was learned generalises to it.</summary>
+    /// <summary>
+    /// The size of a validation row, if it differs from training, to test whether the model generalises to it.
+    /// </summary>
     public int? ValidationLength { get; init; }
 
     /// <inheritdoc/>
@@ -43,10 +45,10 @@ public abstract record TaskConfig : IValidated
         foreach (var problem in OwnProblems()) yield return problem;
     }
 
-    /// <summary>Why the task has no rows of this size: what was expected; null where it has.</summary>
+    /// <summary>What was expected, if the task has no rows of this size; else null.</summary>
     private protected virtual string? LengthProblem(int length) => length < 1 ? "expected 1 or more" : null;
 
-    /// <summary>What is wrong with the keys that only this kind has.</summary>
+    /// <summary>The problems of the keys that only this kind has.</summary>
     private protected abstract IEnumerable<ConfigProblem> OwnProblems();
 
     private protected static IEnumerable<ConfigProblem> AtLeast(int least, string key, int value)
@@ -56,8 +58,8 @@ public abstract record TaskConfig : IValidated
 }
 
 /// <summary>
-/// Multi-query associative recall (Arora et al. 2023, Zoology): key/value pairs, then each key once more, to be answered by its value. Length
-/// is T, the tokens of a row.
+/// Multi-query associative recall (Arora et al. 2023, Zoology): key/value pairs, then each key once more, to be answered with its value.
+/// Length is T, the tokens of a row.
 /// </summary>
 public sealed record MqarTaskConfig : TaskConfig
 {
@@ -70,10 +72,13 @@ public sealed record MqarTaskConfig : TaskConfig
     /// <summary>V, the number of tokens: keys are drawn from the lower half (0 excepted), values from the upper.</summary>
     public int Vocabulary { get; init; } = 8192;
 
-    /// <summary>a, how queries spread over the row: the g-th place after the pairs has a weight of g^(a-1), so that 1 is uniform and small is near.</summary>
+    /// <summary>
+    /// a, how queries spread over the row: the g-th position after the pairs has a weight of g^(a-1), so that 1 is uniform and small values
+    /// are near.
+    /// </summary>
     public double Power { get; init; } = 0.01;
 
-    /// <summary>Whether the places that are left hold random tokens of the whole vocabulary, as in Zoology, or token 0.</summary>
+    /// <summary>Whether the remaining positions hold random tokens of the whole vocabulary, as in Zoology, or token 0.</summary>
     public bool RandomFilling { get; init; } = true;
 
     private protected override string? LengthProblem(int length) =>
@@ -83,13 +88,15 @@ public sealed record MqarTaskConfig : TaskConfig
     {
         foreach (var problem in AtLeast(1, "pairs", Pairs)) yield return problem;
         if (Vocabulary / 2 - 1 < Pairs)
-            yield return new("vocabulary", $"found {Vocabulary}, expected {2 * (Pairs + 1L)} or more, for {Pairs} different keys in its lower half beside 0");
+            yield return new(
+                "vocabulary",
+                $"found {Vocabulary}, expected {2 * (Pairs + 1L)} or more, for {Pairs} different keys in its lower half beside 0");
     }
 }
 
 /// <summary>
-/// Associative retrieval (Schlag et al. 2021), with tokens in place of vectors: key/value pairs, then one of the keys, to be answered by its
-/// value. Length is S, the pairs of a row.
+/// Associative retrieval (Schlag et al. 2021), with tokens in place of vectors: key/value pairs, then one of the keys, to be answered with
+/// its value. Length is S, the pairs of a row.
 /// </summary>
 public sealed record AssociativeRetrievalTaskConfig : TaskConfig
 {
@@ -99,10 +106,10 @@ public sealed record AssociativeRetrievalTaskConfig : TaskConfig
     /// <summary>The number of different keys.</summary>
     public int Keys { get; init; } = 32;
 
-    /// <summary>The number of different values; they may stand several times in a row.</summary>
+    /// <summary>The number of different values; they may occur several times in a row.</summary>
     public int Values { get; init; } = 32;
 
-    /// <summary>Whether a key may be written again, so that its last value counts and the earlier one has to be forgotten.</summary>
+    /// <summary>Whether a key may be given again, so that its last value counts and the earlier one has to be forgotten.</summary>
     public bool Replacement { get; init; }
 
     private protected override string? LengthProblem(int length) => !Replacement && length > Keys
@@ -137,29 +144,30 @@ public sealed record ReverseTaskConfig : TaskConfig
 }
 
 /// <summary>
-/// Selective copying (Gu and Dao 2023): a few symbols scattered among blanks, a bar, and the symbols in their order. Length is the number of
-/// places before the bar.
+/// Selective copying (Gu and Dao 2023): a few symbols scattered among blanks, a bar, and the symbols in their order. Length is the number
+/// of positions before the bar.
 /// </summary>
 public sealed record SelectiveCopyTaskConfig : TaskConfig
 {
     /// <inheritdoc/>
     public override int Length { get; init; } = 48;
 
-    /// <summary>How many of the places hold a symbol.</summary>
+    /// <summary>How many of the positions hold a symbol.</summary>
     public int Marked { get; init; } = 8;
 
     /// <summary>The number of different symbols.</summary>
     public int Symbols { get; init; } = 10;
 
     private protected override string? LengthProblem(int length) =>
-        length < Marked ? $"expected {Marked} or more, a place for each of the marked symbols" : base.LengthProblem(length);
+        length < Marked ? $"expected {Marked} or more, a position for each of the marked symbols" : base.LengthProblem(length);
 
-    private protected override IEnumerable<ConfigProblem> OwnProblems() => [.. AtLeast(1, "marked", Marked), .. AtLeast(2, "symbols", Symbols)];
+    private protected override IEnumerable<ConfigProblem> OwnProblems() =>
+        [.. AtLeast(1, "marked", Marked), .. AtLeast(2, "symbols", Symbols)];
 }
 
 /// <summary>
-/// Induction heads (Olsson et al. 2022, in the form of Dao et al. 2022): random symbols with a star somewhere among them and at the end, to be
-/// answered by what followed the first one. Length is the tokens of a row.
+/// Induction heads (Olsson et al. 2022, in the form of Dao et al. 2022): random symbols with a star somewhere among them and at the end, to
+/// be answered with what followed the first one. Length is the tokens of a row.
 /// </summary>
 public sealed record InductionHeadsTaskConfig : TaskConfig
 {
@@ -169,18 +177,21 @@ public sealed record InductionHeadsTaskConfig : TaskConfig
     /// <summary>The number of different symbols beside the star.</summary>
     public int Symbols { get; init; } = 15;
 
-    private protected override string? LengthProblem(int length) => length < 3 ? "expected 3 or more: a star, what follows it, and the star again" : null;
+    private protected override string? LengthProblem(int length) =>
+        length < 3 ? "expected 3 or more: a star, what follows it, and the star again" : null;
 
     private protected override IEnumerable<ConfigProblem> OwnProblems() => AtLeast(2, "symbols", Symbols);
 }
 
-/// <summary>The sum of two numbers, digit by digit: 0 3 9 + 5 0 4 = 0 5 4 3. Length is the digits of a summand; the sum has one more.</summary>
+/// <summary>
+/// The sum of two numbers, digit by digit: 0 3 9 + 5 0 4 = 0 5 4 3. Length is the digits of a summand; the sum has one more.
+/// </summary>
 public sealed record AdditionTaskConfig : TaskConfig
 {
     /// <inheritdoc/>
     public override int Length { get; init; } = 3;
 
-    /// <summary>Whether the sum is written from its last digit on, in the order in which carries arise.</summary>
+    /// <summary>Whether the sum is written from its last digit to its first, in the order in which carries arise.</summary>
     public bool Reversed { get; init; }
 
     private protected override IEnumerable<ConfigProblem> OwnProblems() => [];

@@ -8,21 +8,24 @@ public sealed record TrainingConfig : IValidated
     /// <summary>The number of optimizer steps.</summary>
     public required int Steps { get; init; }
 
-    /// <summary>B, the number of sequences in one forward pass; several ranks share them.</summary>
+    /// <summary>B, the number of sequences in one forward pass, divided among the ranks.</summary>
     public required int BatchSize { get; init; }
 
-    /// <summary>The number of batches whose gradients are added up before a step.</summary>
+    /// <summary>The number of batches whose gradients are accumulated before a step.</summary>
     public int GradientAccumulation { get; init; } = 1;
 
     /// <summary>
-    /// Whether blocks keep only their input for the backward pass and are computed again there: less memory for about a third more time. Results are equal.
+    /// Activation checkpointing: blocks keep only their input for the backward pass and are computed again there, which takes less memory
+    /// and about a third more time. Results are equal.
     /// </summary>
     public bool ActivationCheckpointing { get; init; }
 
     /// <summary>Seeds the parameters, the batches and dropout.</summary>
     public int Seed { get; init; } = 1337;
 
-    /// <summary>The type of the products: fp32, bf16, fp16 (whose loss is scaled) or tf32 (on NVIDIA's GPUs). Parameters and what is saved are fp32.</summary>
+    /// <summary>
+    /// The type of matrix products: fp32, bf16, fp16 (with loss scaling) or tf32 (on NVIDIA's GPUs). Parameters and checkpoints are fp32.
+    /// </summary>
     public Precision Precision { get; init; } = Precision.Fp32;
 
     /// <summary>The rule that turns gradients into steps.</summary>
@@ -31,46 +34,52 @@ public sealed record TrainingConfig : IValidated
     /// <summary>How the learning rate changes over the run.</summary>
     public ScheduleConfig Schedule { get; init; } = new CosineScheduleConfig();
 
-    /// <summary>The greatest norm that the gradient of all parameters may have; a longer one is shortened. None where absent.</summary>
+    /// <summary>The greatest norm of the gradient of all parameters; a longer one is scaled down. Null: no clipping.</summary>
     public double? GradientClip { get; init; } = 1.0;
 
-    /// <summary>The weight of the squared log-partition in the loss, which keeps logits small (Chowdhery et al. 2022); 1e-4 is usual.</summary>
+    /// <summary>
+    /// The weight of the squared log-partition in the loss, which keeps logits small (Chowdhery et al. 2022); 1e-4 is usual.
+    /// </summary>
     public double ZLoss { get; init; }
 
-    /// <summary>Decay of the running mean of the weights that is evaluated and saved in their place; none where absent.</summary>
+    /// <summary>
+    /// Decay of the exponential moving average of the weights, which is evaluated and saved instead of them; default: none.
+    /// </summary>
     public double? EmaDecay { get; init; }
 
     /// <summary>Learning rates and freezing by parameter name; the first pattern that matches a name counts.</summary>
     public IReadOnlyList<ParameterRule> Parameters { get; init; } = [];
 
-    /// <summary>How the ranks of mpirun or srun share the work; of no account where there is one.</summary>
+    /// <summary>How the ranks of mpirun or srun divide the work; ignored for a single process.</summary>
     public DistributedConfig Distributed { get; init; } = new();
 
-    /// <summary>Whether every step sees the first batch only: a model that cannot learn it by heart has a mistake in it.</summary>
+    /// <summary>Whether every step sees the first batch only: a model that cannot memorise it has a bug.</summary>
     public bool OverfitOneBatch { get; init; }
 
     /// <summary>Steps between evaluations; the last step is always evaluated on the whole validation text.</summary>
     public int EvaluateEvery { get; init; } = 250;
 
-    /// <summary>The number of batches of an evaluation before the last one (a quick estimate); the whole validation text where absent.</summary>
+    /// <summary>
+    /// The number of batches of an evaluation before the last one (a quick estimate). Null: the whole validation text.
+    /// </summary>
     public int? EvaluateBatches { get; init; } = 20;
 
     /// <summary>
-    /// The validation accuracy, from 0 to 1, at which the run ends before its last step; absent where it shall not. An estimate that reaches it is
-    /// confirmed on all that is held out. The schedule is not shortened.
+    /// The validation accuracy, from 0 to 1, at which the run ends before its last step; default: none. An estimate that reaches it is
+    /// confirmed on the whole validation data. The schedule is not shortened.
     /// </summary>
     public double? StopAtAccuracy { get; init; }
 
     /// <summary>Steps between checkpoints; the last step is always saved.</summary>
     public int CheckpointEvery { get; init; } = 500;
 
-    /// <summary>How many of the latest checkpoints are kept; the best one is kept beside them.</summary>
+    /// <summary>How many of the latest checkpoints are kept; the best one is kept as well.</summary>
     public int KeepCheckpoints { get; init; } = 2;
 
-    /// <summary>Steps between samples of the model's writing; none but the last where absent.</summary>
+    /// <summary>Steps between samples of the model's text; default: only after the last step.</summary>
     public int? SampleEvery { get; init; }
 
-    /// <summary>How many tokens a sample has.</summary>
+    /// <summary>The number of tokens of a sample.</summary>
     public int SampleTokens { get; init; } = 300;
 
     /// <inheritdoc/>
@@ -84,12 +93,15 @@ public sealed record TrainingConfig : IValidated
         if (EmaDecay is <= 0 or >= 1) yield return new("ema_decay", $"found {EmaDecay}, expected more than 0 and less than 1");
         if (EvaluateEvery < 1) yield return new("evaluate_every", $"found {EvaluateEvery}, expected 1 or more");
         if (EvaluateBatches is < 1) yield return new("evaluate_batches", $"found {EvaluateBatches}, expected 1 or more");
-        if (StopAtAccuracy is <= 0 or > 1) yield return new("stop_at_accuracy", $"found {StopAtAccuracy}, expected more than 0 and at most 1");
+        if (StopAtAccuracy is <= 0 or > 1)
+            yield return new("stop_at_accuracy", $"found {StopAtAccuracy}, expected more than 0 and at most 1");
         if (CheckpointEvery < 1) yield return new("checkpoint_every", $"found {CheckpointEvery}, expected 1 or more");
         if (KeepCheckpoints < 1) yield return new("keep_checkpoints", $"found {KeepCheckpoints}, expected 1 or more");
         if (SampleEvery is < 1) yield return new("sample_every", $"found {SampleEvery}, expected 1 or more");
         if (Optimizer is MuonConfig && Distributed.Strategy != DistributedStrategy.DataParallel)
-            yield return new("distributed.strategy", "a shard ends in the middle of matrices, which muon needs whole; take data_parallel, or the optimizer adamw");
+            yield return new(
+                "distributed.strategy",
+                "a shard ends in the middle of matrices, which muon needs whole; take data_parallel, or the optimizer adamw");
         if (SampleTokens < 0) yield return new("sample_tokens", $"found {SampleTokens}, expected 0 or more");
     }
 }

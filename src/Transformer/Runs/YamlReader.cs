@@ -13,7 +13,7 @@ namespace Transformer.Runs;
 /// </summary>
 internal sealed partial class YamlReader
 {
-    // Deeper than any config; keeps a hostile file from exhausting the stack.
+    // Deeper than any config; protects the stack from a hostile file.
     private const int DeepestNesting = 64;
 
     private readonly Parser parser;
@@ -26,7 +26,7 @@ internal sealed partial class YamlReader
         (this.origin, this.problems) = (origin, problems);
     }
 
-    /// <summary>The one document of a text; null where it is empty. Keys that are given twice join the problems.</summary>
+    /// <summary>The one document of a text; null where it is empty. Keys that are given twice are added to the problems.</summary>
     /// <exception cref="InputException">The text is not YAML: file, line and column.</exception>
     public static JsonNode? Read(string text, string origin, List<ConfigProblem> problems)
     {
@@ -39,14 +39,15 @@ internal sealed partial class YamlReader
         {
             throw reader.NotYaml(error.Start, error.Message, error);
         }
-        // YamlDotNet's scanner meets some malformed texts with an exception of the runtime.
+        // YamlDotNet's scanner throws exceptions of the runtime on some malformed texts.
         catch (Exception error) when (error is InvalidOperationException or ArgumentException or OverflowException or FormatException)
         {
-            throw reader.NotYaml(reader.parser.Current?.End ?? Mark.Empty, "what follows is not closed or stands in the wrong place", error);
+            throw reader.NotYaml(
+                reader.parser.Current?.End ?? Mark.Empty, "what follows is not closed or is in the wrong position", error);
         }
     }
 
-    /// <summary>Whether a plain scalar with this text would be read as something else than text.</summary>
+    /// <summary>Whether a plain scalar with this text is read as text.</summary>
     public static bool ReadsAsText(string text) => Resolve(text) is JsonValue value && value.TryGetValue(out string? _);
 
     private JsonNode? ReadDocument()
@@ -73,7 +74,7 @@ internal sealed partial class YamlReader
             SequenceStart => ReadSequence(path, depth),
             Scalar { Style: ScalarStyle.Plain } scalar => Resolve(scalar.Value),
             Scalar scalar => JsonValue.Create(scalar.Value),
-            _ => throw Refused(start, "something that is no value"),
+            _ => throw Refused(start, "no value"),
         };
     }
 

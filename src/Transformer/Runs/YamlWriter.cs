@@ -6,7 +6,7 @@ using YamlDotNet.Core.Events;
 
 namespace Transformer.Runs;
 
-/// <summary>Writes JSON nodes as YAML that people read: a part that holds only single values stands on one line.</summary>
+/// <summary>Writes JSON nodes as readable YAML: a part that holds only single values is put on one line.</summary>
 internal static class YamlWriter
 {
     // More keys than these are easier to read below each other.
@@ -40,7 +40,8 @@ internal static class YamlWriter
                 emitter.Emit(new MappingEnd());
                 break;
             case JsonArray sequence:
-                emitter.Emit(new SequenceStart(null, null, isImplicit: true, sequence.All(IsSingle) ? SequenceStyle.Flow : SequenceStyle.Block));
+                emitter.Emit(
+                    new SequenceStart(null, null, isImplicit: true, sequence.All(IsSingle) ? SequenceStyle.Flow : SequenceStyle.Block));
                 foreach (var item in sequence) Write(emitter, item);
                 emitter.Emit(new SequenceEnd());
                 break;

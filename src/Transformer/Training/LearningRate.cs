@@ -2,7 +2,7 @@ using Transformer.Runs;
 
 namespace Transformer.Training;
 
-/// <summary>The share of the peak learning rate that holds at each step of a schedule.</summary>
+/// <summary>The learning rate at each step of a schedule, as a fraction of the peak.</summary>
 public static class LearningRate
 {
     /// <param name="schedule">Its kind and numbers.</param>
@@ -18,11 +18,13 @@ public static class LearningRate
             ConstantScheduleConfig => 1,
             LinearScheduleConfig linear => Between(linear, 1 - progress),
             CosineScheduleConfig cosine => Between(cosine, (1 + Math.Cos(Math.PI * progress)) / 2),
-            WarmupStableDecayScheduleConfig stable => Between(stable, Math.Clamp((steps - step) / (double)Math.Max(1, stable.DecaySteps), 0, 1)),
+            WarmupStableDecayScheduleConfig stable =>
+                Between(stable, Math.Clamp((steps - step) / (double)Math.Max(1, stable.DecaySteps), 0, 1)),
             _ => throw new ArgumentOutOfRangeException(nameof(schedule), schedule, "no such schedule"),
         };
     }
 
     // 1 is the peak, 0 the last rate.
-    private static double Between(DecayingScheduleConfig schedule, double height) => schedule.FinalRatio + (1 - schedule.FinalRatio) * height;
+    private static double Between(DecayingScheduleConfig schedule, double height) =>
+        schedule.FinalRatio + (1 - schedule.FinalRatio) * height;
 }

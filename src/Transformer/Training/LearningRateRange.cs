@@ -7,7 +7,7 @@ namespace Transformer.Training;
 
 /// <summary>
 /// The learning-rate range test (Smith 2017, arXiv:1506.01186): the rate rises exponentially from a hundredth of the configured one to a
-/// hundred times it while the loss is watched. A good peak lies below the rate at which the loss is lowest.
+/// hundred times it. A good peak lies below the rate at which the loss is lowest.
 /// </summary>
 public static class LearningRateRange
 {
@@ -16,7 +16,7 @@ public static class LearningRateRange
     /// <param name="Loss">The smoothed loss before it.</param>
     public readonly record struct Point(double LearningRate, double Loss);
 
-    /// <summary>Runs the test; it ends early when the loss has grown to four times its lowest value or is no number.</summary>
+    /// <summary>Runs the test; it ends early when the loss has grown to four times its lowest value or is not finite.</summary>
     /// <param name="config">The resolved run.</param>
     /// <param name="data">What it trains on.</param>
     /// <param name="steps">The number of steps from the lowest to the highest rate, two or more.</param>
@@ -40,7 +40,7 @@ public static class LearningRateRange
             Batch[] batches = [.. Enumerable.Range(0, training.GradientAccumulation).Select(_ => stream.Next())];
             var result = trainingStep.Run(factor, batches);
             if (!double.IsFinite(result.Loss)) break;
-            if (!result.IsFinite) continue;    // the gradient overflowed, and the step was left out
+            if (!result.IsFinite) continue;    // the gradient overflowed, and the step was skipped
             smooth = points.Count == 0 ? result.Loss : 0.9 * smooth + 0.1 * result.Loss;
             lowest = Math.Min(lowest, smooth);
             points.Add(new Point(training.Optimizer.LearningRate * factor, smooth));

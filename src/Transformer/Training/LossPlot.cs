@@ -14,16 +14,18 @@ public static class LossPlot
         if (metrics.Count == 0) return;
         using var plot = new Plot();
         var trained = metrics.Where(line => line.TrainLoss is not null).ToArray();
-        var (steps, losses) = (trained.Select(line => (double)line.Step).ToArray(), trained.Select(line => line.TrainLoss!.Value).ToArray());
+        var (steps, losses) = (
+            trained.Select(line => (double)line.Step).ToArray(), trained.Select(line => line.TrainLoss!.Value).ToArray());
         var each = plot.Add.ScatterLine(steps, losses, Colors.C0.WithAlpha(0.25));
         each.LineWidth = 1;
         var smooth = plot.Add.ScatterLine(steps, Smooth(losses), Colors.C0);
         (smooth.LineWidth, smooth.LegendText) = (2, "training, smoothed");
         var evaluated = metrics.Where(line => line.ValidationLoss is not null).ToArray();
-        var validation = plot.Add.Scatter(evaluated.Select(line => (double)line.Step).ToArray(), [.. evaluated.Select(line => line.ValidationLoss!.Value)], Colors.C1);
+        var validation = plot.Add.Scatter(
+            evaluated.Select(line => (double)line.Step).ToArray(), [.. evaluated.Select(line => line.ValidationLoss!.Value)], Colors.C1);
         (validation.LineWidth, validation.LegendText) = (2, "validation");
         plot.XLabel("step");
-        plot.YLabel("loss (nats a token)");
+        plot.YLabel("loss (nats per token)");
         plot.ShowLegend(ScottPlot.Alignment.UpperRight);
         DurableFile.WriteText(path, plot.GetSvgXml(800, 450));
     }

@@ -1,6 +1,6 @@
 namespace Transformer.Training;
 
-/// <summary>A line of metrics.jsonl: one a step.</summary>
+/// <summary>A line of metrics.jsonl, one per step.</summary>
 public sealed record Metrics
 {
     /// <summary>The number of steps done.</summary>
@@ -9,7 +9,9 @@ public sealed record Metrics
     /// <summary>The number of tokens trained on.</summary>
     public required long Tokens { get; init; }
 
-    /// <summary>The mean loss of the step's batches, in nats a token; absent where it overflowed in fp16, so that the step was skipped.</summary>
+    /// <summary>
+    /// The mean loss of the step's batches, in nats per token; absent if it overflowed in fp16 and the step was skipped.
+    /// </summary>
     public double? TrainLoss { get; init; }
 
     /// <summary>The loss on the validation text, where it was measured at this step.</summary>
@@ -19,26 +21,28 @@ public sealed record Metrics
     public double? ValidationAccuracy { get; init; }
 
     /// <summary>
-    /// For each block the mean span of each head in tokens, on the first validation batch, where the loss was measured at this step and windows are learned;
-    /// none for a block whose window is not.
+    /// For each block the mean span of each head in tokens, on the first validation batch, if the loss was measured at this step and
+    /// windows are learned; empty for a block whose window is not.
     /// </summary>
     public IReadOnlyList<IReadOnlyList<float>>? Spans { get; init; }
 
     /// <summary>The learning rate of the step.</summary>
     public required double LearningRate { get; init; }
 
-    /// <summary>The length of the gradient before clipping; absent where it overflowed in fp16, so that the step was skipped.</summary>
+    /// <summary>The gradient norm before clipping; absent if it overflowed in fp16 and the step was skipped.</summary>
     public double? GradientNorm { get; init; }
 
-    /// <summary>The scale of fp16's gradients after the step: half of that before it where it was skipped. Absent under other types.</summary>
+    /// <summary>
+    /// The gradient scale of fp16 after the step, halved if it was skipped. Absent under other types.
+    /// </summary>
     public double? GradientScale { get; init; }
 
-    /// <summary>Tokens a second of this step; evaluation and checkpoints are not counted.</summary>
+    /// <summary>Tokens per second of this step, without evaluation and checkpoints.</summary>
     public required double TokensPerSecond { get; init; }
 
     /// <summary>
-    /// The share of the machine's matrix rate that the step reached. That rate is measured along the way, one product a second for the first ten, so
-    /// the first lines may be a little high.
+    /// The step's FLOP/s relative to the machine's matrix rate. That rate is measured during the first ten seconds, so the first lines may
+    /// be slightly high.
     /// </summary>
     public required double Utilization { get; init; }
 

@@ -24,7 +24,9 @@ public sealed class MetricsLog : IDisposable
     private readonly FileStream lines;
     private readonly TorchSharp.Modules.SummaryWriter events;
 
-    /// <summary>Opens the log of a run that has done a number of steps; lines of later steps, which a killed process left, are dropped.</summary>
+    /// <summary>
+    /// Opens the log of a run that has done a number of steps; lines of later steps, which a killed process left, are dropped.
+    /// </summary>
     /// <param name="folder">The run's folder.</param>
     /// <param name="step">The steps done.</param>
     public MetricsLog(string folder, int step)
@@ -32,11 +34,12 @@ public sealed class MetricsLog : IDisposable
         path = Path.Combine(folder, FileName);
         var kept = Read(path).Where(line => line.Step <= step).ToList();
         DurableFile.WriteText(path, string.Concat(kept.Select(line => JsonSerializer.Serialize(line, Format) + "\n")));
-        lines = new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read, bufferSize: 0);    // a line is there as soon as it is written
+        // unbuffered: a line is in the file as soon as it is written
+        lines = new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read, bufferSize: 0);
         events = utils.tensorboard.SummaryWriter(folder, createRunName: false);
     }
 
-    /// <summary>The lines of a log; a last line that was cut off is left out.</summary>
+    /// <summary>The lines of a log; an incomplete last line is skipped.</summary>
     public static IEnumerable<Metrics> Read(string path)
     {
         foreach (var line in File.Exists(path) ? File.ReadLines(path) : [])

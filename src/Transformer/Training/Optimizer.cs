@@ -7,14 +7,14 @@ namespace Transformer.Training;
 public abstract class Optimizer : IDisposable
 {
     /// <summary>
-    /// What the rule remembers on this rank, by name, for a checkpoint; restored by copying into these tensors. A name that ends with @ and a number is a part of
-    /// what all ranks together remember of a parameter, the number being its first place.
+    /// The optimizer's state on this rank, by name, for a checkpoint; restored by copying into these tensors. A name that ends with @ and a
+    /// number is a part of a parameter's state; the number is its first index.
     /// </summary>
     public abstract IEnumerable<(string Name, Tensor Value)> State { get; }
 
-    /// <summary>Changes the parameters by their gradients.</summary>
-    /// <param name="schedule">The share of the peak learning rate that holds now.</param>
-    /// <param name="gradientScale">What gradients are divided by first (a clipped gradient's excess): a one-element tensor, or null for 1.</param>
+    /// <summary>Updates the parameters with their gradients.</summary>
+    /// <param name="schedule">The current learning rate as a fraction of the peak.</param>
+    /// <param name="gradientScale">The divisor of the gradients (for clipping): a one-element tensor, or null for 1.</param>
     public abstract void Step(double schedule, Tensor? gradientScale = null);
 
     /// <summary>The rule of a configuration, over all parameters of a space.</summary>

@@ -2,10 +2,10 @@ using static TorchSharp.torch;
 
 namespace Transformer.Training;
 
-/// <summary>What a rank has of ranges of the parameter space, and what a checkpoint calls it.</summary>
+/// <summary>The parts of parameter ranges that a rank owns, and their names in a checkpoint.</summary>
 internal static class OwnedRanges
 {
-    /// <summary>The parts of a range that this rank's optimizer changes: all of it, or what lies in this rank's slices.</summary>
+    /// <summary>The parts of a range that this rank's optimizer updates: all of it, or those in this rank's slices.</summary>
     public static IEnumerable<(long Offset, long Length)> Owned(this ParameterSpace space, long offset, long length)
     {
         if (!space.ShardsOptimizer) return [(offset, length)];
@@ -16,7 +16,7 @@ internal static class OwnedRanges
                select (begin, end - begin);
     }
 
-    /// <summary>A range that this rank owns, in a buffer of all of the space or of this rank's part of it.</summary>
+    /// <summary>A range that this rank owns, in a buffer of the whole space or of this rank's part.</summary>
     public static Tensor Cut(this ParameterSpace space, Tensor buffer, long offset, long length)
     {
         if (buffer.numel() == space.Size) return buffer.narrow(0, offset, length);
@@ -25,13 +25,13 @@ internal static class OwnedRanges
     }
 
     /// <summary>
-    /// A tensor of the space as a checkpoint holds it, so that any number of ranks can read it: what there is of each parameter, under the tensor's name, the
-    /// parameter's, and which of the parameter's numbers is the first.
+    /// A tensor of the space as a checkpoint stores it, readable by any number of ranks: a piece per parameter, named after the tensor, the
+    /// parameter and the index of its first number.
     /// </summary>
-    /// <param name="space">Where the parameters lie.</param>
-    /// <param name="name">What the numbers are.</param>
-    /// <param name="tensor">The numbers, one range after the other.</param>
-    /// <param name="ranges">Where in the space they belong.</param>
+    /// <param name="space">The parameter space.</param>
+    /// <param name="name">The tensor's name.</param>
+    /// <param name="tensor">The numbers of the ranges, concatenated.</param>
+    /// <param name="ranges">Their ranges in the space.</param>
     public static IEnumerable<(string Name, Tensor Value)> Pieces(
         this ParameterSpace space, string name, Tensor tensor, IEnumerable<(long Offset, long Length)> ranges)
     {
@@ -41,13 +41,15 @@ internal static class OwnedRanges
             foreach (var parameter in space.Parameters)
             {
                 var (begin, end) = (Math.Max(offset, parameter.Offset), Math.Min(offset + length, parameter.Offset + parameter.Count));
-                if (begin < end) yield return ($"{name}.{parameter.Name}@{begin - parameter.Offset}", tensor.narrow(0, used + begin - offset, end - begin));
+                if (begin < end)
+                    yield return ($"{name}.{parameter.Name}@{begin - parameter.Offset}", tensor.narrow(
+                        0, used + begin - offset, end - begin));
             }
             used += length;
         }
     }
 
-    /// <summary>The same of what this rank holds of a buffer that is laid out as <see cref="ParameterSpace.Values"/>.</summary>
+    /// <summary>The same for this rank's part of a buffer laid out as <see cref="ParameterSpace.Values"/>.</summary>
     public static IEnumerable<(string Name, Tensor Value)> Pieces(this ParameterSpace space, string name, Tensor buffer) =>
         space.Pieces(name, buffer, buffer.numel() == space.Size ? [(0, space.Size)] : Slices(space));
 

@@ -10,24 +10,25 @@ using static TorchSharp.torch;
 
 namespace Transformer.Training;
 
-/// <summary>What a run was computed with. Where one of these differs, the last digits may.</summary>
+/// <summary>What a run was computed with. If one of these differs, the last digits may differ.</summary>
 /// <param name="Version">This library's version, with the commit that it was built from.</param>
 /// <param name="Dotnet">The .NET runtime.</param>
 /// <param name="Torchsharp">The version of TorchSharp, which names that of libtorch.</param>
-/// <param name="Libtorch">How libtorch was loaded, and from where if not from the package.</param>
+/// <param name="Libtorch">How libtorch was loaded, and its folder if it is not the package's.</param>
 /// <param name="System">The operating system.</param>
 /// <param name="Processor">The processor's name and architecture.</param>
 /// <param name="Threads">The threads that libtorch uses, on each rank.</param>
 /// <param name="Device">Where the model lives.</param>
-/// <param name="Ranks">How many processes train together.</param>
-/// <param name="Backend">The library that carries bytes between them, with its version; null where there is one process.</param>
+/// <param name="Ranks">The number of processes that train together.</param>
+/// <param name="Backend">The communication library with its version; null for one process.</param>
 public sealed record RunEnvironment(
-    string Version, string Dotnet, string Torchsharp, string Libtorch, string System, string Processor, int Threads, string Device = "cpu", int Ranks = 1, string? Backend = null)
+    string Version, string Dotnet, string Torchsharp, string Libtorch, string System, string Processor, int Threads, string Device = "cpu",
+    int Ranks = 1, string? Backend = null)
 {
     private static readonly JsonSerializerOptions Format = new(ConfigJson.Options) { WriteIndented = true };
 
-    /// <summary>That of this process.</summary>
-    /// <param name="ranks">Those with whom it trains; it alone where null.</param>
+    /// <summary>The environment of this process.</summary>
+    /// <param name="ranks">The ranks that train together; this process alone where null.</param>
     /// <param name="device">Where the model lives; the CPU where null.</param>
     public static RunEnvironment Current(ICollective? ranks = null, Device? device = null) => new(
         typeof(RunEnvironment).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
@@ -51,11 +52,14 @@ public sealed record RunEnvironment(
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be read ({e.Message}). Without this file the run continues uncompared.", e);
+            throw new InputException($"{path}: cannot be read ({e.Message}). Delete it to resume the run without the comparison.", e);
         }
     }
 
-    /// <summary>What differs now from when a run began: for each a line. Where the run was killed before it could note that, this process's is noted.</summary>
+    /// <summary>
+    /// The differences from the environment in which a run began, one line each. If the run was killed before it was recorded, this
+    /// process's is recorded.
+    /// </summary>
     internal IEnumerable<string> ChangesSince(string path)
     {
         if (Read(path) is { } earlier) return DifferencesFrom(earlier);
@@ -66,7 +70,7 @@ public sealed record RunEnvironment(
     /// <summary>Writes it as JSON.</summary>
     public void Write(string path) => DurableFile.WriteText(path, JsonSerializer.Serialize(this, Format) + "\n");
 
-    /// <summary>What differs in a way that changes the last digits: threads, ranks, device, processor, libtorch.</summary>
+    /// <summary>The differences that change the last digits: threads, ranks, device, processor, libtorch.</summary>
     public IEnumerable<string> DifferencesFrom(RunEnvironment earlier)
     {
         if (Threads != earlier.Threads) yield return $"threads: {earlier.Threads} before, {Threads} now";
@@ -79,6 +83,7 @@ public sealed record RunEnvironment(
     }
 
     private static string ProcessorName() => File.Exists("/proc/cpuinfo")
-        ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1].Trim() ?? "unknown"
+        ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1]
+        .Trim() ?? "unknown"
         : Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") ?? "unknown";
 }

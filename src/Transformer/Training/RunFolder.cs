@@ -6,10 +6,10 @@ using Transformer.Runs;
 
 namespace Transformer.Training;
 
-/// <summary>The folder of one run, held by one process at a time: the resolved configuration, metrics, samples and checkpoints.</summary>
+/// <summary>The folder of one run, locked by one process at a time: the resolved configuration, metrics, samples and checkpoints.</summary>
 public sealed class RunFolder : IDisposable
 {
-    /// <summary>The name of the file that says what the run began with.</summary>
+    /// <summary>The name of the file with the environment of the run's start.</summary>
     internal const string EnvironmentName = "environment.json";
 
     private const string ConfigName = "config.yaml";
@@ -17,13 +17,13 @@ public sealed class RunFolder : IDisposable
 
     private RunFolder(string path, RunConfig config, FileStream? hold) => (Path, Config, this.hold) = (path, config, hold);
 
-    /// <summary>Where it lies.</summary>
+    /// <summary>Its path.</summary>
     public string Path { get; }
 
     /// <summary>The resolved configuration, enough to repeat the run.</summary>
     public RunConfig Config { get; }
 
-    /// <summary>Makes the folder of a new run.</summary>
+    /// <summary>Creates the folder of a new run.</summary>
     /// <exception cref="InputException">A run is there already, or the folder cannot be written.</exception>
     public static RunFolder Create(string path, RunConfig config)
     {
@@ -33,7 +33,8 @@ public sealed class RunFolder : IDisposable
             Directory.CreateDirectory(path);
             hold = Hold(path);
             if (File.Exists(System.IO.Path.Combine(path, ConfigName)))
-                throw new InputException($"{path}: a run is there already. Continue it with --resume {path}, or choose another folder with --out.");
+                throw new InputException(
+                    $"{path}: a run exists there already. Resume it with --resume {path}, or choose another folder with --out.");
             DurableFile.WriteText(System.IO.Path.Combine(path, ConfigName), ConfigFile.ToYaml(config));
             return new RunFolder(path, config, hold);
         }
@@ -46,15 +47,16 @@ public sealed class RunFolder : IDisposable
     }
 
     /// <summary>
-    /// Opens the folder of a run that began before. What a killed process left half written goes, and so do checkpoints later than the one that
-    /// <c>checkpoints/latest</c> names: the run makes them anew.
+    /// Opens the folder of an existing run. Files that a killed process left half written are deleted, and so are checkpoints later than
+    /// the one that <c>checkpoints/latest</c> names: the run writes them again.
     /// </summary>
-    /// <exception cref="InputException">There is no run, another process works on it, or the folder cannot be written.</exception>
+    /// <exception cref="InputException">There is no run, another process has locked it, or the folder cannot be written.</exception>
     public static RunFolder Open(string path)
     {
         var config = System.IO.Path.Combine(path, ConfigName);
         if (!File.Exists(config))
-            throw new InputException($"{path}: no run there ({ConfigName} is missing). Expected a folder that `transformer train --out` made.");
+            throw new InputException(
+                $"{path}: no run there ({ConfigName} is missing). Expected a folder that `transformer train --out` made.");
         FileStream? hold = null;
         try
         {
@@ -71,7 +73,7 @@ public sealed class RunFolder : IDisposable
         }
     }
 
-    /// <summary>The folder of a run that another rank holds; here it is only read, and added to where that rank asks for it.</summary>
+    /// <summary>The folder of a run that rank 0 has locked; this rank only reads it, and writes its part of checkpoints.</summary>
     internal static RunFolder HeldByRank0(string path, RunConfig config) => new(path, config, hold: null);
 
     /// <summary>The path of a file of the run.</summary>
@@ -83,23 +85,23 @@ public sealed class RunFolder : IDisposable
     /// <summary>Whether a checkpoint was saved.</summary>
     public bool HasCheckpoint => File.Exists(Checkpoints(CheckpointPointer.Latest));
 
-    /// <summary>The steps after which the checkpoints that are still there were saved, the last one first.</summary>
+    /// <summary>The steps of the checkpoints in the folder, the last one first.</summary>
     public IReadOnlyList<int> Steps => !Directory.Exists(Checkpoints("")) ? [] :
         [.. Directory.EnumerateDirectories(Checkpoints(""), "step-*").Select(StepOf).Where(step => step >= 0).OrderDescending()];
 
-    /// <summary>Deletes all checkpoints but the last ones and the best one.</summary>
+    /// <summary>Deletes all checkpoints except the last ones and the best one.</summary>
     public void DeleteCheckpoints(int keep, int? best)
     {
         foreach (var step in Steps.Skip(keep).Where(step => step != best)) Directory.Delete(Checkpoint(step), recursive: true);
     }
 
     /// <summary>
-    /// The last checkpoint from before a number of steps; null where there is none. After a step whose loss is no number that is the last good one:
-    /// the weights that the step began with may be what is wrong.
+    /// The last checkpoint before a step; null where there is none. After a step with a non-finite loss that is the last good one, since
+    /// the weights before the step may already be bad.
     /// </summary>
     internal string? CheckpointBefore(int step) => Steps.Where(saved => saved < step).Select(Checkpoint).FirstOrDefault();
 
-    /// <summary>Takes back what a run has written that could not begin, and its folder unless that holds something else.</summary>
+    /// <summary>Deletes what a run that could not start has written, and its folder unless it holds other files.</summary>
     internal void Rollback()
     {
         if (hold is null) return;
@@ -128,7 +130,7 @@ public sealed class RunFolder : IDisposable
         if (File.Exists(best) && !Directory.Exists(Checkpoints(File.ReadAllText(best).Trim()))) File.Delete(best);
     }
 
-    // Held open without sharing for as long as the process works on the run; the system lets go when the process ends, however it ends.
+    // Kept open exclusively while the process works on the run; the system releases it when the process ends, however it ends.
     private static FileStream Hold(string path)
     {
         var file = System.IO.Path.Combine(path, ".lock");
@@ -138,7 +140,8 @@ public sealed class RunFolder : IDisposable
         }
         catch (IOException failure) when (File.Exists(file))
         {
-            throw new InputException($"{path}: another process is training there. Wait for it, or choose another folder with --out.", failure);
+            throw new InputException(
+                $"{path}: another process is training there. Wait for it, or choose another folder with --out.", failure);
         }
     }
 }

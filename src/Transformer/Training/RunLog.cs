@@ -4,8 +4,7 @@ using Transformer.Formats;
 namespace Transformer.Training;
 
 /// <summary>
-/// What a run tells those who follow it: metrics, samples and marked checkpoints in its folder, and events to whoever shows them. Of several ranks only rank 0
-/// has one.
+/// The output of a run: metrics, samples and checkpoint pointers in its folder, and events for the display. Only rank 0 has one.
 /// </summary>
 internal sealed class RunLog : IDisposable
 {
@@ -15,8 +14,8 @@ internal sealed class RunLog : IDisposable
     private readonly Action<TrainingEvent>? report;
 
     /// <param name="run">The run's folder.</param>
-    /// <param name="progress">How far it has come; what a killed process wrote after that is dropped.</param>
-    /// <param name="report">Told what happens; null where nobody asks.</param>
+    /// <param name="progress">The run's progress; what a killed process wrote after it is dropped.</param>
+    /// <param name="report">Receives the events; may be null.</param>
     public RunLog(RunFolder run, TrainingProgress progress, Action<TrainingEvent>? report)
     {
         (this.run, this.report) = (run, report);
@@ -24,37 +23,37 @@ internal sealed class RunLog : IDisposable
         metrics = new MetricsLog(run.Path, progress.Step);
     }
 
-    /// <summary>Something happened.</summary>
-    public void Tell(TrainingEvent happened) => report?.Invoke(happened);
+    /// <summary>Reports an event.</summary>
+    public void Report(TrainingEvent happened) => report?.Invoke(happened);
 
-    /// <summary>A step was done.</summary>
-    /// <exception cref="InputException">Its metrics cannot be written.</exception>
+    /// <summary>Logs a step.</summary>
+    /// <exception cref="InputException">The metrics cannot be written.</exception>
     public void Stepped(Metrics line, double secondsLeft)
     {
         metrics.Write(line);
-        Tell(new TrainingEvent.Stepped(line, secondsLeft));
+        Report(new TrainingEvent.Stepped(line, secondsLeft));
     }
 
-    /// <summary>The model wrote a sample.</summary>
-    /// <returns>How many bytes of samples there are.</returns>
+    /// <summary>Logs a sample.</summary>
+    /// <returns>The length of the samples file in bytes.</returns>
     /// <exception cref="InputException">It cannot be written.</exception>
     public long Sampled(int step, string text)
     {
         var bytes = samples.Append(step, text);
-        Tell(new TrainingEvent.Sampled(step, text));
+        Report(new TrainingEvent.Sampled(step, text));
         return bytes;
     }
 
-    /// <summary>A checkpoint was saved: the marks are set to it, and old ones deleted.</summary>
-    /// <param name="progress">What it holds.</param>
-    /// <param name="keep">How many of the last ones stay beside the best.</param>
+    /// <summary>Logs a saved checkpoint: updates the pointers and deletes old checkpoints.</summary>
+    /// <param name="progress">The checkpoint's progress.</param>
+    /// <param name="keep">How many of the last ones are kept beside the best.</param>
     public void Saved(TrainingProgress progress, int keep)
     {
         var folder = run.Checkpoint(progress.Step);
         if (progress.BestStep == progress.Step) CheckpointPointer.Set(folder, CheckpointPointer.Best);
         CheckpointPointer.Set(folder, CheckpointPointer.Latest);
         run.DeleteCheckpoints(keep, progress.BestStep);
-        Tell(new TrainingEvent.Saved(progress.Step, folder));
+        Report(new TrainingEvent.Saved(progress.Step, folder));
     }
 
     /// <summary>Draws the loss over the whole run.</summary>

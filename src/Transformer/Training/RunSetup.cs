@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// What the ranks of a run agree on before its first step: the folder, the configuration, the text and the checkpoint to go on from. A rank that cannot take
-/// part, or would do something else than the others, ends all of them here, before anything is changed.
+/// The setup of a run before its first step, on all ranks together: the folder, the configuration, the data and the checkpoint to resume
+/// from. A rank that fails here, or that differs from the others, ends all of them before anything is changed.
 /// </summary>
 internal sealed class RunSetup
 {
@@ -18,19 +18,19 @@ internal sealed class RunSetup
     private RunSetup(RunFolder run, Dataset data, CheckpointFolder? checkpoint, TrainingProgress progress, bool isNew) =>
         (Run, Data, Checkpoint, Progress, this.isNew) = (run, data, checkpoint, progress, isNew);
 
-    /// <summary>The run's folder, with the resolved configuration; rank 0 holds it for all.</summary>
+    /// <summary>The run's folder, with the resolved configuration; locked by rank 0.</summary>
     public RunFolder Run { get; }
 
-    /// <summary>What the run trains on.</summary>
+    /// <summary>The run's data.</summary>
     public Dataset Data { get; }
 
-    /// <summary>What the run goes on from; null where it begins.</summary>
+    /// <summary>The checkpoint to resume from; null for a new run.</summary>
     public CheckpointFolder? Checkpoint { get; }
 
-    /// <summary>How far it has come.</summary>
+    /// <summary>The progress so far.</summary>
     public TrainingProgress Progress { get; }
 
-    /// <summary>Makes the folder of a new run.</summary>
+    /// <summary>Sets up a new run.</summary>
     /// <inheritdoc cref="Trainer.Start"/>
     public static RunSetup Start(RunConfig config, string folder, ICollective ranks, Device? device)
     {
@@ -51,7 +51,7 @@ internal sealed class RunSetup
                 run = ranks.Rank == 0 ? RunFolder.Create(folder, resolved) : RunFolder.HeldByRank0(folder, resolved);
                 if (ranks.Rank == 0) environment.Write(run.PathOf(RunFolder.EnvironmentName));
             });
-            return new RunSetup(run!, data, checkpoint: null, BeginningOn(data), isNew: true);
+            return new RunSetup(run!, data, checkpoint: null, Beginning(data), isNew: true);
         }
         catch
         {
@@ -61,7 +61,7 @@ internal sealed class RunSetup
         }
     }
 
-    /// <summary>Opens the folder of a run that is to go on.</summary>
+    /// <summary>Sets up a run that is resumed.</summary>
     /// <inheritdoc cref="Trainer.Resume"/>
     public static RunSetup Resume(string folder, Action<TrainingEvent>? report, ICollective ranks, Device? device)
     {
@@ -75,13 +75,14 @@ internal sealed class RunSetup
         {
             ranks.RunOnAll(() => data = OpenData(run.Config, ranks, device));
             RankConsistency.Check(ranks, run.Config, data!.Checksum, environment.Version);
-            // Rank 0 says whether there is a checkpoint: a rank that does not see it may not begin anew beside the others.
+            // Rank 0 decides whether there is a checkpoint: a rank that does not see it must not start from the beginning beside the
+            // others.
             var hasCheckpoint = ranks.Gather(run.HasCheckpoint ? 1 : 0)[0][0] == 1;
             var progress = ranks.RunOnAll(() =>
             {
                 if (ranks.Rank == 0) foreach (var difference in environment.ChangesSince(run.PathOf(RunFolder.EnvironmentName)))
                     report?.Invoke(new TrainingEvent.Warned($"The last digits may differ from an uninterrupted run: {difference}."));
-                if (!hasCheckpoint) return BeginningOn(data);
+                if (!hasCheckpoint) return Beginning(data);
                 checkpoint = CheckpointFolder.Open(run.Path);
                 return ProgressOf(checkpoint, run, data);
             });
@@ -97,7 +98,7 @@ internal sealed class RunSetup
         }
     }
 
-    /// <summary>Gives up a run that could not begin, or not go on: what a new one has written so far goes.</summary>
+    /// <summary>Rolls back a run that could not start or resume: deletes what a new one has written so far.</summary>
     public void Rollback()
     {
         Data.Dispose();
@@ -107,12 +108,9 @@ internal sealed class RunSetup
 
     private static Dataset OpenData(RunConfig config, ICollective ranks, Device? device)
     {
-        if (SharesModel(config, ranks)) TensorParallelShare.Check(config.Model, ranks.Ranks);
-        else if (config.Training.BatchSize < ranks.Ranks)
-            throw new InputException($"training.batch_size: {config.Training.BatchSize} sequences are too few for {ranks.Ranks} ranks. Take as many or more, or start fewer ranks.");
-        if (device is { type: not TorchSharp.DeviceType.CPU } && Recomputes(config.Training, ranks) is { } reason
-            && (config.Model.Dropout > 0 || config.Model.SoftmaxMixers().Any(mixer => mixer.Dropout > 0)))
-            throw new InputException($"{reason}: a block that is computed twice on {device} would drop other numbers the second time. Train without dropout, or keep activations.");
+        if (config.IsTensorParallel(ranks.Ranks)) TensorParallelShare.Check(config.Model, ranks.Ranks);
+        var problems = config.ProblemsOn(ranks.Ranks, $"{device ?? CPU}").ToList();
+        if (problems.Count > 0) throw new InputException(string.Join('\n', problems));
         var data = Dataset.Open(config.Data);
         try
         {
@@ -126,19 +124,13 @@ internal sealed class RunSetup
         }
     }
 
-    /// <summary>Whether ranks have a share of the model each, and not of the batches.</summary>
-    public static bool SharesModel(RunConfig config, ICollective ranks) => ranks.Ranks > 1 && config.Training.Distributed.Strategy == DistributedStrategy.TensorParallel;
-
-    // What makes blocks be computed twice; null where nothing does.
-    private static string? Recomputes(TrainingConfig training, ICollective ranks) => training.ActivationCheckpointing ? "training.activation_checkpointing"
-        : ranks.Ranks > 1 && training.Distributed.Strategy == DistributedStrategy.Zero3 ? "training.distributed.strategy: zero3" : null;
-
     private static TrainingProgress ProgressOf(CheckpointFolder checkpoint, RunFolder run, Dataset data)
     {
         var progress = TrainingCheckpoint.Progress(checkpoint);
         return progress.Corpus == data.Checksum ? progress
-            : throw new InputException($"{run.Path}: {data.Name} is not the one that the run began with. Put that one back, or start a new run.");
+            : throw new InputException(
+                $"{run.Path}: {data.Name} is not what the run began with. Restore it, or start a new run.");
     }
 
-    private static TrainingProgress BeginningOn(Dataset data) => new() { Corpus = data.Checksum };
+    private static TrainingProgress Beginning(Dataset data) => new() { Corpus = data.Checksum };
 }

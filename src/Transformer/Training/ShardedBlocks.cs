@@ -4,20 +4,21 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// The third stage of ZeRO (Rajbhandari et al. 2020): between its slices' steps no rank holds a block's parameters, which are brought together when the block is to
-/// be computed, and let go after. The next block's are on their way meanwhile. What stands before and after the blocks is there for the whole pass.
+/// The third stage of ZeRO (Rajbhandari et al. 2020): each rank keeps its slices only. A block's parameters are gathered when the block is
+/// computed and freed afterwards, while the next block's are prefetched. Parameters outside the blocks are gathered for the whole pass.
 /// </summary>
 internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(space)
 {
     private readonly ParameterSpace space = space;
-    private readonly Dictionary<int, Bucket> blocks = space.Buckets.Where(bucket => bucket.Layer is not null).ToDictionary(bucket => bucket.Layer!.Value);
+    private readonly Dictionary<int, Bucket> blocks = space.Buckets.Where(bucket => bucket.Layer is not null)
+        .ToDictionary(bucket => bucket.Layer!.Value);
     private (Bucket Bucket, Tensor Buffer, CollectiveWork Arrival)? coming;
     private int last = -1;
 
     /// <inheritdoc/>
     public override IDisposable? Parameters(int layer)
     {
-        var forward = layer == last ? layer == 0 : layer > last;    // the backward pass turns round at the last block
+        var forward = layer == last ? layer == 0 : layer > last;    // the backward pass begins at the last block
         last = layer;
         if (!blocks.TryGetValue(layer, out var bucket)) return null;
         if (coming is { } other && other.Bucket != bucket) Drop();
@@ -26,10 +27,10 @@ internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(sp
         return new Gathered([arriving]);
     }
 
-    /// <summary>Brings what stands before and after the blocks, until the result is disposed.</summary>
+    /// <summary>Gathers the parameters outside the blocks until the result is disposed.</summary>
     public IDisposable GatherOutsideBlocks() => new Gathered([.. space.Buckets.Where(bucket => bucket.Layer is null).Select(Gather)]);
 
-    /// <summary>Brings all parameters for as long as they are read or changed.</summary>
+    /// <summary>Gathers all parameters while an action reads or changes them.</summary>
     public void WithFullParameters(Action act)
     {
         Drop();
@@ -37,7 +38,8 @@ internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(sp
         act();
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        foreach (var (bucket, buffer, _) in all.Buckets) space.Own(space.Values, bucket).copy_(bucket.Slice(buffer, space.Ranks.Rank, space.Ranks.Ranks));
+        foreach (var (bucket, buffer, _) in all.Buckets)
+            space.Own(space.Values, bucket).copy_(bucket.Slice(buffer, space.Ranks.Rank, space.Ranks.Ranks));
     }
 
     private (Bucket, Tensor, CollectiveWork) Gather(Bucket bucket)
@@ -73,12 +75,12 @@ internal sealed class ShardedBlocks(ParameterSpace space) : GradientReduction(sp
             foreach (var (_, buffer, _) in Buckets) buffer.Dispose();
         }
 
-        private void Bind(Func<Bucket, Tensor, ParameterView, Tensor> place)
+        private void Bind(Func<Bucket, Tensor, ParameterView, Tensor> view)
         {
             using var _ = no_grad();
             using var scope = NewDisposeScope();
             foreach (var (bucket, buffer, _) in Buckets)
-                foreach (var parameter in bucket.Parameters) parameter.Value.set_(place(bucket, buffer, parameter));
+                foreach (var parameter in bucket.Parameters) parameter.Value.set_(view(bucket, buffer, parameter));
         }
     }
 }

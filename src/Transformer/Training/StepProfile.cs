@@ -8,8 +8,8 @@ using Transformer.Model;
 namespace Transformer.Training;
 
 /// <summary>
-/// Where the time of training steps goes: spans from a beginning to an end, nested, of which each keeps what its inner ones leave over. Only the thread that
-/// trains may measure. On a GPU these are the times at which work is handed over, not those at which it is done.
+/// A profile of training steps: nested spans, each with its self time. Only the training thread may measure. On a GPU these are the times
+/// of queueing work, not of doing it.
 /// </summary>
 public sealed partial class StepProfile
 {
@@ -19,17 +19,17 @@ public sealed partial class StepProfile
     private readonly List<Span> beside = [];
     private int stepsSeen;
 
-    /// <summary>How many steps pass before the first is measured: the first ones compile kernels and fill the allocator.</summary>
+    /// <summary>The number of steps before the first is measured: the first ones compile kernels and fill the allocator.</summary>
     public const int WarmUp = 5;
 
     /// <summary>How many steps are measured.</summary>
     public const int Steps = 10;
 
-    /// <summary>What one part of a step took, itself alone.</summary>
-    /// <param name="Part">A module of the model, a star for the number of its block, or a part of the step.</param>
-    /// <param name="ForwardSeconds">A step's mean; what has no way back is here.</param>
-    /// <param name="BackwardSeconds">A step's mean.</param>
-    /// <param name="Share">Of the whole step.</param>
+    /// <summary>The self time of one part of a step.</summary>
+    /// <param name="Part">A module of the model, with a star for the number of its block, or a part of the step.</param>
+    /// <param name="ForwardSeconds">The mean per step; parts without a backward pass are counted here.</param>
+    /// <param name="BackwardSeconds">The mean per step.</param>
+    /// <param name="Share">The share of the whole step.</param>
     public sealed record Line(string Part, double ForwardSeconds, double BackwardSeconds, double Share);
 
     /// <summary>Whether the step that begins now is to be measured.</summary>
@@ -48,7 +48,10 @@ public sealed partial class StepProfile
     /// <summary>Measures the modules of a model, forward and backward, until the result is disposed.</summary>
     public IDisposable Measure(TransformerModel model) => new ModuleWatch(model, new(Begin, End));
 
-    /// <summary>Measures work that goes on beside the thread that trains, until it is done. It is in the trace, in a row of its own, and not in the table.</summary>
+    /// <summary>
+    /// Measures work that runs beside the training thread, until it is done. It appears in the trace, in a row of its own, but not in the
+    /// table.
+    /// </summary>
     internal void Beside(string part, Task work)
     {
         var start = watch.Elapsed.TotalSeconds;
@@ -60,7 +63,7 @@ public sealed partial class StepProfile
             CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
     }
 
-    /// <summary>The parts that took longest first; the shares add up to one.</summary>
+    /// <summary>The parts, longest first; the shares add up to one.</summary>
     public IReadOnlyList<Line> Lines()
     {
         var whole = closed.Where(span => span.Depth == 0).Sum(span => span.Seconds);
@@ -68,7 +71,8 @@ public sealed partial class StepProfile
         [
             .. closed.GroupBy(span => BlockNumber().Replace(span.Part, ".*")).Select(part =>
             {
-                double Own(bool isBackward) => part.Where(span => span.IsBackward == isBackward).Sum(span => span.Seconds - span.InnerSeconds);
+                double Own(bool isBackward) =>
+                    part.Where(span => span.IsBackward == isBackward).Sum(span => span.Seconds - span.InnerSeconds);
                 return new Line(part.Key, Own(false) / Measured, Own(true) / Measured, (Own(false) + Own(true)) / whole);
             }).OrderByDescending(line => line.Share),
         ];

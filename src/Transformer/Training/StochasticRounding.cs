@@ -7,9 +7,9 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// From fp32 to bf16, up or down at random, the nearer of the two the more likely: the mean of the rounded numbers is the number (Gupta et al. 2015,
-/// arXiv:1502.02551). Rounding to the nearest would lose every change of less than half a unit of the eighth bit, and a running mean that changes by a
-/// thousandth a step would stand still. What is random is a hash of the number's place and of a seed.
+/// Stochastic rounding from fp32 to bf16 (Gupta et al. 2015, arXiv:1502.02551): up or down at random, so that the expected value is the
+/// number. Rounding to nearest would lose every change of less than half a unit of the eighth bit, and a running mean that changes by a
+/// thousandth per step would not move. The random bits are a hash of the number's index and a seed.
 /// </summary>
 internal static unsafe class StochasticRounding
 {
@@ -19,8 +19,8 @@ internal static unsafe class StochasticRounding
     /// <summary>Rounds numbers into a buffer.</summary>
     /// <param name="from">[n], fp32.</param>
     /// <param name="to">[n], bf16.</param>
-    /// <param name="seed">Another one for each rounding of the same place.</param>
-    /// <param name="first">The place of the first number.</param>
+    /// <param name="seed">Different for each rounding of the same index.</param>
+    /// <param name="first">The index of the first number.</param>
     public static void Store(Tensor from, Tensor to, long seed, long first)
     {
         if (!Kernels.Supports(from))
@@ -34,10 +34,12 @@ internal static unsafe class StochasticRounding
         GC.KeepAlive(to);
     }
 
-    /// <summary>The same by libtorch's operators, on any device: a random number of 16 bits is added to the bits that are then cut off.</summary>
+    /// <summary>
+    /// The same with libtorch's operators, on any device: a random 16-bit number is added before the lower 16 bits are cut off.
+    /// </summary>
     /// <param name="x">[n], fp32.</param>
     /// <param name="seed">As for <see cref="Store"/>.</param>
-    /// <param name="first">The place of the first number.</param>
+    /// <param name="first">The index of the first number.</param>
     /// <returns>[n], bf16.</returns>
     public static Tensor Explicit(Tensor x, long seed, long first)
     {
@@ -46,9 +48,10 @@ internal static unsafe class StochasticRounding
         h = (h ^ Shifted(h, 16)) * 0x85EBCA6BL & uint.MaxValue;
         h = (h ^ Shifted(h, 13)) * 0xC2B2AE35L & uint.MaxValue;
         var bits = Aten.View(x, ScalarType.Int32).to(ScalarType.Int64) + Shifted(h, 16);
-        return Aten.View((bits & ~(long)LowerHalf).to(ScalarType.Int32), ScalarType.Float32).to(ScalarType.BFloat16).MoveToOuterDisposeScope();
+        return Aten.View((bits & ~(long)LowerHalf).to(ScalarType.Int32), ScalarType.Float32).to(ScalarType.BFloat16)
+            .MoveToOuterDisposeScope();
 
-        static Tensor Shifted(Tensor bits, int places) => bits.bitwise_right_shift(full([], places, ScalarType.Int64, bits.device));
+        static Tensor Shifted(Tensor bits, int count) => bits.bitwise_right_shift(full([], count, ScalarType.Int64, bits.device));
     }
 
     [UnmanagedCallersOnly, MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -65,16 +68,17 @@ internal static unsafe class StochasticRounding
 
     private static Vector256<uint> Cut(Work* w, long i)
     {
-        var h = (Vector256.Create((uint)(w->First + i)) + Vector256.Create(0u, 1, 2, 3, 4, 5, 6, 7)) * 0x9E3779B1 + Vector256.Create(w->Seed * 0x85EBCA77);
+        var h = (Vector256.Create((uint)(w->First + i)) + Vector256.Create(0u, 1, 2, 3, 4, 5, 6, 7)) * 0x9E3779B1
+            + Vector256.Create(w->Seed * 0x85EBCA77);
         h = (h ^ h >>> 16) * 0x85EBCA6B;
         h = (h ^ h >>> 13) * 0xC2B2AE35;
         return Vector256.Load(w->From + i) + (h >>> 16) >>> 16;
     }
 
-    // The first two rounds of the finalizer of MurmurHash3: the upper 16 bits of 32 that depend on all bits of place and seed.
-    private static uint Hash(uint place, uint seed)
+    // The first two rounds of MurmurHash3's finalizer; the upper 16 of 32 bits depend on all bits of index and seed.
+    private static uint Hash(uint index, uint seed)
     {
-        var h = place * 0x9E3779B1 + seed * 0x85EBCA77;
+        var h = index * 0x9E3779B1 + seed * 0x85EBCA77;
         h = (h ^ h >> 16) * 0x85EBCA6B;
         h = (h ^ h >> 13) * 0xC2B2AE35;
         return h >> 16;

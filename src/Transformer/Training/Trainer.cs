@@ -12,9 +12,9 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// A training run from its first step to its last: batches, steps, evaluations, samples, checkpoints and metrics in the run's folder. A run that
-/// was interrupted, however roughly, goes on from its last checkpoint to the same weights. Where several ranks train together, each of them calls what is here
-/// in the same order; rank 0 writes and reports for all.
+/// A training run from its first step to its last: batches, steps, evaluations, samples, checkpoints and metrics in the run's folder. A run
+/// that was interrupted, or killed, resumes from its last checkpoint and reaches the same weights. With several ranks each of them makes
+/// the same calls in the same order; rank 0 writes and reports for all.
 /// </summary>
 public sealed class Trainer : IDisposable
 {
@@ -28,13 +28,13 @@ public sealed class Trainer : IDisposable
     private readonly RunLog? log;    // rank 0's
     private int? savedStep;
 
-    private Trainer(RunSetup met, ICollective ranks, Action<TrainingEvent>? report, Device? device)
+    private Trainer(RunSetup setup, ICollective ranks, Action<TrainingEvent>? report, Device? device)
     {
-        (this.ranks, run, data) = (ranks, met.Run, met.Data);
+        (this.ranks, run, data) = (ranks, setup.Run, setup.Data);
         Allocator.KeepFreedMemory();
-        state = new TrainingState(met, ranks, device);
+        state = new TrainingState(setup, ranks, device);
         trainingStep = new TrainingStep(state.Model, state.Space, state.Optimizer, Training) { Scaler = state.Scaler };
-        savedStep = met.Checkpoint is null ? null : Progress.Step;
+        savedStep = setup.Checkpoint is null ? null : Progress.Step;
         batches = data.Train(run.Config, Progress.Position);
         size = new ModelSize(Model);
         log = ranks.Rank == 0 ? new RunLog(run, Progress, report) : null;
@@ -43,7 +43,7 @@ public sealed class Trainer : IDisposable
     /// <summary>The run's folder.</summary>
     public string Folder => run.Path;
 
-    /// <summary>Told where the time of some steps goes; null where nobody asks.</summary>
+    /// <summary>The profile of some steps; null for none.</summary>
     public StepProfile? Profile { get; set; }
 
     private ModelConfig Model => run.Config.Model;
@@ -53,14 +53,15 @@ public sealed class Trainer : IDisposable
     private TrainingProgress Progress { get => state.Progress; set => state.Progress = value; }
 
     /// <summary>Begins a run in a new folder.</summary>
-    /// <param name="config">What to train; a vocabulary size that is left open is taken from the tokenizer.</param>
-    /// <param name="folder">The run's folder, made here.</param>
+    /// <param name="config">The run; a missing vocabulary size is taken from the tokenizer.</param>
+    /// <param name="folder">The run's folder, created here.</param>
     /// <param name="report">Told what happens, in order, on the calling thread.</param>
-    /// <param name="ranks">The processes that train together; this one alone where null. The folder is where rank 0 says.</param>
+    /// <param name="ranks">The processes that train together; this one alone where null. Rank 0's folder counts.</param>
     /// <param name="device">Where the model lives; the CPU where null.</param>
     /// <exception cref="InputException">Configuration, corpus or folder cannot be used.</exception>
-    /// <exception cref="CollectiveException">They cannot on some rank, of several, or are not the same on all.</exception>
-    public static Trainer Start(RunConfig config, string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null, Device? device = null)
+    /// <exception cref="CollectiveException">They cannot on some rank, or differ between ranks.</exception>
+    public static Trainer Start(
+        RunConfig config, string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null, Device? device = null)
     {
         ranks ??= new SingleProcess();
         return Begin(RunSetup.Start(config, folder, ranks, device), ranks, report, device);
@@ -69,42 +70,46 @@ public sealed class Trainer : IDisposable
     /// <summary>Continues a run from its last checkpoint, or from its beginning where it has none.</summary>
     /// <param name="folder">The run's folder.</param>
     /// <param name="report">Told what happens, in order, on the calling thread.</param>
-    /// <param name="ranks">The processes that train together, as many or as few as before or others; this one alone where null.</param>
+    /// <param name="ranks">The processes that train together, of which there may be more or fewer than before; this one alone where
+    /// null.</param>
     /// <param name="device">Where the model lives; the CPU where null.</param>
-    /// <exception cref="InputException">There is no run, another process works on it, or its corpus has changed.</exception>
-    /// <exception cref="CollectiveException">It is so on some rank, of several.</exception>
+    /// <exception cref="InputException">There is no run, another process has locked it, or its data have changed.</exception>
+    /// <exception cref="CollectiveException">The same on some of several ranks.</exception>
     public static Trainer Resume(string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null, Device? device = null)
     {
         ranks ??= new SingleProcess();
         return Begin(RunSetup.Resume(folder, report, ranks, device), ranks, report, device);
     }
 
-    private static Trainer Begin(RunSetup met, ICollective ranks, Action<TrainingEvent>? report, Device? device)
+    private static Trainer Begin(RunSetup setup, ICollective ranks, Action<TrainingEvent>? report, Device? device)
     {
-        using var checkpoint = met.Checkpoint;
+        using var checkpoint = setup.Checkpoint;
         try
         {
-            return new Trainer(met, ranks, report, device);
+            return new Trainer(setup, ranks, report, device);
         }
         catch
         {
-            met.Rollback();
+            setup.Rollback();
             throw;
         }
     }
 
-    /// <summary>The configuration with everything known that the data tell.</summary>
+    /// <summary>The configuration with the values that follow from the data.</summary>
     public static RunConfig Resolve(RunConfig config, Dataset data)
     {
         var tokens = data.Tokenizer.VocabularySize;
         if (config.Model.VocabularySize is { } size && size < tokens)
-            throw new InputException($"model.vocabulary_size: found {size}, but the tokenizer has {tokens} tokens. Leave it out, or set {tokens} or more.");
+            throw new InputException(
+                $"model.vocabulary_size: found {size}, but the tokenizer has {tokens} tokens. Leave it out, or set {tokens} or more.");
         return config with { Model = config.Model with { VocabularySize = config.Model.VocabularySize ?? tokens } };
     }
 
-    /// <summary>Trains to the last step. Cancellation, of any rank, saves a checkpoint first. What the steps' losses came to is known to rank 0.</summary>
+    /// <summary>
+    /// Trains to the last step. Cancellation, on any rank, saves a checkpoint first. Only rank 0 has the mean training loss.
+    /// </summary>
     /// <exception cref="OperationCanceledException">The run was cancelled; it is saved.</exception>
-    /// <exception cref="NonFiniteLossException">The loss is no longer a number.</exception>
+    /// <exception cref="NonFiniteLossException">The loss is no longer finite.</exception>
     /// <exception cref="InputException">The run's folder can no longer be written.</exception>
     public TrainingOutcome Run(CancellationToken cancellation = default)
     {
@@ -132,12 +137,14 @@ public sealed class Trainer : IDisposable
         }
 
         var final = validation ?? Evaluate(isFullPass: true);
-        return new TrainingOutcome(run.Path, Progress.Step, Progress.Tokens, Progress.Seconds, log?.Finish(), final.Loss, Progress.BestLoss!.Value, final.Accuracy);
+        return new TrainingOutcome(
+            run.Path, Progress.Step, Progress.Tokens, Progress.Seconds, log?.Finish(), final.Loss, Progress.BestLoss!.Value,
+            final.Accuracy);
     }
 
     private bool IsOver => Progress.Step >= Training.Steps || Progress.IsSolved;
 
-    // Every so many steps, and after the last one.
+    // Every given number of steps, and after the last one.
     private bool IsDue(int every) => Progress.Step % every == 0 || IsOver;
 
     private readonly record struct StepTaken(TrainingStep.Result Result, double LearningRate, long Tokens, double Flops, double Seconds);
@@ -150,7 +157,8 @@ public sealed class Trainer : IDisposable
         var watch = Stopwatch.StartNew();
         var position = batches.Position;
         var reading = trainingStep.Profile?.Measure("batches");
-        Batch[] drawn = [.. Enumerable.Range(0, Training.GradientAccumulation).Select(_ => Training.OverfitOneBatch ? batches.At(0) : batches.Next())];
+        Batch[] drawn = [
+            .. Enumerable.Range(0, Training.GradientAccumulation).Select(_ => Training.OverfitOneBatch ? batches.At(0) : batches.Next())];
         reading?.Dispose();
         var tokens = drawn.Sum(batch => batch.Inputs.LongLength);
         var flops = tokens * size.FlopsPerToken(drawn[0].Columns, (double)drawn.Sum(batch => batch.Predictions) / tokens);
@@ -158,7 +166,8 @@ public sealed class Trainer : IDisposable
         var scale = state.Scaler?.Scale;
         var result = Update(schedule, drawn);
         if (!result.IsFinite && state.Scaler is null)
-            throw NonFinite($"step {Progress.Step + 1}: the loss is {result.Loss} and its gradient's norm {result.GradientNorm}, at batch {position} of the sampler");
+            throw NonFinite($"step {Progress.Step + 1}: the loss is {result.Loss} and its gradient's norm {result.GradientNorm}, " +
+                $"at batch {position} of the sampler");
         Progress = Progress with
         {
             Step = Progress.Step + 1,
@@ -167,7 +176,8 @@ public sealed class Trainer : IDisposable
             GradientScale = state.Scaler?.Scale,
             GoodSteps = state.Scaler?.GoodSteps ?? 0,
         };
-        if (state.Scaler is { } scaler && scaler.Scale != scale) log?.Tell(new TrainingEvent.Rescaled(Progress.Step, scaler.Scale, Skipped: !result.IsFinite));
+        if (state.Scaler is { } scaler && scaler.Scale != scale)
+            log?.Report(new TrainingEvent.Rescaled(Progress.Step, scaler.Scale, Skipped: !result.IsFinite));
         if (result.IsFinite) state.Average?.Update(Progress.Step);
         return new(result, Training.Optimizer.LearningRate * schedule, tokens, flops, watch.Elapsed.TotalSeconds);
     }
@@ -184,9 +194,12 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    private NonFiniteLossException NonFinite(string what) => new(
-        $"{what}. {(run.CheckpointBefore(Progress.Step) is { } good ? $"The last good checkpoint is {good}" : "There is no good checkpoint yet")}. " +
-        "Try a lower learning rate, a longer warm-up or gradient_clip.");
+    private NonFiniteLossException NonFinite(string what)
+    {
+        var good = run.CheckpointBefore(Progress.Step);
+        return new($"{what}. {(good is null ? "There is no good checkpoint yet" : $"The last good checkpoint is {good}")}. " +
+            "Try a lower learning rate, a longer warm-up or gradient_clip.");
+    }
 
     private EvaluationResult Evaluate(bool isFullPass)
     {
@@ -194,8 +207,9 @@ public sealed class Trainer : IDisposable
         var heldOut = data.HeldOut(Training.BatchSize, Model.ContextLength, isFullPass ? null : Training.EvaluateBatches);
         var result = state.Measured(() => ModelEvaluation.Measure(state.Model, heldOut, ranks));
         if (!double.IsFinite(result.Loss)) throw NonFinite($"step {Progress.Step}: the validation loss is {result.Loss}");
-        if (Progress.BestLoss is not { } best || result.Loss < best) Progress = Progress with { BestLoss = result.Loss, BestStep = Progress.Step };
-        log?.Tell(new TrainingEvent.Evaluated(Progress.Step, result, isFullPass));
+        if (Progress.BestLoss is not { } best || result.Loss < best)
+            Progress = Progress with { BestLoss = result.Loss, BestStep = Progress.Step };
+        log?.Report(new TrainingEvent.Evaluated(Progress.Step, result, isFullPass));
         if (!(result.Accuracy >= Training.StopAtAccuracy)) return result;
         if (!isFullPass) return Evaluate(isFullPass: true);
         Progress = Progress with { IsSolved = true };
@@ -209,7 +223,8 @@ public sealed class Trainer : IDisposable
         TrainLoss = double.IsFinite(step.Result.Loss) ? step.Result.Loss : null,
         ValidationLoss = validation?.Loss,
         ValidationAccuracy = validation?.Accuracy,
-        Spans = validation is null ? null : state.Measured(() => ModelEvaluation.MeanSpans(state.Model, data.HeldOut(Training.BatchSize, Model.ContextLength, batches: 1).First())),
+        Spans = validation is null ? null : state.Measured(
+            () => ModelEvaluation.MeanSpans(state.Model, data.HeldOut(Training.BatchSize, Model.ContextLength, batches: 1).First())),
         LearningRate = step.LearningRate,
         GradientNorm = double.IsFinite(step.Result.GradientNorm) ? step.Result.GradientNorm : null,
         GradientScale = Progress.GradientScale,
@@ -218,10 +233,10 @@ public sealed class Trainer : IDisposable
         Seconds = Progress.Seconds,
     };
 
-    // A text at a temperature that keeps to what the model is fairly sure of, as nanoGPT samples; an answer as the model would give it, after its question.
+    // A text is sampled at nanoGPT's temperature; an answer is generated greedily.
     private void Sample()
     {
-        // Where parameters are shared out, every pass needs all ranks.
+        // With sharded parameters every forward pass needs all ranks.
         if (Training.SampleTokens == 0 || (log is null && !state.Space.ShardsParameters && state.Model.TensorParallelGroup is null)) return;
         var (prompt, answer) = data.SamplePrompt();
         var options = new SamplingOptions { Temperature = answer is null ? 0.8 : 0, MaxTokens = answer ?? Training.SampleTokens, Seed = Training.Seed };

@@ -12,9 +12,9 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// All that a run needs to go on exactly where it stood: the weights, the optimizer's memory, the weight average, the state of the random number generator
-/// and the counters. With a weight average the model file holds the average, and the weights themselves lie beside it. Of several ranks each writes what it
-/// alone keeps, and as many others as there are may read it.
+/// All that a run needs to resume exactly: the weights, the optimizer's state, the weight average, the state of the random number generator
+/// and the counters. With a weight average the model file holds the average, and the weights are stored beside it. Each of several ranks
+/// writes what it alone keeps; any number of ranks can read it.
 /// </summary>
 internal static class TrainingCheckpoint
 {
@@ -30,10 +30,11 @@ internal static class TrainingCheckpoint
         var (model, space, average) = (state.Model, state.Space, state.Average);
         var (ranks, isFirst) = (space.Processes, space.Processes.Rank == 0);
         var tensors = new List<(string Name, Tensor Value)>();
-        // Ranks that share the model draw the same numbers, and one of them tells which.
+        // Under tensor parallelism all ranks draw the same numbers, so one of them saves the state.
         if (isFirst || model.TensorParallelGroup is null) tensors.Add((RandomState, get_rng_state()));
         var weights = average is null ? [] : space.Pieces(Weights, space.Values.clone());
-        if (model.TensorParallelGroup is not null) tensors.AddRange(TensorParallelCheckpoint.Parts(model.TensorParallelGroup, space, state.Optimizer.State.Concat(weights)));
+        if (model.TensorParallelGroup is not null)
+            tensors.AddRange(TensorParallelCheckpoint.Parts(model.TensorParallelGroup, space, state.Optimizer.State.Concat(weights)));
         else
         {
             if (isFirst || space.ShardsOptimizer) tensors.AddRange(state.Optimizer.State);
@@ -42,7 +43,10 @@ internal static class TrainingCheckpoint
         average?.Exchange();
         try
         {
-            if (isFirst) CheckpointFolder.Save(folder, model.Config, tokenizer, JsonSerializer.SerializeToNode(state.Progress, ConfigJson.Options)!.AsObject(), WriteTensors);
+            if (isFirst)
+                CheckpointFolder.Save(
+                    folder, model.Config, tokenizer, JsonSerializer.SerializeToNode(state.Progress, ConfigJson.Options)!.AsObject(),
+                    WriteTensors);
             else WriteTensors("");
         }
         finally
@@ -63,7 +67,8 @@ internal static class TrainingCheckpoint
         }
     }
 
-    // A file a bucket, turn by turn by another rank: no rank ever holds more than the bucket that is written, and with the first what is frozen.
+    // One file per bucket, written by the ranks round-robin: no rank ever holds more than one bucket. The first file also has the frozen
+    // parameters.
     private static void WriteBuckets(string folder, TransformerModel model, ParameterSpace space)
     {
         var (ranks, buckets) = (space.Processes, space.Buckets);
@@ -72,7 +77,8 @@ internal static class TrainingCheckpoint
         for (var i = 0; i < buckets.Count; i++)
         {
             using var scope = NewDisposeScope();
-            List<(string Name, Tensor Value)> weights = [.. Whole(model, space, buckets[i]), .. i == 0 ? frozen.Select(weight => (weight.Name, Whole(model, weight))) : []];
+            List<(string Name, Tensor Value)> weights = [
+                .. Whole(model, space, buckets[i]), .. i == 0 ? frozen.Select(weight => (weight.Name, Whole(model, weight))) : []];
             ranks.RunOnAll(() =>
             {
                 if (i % ranks.Ranks == ranks.Rank) WeightFiles.WriteShard(folder, weights.ToStored(), i, buckets.Count);
@@ -85,7 +91,8 @@ internal static class TrainingCheckpoint
 
     private static IEnumerable<(string Name, Tensor Value)> Whole(TransformerModel model, ParameterSpace space, Bucket bucket)
     {
-        if (model.TensorParallelGroup is not null) return bucket.Parameters.Select(parameter => (parameter.Name, Whole(model, (parameter.Name, parameter.Value))));
+        if (model.TensorParallelGroup is not null)
+            return bucket.Parameters.Select(parameter => (parameter.Name, Whole(model, (parameter.Name, parameter.Value))));
         var whole = space.Whole(bucket);
         return bucket.Parameters.Select(parameter => (parameter.Name, bucket.View(whole, parameter)));
     }
@@ -93,13 +100,14 @@ internal static class TrainingCheckpoint
     private static Tensor Whole(TransformerModel model, (string Name, Tensor Value) weight) =>
         model.TensorParallelGroup is { } group ? TensorParallelSplit.Join(weight.Name, weight.Value, group) : weight.Value;
 
-    /// <summary>How far a run had come.</summary>
+    /// <summary>The progress of a checkpoint.</summary>
     /// <exception cref="InputException">The checkpoint is not that of a run.</exception>
-    public static TrainingProgress Progress(CheckpointFolder checkpoint) => ConfigJson.FromJson<TrainingProgress>(checkpoint.TrainingState(), checkpoint.Folder);
+    public static TrainingProgress Progress(CheckpointFolder checkpoint) =>
+        ConfigJson.FromJson<TrainingProgress>(checkpoint.TrainingState(), checkpoint.Folder);
 
-    /// <summary>Puts the tensors of a state back.</summary>
+    /// <summary>Restores the tensors of a state.</summary>
     /// <exception cref="InputException">The checkpoint is not of this run.</exception>
-    /// <exception cref="CollectiveException">It is so on some rank, of several.</exception>
+    /// <exception cref="CollectiveException">The same on some of several ranks.</exception>
     public static void Load(CheckpointFolder checkpoint, TrainingState state)
     {
         using var scope = NewDisposeScope();
@@ -115,7 +123,7 @@ internal static class TrainingCheckpoint
                 average.Values.copy_(space.Values);
                 foreach (var (name, value) in space.Pieces(Weights, space.Values)) Read(file, name, value);
             }
-            // As many ranks as there were go on with their random numbers. Others are given other rows, and begin with numbers of their own.
+            // The same number of ranks resume with their random numbers. Other numbers of ranks get other rows, and draw anew.
             if (file.RanksWith(RandomState) != space.Ranks.Ranks) return;
             var random = get_rng_state();
             file.ReadInto(RandomState, random, space.Ranks.Rank);
@@ -124,7 +132,8 @@ internal static class TrainingCheckpoint
 
         void Read(TrainingTensors file, string name, Tensor value)
         {
-            if (model.TensorParallelGroup is not null) TensorParallelCheckpoint.ReadInto(file, model.TensorParallelGroup, space, name, value);
+            if (model.TensorParallelGroup is not null)
+                TensorParallelCheckpoint.ReadInto(file, model.TensorParallelGroup, space, name, value);
             else file.ReadInto(name, value);
         }
     }

@@ -2,18 +2,18 @@ using Transformer.Evaluation;
 
 namespace Transformer.Training;
 
-/// <summary>What happens in a run, for whoever shows it.</summary>
+/// <summary>An event of a run, for its display.</summary>
 public abstract record TrainingEvent
 {
     /// <summary>A step was done.</summary>
     /// <param name="Metrics">Its numbers.</param>
-    /// <param name="SecondsLeft">How long the remaining steps take at the rate so far.</param>
+    /// <param name="SecondsLeft">The estimated time of the remaining steps.</param>
     public sealed record Stepped(Metrics Metrics, double SecondsLeft) : TrainingEvent;
 
-    /// <summary>The scale of fp16's gradients changed.</summary>
+    /// <summary>The gradient scale of fp16 changed.</summary>
     /// <param name="Step">After how many steps.</param>
     /// <param name="Scale">What it is now.</param>
-    /// <param name="Skipped">Whether the step overflowed and was left out.</param>
+    /// <param name="Skipped">Whether the step overflowed and was skipped.</param>
     public sealed record Rescaled(int Step, double Scale, bool Skipped) : TrainingEvent;
 
     /// <summary>The model was evaluated.</summary>
@@ -22,9 +22,9 @@ public abstract record TrainingEvent
     /// <param name="IsFullPass">Whether the whole validation text was read, or a few batches as a quick estimate.</param>
     public sealed record Evaluated(int Step, EvaluationResult Result, bool IsFullPass) : TrainingEvent;
 
-    /// <summary>The model wrote a sample.</summary>
+    /// <summary>A sample was generated.</summary>
     /// <param name="Step">After how many steps.</param>
-    /// <param name="Text">What it wrote.</param>
+    /// <param name="Text">The generated text.</param>
     public sealed record Sampled(int Step, string Text) : TrainingEvent;
 
     /// <summary>A checkpoint was saved.</summary>
@@ -32,7 +32,7 @@ public abstract record TrainingEvent
     /// <param name="Folder">Where.</param>
     public sealed record Saved(int Step, string Folder) : TrainingEvent;
 
-    /// <summary>Something that the user should know.</summary>
+    /// <summary>A warning for the user.</summary>
     /// <param name="Message">One line.</param>
     public sealed record Warned(string Message) : TrainingEvent;
 }

@@ -1,11 +1,11 @@
 namespace Transformer.Training;
 
-/// <summary>What a finished run has come to.</summary>
+/// <summary>The outcome of a finished run.</summary>
 /// <param name="Run">Its folder.</param>
 /// <param name="Steps">The steps done.</param>
 /// <param name="Tokens">The tokens trained on.</param>
 /// <param name="Seconds">Seconds of work, interruptions left out.</param>
-/// <param name="TrainLoss">The mean training loss of the last hundred steps, in nats a token; null where all of them overflowed.</param>
+/// <param name="TrainLoss">The mean training loss of the last hundred steps, in nats per token; null where all of them overflowed.</param>
 /// <param name="ValidationLoss">The loss over the whole validation text after the last step.</param>
 /// <param name="BestValidationLoss">The lowest validation loss of the run's evaluations, quick estimates included.</param>
 /// <param name="ValidationAccuracy">The share of all validation tokens that had the greatest of all logits after the last step.</param>

@@ -3,7 +3,7 @@ using Transformer.Runs;
 
 namespace Transformer.Training;
 
-/// <summary>How far a run has come: the numbers of a checkpoint's training.json.</summary>
+/// <summary>The progress of a run: the numbers of a checkpoint's training.json.</summary>
 public sealed record TrainingProgress : IValidated
 {
     /// <summary>The number of steps done.</summary>
@@ -27,16 +27,16 @@ public sealed record TrainingProgress : IValidated
     /// <summary>Whether the validation accuracy has reached <see cref="TrainingConfig.StopAtAccuracy"/>, so that the run is over.</summary>
     public bool IsSolved { get; init; }
 
-    /// <summary>The scale of fp16's gradients; absent under other types.</summary>
+    /// <summary>The gradient scale of fp16; absent under other types.</summary>
     public double? GradientScale { get; init; }
 
     /// <summary>The good steps since that scale last changed.</summary>
     public int GoodSteps { get; init; }
 
-    /// <summary>The length of samples.txt in bytes: what a killed process wrote after this checkpoint is written again.</summary>
+    /// <summary>The length of samples.txt in bytes; what a killed process wrote after it is written again.</summary>
     public long SampleBytes { get; init; }
 
-    /// <summary>xxHash-128 of the corpus, so that a run does not go on with another one.</summary>
+    /// <summary>xxHash-128 of the data, so that a run does not resume with other data.</summary>
     public string Corpus { get; init; } = "";
 
     /// <inheritdoc/>

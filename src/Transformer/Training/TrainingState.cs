@@ -8,23 +8,26 @@ using static TorchSharp.torch;
 
 namespace Transformer.Training;
 
-/// <summary>All that the steps of a run change: the weights, what is remembered of them, and how far the run has come. A checkpoint holds it.</summary>
+/// <summary>
+/// The state that the steps of a run change: weights, optimizer, average and progress. A checkpoint stores it.
+/// </summary>
 internal sealed class TrainingState : IDisposable
 {
-    /// <summary>The state that a run begins with, or the one that its checkpoint holds.</summary>
-    /// <exception cref="InputException">A rule fits no parameter, or the checkpoint is not of this run.</exception>
-    public TrainingState(RunSetup met, ICollective ranks, Device? device)
+    /// <summary>The initial state of a run, or the one of its checkpoint.</summary>
+    /// <exception cref="InputException">A rule matches no parameter, or the checkpoint is not of this run.</exception>
+    public TrainingState(RunSetup setup, ICollective ranks, Device? device)
     {
-        var training = met.Run.Config.Training;
+        var training = setup.Run.Config.Training;
         manual_seed(training.Seed);
-        Model = Build(met, ranks, device);
+        Model = Build(setup, ranks, device);
         Space = new ParameterSpace(Model, training.Parameters, ranks, training.Distributed.Strategy);
         Optimizer = Optimizer.FromConfig(training.Optimizer, Space);
         Average = training.EmaDecay is { } decay ? new WeightAverage(Space, decay) : null;
-        // Ranks drop different numbers. Where as many go on as have saved a checkpoint, each goes on with its own.
-        if (Space.Ranks.Ranks > 1 || met.Checkpoint is not null) manual_seed(DropoutSeed(training.Seed, met.Progress.Step, Space.Ranks.Rank));
-        if (met.Checkpoint is not null) TrainingCheckpoint.Load(met.Checkpoint, this);
-        Progress = met.Progress;
+        // Ranks have different dropout masks. If as many ranks resume as saved the checkpoint, each restores its own generator.
+        if (Space.Ranks.Ranks > 1 || setup.Checkpoint is not null)
+            manual_seed(DropoutSeed(training.Seed, setup.Progress.Step, Space.Ranks.Rank));
+        if (setup.Checkpoint is not null) TrainingCheckpoint.Load(setup.Checkpoint, this);
+        Progress = setup.Progress;
         Scaler = GradientScaler.For(training.Precision, Progress.GradientScale, Progress.GoodSteps);
     }
 
@@ -34,19 +37,19 @@ internal sealed class TrainingState : IDisposable
     /// <summary>Its trainable parameters.</summary>
     public ParameterSpace Space { get; }
 
-    /// <summary>The rule of the steps, with what it remembers.</summary>
+    /// <summary>The optimizer, with its state.</summary>
     public Optimizer Optimizer { get; }
 
-    /// <summary>The running mean of the weights, where one is kept.</summary>
+    /// <summary>The weight average, if one is kept.</summary>
     public WeightAverage? Average { get; }
 
-    /// <summary>The scale of fp16's gradients; null for other types.</summary>
+    /// <summary>The gradient scaler of fp16; null for other types.</summary>
     public GradientScaler? Scaler { get; }
 
-    /// <summary>How far the run has come.</summary>
+    /// <summary>The progress of the run.</summary>
     public TrainingProgress Progress { get; set; }
 
-    /// <summary>Measures the model as it is saved, with the averaged weights where there are such. All ranks do so together.</summary>
+    /// <summary>Measures the model as it is saved, with the averaged weights if there are any. All ranks call it together.</summary>
     public T Measured<T>(Func<T> measure)
     {
         Average?.Exchange();
@@ -61,23 +64,26 @@ internal sealed class TrainingState : IDisposable
         }
     }
 
-    // Ranks that share the model draw it whole, as one process does, and keep their share, unless their shares are loaded next.
-    private static TransformerModel Build(RunSetup met, ICollective ranks, Device? device)
+    // Under tensor parallelism each rank draws the whole model, as one process does, and keeps its part, unless the parts are loaded from a
+    // checkpoint.
+    private static TransformerModel Build(RunSetup setup, ICollective ranks, Device? device)
     {
-        var (config, group) = (met.Run.Config, RunSetup.SharesModel(met.Run.Config, ranks) ? new TensorParallelGroup(ranks) : null);
-        var model = ranks.RunOnAll(() => group is not null && met.Checkpoint is not null
+        var config = setup.Run.Config;
+        var group = config.IsTensorParallel(ranks.Ranks) ? new TensorParallelGroup(ranks) : null;
+        var model = ranks.RunOnAll(() => group is not null && setup.Checkpoint is not null
             ? TensorParallelModel.Empty(config.Model, group, device)
             : new TransformerModel(config.Model, device));
         ranks.RunOnAll(() => model.Precision = config.Training.Precision);
-        if (group is null || met.Checkpoint is not null) return model;
+        if (group is null || setup.Checkpoint is not null) return model;
         using (model) return TensorParallelModel.ShareOf(model, group);
     }
 
     /// <summary>
-    /// What a rank's dropout begins with where it does not go on: a hash, so that ranks do not drop alike and masks of earlier steps do not come again. libtorch's
-    /// generator makes use of 32 bits.
+    /// The dropout seed of a rank that does not restore its generator: a hash, so that ranks have different masks and masks of earlier
+    /// steps do not repeat. libtorch's generator uses 32 bits.
     /// </summary>
-    internal static uint DropoutSeed(long seed, int step, int rank) => XxHash32.HashToUInt32(Encoding.UTF8.GetBytes($"{seed} {step} {rank}"));
+    internal static uint DropoutSeed(long seed, int step, int rank) =>
+        XxHash32.HashToUInt32(Encoding.UTF8.GetBytes($"{seed} {step} {rank}"));
 
     /// <inheritdoc/>
     public void Dispose()

@@ -8,32 +8,32 @@ using static TorchSharp.torch;
 
 namespace Transformer.Training;
 
-/// <summary>One optimizer step: forward and backward over one or more batches, clipping, update. Gives back numbers, no tensors.</summary>
+/// <summary>One optimizer step: forward and backward over one or more batches, clipping, update. Returns numbers, no tensors.</summary>
 /// <param name="model">The model, in training mode.</param>
 /// <param name="space">Its parameters; gradients are zero before and after a step.</param>
-/// <param name="optimizer">The rule of the update.</param>
-/// <param name="config">Clipping, z-loss and what is computed again in the backward pass.</param>
+/// <param name="optimizer">The optimizer.</param>
+/// <param name="config">Clipping, z-loss and activation checkpointing.</param>
 public sealed class TrainingStep(TransformerModel model, ParameterSpace space, Optimizer optimizer, TrainingConfig config)
 {
-    /// <summary>What a step gives back.</summary>
-    /// <param name="Loss">The mean loss of the step's batches before the update, in nats a token; the z-loss is not part of it.</param>
-    /// <param name="GradientNorm">The length of the gradient before clipping.</param>
+    /// <summary>The result of a step.</summary>
+    /// <param name="Loss">The mean loss of the step's batches before the update, in nats per token, without the z-loss.</param>
+    /// <param name="GradientNorm">The gradient norm before clipping.</param>
     public readonly record struct Result(double Loss, double GradientNorm)
     {
-        /// <summary>Whether both are numbers. Where they are not, the parameters were left as they were.</summary>
+        /// <summary>Whether both are finite. If not, the parameters were not changed.</summary>
         public bool IsFinite => double.IsFinite(Loss) && double.IsFinite(GradientNorm);
     }
 
-    /// <summary>What keeps small gradients from being lost in fp16; told how each step went. Null for other types.</summary>
+    /// <summary>The gradient scaler of fp16, updated after each step. Null for other types.</summary>
     public GradientScaler? Scaler { get; init; } = GradientScaler.For(model.Precision);
 
-    /// <summary>Told what takes how long; null where nobody asks.</summary>
+    /// <summary>The profile to fill; null for none.</summary>
     public StepProfile? Profile { get; set; }
 
     /// <summary>Takes one step.</summary>
-    /// <param name="schedule">The share of the peak learning rate that holds now.</param>
-    /// <param name="batches">The batches whose gradients are added up; each rank works on its rows of them.</param>
-    /// <exception cref="NonFiniteLossException">The scaler has nothing left to try.</exception>
+    /// <param name="schedule">The current learning rate as a fraction of the peak.</param>
+    /// <param name="batches">The batches whose gradients are accumulated; each rank computes its rows.</param>
+    /// <exception cref="NonFiniteLossException">The gradients overflow even at the least scale.</exception>
     public Result Run(double schedule, IReadOnlyList<Batch> batches)
     {
         using var scope = NewDisposeScope();
@@ -48,8 +48,8 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         return result;
     }
 
-    // This rank's part of the mean loss of the batches; their gradients are in the space then. Batches count by the tokens that they predict, so that however many
-    // they are, and however many ranks, the gradient is that of the mean over all tokens.
+    // This rank's part of the mean loss of the batches; their gradients are accumulated in the space. Batches are weighted by their
+    // predicted tokens, so that the gradient is that of the mean over all tokens, whatever the number of batches and ranks.
     private Tensor Gradients(IReadOnlyList<Batch> batches)
     {
         using var outside = space.GatherOutsideBlocks();
@@ -80,25 +80,27 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         using var pass = Profile?.Measure("forward pass");
         var (inputs, targets) = BatchTensors.On(batch, model.Device);
         var (hidden, penalty) = model.HiddenAndPenalty(inputs, recomputation);
-        if (batch.Predictions == 0) return (zeros([], device: model.Device), hidden.sum());    // nothing to predict in this rank's rows, whose share is nothing; the others wait for its gradients
+        // this rank's rows have no targets and contribute zero, but the other ranks wait for its gradients
+        if (batch.Predictions == 0) return (zeros([], device: model.Device), hidden.sum());
         (hidden, targets) = BatchTensors.Labelled(hidden, targets, batch);
         using var head = Profile?.Measure("head and loss");
         var (loss, penalized) = model.Loss(hidden, targets, config.ZLoss);
         return (loss, penalty is null ? penalized : penalized + penalty);
     }
 
-    // Loss and norm come from the device together: it is the one time that a step waits for it. The update is decided on them, and is over soon.
+    // Loss and norm are copied from the device together: the only time that a step waits for it. The update depends on them.
     private Result Measure(Tensor loss)
     {
         using var norm = Profile?.Measure("gradient norm");
-        Scaler?.Divide(space.Gradients);    // whether they are finite, their norm tells
+        Scaler?.Divide(space.Gradients);    // the norm shows whether they are finite
         var all = space.Processes.Gather(stack([loss, space.OwnSquares()]).ToHost());
-        return new(model.TensorParallelGroup is null ? all.Sum(rank => rank[0]) : all[0][0], Math.Sqrt(all.Sum(rank => rank[1])));    // who shares the model has all of the loss
+        // under tensor parallelism each rank has the whole loss
+        return new(model.TensorParallelGroup is null ? all.Sum(rank => rank[0]) : all[0][0], Math.Sqrt(all.Sum(rank => rank[1])));
     }
 
     private void Update(double schedule, double norm)
     {
-        // The coefficient of torch's clip_grad_norm_, min(1, clip / (norm + 1e-6)), as what gradients are divided by.
+        // The coefficient of torch's clip_grad_norm_, min(1, clip / (norm + 1e-6)), as a divisor.
         var excess = config.GradientClip is { } clip ? Math.Max(1, (norm + 1e-6) / clip) : 1;
         optimizer.Step(schedule, excess == 1 ? null : full([], (float)excess, device: model.Device));
         space.ClampBounded();

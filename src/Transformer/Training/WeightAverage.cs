@@ -3,16 +3,16 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// An exponential moving average of the parameters, which is often better than the last ones (Polyak and Juditsky 1992). Early on the decay is
-/// (1 + t) / (10 + t), so that the random start is forgotten.
+/// An exponential moving average of the parameters, which is often better than the last ones (Polyak and Juditsky 1992). Early on the decay
+/// is (1 + t) / (10 + t), so that the random initialization is forgotten.
 /// </summary>
 public sealed class WeightAverage : IDisposable
 {
     private readonly ParameterSpace space;
     private readonly double decay;
 
-    /// <param name="space">What is averaged.</param>
-    /// <param name="decay">The share of the average that a step keeps.</param>
+    /// <param name="space">The parameters.</param>
+    /// <param name="decay">The fraction of the average that is kept at each step.</param>
     public WeightAverage(ParameterSpace space, double decay)
     {
         (this.space, this.decay) = (space, decay);
@@ -22,7 +22,7 @@ public sealed class WeightAverage : IDisposable
     /// <summary>The average, laid out as <see cref="ParameterSpace.Values"/>.</summary>
     public Tensor Values { get; }
 
-    /// <summary>Takes in the parameters after a step.</summary>
+    /// <summary>Updates the average with the parameters after a step.</summary>
     /// <param name="step">The number of steps so far, this one included.</param>
     public void Update(int step)
     {
@@ -31,7 +31,7 @@ public sealed class WeightAverage : IDisposable
         Values.mul_(kept).add_(space.Values, alpha: 1 - kept);
     }
 
-    /// <summary>Exchanges average and parameters; done twice, all is as before.</summary>
+    /// <summary>Swaps average and parameters; twice restores both.</summary>
     public void Exchange()
     {
         using var _ = no_grad();

@@ -1,62 +1,77 @@
 using System.Text.RegularExpressions;
+using Transformer.Configuration;
 
 namespace Transformer.Tests.Architecture;
 
-/// <summary>The way of the data is the way of the imports: text, tokens, layers, model, checkpoint, generation, evaluation, training.</summary>
+/// <summary>The import tables of docs/architecture.md are what the <c>using</c> lines do.</summary>
 public sealed partial class ImportTests
 {
-    private static readonly string[] Everywhere = ["Native", "Configuration"];
-    private static readonly string[] Generation = ["Model", "Tokenization", "Checkpoints", "Layers"];
-    private static readonly string[] Evaluation = ["Generation", .. Generation, "Data", "Distributed"];
-    private static readonly string[] Training = ["Evaluation", .. Evaluation];
+    private const string Runtime = "Transformer.Runtime", Library = "Transformer";
 
-    // What each folder may import besides itself, Native and Configuration.
-    private static readonly Dictionary<string, string[]> Imports = new()
+    private static readonly IReadOnlyDictionary<string, ImportTable> Tables = ImportTable.Read();
+
+    // Rooms of a project that all of its rooms may import.
+    private static readonly Dictionary<string, string[]> Everywhere = new()
     {
-        ["Native"] = [],
-        ["Configuration"] = [],
-        ["Distributed"] = [],
-        ["Tokenization"] = [],
-        ["Data"] = ["Tokenization"],
-        ["Layers"] = ["Distributed"],
-        ["Model"] = ["Layers"],
-        ["Checkpoints"] = ["Model", "Layers", "Tokenization"],
-        ["Generation"] = Generation,
-        ["Evaluation"] = Evaluation,
-        ["Training"] = Training,
-        ["Inspection"] = ["Generation", .. Generation],
-        ["Chat"] = ["Generation", .. Generation],
-        ["Experiments"] = ["Training", .. Training, "Inspection", "Chat", "Layers"],
+        [Runtime] = ["Files", "Numerics", "Configuration"],
+        [Library] = [.. Tables[Runtime].Folders, "Native", "Runs"],
     };
 
-    [Fact]
-    public void Folders_import_only_what_the_table_gives_them()
+    [Theory]
+    [InlineData(Runtime)]
+    [InlineData(Library)]
+    public void Folders_import_only_what_the_table_gives_them(string project)
     {
         var wrong =
-            from file in SourceTree.FilesIn(SourceTree.Library)
-            let folder = Path.GetRelativePath(SourceTree.Library, file).Split(Path.DirectorySeparatorChar)[0]
+            from file in SourceTree.FilesIn(SourceTree.Project(project))
+            let folder = Row(project, Path.GetRelativePath(SourceTree.Project(project), Path.GetDirectoryName(file)!).Replace('\\', '/'))
             from line in File.ReadLines(file)
-            where Import().Match(line) is { Success: true } import && !Allowed(folder, import.Groups[1].Value)
-            select $"{Path.GetRelativePath(SourceTree.Root, file)}: {line}";
+            where Import().Match(line) is { Success: true } import && !IsAllowed(project, folder, import.Groups[1].Value.Replace('.', '/'))
+            select $"{SourceTree.Shown(file)}: {line}";
         Assert.Empty(wrong);
     }
 
     [Theory]
+    [InlineData(Runtime)]
+    [InlineData(Library)]
+    public void The_table_has_a_row_for_every_folder_and_a_folder_for_every_row(string project)
+    {
+        var root = SourceTree.Project(project);
+        var found = SourceTree.FilesIn(root).Select(file => Row(project, Path.GetRelativePath(root, Path.GetDirectoryName(file)!).Replace('\\', '/'))).Distinct();
+        Assert.Equal(Tables[project].Folders.Order(), found.Order());
+    }
+
+    [Theory]
+    [InlineData(Runtime, "Onnx", "Server", "Cli")]
+    [InlineData(Library, "Onnx", "Server", "Cli")]
     [InlineData("Transformer.Onnx", "Server", "Cli")]
     [InlineData("Transformer.Server", "Cli")]
     public void A_project_imports_none_of_those_above_it(string project, params string[] above)
     {
         var wrong =
-            from file in SourceTree.FilesIn(Path.Combine(SourceTree.Root, "src", project))
+            from file in SourceTree.FilesIn(SourceTree.Project(project))
             from line in File.ReadLines(file)
-            where Import().Match(line) is { Success: true } import && above.Contains(import.Groups[1].Value)
-            select $"{Path.GetRelativePath(SourceTree.Root, file)}: {line}";
+            where Import().Match(line) is { Success: true } import && above.Contains(import.Groups[1].Value.Split('.')[0])
+            select $"{SourceTree.Shown(file)}: {line}";
         Assert.Empty(wrong);
     }
 
-    private static bool Allowed(string folder, string imported) =>
-        imported == folder || Everywhere.Contains(imported) || (Imports.TryGetValue(folder, out var allowed) && allowed.Contains(imported));
+    [Fact]
+    public void The_runtime_refers_to_the_framework_alone()
+    {
+        var references = typeof(ModelConfig).Assembly.GetReferencedAssemblies().Select(reference => reference.Name!);
+        Assert.DoesNotContain(references, name => !name.StartsWith("System.", StringComparison.Ordinal));
+    }
 
-    [GeneratedRegex(@"^\s*(?:global )?using (?:static |\w+ = )?Transformer\.(\w+)")]
+    // The longest row that names the folder or one above it.
+    private static string Row(string project, string folder) =>
+        Tables[project].Folders.Where(row => folder == row || folder.StartsWith(row + "/", StringComparison.Ordinal)).MaxBy(row => row.Length) ?? folder;
+
+    private static bool IsAllowed(string project, string folder, string imported) =>
+        Everywhere[project].Any(room => Covers(room, imported)) || (Tables[project].Of(folder)?.Any(room => Covers(room, imported)) ?? false);
+
+    private static bool Covers(string room, string imported) => imported == room || imported.StartsWith(room + "/", StringComparison.Ordinal);
+
+    [GeneratedRegex(@"^\s*(?:global )?using (?:static |\w+ = )?Transformer\.([\w.]+);")]
     private static partial Regex Import();
 }

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using Transformer.Distributed;
 
 namespace Transformer.Tests.Architecture;
 
@@ -8,11 +7,18 @@ internal static class SourceTree
 {
     public static string Root { get; } = FindRoot();
 
-    public static string Library => Path.Combine(Root, "src", "Transformer");
+    /// <summary>The folder of a source project.</summary>
+    public static string Project(string name) => Path.Combine(Root, "src", name);
 
     /// <summary>The C# files of a folder and those below it, without what the build writes.</summary>
     public static IEnumerable<string> FilesIn(string folder) => Directory.EnumerateFiles(folder, "*.cs", SearchOption.AllDirectories)
         .Where(file => !Path.GetRelativePath(Root, file).Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj"));
+
+    /// <summary>All C# files of the repository.</summary>
+    public static IEnumerable<string> Files => FilesIn(Path.Combine(Root, "src")).Concat(FilesIn(Path.Combine(Root, "tests")));
+
+    /// <summary>A file's path as messages show it.</summary>
+    public static string Shown(string file) => Path.GetRelativePath(Root, file).Replace(Path.DirectorySeparatorChar, '/');
 
     private static string FindRoot([CallerFilePath] string here = "")
     {

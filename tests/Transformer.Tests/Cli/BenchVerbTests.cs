@@ -4,7 +4,8 @@ namespace Transformer.Tests.Cli;
 
 public class BenchVerbTests
 {
-    private const string Tiny = "--rounds 1 --set model.layers=1 --set model.width=8 --set model.attention.heads=2 --set model.context_length=8";
+    private const string Tiny =
+        "--rounds 1 --set model.layers=1 --set model.width=8 --set model.attention.heads=2 --set model.context_length=8";
 
     [Fact]
     public async Task Bench_train_gives_the_numbers_of_the_contract_and_they_belong_together()
@@ -35,7 +36,8 @@ public class BenchVerbTests
     {
         var result = (await CliRun.Of($"bench decode --json {Tiny} --set model.vocabulary_size=65 --quantize q4 --sequences 3")).Json;
         Assert.Equal(("q4", 3), ((string)result["quantize"]!, (int)result["sequences"]!));
-        Assert.Equal(18.0 / 32 * (520 + 256 + 512) / 3, (double)result["weight_bytes_per_second"]! / (double)result["tokens_per_second"]!, 1e-6);
+        Assert.Equal(
+            18.0 / 32 * (520 + 256 + 512) / 3, (double)result["weight_bytes_per_second"]! / (double)result["tokens_per_second"]!, 1e-6);
     }
 
     [Theory]
@@ -43,7 +45,8 @@ public class BenchVerbTests
     [InlineData("fused", "q4", 9.0 / 8 * 520 + 5.0 / 8 * (256 + 512))]
     public async Task ONNX_Runtime_is_measured_by_the_same_numbers(string operators, string quantize, double bytes)
     {
-        var result = (await CliRun.Of($"bench decode --json {Tiny} --set model.vocabulary_size=65 --operators {operators} --quantize {quantize} --prompt-tokens 5")).Json;
+        var result = (await CliRun.Of($"bench decode --json {Tiny} --set model.vocabulary_size=65 --operators {operators} --quantize " +
+            $"{quantize} --prompt-tokens 5")).Json;
         Assert.Equal((5, 3), ((int)result["prompt_tokens"]!, (int)result["generated_tokens"]!));
         Assert.Equal(bytes, (double)result["weight_bytes_per_second"]! / (double)result["tokens_per_second"]!, 1e-6);
     }

@@ -3,7 +3,7 @@ using Transformer.Cli;
 
 namespace Transformer.Tests.Cli;
 
-/// <summary>What a request came to.</summary>
+/// <summary>The result of a request.</summary>
 internal sealed record CliRun(int Code, string Output, string Error)
 {
     public JsonNode Json => JsonNode.Parse(Output)!;

@@ -69,13 +69,20 @@ public class CommandLineTests
     }
 
     [Theory]
-    [InlineData("{kind: adamw, learning_rate: 1.0e-3}", "data_parallel 1991036 zero1 1244398 zero2 871078 zero3 497759 tensor_parallel 971046")]                            // 16, 8 + 8/4, 4 + 12/4 and 16/4 bytes; 16 of a quarter of the blocks and all of the embeddings
-    [InlineData("{kind: adamw, learning_rate: 1.0e-3, state_precision: bf16}", "data_parallel 1493277 zero1 1119958 zero2 746638 zero3 373319 tensor_parallel 728285")]    // 12, 8 + 4/4, 4 + 8/4 and 12/4
-    [InlineData("{kind: muon, learning_rate: 1.0e-2}", "data_parallel 1651298")]                                                                     // 84,934,656 matrix weights have one momentum, and no other strategy takes them
+    // 16, 8 + 8/4, 4 + 12/4 and 16/4 bytes; 16 of a quarter of the blocks and all of the embeddings
+    [InlineData(
+        "{kind: adamw, learning_rate: 1.0e-3}", "data_parallel 1991036 zero1 1244398 zero2 871078 zero3 497759 tensor_parallel 971046")]
+    // 12, 8 + 4/4, 4 + 8/4 and 12/4
+    [InlineData(
+        "{kind: adamw, learning_rate: 1.0e-3, state_precision: bf16}",
+        "data_parallel 1493277 zero1 1119958 zero2 746638 zero3 373319 tensor_parallel 728285")]
+    // 84,934,656 matrix weights have one momentum, and muon supports no other strategy
+    [InlineData("{kind: muon, learning_rate: 1.0e-2}", "data_parallel 1651298")]
     public async Task What_a_rank_keeps_is_that_of_the_run_s_optimizer(string optimizer, string kilobytes)
     {
         var (_, output, error) = await Run(
-            "config", "show", "names", "--set", "model.preset=gpt2", "--set", $"training={{steps: 1, batch_size: 4, optimizer: {optimizer}}}", "--ranks", "4", "--json");
+            "config", "show", "names", "--set", "model.preset=gpt2",
+            "--set", $"training={{steps: 1, batch_size: 4, optimizer: {optimizer}}}", "--ranks", "4", "--json");
         Assert.True(output.Length > 0, error);
         var ranks = JsonNode.Parse(output)!["ranks"]!.AsArray().Select(line => $"{line!["strategy"]} {(long)line["fp32_bytes"]! / 1000}");
         Assert.Equal(kilobytes, string.Join(' ', ranks));
@@ -107,7 +114,8 @@ public class CommandLineTests
         var (code, _, error) = await Run("config", "show");
         Assert.Equal(CommandLine.Done, code);
         Assert.Contains("8,320", error);    // 65 characters x width 128
-        Assert.StartsWith("The size depends on the tokenizer's vocabulary", (await Run("config", "show", "--set", "data.path=missing.txt")).Error);
+        Assert.StartsWith(
+            "The size depends on the tokenizer's vocabulary", (await Run("config", "show", "--set", "data.path=missing.txt")).Error);
     }
 
     [Theory]
@@ -130,7 +138,8 @@ public class CommandLineTests
         var verb = new Command("verb");
         verb.SetAction(int (_) => throw exception);
         var error = new StringWriter { NewLine = "\n" };
-        var code = await CommandLine.RunAsync(new Command("transformer") { verb, SharedOptions.Verbose }, line.Split(' '), TextWriter.Null, error);
+        var code = await CommandLine.RunAsync(
+            new Command("transformer") { verb, SharedOptions.Verbose }, line.Split(' '), TextWriter.Null, error);
         return (code, error.ToString());
     }
 }

@@ -14,11 +14,14 @@ public sealed class DataVerbTests : IDisposable
 
         var made = await CliRun.Of("data", "prepare", text, "--out", prepared, "--set", "data.tokenizer.kind=byte", "--json");
         Assert.Equal(0, made.Code);
-        Assert.Equal((256, 1134, 126), ((int)made.Json["vocabulary_size"]!, (int)made.Json["training_tokens"]!, (int)made.Json["validation_bytes"]!));
+        Assert.Equal(
+            (256, 1134, 126),
+            ((int)made.Json["vocabulary_size"]!, (int)made.Json["training_tokens"]!, (int)made.Json["validation_bytes"]!));
         Assert.Contains("preparing 100 %", made.Error);
         Assert.Equal(made.Output, (await CliRun.Of("data", "info", prepared, "--json")).Output);
 
-        var trained = await CliRun.Of("train", "names", "--out", run, "--json", "--set", $"data.path={prepared}", "--set", "training.steps=2",
+        var trained = await CliRun.Of(
+            "train", "names", "--out", run, "--json", "--set", $"data.path={prepared}", "--set", "training.steps=2",
             "--set", "training.batch_size=2", "--set", "model.layers=1", "--set", "model.width=8");
         Assert.Equal(0, trained.Code);
         var evaluated = (await CliRun.Of("evaluate", run, "--json")).Json[0]!;

@@ -6,7 +6,8 @@ namespace Transformer.Tests.Cli;
 
 public class DoctorVerbTests
 {
-    private static readonly SystemFacts Sound = new("Linux", ".NET", Cores: 4, FreeMemoryBytes: 1L << 34, FreeDiskBytes: 1L << 36, Mpi: null, HasGraphicsDriver: false);
+    private static readonly SystemFacts Sound = new(
+        "Linux", ".NET", Cores: 4, FreeMemoryBytes: 1L << 34, FreeDiskBytes: 1L << 36, Mpi: null, HasGraphicsDriver: false);
     private static readonly LibTorchFacts Loaded = new("0.107.0", "as it is", null, Threads: 4, 1e11, 1e10, GraphicsProcessors: 0);
 
     [Fact]
@@ -45,7 +46,7 @@ public class DoctorVerbTests
         Assert.StartsWith("TRANSFORMER_LIBTORCH=/nowhere", Assert.Single(error.TrimEnd().Split('\n')));
     }
 
-    // Two would end the process with an error of libtorch's own.
+    // Two would crash the process with an error of libtorch's own.
     [Fact]
     public void Another_libtorch_takes_the_place_of_the_applications_own()
     {
@@ -54,7 +55,8 @@ public class DoctorVerbTests
         var other = Directory.CreateTempSubdirectory("transformer-tests-");
         try
         {
-            foreach (var library in Directory.EnumerateFiles(LibTorch.Folder!, "lib*.so*").Where(path => Path.GetFileName(path) != "libLibTorchSharp.so"))
+            foreach (var library in Directory.EnumerateFiles(LibTorch.Folder!, "lib*.so*")
+                .Where(path => Path.GetFileName(path) != "libLibTorchSharp.so"))
                 File.Copy(library, Path.Combine(other.FullName, Path.GetFileName(library)));
             var (code, output, error) = Run(other.FullName, "doctor");
             Assert.True(code == CommandLine.Done, error);

@@ -29,7 +29,8 @@ public sealed class GenerateVerbTests : IDisposable
         var file = folder.Write(name, content);
         foreach (var parallel in new[] { 1, 2 })
         {
-            var run = await CliRun.Of("generate", model, "--prompts", file, "--max-tokens", "15", "--count", "2", "--parallel", $"{parallel}");
+            var run = await CliRun.Of(
+                "generate", model, "--prompts", file, "--max-tokens", "15", "--count", "2", "--parallel", $"{parallel}");
             var alone = new List<string>();
             foreach (var prompt in new[] { "abc", "abcd", "m" })
                 alone.Add((await CliRun.Of("generate", model, "--prompt", prompt, "--max-tokens", "15", "--count", "2")).Output);
@@ -45,17 +46,21 @@ public sealed class GenerateVerbTests : IDisposable
             {"prompt": "abcdeg", "max_tokens": 3, "temperature": 0.5, "seed": 9, "stop": ["zz"]}
             """);
         var result = (await CliRun.Of("generate", model, "--prompts", file, "--parallel", "1", "--json")).Json;
-        var alone = (await CliRun.Of("generate", model, "--prompt", "abcdeg", "--max-tokens", "3", "--temperature", "0.5", "--seed", "9", "--json")).Json;
+        var alone = (await CliRun.Of(
+            "generate", model, "--prompt", "abcdeg", "--max-tokens", "3", "--temperature", "0.5", "--seed", "9", "--json")).Json;
         Assert.Equal(alone["samples"]![0]!["text"]!.GetValue<string>(), result["samples"]![1]!["text"]!.GetValue<string>());
-        Assert.Equal(("abcdeg", 5, "max_tokens"), ((string)result["samples"]![1]!["prompt"]!, (int)result["samples"]![1]!["reused_tokens"]!, (string)result["samples"]![1]!["finish_reason"]!));
+        Assert.Equal(("abcdeg", 5, "max_tokens"), ((string)result["samples"]![1]!["prompt"]!, (int)result["samples"]![1]!["reused_tokens"]!,
+            (string)result["samples"]![1]!["finish_reason"]!));
         Assert.Equal((5, 6 + 1 + 2), ((int)result["tokens_reused"]!, (int)result["tokens_read"]!));
     }
 
-    // After a the text is whole; after b no token goes on.
+    // After a the text is complete; after b no token can follow.
     [Fact]
     public async Task A_sample_that_fails_is_told_with_its_line_and_the_others_are_written()
     {
-        var file = folder.Write("prompts.jsonl", string.Join('\n', Enumerable.Range(0, 8).Select(seed => $$"""{"prompt": "{{"cdefghij"[seed]}}", "seed": {{seed}}}""")));
+        var file = folder.Write(
+            "prompts.jsonl",
+            string.Join('\n', Enumerable.Range(0, 8).Select(seed => $$"""{"prompt": "{{"cdefghij"[seed]}}", "seed": {{seed}}}""")));
         string[] arguments = ["generate", model, "--prompts", file, "--regex", "a|bz", "--parallel", "3"];
         var (run, json) = (await CliRun.Of(arguments), await CliRun.Of([.. arguments, "--json"]));
         var samples = json.Json["samples"]!.AsArray();
@@ -65,19 +70,24 @@ public sealed class GenerateVerbTests : IDisposable
         Assert.InRange(failed.Length, 1, 7);
         Assert.Equal(string.Concat(failed.Select(number => $"{file}:{number + 1}: {samples[number]!["error"]}\n")), run.Error);
         Assert.Equal(run.Error, json.Error);
-        Assert.All(failed, number => Assert.StartsWith("the constraint asks for 'z' next", (string)samples[number]!["error"]!));
-        Assert.Equal(string.Join("---------------\n", Enumerable.Range(0, 8).Except(failed).Select(number => $"{"cdefghij"[number]}a\n")), run.Output);
+        Assert.All(failed, number => Assert.StartsWith("the constraint requires 'z' next", (string)samples[number]!["error"]!));
+        Assert.Equal(
+            string.Join("---------------\n", Enumerable.Range(0, 8).Except(failed).Select(number => $"{"cdefghij"[number]}a\n")),
+            run.Output);
         Assert.All(Enumerable.Range(0, 8).Except(failed), number => Assert.Equal("a", (string)samples[number]!["text"]!));
     }
 
     [Fact]
     public async Task Prompts_of_a_file_are_noted_where_they_are_cut_or_outgrow_the_context()
     {
-        var file = folder.Write("prompts.jsonl", "{\"prompt\": \"a\", \"max_tokens\": 2}\n{\"prompt\": \"b\", \"max_tokens\": 20}\n{\"prompt\": \"abcdef\", \"max_tokens\": 8}");
+        var file = folder.Write(
+            "prompts.jsonl",
+            "{\"prompt\": \"a\", \"max_tokens\": 2}\n{\"prompt\": \"b\", \"max_tokens\": 20}\n{\"prompt\": \"abcdef\", \"max_tokens\": 8}");
         var run = await CliRun.Of("generate", model, "--prompts", file, "--regex", "[a-m]{15}");
         Assert.Equal(
             "The context of 12 tokens is full: from here on the model sees the last 6 to 12 tokens.\n" +
-            "2 of 3 samples reached max_tokens before the constraint ended them; raise --max-tokens where the text is not whole.\n", run.Error);
+            "2 of 3 samples reached max_tokens before the constraint ended them; raise --max-tokens where the text is not whole.\n",
+            run.Error);
         Assert.Equal(CommandLine.Done, run.Code);
     }
 
@@ -99,21 +109,25 @@ public sealed class GenerateVerbTests : IDisposable
     public async Task A_draft_writes_the_same_greedy_text_and_says_how_many_guesses_were_right()
     {
         var alone = await CliRun.Of("generate", model, "--prompt", "abc", "--greedy", "--max-tokens", "9");
-        var drafted = await CliRun.Of("generate", model, "--prompt", "abc", "--greedy", "--max-tokens", "9", "--draft", draft, "--draft-tokens", "3");
+        var drafted = await CliRun.Of(
+            "generate", model, "--prompt", "abc", "--greedy", "--max-tokens", "9", "--draft", draft, "--draft-tokens", "3");
         Assert.Equal(alone.Output, drafted.Output);
         Assert.Matches(@"^\d+ of \d+ guesses became tokens \(\d+ ?%\); 9 tokens in \d passes\.\n$", drafted.Error);
 
-        var itself = (await CliRun.Of("generate", model, "--prompt", "abc", "--max-tokens", "9", "--draft", model, "--draft-tokens", "2", "--json")).Json;
+        var itself = (await CliRun.Of(
+            "generate", model, "--prompt", "abc", "--max-tokens", "9", "--draft", model, "--draft-tokens", "2", "--json")).Json;
         Assert.Equal("{\"passes\":3,\"guessed\":6,\"accepted\":6,\"acceptance_rate\":1}", itself["speculation"]!.ToJsonString());
     }
 
     [Fact]
     public async Task Bench_speculation_gives_numbers_that_belong_together()
     {
-        var result = (await CliRun.Of($"bench speculation {model} --draft {model} --draft-tokens 2 --prompt abc --max-tokens 9 --rounds 3 --json")).Json;
+        var result = (await CliRun.Of(
+            $"bench speculation {model} --draft {model} --draft-tokens 2 --prompt abc --max-tokens 9 --rounds 3 --json")).Json;
         Assert.Equal((1, 3.0, 2), ((double)result["acceptance_rate"]!, (double)result["tokens_per_pass"]!, (int)result["guesses"]!));
         Assert.InRange((double)result["speed_up"]!, (double)result["speed_up_minimum"]!, (double)result["speed_up_maximum"]!);
-        Assert.Matches("speed-up +[0-9.]+ \\(from", (await CliRun.Of($"bench speculation {model} --prompt abc --max-tokens 9 --rounds 1")).Output);
+        Assert.Matches(
+            "speed-up +[0-9.]+ \\(from", (await CliRun.Of($"bench speculation {model} --prompt abc --max-tokens 9 --rounds 1")).Output);
     }
 
     [Fact]
@@ -152,7 +166,8 @@ public sealed class GenerateVerbTests : IDisposable
     [InlineData("--parallel 2", "--parallel: means nothing without --prompts")]
     [InlineData("--draft-tokens 2 --count 2", "--count: found 2, but guesses are made for one text alone")]
     [InlineData("--prompts none.txt", "none.txt: cannot be read")]
-    public Task What_does_not_go_together_is_refused_by_name(string options, string message) => CliRun.Refuses($"generate {model} {options}", message);
+    public Task What_does_not_go_together_is_refused_by_name(string options, string message) =>
+        CliRun.Refuses($"generate {model} {options}", message);
 
     private string Save(string name, ModelConfig config, string letters)
     {

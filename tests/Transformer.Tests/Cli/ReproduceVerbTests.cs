@@ -8,7 +8,8 @@ public class ReproduceVerbTests
         var run = await CliRun.Of("reproduce");
         Assert.Equal(0, run.Code);
         Assert.Matches(@"residual-gradients +How gradients", run.Output);
-        Assert.Contains("residual-gradients", (await CliRun.Of("reproduce --json")).Json.AsArray().Select(experiment => (string?)experiment!["name"]));
+        Assert.Contains(
+            "residual-gradients", (await CliRun.Of("reproduce --json")).Json.AsArray().Select(experiment => (string?)experiment!["name"]));
     }
 
     [Fact]
@@ -26,7 +27,8 @@ public class ReproduceVerbTests
     {
         var results = (await CliRun.Of("reproduce associative-retrieval --rule elu --rule delta --keys 5 --json")).Json.AsArray();
         Assert.Equal(["elu", "delta"], results.Select(result => (string?)result!["rule"]));
-        Assert.All(results, result => Assert.Equal((5, false, null), ((int)result!["keys"]!, (bool)result["replacement"]!, result["published"])));
+        Assert.All(
+            results, result => Assert.Equal((5, false, null), ((int)result!["keys"]!, (bool)result["replacement"]!, result["published"])));
         Assert.All(results, result => Assert.InRange((double)result!["loss"]!, 0, 0.001));
     }
 

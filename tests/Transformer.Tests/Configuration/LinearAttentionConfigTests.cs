@@ -12,12 +12,17 @@ public sealed class LinearAttentionConfigTests
         """;
 
     [Theory]
-    [InlineData("model.attention={kind: linear, heads: 4, rule: gatd_delta}", "model.attention.rule: found gatd_delta, expected one of elu, dpfp, taylor, retention, gla, scalar_gla, delta, gated_delta; did you mean gated_delta?")]
+    [InlineData("model.attention={kind: linear, heads: 4, rule: gatd_delta}", "model.attention.rule: found gatd_delta, " +
+        "expected one of elu, dpfp, taylor, retention, gla, scalar_gla, delta, gated_delta; did you mean gated_delta?")]
     [InlineData("model.attention.nu=2", "model.attention.nu: only rule dpfp has it")]
     [InlineData("model.attention={kind: linear, rule: dpfp, heads: 4, nu: 64}", "model.attention.nu: found 64, expected 1 to 63")]
-    [InlineData("model.attention={kind: linear, rule: gla, heads: 4, convolution_width: 4}", "model.attention.convolution_width: only the rules scalar_gla, delta and gated_delta have it")]
+    [InlineData(
+        "model.attention={kind: linear, rule: gla, heads: 4, convolution_width: 4}",
+        "model.attention.convolution_width: only the rules scalar_gla, delta and gated_delta have it")]
     [InlineData("model.attention.convolution_width=1", "model.attention.convolution_width: found 1, expected 2 or more, or 0 for none")]
-    [InlineData("model.attention={kind: linear, rule: elu, heads: 4, output_gate: true}", "model.attention.output_gate: the rules elu, dpfp and taylor have none")]
+    [InlineData(
+        "model.attention={kind: linear, rule: elu, heads: 4, output_gate: true}",
+        "model.attention.output_gate: the rules elu, dpfp and taylor have none")]
     [InlineData("model.attention.value_width=0", "model.attention.value_width: found 0, expected 1 or more")]
     [InlineData("model.attention.chunk_length=48", "model.attention.chunk_length: found 48, expected a power of two")]
     [InlineData("model.attention.heads=7", "model.attention.heads: 7 heads do not divide width 128.")]
@@ -28,8 +33,10 @@ public sealed class LinearAttentionConfigTests
     }
 
     [Theory]
-    [InlineData("dpfp", "model.position: rope turns queries and keys, but the features of rule dpfp are no vectors to turn; take none, learned or sinusoidal")]
-    [InlineData("taylor", "model.position: rope turns queries and keys, but the features of rule taylor are no vectors to turn; take none, learned or sinusoidal")]
+    [InlineData("dpfp", "model.position: rope turns queries and keys, but the features of rule dpfp are no vectors to turn; take none, " +
+        "learned or sinusoidal")]
+    [InlineData("taylor", "model.position: rope turns queries and keys, but the features of rule taylor are no vectors to turn; " +
+        "take none, learned or sinusoidal")]
     public void A_rotation_of_features_that_are_no_vectors_is_refused(string rule, string expected)
     {
         var message = Assert.Throws<InputException>(() => Parse("model.position={kind: rope}", $"model.attention.rule={rule}")).Message;
@@ -49,7 +56,8 @@ public sealed class LinearAttentionConfigTests
     [Fact]
     public void In_a_hybrid_one_mixer_that_can_use_the_positions_is_enough()
     {
-        const string Hybrid = "model={width: 128, context_length: 64, layers: 4, mixers: {a: {kind: linear, rule: taylor, heads: 4, head_width: 15}, b: {kind: softmax, heads: 4}}, pattern: [a, b]}";
+        const string Hybrid = "model={width: 128, context_length: 64, layers: 4, mixers: {a: {kind: linear, rule: taylor, heads: 4, " +
+            "head_width: 15}, b: {kind: softmax, heads: 4}}, pattern: [a, b]}";
         var model = Parse(Hybrid).Model;
         Assert.IsType<RotaryPositionConfig>(model.Position);
         Assert.Equal([model.Mixers!["b"], model.Mixers["b"]], model.PositionedMixers);

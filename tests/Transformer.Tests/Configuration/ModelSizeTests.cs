@@ -44,11 +44,12 @@ public class ModelSizeTests
         // Not every expert is used by a token, and every head uses one table of distances.
         if (config.Mlp is not MixtureMlpConfig && config.Position is not ScoreBiasPositionConfig)
             Assert.Equal(model.named_parameters().Where(IsMatrix).Sum(parameter => parameter.parameter.numel()), size.MatrixParameters);
-        // A window that is learned a head keeps what it has learned to see, at most what is counted.
+        // A window learned per head keeps what it has learned to attend to, at most what is counted.
         if (config.Attention is SoftmaxAttentionConfig { Window: AdaptiveWindowConfig }) Assert.InRange(state.Bytes, 1, size.StateBytes(7));
         else Assert.Equal(state.Bytes, size.StateBytes(7));
 
-        static bool IsMatrix((string Name, TorchSharp.Modules.Parameter Value) parameter) => parameter.Value.dim() == 2 && !parameter.Name.Contains("embed_positions");
+        static bool IsMatrix((string Name, TorchSharp.Modules.Parameter Value) parameter) =>
+            parameter.Value.dim() == 2 && !parameter.Name.Contains("embed_positions");
     }
 
     [Fact]
@@ -57,7 +58,8 @@ public class ModelSizeTests
         var size = new ModelSize(Tests.Tiny.Models["gated_delta"]);
         Assert.Equal(size.FlopsPerToken(10), size.FlopsPerToken(1000));
         Assert.Equal(size.StateBytes(1), size.StateBytes(1000));
-        Assert.Equal(6 * size.MatrixParameters + 6 * 3 * 2 * 4 * 4 * 4, size.FlopsPerToken(10));    // 3 products of D x D in H heads and L blocks
+        // 3 products of D x D in H heads and L blocks
+        Assert.Equal(6 * size.MatrixParameters + 6 * 3 * 2 * 4 * 4 * 4, size.FlopsPerToken(10));
     }
 
     [Fact]
@@ -93,7 +95,8 @@ public class ModelSizeTests
         using var model = new TransformerModel(config);
         var size = new ModelSize(config);
         Assert.Equal(model.parameters().Sum(parameter => parameter.numel()), size.Parameters);
-        var hidden = model.named_parameters().Where(parameter => WeightInitialization.IsHidden(parameter.name, parameter.parameter)).Sum(parameter => parameter.parameter.numel());
+        var hidden = model.named_parameters().Where(parameter => WeightInitialization.IsHidden(parameter.name, parameter.parameter))
+            .Sum(parameter => parameter.parameter.numel());
         Assert.Equal(4 * (2 * size.Parameters - hidden), TrainingMemory.MomentBytes(size, new MuonConfig { LearningRate = 1 }));
     }
 
@@ -111,7 +114,8 @@ public class ModelSizeTests
         long Activations(ResidualConfig residual) => new ModelSize(Tiny with { Residual = residual }).ActivationBytes(1, 1);
         var plain = Activations(new PreNormResidualConfig());
         Assert.Equal(plain, Activations(new PostNormResidualConfig()));
-        Assert.Equal(plain + 4 * 2 * 2 * 8, Activations(new SandwichResidualConfig()));                                     // two blocks, two sub-layers
+        // two blocks, two sub-layers
+        Assert.Equal(plain + 4 * 2 * 2 * 8, Activations(new SandwichResidualConfig()));
         Assert.Equal(plain + 4 * 2 * 2 * (3 + 1) * 8, Activations(new HyperConnectionsResidualConfig { Streams = 3 }));
     }
 
@@ -132,7 +136,8 @@ public class ModelSizeTests
         Assert.Equal(new("positions", 17 * 4, 2 * 2 * 17 * 4), Part(new RelativePositionConfig { Maximum = 16 }));    // 2 blocks of 2 heads
         Assert.Equal(new("positions", 0, 0), Part(new AlibiPositionConfig()));
 
-        static ModelSizePart Part(PositionConfig position) => new ModelSize(Tiny with { Position = position }).Parts.Single(part => part.Name == "positions");
+        static ModelSizePart Part(PositionConfig position) =>
+            new ModelSize(Tiny with { Position = position }).Parts.Single(part => part.Name == "positions");
     }
 
     [Fact]
@@ -157,7 +162,9 @@ public class ModelSizeTests
     public void Training_keeps_four_numbers_a_parameter_and_grouped_heads_shrink_the_cache()
     {
         var size = new ModelSize(Tiny);
-        Assert.Equal(16 * size.Parameters, size.ParameterBytes + size.GradientBytes + TrainingMemory.MomentBytes(size, new AdamWConfig { LearningRate = 1 }));
+        Assert.Equal(
+            16 * size.Parameters,
+            size.ParameterBytes + size.GradientBytes + TrainingMemory.MomentBytes(size, new AdamWConfig { LearningRate = 1 }));
         Assert.Equal(2 * 2 * 8 * 4, size.StateBytes(1));
         Assert.Equal(16 * size.StateBytes(1), size.StateBytes(16));
         var grouped = new ModelSize(Tiny with { Attention = new SoftmaxAttentionConfig { Heads = 2, KvHeads = 1 } });
@@ -170,7 +177,9 @@ public class ModelSizeTests
         var (size, adamw) = (new ModelSize(Tiny), new AdamWConfig { LearningRate = 1, StatePrecision = StatePrecision.Bf16 });
         var hidden = size.MatrixParameters - 80;
         Assert.Equal(4 * size.Parameters, TrainingMemory.MomentBytes(size, adamw));
-        Assert.Equal(4 * hidden + 4 * (size.Parameters - hidden), TrainingMemory.MomentBytes(size, new MuonConfig { LearningRate = 1, Adamw = adamw }));
+        Assert.Equal(
+            4 * hidden + 4 * (size.Parameters - hidden),
+            TrainingMemory.MomentBytes(size, new MuonConfig { LearningRate = 1, Adamw = adamw }));
     }
 
     [Fact]
@@ -180,7 +189,8 @@ public class ModelSizeTests
         Assert.Equal(full.StateBytes(3), window.StateBytes(3));
         Assert.Equal(full.StateBytes(4), window.StateBytes(100));
         Assert.Equal(full.FlopsPerToken(4), window.FlopsPerToken(4));
-        Assert.Equal(6 * full.MatrixParameters + 12 * 2 * 8 * (4 - 4 * 4 / (2 * 100.0)), window.FlopsPerToken(100), 1e-9);    // 2 blocks, width 8, W - W^2 / 2T keys
+        // 2 blocks, width 8, W - W^2 / 2T keys
+        Assert.Equal(6 * full.MatrixParameters + 12 * 2 * 8 * (4 - 4 * 4 / (2 * 100.0)), window.FlopsPerToken(100), 1e-9);
         Assert.Equal(full.Parameters, window.Parameters);
     }
 
@@ -196,9 +206,13 @@ public class ModelSizeTests
     [Fact]
     public void Learned_windows_count_their_parameters_and_no_more_than_their_maximum()
     {
-        var (full, adaptive, dynamic) = (new ModelSize(Tiny), Windowed(new AdaptiveWindowConfig { Maximum = 10, Ramp = 5 }), Windowed(new DynamicWindowConfig { Maximum = 10, Ramp = 5 }));
-        Assert.Equal((2 * 2, 0), (adaptive.Parameters - full.Parameters, adaptive.MatrixParameters - full.MatrixParameters));                   // p, a head
-        Assert.Equal((2 * 2 * 9, 2 * 2 * 8), (dynamic.Parameters - full.Parameters, dynamic.MatrixParameters - full.MatrixParameters));         // v and b, a head
+        var (full, adaptive, dynamic) = (
+            new ModelSize(Tiny), Windowed(new AdaptiveWindowConfig { Maximum = 10, Ramp = 5 }),
+            Windowed(new DynamicWindowConfig { Maximum = 10, Ramp = 5 }));
+        // p, a head
+        Assert.Equal((2 * 2, 0), (adaptive.Parameters - full.Parameters, adaptive.MatrixParameters - full.MatrixParameters));
+        // v and b, a head
+        Assert.Equal((2 * 2 * 9, 2 * 2 * 8), (dynamic.Parameters - full.Parameters, dynamic.MatrixParameters - full.MatrixParameters));
         foreach (var size in (ModelSize[])[adaptive, dynamic]) Assert.Equal(full.StateBytes(16), size.StateBytes(1000));
     }
 
@@ -215,7 +229,8 @@ public class ModelSizeTests
         }
     }
 
-    private static ModelSize Windowed(WindowConfig window) => new(Tiny with { Attention = new SoftmaxAttentionConfig { Heads = 2, Window = window } });
+    private static ModelSize Windowed(WindowConfig window) =>
+        new(Tiny with { Attention = new SoftmaxAttentionConfig { Heads = 2, Window = window } });
 
     [Fact]
     public void Activations_grow_with_every_token_alike()

@@ -14,6 +14,7 @@ public sealed class ParameterShapesTests
         using var model = new TransformerModel(Tiny.Models[kind]);
         Assert.Equal(
             model.Weights.Select(weight => $"{weight.Name} [{string.Join(", ", weight.Value.shape)}]").Order(StringComparer.Ordinal),
-            ParameterShapes.Of(Tiny.Models[kind]).Select(parameter => $"{parameter.Name} [{string.Join(", ", parameter.Shape)}]").Order(StringComparer.Ordinal));
+            ParameterShapes.Of(Tiny.Models[kind]).Select(parameter => $"{parameter.Name} [{string.Join(", ", parameter.Shape)}]")
+                .Order(StringComparer.Ordinal));
     }
 }

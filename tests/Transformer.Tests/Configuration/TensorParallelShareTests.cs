@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Configuration;
 
-/// <summary>What each rank has of a model that several share, and which models they cannot share.</summary>
+/// <summary>The part of a model on each rank of a tensor-parallel group, and the models that cannot be split.</summary>
 public sealed class TensorParallelShareTests
 {
     public static TheoryData<string> Kinds => TensorCases.Kinds;
@@ -23,7 +23,8 @@ public sealed class TensorParallelShareTests
         {
             using var share = TensorParallelModel.Empty(config, new TensorParallelGroup(rank));
             Assert.Equal(whole.Weights.Select(weight => (weight.Name, string.Join(' ', weight.Value.shape))), share.Weights.Select(weight =>
-                (weight.Name, string.Join(' ', weight.Value.shape.Select((size, dimension) => dimension == TensorParallelSplit.Dimension(weight.Name) ? size * ranks : size)))));
+                (weight.Name, string.Join(' ', weight.Value.shape.Select(
+                    (size, dimension) => dimension == TensorParallelSplit.Dimension(weight.Name) ? size * ranks : size)))));
         });
     }
 
@@ -43,12 +44,15 @@ public sealed class TensorParallelShareTests
             using var model = TensorParallelModel.ShareOf(whole, new TensorParallelGroup(rank));
             using var space = new ParameterSpace(model);
             using var optimizer = Optimizer.FromConfig(training.Optimizer, space);
-            bytes[rank.Rank] = ((Tensor[])[space.Values, space.Gradients, .. optimizer.State.Select(state => state.Value)]).Sum(tensor => tensor.numel() * tensor.element_size());
+            bytes[rank.Rank] = ((Tensor[])[space.Values, space.Gradients, .. optimizer.State.Select(state => state.Value)])
+                .Sum(tensor => tensor.numel() * tensor.element_size());
             Assert.Equal(size.ShareOf(ranks).Parameters, model.parameters().Sum(parameter => parameter.numel()));
         });
         double expected = RankMemory.Bytes(size, training, DistributedStrategy.TensorParallel, ranks, isMixed: false);
         Assert.All(bytes, found => Assert.InRange(found, 0.98 * expected, 1.02 * expected));
-        Assert.InRange(expected, 16 * whole.parameters().Sum(parameter => parameter.numel()) / ranks, 16 * whole.parameters().Sum(parameter => parameter.numel()));
+        Assert.InRange(
+            expected, 16 * whole.parameters().Sum(parameter => parameter.numel()) / ranks,
+            16 * whole.parameters().Sum(parameter => parameter.numel()));
     }
 
     [Theory]
@@ -88,14 +92,19 @@ public sealed class TensorParallelShareTests
 
     [Theory]
     [InlineData("model.attention.dropout=0.1", "model.attention.dropout: found 0.1, but under tensor_parallel")]
-    [InlineData("model={width: 16, context_length: 16, layers: 1, position: {kind: none}, attention: {kind: convolution}}", "model.attention.kind: a convolution alone has no heads for tensor_parallel to split")]
-    [InlineData("training.optimizer={kind: muon, learning_rate: 1.0e-2}", "training.distributed.strategy: a shard ends in the middle of matrices, which muon needs whole")]
+    [InlineData(
+        "model={width: 16, context_length: 16, layers: 1, position: {kind: none}, attention: {kind: convolution}}",
+        "model.attention.kind: a convolution alone has no heads for tensor_parallel to split")]
+    [InlineData("training.optimizer={kind: muon, learning_rate: 1.0e-2}", "training.distributed.strategy: " +
+        "a shard ends in the middle of matrices, which muon needs whole")]
     public void What_tensor_parallelism_has_no_meaning_for_is_refused_by_name(string set, string problem) =>
         Assert.Contains(problem, Assert.Throws<InputException>(() => Parse(set)).Message);
 
     [Fact]
     public void Hidden_units_that_ranks_cannot_share_are_refused_by_name() =>
-        Assert.Contains("model.mlp.hidden: 2 ranks cannot share 15 hidden units equally", Assert.Throws<InputException>(() => TensorParallelShare.Check(Parse("model.mlp={kind: gelu, hidden: 15}").Model, 2)).Message);
+        Assert.Contains(
+            "model.mlp.hidden: 2 ranks cannot share 15 hidden units equally",
+            Assert.Throws<InputException>(() => TensorParallelShare.Check(Parse("model.mlp={kind: gelu, hidden: 15}").Model, 2)).Message);
 
     private static RunConfig Parse(string set) => ConfigFile.Parse(
         """

@@ -44,7 +44,8 @@ public sealed class BatchSamplerTests
     public void Every_window_comes_once_an_epoch_and_the_order_and_phase_change(int length, int contextLength)
     {
         using var sampler = new BatchSampler(Count(length), batchSize: 1, contextLength, seed: 3, Sampling.Shuffled);
-        var epochs = Enumerable.Range(0, 20).Select(_ => Enumerable.Range(0, (int)sampler.WindowsPerEpoch).Select(_ => (int)sampler.Next().Inputs[0]).ToArray()).ToArray();
+        var epochs = Enumerable.Range(0, 20)
+            .Select(_ => Enumerable.Range(0, (int)sampler.WindowsPerEpoch).Select(_ => (int)sampler.Next().Inputs[0]).ToArray()).ToArray();
 
         foreach (var starts in epochs)
         {
@@ -52,7 +53,8 @@ public sealed class BatchSamplerTests
             Assert.InRange(phase, 0, contextLength - 1);
             Assert.Equal(Enumerable.Range(0, starts.Length).Select(i => phase + i * contextLength), starts.Order());
         }
-        if (length >= 64) Assert.True(epochs.Select(starts => string.Join(' ', starts)).Distinct().Count() > 15, "epochs repeat their order");
+        if (length >= 64)
+            Assert.True(epochs.Select(starts => string.Join(' ', starts)).Distinct().Count() > 15, "epochs repeat their order");
         if (length >= 1000) Assert.True(epochs.Select(starts => starts.Min()).Distinct().Count() > 8, "phases repeat");
     }
 
@@ -64,7 +66,8 @@ public sealed class BatchSamplerTests
         using var four = new BatchSampler(tokens, batchSize: 4, contextLength: 10, seed: 5, Sampling.Shuffled);
 
         Assert.NotEqual(0, single.WindowsPerEpoch % 4);
-        Assert.Equal(Enumerable.Range(0, 40).SelectMany(_ => single.Next().Inputs), Enumerable.Range(0, 10).SelectMany(_ => four.Next().Inputs));
+        Assert.Equal(
+            Enumerable.Range(0, 40).SelectMany(_ => single.Next().Inputs), Enumerable.Range(0, 10).SelectMany(_ => four.Next().Inputs));
     }
 
     [Fact]
@@ -76,7 +79,8 @@ public sealed class BatchSamplerTests
         var counts = sampler.Next().Inputs.Chunk(5).CountBy(row => row[0]).ToDictionary();
 
         // Chi-square with 19 degrees of freedom exceeds 50 once in 10,000 seeds; this seed is fixed.
-        var chiSquare = Enumerable.Range(0, starts).Sum(start => Math.Pow(counts.GetValueOrDefault(start) - draws / starts, 2) / (draws / starts));
+        var chiSquare = Enumerable.Range(0, starts)
+            .Sum(start => Math.Pow(counts.GetValueOrDefault(start) - draws / starts, 2) / (draws / starts));
         Assert.True(chiSquare < 50, $"chi-square {chiSquare}");
     }
 
@@ -99,7 +103,8 @@ public sealed class BatchSamplerTests
         foreach (var count in Enumerable.Range(1, 300).Append(4095).Append(4096).Append(4097).Append(100_000))
         {
             var permutation = new Permutation(count, key: (ulong)count * 31);
-            Assert.Equal(count, Enumerable.Range(0, count).Select(i => permutation.At(i)).Where(at => at >= 0 && at < count).Distinct().Count());
+            Assert.Equal(
+                count, Enumerable.Range(0, count).Select(i => permutation.At(i)).Where(at => at >= 0 && at < count).Distinct().Count());
         }
     }
 

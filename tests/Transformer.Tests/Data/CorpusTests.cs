@@ -16,7 +16,9 @@ public sealed class CorpusTests : IDisposable
     {
         using var corpus = Corpus.Open(new() { Path = "builtin:tinyshakespeare" });
 
-        Assert.Equal((65, 1_003_854, 111_540, 111_540), (corpus.Tokenizer.VocabularySize, corpus.Training.Length, corpus.Validation.Length, corpus.ValidationBytes));
+        Assert.Equal(
+            (65, 1_003_854, 111_540, 111_540),
+            (corpus.Tokenizer.VocabularySize, corpus.Training.Length, corpus.Validation.Length, corpus.ValidationBytes));
         Assert.Equal("First Citizen:", corpus.Tokenizer.Decode(Head(corpus.Training, 14)));
         Assert.Equal("?\n\nGREMIO:\n", corpus.Tokenizer.Decode(Head(corpus.Validation, 11)));
     }
@@ -24,7 +26,8 @@ public sealed class CorpusTests : IDisposable
     [Fact]
     public void The_split_counts_characters_and_not_bytes_or_surrogates()
     {
-        using var corpus = Corpus.Open(new() { Path = folder.Write("text.txt", "😀😀😀😀é😀中😀ab"), ValidationFraction = 0.2 });
+        var path = folder.Write("text.txt", "😀😀😀😀é😀中😀ab");
+        using var corpus = Corpus.Open(new() { Path = path, ValidationFraction = 0.2 });
 
         Assert.Equal(("😀😀😀😀é😀中😀", "ab"), (Text(corpus, corpus.Training), Text(corpus, corpus.Validation)));
     }
@@ -42,7 +45,12 @@ public sealed class CorpusTests : IDisposable
     [Theory, MemberData(nameof(Kinds))]
     public void A_prepared_folder_is_the_same_corpus(string kind)
     {
-        var config = new DataConfig { Path = TokenizerGoldens.PathOf("tokenizers", "bpe_training", "corpus.en"), Tokenizer = Kind(kind), ValidationFraction = 0.25 };
+        var config = new DataConfig
+        {
+            Path = TokenizerGoldens.PathOf("tokenizers", "bpe_training", "corpus.en"),
+            Tokenizer = Kind(kind),
+            ValidationFraction = 0.25
+        };
         using var text = Corpus.Open(config);
 
         PreparedCorpus.Prepare(config, folder["prepared"]);
@@ -69,7 +77,8 @@ public sealed class CorpusTests : IDisposable
     {
         var path = folder.Write("wrong.txt", [0x61, 0xFF, 0x61]);
 
-        Assert.Throws<InputException>(() => PreparedCorpus.Prepare(new() { Path = path, Tokenizer = new ByteTokenizerConfig() }, folder["prepared"]));
+        Assert.Throws<InputException>(
+            () => PreparedCorpus.Prepare(new() { Path = path, Tokenizer = new ByteTokenizerConfig() }, folder["prepared"]));
 
         Assert.Equal(["wrong.txt"], folder.Names);
     }
@@ -109,7 +118,11 @@ public sealed class CorpusTests : IDisposable
     {
         "character" => new CharacterTokenizerConfig(),
         "byte" => new ByteTokenizerConfig(),
-        _ => new BpeTokenizerConfig { Vocabulary = TokenizerGoldens.PathOf("gpt2", "vocab.json"), Merges = TokenizerGoldens.PathOf("gpt2", "merges.txt") },
+        _ => new BpeTokenizerConfig
+        {
+            Vocabulary = TokenizerGoldens.PathOf("gpt2", "vocab.json"),
+            Merges = TokenizerGoldens.PathOf("gpt2", "merges.txt")
+        },
     };
 
     private static string Text(Corpus corpus, TokenSequence tokens) => corpus.Tokenizer.Decode(Head(tokens, tokens.Length));

@@ -25,7 +25,8 @@ public sealed class TextSourceTests : IDisposable
 
     [Fact]
     public void A_character_that_the_end_cuts_off_is_refused() =>
-        Assert.Contains("offset 1 ", Assert.Throws<InputException>(() => TextSource.At(folder.Write("cut.txt", [0x61, 0xE4, 0xB8])).ReadAll()).Message);
+        Assert.Contains(
+            "offset 1 ", Assert.Throws<InputException>(() => TextSource.At(folder.Write("cut.txt", [0x61, 0xE4, 0xB8])).ReadAll()).Message);
 
     [Fact]
     public void Characters_of_all_lengths_survive_the_edges_of_the_buffer()
@@ -47,10 +48,12 @@ public sealed class TextSourceTests : IDisposable
         var (missing, empty, directory) = (folder["missing.txt"], folder.Write("empty.txt", ""), folder["folder"]);
         Directory.CreateDirectory(directory);
 
-        Assert.All([missing, empty, directory], path => Assert.Contains(path, Assert.Throws<InputException>(() => TextSource.At(path)).Message));
+        Assert.All(
+            [missing, empty, directory], path => Assert.Contains(path, Assert.Throws<InputException>(() => TextSource.At(path)).Message));
     }
 
     [Fact]
     public void A_misspelt_builtin_corpus_brings_the_nearest_name() =>
-        Assert.Contains("did you mean builtin:tinyshakespeare?", Assert.Throws<InputException>(() => TextSource.At("builtin:tinyshakespear")).Message);
+        Assert.Contains(
+            "did you mean builtin:tinyshakespeare?", Assert.Throws<InputException>(() => TextSource.At("builtin:tinyshakespear")).Message);
 }

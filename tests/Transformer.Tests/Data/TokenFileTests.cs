@@ -20,7 +20,9 @@ public sealed class TokenFileTests : IDisposable
 
         using var file = TokenFile.Open(folder["a.tokens"]);
 
-        Assert.Equal((ids.Length, vocabularySize, 32 + (long)width * ids.Length), (file.Length, file.VocabularySize, new FileInfo(folder["a.tokens"]).Length));
+        Assert.Equal(
+            (ids.Length, vocabularySize, 32 + (long)width * ids.Length),
+            (file.Length, file.VocabularySize, new FileInfo(folder["a.tokens"]).Length));
         foreach (var (offset, length) in new[] { (0, ids.Length), (1, 1), (4095, 4098), (ids.Length - 1, 1), (ids.Length, 0) })
         {
             var read = new long[length];
@@ -72,7 +74,9 @@ public sealed class TokenFileTests : IDisposable
         TokenFile.Write(folder["a.tokens"], 10, [[1, 2, 3]]);
         var file = File.ReadAllBytes(folder["a.tokens"]);
 
-        Assert.All(Enumerable.Range(0, file.Length), length => Assert.Throws<InputException>(() => TokenFile.Open(folder.Write("cut.tokens", file[..length]))));
+        Assert.All(
+            Enumerable.Range(0, file.Length), length =>
+                Assert.Throws<InputException>(() => TokenFile.Open(folder.Write("cut.tokens", file[..length]))));
     }
 
     [Fact]

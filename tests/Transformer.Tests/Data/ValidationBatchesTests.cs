@@ -16,7 +16,8 @@ public sealed class ValidationBatchesTests
     {
         var batches = ValidationBatches.Full(Count(length), batchSize, contextLength).ToArray();
 
-        var predicted = batches.SelectMany(batch => batch.Inputs.Zip(batch.Targets)).Where(pair => pair.Second != Batch.IgnoredTarget).ToArray();
+        var predicted = batches.SelectMany(batch => batch.Inputs.Zip(batch.Targets)).Where(pair => pair.Second != Batch.IgnoredTarget)
+            .ToArray();
         Assert.Equal(Enumerable.Range(1, length - 1).Select(id => (long)id), predicted.Select(pair => pair.Second));
         Assert.All(predicted, pair => Assert.Equal(pair.First + 1, pair.Second));
         Assert.Equal(length - 1, batches.Sum(batch => batch.Predictions));
@@ -36,7 +37,8 @@ public sealed class ValidationBatchesTests
 
     [Fact]
     public void An_estimate_of_a_short_text_is_the_full_pass() =>
-        Assert.Equal(99, ValidationBatches.Estimate(Count(100), batchSize: 4, contextLength: 10, batches: 50).Sum(batch => batch.Predictions));
+        Assert.Equal(
+            99, ValidationBatches.Estimate(Count(100), batchSize: 4, contextLength: 10, batches: 50).Sum(batch => batch.Predictions));
 
     [Fact]
     public void Nothing_to_predict_gives_no_batch() => Assert.Empty(ValidationBatches.Full(Count(1), batchSize: 4, contextLength: 10));

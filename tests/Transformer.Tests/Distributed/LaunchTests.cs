@@ -39,7 +39,8 @@ public sealed class LaunchTests : IDisposable
     }
 
     [Fact]
-    public void A_process_by_itself_has_all_its_processors() => Assert.Equal(Environment.ProcessorCount, Launch.Threads(new SingleProcess()));
+    public void A_process_by_itself_has_all_its_processors() =>
+        Assert.Equal(Environment.ProcessorCount, Launch.Threads(new SingleProcess()));
 
     private static void SetAll(Func<string, string?> value)
     {

@@ -8,8 +8,9 @@ using static TorchSharp.torch;
 namespace Transformer.Tests.Distributed;
 
 /// <summary>
-/// NCCL and CUDA's runtime as their headers describe them, for ranks that are threads and "devices" that are the processor. What is computed is there at once; another
-/// stream's work is done no sooner than the computing one is made to wait for it, so that whoever forgets to wait finds nothing. Calls are noted in order, a rank's on its thread.
+/// A stand-in for NCCL and CUDA's runtime as their headers describe them, for ranks that are threads and "devices" that are the CPU.
+/// Computations are done at once; another stream's work is done only when the computing stream waits for it, so that a forgotten wait
+/// shows. Calls are recorded in order, per thread.
 /// </summary>
 internal static unsafe class NcclStandIn
 {
@@ -18,16 +19,17 @@ internal static unsafe class NcclStandIn
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
     private static readonly ConcurrentDictionary<long, World> Worlds = [];
     private static readonly ConcurrentDictionary<nint, object> Handles = [];
-    private static readonly nint LastWord = Marshal.StringToCoTaskMemUTF8("the last word"), General = Marshal.StringToCoTaskMemUTF8("a general word");
+    private static readonly nint LastWord = Marshal.StringToCoTaskMemUTF8("the last word"),
+        General = Marshal.StringToCoTaskMemUTF8("a general word");
     private static long names, handles;
 
     [ThreadStatic] private static List<string>? calls;
     [ThreadStatic] private static int streams, events;
 
-    /// <summary>What this thread has called.</summary>
+    /// <summary>The calls of this thread.</summary>
     public static List<string> Calls => calls ??= [];
 
-    /// <summary>The communicator that this thread has joined last.</summary>
+    /// <summary>The last communicator that this thread joined.</summary>
     [field: ThreadStatic]
     public static Communicator? Joined { get; private set; }
 
@@ -65,14 +67,15 @@ internal static unsafe class NcclStandIn
         _ => throw new EntryPointNotFoundException(name),
     }));
 
-    /// <summary>Runs something on so many ranks that NCCL connects.</summary>
+    /// <summary>Runs an action on several ranks connected by NCCL.</summary>
     public static void Run(int ranks, Action<ICollective> act) => Threads.Run(ranks, host =>
     {
         using var rank = On(host);
         act(rank);
     });
 
-    public static Nccl On(ICollective host, Device? device = null, TextWriter? error = null) => new(host, device ?? CPU, Library, Streams, error ?? TextWriter.Null);
+    public static Nccl On(ICollective host, Device? device = null, TextWriter? error = null) =>
+        new(host, device ?? CPU, Library, Streams, error ?? TextWriter.Null);
 
     public sealed class Communicator(World world, int rank)
     {
@@ -80,7 +83,7 @@ internal static unsafe class NcclStandIn
 
         public int Rank => rank;
 
-        /// <summary>What asking for asynchronous errors gives.</summary>
+        /// <summary>The result of polling for asynchronous errors.</summary>
         public volatile int AsynchronousError;
 
         /// <summary>What aborting waits for.</summary>
@@ -170,7 +173,8 @@ internal static unsafe class NcclStandIn
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static int ReduceScatter(byte* from, byte* into, nuint count, int type, int operation, nint communicator, nint stream) => operation != 0
+    private static int ReduceScatter(byte* from, byte* into, nuint count, int type, int operation, nint communicator, nint stream) =>
+        operation != 0
         ? 4
         : Begin("reduce-scatter", communicator, stream, from, (world, rank) =>
         {
@@ -212,8 +216,9 @@ internal static unsafe class NcclStandIn
         return 0;
     }
 
-    // In the order r + 1, r + 2, .., r, as Ring and Threads add up.
-    private static void Sum<T>(byte*[] buffers, int rank, int count, byte* into, Action meet) where T : unmanaged, System.Numerics.INumber<T>
+    // Added up in the order r + 1, r + 2, .., r, as in Ring and Threads.
+    private static void Sum<T>(byte*[] buffers, int rank, int count, byte* into, Action meet) where T : unmanaged,
+        System.Numerics.INumber<T>
     {
         var sum = new T[count];
         for (var next = 1; next <= buffers.Length; next++)
@@ -311,7 +316,7 @@ internal static unsafe class NcclStandIn
         return 0;
     }
 
-    // Nothing may be thrown into the caller, who sees C.
+    // No exception may cross into the caller, which expects C.
     private static int Ran(Stream stream, long place)
     {
         try

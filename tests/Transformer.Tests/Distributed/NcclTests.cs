@@ -5,7 +5,10 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Distributed;
 
-/// <summary>What <see cref="Nccl"/> asks of NCCL and CUDA, in which order, and what it does when they fail. That they do as their headers say no test here can show.</summary>
+/// <summary>
+/// The calls of <see cref="Nccl"/> to NCCL and CUDA, their order, and the handling of failures. Whether the libraries do as their headers
+/// say cannot be tested here.
+/// </summary>
 public sealed class NcclTests
 {
     private static readonly ScalarType[] Added = [ScalarType.Float32, ScalarType.Float64];
@@ -36,7 +39,7 @@ public sealed class NcclTests
                 using var scope = NewDisposeScope();
                 var numbers = arange(ranks * 7, ScalarType.Float64).mul(0.37 * (rank.Rank + 1)).add(rank.Rank).to(type).view(ranks, 7);
                 Operations[operation].Act(rank, numbers);
-                // Of a reduce-scatter the other slices are of no use.
+                // After a reduce-scatter the other slices are undefined.
                 results[rank.Rank] = (operation == "reduce-scatter" ? numbers[rank.Rank] : numbers).contiguous().bytes.ToArray();
             });
             return results;
@@ -54,7 +57,8 @@ public sealed class NcclTests
             var sum = rank.ReduceScatter(first);
             string[] begun =
             [
-                "event 1 is where the default stream is", "stream 1 waits for event 1", "reduce-scatter on stream 1", "event 2 is where stream 1 is",
+                "event 1 is where the default stream is", "stream 1 waits for event 1", "reduce-scatter on stream 1",
+                "event 2 is where stream 1 is",
             ];
             Assert.Equal(begun, NcclStandIn.Calls);
             Near.Equal(ones(4), first, 0, "a sum that was not waited for");
@@ -62,7 +66,8 @@ public sealed class NcclTests
             var both = rank.AllReduce(second);
             string[] beside =
             [
-                "event 1 is where the default stream is", "stream 1 waits for event 1", "reduce-scatter on stream 1", "all-gather on stream 1", "event 3 is where stream 1 is",
+                "event 1 is where the default stream is", "stream 1 waits for event 1", "reduce-scatter on stream 1",
+                "all-gather on stream 1", "event 3 is where stream 1 is",
             ];
             Assert.Equal(begun.Concat(beside), NcclStandIn.Calls);
 
@@ -75,7 +80,8 @@ public sealed class NcclTests
             rank.AllGather(first).Wait();
             string[] after =
             [
-                "the default stream waits for event 2", "the default stream waits for event 3", "event 1 is where the default stream is", "stream 1 waits for event 1",
+                "the default stream waits for event 2", "the default stream waits for event 3", "event 1 is where the default stream is",
+                "stream 1 waits for event 1",
                 "all-gather on stream 1", "event 3 is where stream 1 is", "the default stream waits for event 3",
             ];
             Assert.Equal(begun.Concat(beside).Concat(after), NcclStandIn.Calls);
@@ -149,7 +155,9 @@ public sealed class NcclTests
         NcclStandIn.Joined!.AsynchronousError = NcclStandIn.Remote;
         Assert.True(host.Code.Wait(TimeSpan.FromSeconds(10)), "the job does not end");
         Assert.Equal(1, host.Code.Result);
-        Assert.Equal("rank 1, step 7: NCCL, on cpu: a general word (error 6): the last word. The job ends; its last checkpoint is whole." + Environment.NewLine, told.ToString());
+        Assert.Equal(
+            "rank 1, step 7: NCCL, on cpu: a general word (error 6): the last word. The job ends; its last checkpoint is complete."
+                + Environment.NewLine, told.ToString());
         Assert.True(NcclStandIn.Joined.IsAborted);
     });
 
@@ -158,7 +166,10 @@ public sealed class NcclTests
     {
         using var abortable = new ManualResetEvent(false);
         var host = new Ending(threads);
-        using var rank = new Nccl(host, CPU, NcclStandIn.Library, NcclStandIn.Streams, TextWriter.Null) { Patience = TimeSpan.FromMilliseconds(50) };
+        using var rank = new Nccl(host, CPU, NcclStandIn.Library, NcclStandIn.Streams, TextWriter.Null)
+        {
+            Patience = TimeSpan.FromMilliseconds(50)
+        };
         NcclStandIn.Joined!.Abortable = abortable;
         rank.Abort(3);
         Assert.Equal(3, host.Code.Result);
@@ -170,17 +181,20 @@ public sealed class NcclTests
     public void A_machine_without_NCCL_is_told_what_to_install()
     {
         var failure = Assert.Throws<InputException>(() => NcclLibrary.Load(_ => 0, ["libnccl-of-nowhere.so.2"]));
-        Assert.StartsWith("ranks on graphics processors need NCCL, but libnccl-of-nowhere.so.2 is not there.\n", failure.Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "ranks on GPUs need NCCL, but libnccl-of-nowhere.so.2 was not found.\n", failure.Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public void NCCL_is_looked_for_beside_libtorch_and_where_pip_puts_it() => Assert.Equal(
-        ["/env/site-packages/torch/lib/libnccl.so.2", "/env/site-packages/nvidia/nccl/lib/libnccl.so.2", "libnccl.so.2"], NcclLibrary.Places("/env/site-packages/torch/lib"));
+        ["/env/site-packages/torch/lib/libnccl.so.2", "/env/site-packages/nvidia/nccl/lib/libnccl.so.2", "libnccl.so.2"],
+        NcclLibrary.Candidates("/env/site-packages/torch/lib"));
 
     [Fact]
     public void Its_version_is_told_as_NVIDIA_writes_it() => Assert.Equal("2.27.5", NcclStandIn.Library.Version);
 
-    // The host of a rank, whose end is only noted.
+    // The host of a rank; aborting is only recorded.
     private sealed class Ending(ICollective host) : ICollective
     {
         private readonly TaskCompletionSource<int> code = new();

@@ -10,12 +10,13 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Distributed;
 
-/// <summary>Several ranks train what one would, whatever each of them keeps.</summary>
+/// <summary>Several ranks train the same as one, whatever each of them keeps.</summary>
 public sealed class ShardingTests
 {
     private const int Steps = 3, Rows = 5, Tokens = 8;
 
-    // A large epsilon makes the step follow the size of the gradient, not its sign alone, so that nearly equal gradients give nearly equal steps.
+    // A large epsilon makes the step follow the size of the gradient, not its sign alone, so that nearly equal gradients give nearly equal
+    // steps.
     private static readonly TrainingConfig Config = new()
     {
         Steps = Steps,
@@ -31,7 +32,8 @@ public sealed class ShardingTests
     public void Zero_1_2_and_3_equal_plain_data_parallel_bit_for_bit_where_three_ranks_share_five_rows(string kind)
     {
         var plain = Train(kind, 3, DistributedStrategy.DataParallel);
-        foreach (var strategy in (DistributedStrategy[])[DistributedStrategy.Zero1, DistributedStrategy.Zero2, DistributedStrategy.Zero3]) AssertSame(plain, Train(kind, 3, strategy));
+        foreach (var strategy in (DistributedStrategy[])[DistributedStrategy.Zero1, DistributedStrategy.Zero2, DistributedStrategy.Zero3])
+            AssertSame(plain, Train(kind, 3, strategy));
     }
 
     [Theory]
@@ -40,14 +42,18 @@ public sealed class ShardingTests
     [InlineData(DistributedStrategy.Zero3)]
     public void Four_ranks_with_rounded_moments_and_recomputed_blocks_stay_equal_bit_for_bit(DistributedStrategy strategy)
     {
-        var config = Config with { ActivationCheckpointing = true, Optimizer = new AdamWConfig { LearningRate = 0.01, StatePrecision = StatePrecision.Bf16 } };
+        var config = Config with
+        {
+            ActivationCheckpointing = true,
+            Optimizer = new AdamWConfig { LearningRate = 0.01, StatePrecision = StatePrecision.Bf16 }
+        };
         AssertSame(Train("rope", 4, DistributedStrategy.DataParallel, config), Train("rope", 4, strategy, config));
     }
 
     [Theory, MemberData(nameof(Kinds))]
     public void Two_ranks_train_what_one_does(string kind)
     {
-        // The balance of experts is that of the rows that are seen together, here as everywhere.
+        // The load balance of experts is computed over the rows that are processed together.
         if (Tiny.Models[kind].Mlp is MixtureMlpConfig) return;
         AssertNear(Train(kind, 1, DistributedStrategy.DataParallel), Train(kind, 2, DistributedStrategy.DataParallel));
     }
@@ -70,7 +76,8 @@ public sealed class ShardingTests
                 if (place / Tokens is 0 or 1 || place % Tokens < place / Tokens) batch.Targets[place] = Batch.IgnoredTarget;
             return batch;
         }
-        AssertNear(Train("rope", 1, DistributedStrategy.DataParallel, draw: Ragged), Train("rope", 3, DistributedStrategy.Zero3, draw: Ragged));
+        AssertNear(
+            Train("rope", 1, DistributedStrategy.DataParallel, draw: Ragged), Train("rope", 3, DistributedStrategy.Zero3, draw: Ragged));
     }
 
     [Theory]
@@ -78,7 +85,8 @@ public sealed class ShardingTests
     [InlineData(DistributedStrategy.Zero3)]
     public void Frozen_parameters_stay_and_the_others_train_as_on_one_rank(DistributedStrategy strategy)
     {
-        var config = Config with { Parameters = [new ParameterRule { Pattern = "model.layers.0.*", Frozen = true }, new ParameterRule { Pattern = "*embed*", Frozen = true }] };
+        var config = Config with { Parameters = [
+            new ParameterRule { Pattern = "model.layers.0.*", Frozen = true }, new ParameterRule { Pattern = "*embed*", Frozen = true }] };
         AssertNear(Train("rope", 1, DistributedStrategy.DataParallel, config), Train("rope", 2, strategy, config));
     }
 
@@ -91,7 +99,8 @@ public sealed class ShardingTests
     [InlineData(DistributedStrategy.Zero2, 4)]
     [InlineData(DistributedStrategy.Zero3, 2)]
     [InlineData(DistributedStrategy.Zero3, 4)]
-    public void A_rank_keeps_the_bytes_that_the_formula_says(DistributedStrategy strategy, int ranks) => AssertKeeps(Config, strategy, ranks);
+    public void A_rank_keeps_the_bytes_that_the_formula_says(DistributedStrategy strategy, int ranks) =>
+        AssertKeeps(Config, strategy, ranks);
 
     [Theory]
     [InlineData(DistributedStrategy.DataParallel, 1)]
@@ -99,10 +108,13 @@ public sealed class ShardingTests
     [InlineData(DistributedStrategy.Zero2, 2)]
     [InlineData(DistributedStrategy.Zero3, 4)]
     public void Rounded_moments_and_averaged_weights_are_counted(DistributedStrategy strategy, int ranks) =>
-        AssertKeeps(Config with { EmaDecay = 0.9, Optimizer = new AdamWConfig { LearningRate = 0.01, StatePrecision = StatePrecision.Bf16 } }, strategy, ranks);
+        AssertKeeps(
+            Config with { EmaDecay = 0.9, Optimizer = new AdamWConfig { LearningRate = 0.01, StatePrecision = StatePrecision.Bf16 } },
+            strategy, ranks);
 
     [Fact]
-    public void Muon_s_one_momentum_is_counted() => AssertKeeps(Config with { Optimizer = new MuonConfig { LearningRate = 0.01 } }, DistributedStrategy.DataParallel, 2);
+    public void Muon_s_one_momentum_is_counted() =>
+        AssertKeeps(Config with { Optimizer = new MuonConfig { LearningRate = 0.01 } }, DistributedStrategy.DataParallel, 2);
 
     private static void AssertKeeps(TrainingConfig training, DistributedStrategy strategy, int ranks)
     {
@@ -116,15 +128,18 @@ public sealed class ShardingTests
             using var optimizer = Optimizer.FromConfig(training.Optimizer, space);
             using var average = training.EmaDecay is { } decay ? new WeightAverage(space, decay) : null;
             new TrainingStep(model, space, optimizer, training).Run(1, [Draw(0)]);
-            // Each memory once, however many parameters and gradients look at it.
-            var own = model.parameters().SelectMany(parameter => new[] { parameter, parameter.grad }).Append(average?.Values).OfType<Tensor>().Where(tensor => !Inside(tensor, space));
-            bytes[rank.Rank] = own.Concat([space.Values, space.Gradients]).Concat(optimizer.State.Select(state => state.Value)).Sum(tensor => tensor.numel() * tensor.element_size());
+            // Each memory once, however many parameters and gradients are views of it.
+            var own = model.parameters().SelectMany(parameter => new[] { parameter, parameter.grad }).Append(average?.Values)
+                .OfType<Tensor>().Where(tensor => !Inside(tensor, space));
+            bytes[rank.Rank] = own.Concat([space.Values, space.Gradients]).Concat(optimizer.State.Select(state => state.Value))
+                .Sum(tensor => tensor.numel() * tensor.element_size());
         });
         var expected = RankMemory.Bytes(new ModelSize(models[0].Config), training, strategy, ranks, isMixed: false);
         Assert.All(bytes, found => Assert.InRange(found, 0.98 * expected, 1.02 * expected));
 
         static bool Inside(Tensor tensor, ParameterSpace space) => ((Tensor[])[space.Values, space.Gradients]).Any(buffer =>
-            Aten.DataPointer(tensor) is var place && place >= Aten.DataPointer(buffer) && place < Aten.DataPointer(buffer) + (nint)(buffer.numel() * sizeof(float)));
+            Aten.DataPointer(tensor) is var place && place >= Aten.DataPointer(buffer)
+                && place < Aten.DataPointer(buffer) + (nint)(buffer.numel() * sizeof(float)));
     }
 
     [Theory]
@@ -135,7 +150,8 @@ public sealed class ShardingTests
     {
         var config = Config with { Parameters = [new ParameterRule { Pattern = "*.span", LearningRateScale = 1e6 }] };
         var plain = Train("adaptive", 3, DistributedStrategy.DataParallel, config);
-        Assert.All(plain.Weights.Where(weight => weight.Key.EndsWith(".span", StringComparison.Ordinal)).SelectMany(weight => weight.Value.data<float>().ToArray()), share => Assert.True(share is 0 or 1, $"{share}"));
+        Assert.All(plain.Weights.Where(weight => weight.Key.EndsWith(".span", StringComparison.Ordinal))
+            .SelectMany(weight => weight.Value.data<float>().ToArray()), share => Assert.True(share is 0 or 1, $"{share}"));
         AssertSame(plain, Train("adaptive", 3, strategy, config));
     }
 
@@ -202,13 +218,16 @@ public sealed class ShardingTests
             if (rank.Rank == 0) profile.WriteTrace(folder["trace.json"]);
         });
 
-        var events = JsonNode.Parse(File.ReadAllText(folder["trace.json"]))!["traceEvents"]!.AsArray().Select(happened => happened!).ToList();
+        var events = JsonNode.Parse(File.ReadAllText(folder["trace.json"]))!["traceEvents"]!.AsArray().Select(happened => happened!)
+            .ToList();
         var backward = events.Single(happened => (string)happened["name"]! == "backward pass");
         var reductions = events.Where(happened => (int)happened["tid"]! == 1).ToList();
         string[] blocks = ["reduction of model.layers.1", "reduction of model.layers.0"];
         Assert.Equal(blocks, reductions.Select(happened => (string)happened["name"]!).Where(blocks.Contains));
         var end = (double)backward["ts"]! + (double)backward["dur"]!;
-        Assert.All(reductions.Where(happened => blocks.Contains((string)happened["name"]!)), happened => Assert.InRange((double)happened["ts"]!, (double)backward["ts"]!, end));
+        Assert.All(
+            reductions.Where(happened => blocks.Contains((string)happened["name"]!)), happened =>
+                Assert.InRange((double)happened["ts"]!, (double)backward["ts"]!, end));
     }
 
     private static void AssertSame(Outcome plain, Outcome sharded)
@@ -222,7 +241,9 @@ public sealed class ShardingTests
         for (var step = 0; step < Steps; step++)
         {
             Near.Equal(one.Results[step].Loss, several.Results[step].Loss, 1e-5, $"loss of step {step}");
-            Near.Equal(one.Results[step].GradientNorm, several.Results[step].GradientNorm, 1e-4 * Math.Max(1, one.Results[step].GradientNorm), $"norm of step {step}");
+            Near.Equal(
+                one.Results[step].GradientNorm, several.Results[step].GradientNorm, 1e-4 * Math.Max(1, one.Results[step].GradientNorm),
+                $"norm of step {step}");
         }
         foreach (var (name, value) in one.Weights) Near.Equal(value, several.Weights[name], 1e-5, name);
     }
@@ -240,7 +261,8 @@ public sealed class ShardingTests
             using var space = new ParameterSpace(model, config.Parameters, rank, strategy);
             using var optimizer = Optimizer.FromConfig(config.Optimizer, space);
             results[rank.Rank] = [.. Enumerable.Range(0, Steps).Select(step =>
-                new TrainingStep(model, space, optimizer, config).Run(1, [.. Enumerable.Range(0, batches).Select(batch => (draw ?? Draw)(step * batches + batch))]))];
+                new TrainingStep(model, space, optimizer, config)
+                    .Run(1, [.. Enumerable.Range(0, batches).Select(batch => (draw ?? Draw)(step * batches + batch))]))];
             space.WithFullParameters(() =>
             {
                 if (rank.Rank == 0) foreach (var (name, value) in model.Weights) weights[name] = value.detach().clone();
@@ -265,7 +287,8 @@ public sealed class ShardingTests
     {
         var random = new Random(seed);
         var ids = Enumerable.Range(0, Rows * (Tokens + 1)).Select(_ => (long)random.Next(Tiny.Config.VocabularySize!.Value)).ToArray();
-        return new Batch([.. ids.Chunk(Tokens + 1).SelectMany(row => row[..^1])], [.. ids.Chunk(Tokens + 1).SelectMany(row => row[1..])], Rows, Tokens);
+        return new Batch(
+            [.. ids.Chunk(Tokens + 1).SelectMany(row => row[..^1])], [.. ids.Chunk(Tokens + 1).SelectMany(row => row[1..])], Rows, Tokens);
     }
 
     private sealed record Outcome(TrainingStep.Result[] Results, Dictionary<string, Tensor> Weights);

@@ -9,12 +9,13 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Distributed;
 
-/// <summary>Ranks that share heads and hidden units compute what one process does with all of them.</summary>
+/// <summary>Ranks that divide heads and hidden units compute the same as one process with all of them.</summary>
 public sealed class TensorParallelTests
 {
     private const int Steps = 3;
 
-    // A large epsilon makes the step follow the size of the gradient, so that nearly equal gradients give nearly equal steps; all steps are clipped.
+    // A large epsilon makes the step follow the size of the gradient, so that nearly equal gradients give nearly equal steps; all steps are
+    // clipped.
     private static readonly TrainingConfig Config = new()
     {
         Steps = Steps,
@@ -31,7 +32,8 @@ public sealed class TensorParallelTests
     [Theory, MemberData(nameof(Kinds))]
     public void Logits_loss_every_gradient_and_the_weights_after_clipped_steps_are_those_of_one_process(string kind)
     {
-        // The sums that normalise dpfp come near zero behind another layer: weights that change by half their last bit change this gradient by 6e-4.
+        // The sums that normalise dpfp come near zero after another layer: changing weights by half their last bit changes this gradient by
+        // 6e-4.
         AssertNear(Train(kind, 1), Train(kind, TensorCases.Models[kind].Ranks), kind == "hybrid" ? 1e-3 : 1e-5);
     }
 
@@ -45,7 +47,8 @@ public sealed class TensorParallelTests
     [Fact]
     public void Frozen_parameters_stay_and_the_others_train_as_in_one_process()
     {
-        var config = Config with { Parameters = [new ParameterRule { Pattern = "*.down_proj.*", Frozen = true }, new ParameterRule { Pattern = "*embed*", Frozen = true }] };
+        var config = Config with { Parameters = [
+            new ParameterRule { Pattern = "*.down_proj.*", Frozen = true }, new ParameterRule { Pattern = "*embed*", Frozen = true }] };
         AssertNear(Train("biases and norms of queries and keys", 1, config), Train("biases and norms of queries and keys", 2, config));
     }
 
@@ -54,7 +57,8 @@ public sealed class TensorParallelTests
     [InlineData(Precision.Fp16, 0.005)]
     public void In_16_bits_the_gradient_is_as_near_to_that_of_fp32_as_one_process_s(Precision precision, double tolerance)
     {
-        var (exact, one, two) = (Train("mlp gelu", 1), Train("mlp gelu", 1, precision: precision), Train("mlp gelu", 2, precision: precision));
+        var (exact, one, two) = (
+            Train("mlp gelu", 1), Train("mlp gelu", 1, precision: precision), Train("mlp gelu", 2, precision: precision));
         Assert.NotEqual(exact.Results[0].Loss, two.Results[0].Loss);    // else nothing was rounded
         foreach (var found in (Outcome[])[one, two])
             Near.Equal(1, found.Results[0].GradientNorm / exact.Results[0].GradientNorm, tolerance, "norm of the gradient");
@@ -64,7 +68,8 @@ public sealed class TensorParallelTests
     [Theory]
     [InlineData(false, 2)]
     [InlineData(true, 4)]
-    public void A_block_costs_two_sums_over_the_ranks_going_forward_and_two_going_backward_or_four_where_it_is_computed_again(bool isComputedAgain, int backward)
+    public void A_block_costs_two_sums_over_the_ranks_going_forward_and_two_going_backward_or_four_where_it_is_computed_again(
+        bool isComputedAgain, int backward)
     {
         var counts = new int[2][];
         TransformerModel[] models = [TensorCases.Draw("rope", 0), TensorCases.Draw("rope", 1)];
@@ -102,7 +107,8 @@ public sealed class TensorParallelTests
         TensorCases.OnShares(kind, 2, (rank, share) =>
         {
             Take(share, Config, batches: 1);
-            weights[rank] = share.Weights.Where(weight => TensorParallelSplit.Dimension(weight.Name) is null).ToDictionary(weight => weight.Name, weight => weight.Value.detach().clone());
+            weights[rank] = share.Weights.Where(weight => TensorParallelSplit.Dimension(weight.Name) is null)
+                .ToDictionary(weight => weight.Name, weight => weight.Value.detach().clone());
         });
         Assert.Contains("lm_head.weight", weights[0].Keys);
         Assert.Contains("model.layers.1.self_attn.q_norm.weight", weights[0].Keys);
@@ -112,17 +118,21 @@ public sealed class TensorParallelTests
     private static void AssertNear(Outcome one, Outcome several, double gradients = 1e-5)
     {
         Near.Equal(one.Logits, several.Logits, 1e-5 * Math.Max(1, one.Logits.abs().max().item<float>()), "logits");
-        foreach (var (name, gradient) in one.Gradients) Near.Equal(gradient, several.Gradients[name], gradients * Math.Max(1, gradient.abs().max().item<float>()), $"gradient of {name}");
+        foreach (var (name, gradient) in one.Gradients)
+            Near.Equal(
+                gradient, several.Gradients[name], gradients * Math.Max(1, gradient.abs().max().item<float>()), $"gradient of {name}");
         for (var step = 0; step < Steps; step++)
         {
-            Near.Equal(one.Results[step].Loss, several.Results[step].Loss, 1e-5 * Math.Max(1, one.Results[step].Loss), $"loss of step {step}");
+            Near.Equal(
+                one.Results[step].Loss, several.Results[step].Loss, 1e-5 * Math.Max(1, one.Results[step].Loss), $"loss of step {step}");
             Near.Equal(1, several.Results[step].GradientNorm / one.Results[step].GradientNorm, 1e-4, $"norm of step {step}");
             Assert.True(one.Results[step].GradientNorm > Config.GradientClip, "nothing was clipped");
         }
         foreach (var (name, value) in one.Weights) Near.Equal(value, several.Weights[name], 1e-5, name);
     }
 
-    private static Outcome Train(string kind, int ranks, TrainingConfig? config = null, int batches = 1, Precision precision = Precision.Fp32)
+    private static Outcome Train(
+        string kind, int ranks, TrainingConfig? config = null, int batches = 1, Precision precision = Precision.Fp32)
     {
         config ??= Config;
         var outcomes = new Outcome[ranks];
@@ -137,7 +147,7 @@ public sealed class TensorParallelTests
         return outcomes[0];
     }
 
-    // The gradients of the first step and what the last one leaves, of the whole model.
+    // The gradients of the first step and the weights after the last one, of the whole model.
     private static Outcome Take(TransformerModel model, TrainingConfig config, int batches)
     {
         using var space = new ParameterSpace(model, config.Parameters);
@@ -155,12 +165,15 @@ public sealed class TensorParallelTests
         });
         var gradients = Whole(model, space.Parameters.Select(parameter => (parameter.Name, parameter.Gradient!)));
         space.ZeroGradients();
-        TrainingStep.Result[] results = [.. Enumerable.Range(0, Steps).Select(at => step.Run(1, [.. Enumerable.Range(0, batches).Select(batch => TensorCases.Batch(at * batches + batch))]))];
+        TrainingStep.Result[] results = [.. Enumerable.Range(0, Steps)
+            .Select(at => step.Run(1, [.. Enumerable.Range(0, batches).Select(batch => TensorCases.Batch(at * batches + batch))]))];
         return new(results, gradients, Whole(model, model.Weights), zeros(1));
     }
 
-    private static Dictionary<string, Tensor> Whole(TransformerModel model, IEnumerable<(string Name, Tensor Value)> parts) => parts.ToDictionary(
-        part => part.Name, part => (model.TensorParallelGroup is { } group ? TensorParallelSplit.Join(part.Name, part.Value, group) : part.Value).detach().clone().DetachFromDisposeScope());
+    private static Dictionary<string, Tensor> Whole(TransformerModel model, IEnumerable<(string Name, Tensor Value)> parts) =>
+        parts.ToDictionary(
+        part => part.Name, part => (model.TensorParallelGroup is { } group ? TensorParallelSplit.Join(part.Name, part.Value, group)
+            : part.Value).detach().clone().DetachFromDisposeScope());
 
     // Counts the sums of a rank.
     private sealed class Counting(ICollective ranks) : ICollective
@@ -188,5 +201,6 @@ public sealed class TensorParallelTests
         public void Dispose() => ranks.Dispose();
     }
 
-    private sealed record Outcome(TrainingStep.Result[] Results, Dictionary<string, Tensor> Gradients, Dictionary<string, Tensor> Weights, Tensor Logits);
+    private sealed record Outcome(
+        TrainingStep.Result[] Results, Dictionary<string, Tensor> Gradients, Dictionary<string, Tensor> Weights, Tensor Logits);
 }

@@ -4,7 +4,9 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Distributed;
 
-/// <summary>Ranks that are threads of this process and see each other's buffers: the plain reading of what <see cref="ICollective"/> promises.</summary>
+/// <summary>
+/// Ranks that are threads of this process and see each other's buffers: the plain implementation of <see cref="ICollective"/>.
+/// </summary>
 internal sealed class Threads : ICollective
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
@@ -19,10 +21,10 @@ internal sealed class Threads : ICollective
 
     public string CurrentOperation { get; set; } = "";
 
-    /// <summary>How often slices were brought together.</summary>
+    /// <summary>The number of all-gathers.</summary>
     public int Gatherings { get; private set; }
 
-    /// <summary>Runs something on so many ranks.</summary>
+    /// <summary>Runs an action on several ranks.</summary>
     public static void Run(int ranks, Action<ICollective> act)
     {
         using var barrier = new Barrier(ranks);

@@ -16,7 +16,9 @@ public sealed class BadInputTests : IDisposable
     [InlineData("data.path=HERE/empty.txt", "empty.txt: the file is empty")]
     [InlineData("data.path=HERE/short.txt", "data: the training part has 9 tokens, but model.context_length 16 needs at least 17")]
     [InlineData("data.path=HERE/latin1.txt", "latin1.txt: not UTF-8: the byte 0xE9 at offset 3 fits no character")]
-    [InlineData("training.parameters=[{pattern: model.heads.*, frozen: true}]", "training.parameters: no parameter is called model.heads.*")]
+    [InlineData(
+        "training.parameters=[{pattern: model.heads.*, frozen: true}]",
+        "training.parameters: no parameter is called model.heads.*")]
     public async Task Training_on_what_is_wrong_ends_with_2_and_leaves_nothing(string set, string message)
     {
         Directory.CreateDirectory(here["folder"]);
@@ -55,9 +57,13 @@ public sealed class BadInputTests : IDisposable
         File.WriteAllBytes(here["latin1.txt"], [.. "caf"u8, 0xE9]);
 
         AssertRefused(await Workplace.Request("generate", here["run"], "--prompt", "line ü"), "ü");
-        AssertRefused(await Workplace.Request("generate", here["run"], "--prompt-file", here["latin1.txt"]), "latin1.txt: found bytes that are not UTF-8");
+        AssertRefused(
+            await Workplace.Request("generate", here["run"], "--prompt-file", here["latin1.txt"]),
+            "latin1.txt: found bytes that are not UTF-8");
         AssertRefused(await Workplace.Request("generate", here["run"], "--prompt-file", here.Folder), "cannot be read");
-        AssertRefused(await Workplace.Request("generate", here["run"], "--prompt", "line 123 of line 4"), "18 tokens do not fit the context length of 16");
+        AssertRefused(
+            await Workplace.Request("generate", here["run"], "--prompt", "line 123 of line 4"),
+            "18 tokens do not fit the context length of 16");
         AssertRefused(await Workplace.Request("generate", here["run"], "--prompt", "line", "--top-p", "2"), "top_p: found 2");
     }
 
@@ -65,7 +71,9 @@ public sealed class BadInputTests : IDisposable
     public async Task A_checkpoint_that_is_damaged_ends_with_2()
     {
         await here.Train("run", "--set", "training.steps=1");
-        var (weights, config, state) = ("run/checkpoints/step-1/model.safetensors", "run/checkpoints/step-1/config.json", "run/checkpoints/step-1/training.safetensors");
+        var (weights, config, state) = (
+            "run/checkpoints/step-1/model.safetensors", "run/checkpoints/step-1/config.json",
+            "run/checkpoints/step-1/training.safetensors");
         var (whole, shape) = (File.ReadAllBytes(here[weights]), File.ReadAllText(here[config]));
 
         File.WriteAllBytes(here[weights], whole[..^100]);
@@ -80,7 +88,8 @@ public sealed class BadInputTests : IDisposable
         var (code, _, error) = await Generate();
         Assert.Equal(CommandLine.Refused, code);
         Assert.Contains("tensors do not fit this model", error);
-        foreach (var name in new[] { "model.embed_tokens.weight", "model.layers.0.self_attn.q_proj.weight", "model.norm.weight" }) Assert.Contains(name, error);
+        foreach (var name in new[] { "model.embed_tokens.weight", "model.layers.0.self_attn.q_proj.weight", "model.norm.weight" })
+            Assert.Contains(name, error);
 
         here.Write(config, shape);
         File.WriteAllBytes(here[state], File.ReadAllBytes(here[state])[..^1]);
@@ -111,7 +120,8 @@ public sealed class BadInputTests : IDisposable
     [InlineData("HERE/corpus.txt/run")]
     [InlineData("/proc/run")]
     public async Task A_folder_that_cannot_be_made_ends_with_2(string folder) => AssertRefused(
-        await Workplace.Request("train", here["tiny.yaml"], "--set", $"data.path={here["corpus.txt"]}", "--out", Placed(folder)), "cannot be written");
+        await Workplace.Request("train", here["tiny.yaml"], "--set", $"data.path={here["corpus.txt"]}", "--out", Placed(folder)),
+            "cannot be written");
 
     [Fact]
     public async Task A_finished_run_is_not_begun_again_in_its_folder()
@@ -119,10 +129,11 @@ public sealed class BadInputTests : IDisposable
         await here.Train("run", "--set", "training.steps=1");
         var before = Files();
 
-        AssertRefused(await here.Train("run"), $"a run is there already. Continue it with --resume {here["run"]}");
+        AssertRefused(await here.Train("run"), $"a run exists there already. Resume it with --resume {here["run"]}");
 
         Assert.Equal(before, Files());
-        (string, DateTime)[] Files() => [.. Directory.GetFiles(here["run"], "*", SearchOption.AllDirectories).Order().Select(file => (file, File.GetLastWriteTimeUtc(file)))];
+        (string, DateTime)[] Files() => [.. Directory.GetFiles(here["run"], "*", SearchOption.AllDirectories).Order()
+            .Select(file => (file, File.GetLastWriteTimeUtc(file)))];
     }
 
     [Fact]
@@ -142,9 +153,13 @@ public sealed class BadInputTests : IDisposable
     public void A_full_disk_ends_with_2_and_no_half_written_file()
     {
         // A file system of 100 KiB that only this process sees: enough to begin a run, not for its third checkpoint.
-        string[] shell = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", "mount -t tmpfs -o size=100k none disk && \"$@\"; code=$?; find disk; exit $code", "sh"];
+        string[] shell = [
+            "unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+            "mount -t tmpfs -o size=100k none disk && \"$@\"; code=$?; find disk; exit $code", "sh"];
         Directory.CreateDirectory(here["disk"]);
-        using var run = Command.StartInShell(here.Folder, shell, "train", "tiny.yaml", "--out", "disk/run", "--set", "training.keep_checkpoints=100", "--set", "training.checkpoint_every=1");
+        using var run = Command.StartInShell(
+            here.Folder, shell, "train", "tiny.yaml", "--out", "disk/run", "--set", "training.keep_checkpoints=100",
+            "--set", "training.checkpoint_every=1");
         var (code, output, error) = run.Wait();
         if (error.Contains("unshare:") || error.Contains("mount:")) Assert.Skip($"No file system of one's own can be made here: {error}");
 
@@ -158,11 +173,13 @@ public sealed class BadInputTests : IDisposable
     public async Task A_loss_that_is_no_number_ends_with_1_and_says_where()
     {
         var (code, output, error) = await here.Train(
-            "run", "--set", "training.optimizer.learning_rate=1e15", "--set", "training.gradient_clip=null", "--set", "training.checkpoint_every=1");
+            "run", "--set", "training.optimizer.learning_rate=1e15", "--set", "training.gradient_clip=null",
+            "--set", "training.checkpoint_every=1");
 
         Assert.Equal((CommandLine.Failed, ""), (code, output));
         var message = error.TrimEnd().Split('\n')[^1];
-        Assert.Matches(@"^step \d+: the loss is .*, at batch \d+ of the sampler\. (The last good checkpoint is .*/step-\d+|There is no good checkpoint yet)\. Try a lower learning rate", message);
+        Assert.Matches(@"^step \d+: the loss is .*, at batch \d+ of the sampler\. " +
+            @"(The last good checkpoint is .*/step-\d+|There is no good checkpoint yet)\. Try a lower learning rate", message);
     }
 
     private string Placed(string text) => text.Replace("HERE", here.Folder, StringComparison.Ordinal);

@@ -10,7 +10,8 @@ namespace Transformer.Tests.EndToEnd;
 
 public sealed class ChatTemplateTests : IDisposable
 {
-    private const string Template = "{{ bos_token }}{% for message in messages %}\r\n<|\"{{ message['role'] }}\"|>\t{{ message['content'] | trim }} – é😀\\n{% endfor %}\n";
+    private const string Template = "{{ bos_token }}{% for message in messages %}\r\n<|\"{{ message['role'] }}\"|>\t{{ " +
+        "message['content'] | trim }} – é😀\\n{% endfor %}\n";
 
     private readonly Workplace here = new();
 
@@ -31,7 +32,9 @@ public sealed class ChatTemplateTests : IDisposable
     {
         var config = new JsonObject { ["bos_token"] = "<s>", ["chat_template"] = Template };
         if (where == "several")
-            config["chat_template"] = new JsonArray(new JsonObject { ["name"] = "tool_use", ["template"] = "other" }, new JsonObject { ["name"] = "default", ["template"] = Template });
+            config["chat_template"] = new JsonArray(
+                new JsonObject { ["name"] = "tool_use", ["template"] = "other" },
+                new JsonObject { ["name"] = "default", ["template"] = Template });
         if (where == "file beside config") config["chat_template"] = "older";
         if (where != "file") here.Write("source/tokenizer_config.json", config.ToJsonString());
         if (where.StartsWith("file", StringComparison.Ordinal)) here.Write("source/chat_template.jinja", Template);

@@ -26,8 +26,9 @@ internal sealed partial class Command : IDisposable
 
     public int Id => process.Id;
 
-    /// <summary>The processes that it has started itself.</summary>
-    public IEnumerable<int> Children => File.ReadAllText($"/proc/{process.Id}/task/{process.Id}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse);
+    /// <summary>Its child processes.</summary>
+    public IEnumerable<int> Children => File.ReadAllText($"/proc/{process.Id}/task/{process.Id}/children")
+        .Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse);
 
     public bool HasExited => process.HasExited;
 
@@ -37,16 +38,21 @@ internal sealed partial class Command : IDisposable
 
     /// <summary>Starts <c>transformer ARGUMENTS</c> in a folder.</summary>
     public static Command Start(string folder, params string[] arguments) => OperatingSystem.IsLinux()
-        ? StartProgram(folder, "env", ["--default-signal=INT", "dotnet", Assembly, .. arguments])    // a shell's background job ignores SIGINT, and so would its children
+        // a shell's background job ignores SIGINT, and so would its children
+        ? StartProgram(folder, "env", ["--default-signal=INT", "dotnet", Assembly, .. arguments])
         : StartProgram(folder, "dotnet", [Assembly, .. arguments]);
 
-    /// <summary>Starts <c>transformer ARGUMENTS</c> as so many ranks of mpirun; a colon among the arguments begins other ranks with other arguments.</summary>
+    /// <summary>
+    /// Starts <c>transformer ARGUMENTS</c> as several ranks of mpirun; a colon among the arguments begins further ranks with other
+    /// arguments.
+    /// </summary>
     public static Command StartRanks(string folder, int ranks, params string[] arguments)
     {
         if (!Environment.GetEnvironmentVariable("PATH")!.Split(Path.PathSeparator).Any(path => File.Exists(Path.Combine(path, "mpirun"))))
             Assert.Skip("mpirun is not installed; `apt-get install openmpi-bin` brings it");
         string[] program = ["-np", $"{ranks}", "dotnet", Assembly];
-        return StartProgram(folder, "mpirun", ["--allow-run-as-root", "--oversubscribe", .. program, .. arguments.SelectMany(argument => argument == ":" ? [":", .. program] : new[] { argument })]);
+        return StartProgram(folder, "mpirun", ["--allow-run-as-root", "--oversubscribe", .. program, .. arguments.SelectMany(
+            argument => argument == ":" ? [":", .. program] : new[] { argument })]);
     }
 
     /// <summary>Starts it in a shell, whose line finds the command as "$@".</summary>
@@ -76,18 +82,18 @@ internal sealed partial class Command : IDisposable
         {
             if (process.HasExited) Assert.Fail($"ended with {process.ExitCode} before what was waited for\n{Wait()}");
             if (watch.Elapsed > Patience) throw new TimeoutException(Error);
-            Thread.Sleep(10);    // what a process has written can only be looked at again
+            Thread.Sleep(10);    // what a process has written can only be polled
         }
     }
 
-    /// <summary>SIGKILL: neither the process nor those that it has started learn anything of it.</summary>
+    /// <summary>SIGKILL: neither the process nor its children can react.</summary>
     public void Kill()
     {
         process.Kill(entireProcessTree: true);
         process.WaitForExit();
     }
 
-    /// <summary>SIGSTOP: a process that is there and does nothing more.</summary>
+    /// <summary>SIGSTOP: the process exists but does nothing more.</summary>
     public static void Stop(int process) => Assert.Equal(0, Signal(process, StopSignal));
 
     /// <summary>SIGINT, what Ctrl-C sends.</summary>

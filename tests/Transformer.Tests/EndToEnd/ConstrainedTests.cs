@@ -6,7 +6,10 @@ namespace Transformer.Tests.EndToEnd;
 
 public sealed class ConstrainedTests : IDisposable
 {
-    private const string Schema = """{"type": "object", "properties": {"name": {"type": "string", "pattern": "^[A-Z][a-z]{2,9}$"}, "age": {"enum": [1, 2, 3]}}, "required": ["name", "age"]}""";
+    private const string Schema = """
+        {"type": "object", "required": ["name", "age"],
+         "properties": {"name": {"type": "string", "pattern": "^[A-Z][a-z]{2,9}$"}, "age": {"enum": [1, 2, 3]}}}
+        """;
 
     private readonly Workplace here = new();
 
@@ -25,7 +28,8 @@ public sealed class ConstrainedTests : IDisposable
     {
         const string Pattern = "(She|He) was (very ){0,2}(happy|sad)\\.";
         var (code, output, error) = await Workplace.Request(
-            "generate", here["stories"], "--prompt", "Once there was a girl. ", "--regex", Pattern, "--count", "4", "--quantize", quantize, "--json");
+            "generate", here["stories"], "--prompt", "Once there was a girl. ", "--regex", Pattern, "--count", "4", "--quantize", quantize,
+            "--json");
         Assert.True(code == 0, error);
         foreach (var sample in JsonNode.Parse(output)!["samples"]!.AsArray())
         {
@@ -40,7 +44,8 @@ public sealed class ConstrainedTests : IDisposable
     public async Task A_schema_is_a_file_or_a_text(bool isFile)
     {
         here.Write("schema.json", Schema);
-        var (code, output, error) = await Workplace.Request("generate", here["stories"], "--json-schema", isFile ? here["schema.json"] : Schema, "--draft-tokens", "3");
+        var (code, output, error) = await Workplace.Request(
+            "generate", here["stories"], "--json-schema", isFile ? here["schema.json"] : Schema, "--draft-tokens", "3");
         Assert.True(code == 0, error);
         var person = JsonNode.Parse(output)!;
         Assert.Matches("^[A-Z][a-z]{2,9}$", (string)person["name"]!);
@@ -50,20 +55,25 @@ public sealed class ConstrainedTests : IDisposable
     [Fact]
     public async Task A_text_that_is_cut_is_told()
     {
-        var (code, _, error) = await Workplace.Request("generate", here["stories"], "--prompt", "Once", "--regex", "[a-z ]{50}", "--max-tokens", "3");
+        var (code, _, error) = await Workplace.Request(
+            "generate", here["stories"], "--prompt", "Once", "--regex", "[a-z ]{50}", "--max-tokens", "3");
         Assert.Equal(0, code);
         Assert.Contains("1 of 1 samples reached 3 tokens before the constraint ended them", error);
     }
 
     [Theory]
     [InlineData("--regex", "(a", "regex: position 0 of the pattern: '(' without ')'")]
-    [InlineData("--json-schema", """{"type": "object", "properties": {"a": {"type": "date"}}}""", "JSON schema: #/properties/a/type: found \"date\"")]
+    [InlineData(
+        "--json-schema",
+        """{"type": "object", "properties": {"a": {"type": "date"}}}""",
+        "JSON schema: #/properties/a/type: found \"date\"")]
     [InlineData("--json-schema", "none.json", "none.json: cannot be read")]
     public async Task What_is_no_constraint_is_refused(string option, string value, string expected)
     {
         var (code, output, error) = await Workplace.Request("generate", here["stories"], option, value);
         Assert.Equal((2, ""), (code, output));
         Assert.Contains(expected, error);
-        Assert.Contains("leave one out", (await Workplace.Request("generate", here["stories"], "--regex", "a", "--json-schema", Schema)).Error);
+        Assert.Contains(
+            "leave one out", (await Workplace.Request("generate", here["stories"], "--regex", "a", "--json-schema", Schema)).Error);
     }
 }

@@ -5,7 +5,9 @@ using Transformer.Training;
 
 namespace Transformer.Tests.EndToEnd;
 
-/// <summary>What every kind of model owes its user: it trains, is saved, goes on where it was interrupted, is read again and writes.</summary>
+/// <summary>
+/// The contract of every kind of model: it trains, is saved, resumes after an interruption, is loaded and generates.
+/// </summary>
 public sealed class EveryKindTests : IDisposable
 {
     private readonly Workplace here = new();
@@ -21,7 +23,10 @@ public sealed class EveryKindTests : IDisposable
         using (var whole = Trainer.Start(Run(kind), here["whole"])) whole.Run(TestContext.Current.CancellationToken);
 
         using (var interruption = new CancellationTokenSource())
-        using (var first = Trainer.Start(Run(kind), here["parts"], happened => { if (happened is TrainingEvent.Stepped { Metrics.Step: 3 }) interruption.Cancel(); }))
+        using (var first = Trainer.Start(Run(kind), here["parts"], happened =>
+        {
+            if (happened is TrainingEvent.Stepped { Metrics.Step: 3 }) interruption.Cancel();
+        }))
             Assert.ThrowsAny<OperationCanceledException>(() => first.Run(interruption.Token));
         using (var second = Trainer.Resume(here["parts"])) second.Run(TestContext.Current.CancellationToken);
 
@@ -30,14 +35,16 @@ public sealed class EveryKindTests : IDisposable
         foreach (var ((name, value), (_, again)) in expected.Model.Weights.Zip(found.Model.Weights)) Near.Equal(value, again, 0, name);
 
         var prompt = found.Tokenizer.Encode("line 1");
-        var written = new TextGenerator(found.Model, found.Tokenizer).Generate([prompt], SamplingOptions.Greedy with { MaxTokens = 5 }, cancellation: TestContext.Current.CancellationToken);
+        var written = found.Model.Generate([prompt], SamplingOptions.Greedy with { MaxTokens = 5 }, found.Tokenizer, cancellation: TestContext.Current.CancellationToken);
         Assert.Equal(5, written[0].Tokens.Count);
         Assert.Equal(Generation.GenerationGoldens.WithoutCache(found.Model, prompt, count: 5), written[0].Tokens);
     }
 
     private RunConfig Run(string kind)
     {
-        var run = ConfigFile.Load(here["tiny.yaml"], [$"data.path={here["corpus.txt"]}", "training.steps=6", "training.evaluate_every=6", "training.sample_tokens=0"]);
+        var run = ConfigFile.Load(
+            here["tiny.yaml"],
+            [$"data.path={here["corpus.txt"]}", "training.steps=6", "training.evaluate_every=6", "training.sample_tokens=0"]);
         return run with { Model = Tiny.Models[kind] with { VocabularySize = null } };
     }
 }

@@ -29,14 +29,16 @@ public sealed class ExportTests : IDisposable
         here.Write("text.txt", File.ReadAllText(Golden.PathOf("stories260k/greedy_200_tokens.txt")));
 
         var (code, output, error) = await Workplace.Request(
-            "export", here["stories"], "--format", format, "--out", here["out"] + (format == "gguf" ? ".gguf" : ""), "--quantize", precision, "--evaluate", here["text.txt"], "--json");
+            "export", here["stories"], "--format", format, "--out", here["out"] + (format == "gguf" ? ".gguf" : ""),
+            "--quantize", precision, "--evaluate", here["text.txt"], "--json");
 
         Assert.True(code == 0, error);
         var result = JsonNode.Parse(output)!;
         Near.Equal(0, (double)result["greatest_share"]!, share, "share");
         Assert.Equal(32, (int)result["greedy_tokens"]!);
         Assert.InRange((int)result["greedy_alike"]!, alike, 32);
-        Near.Equal((double)result["bits_per_byte_before"]!, (double)result["bits_per_byte_after"]!, share == 0 ? 0 : share, "bits per byte");
+        Near.Equal(
+            (double)result["bits_per_byte_before"]!, (double)result["bits_per_byte_after"]!, share == 0 ? 0 : share, "bits per byte");
         Assert.Contains("read back: logits differ by", error);
     }
 
@@ -72,14 +74,18 @@ public sealed class ExportTests : IDisposable
     public async Task An_ONNX_folder_writes_and_is_measured_as_the_model_that_it_was_made_of(string operators)
     {
         SaveStories("stories");
-        var made = await Workplace.Request("export", here["stories"], "--format", "onnx", "--out", here["onnx"], "--operators", operators, "--json");
+        var made = await Workplace.Request(
+            "export", here["stories"], "--format", "onnx", "--out", here["onnx"], "--operators", operators, "--json");
         Assert.True(made.Code == 0, made.Error);
         Assert.Equal(32, (int)JsonNode.Parse(made.Output)!["greedy_alike"]!);
         string[] writing = ["--prompt", "Once upon a time", "--greedy", "--max-tokens", "60"];
-        Assert.Equal(await Workplace.Request(["generate", here["stories"], .. writing]), await Workplace.Request(["generate", here["onnx"], .. writing]));
+        Assert.Equal(
+            await Workplace.Request(["generate", here["stories"], .. writing]),
+            await Workplace.Request(["generate", here["onnx"], .. writing]));
 
         here.Write("text.txt", File.ReadAllText(Golden.PathOf("stories260k/greedy_200_tokens.txt")));
-        var (code, output, error) = await Workplace.Request("evaluate", here["stories"], here["onnx"], "--data", here["text.txt"], "--json");
+        var (code, output, error) = await Workplace.Request(
+            "evaluate", here["stories"], here["onnx"], "--data", here["text.txt"], "--json");
         Assert.True(code == 0, error);
         Near.Equal((double)JsonNode.Parse(output)![0]!["loss"]!, (double)JsonNode.Parse(output)![1]!["loss"]!, 1e-5, "loss");
     }
@@ -93,11 +99,13 @@ public sealed class ExportTests : IDisposable
         using (no_grad()) model.Weight("model.layers.0.mlp.down_proj.weight").mul_(1e9);
         CheckpointFolder.Save(here["wild"], model.Config, model.Weights.ToStored(), GgufModelTests.Characters(13));
 
-        var (code, _, error) = await Workplace.Request("export", here["wild"], "--format", "gguf", "--out", here["w.gguf"], "--quantize", "f16");
+        var (code, _, error) = await Workplace.Request(
+            "export", here["wild"], "--format", "gguf", "--out", here["w.gguf"], "--quantize", "f16");
         Assert.Equal(1, code);
         Assert.Contains("the file was removed", error);
         Assert.False(File.Exists(here["w.gguf"]));
-        Assert.Equal(0, (await Workplace.Request("export", here["wild"], "--format", "gguf", "--out", here["w.gguf"], "--quantize", "f16", "--verify", "false")).Code);
+        Assert.Equal(0, (await Workplace.Request(
+            "export", here["wild"], "--format", "gguf", "--out", here["w.gguf"], "--quantize", "f16", "--verify", "false")).Code);
         Assert.True(File.Exists(here["w.gguf"]));
     }
 
@@ -127,7 +135,8 @@ public sealed class ExportTests : IDisposable
         using var model = new TransformerModel(Tiny.Config);
         CheckpointFolder.Save(here["letters"], model.Config, model.Weights.ToStored(), GgufModelTests.Characters(13));
         here.Write("text.txt", "abcz");
-        var (code, _, error) = await Workplace.Request("export", here["letters"], "--format", "safetensors", "--out", here["new"], "--evaluate", here["text.txt"]);
+        var (code, _, error) = await Workplace.Request(
+            "export", here["letters"], "--format", "safetensors", "--out", here["new"], "--evaluate", here["text.txt"]);
         Assert.Equal(2, code);
         Assert.Contains("'z'", error);
         Assert.False(Path.Exists(here["new"]));

@@ -10,7 +10,8 @@ public sealed class KilledRunTests : IDisposable
     public void Dispose() => here.Dispose();
 
     // Everything that has a state of its own: dropout, accumulated batches, momentum, averaged weights, samples.
-    private const string Stateful = "training={steps: 60, batch_size: 2, gradient_accumulation: 2, ema_decay: 0.9, evaluate_every: 6, evaluate_batches: 2, " +
+    private const string Stateful =
+        "training={steps: 60, batch_size: 2, gradient_accumulation: 2, ema_decay: 0.9, evaluate_every: 6, evaluate_batches: 2, " +
         "checkpoint_every: 3, sample_every: 5, sample_tokens: 20, optimizer: {kind: muon, learning_rate: 1.0e-2}}";
 
     [Fact]
@@ -26,7 +27,8 @@ public sealed class KilledRunTests : IDisposable
             using var run = Train(first: kill == 0);
             // Some moments fall into the start of the process, the others after some more steps.
             var (steps, delay) = kill % 4 == 3 ? (0, random.Next(1200)) : (here.Steps("killed") + random.Next(1, 12), random.Next(30));
-            while (here.Steps("killed") < steps && !run.HasExited) Thread.Sleep(1);    // the files of another process can only be looked at again
+            // the files of another process can only be polled
+            while (here.Steps("killed") < steps && !run.HasExited) Thread.Sleep(1);
             Thread.Sleep(delay);    // the moment is what is random
             run.Kill();
             moments.Add($"{here.Steps("killed")} ({delay} ms after {steps})");
@@ -36,8 +38,13 @@ public sealed class KilledRunTests : IDisposable
 
         var told = $"seed {seed}, killed at steps {string.Join(", ", moments)}\n{error}";
         Assert.True(code == 0, told);
-        foreach (var file in new[] { "checkpoints/step-60/model.safetensors", "checkpoints/step-60/training.safetensors", "checkpoints/best", "samples.txt" })
-            Assert.True(File.ReadAllBytes(here[$"whole/{file}"]).SequenceEqual(File.ReadAllBytes(here[$"killed/{file}"])), $"{file} differs; {told}");
+        foreach (var file in new[]
+        {
+            "checkpoints/step-60/model.safetensors", "checkpoints/step-60/training.safetensors", "checkpoints/best", "samples.txt",
+        })
+            Assert.True(
+                File.ReadAllBytes(here[$"whole/{file}"]).SequenceEqual(File.ReadAllBytes(here[$"killed/{file}"])),
+                $"{file} differs; {told}");
         Assert.True(Repeatable("whole").SequenceEqual(Repeatable("killed")), $"metrics differ; {told}");
         Assert.Equal(Enumerable.Range(1, 60), here.Metrics("killed").Select(line => line["step"]!.GetValue<int>()));
         Assert.Empty(here.HalfWritten());
@@ -95,14 +102,18 @@ public sealed class KilledRunTests : IDisposable
         environment[what] = "0.1";
         here.Write("run/environment.json", environment.ToJsonString());
 
-        Assert.Contains($"{what}: 0.1 before, ", (await Workplace.Request("train", "--resume", here["run"])).Error, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains(
+            $"{what}: 0.1 before, ", (await Workplace.Request("train", "--resume", here["run"])).Error, StringComparison.OrdinalIgnoreCase);
     }
 
     private Command Train(bool first) => first || !File.Exists(here["killed/config.yaml"])
         ? Command.Start(here.Folder, "train", "tiny.yaml", "--set", Stateful, "--out", "killed")
         : Command.Start(here.Folder, "train", "--resume", "killed");
 
-    // What a step has computed, without how long it took.
+    // The results of a step, without its time.
     private IEnumerable<string> Repeatable(string run) => here.Metrics(run).Select(line =>
-        string.Join(' ', new[] { "step", "tokens", "train_loss", "validation_loss", "learning_rate", "gradient_norm" }.Select(name => line[name]?.ToJsonString())));
+        string.Join(' ', new[]
+        {
+            "step", "tokens", "train_loss", "validation_loss", "learning_rate", "gradient_norm",
+        }.Select(name => line[name]?.ToJsonString())));
 }

@@ -21,7 +21,10 @@ public sealed class PrecisionRunTests : IDisposable
         using (var whole = Trainer.Start(Run(), here["whole"])) whole.Run(TestContext.Current.CancellationToken);
 
         using (var interruption = new CancellationTokenSource())
-        using (var first = Trainer.Start(Run(), here["parts"], happened => { if (happened is TrainingEvent.Stepped { Metrics.Step: 3 }) interruption.Cancel(); }))
+        using (var first = Trainer.Start(Run(), here["parts"], happened =>
+        {
+            if (happened is TrainingEvent.Stepped { Metrics.Step: 3 }) interruption.Cancel();
+        }))
             Assert.ThrowsAny<OperationCanceledException>(() => first.Run(interruption.Token));
         using (var second = Trainer.Resume(here["parts"])) second.Run(TestContext.Current.CancellationToken);
 
@@ -37,7 +40,8 @@ public sealed class PrecisionRunTests : IDisposable
         Assert.All(here.Metrics("parts"), line => Assert.Equal(65536, line["gradient_scale"]!.GetValue<double>()));
 
         RunConfig Run() => ConfigFile.Load(here["tiny.yaml"],
-            [$"data.path={here["corpus.txt"]}", "training.steps=6", "training.evaluate_every=6", "training.sample_tokens=0", "training.precision=fp16"]);
+            [$"data.path={here["corpus.txt"]}", "training.steps=6", "training.evaluate_every=6", "training.sample_tokens=0",
+                "training.precision=fp16"]);
         static (double, int) Scaler(CheckpointFolder checkpoint) =>
             (checkpoint.TrainingState()["gradient_scale"]!.GetValue<double>(), checkpoint.TrainingState()["good_steps"]!.GetValue<int>());
     }
@@ -54,7 +58,7 @@ public sealed class PrecisionRunTests : IDisposable
         var (code, _, error) = await Workplace.Request("train", "--resume", here["run"]);
         Assert.True(code == CommandLine.Done, error);
         Assert.Contains("step      1  overflowed in fp16 and was skipped; the gradient scale is now 549,755,813,888\n", error);
-        Assert.Matches(@"training loss \d", error);    // lines without a gradient's norm are read again
+        Assert.Matches(@"training loss \d", error);    // lines without a gradient norm are read again
         var lines = here.Metrics("run");
         Assert.Equal([39, 38, 37, 36], lines.Select(line => Math.Log2(line["gradient_scale"]!.GetValue<double>())));
         Assert.All(lines, line => Assert.False(line.ContainsKey("gradient_norm")));
@@ -65,10 +69,14 @@ public sealed class PrecisionRunTests : IDisposable
     public async Task Numbers_too_large_for_fp16_end_with_1_and_say_so()
     {
         var (code, output, error) = await here.Train(
-            "run", "--set", "training.precision=fp16", "--set", "training.optimizer.learning_rate=1e6", "--set", "training.steps=30", "--set", "training.evaluate_every=30");
+            "run", "--set", "training.precision=fp16", "--set", "training.optimizer.learning_rate=1e6", "--set", "training.steps=30",
+            "--set", "training.evaluate_every=30");
 
         Assert.Equal((CommandLine.Failed, ""), (code, output));
-        Assert.Matches(@"step \d+: steps overflow fp16 one after the other, even with a gradient scale of 1: it is the model's own numbers that are too large\. ", error.TrimEnd().Split('\n')[^1]);
+        Assert.Matches(
+            @"step \d+: steps overflow fp16 one after the other, even with a gradient scale of 1: " +
+            @"the model's own numbers are too large\. ",
+            error.TrimEnd().Split('\n')[^1]);
         Assert.Contains(here.Metrics("run"), line => !line.ContainsKey("train_loss"));
     }
 
@@ -81,9 +89,10 @@ public sealed class PrecisionRunTests : IDisposable
         Assert.DoesNotContain(here.Metrics("run"), line => line.ContainsKey("gradient_scale"));
 
         var trained = JsonNode.Parse(output)!["validation_loss"]!.GetValue<double>();
-        using var run = Transformer.Generation.LoadedModel.Open(here["run"]);
+        using var run = Transformer.Inference.Torch.LoadedModel.Open(here["run"]);
         using var data = Transformer.Data.Dataset.Open(RunFolderConfig().Data);
-        var exact = Transformer.Evaluation.ModelEvaluation.Measure(run.Model, data.HeldOut(2, 16, null), TestContext.Current.CancellationToken).Loss;
+        var exact = Transformer.Evaluation.ModelEvaluation.Measure(
+            run.Model, data.HeldOut(2, 16, null), TestContext.Current.CancellationToken).Loss;
         Near.Equal(exact, trained, 0.02, "validation loss");
         Assert.NotEqual(exact, trained);
 
@@ -95,7 +104,8 @@ public sealed class PrecisionRunTests : IDisposable
     {
         var (code, output, error) = await here.Train("run", "--set", "training.precision=tf32");
         Assert.Equal((CommandLine.Refused, ""), (code, output));
-        Assert.Contains("training.precision: found tf32, which only NVIDIA's GPUs compute in, but the model is on cpu. Take fp32 or bf16.", error);
+        Assert.Contains(
+            "training.precision: found tf32, which only NVIDIA's GPUs compute in, but the model is on cpu. Take fp32 or bf16.", error);
         Assert.False(Directory.Exists(here["run"]));
     }
 

@@ -15,7 +15,8 @@ namespace Transformer.Tests.EndToEnd;
 public sealed class RanksTests : IDisposable
 {
     private static readonly string[] Options =
-        ["--set", "model.dropout=0", "--set", "training.batch_size=6", "--set", "training.steps=20", "--set", "training.keep_checkpoints=9", "--set", "training.ema_decay=0.9"];
+        ["--set", "model.dropout=0", "--set", "training.batch_size=6", "--set", "training.steps=20", "--set", "training.keep_checkpoints=9",
+            "--set", "training.ema_decay=0.9"];
 
     private readonly Workplace here = new();
 
@@ -25,7 +26,8 @@ public sealed class RanksTests : IDisposable
     public async Task Four_ranks_train_what_one_does_and_two_or_one_go_on_from_what_they_saved()
     {
         await here.Train("one", Options);
-        Succeeds(Command.StartRanks(here.Folder, 4, ["train", "tiny.yaml", "--out", "run", "--set", "training.distributed.strategy=zero3", .. Options]));
+        Succeeds(Command.StartRanks(
+            here.Folder, 4, ["train", "tiny.yaml", "--out", "run", "--set", "training.distributed.strategy=zero3", .. Options]));
         AssertAsOne("four ranks");
         Assert.Single(Directory.GetFiles(here["run"], "events.out.tfevents.*"));
 
@@ -67,19 +69,24 @@ public sealed class RanksTests : IDisposable
     {
         var (code, error, steps) = EndsAfter(Command.Stop);
         Assert.Equal(CommandLine.Failed, code);
-        var silence = Regex.Match(error, @"rank [01] has been silent for 25 s; the last that was heard of it: [a-z ]*step (\d+)\. The job ends; its last checkpoint is whole\.");
+        var silence = Regex.Match(
+            error,
+            @"rank [01] has been silent for 25 s; its last report: [a-z ]*step (\d+)\. " +
+            @"The job ends; its last checkpoint is complete\.");
         Assert.True(silence.Success, error);
-        Assert.InRange(int.Parse(silence.Groups[1].Value, CultureInfo.InvariantCulture), 1, steps + 1);    // it tells its step once a second
+        // it reports its step once per second
+        Assert.InRange(int.Parse(silence.Groups[1].Value, CultureInfo.InvariantCulture), 1, steps + 1);
         GoesOn();
     }
 
     [Fact]
     public async Task Dropout_begins_anew_where_other_ranks_go_on_and_no_mask_comes_again()
     {
-        // A step of this size changes no weight, so a loss tells a mask.
+        // A step of this size changes no weight, so the loss identifies the dropout mask.
         string[] options =
         [
-            "--set", "model.dropout=0.2", "--set", "training.batch_size=2", "--set", "training.steps=15", "--set", "training.checkpoint_every=5", "--set", "training.keep_checkpoints=9",
+            "--set", "model.dropout=0.2", "--set", "training.batch_size=2", "--set", "training.steps=15",
+            "--set", "training.checkpoint_every=5", "--set", "training.keep_checkpoints=9",
             "--set", "training.optimizer.learning_rate=1.0e-30", "--overfit-one-batch",
         ];
         await here.Train("run", options);
@@ -99,17 +106,21 @@ public sealed class RanksTests : IDisposable
         double[] Losses() => [.. here.Metrics("run").Select(line => line["train_loss"]!.GetValue<double>())];
     }
 
-    // What follows the colon is asked of rank 1 alone.
+    // The arguments after the colon are rank 1's.
     [Theory]
     [InlineData("--bogus: unknown option", "train tiny.yaml --out run --bogus")]
     [InlineData("rank 1: --bogus: unknown option", "train tiny.yaml --out run : train tiny.yaml --out run --bogus")]
     [InlineData("nothing.yaml: no such file or recipe", "train nothing.yaml --out run")]
     [InlineData("2 heads do not divide width 17", "train tiny.yaml --out run --set model.width=17")]
-    [InlineData("training.parameters: no parameter is called head*", "train tiny.yaml --out run --set training.parameters=[{\"pattern\":\"head*\",\"frozen\":true}]")]
+    [InlineData(
+        "training.parameters: no parameter is called head*",
+        "train tiny.yaml --out run --set training.parameters=[{\"pattern\":\"head*\",\"frozen\":true}]")]
     [InlineData("corpus.txt/run: cannot be written", "train tiny.yaml --out corpus.txt/run")]
     [InlineData("--threads: found 0, expected 1 or more", "train tiny.yaml --out run --threads 0")]
     [InlineData("run: no run there", "train --resume run")]
-    [InlineData("rank 1 has another configuration than rank 0: batch_size: 3, not batch_size: 2.", "train tiny.yaml --out run : train tiny.yaml --out run --set training.batch_size=3")]
+    [InlineData(
+        "rank 1 has another configuration than rank 0: batch_size: 3, not batch_size: 2.",
+        "train tiny.yaml --out run : train tiny.yaml --out run --set training.batch_size=3")]
     [InlineData("rank 1 has another text than rank 0", "train tiny.yaml --out run : train tiny.yaml --out run --set data.path=other.txt")]
     public void What_is_asked_wrongly_is_told_once_and_the_job_ends_with_the_code_of_it(string message, string arguments)
     {
@@ -128,7 +139,8 @@ public sealed class RanksTests : IDisposable
         using var run = Command.StartRanks(here.Folder, 2, "train", "tiny.yaml", "--out", "run", "--device", "cuda:0");
         var (code, output, error) = run.Wait();
         Assert.True(code != 0 && output.Length == 0, output);
-        Assert.Single(error.Split("--device cuda:0: each of several ranks takes the graphics processor of its number on its machine. Say cuda")[1..]);
+        Assert.Single(
+            error.Split("--device cuda:0: each of several ranks takes the GPU of its number on its machine. Say cuda")[1..]);
         Assert.False(Directory.Exists(here["run"]));
     }
 
@@ -136,7 +148,8 @@ public sealed class RanksTests : IDisposable
     public void A_rank_of_another_version_is_refused_by_name()
     {
         var config = ConfigFile.Load(here["tiny.yaml"], []);
-        var failure = Assert.Throws<CollectiveException>(() => Threads.Run(3, rank => RankConsistency.Check(rank, config, corpus: "a", version: rank.Rank == 2 ? "1.1" : "1.0")));
+        var failure = Assert.Throws<CollectiveException>(
+            () => Threads.Run(3, rank => RankConsistency.Check(rank, config, corpus: "a", version: rank.Rank == 2 ? "1.1" : "1.0")));
         Assert.Equal("rank 2 runs version 1.1, rank 0 1.0. Install the same one on all machines.", failure.Message);
     }
 
@@ -174,7 +187,8 @@ public sealed class RanksTests : IDisposable
     [Fact]
     public async Task Muon_is_not_sharded()
     {
-        var (code, _, error) = await here.Train("run", "--set", "training.optimizer={kind: muon, learning_rate: 1.0e-2}", "--set", "training.distributed.strategy=zero1");
+        var (code, _, error) = await here.Train(
+            "run", "--set", "training.optimizer={kind: muon, learning_rate: 1.0e-2}", "--set", "training.distributed.strategy=zero1");
         Assert.Equal(CommandLine.Refused, code);
         Assert.Contains("training.distributed.strategy: a shard ends in the middle of matrices, which muon needs whole", error);
     }
@@ -189,12 +203,14 @@ public sealed class RanksTests : IDisposable
         }
     }
 
-    // One of two ranks meets with something in the middle of a run.
+    // One of two ranks fails in the middle of a run.
     private (int Code, string Error, int Steps) EndsAfter(Action<int> misfortune)
     {
-        using var run = Command.StartRanks(here.Folder, 2, "train", "tiny.yaml", "--out", "run", "--set", "training.steps=1000000", "--set", "training.distributed.strategy=zero2");
+        using var run = Command.StartRanks(
+            here.Folder, 2, "train", "tiny.yaml", "--out", "run", "--set", "training.steps=1000000",
+            "--set", "training.distributed.strategy=zero2");
         run.Until(() => here.Steps("run") > 12);
-        run.Until(() => here.Metrics("run")[^1]["seconds"]!.GetValue<double>() > 3);    // each has told its step by then
+        run.Until(() => here.Metrics("run")[^1]["seconds"]!.GetValue<double>() > 3);    // each has reported its step by then
         misfortune(run.Children.Max());
         var watch = Stopwatch.StartNew();
         var (code, _, error) = run.Wait();
@@ -216,6 +232,7 @@ public sealed class RanksTests : IDisposable
         Assert.Equal(one.Length, run.Length);
         foreach (var name in new[] { "train_loss", "validation_loss" })
             for (var step = 0; step < one.Length; step++)
-                if (one[step][name] is { } loss) Near.Equal(loss.GetValue<double>(), run[step][name]!.GetValue<double>(), 1e-3, $"{what}: {name} of step {step + 1}");
+                if (one[step][name] is { } loss)
+                    Near.Equal(loss.GetValue<double>(), run[step][name]!.GetValue<double>(), 1e-3, $"{what}: {name} of step {step + 1}");
     }
 }

@@ -26,24 +26,31 @@ public sealed class RunTests : IDisposable
 
         string[] fields = ["step", "tokens", "train_loss", "learning_rate", "gradient_norm", "tokens_per_second", "utilization", "seconds"];
         Assert.All(here.Metrics("run"), line => Assert.Subset(line.Select(field => field.Key).ToHashSet(), fields.ToHashSet()));
-        Assert.Equal([10, 20, 30, 40], here.Metrics("run").Where(line => line.ContainsKey("validation_loss")).Select(line => line["step"]!.GetValue<int>()));
+        Assert.Equal(
+            [10, 20, 30, 40],
+            here.Metrics("run").Where(line => line.ContainsKey("validation_loss")).Select(line => line["step"]!.GetValue<int>()));
 
         var outcome = JsonNode.Parse(output)!.AsObject();
-        Assert.Equal(["run", "steps", "tokens", "seconds", "train_loss", "validation_loss", "best_validation_loss", "validation_accuracy"], outcome.Select(field => field.Key));
+        Assert.Equal(
+            ["run", "steps", "tokens", "seconds", "train_loss", "validation_loss", "best_validation_loss", "validation_accuracy"],
+            outcome.Select(field => field.Key));
         Assert.Equal((40, 40 * 2 * 16), (outcome["steps"]!.GetValue<int>(), outcome["tokens"]!.GetValue<int>()));
-        Assert.Equal(here.Metrics("run").Average(line => line["train_loss"]!.GetValue<double>()), outcome["train_loss"]!.GetValue<double>());
+        Assert.Equal(
+            here.Metrics("run").Average(line => line["train_loss"]!.GetValue<double>()), outcome["train_loss"]!.GetValue<double>());
         Assert.InRange(outcome["train_loss"]!.GetValue<double>(), 0.5, 3.5);    // the text has 18 characters, ln 18 = 2.9
     }
 
     [Fact]
     public async Task A_run_with_learned_windows_logs_the_span_of_every_head_at_each_evaluation()
     {
-        var (code, _, error) = await here.Train("run", "--set", "model.layers=2", "--set", "model.attention.window={kind: adaptive, maximum: 12, ramp: 4}");
+        var (code, _, error) = await here.Train(
+            "run", "--set", "model.layers=2", "--set", "model.attention.window={kind: adaptive, maximum: 12, ramp: 4}");
 
         Assert.True(code == CommandLine.Done, error);
         var evaluated = here.Metrics("run").Where(line => line.ContainsKey("spans")).ToList();
         Assert.Equal([10, 20, 30, 40], evaluated.Select(line => line["step"]!.GetValue<int>()));
-        var last = evaluated[^1]["spans"]!.AsArray().Select(layer => layer!.AsArray().Select(span => span!.GetValue<float>()).ToList()).ToList();
+        var last = evaluated[^1]["spans"]!.AsArray().Select(layer => layer!.AsArray().Select(span => span!.GetValue<float>()).ToList())
+            .ToList();
         Assert.Equal([2, 2], last.Select(layer => layer.Count));
         Assert.All(last.SelectMany(layer => layer), span => Assert.InRange(span, 0, 12));
         Assert.Contains(last.SelectMany(layer => layer), span => span > 0);    // they began at zero
@@ -59,7 +66,9 @@ public sealed class RunTests : IDisposable
 
         Assert.True(code == CommandLine.Done, error);
         Assert.Equal(Losses("run"), Losses("again"));
-        Assert.Equal(File.ReadAllBytes(here["run/checkpoints/step-40/model.safetensors"]), File.ReadAllBytes(here["again/checkpoints/step-40/model.safetensors"]));
+        Assert.Equal(
+            File.ReadAllBytes(here["run/checkpoints/step-40/model.safetensors"]),
+            File.ReadAllBytes(here["again/checkpoints/step-40/model.safetensors"]));
         IEnumerable<double> Losses(string run) => here.Metrics(run).Select(line => line["train_loss"]!.GetValue<double>());
     }
 
@@ -78,7 +87,9 @@ public sealed class RunTests : IDisposable
     [Fact]
     public async Task One_batch_is_learned_by_heart()
     {
-        var (code, _, error) = await here.Train("run", "--overfit-one-batch", "--set", "training.steps=200", "--set", "model.dropout=0", "--set", "training.schedule={kind: constant}");
+        var (code, _, error) = await here.Train(
+            "run", "--overfit-one-batch", "--set", "training.steps=200", "--set", "model.dropout=0",
+            "--set", "training.schedule={kind: constant}");
 
         Assert.True(code == CommandLine.Done, error);
         var last = here.Metrics("run")[^1]["train_loss"]!.GetValue<double>();
@@ -131,7 +142,8 @@ public sealed class RunTests : IDisposable
     {
         await here.Train("run", "--set", "training.steps=1");
 
-        var (code, output, error) = await Workplace.Request("generate", here["run"], "--prompt", "line", "--max-tokens", "100", "--count", "2", "--json");
+        var (code, output, error) = await Workplace.Request(
+            "generate", here["run"], "--prompt", "line", "--max-tokens", "100", "--count", "2", "--json");
 
         Assert.Equal((0, "The context of 16 tokens is full: from here on the model sees the last 8 to 16 tokens.\n"), (code, error));
         Assert.All(JsonNode.Parse(output)!["samples"]!.AsArray(), sample =>

@@ -12,7 +12,9 @@ public sealed class SignalTests : IDisposable
     [Fact]
     public void Ctrl_C_saves_the_run_which_then_goes_on()
     {
-        using var run = Command.Start(here.Folder, "train", "tiny.yaml", "--out", "run", "--set", "training.steps=1000000", "--set", "training.checkpoint_every=1000000");
+        using var run = Command.Start(
+            here.Folder, "train", "tiny.yaml", "--out", "run", "--set", "training.steps=1000000",
+            "--set", "training.checkpoint_every=1000000");
         run.Until(() => here.Steps("run") > 5);
         run.CtrlC();
         var (code, output, error) = run.Wait();
@@ -33,7 +35,7 @@ public sealed class SignalTests : IDisposable
         // A step of minutes, which the first signal waits for.
         using var run = Command.Start(here.Folder, "train", "tiny.yaml", "--out", "run", "--set", "training.gradient_accumulation=200000");
         run.Until(() => File.Exists(here["run/metrics.jsonl"]));
-        Thread.Sleep(4000);    // nothing tells when the step begins; long enough for a busy machine
+        Thread.Sleep(4000);    // nothing shows when the step begins; long enough for a busy machine
         run.CtrlC();
         Thread.Sleep(500);    // time enough to end, which it must not
         Assert.False(run.HasExited);

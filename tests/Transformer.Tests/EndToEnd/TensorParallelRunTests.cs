@@ -9,22 +9,27 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.EndToEnd;
 
-/// <summary>Real processes of mpirun that share heads and hidden units.</summary>
+/// <summary>Real processes of mpirun with tensor parallelism.</summary>
 public sealed class TensorParallelRunTests : IDisposable
 {
     private const string Strategy = "training.distributed.strategy=tensor_parallel";
 
-    // A large epsilon makes the step follow the size of the gradient, so that nearly equal gradients give nearly equal steps; all steps are clipped.
+    // A large epsilon makes the step follow the size of the gradient, so that nearly equal gradients give nearly equal steps; all steps are
+    // clipped.
     private static readonly string[] Options =
     [
-        "--set", "training.optimizer={kind: adamw, learning_rate: 0.3, epsilon: 1, weight_decay: 0.1}", "--set", "training.gradient_clip=0.5",
-        "--set", "model.attention={kind: softmax, heads: 4, bias: true, query_key_norm: true}", "--set", "training.steps=10", "--set", "training.checkpoint_every=5",
-        "--set", "training.evaluate_every=5", "--set", "training.evaluate_batches=1", "--set", "training.keep_checkpoints=9", "--set", "training.sample_tokens=4",
+        "--set", "training.optimizer={kind: adamw, learning_rate: 0.3, epsilon: 1, weight_decay: 0.1}",
+        "--set", "training.gradient_clip=0.5",
+        "--set", "model.attention={kind: softmax, heads: 4, bias: true, query_key_norm: true}", "--set", "training.steps=10",
+        "--set", "training.checkpoint_every=5",
+        "--set", "training.evaluate_every=5", "--set", "training.evaluate_batches=1", "--set", "training.keep_checkpoints=9",
+        "--set", "training.sample_tokens=4",
     ];
 
     private readonly Workplace here = new();
 
-    public TensorParallelRunTests() => here.Write("corpus.txt", string.Concat(Enumerable.Range(0, 60).Select(i => $"line {i * 7919 % 1000} of it\n")));
+    public TensorParallelRunTests() =>
+        here.Write("corpus.txt", string.Concat(Enumerable.Range(0, 60).Select(i => $"line {i * 7919 % 1000} of it\n")));
 
     public void Dispose() => here.Dispose();
 
@@ -55,10 +60,13 @@ public sealed class TensorParallelRunTests : IDisposable
     [Fact]
     public async Task Ranks_that_share_the_model_go_on_from_those_that_share_the_batch_and_these_from_them()
     {
-        string[] options = [.. Options, "--set", "model.dropout=0", "--set", "model.attention={kind: softmax, heads: 4, kv_heads: 2}", "--set", "training.steps=15"];
+        string[] options = [
+            .. Options, "--set", "model.dropout=0", "--set", "model.attention={kind: softmax, heads: 4, kv_heads: 2}",
+            "--set", "training.steps=15"];
         await here.Train("one", options);
         var one = Result("one");
-        Succeeds(Command.StartRanks(here.Folder, 2, ["train", "tiny.yaml", "--out", "run", "--set", "training.distributed.strategy=zero3", .. options]));
+        Succeeds(Command.StartRanks(
+            here.Folder, 2, ["train", "tiny.yaml", "--out", "run", "--set", "training.distributed.strategy=zero3", .. options]));
 
         Continue("zero3", "tensor_parallel", "step-5");
         AssertAsOne(one, "run", "tensor_parallel from step 5 of zero3 on");
@@ -73,7 +81,8 @@ public sealed class TensorParallelRunTests : IDisposable
     public async Task Ranks_that_write_together_write_what_one_does_once()
     {
         await here.Train("run", [.. Options, "--set", "training.steps=20"]);
-        string[] greedy = ["generate", "run", "--prompt", "line ", "--max-tokens", "12", "--greedy"], drawn = [.. greedy[..^1], "--count", "2", "--seed", "7"];
+        string[] greedy = ["generate", "run", "--prompt", "line ", "--max-tokens", "12", "--greedy"],
+            drawn = [.. greedy[..^1], "--count", "2", "--seed", "7"];
         foreach (var (ranks, arguments) in new[] { (2, greedy), (4, drawn) })
         {
             var expected = await Requested([arguments[0], here["run"], .. arguments[2..]]);
@@ -99,9 +108,12 @@ public sealed class TensorParallelRunTests : IDisposable
     [Fact]
     public async Task A_configuration_shows_what_each_of_the_ranks_keeps_or_why_they_cannot_share_the_model()
     {
-        string[] show = ["config", "show", here["tiny.yaml"], "--set", "model.vocabulary_size=65", "--set", "model.attention.heads=4", "--json", "--ranks"];
+        string[] show = [
+            "config", "show", here["tiny.yaml"], "--set", "model.vocabulary_size=65", "--set", "model.attention.heads=4",
+            "--json", "--ranks"];
         var (_, output, _) = await Workplace.Request([.. show, "2"]);
-        var bytes = JsonNode.Parse(output)!["ranks"]!.AsArray().Single(line => (string)line!["strategy"]! == "tensor_parallel")!["fp32_bytes"]!.GetValue<long>();
+        var bytes = JsonNode.Parse(output)!["ranks"]!.AsArray()
+            .Single(line => (string)line!["strategy"]! == "tensor_parallel")!["fp32_bytes"]!.GetValue<long>();
         var config = ConfigFile.Load(here["tiny.yaml"], ["model.attention.heads=4", "model.vocabulary_size=65"]);
         var size = new ModelSize(config.Model);
         Assert.Equal(RankMemory.Bytes(size, config.Training, DistributedStrategy.TensorParallel, 2, isMixed: false), bytes);
@@ -114,10 +126,12 @@ public sealed class TensorParallelRunTests : IDisposable
 
     private string[] Greedy(string model) => ["generate", here[model], "--prompt", "line ", "--max-tokens", "12", "--greedy"];
 
-    // The strategy stands in the run's configuration.
+    // The strategy is part of the run's configuration.
     private void Continue(string was, string becomes, string step)
     {
-        here.Write("run/config.yaml", File.ReadAllText(here["run/config.yaml"]).Replace($"strategy: {was}", $"strategy: {becomes}", StringComparison.Ordinal));
+        here.Write(
+            "run/config.yaml",
+            File.ReadAllText(here["run/config.yaml"]).Replace($"strategy: {was}", $"strategy: {becomes}", StringComparison.Ordinal));
         here.Write("run/checkpoints/latest", $"{step}\n");
         Succeeds(Command.StartRanks(here.Folder, 2, "train", "--resume", "run"));
     }
@@ -152,7 +166,8 @@ public sealed class TensorParallelRunTests : IDisposable
         Assert.Equal(one.Metrics.Length, found.Metrics.Length);
         foreach (var name in new[] { "train_loss", "validation_loss", "gradient_norm" })
             foreach (var (line, other) in one.Metrics.Zip(found.Metrics))
-                if (line[name] is { } number) Near.Equal(number.GetValue<double>(), other[name]!.GetValue<double>(), 1e-5, $"{what}: {name} of step {line["step"]}");
+                if (line[name] is { } number)
+                    Near.Equal(number.GetValue<double>(), other[name]!.GetValue<double>(), 1e-5, $"{what}: {name} of step {line["step"]}");
         foreach (var (name, value) in one.Weights) Near.Equal(value, found.Weights[name], 1e-5, $"{what}: {name}");
     }
 }

@@ -24,7 +24,8 @@ public sealed class TrainingMemoryTests : IDisposable
         Assert.True(run.Code == 0, run.Error);
         var result = JsonNode.Parse(run.Output)!;
         var (peak, predicted) = ((double)result["peak_bytes"]!, (double)result["predicted_bytes"]!);
-        Assert.True(Math.Abs(predicted / peak - 1) <= 0.15, $"predicted {predicted / (1 << 20):f1} MiB, measured {peak / (1 << 20):f1} MiB");
+        Assert.True(
+            Math.Abs(predicted / peak - 1) <= 0.15, $"predicted {predicted / (1 << 20):f1} MiB, measured {peak / (1 << 20):f1} MiB");
     }
 
     [Fact]
@@ -32,7 +33,10 @@ public sealed class TrainingMemoryTests : IDisposable
     {
         using (var whole = Trainer.Start(Run(), here["whole"])) whole.Run(TestContext.Current.CancellationToken);
         using (var interruption = new CancellationTokenSource())
-        using (var first = Trainer.Start(Run(), here["parts"], happened => { if (happened is TrainingEvent.Stepped { Metrics.Step: 3 }) interruption.Cancel(); }))
+        using (var first = Trainer.Start(Run(), here["parts"], happened =>
+        {
+            if (happened is TrainingEvent.Stepped { Metrics.Step: 3 }) interruption.Cancel();
+        }))
             Assert.ThrowsAny<OperationCanceledException>(() => first.Run(interruption.Token));
         using (var second = Trainer.Resume(here["parts"])) second.Run(TestContext.Current.CancellationToken);
         using var expected = LoadedModel.Open(here["whole"]);
@@ -43,7 +47,8 @@ public sealed class TrainingMemoryTests : IDisposable
     [Fact]
     public void Blocks_that_are_computed_again_change_no_weight_of_a_run()
     {
-        using (var kept = Trainer.Start(Run("training.activation_checkpointing=false"), here["kept"])) kept.Run(TestContext.Current.CancellationToken);
+        using (var kept = Trainer.Start(Run("training.activation_checkpointing=false"), here["kept"]))
+            kept.Run(TestContext.Current.CancellationToken);
         using (var again = Trainer.Start(Run(), here["again"])) again.Run(TestContext.Current.CancellationToken);
         using var expected = LoadedModel.Open(here["kept"]);
         using var found = LoadedModel.Open(here["again"]);

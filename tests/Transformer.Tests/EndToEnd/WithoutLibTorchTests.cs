@@ -5,7 +5,7 @@ using Transformer.Tokenization;
 
 namespace Transformer.Tests.EndToEnd;
 
-/// <summary>Writing with a checkpoint on a processor needs no libtorch: one that cannot be loaded is not missed.</summary>
+/// <summary>Generating from a checkpoint on a CPU needs no libtorch: it works where libtorch cannot be loaded.</summary>
 public sealed class WithoutLibTorchTests : IDisposable
 {
     private readonly TemporaryFolder here = new();

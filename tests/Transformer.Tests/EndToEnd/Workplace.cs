@@ -3,7 +3,7 @@ using Transformer.Cli;
 
 namespace Transformer.Tests.EndToEnd;
 
-/// <summary>A folder with a text of some thousand characters, a run of a second over it, and what is made of them.</summary>
+/// <summary>A folder with a text of some thousand characters, a configuration of a run that takes a second, and the results.</summary>
 internal sealed class Workplace : IDisposable
 {
     private readonly TemporaryFolder folder = new();
@@ -37,11 +37,11 @@ internal sealed class Workplace : IDisposable
     /// <summary>The number of a run's steps so far.</summary>
     public int Steps(string run) => Lines(run).Length;
 
-    /// <summary>Names of files and folders that a killed or failed write leaves behind, anywhere below.</summary>
+    /// <summary>Names of files and folders that a killed or failed write leaves behind, at any depth.</summary>
     public IEnumerable<string> HalfWritten() => Directory.EnumerateFileSystemEntries(Folder, "*", SearchOption.AllDirectories)
         .Where(entry => entry.EndsWith(".partial", StringComparison.Ordinal) || entry.EndsWith(".replaced", StringComparison.Ordinal));
 
-    /// <summary>Runs a request in this process. Paths must be whole: the working folder is the tests'.</summary>
+    /// <summary>Runs a request in this process. Paths must be absolute: the working folder is the tests'.</summary>
     public static async Task<(int Code, string Output, string Error)> Request(params string[] arguments)
     {
         var (output, error) = (new StringWriter { NewLine = "\n" }, new StringWriter { NewLine = "\n" });
@@ -55,7 +55,7 @@ internal sealed class Workplace : IDisposable
 
     public void Dispose() => folder.Dispose();
 
-    // Without a last line that is being written.
+    // Without an incomplete last line.
     private string[] Lines(string run)
     {
         var path = Path.Combine(this[run], "metrics.jsonl");

@@ -10,7 +10,7 @@ namespace Transformer.Tests.Evaluation;
 
 // B batch · T tokens · V vocabulary
 
-/// <summary>Logits are made where there is a target only; that changes nothing but the time.</summary>
+/// <summary>Logits are computed only where there is a target; that changes nothing but the time.</summary>
 public sealed class LabelledTokensTests : IDisposable
 {
     private const int Rows = 3, Columns = 8;
@@ -42,7 +42,14 @@ public sealed class LabelledTokensTests : IDisposable
 
         using var space = new ParameterSpace(model, []);
         using var optimizer = new GradientTaker(space);
-        var training = new TrainingConfig { Steps = 1, BatchSize = Rows, Optimizer = new AdamWConfig { LearningRate = 1 }, ZLoss = zLoss, GradientClip = null };
+        var training = new TrainingConfig
+        {
+            Steps = 1,
+            BatchSize = Rows,
+            Optimizer = new AdamWConfig { LearningRate = 1 },
+            ZLoss = zLoss,
+            GradientClip = null
+        };
         var result = new TrainingStep(model, space, optimizer, training).Run(1, [few]);
 
         Near.Equal(loss.item<float>(), result.Loss, 1e-6, "loss");
@@ -64,7 +71,7 @@ public sealed class LabelledTokensTests : IDisposable
     {
         var (inputs, _) = BatchTensors.On(few, CPU);
         using var logits = model.call(inputs, null);
-        // Some targets are made right: those of the first row.
+        // Some targets are made correct: those of the first row.
         var targets = few.Targets.ToArray();
         for (var place = 0; place < Columns; place++)
             if (targets[place] != Batch.IgnoredTarget) targets[place] = Greedy(0, place);
@@ -97,7 +104,8 @@ public sealed class LabelledTokensTests : IDisposable
     public void A_vocabulary_whose_logits_come_in_chunks_is_measured_as_a_whole()
     {
         manual_seed(1);
-        using var large = new TransformerModel(Tiny.Config with { Width = 4, VocabularySize = 1_000_000, Attention = new SoftmaxAttentionConfig { Heads = 1 } });
+        using var large = new TransformerModel(
+            Tiny.Config with { Width = 4, VocabularySize = 1_000_000, Attention = new SoftmaxAttentionConfig { Heads = 1 } });
         var (inputs, targets) = BatchTensors.On(all, CPU);
         Assert.True(LanguageModelLoss.RowsAtOnce(targets.numel(), 1_000_000) < targets.numel());
         using var _ = no_grad();
@@ -112,7 +120,9 @@ public sealed class LabelledTokensTests : IDisposable
     {
         var (inputs, targets) = BatchTensors.On(few, CPU);
         using var logits = model.call(inputs, null);
-        Near.Equal(LanguageModelLoss.CrossEntropy(logits, targets).item<float>(), ModelEvaluation.Measure(model, [few], TestContext.Current.CancellationToken).Loss, 1e-6);
+        Near.Equal(
+            LanguageModelLoss.CrossEntropy(logits, targets).item<float>(),
+            ModelEvaluation.Measure(model, [few], TestContext.Current.CancellationToken).Loss, 1e-6);
     }
 
     // Keeps the gradients of a step and changes nothing.

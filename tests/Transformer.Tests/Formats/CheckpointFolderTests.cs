@@ -76,7 +76,8 @@ public sealed class CheckpointFolderTests : IDisposable
         Assert.Contains("lm_head.weight", checkpoint.Names);
         using var file = CheckpointFolder.Open(Golden("llama/tied/final_weights.safetensors"));
         Assert.Equal(101, file.Model.VocabularySize);
-        Assert.Contains("import", Assert.Throws<InputException>(() => CheckpointFolder.Open(Golden("nanogpt/bias/weights.safetensors"))).Message);
+        Assert.Contains(
+            "import", Assert.Throws<InputException>(() => CheckpointFolder.Open(Golden("nanogpt/bias/weights.safetensors"))).Message);
     }
 
     [Theory]
@@ -109,7 +110,8 @@ public sealed class CheckpointFolderTests : IDisposable
         {
             var changed = (byte[])whole.Clone();
             for (var changes = random.Next(1, 4); changes > 0; changes--)
-                changed[random.Next(changed.Length)] = random.Next(2) == 0 ? (byte)random.Next(256) : (byte)"{}[]:,\"\\019-u"[random.Next(13)];
+                changed[random.Next(changed.Length)] = random.Next(2) == 0 ? (byte)random.Next(256)
+                    : (byte)"{}[]:,\"\\019-u"[random.Next(13)];
             File.WriteAllBytes(folder["a/config.json"], changed);
             try
             {
@@ -151,7 +153,8 @@ public sealed class CheckpointFolderTests : IDisposable
     {
         File.WriteAllText(folder["notes.txt"], "");
         Assert.Contains("holds no model, expected", Assert.Throws<InputException>(() => CheckpointFolder.Open(folder.Path)).Message);
-        Assert.Contains("holds no model, expected", Assert.Throws<InputException>(() => CheckpointFolder.Open(folder["notes.txt"])).Message);
+        Assert.Contains(
+            "holds no model, expected", Assert.Throws<InputException>(() => CheckpointFolder.Open(folder["notes.txt"])).Message);
         Assert.Contains("no such file or folder", Assert.Throws<InputException>(() => CheckpointFolder.Open(folder["nothing"])).Message);
     }
 

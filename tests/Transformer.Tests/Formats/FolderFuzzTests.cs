@@ -12,7 +12,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Formats;
 
-/// <summary>Folders of models in which a file was changed: each claim is checked against the others before it is believed.</summary>
+/// <summary>Model folders with a changed file: every value is checked against the others before it is used.</summary>
 public sealed class FolderFuzzTests : IDisposable
 {
     private const int Inputs = 400;
@@ -56,7 +56,7 @@ public sealed class FolderFuzzTests : IDisposable
         Assert.InRange(accepted, 1, Inputs - 1);
     }
 
-    // Made as it is claimed to be, each of these models would fill the memory or the day before its first tensor is compared.
+    // Built as declared, each of these models would exhaust memory or time before its first tensor is compared.
     [Theory]
     [InlineData("layers", 1_000_000_000)]
     [InlineData("layers", 100_000)]

@@ -13,10 +13,11 @@ public sealed class HeaderFuzzTests : IDisposable
 {
     private const int Inputs = 60_000, Models = 250, MostAllocated = 50_000;
 
-    // What breaks readers more often than chance does: bounds of integers, counts of one too many, types and signs of the formats.
+    // Values that break readers more often than random ones: limits of integers, off-by-one counts, types and signs of the formats.
     private static readonly byte[][] Pieces =
     [
-        [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], [0, 0, 0, 0, 0, 0, 0, 0x80], [0xFF, 0xFF, 0xFF, 0x7F], [1, 0, 0, 0, 0, 0, 0, 0], [9, 0, 0, 0], [8, 0, 0, 0], [0],
+        [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], [0, 0, 0, 0, 0, 0, 0, 0x80], [0xFF, 0xFF, 0xFF, 0x7F], [1, 0, 0, 0, 0, 0, 0, 0],
+        [9, 0, 0, 0], [8, 0, 0, 0], [0],
         [.. "GGUF"u8], [.. "[[[["u8], [.. "}}"u8], [.. "99999999999999999999"u8], [.. "-1"u8], [.. "\\ud800"u8],
     ];
 
@@ -30,9 +31,12 @@ public sealed class HeaderFuzzTests : IDisposable
 
     [Fact]
     public void Any_change_of_a_Safetensors_header_is_refused_or_read_and_takes_no_more_memory_than_the_file_deserves() =>
-        Fuzz(Encoding.UTF8.GetBytes(SafetensorsHostileFileTests.Valid), bytes => SafetensorsHeader.Parse("file", bytes, SafetensorsHostileFileTests.ValidData));
+        Fuzz(
+            Encoding.UTF8.GetBytes(SafetensorsHostileFileTests.Valid), bytes =>
+                SafetensorsHeader.Parse("file", bytes, SafetensorsHostileFileTests.ValidData));
 
-    // Behind the header stand the claims about model and tokenizer: what contradicts itself or the tensors there is refused, too, and nothing else is thrown.
+    // The metadata of model and tokenizer follow the header: contradictions in them, or with the tensors, are refused too, and no other
+    // exception is thrown.
     [Theory]
     [InlineData("characters", 13)]
     [InlineData("pieces", 512)]
@@ -45,7 +49,8 @@ public sealed class HeaderFuzzTests : IDisposable
         {
             "characters" => GgufModelTests.Characters(vocabulary),
             "pieces" => GgufModelTests.Stories(),
-            _ => new BpeTokenizer(Enumerable.Range(0, 256).Select(value => ByteSymbols.Write([(byte)value])).Append("th").Select((token, id) => (token, id)).ToDictionary(), [("t", "h")]),
+            _ => new BpeTokenizer(Enumerable.Range(0, 256).Select(value => ByteSymbols.Write([(byte)value])).Append("th")
+                .Select((token, id) => (token, id)).ToDictionary(), [("t", "h")]),
         };
         var path = folder["model.gguf"];
         GgufModel.Write(path, model.Config, model.Weights.ToStored(), tokenizer, GgufPrecision.F32);
@@ -87,7 +92,7 @@ public sealed class HeaderFuzzTests : IDisposable
         Assert.InRange(accepted, 1, Inputs / 2);
     }
 
-    // One to four changes: a bit, a byte, a piece over others or between them, some bytes less, or a part doubled.
+    // One to four changes: a flipped bit, a changed byte, overwritten, inserted or deleted bytes, or a doubled part.
     internal static byte[] Mutated(byte[] valid, Random random)
     {
         List<byte> bytes = [.. valid];

@@ -85,7 +85,9 @@ public sealed class HuggingFaceConfigTests : IDisposable
     {
         Assert.Null(HuggingFaceConfig.Gpt2Obstacle(Gpt2));
         Assert.Equal("residual.kind", HuggingFaceConfig.Gpt2Obstacle(Gpt2 with { Residual = new PostNormResidualConfig() }));
-        Assert.Equal("mlp.kind", HuggingFaceConfig.Gpt2Obstacle(Gpt2 with { Mlp = new MixtureMlpConfig { Experts = 2, Active = 1, Expert = Gpt2.Mlp } }));
+        Assert.Equal(
+            "mlp.kind",
+            HuggingFaceConfig.Gpt2Obstacle(Gpt2 with { Mlp = new MixtureMlpConfig { Experts = 2, Active = 1, Expert = Gpt2.Mlp } }));
     }
 
     [Theory]
@@ -95,13 +97,21 @@ public sealed class HuggingFaceConfigTests : IDisposable
     [InlineData("llama/tied", "rope_scaling", """{"type":"linear"}""", "factor")]
     [InlineData("llama/tied", "rope_scaling", """{"type":"linear","factor":0.5}""", "factor")]
     [InlineData("llama/tied", "rope_scaling", """{"rope_type":"linear","factor":2,"beta_fast":32}""", "beta_fast")]
-    [InlineData("llama/tied", "rope_scaling", """{"rope_type":"dynamic","factor":2,"original_max_position_embeddings":20}""", "original_max_position_embeddings")]
+    [InlineData(
+        "llama/tied",
+        "rope_scaling",
+        """{"rope_type":"dynamic","factor":2,"original_max_position_embeddings":20}""",
+        "original_max_position_embeddings")]
     [InlineData("llama/tied", "rope_scaling", """{"rope_type":"dynamic","factor":1e9}""", "factor")]
     [InlineData("llama/tied", "rope_scaling", """{"rope_type":"yarn","factor":4,"attention_factor":1}""", "attention_factor")]
     [InlineData("llama/tied", "rope_scaling", """{"rope_type":"yarn","factor":4,"truncate":false}""", "truncate")]
     [InlineData("llama/tied", "rope_scaling", """{"rope_type":"yarn","factor":4,"mscale":1}""", "mscale")]
     [InlineData("llama/tied", "rope_scaling", """{"rope_type":"yarn","factor":4,"beta_fast":0.5}""", "beta_fast")]
-    [InlineData("llama/tied", "rope_scaling", """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4}""", "original_max_position_embeddings")]
+    [InlineData(
+        "llama/tied",
+        "rope_scaling",
+        """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4}""",
+        "original_max_position_embeddings")]
     [InlineData("llama/tied", "rope_parameters", """{"rope_type":"longrope"}""", "rope_type")]
     [InlineData("llama/tied", "rope_parameters", """{"rope_type":"default","partial_rotary_factor":0.5}""", "partial_rotary_factor")]
     [InlineData("llama/tied", "hidden_act", "\"gelu\"")]
@@ -164,7 +174,8 @@ public sealed class HuggingFaceConfigTests : IDisposable
         { """{"type":"linear","factor":2.5}""", new() { Scaling = new LinearScalingConfig { Factor = 2.5 } } },
         { """{"rope_type":"yarn","factor":4.0}""", new() { Scaling = new YarnScalingConfig { Factor = 4, OriginalLength = 40 } } },
         {
-            """{"rope_type":"yarn","factor":4,"original_max_position_embeddings":10,"beta_fast":16,"beta_slow":2,"attention_factor":1.138629436}""",
+            """{"rope_type":"yarn","factor":4,"original_max_position_embeddings":10,"beta_fast":16,"beta_slow":2,""" +
+            "\"attention_factor\":1.138629436}",
             new() { Scaling = new YarnScalingConfig { Factor = 4, OriginalLength = 10, BetaFast = 16, BetaSlow = 2 } }
         },
         {
@@ -188,7 +199,11 @@ public sealed class HuggingFaceConfigTests : IDisposable
     {
         var config = JsonNode.Parse(File.ReadAllText(Golden("llama/tied")))!.AsObject();
         config["rope_scaling"] = JsonNode.Parse("""{"rope_type":"dynamic","factor":2.0}""");
-        var model = Llama with { ContextLength = 80, Position = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 2, OriginalLength = 40 } } };
+        var model = Llama with
+        {
+            ContextLength = 80,
+            Position = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 2, OriginalLength = 40 } }
+        };
         Assert.Equal(model, Read(config));
         Assert.Equal(40, (int)HuggingFaceConfig.ToLlama(model)["max_position_embeddings"]!);
         Assert.Equal("context_length", HuggingFaceConfig.LlamaObstacle(model with { ContextLength = 60 }));

@@ -56,9 +56,13 @@ public sealed class Llama2CFileTests : IDisposable
                 for (var side = 0; side < 2; side++)
                 {
                     var (theirs, ours) = (8 * head + 2 * pair + side, 8 * head + pair + 4 * side);
-                    Assert.Equal(numbers[(queries + 64 * theirs)..(queries + 64 * (theirs + 1))], Row(tensors["model.layers.0.self_attn.q_proj.weight"], ours));
+                    Assert.Equal(
+                        numbers[(queries + 64 * theirs)..(queries + 64 * (theirs + 1))],
+                        Row(tensors["model.layers.0.self_attn.q_proj.weight"], ours));
                     if (head < 4)
-                        Assert.Equal(numbers[(keys + 64 * theirs)..(keys + 64 * (theirs + 1))], Row(tensors["model.layers.0.self_attn.k_proj.weight"], ours));
+                        Assert.Equal(
+                            numbers[(keys + 64 * theirs)..(keys + 64 * (theirs + 1))],
+                            Row(tensors["model.layers.0.self_attn.k_proj.weight"], ours));
                 }
     }
 

@@ -25,7 +25,7 @@ public sealed class ModelImportTests : IDisposable
         using var file = SafetensorsFile.Open(Golden(golden));
         using var imported = ModelImport.Import(Golden(golden));
         var back = HuggingFaceNames.ToGpt2(imported.Tensors, LinearLayout.OutIn);
-        var expected = file.Names.Where(name => name != "lm_head.weight").ToList(); // the tied head's copy
+        var expected = file.Names.Where(name => name != "lm_head.weight").ToList();    // the tied head's copy
         Assert.Equal(expected.Order(), back.Keys.Order());
         foreach (var name in expected) TensorAssert.Same(file.Read(name), back[name], name);
     }

@@ -21,7 +21,8 @@ public sealed class SafetensorsTests : IDisposable
     public static TheoryData<string> Goldens()
     {
         var root = Path.Combine(AppContext.BaseDirectory, "Goldens");
-        return [.. Directory.EnumerateFiles(root, "*.safetensors", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(root, file)).Order()];
+        return [.. Directory.EnumerateFiles(root, "*.safetensors", SearchOption.AllDirectories)
+            .Select(file => Path.GetRelativePath(root, file)).Order()];
     }
 
     [Theory, MemberData(nameof(Goldens))]
@@ -119,7 +120,8 @@ public sealed class SafetensorsTests : IDisposable
 
     [Fact]
     public void A_folder_that_does_not_exist_is_named() =>
-        Assert.Contains("nowhere", Assert.Throws<InputException>(() => SafetensorsWriter.Write(folder["nowhere/x.safetensors"], [])).Message);
+        Assert.Contains(
+            "nowhere", Assert.Throws<InputException>(() => SafetensorsWriter.Write(folder["nowhere/x.safetensors"], [])).Message);
 
     [Fact]
     public void A_name_given_twice_is_a_fault_of_the_caller() =>

@@ -1,5 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Generation;
+using Transformer.Inference.Torch;
 using static TorchSharp.torch;
 
 namespace Transformer.Tests.Generation;
@@ -86,7 +87,7 @@ public sealed class CachedGenerationTests
         using var model = GenerationGoldens.Random(Configurations[kind]);
         int[][] prompts = [[3, 1, 4], [1, 5, 9, 2, 6], [5]];
 
-        var results = new TextGenerator(model).Generate(prompts, SamplingOptions.Greedy with { MaxTokens = 10 }, cancellation: TestContext.Current.CancellationToken);
+        var results = model.Generate(prompts, SamplingOptions.Greedy with { MaxTokens = 10 }, cancellation: TestContext.Current.CancellationToken);
 
         Assert.Equal(prompts.Select(prompt => GenerationGoldens.WithoutCache(model, prompt, count: 10)), results.Select(result => result.Tokens));
     }

@@ -3,7 +3,7 @@ using Transformer.Configuration;
 using Transformer.Generation;
 using Transformer.Generation.Constraints;
 using Transformer.Inference.Cpu;
-using Transformer.Inference.Torch;
+using Transformer.Inference;
 using Transformer.Model;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
@@ -302,16 +302,16 @@ public sealed class ContinuousBatchTests
         using var batch = new ContinuousBatch(engine, slots: 2);
         var (first, second, later) = (Submit(batch, [1, 2, 3, 4], Greedy), Submit(batch, [5], Greedy), Submit(batch, [1, 2, 3, 4], Greedy with { MaxTokens = 5 }));
         batch.Step();
-        EngineOf(batch) = other;
+        ModelOf(batch) = other;
         Assert.True(batch.Step());
-        EngineOf(batch) = engine;
-        foreach (var text in new[] { first, second }) Assert.Contains("another engine's", (await Assert.ThrowsAsync<ArgumentException>(() => text)).Message);
+        ModelOf(batch) = engine;
+        foreach (var text in new[] { first, second }) Assert.Contains("another model's", (await Assert.ThrowsAsync<ArgumentException>(() => text)).Message);
         while (batch.Step()) ;
         Assert.Equal(0, (await later).ReusedTokens);
         Assert.Equal(Alone(engine, [1, 2, 3, 4], 5), (await later).Tokens);
 
-        [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "engine")]
-        static extern ref CpuInferenceModel EngineOf(ContinuousBatch batch);
+        [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "model")]
+        static extern ref InferenceModel ModelOf(ContinuousBatch batch);
     }
 
     [Fact]

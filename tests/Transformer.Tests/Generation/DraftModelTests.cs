@@ -29,7 +29,7 @@ public sealed class DraftModelTests
         Assert.True(Math.Abs(deviation) < 4, $"chi-squared is {deviation:f1} standard deviations from what it should be");
     }
 
-    // Told half of q, the rule accepts with min(1, 2 p / q); told q of the guess alone, it draws what takes the place of a refused guess from p without it.
+    // Given half of q, the rule accepts with min(1, 2 p / q); given q of the draft token alone, it draws what takes the place of a refused draft token from p without it.
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -40,22 +40,22 @@ public sealed class DraftModelTests
     }
 
     [Fact]
-    public void Guesses_are_accepted_as_often_as_the_two_models_agree()
+    public void Draft_tokens_are_accepted_as_often_as_the_two_models_agree()
     {
         using var pair = new Pair();
         var options = new SamplingOptions { MaxTokens = 2 };
         var (p, q) = (Pair.Probabilities(pair.Target, Prompt, options), Pair.Probabilities(pair.Smaller, Prompt, options));
         var expected = p.Zip(q, Math.Min).Sum();
-        using var logits = pair.Logits(options, guesses: 1);
+        using var logits = pair.Logits(options, draftTokens: 1);
         foreach (var _ in Pair.Texts(logits, options, count: 20_000)) ;
         var found = logits.Speculation;
         Assert.InRange(expected, 0.2, 0.9);
-        Assert.Equal(20_000, found.Guessed);
+        Assert.Equal(20_000, found.Drafted);
         Near.Equal(expected, found.AcceptanceRate, 5 * Math.Sqrt(expected * (1 - expected) / 20_000), "acceptance rate");
     }
 
     [Fact]
-    public void A_draft_that_is_the_model_itself_is_always_believed()
+    public void A_draft_that_is_the_model_itself_is_always_accepted()
     {
         using var model = Model("rope");
         using var engine = CpuInferenceModel.TryCreate(model)!;
@@ -66,7 +66,7 @@ public sealed class DraftModelTests
         Assert.Equal(1, found.AcceptanceRate);
     }
 
-    // Drafts that forget and such that cannot, with a shorter context and past the model's.
+    // Drafts whose state can drop tokens and such whose cannot, with a shorter context and past the model's.
     [Theory]
     [MemberData(nameof(Kinds))]
     public void A_draft_of_any_kind_changes_no_greedy_token(string kind)
@@ -76,23 +76,23 @@ public sealed class DraftModelTests
         using var engine = CpuInferenceModel.TryCreate(model)!;
         using var draft = CpuInferenceModel.TryCreate(smaller)!;
         var options = SamplingOptions.Greedy with { MaxTokens = 30 };
-        foreach (var guesses in new[] { 1, 4 })
-            Assert.Equal(Write(new(engine), options).Tokens, Write(new(engine) { DraftTokens = guesses, Draft = draft }, options).Tokens);
+        foreach (var draftTokens in new[] { 1, 4 })
+            Assert.Equal(Write(new(engine), options).Tokens, Write(new(engine) { DraftTokens = draftTokens, Draft = draft }, options).Tokens);
 
         static GeneratedText Write(TextGenerator generator, SamplingOptions options) =>
             generator.Generate([[1, 2]], options, cancellation: TestContext.Current.CancellationToken)[0];
     }
 
     [Fact]
-    public void A_draft_that_cannot_guess_is_refused()
+    public void A_draft_that_cannot_be_used_is_refused()
     {
         using var model = Model("rope");
-        using var recurrent = Model("gated_delta");
+        using var following = Model("rope_dynamic_ntk");
         using var other = new TransformerModel(Tiny.Config with { VocabularySize = 12 });
         using var engine = CpuInferenceModel.TryCreate(model)!;
-        using var forgetless = CpuInferenceModel.TryCreate(recurrent)!;
+        using var angular = CpuInferenceModel.TryCreate(following)!;
         using var strange = CpuInferenceModel.TryCreate(other)!;
-        Assert.Contains("forget", Refusal(new(forgetless) { DraftTokens = 1, Draft = engine }, [[1]]));
+        Assert.Contains("angles follow the length", Refusal(new(angular) { DraftTokens = 1, Draft = engine }, [[1]]));
         Assert.Contains("one text alone, found 2", Refusal(new(engine) { DraftTokens = 1, Draft = engine }, [[1], [2]]));
         Assert.Contains("vocabulary of 12", Refusal(new(engine) { DraftTokens = 1, Draft = strange }, [[1]]));
 
@@ -110,17 +110,17 @@ public sealed class DraftModelTests
 
     private sealed class Misinformed(Proposer proposer, bool tooEasily) : Proposer
     {
-        private int[] guessed = [];
+        private int[] drafted = [];
 
-        public override int Propose(ReadOnlySpan<int> text, Span<int> guesses)
+        public override int Propose(ReadOnlySpan<int> text, Span<int> draftTokens)
         {
-            var count = proposer.Propose(text, guesses);
-            guessed = guesses[..count].ToArray();
+            var count = proposer.Propose(text, draftTokens);
+            drafted = draftTokens[..count].ToArray();
             return count;
         }
 
-        public override ReadOnlySpan<float> ProbabilitiesOf(int guess) =>
-            proposer.ProbabilitiesOf(guess).ToArray().Select((q, token) => tooEasily ? q / 2 : token == guessed[guess] ? q : 0).ToArray();
+        public override ReadOnlySpan<float> ProbabilitiesOf(int draft) =>
+            proposer.ProbabilitiesOf(draft).ToArray().Select((q, token) => tooEasily ? q / 2 : token == drafted[draft] ? q : 0).ToArray();
 
         public override void Dispose() => proposer.Dispose();
     }
@@ -142,8 +142,8 @@ public sealed class DraftModelTests
 
         public CpuInferenceModel Smaller { get; }
 
-        public SpeculativeLogits Logits(SamplingOptions options, int guesses, Func<Proposer, Proposer>? told = null) =>
-            new(Target, Target.NewState(rows: 1), (told ?? (same => same))(new DraftModel(Smaller, options, Vocabulary, guesses)), guesses);
+        public SpeculativeLogits Logits(SamplingOptions options, int draftTokens, Func<Proposer, Proposer>? given = null) =>
+            new(Target, capacity: 8, (given ?? (same => same))(new DraftModel(Smaller, options, Vocabulary, draftTokens)), draftTokens);
 
         /// <summary>Continues the prompt again and again, with a seed of its own each time.</summary>
         public static IEnumerable<int[]> Texts(SpeculativeLogits logits, SamplingOptions options, int count)
@@ -161,10 +161,10 @@ public sealed class DraftModelTests
         }
 
         /// <summary>By how many of its standard deviations chi-squared differs from its mean, over all texts.</summary>
-        public double Deviation(SamplingOptions options, Func<Proposer, Proposer> told)
+        public double Deviation(SamplingOptions options, Func<Proposer, Proposer> given)
         {
             var found = new int[Vocabulary * Vocabulary * Vocabulary];
-            using var logits = Logits(options, guesses: 2, told);
+            using var logits = Logits(options, draftTokens: 2, given);
             foreach (var text in Texts(logits, options, Samples)) found[text.Aggregate(0, (number, token) => number * Vocabulary + token)]++;
             var expected = Texts(options).Select(share => share * Samples).ToArray();
 
@@ -182,12 +182,12 @@ public sealed class DraftModelTests
             return (chiSquared - (cells - 1)) / Math.Sqrt(2.0 * (cells - 1));
         }
 
-        /// <summary>The softmax of the logits over the temperature, of the likeliest K and of these the fewest with probability P: [V].</summary>
+        /// <summary>The softmax of the logits over the temperature, of the most probable K and of these the fewest with probability P: [V].</summary>
         public static double[] Probabilities(CpuInferenceModel engine, int[] text, SamplingOptions options)
         {
             using var state = engine.NewState(rows: 1);
             engine.Read(state, [0], [text.Length], text);
-            var p = Normalised(engine.LogitsOf(0).ToArray().Select(logit => Math.Exp(logit / options.Temperature)));
+            var p = Normalised(engine.Logits(0).ToArray().Select(logit => Math.Exp(logit / options.Temperature)));
             var order = Enumerable.Range(0, p.Length).OrderByDescending(token => p[token]).ToArray();
             if (options.TopK is { } k) p = Normalised(p.Select((share, token) => order.Take(k).Contains(token) ? share : 0));
             if (options.TopP is not { } topP) return p;

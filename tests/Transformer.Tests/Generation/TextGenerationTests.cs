@@ -122,7 +122,8 @@ public sealed class TextGenerationTests : IDisposable
     public void Characters_of_several_tokens_come_whole()
     {
         using var model = GenerationGoldens.Random(new ModelConfig { Width = 16, ContextLength = 64, Layers = 1, VocabularySize = 256, Attention = GenerationGoldens.FourHeads });
-        var generator = new TextGenerator(model, new ByteTokenizer());
+        using var inference = ModelInference.Of(model);
+        var generator = new TextGenerator(inference, new ByteTokenizer());
         var written = "";
 
         var result = generator.GenerateText(["é"], new SamplingOptions { MaxTokens = 60 }, (_, text) => written += text, TestContext.Current.CancellationToken)[0];
@@ -136,8 +137,10 @@ public sealed class TextGenerationTests : IDisposable
     {
         using var model = GenerationGoldens.Random(new ModelConfig { Width = 16, ContextLength = 8, Layers = 1, VocabularySize = 256, Attention = GenerationGoldens.FourHeads });
 
-        Assert.Equal([(int)'\n'], new TextGenerator(model, new ByteTokenizer()).Encode(""));
-        Assert.Equal([1], new TextGenerator(stories.Model, stories.Tokenizer).Encode(""));
+        using var inference = ModelInference.Of(model);
+        using var known = ModelInference.Of(stories.Model);
+        Assert.Equal([(int)'\n'], new TextGenerator(inference, new ByteTokenizer()).Encode(""));
+        Assert.Equal([1], new TextGenerator(known, stories.Tokenizer).Encode(""));
     }
 
     [Fact]
@@ -145,11 +148,15 @@ public sealed class TextGenerationTests : IDisposable
     {
         using var model = GenerationGoldens.Random(new ModelConfig { Width = 16, ContextLength = 8, Layers = 1, VocabularySize = 2, Attention = GenerationGoldens.FourHeads });
 
-        var refusal = Assert.Throws<InputException>(() => new TextGenerator(model, CharacterTokenizer.FromCorpus(new StringReader("ab"))).Encode(""));
+        using var inference = ModelInference.Of(model);
+        var refusal = Assert.Throws<InputException>(() => new TextGenerator(inference, CharacterTokenizer.FromCorpus(new StringReader("ab"))).Encode(""));
 
         Assert.Contains("Give a prompt", refusal.Message);
     }
 
-    private IReadOnlyList<GeneratedText> Generate(IReadOnlyList<string> prompts, SamplingOptions options, Action<int, string>? onText = null) =>
-        new TextGenerator(stories.Model, stories.Tokenizer).GenerateText(prompts, options, onText, TestContext.Current.CancellationToken);
+    private IReadOnlyList<GeneratedText> Generate(IReadOnlyList<string> prompts, SamplingOptions options, Action<int, string>? onText = null)
+    {
+        using var inference = ModelInference.Of(stories.Model);
+        return new TextGenerator(inference, stories.Tokenizer).GenerateText(prompts, options, onText, TestContext.Current.CancellationToken);
+    }
 }

@@ -2,6 +2,7 @@ using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Formats;
 using Transformer.Generation;
+using Transformer.Inference.Torch;
 using Transformer.Model;
 
 namespace Transformer.Tests.Generation;
@@ -85,14 +86,14 @@ public sealed class TextGeneratorTests
     }
 
     [Fact]
-    public void Tokens_are_told_as_they_are_chosen()
+    public void Tokens_are_reported_as_they_are_chosen()
     {
         using var model = GenerationGoldens.Llama("tied");
-        var told = new List<int>[] { [], [] };
+        var reported = new List<int>[] { [], [] };
 
-        var results = Generate(model, [[1], [2, 3]], Greedy with { MaxTokens = 9 }, (row, token) => told[row].Add(token));
+        var results = Generate(model, [[1], [2, 3]], Greedy with { MaxTokens = 9 }, (row, token) => reported[row].Add(token));
 
-        Assert.Equal(results.Select(result => result.Tokens), told);
+        Assert.Equal(results.Select(result => result.Tokens), reported);
     }
 
     [Fact]
@@ -102,7 +103,7 @@ public sealed class TextGeneratorTests
         using var cancellation = new CancellationTokenSource();
         var count = 0;
 
-        var result = Assert.Single(new TextGenerator(model).Generate([[1]], Greedy, (_, _) => { if (++count == 3) cancellation.Cancel(); }, cancellation: cancellation.Token));
+        var result = Assert.Single(model.Generate([[1]], Greedy, onToken: (_, _) => { if (++count == 3) cancellation.Cancel(); }, cancellation: cancellation.Token));
 
         Assert.Equal((3, FinishReason.Cancelled), (result.Tokens.Count, result.FinishReason));
     }
@@ -116,11 +117,17 @@ public sealed class TextGeneratorTests
         model.train(training);
         var during = true;
 
-        var once = Generate(model, [[1]], Greedy with { MaxTokens = 12 }, (_, _) => during = model.training)[0].Tokens;
+        var once = OfLibtorch();
 
         Assert.False(during);
         Assert.Equal(training, model.training);
-        Assert.Equal(once, Generate(model, [[1]], Greedy with { MaxTokens = 12 })[0].Tokens);
+        Assert.Equal(once, OfLibtorch());
+
+        IReadOnlyList<int> OfLibtorch()
+        {
+            using var inference = new TorchInferenceModel(model);
+            return new TextGenerator(inference).Generate([[1]], Greedy with { MaxTokens = 12 }, (_, _) => during = model.training, cancellation: TestContext.Current.CancellationToken)[0].Tokens;
+        }
     }
 
     [Fact]
@@ -141,7 +148,7 @@ public sealed class TextGeneratorTests
     }
 
     private static IReadOnlyList<GeneratedText> Generate(TransformerModel model, IReadOnlyList<int[]> prompts, SamplingOptions options, Action<int, int>? onToken = null) =>
-        new TextGenerator(model).Generate(prompts, options, onToken, cancellation: TestContext.Current.CancellationToken);
+        model.Generate(prompts, options, onToken: onToken, cancellation: TestContext.Current.CancellationToken);
 
     private static int[] Golden(string which, string name)
     {

@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Layers;
 
-/// <summary>What every operator with a gradient of its own owes: the values and gradients of its formula, whichever inputs need one.</summary>
+/// <summary>
+/// The contract of every operator with its own gradient: the values and gradients of its formula, whichever inputs need one.
+/// </summary>
 internal static class FusedOperator
 {
     private const int Repetitions = 150;
@@ -36,7 +38,9 @@ internal static class FusedOperator
         }
     }
 
-    /// <summary>Calls an operator often, with its backward pass, without it and where no gradient is needed, and compares the process's memory.</summary>
+    /// <summary>
+    /// Calls an operator often, with its backward pass, without it and without gradients, and compares the process's memory.
+    /// </summary>
     public static void Keeps_nothing(Func<Tensor[], Tensor> fused, Tensor[] inputs)
     {
         Run();

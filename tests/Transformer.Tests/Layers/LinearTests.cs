@@ -16,7 +16,8 @@ public sealed class LinearTests
         using var ours = new Linear(7, 5, bias);
         manual_seed(3);
         using var theirs = nn.Linear(7, 5, bias);
-        Assert.Equal(theirs.named_parameters().Select(parameter => parameter.name), ours.named_parameters().Select(parameter => parameter.name));
+        Assert.Equal(
+            theirs.named_parameters().Select(parameter => parameter.name), ours.named_parameters().Select(parameter => parameter.name));
         foreach (var (name, value) in theirs.named_parameters()) Near.Equal(value, ours.Weight(name), 0, name);
         var x = randn(2, 3, 7);
         Near.Equal(theirs.call(x), ours.call(x), 0);
@@ -33,7 +34,9 @@ public sealed class LinearTests
         var y = layer.call(x);
         y.sum().backward();
         Assert.Equal((type, type, ScalarType.Float32, ScalarType.Float32), (y.dtype, x.grad!.dtype, weight.grad!.dtype, bias.grad!.dtype));
-        Near.Equal(nn.functional.linear(x.to(float64), weight.to(type).to(float64), bias.to(type).to(float64)), y, type == bfloat16 ? 0.02 : 0.002);
+        Near.Equal(
+            nn.functional.linear(x.to(float64), weight.to(type).to(float64), bias.to(type).to(float64)), y,
+            type == bfloat16 ? 0.02 : 0.002);
         Near.Equal(x.to(float32).sum(dim: 0).expand(5, -1), weight.grad!, type == bfloat16 ? 0.03 : 0.004);
     }
 
@@ -53,6 +56,6 @@ public sealed class LinearTests
         }
         Assert.Equal(1, half.to(float64).item<double>());
         Assert.Equal(1 + 4 * step, master.to(float64).item<double>());
-        Assert.Equal([1, 1, 1 + 4 * step, 1 + 4 * step], products);    // as the nearest number of fp16 has it
+        Assert.Equal([1, 1, 1 + 4 * step, 1 + 4 * step], products);    // the nearest number of fp16
     }
 }

@@ -13,7 +13,8 @@ public sealed class CheckpointedBlockTests
     public void Gradients_are_to_the_bit_those_of_blocks_that_keep_everything(string kind) => AreToTheBit(Tiny.Models[kind]);
 
     [Theory, MemberData(nameof(Models))]
-    public void Gradients_are_to_the_bit_those_of_blocks_that_keep_everything_with_dropout(string kind) => AreToTheBit(WithDropout(Tiny.Models[kind]));
+    public void Gradients_are_to_the_bit_those_of_blocks_that_keep_everything_with_dropout(string kind) =>
+        AreToTheBit(WithDropout(Tiny.Models[kind]));
 
     private static void AreToTheBit(ModelConfig config)
     {
@@ -63,10 +64,12 @@ public sealed class CheckpointedBlockTests
     private static ModelConfig WithDropout(ModelConfig config) => config with
     {
         Dropout = 0.2,
-        Attention = config.Attention is SoftmaxAttentionConfig softmax && softmax.Window is FullWindowConfig ? softmax with { Dropout = 0.1 } : config.Attention,
+        Attention = config.Attention is SoftmaxAttentionConfig softmax
+            && softmax.Window is FullWindowConfig ? softmax with { Dropout = 0.1 } : config.Attention,
     };
 
-    private static (double Loss, Dictionary<string, Tensor> ByName, string Random) Gradients(TransformerModel model, Tensor ids, Recomputation? recomputation)
+    private static (double Loss, Dictionary<string, Tensor> ByName, string Random) Gradients(
+        TransformerModel model, Tensor ids, Recomputation? recomputation)
     {
         using var scope = NewDisposeScope();
         manual_seed(2);

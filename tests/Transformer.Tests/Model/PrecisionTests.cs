@@ -8,17 +8,24 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Model;
 
-/// <summary>What every kind of model owes a run in 16 bits.</summary>
+/// <summary>The contract of every kind of model in 16 bits.</summary>
 public sealed class PrecisionTests
 {
     private static readonly Dictionary<string, ModelConfig> Models = new(
     [
         .. Tiny.Models,
         .. Tiny.Mlps.Select(mlp => KeyValuePair.Create($"mlp {mlp.Key}", Tiny.Config with { Mlp = mlp.Value })),
-        .. Tiny.Norms.Select(norm => KeyValuePair.Create($"norm {norm.Key}", Tiny.Config with { Norm = norm.Value, Residual = Tiny.Residuals["sandwich"] })),
-        KeyValuePair.Create("query and key norm", Tiny.Config with { Attention = new SoftmaxAttentionConfig { Heads = 4, QueryKeyNorm = true } }),
+        .. Tiny.Norms.Select(
+            norm => KeyValuePair.Create($"norm {norm.Key}", Tiny.Config with { Norm = norm.Value, Residual = Tiny.Residuals["sandwich"] })),
+        KeyValuePair.Create(
+            "query and key norm", Tiny.Config with { Attention = new SoftmaxAttentionConfig { Heads = 4, QueryKeyNorm = true } }),
         KeyValuePair.Create("soft cap", Tiny.Config with { Attention = new SoftmaxAttentionConfig { Heads = 4, LogitSoftCap = 2 } }),
-        KeyValuePair.Create("untied, biased and dropped", Tiny.Config with { TiedHead = false, Dropout = 0.1, Attention = new SoftmaxAttentionConfig { Heads = 4, Bias = true, Dropout = 0.1 } }),
+        KeyValuePair.Create("untied, biased and dropped", Tiny.Config with
+        {
+            TiedHead = false,
+            Dropout = 0.1,
+            Attention = new SoftmaxAttentionConfig { Heads = 4, Bias = true, Dropout = 0.1 }
+        }),
         KeyValuePair.Create("mup", Tiny.Config with { Initialization = new MupInitializationConfig { BaseWidth = 4 } }),
     ]);
 
@@ -40,9 +47,16 @@ public sealed class PrecisionTests
 
         Assert.NotEqual(loss, rounded);    // else nothing was rounded
         Near.Equal(loss, rounded, precision == Precision.Bf16 ? 0.08 : 0.01, "loss");
-        // Normalisers divide by sums that may be near zero and delta rules write what they have read: both make much of a rounded key.
+        // Normalisers divide by sums that may be near zero, and delta rules write back what they have read: both amplify the rounding of a
+        // key.
         var sensitive = Tiny.Linear.ContainsKey(kind) || kind == "hybrid";
-        var tolerance = (precision, sensitive) switch { (Precision.Bf16, false) => 0.35, (Precision.Bf16, true) => 2, (_, false) => 0.06, _ => 0.3 };
+        var tolerance = (precision, sensitive) switch
+        {
+            (Precision.Bf16, false) => 0.35,
+            (Precision.Bf16, true) => 2,
+            (_, false) => 0.06,
+            _ => 0.3
+        };
         var distance = (gradient - roundedGradient).norm().item<float>() / gradient.norm().item<float>();
         Assert.True(distance < tolerance, $"the gradient is off by {distance:g3} of its length, expected at most {tolerance}");
     }
@@ -53,17 +67,20 @@ public sealed class PrecisionTests
         using var model = Draw(kind);
         model.Precision = precision;
         var type = precision == Precision.Bf16 ? ScalarType.BFloat16 : ScalarType.Float16;
-        var routers = model.modules().OfType<MixtureOfExperts>().SelectMany(mixture => mixture.named_children()).Where(child => child.name == "gate").Select(child => child.module).ToHashSet();
+        var routers = model.modules().OfType<MixtureOfExperts>().SelectMany(mixture => mixture.named_children())
+            .Where(child => child.name == "gate").Select(child => child.module).ToHashSet();
         var (wrong, products) = (new List<string>(), 0);
         foreach (var (name, module) in model.named_modules())
         {
             switch (module)
             {
                 case Linear linear:
-                    linear.register_forward_hook((_, _, y) => { products++; Expect(name, y, routers.Contains(linear) ? ScalarType.Float32 : type); return y; });
+                    linear.register_forward_hook(
+                        (_, _, y) => { products++; Expect(name, y, routers.Contains(linear) ? ScalarType.Float32 : type); return y; });
                     break;
                 case RmsNorm or TorchSharp.Modules.LayerNorm:
-                    ((nn.Module<Tensor, Tensor>)module).register_forward_hook((_, _, y) => { Expect(name, y, ScalarType.Float32); return y; });
+                    ((nn.Module<Tensor, Tensor>)module).register_forward_hook(
+                        (_, _, y) => { Expect(name, y, ScalarType.Float32); return y; });
                     break;
                 case Block block:
                     block.register_forward_hook((_, _, _, _, y) => { Expect(name, y, ScalarType.Float32); return y; });
@@ -119,11 +136,14 @@ public sealed class PrecisionTests
     {
         using var model = new TransformerModel(Tiny.Config);
         var error = Assert.Throws<InputException>(() => model.Precision = Precision.Tf32);
-        Assert.Contains("training.precision: found tf32, which only NVIDIA's GPUs compute in, but the model is on cpu. Take fp32 or bf16.", error.Message);
+        Assert.Contains(
+            "training.precision: found tf32, which only NVIDIA's GPUs compute in, but the model is on cpu. Take fp32 or bf16.",
+            error.Message);
         Assert.Equal(Precision.Fp32, model.Precision);
     }
 
-    private static TransformerModel Draw(string kind) => Tiny.Models.ContainsKey(kind) ? Tiny.Model(kind) : new TransformerModel(Models[kind]);
+    private static TransformerModel Draw(string kind) =>
+        Tiny.Models.ContainsKey(kind) ? Tiny.Model(kind) : new TransformerModel(Models[kind]);
 
     // The loss that is trained on, and the gradient of everything, one after the other.
     private static (double Loss, Tensor Gradient) Backward(TransformerModel model, Tensor ids, Precision precision)

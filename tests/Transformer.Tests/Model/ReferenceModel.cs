@@ -6,7 +6,9 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Model;
 
-/// <summary>A small model of another implementation: its configuration, its weights in our names, and what it computes from given ids.</summary>
+/// <summary>
+/// A small model of another implementation: its configuration, its weights in our names, and what it computes from given ids.
+/// </summary>
 internal sealed class ReferenceModel
 {
     private readonly string folder;

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Model;
 
-/// <summary>nanoGPT's and llama2.c's numbers, reproduced through the code that training uses.</summary>
+/// <summary>nanoGPT's and llama2.c's numbers, reproduced with the code of training.</summary>
 public sealed class ReferenceModelTests
 {
     [Theory]
@@ -21,7 +21,9 @@ public sealed class ReferenceModelTests
         using var model = reference.Build();
         var logits = model.call(reference.Forward["ids"], null);
         Near.Equal(reference.Forward["logits"], logits, reference.Logits, "logits");
-        Near.Equal(reference.Forward["loss"].item<float>(), LanguageModelLoss.CrossEntropy(logits, reference.Forward["targets"]).item<float>(), reference.Loss, "loss");
+        Near.Equal(
+            reference.Forward["loss"].item<float>(), LanguageModelLoss.CrossEntropy(logits, reference.Forward["targets"]).item<float>(),
+            reference.Loss, "loss");
     }
 
     [Theory]
@@ -34,7 +36,8 @@ public sealed class ReferenceModelTests
         var (ids, logits) = (reference.Forward["ids"], model.call(reference.Forward["ids"], null));
         var masked = LanguageModelLoss.CrossEntropy(logits, reference.Forward["targets_masked"], ignored: -1);
         Near.Equal(reference.Forward["loss_masked"].item<float>(), masked.item<float>(), reference.Loss, "masked loss");
-        Near.Equal(reference.Forward["logits_last_only"], model.Logits(model.Hidden(ids).narrow(1, 23, 1)), reference.Logits, "last logits");
+        Near.Equal(
+            reference.Forward["logits_last_only"], model.Logits(model.Hidden(ids).narrow(1, 23, 1)), reference.Logits, "last logits");
         Near.Equal(reference.Forward["logits_first7"], model.call(ids.narrow(1, 0, 7), null), reference.Logits, "first seven");
     }
 
@@ -51,7 +54,8 @@ public sealed class ReferenceModelTests
         LanguageModelLoss.CrossEntropy(model.call(reference.Forward["ids"], null), reference.Forward["targets"]).backward();
         var expected = reference.Read("grads");
         Assert.Equal(expected.Keys.Order(), space.Parameters.Select(parameter => parameter.Name).Order());
-        Assert.All(space.Parameters, parameter => Near.Equal(expected[parameter.Name], parameter.Gradient!, reference.Gradient, parameter.Name));
+        Assert.All(
+            space.Parameters, parameter => Near.Equal(expected[parameter.Name], parameter.Gradient!, reference.Gradient, parameter.Name));
     }
 
     [Theory]
@@ -64,9 +68,16 @@ public sealed class ReferenceModelTests
         var reference = ReferenceModel.Open(golden);
         using var model = reference.Build();
         using var space = new ParameterSpace(model);
-        var config = new TrainingConfig { Steps = 10, BatchSize = 4, GradientClip = 1, Optimizer = new AdamWConfig { LearningRate = 1e-3, Beta2 = 0.95, WeightDecay = 0.1 } };
+        var config = new TrainingConfig
+        {
+            Steps = 10,
+            BatchSize = 4,
+            GradientClip = 1,
+            Optimizer = new AdamWConfig { LearningRate = 1e-3, Beta2 = 0.95, WeightDecay = 0.1 }
+        };
         using var optimizer = Optimizer.FromConfig(config.Optimizer, space);
-        var (losses, norms) = (reference.Training["losses"].data<float>().ToArray(), reference.Training["grad_norms_before_clip"].data<float>().ToArray());
+        var (losses, norms) = (
+            reference.Training["losses"].data<float>().ToArray(), reference.Training["grad_norms_before_clip"].data<float>().ToArray());
         for (var step = 0; step < 10; step++)
         {
             var result = new TrainingStep(model, space, optimizer, config).Run(1, [Batch(reference, step)]);
@@ -122,7 +133,8 @@ public sealed class ReferenceModelTests
         return new(ids.data<long>().ToArray(), targets.data<long>().ToArray(), (int)ids.shape[0], (int)ids.shape[1]);
     }
 
-    // The key bias shifts all scores of a query alike, so its gradient is rounding noise, which Adam makes as large as any other step.
+    // The key bias shifts all scores of a query equally, so its gradient is rounding noise, which Adam scales to the size of any other
+    // step.
     private static void SameWeights(ReferenceModel reference, TransformerModel model)
     {
         var differences = new List<double>();
@@ -134,6 +146,8 @@ public sealed class ReferenceModelTests
             differences.AddRange((expected[name] - parameter).abs().to(float64).detach().contiguous().data<double>().ToArray());
         }
         var far = differences.Count(difference => difference > 2e-5);
-        Assert.True(far <= differences.Count / 1000, $"{far} of {differences.Count} final weights are off by more than 2e-5, the worst by {differences.Max():g3}");
+        Assert.True(
+            far <= differences.Count / 1000,
+            $"{far} of {differences.Count} final weights are off by more than 2e-5, the worst by {differences.Max():g3}");
     }
 }

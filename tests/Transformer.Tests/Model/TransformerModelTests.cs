@@ -6,8 +6,12 @@ namespace Transformer.Tests.Model;
 
 public sealed class TransformerModelTests
 {
-    // With a small base, so that the second pair of a head turns visibly within a context of twelve.
-    private static readonly RotaryPositionConfig FromFourTokensOn = new() { Theta = 10, Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 4 } };
+    // With a small base, so that the second pair of a head rotates visibly within a context of twelve.
+    private static readonly RotaryPositionConfig FromFourTokensOn = new()
+    {
+        Theta = 10,
+        Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 4 }
+    };
 
     public TransformerModelTests() => manual_seed(1);
 
@@ -31,7 +35,8 @@ public sealed class TransformerModelTests
 
     private static void EarlierTokensOnly(ModelConfig config)
     {
-        using var model = Tiny.Stir(new TransformerModel(config with { TiedHead = false }));    // a tied head's gradient reaches every embedding
+        // a tied head's gradient reaches every embedding
+        using var model = Tiny.Stir(new TransformerModel(config with { TiedHead = false }));
         var embedding = model.Weight("model.embed_tokens.weight");
         for (var t = 0; t < 6; t++)
         {
@@ -53,7 +58,8 @@ public sealed class TransformerModelTests
         var changed = ids.clone();
         changed[.., 6] = (changed[.., 6] + 1) % 13;
         var (before, after) = (model.call(ids, null), model.call(changed, null));
-        Near.Equal(before.narrow(1, 0, 6), after.narrow(1, 0, 6), 1e-5);    // experts work on other groups of tokens, which rounds differently
+        // experts work on other groups of tokens, which rounds differently
+        Near.Equal(before.narrow(1, 0, 6), after.narrow(1, 0, 6), 1e-5);
         Assert.True(Near.Distance(before[.., 6], after[.., 6]) > 1e-3);
     }
 
@@ -69,7 +75,8 @@ public sealed class TransformerModelTests
         {
             using var state = model.NewState(rows: 2);
             var parts = (int[])[split, 1, 8 - split - 1];
-            var logits = ids.split(parts.Where(part => part > 0).Select(part => (long)part).ToArray(), 1).Select(part => model.call(part, state)).ToArray();
+            var logits = ids.split(parts.Where(part => part > 0).Select(part => (long)part).ToArray(), 1)
+                .Select(part => model.call(part, state)).ToArray();
             Near.Equal(full, cat(logits, 1), Tolerance(kind), $"split at {split}");
         }
     }
@@ -82,7 +89,7 @@ public sealed class TransformerModelTests
         using var model = Tiny.Model(kind);
         var ids = Tiny.Ids(2, 9);
         using var state = model.NewState(rows: 2);
-        model.Hidden(ids.narrow(1, 0, 6), state, [6, 3]);    // the short row's last three are filling
+        model.Hidden(ids.narrow(1, 0, 6), state, [6, 3]);    // the short row's last three are padding
         var logits = model.Logits(model.Hidden(stack([ids[0].narrow(0, 6, 3), ids[1].narrow(0, 3, 3)]), state, [3, 2]));
         Near.Equal(model.call(ids, null)[0].narrow(0, 6, 3), logits[0], Tolerance(kind), "the long row");
         Near.Equal(model.call(ids, null)[1].narrow(0, 3, 2), logits[1].narrow(0, 0, 2), Tolerance(kind), "the short row");
@@ -92,7 +99,7 @@ public sealed class TransformerModelTests
         Assert.Equal([9, 6], state.Lengths);
     }
 
-    // One block: deeper ones would keep what earlier passes, of shorter texts, made of the first tokens.
+    // One block: deeper ones would keep what earlier passes, over shorter sequences, computed for the first tokens.
     [Fact]
     public void Past_the_original_length_dynamic_ntk_continues_a_text_as_the_full_pass_of_its_length_does()
     {
@@ -154,7 +161,9 @@ public sealed class TransformerModelTests
     public void Tokens_past_the_context_are_an_error(string position)
     {
         using var model = new TransformerModel(Tiny.Config with { Position = Tiny.Positions[position] });
-        Assert.Contains("13 tokens do not fit the context length of 12", Assert.Throws<InputException>(() => model.call(Tiny.Ids(1, 13), null)).Message);
+        Assert.Contains(
+            "13 tokens do not fit the context length of 12",
+            Assert.Throws<InputException>(() => model.call(Tiny.Ids(1, 13), null)).Message);
 
         using var state = model.NewState(rows: 1);
         using var _ = no_grad();
@@ -180,7 +189,8 @@ public sealed class TransformerModelTests
         var table = Assert.Single(model.named_parameters(), parameter => parameter.name.StartsWith("model.position_bias.")).parameter;
         var ids = Tiny.Ids(2, 9);
         LanguageModelLoss.CrossEntropy(model.call(ids, null), ids).backward();
-        Assert.All(table.grad!.abs().sum(-1).data<float>().ToArray(), size => Assert.NotEqual(0, size));    // every distance or bucket up to 8
+        // every distance or bucket up to 8
+        Assert.All(table.grad!.abs().sum(-1).data<float>().ToArray(), size => Assert.NotEqual(0, size));
     }
 
     [Fact]
@@ -200,7 +210,8 @@ public sealed class TransformerModelTests
     public void Dropout_drops_in_training_only()
     {
         using var plain = new TransformerModel(Tiny.Config);
-        using var dropping = new TransformerModel(Tiny.Config with { Dropout = 0.5, Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Dropout = 0.5 } });
+        using var dropping = new TransformerModel(
+            Tiny.Config with { Dropout = 0.5, Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Dropout = 0.5 } });
         Tiny.CopyWeights(plain, dropping);
         var ids = Tiny.Ids(2, 5);
         Assert.True(Near.Distance(plain.call(ids, null), dropping.call(ids, null)) > 1e-3);
@@ -213,13 +224,14 @@ public sealed class TransformerModelTests
     {
         using var plain = new TransformerModel(Tiny.Config);
         using var mup = new TransformerModel(Tiny.Config with { Initialization = new MupInitializationConfig { BaseWidth = 16 } });
-        using (no_grad()) foreach (var layer in (int[])[0, 1]) plain.Weight($"model.layers.{layer}.self_attn.q_proj.weight").mul_(0.5);    // D = 4
+        // D = 4
+        using (no_grad()) foreach (var layer in (int[])[0, 1]) plain.Weight($"model.layers.{layer}.self_attn.q_proj.weight").mul_(0.5);
         Tiny.CopyWeights(plain, mup);
         using (no_grad()) foreach (var layer in (int[])[0, 1]) mup.Weight($"model.layers.{layer}.self_attn.q_proj.weight").mul_(2);
         var ids = Tiny.Ids(2, 5);
         Near.Equal(plain.call(ids, null), mup.call(ids, null), 1e-5);
     }
 
-    // Chunks and steps of a recurrence round differently, and the norm behind it makes small outputs large.
+    // Chunks and steps of a recurrence round differently, and the norm after it scales small outputs up.
     private static double Tolerance(string kind) => Tiny.Linear.ContainsKey(kind) || kind == "hybrid" ? 1e-4 : 1e-5;
 }

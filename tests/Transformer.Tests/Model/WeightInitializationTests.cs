@@ -9,7 +9,14 @@ namespace Transformer.Tests.Model;
 
 public sealed class WeightInitializationTests
 {
-    private static readonly ModelConfig Large = Tiny.Config with { Width = 256, VocabularySize = 512, TiedHead = false, Position = new LearnedPositionConfig(), ContextLength = 128 };
+    private static readonly ModelConfig Large = Tiny.Config with
+    {
+        Width = 256,
+        VocabularySize = 512,
+        TiedHead = false,
+        Position = new LearnedPositionConfig(),
+        ContextLength = 128
+    };
 
     [Fact]
     public void Gpt2_draws_matrices_with_its_deviation_and_residual_projections_with_less()
@@ -18,7 +25,8 @@ public sealed class WeightInitializationTests
         foreach (var (name, parameter) in model.named_parameters())
         {
             if (parameter.dim() < 2) continue;
-            var residual = name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
+            var residual = name.EndsWith("o_proj.weight", StringComparison.Ordinal)
+                || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
             var deviation = residual ? 0.02 / Math.Sqrt(2 * 2) : 0.02;    // 2 L = 4
             Near.Equal(deviation, parameter.std().item<float>(), 0.03 * deviation, name);
             Near.Equal(0, parameter.mean().item<float>(), 0.03 * deviation, name);
@@ -30,7 +38,8 @@ public sealed class WeightInitializationTests
     {
         using var model = new TransformerModel(Large with { Mlp = new NoMlpConfig(), Initialization = new Gpt2InitializationConfig() });
         foreach (var (name, parameter) in model.named_parameters())
-            if (name.EndsWith("o_proj.weight", StringComparison.Ordinal)) Near.Equal(0.02 / Math.Sqrt(2), parameter.std().item<float>(), 0.03 * 0.02, name);
+            if (name.EndsWith("o_proj.weight", StringComparison.Ordinal))
+                Near.Equal(0.02 / Math.Sqrt(2), parameter.std().item<float>(), 0.03 * 0.02, name);
     }
 
     [Fact]
@@ -38,7 +47,8 @@ public sealed class WeightInitializationTests
     {
         using var model = new TransformerModel(Tiny.Config with { Mlp = new GeluMlpConfig { Bias = true }, Norm = new LayerNormConfig() });
         foreach (var (name, parameter) in model.named_parameters())
-            if (parameter.dim() < 2) Assert.All(parameter.data<float>(), value => Assert.Equal(name.EndsWith("bias", StringComparison.Ordinal) ? 0 : 1, value));
+            if (parameter.dim() < 2)
+                Assert.All(parameter.data<float>(), value => Assert.Equal(name.EndsWith("bias", StringComparison.Ordinal) ? 0 : 1, value));
     }
 
     [Fact]
@@ -57,13 +67,16 @@ public sealed class WeightInitializationTests
         var convolution = model.Weight("model.layers.0.self_attn.k_conv1d.weight");
         Assert.InRange(convolution.abs().max().item<float>(), 0.45, 0.5);    // 1 / sqrt(4)
         using var space = new ParameterSpace(model);
-        Assert.All(space.Parameters.Where(parameter => parameter.Name.EndsWith("A_log") || parameter.Name.EndsWith("dt_bias")), parameter => Assert.False(parameter.Decays));
+        Assert.All(
+            space.Parameters.Where(parameter => parameter.Name.EndsWith("A_log") || parameter.Name.EndsWith("dt_bias")), parameter =>
+                Assert.False(parameter.Decays));
     }
 
     [Fact]
     public void With_zero_projections_and_a_zero_head_every_token_is_equally_likely()
     {
-        using var model = new TransformerModel(Tiny.Config with { TiedHead = false, Initialization = new ZeroProjectionInitializationConfig() });
+        using var model = new TransformerModel(
+            Tiny.Config with { TiedHead = false, Initialization = new ZeroProjectionInitializationConfig() });
         var ids = Tiny.Ids(2, 5);
         var logits = model.call(ids, null);
         Near.Equal(zeros_like(logits), logits, 0, "logits");
@@ -95,7 +108,8 @@ public sealed class WeightInitializationTests
         foreach (var (name, parameter) in model.named_parameters())
         {
             if (parameter.dim() < 2) continue;
-            var deviation = name.Contains("embed", StringComparison.Ordinal) ? 0.05 : Math.Sqrt(2.0 / (parameter.shape[0] + parameter.shape[1]));
+            var deviation = name.Contains("embed", StringComparison.Ordinal) ? 0.05
+                : Math.Sqrt(2.0 / (parameter.shape[0] + parameter.shape[1]));
             Near.Equal(deviation, parameter.std().item<float>(), 0.03 * deviation, name);
         }
     }
@@ -123,7 +137,8 @@ public sealed class WeightInitializationTests
         var config = Large with { Mlp = Tiny.Mixture with { Expert = new ReluMlpConfig() } };
         using var plain = new TransformerModel(config);
         using var deep = new TransformerModel(config with { Residual = new DeepNormResidualConfig() });
-        double Ratio(string name) => plain.Weight($"model.layers.1.mlp.{name}.weight").std().item<float>() / deep.Weight($"model.layers.1.mlp.{name}.weight").std().item<float>();
+        double Ratio(string name) => plain.Weight(
+            $"model.layers.1.mlp.{name}.weight").std().item<float>() / deep.Weight($"model.layers.1.mlp.{name}.weight").std().item<float>();
         Near.Equal(2, Ratio("experts.3.up_proj"), 0.05);
         Near.Equal(1, Ratio("gate"), 0.1);    // of 1,024 numbers
     }
@@ -142,12 +157,13 @@ public sealed class WeightInitializationTests
         Assert.True(Movement(1024, new Gpt2InitializationConfig()) > 3 * Movement(64, new Gpt2InitializationConfig()));
     }
 
-    // The root mean square of what three AdamW steps change in the logits (Yang et al. 2022, appendix D.1, call this the coordinate check).
+    // The root mean square of the change of the logits in three AdamW steps (the coordinate check of Yang et al. 2022, appendix D.1).
     private static double Movement(int width, InitializationConfig initialization)
     {
         manual_seed(1);
         using var scope = NewDisposeScope();
-        using var model = new TransformerModel(Tiny.Config with { Width = width, VocabularySize = 64, Initialization = initialization, TiedHead = false });
+        using var model = new TransformerModel(
+            Tiny.Config with { Width = width, VocabularySize = 64, Initialization = initialization, TiedHead = false });
         using var space = new ParameterSpace(model);
         using var optimizer = Optimizer.FromConfig(new AdamWConfig { LearningRate = 3e-3, WeightDecay = 0 }, space);
         var (ids, targets) = (randint(0, 64, [4, 12]), randint(0, 64, [4, 12]));

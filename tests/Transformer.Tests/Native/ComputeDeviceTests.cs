@@ -26,12 +26,14 @@ public sealed class ComputeDeviceTests
 
     [Theory]
     [InlineData("gpu", 0, "--device: found gpu, expected cpu, cuda or cuda:N.")]
-    [InlineData("cuda:1", 1, "--device cuda:1: each of several ranks takes the graphics processor of its number on its machine.")]
-    [InlineData("cuda", null, "--device cuda: the launcher does not tell which of the ranks on its machine this one is.")]
+    [InlineData("cuda:1", 1, "--device cuda:1: each of several ranks takes the GPU of its number on its machine.")]
+    [InlineData("cuda", null, "--device cuda: the launcher does not say which of the ranks on its machine this one is.")]
     [InlineData("cuda", 99, "--device cuda")]
     public void Of_several_ranks_each_takes_the_device_of_its_number_or_is_told_why_not(string name, int? localRank, string message) =>
-        Assert.StartsWith(message, Assert.Throws<InputException>(() => ComputeDevice.OfRank(name, localRank)).Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            message, Assert.Throws<InputException>(() => ComputeDevice.OfRank(name, localRank)).Message, StringComparison.Ordinal);
 
     [Fact]
-    public void The_processor_is_always_there() => Assert.All([ComputeDevice.Named("cpu"), ComputeDevice.OfRank("cpu", localRank: null)], device => Assert.Equal(CPU, device));
+    public void The_processor_is_always_there() =>
+        Assert.All([ComputeDevice.Named("cpu"), ComputeDevice.OfRank("cpu", localRank: null)], device => Assert.Equal(CPU, device));
 }

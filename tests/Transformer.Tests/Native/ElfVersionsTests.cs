@@ -42,7 +42,8 @@ public sealed class ElfVersionsTests
     private static byte[] Binding()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "only Linux has ELF libraries");
-        var folders = ((string?)AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") ?? "").Split(Path.PathSeparator).Append(AppContext.BaseDirectory)
+        var folders = ((string?)AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") ?? "").Split(Path.PathSeparator)
+            .Append(AppContext.BaseDirectory)
             .Append(Path.Combine(AppContext.BaseDirectory, "runtimes", "linux-x64", "native"));
         return File.ReadAllBytes(folders.Select(folder => Path.Combine(folder, "libLibTorchSharp.so")).First(File.Exists));
     }

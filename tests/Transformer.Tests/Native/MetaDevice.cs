@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Transformer.Tests.Native;
 
 /// <summary>
-/// libtorch's meta device: its tensors have a shape and a type and no numbers, so that whoever touches their memory or asks for a number fails, as a kernel for the processor
-/// would on a graphics processor. Some operators have their meta kernels in Python; here they get some that compute on zeros of the processor's memory.
+/// libtorch's meta device: its tensors have a shape and a type but no numbers, so that reading their memory or a number fails, as a CPU
+/// kernel would on a GPU. Some operators have their meta kernels in Python; here they get kernels that compute on zeros in CPU memory.
 /// </summary>
 internal static unsafe class MetaDevice
 {
@@ -45,7 +45,8 @@ internal static unsafe class MetaDevice
 
     private static List<Kernel> Register()
     {
-        var begin = (delegate* unmanaged<byte*, byte*, byte*, uint, nint*, int>)NativeLibrary.GetExport(Library, "aoti_torch_library_init_impl");
+        var begin = (delegate* unmanaged<byte*, byte*, byte*, uint, nint*, int>)NativeLibrary.GetExport(
+            Library, "aoti_torch_library_init_impl");
         var add = (delegate* unmanaged<nint, byte*, nint, int>)NativeLibrary.GetExport(Library, "aoti_torch_library_impl");
         nint library;
         fixed (byte* space = "aten\0"u8, key = "Meta\0"u8, file = "MetaDevice\0"u8) Assert.Equal(0, begin(space, key, file, 1, &library));
@@ -53,7 +54,8 @@ internal static unsafe class MetaDevice
         foreach (var (name, overload, tensors, results) in Missing)
         {
             Kernel kernel = (stack, arguments, _) => OnZeros(name, overload, tensors, results, stack, (int)arguments);
-            fixed (byte* full = Bytes(overload.Length == 0 ? name : $"{name}.{overload}")) Assert.Equal(0, add(library, full, Marshal.GetFunctionPointerForDelegate(kernel)));
+            fixed (byte* full = Bytes(overload.Length == 0 ? name : $"{name}.{overload}"))
+                Assert.Equal(0, add(library, full, Marshal.GetFunctionPointerForDelegate(kernel)));
             kernels.Add(kernel);
         }
         return kernels;

@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Inference;
 using Transformer.Model;
 using Transformer.Onnx;
 using static TorchSharp.torch;
@@ -82,8 +83,14 @@ internal static class OnnxCases
     }
 
     /// <summary>The logits of every token of some rows, each of which gets its tokens in one pass.</summary>
-    public static float[] Read(OnnxModel model, OnnxState state, params int[][] rows) =>
+    public static float[] Read(OnnxInferenceModel model, SequenceState state, params int[][] rows)
+    {
         model.Read(state, [.. Enumerable.Range(0, rows.Length)], [.. rows.Select(row => row.Length)], [.. rows.SelectMany(row => row)], all: true);
+        return Logits(model, rows.Sum(row => row.Length));
+    }
+
+    /// <summary>The logits of the first outputs of the last call of Read, one behind the other.</summary>
+    public static float[] Logits(InferenceModel model, int outputs) => [.. Enumerable.Range(0, outputs).SelectMany(output => model.Logits(output).ToArray())];
 
     public static int[] Tokens(int count, int seed) => [.. Enumerable.Range(0, count).Select(at => (at * at * 7 + at * seed + seed) % Tiny.Config.VocabularySize!.Value)];
 

@@ -37,7 +37,7 @@ public sealed class OnnxFolderTests : IDisposable
         string[] entries = ["config.json", "genai_config.json", "onnx", "tokenizer.json"];
         string[] inputs = ["input_ids", "attention_mask", "position_ids", .. Caches("past_key_values")], outputs = ["logits", .. Caches("present")];
         Assert.Equal(entries, Directory.GetFileSystemEntries(folder.Path).Select(Path.GetFileName).Order());
-        using var onnx = OnnxModel.Open(folder.Path);
+        using var onnx = OnnxInferenceModel.Open(folder.Path);
         Assert.Equal(model.Config, onnx.Config);
         Assert.Equal(13, onnx.Tokenizer!.VocabularySize);
         var file = Parsed();
@@ -206,12 +206,12 @@ public sealed class OnnxFolderTests : IDisposable
 
     private float[] Logits(int[] text)
     {
-        using var onnx = OnnxModel.Open(folder.Path, threads: 1);
+        using var onnx = OnnxInferenceModel.Open(folder.Path, threads: 1);
         using var state = onnx.NewState(1);
         return Read(onnx, state, text);
     }
 
-    private void Refused(string problem) => Assert.Contains(problem, Assert.Throws<InputException>(() => OnnxModel.Open(folder.Path)).Message);
+    private void Refused(string problem) => Assert.Contains(problem, Assert.Throws<InputException>(() => OnnxInferenceModel.Open(folder.Path)).Message);
 
     private ModelProto Parsed() => ModelProto.Parser.ParseFrom(File.ReadAllBytes(ModelPath));
 

@@ -87,7 +87,7 @@ public sealed class OnnxFuzzTests : IDisposable
     {
         try
         {
-            using var onnx = OnnxModel.Open(folder.Path, threads: 1);
+            using var onnx = OnnxInferenceModel.Open(folder.Path, threads: 1);
             using var state = onnx.NewState(1);
             Read(onnx, state, Tokens(3, 1));
             return true;

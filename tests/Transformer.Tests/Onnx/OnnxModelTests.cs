@@ -1,6 +1,8 @@
 using Microsoft.ML.OnnxRuntime;
 using Transformer.Configuration;
 using Transformer.Generation;
+using Transformer.Inference.Torch;
+using Transformer.Inference;
 using Transformer.Model;
 using Transformer.Onnx;
 using static TorchSharp.torch;
@@ -38,7 +40,7 @@ public sealed class OnnxModelTests : IDisposable
         }
     }
 
-    // Filling stands behind the shorter rows of a pass, and rows that pause get nothing but filling.
+    // Padding follows the shorter rows of a pass, and rows that pause get nothing but padding.
     [Theory]
     [MemberData(nameof(SomeKinds))]
     public void Rows_of_unequal_length_do_not_see_each_other(string kind, OnnxOperators operators)
@@ -49,16 +51,17 @@ public sealed class OnnxModelTests : IDisposable
         using var state = onnx.NewState(3);
         Read(onnx, state, rows[0][..6], rows[1][..2], rows[2][..4]);
         onnx.Read(state, [1, 2], [3, 1], [.. rows[1][2..5], rows[2][4]]);
-        var found = onnx.Read(state, [0, 1, 2], [1, 1, 2], [rows[0][6], rows[1][5], .. rows[2][5..7]]);
+        onnx.Read(state, [0, 1, 2], [1, 1, 2], [rows[0][6], rows[1][5], .. rows[2][5..7]]);
+        var found = Logits(onnx, 3);
 
         int[][][] parts = [[rows[0][..6], rows[0][6..7]], [rows[1][..2], rows[1][2..5], rows[1][5..6]], [rows[2][..4], rows[2][4..5], rows[2][5..7]]];
         AssertNear([.. parts.SelectMany(row => Expected(model, row)[^13..])], found, Tolerance, "last tokens");
     }
 
-    // Hugging Face's libraries put filling before the shorter prompts of a batch.
+    // Hugging Face's libraries put padding before the shorter prompts of a batch.
     [Theory]
     [MemberData(nameof(TinyKinds))]
-    public void Filling_before_a_text_changes_nothing(string kind)
+    public void Padding_before_a_text_changes_nothing(string kind)
     {
         using var model = ModelOf(kind);
         Exported(model).Dispose();
@@ -125,8 +128,8 @@ public sealed class OnnxModelTests : IDisposable
         using var onnx = Exported(model, operators);
         int[][] prompts = [Tokens(150, 5), Tokens(3, 2), Tokens(70, 7)];
         var (options, cancellation) = (SamplingOptions.Greedy with { MaxTokens = 60 }, TestContext.Current.CancellationToken);
-        var expected = new TextGenerator(model).Generate(prompts, options, cancellation: cancellation).Select(text => text.Tokens);
-        Assert.Equal(expected, onnx.Generator().Generate(prompts, options, cancellation: cancellation).Select(text => text.Tokens));
+        var expected = model.Generate(prompts, options, cancellation: cancellation).Select(text => text.Tokens);
+        Assert.Equal(expected, new TextGenerator(onnx).Generate(prompts, options, cancellation: cancellation).Select(text => text.Tokens));
     }
 
     // The first row is full while the second goes on, and the third begins late.
@@ -135,7 +138,7 @@ public sealed class OnnxModelTests : IDisposable
     [InlineData("wide, gpt2")]
     [InlineData("wide hybrid")]
     [InlineData("wide windows")]
-    public void Rows_that_pause_lose_nothing_in_a_cache_that_keeps_its_place(string kind)
+    public void Rows_that_pause_lose_nothing_in_a_cache_that_is_filled_in_place(string kind)
     {
         using var model = ModelOf(kind);
         using var onnx = Exported(model, OnnxOperators.Fused);
@@ -143,10 +146,12 @@ public sealed class OnnxModelTests : IDisposable
         using var state = onnx.NewState(3);
         onnx.Read(state, [0, 1], [11, 2], [.. rows[0][..11], .. rows[1][..2]]);
         onnx.Read(state, [1], [3], rows[1].AsSpan(2..5));
-        var caches = state.Past.Select(cache => cache.GetTensorTypeAndShape().Shape[2]).ToArray();
-        var last = onnx.Read(state, [0], [1], rows[0].AsSpan(11..));
+        var caches = ((OnnxSequenceState)state).Past.Select(cache => cache.GetTensorTypeAndShape().Shape[2]).ToArray();
+        onnx.Read(state, [0], [1], rows[0].AsSpan(11..));
+        var last = Logits(onnx, 1);
         onnx.Read(state, [2, 1], [4, 3], [.. rows[2][..4], .. rows[1][5..8]]);
-        var found = onnx.Read(state, [1, 2], [1, 1], [rows[1][8], rows[2][4]]);
+        onnx.Read(state, [1, 2], [1, 1], [rows[1][8], rows[2][4]]);
+        var found = Logits(onnx, 2);
 
         int[][][] parts = [[rows[0][..11], rows[0][11..]], [rows[1][..2], rows[1][2..5], rows[1][5..8], rows[1][8..]], [rows[2][..4], rows[2][4..]]];
         AssertNear([.. parts.SelectMany(row => Expected(model, row)[^13..])], [.. last, .. found], Tolerance, "last tokens");
@@ -155,11 +160,11 @@ public sealed class OnnxModelTests : IDisposable
 
     // A copy would hold what the operator writes, and nothing behind it.
     [Fact]
-    public void A_fused_step_writes_into_the_cache_where_it_lies()
+    public void A_fused_step_writes_into_the_cache_in_place()
     {
         using var model = ModelOf("wide");
         using var onnx = Exported(model, OnnxOperators.Fused);
-        using var state = onnx.NewState(1);
+        using var state = (OnnxSequenceState)onnx.NewState(1);
         Read(onnx, state, Tokens(5, 1));
         foreach (var cache in state.Past) cache.GetTensorMutableDataAsSpan<float>()[^1] = 7;
         Read(onnx, state, [3]);
@@ -179,9 +184,9 @@ public sealed class OnnxModelTests : IDisposable
     private static TheoryData<string, OnnxOperators> InBothForms(IEnumerable<string> kinds) =>
         new(kinds.SelectMany(kind => new (string, OnnxOperators)[] { (kind, OnnxOperators.Standard), (kind, OnnxOperators.Fused) }));
 
-    private OnnxModel Exported(TransformerModel model, OnnxOperators operators = OnnxOperators.Standard)
+    private OnnxInferenceModel Exported(TransformerModel model, OnnxOperators operators = OnnxOperators.Standard)
     {
         OnnxFolder.Write(folder.Path, model.Config, model.Weights, operators: operators);
-        return OnnxModel.Open(folder.Path, threads: 1);
+        return OnnxInferenceModel.Open(folder.Path, threads: 1);
     }
 }

@@ -22,8 +22,8 @@ public sealed class BlockFormatTests
         Assert.Throws<ArgumentException>(() => format.Dequantize(new byte[bytes], new float[2 * length]));
     }
 
-    // Half a step of 1/127 of the greatest, one of 1/8 (7 steps must reach where 8 would), each with the rounding of the scale to 11 bits or, where it is
-    // below 2^-14, to a multiple of 2^-24.
+    // Half a step of 1/127 of the greatest, one of 1/8 (7 steps must reach where 8 would), each with the rounding of the scale to 11 bits
+    // or, where it is below 2^-14, to a multiple of 2^-24.
     [Theory]
     [InlineData("Q8_0", 127, 0.5)]
     [InlineData("Q4_0", 8, 1)]
@@ -33,9 +33,11 @@ public sealed class BlockFormatTests
         for (var trial = 0; trial < 2000; trial++)
         {
             var deviation = Math.Pow(10, random.Next(-3, 3));
-            float[] numbers = [.. Enumerable.Range(0, 32).Select(_ => (float)(deviation * (random.NextDouble() + random.NextDouble() - 1)))];
+            float[] numbers = [
+                .. Enumerable.Range(0, 32).Select(_ => (float)(deviation * (random.NextDouble() + random.NextDouble() - 1)))];
             var allowed = (moved / steps + 1.0 / 2048) * numbers.Max(Math.Abs) + steps * Math.ScaleB(1, -25);
-            foreach (var (before, after) in numbers.Zip(Again(format, numbers))) Near.Equal(before, after, allowed, $"{name}, trial {trial}");
+            foreach (var (before, after) in numbers.Zip(Again(format, numbers)))
+                Near.Equal(before, after, allowed, $"{name}, trial {trial}");
         }
     }
 
@@ -72,7 +74,8 @@ public sealed class BlockFormatTests
 
     [Fact]
     public void Formats_that_are_only_read_say_so() =>
-        Assert.Contains("Q4_K is read", Assert.Throws<NotSupportedException>(() => Q4_K.Format.Quantize(new float[256], new byte[144])).Message);
+        Assert.Contains(
+            "Q4_K is read", Assert.Throws<NotSupportedException>(() => Q4_K.Format.Quantize(new float[256], new byte[144])).Message);
 
     private static float[] Again(BlockFormat format, float[] numbers)
     {

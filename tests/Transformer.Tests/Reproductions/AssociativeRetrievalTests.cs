@@ -32,13 +32,14 @@ public sealed class AssociativeRetrievalTests
     [Fact]
     public void The_same_seed_gives_the_same_loss_and_another_one_another()
     {
-        double Loss(int seed) => AssociativeRetrieval.Run(RetrievalRule.Elu, false, 10, seed, 100, TestContext.Current.CancellationToken).Loss;
+        double Loss(int seed) =>
+            AssociativeRetrieval.Run(RetrievalRule.Elu, false, 10, seed, 100, TestContext.Current.CancellationToken).Loss;
         Assert.Equal(Loss(1), Loss(1));
         Assert.NotEqual(Loss(1), Loss(2));
     }
 
-    // The equations of the paper, one association after the other: keys from both sides' codes, W + v phi(k)^T, and W + beta (v - W phi'(k)) phi'(k)^T with
-    // phi' = phi over its sum.
+    // The equations of the paper, one association after the other: keys from both sides' codes, W + v phi(k)^T, and W + beta (v - W
+    // phi'(k)) phi'(k)^T with phi' = phi over its sum.
     [Theory]
     [InlineData(RetrievalRule.Elu)]
     [InlineData(RetrievalRule.Dpfp2)]

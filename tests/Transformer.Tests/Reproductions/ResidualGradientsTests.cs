@@ -19,7 +19,8 @@ public sealed class ResidualGradientsTests
     [Fact]
     public void The_same_seed_gives_the_same_numbers_and_another_one_others()
     {
-        double First(int seed) => ResidualGradients.Run(seed, seeds: 1, depths: [1, 2], TestContext.Current.CancellationToken).Rows[0].PreNorm;
+        double First(int seed) =>
+            ResidualGradients.Run(seed, seeds: 1, depths: [1, 2], TestContext.Current.CancellationToken).Rows[0].PreNorm;
         Assert.Equal(First(1), First(1));
         Assert.NotEqual(First(1), First(2));
     }

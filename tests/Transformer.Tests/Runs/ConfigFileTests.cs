@@ -49,7 +49,8 @@ public class ConfigFileTests
     {
         var lines = ConfigFile.ToYaml(Parse(Sound)).Split('\n');
         Assert.Contains("  norm: {kind: rms, epsilon: 1e-5}", lines);
-        Assert.Contains("  optimizer: {kind: adamw, learning_rate: 0.001, weight_decay: 0.1, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, state_precision: fp32}", lines);
+        Assert.Contains("  optimizer: {kind: adamw, learning_rate: 0.001, weight_decay: 0.1, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, " +
+            "state_precision: fp32}", lines);
         Assert.Contains("  parameters: []", lines);
     }
 
@@ -63,7 +64,9 @@ public class ConfigFileTests
     public void Json_with_tabs_and_escapes_is_read()
     {
         var json = ConfigJson.ToJson(Parse(Sound)).ToJsonString(ConfigJson.Options).Replace("  ", "\t");
-        Assert.Equal("a/b \u00e9 \ud83d\ude00", Parse(json.Replace("\"description\": null", """ "description": "a\/b \u00e9 \ud83d\ude00" """)).Description);
+        Assert.Equal(
+            "a/b \u00e9 \ud83d\ude00",
+            Parse(json.Replace("\"description\": null", """ "description": "a\/b \u00e9 \ud83d\ude00" """)).Description);
     }
 
     [Fact]
@@ -80,7 +83,8 @@ public class ConfigFileTests
     [Fact]
     public void A_preset_lies_under_the_keys_that_the_file_gives()
     {
-        var model = Parse(Sound.Replace(Sound.Split('\n')[0], "model: {preset: gpt2, context_length: 512, attention: {bias: false}, norm: {kind: rms}}")).Model;
+        var model = Parse(Sound.Replace(
+            Sound.Split('\n')[0], "model: {preset: gpt2, context_length: 512, attention: {bias: false}, norm: {kind: rms}}")).Model;
         var expected = ConfigFile.Preset("gpt2") with
         {
             ContextLength = 512,

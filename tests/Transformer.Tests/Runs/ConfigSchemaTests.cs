@@ -18,7 +18,8 @@ public class ConfigSchemaTests
     [Fact]
     public void Every_object_refuses_unknown_keys()
     {
-        var open = Objects(Schema).Where(node => node.ContainsKey("properties") && (bool?)node["additionalProperties"] != false).Select(node => node.GetPath());
+        var open = Objects(Schema).Where(node => node.ContainsKey("properties") && (bool?)node["additionalProperties"] != false)
+            .Select(node => node.GetPath());
         Assert.Empty(open);
     }
 
@@ -73,7 +74,7 @@ public class ConfigSchemaTests
         }
     }
 
-    // What stood elsewhere before is referred to: #/properties/model/...
+    // A schema that occurred before is a reference: #/properties/model/...
     private static JsonObject Referred(string reference) => reference.Split('/')[1..]
         .Aggregate((JsonNode)Schema, (node, key) => node is JsonArray list ? list[int.Parse(key)]! : node[key]!).AsObject();
 

@@ -11,7 +11,9 @@ using Transformer.Runs;
 
 namespace Transformer.Tests.Runs;
 
-/// <summary>The tables of docs/configuration.md, made from the records: every key, what it takes, its default and its documentation.</summary>
+/// <summary>
+/// The tables of docs/configuration.md, made from the records: every key, its values, its default and its documentation.
+/// </summary>
 internal sealed partial class ConfigurationPage
 {
     private readonly XmlSummaries summaries = XmlSummaries.Load(typeof(RunConfig).Assembly, typeof(ModelConfig).Assembly);
@@ -40,21 +42,24 @@ internal sealed partial class ConfigurationPage
         else
         {
             page.Append("| `kind` | meaning |\n| --- | --- |\n");
-            foreach (var kind in choice.DerivedTypes) page.Append(CultureInfo.InvariantCulture, $"| `{kind.TypeDiscriminator}` | {Summary(kind.DerivedType)} |\n");
+            foreach (var kind in choice.DerivedTypes)
+                page.Append(CultureInfo.InvariantCulture, $"| `{kind.TypeDiscriminator}` | {Summary(kind.DerivedType)} |\n");
             page.Append('\n');
             var shared = info.Properties.ToList();
             if (shared.Count > 0) page.Append("Keys of every kind:\n\n");
             if (shared.Count > 0) Keys(shared, choice.DerivedTypes[0].DerivedType, path);
             foreach (var kind in choice.DerivedTypes)
             {
-                var own = ConfigJson.Options.GetTypeInfo(kind.DerivedType).Properties.Where(property => shared.All(other => other.Name != property.Name)).ToList();
+                var own = ConfigJson.Options.GetTypeInfo(kind.DerivedType).Properties.Where(property =>
+                    shared.All(other => other.Name != property.Name)).ToList();
                 if (own.Count == 0) continue;
                 page.Append(CultureInfo.InvariantCulture, $"Keys of `{kind.TypeDiscriminator}`:\n\n");
                 Keys(own, kind.DerivedType, path);
             }
         }
         if (type == typeof(ModelConfig))
-            page.Append("`preset` may stand among these keys in a file: it names an architecture (`recipes` lists them) over which the other keys are laid.\n\n");
+            page.Append("`preset` may stand among these keys in a file: it names an architecture (`recipes` lists them) over which the " +
+                "other keys are laid.\n\n");
         foreach (var part in parts) Section(part.Title, part.Type);
     }
 
@@ -65,7 +70,8 @@ internal sealed partial class ConfigurationPage
         foreach (var property in properties)
         {
             var value = property.IsRequired ? "**required**" : Default(property.Get!(made!));
-            page.Append(CultureInfo.InvariantCulture, $"| `{property.Name}` | {Value(property.PropertyType, path + property.Name)} | {value} | {Summary((MemberInfo)property.AttributeProvider!)} |\n");
+            page.Append(CultureInfo.InvariantCulture, $"| `{property.Name}` | {Value(property.PropertyType, path + property.Name)} | " +
+                $"{value} | {Summary((MemberInfo)property.AttributeProvider!)} |\n");
         }
         page.Append('\n');
     }
@@ -74,7 +80,9 @@ internal sealed partial class ConfigurationPage
     {
         var type = Nullable.GetUnderlyingType(declared) ?? declared;
         var info = ConfigJson.Options.GetTypeInfo(type);
-        if (type.IsEnum) return string.Join(", ", Enum.GetValues(type).Cast<object>().Select(value => $"`{JsonSerializer.SerializeToNode(value, type, ConfigJson.Options)!.GetValue<string>()}`"));
+        if (type.IsEnum)
+            return string.Join(", ", Enum.GetValues(type).Cast<object>()
+                .Select(value => $"`{JsonSerializer.SerializeToNode(value, type, ConfigJson.Options)!.GetValue<string>()}`"));
         return (info.Kind, Type.GetTypeCode(type)) switch
         {
             (JsonTypeInfoKind.Object, _) => Link(type, path, "part"),
@@ -108,8 +116,9 @@ internal sealed partial class ConfigurationPage
         _ => $"`{Brief(JsonSerializer.SerializeToNode(value, Family(value.GetType()), ConfigJson.Options))}`",
     };
 
-    // The type whose serialised form says the kind.
-    private static Type Family(Type type) => type.BaseType is { } parent && parent != typeof(object) && !type.IsValueType ? Family(parent) : type;
+    // The type whose serialised form has the kind.
+    private static Type Family(Type type) =>
+        type.BaseType is { } parent && parent != typeof(object) && !type.IsValueType ? Family(parent) : type;
 
     // A part in one line, without the keys that have their defaults.
     private static string Brief(JsonNode? node) => node switch
@@ -122,9 +131,10 @@ internal sealed partial class ConfigurationPage
     };
 
     private string Summary(MemberInfo member) =>
-        Code().Replace(summaries.Of(member) ?? throw new InvalidOperationException($"{member} has no documentation"), "`$0`").Replace("|", "\\|");
+        Code().Replace(summaries.Of(member) ?? throw new InvalidOperationException($"{member} has no documentation"), "`$0`")
+            .Replace("|", "\\|");
 
-    // Keys, paths and patterns stand as code.
+    // Keys, paths and patterns are formatted as code.
     [GeneratedRegex(@"(?<![\w`.])(builtin:\w+|model\.layers\.0\.\*|[a-z]+(_[a-z0-9]+)+)(?![\w`])")]
     private static partial Regex Code();
 }

@@ -5,7 +5,7 @@ namespace Transformer.Tests.Runs;
 
 public sealed class ConfigurationPageTests
 {
-    // The tables begin with the first section; what stands before it is written by hand.
+    // The tables begin with the first section; the text before it is written by hand.
     private const string Begin = "## The run";
 
     [Fact]
@@ -15,6 +15,8 @@ public sealed class ConfigurationPageTests
         var page = File.ReadAllText(path);
         var made = page[..page.IndexOf(Begin, StringComparison.Ordinal)] + ConfigurationPage.Create();
         if (Snapshot.Accepted) File.WriteAllText(path, made);
-        else Assert.True(page == made, $"docs/configuration.md is no longer what the records say; run this test once with {Snapshot.Accept}=1 and read what changed.");
+        else Assert.True(
+            page == made,
+            $"docs/configuration.md is no longer what the records say; run this test once with {Snapshot.Accept}=1 and read what changed.");
     }
 }

@@ -29,7 +29,8 @@ public sealed class BpeTokenizerTests
     [Fact]
     public void A_cut_never_changes_the_pieces()
     {
-        var texts = TokenizerGoldens.Cases.Select(golden => golden.Text).Append(string.Concat(TokenizerGoldens.Cases.Select(golden => golden.Text)));
+        var texts = TokenizerGoldens.Cases.Select(golden => golden.Text)
+            .Append(string.Concat(TokenizerGoldens.Cases.Select(golden => golden.Text)));
         foreach (var text in texts)
         {
             var whole = Pieces(text);
@@ -40,7 +41,9 @@ public sealed class BpeTokenizerTests
 
     [Fact]
     public void Only_GPT2s_end_of_text_is_a_control_token() =>
-        Assert.Equal((null, 50256, 50257), (TokenizerGoldens.Gpt2.BeginOfText, TokenizerGoldens.Gpt2.EndOfText, TokenizerGoldens.Gpt2.VocabularySize));
+        Assert.Equal(
+            (null, 50256, 50257),
+            (TokenizerGoldens.Gpt2.BeginOfText, TokenizerGoldens.Gpt2.EndOfText, TokenizerGoldens.Gpt2.VocabularySize));
 
     [Fact]
     public void Merges_of_another_vocabulary_are_refused()
@@ -64,7 +67,8 @@ public sealed class BpeTokenizerTests
     private static List<string> Pieces(string text)
     {
         var pieces = new List<string>();
-        for (var rest = text.AsSpan(); !rest.IsEmpty; rest = rest[pieces[^1].Length..]) pieces.Add(rest[..GptPieces.First(rest)].ToString());
+        for (var rest = text.AsSpan(); !rest.IsEmpty; rest = rest[pieces[^1].Length..])
+            pieces.Add(rest[..GptPieces.First(rest)].ToString());
         return pieces;
     }
 }

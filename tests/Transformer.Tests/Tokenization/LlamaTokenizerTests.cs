@@ -21,7 +21,10 @@ public sealed class LlamaTokenizerTests
     [Fact]
     public void Merging_is_what_llama2c_does_by_rescanning_the_whole_text()
     {
-        foreach (var text in new[] { "Once upon a time, there was a little girl.", "aaaa aaa  aaaaa", "hehehe the thethe", " and\n\nanand", "é 中\t" })
+        foreach (var text in new[]
+        {
+            "Once upon a time, there was a little girl.", "aaaa aaa  aaaaa", "hehehe the thethe", " and\n\nanand", "é 中\t",
+        })
         {
             Assert.Equal(Rescan(text), Stories.Encode(text));
         }
@@ -53,7 +56,9 @@ public sealed class LlamaTokenizerTests
     public void A_piece_of_a_length_that_no_text_has_is_refused()
     {
         string[] pieces = [.. Stories.Pieces, new('a', 513)];
-        Assert.Contains("token 512 has 513 characters; expected 512 at most", Assert.Throws<InputException>(() => new LlamaTokenizer(pieces, new float[pieces.Length])).Message);
+        Assert.Contains(
+            "token 512 has 513 characters; expected 512 at most",
+            Assert.Throws<InputException>(() => new LlamaTokenizer(pieces, new float[pieces.Length])).Message);
     }
 
     // Greedy merging as the definition has it: look at every pair, merge the best, begin again.
@@ -70,7 +75,8 @@ public sealed class LlamaTokenizerTests
         {
             // The scores of this file fall with the id.
             var best = Enumerable.Range(0, symbols.Count - 1)
-                .Select(at => (At: at, Id: ids.GetValueOrDefault(Stories.Pieces[symbols[at]] + Stories.Pieces[symbols[at + 1]], int.MaxValue)))
+                .Select(
+                    at => (At: at, Id: ids.GetValueOrDefault(Stories.Pieces[symbols[at]] + Stories.Pieces[symbols[at + 1]], int.MaxValue)))
                 .DefaultIfEmpty((At: 0, Id: int.MaxValue)).MinBy(pair => pair.Id);
             if (best.Id == int.MaxValue) return symbols;
             symbols[best.At] = best.Id;

@@ -4,10 +4,11 @@ using Transformer.Tokenization;
 
 namespace Transformer.Tests.Tokenization;
 
-/// <summary>What every tokenizer keeps.</summary>
+/// <summary>The contract of every tokenizer.</summary>
 public sealed class TokenizerTests
 {
-    private static readonly string Text = string.Concat(TokenizerGoldens.Cases.Select(golden => golden.Text.Replace('\uFFFD', '?') + "\r\n"));
+    private static readonly string Text = string.Concat(
+        TokenizerGoldens.Cases.Select(golden => golden.Text.Replace('\uFFFD', '?') + "\r\n"));
 
     public static TheoryData<string> Kinds => ["character", "byte", "bpe", "llama"];
 
@@ -29,7 +30,9 @@ public sealed class TokenizerTests
         var read = Tokenizer.Load(path);
 
         Assert.Equal(tokenizer.GetType(), read.GetType());
-        Assert.Equal((tokenizer.VocabularySize, tokenizer.BeginOfText, tokenizer.EndOfText), (read.VocabularySize, read.BeginOfText, read.EndOfText));
+        Assert.Equal(
+            (tokenizer.VocabularySize, tokenizer.BeginOfText, tokenizer.EndOfText),
+            (read.VocabularySize, read.BeginOfText, read.EndOfText));
         Assert.Equal(tokenizer.Encode(Text), read.Encode(Text));
         Assert.All(Enumerable.Range(0, read.VocabularySize), id => Assert.Equal(tokenizer.BytesOf(id), read.BytesOf(id)));
         Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
@@ -108,7 +111,8 @@ public sealed class TokenizerTests
         var tokenizer = CharacterTokenizer.FromCorpus(new StringReader("abc"));
         var text = new string('a', 100_000) + "z";
 
-        Assert.Contains("at position 100000", Assert.Throws<InputException>(() => tokenizer.Encode(new StringReader(text)).Count()).Message);
+        Assert.Contains(
+            "at position 100000", Assert.Throws<InputException>(() => tokenizer.Encode(new StringReader(text)).Count()).Message);
     }
 
     [Fact]
@@ -124,7 +128,9 @@ public sealed class TokenizerTests
     [InlineData("""{"model": {"type": "WordLevel", "vocab": {"a": 0, "b": 7}}, "pre_tokenizer": {"type": "Split"}}""")]
     [InlineData("""{"model": {"type": "WordLevel", "vocab": {"ab": 0}}, "pre_tokenizer": {"type": "Split"}}""")]
     [InlineData("""{"model": {"type": "WordLevel", "vocab": {"a": "x"}}, "pre_tokenizer": {"type": "Split"}}""")]
-    [InlineData("""{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false}}""")]
+    [InlineData(
+        """{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, """ +
+        """ "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false}}""")]
     public void A_damaged_or_unknown_file_is_refused_by_name(string json)
     {
         var path = Path.GetTempFileName();

@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Training;
 
-/// <summary>What only a graphics processor can show; skipped where there is none.</summary>
+/// <summary>Tests that need a GPU; skipped where there is none.</summary>
 public sealed class CudaTests
 {
     private const int Rows = 2, Tokens = 160;
@@ -31,7 +31,9 @@ public sealed class CudaTests
             foreach (var (name, weight) in here.named_parameters())
             {
                 if (weight.grad is not { } gradient) continue;
-                Near.Equal(gradient, there.Weight(name).grad!.cpu(), 1e-3 * Math.Max(1e-2, gradient.abs().max().item<float>()), $"{kind}: gradient of {name}");
+                Near.Equal(
+                    gradient, there.Weight(name).grad!.cpu(), 1e-3 * Math.Max(1e-2, gradient.abs().max().item<float>()),
+                    $"{kind}: gradient of {name}");
             }
         }
 
@@ -56,7 +58,8 @@ public sealed class CudaTests
             ? new AdamWConfig { LearningRate = 0.1, Epsilon = 1, WeightDecay = 0.1, StatePrecision = state }
             : new MuonConfig { LearningRate = 1e-2 };
         var (here, there) = (Train(CPU), Train(device));
-        for (var step = 0; step < here.Results.Length; step++) Near.Equal(here.Results[step].Loss, there.Results[step].Loss, 1e-3, $"loss of step {step}");
+        for (var step = 0; step < here.Results.Length; step++)
+            Near.Equal(here.Results[step].Loss, there.Results[step].Loss, 1e-3, $"loss of step {step}");
         foreach (var (name, value) in here.Weights) Near.Equal(value, there.Weights[name], 2e-3, name);
 
         (TrainingStep.Result[] Results, Dictionary<string, Tensor> Weights) Train(Device on)
@@ -67,8 +70,10 @@ public sealed class CudaTests
             Tiny.CopyWeights(first, model);
             using var space = new ParameterSpace(model);
             using var rules = Optimizer.FromConfig(optimizer, space);
-            var step = new TrainingStep(model, space, rules, new TrainingConfig { Steps = 5, BatchSize = 2, GradientClip = 0.5, Optimizer = optimizer });
-            TrainingStep.Result[] results = [.. Enumerable.Range(0, 5).Select(_ => step.Run(1, [new Batch([1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6, 7], Rows: 2, Columns: 3)]))];
+            var step = new TrainingStep(
+                model, space, rules, new TrainingConfig { Steps = 5, BatchSize = 2, GradientClip = 0.5, Optimizer = optimizer });
+            TrainingStep.Result[] results = [.. Enumerable.Range(0, 5)
+                .Select(_ => step.Run(1, [new Batch([1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6, 7], Rows: 2, Columns: 3)]))];
             return (results, model.Weights.ToDictionary(weight => weight.Name, weight => weight.Value.detach().cpu().clone()));
         }
     }
@@ -88,7 +93,9 @@ public sealed class CudaTests
             Assert.True(code == 0, error);
             var (expected, actual) = (here.Metrics("plain"), here.Metrics("run"));
             for (var step = 0; step < expected.Length; step++)
-                Near.Equal(expected[step]["train_loss"]!.GetValue<double>(), actual[step]["train_loss"]!.GetValue<double>(), 2e-3, $"loss of step {step + 1}, on {next} from step 10 on");
+                Near.Equal(
+                    expected[step]["train_loss"]!.GetValue<double>(), actual[step]["train_loss"]!.GetValue<double>(), 2e-3,
+                    $"loss of step {step + 1}, on {next} from step 10 on");
         }
     }
 

@@ -17,12 +17,12 @@ using static TorchSharp.torch;
 namespace Transformer.Tests.Training;
 
 /// <summary>
-/// How often a step waits for its device. Tensors of libtorch's meta device have a shape and no numbers: like those of a graphics processor they cannot be touched from
-/// here, and whoever asks for a number gets an exception.
+/// How often a step waits for its device. Tensors of libtorch's meta device have a shape but no numbers: as on a GPU their memory cannot be
+/// read from here, and reading a number throws.
 /// </summary>
 public sealed partial class DeviceStepTests
 {
-    private const int Tokens = 160;    // more than the rows that windows take at once
+    private const int Tokens = 160;    // more than the rows that windows process at once
     private static readonly Device Elsewhere = MetaDevice.Device;
 
     private static readonly TrainingConfig Config = new()
@@ -65,11 +65,17 @@ public sealed partial class DeviceStepTests
         using var here = new Workplace();
         var config = ConfigFile.Load(here["tiny.yaml"], [$"data.path={here["corpus.txt"]}", "training.activation_checkpointing=true"]);
         var failure = Assert.Throws<InputException>(() => Trainer.Start(config, here["run"], device: Elsewhere));
-        Assert.StartsWith("training.activation_checkpointing: a block that is computed twice on meta", failure.Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "training.activation_checkpointing: a block that is computed twice on meta", failure.Message, StringComparison.Ordinal);
 
-        config = config with { Training = config.Training with { ActivationCheckpointing = false, Distributed = new() { Strategy = DistributedStrategy.Zero3 } } };
+        config = config with { Training = config.Training with
+        {
+            ActivationCheckpointing = false,
+            Distributed = new() { Strategy = DistributedStrategy.Zero3 }
+        } };
         var agreed = Assert.Throws<CollectiveException>(() => Trainer.Start(config, here["run"], ranks: new Alone(), device: Elsewhere));
-        Assert.StartsWith("training.distributed.strategy: zero3: a block that is computed twice on meta", agreed.Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "training.distributed.strategy: zero3: a block that is computed twice on meta", agreed.Message, StringComparison.Ordinal);
         Assert.False(Directory.Exists(here["run"]));
     }
 
@@ -78,32 +84,37 @@ public sealed partial class DeviceStepTests
     {
         Dictionary<string, int> places = new()
         {
-            ["Layers/Attention/LearnedSpan.cs"] = 1,      // when asked for its spans, at evaluations
-            ["Layers/Attention/Window.cs"] = 1,           // on the processor, and where nothing else is known
-            ["Layers/Mlp/MixtureOfExperts.cs"] = 1,       // once a layer and pass
-            ["Model/HeadLoss.cs"] = 1,                    // on the processor
-            ["Model/TransformerModel.cs"] = 1,            // the spans of ranks that share the model, at evaluations
-            ["Training/AdamW.cs"] = 1,                    // its count, which lies in the processor's memory
+            ["Layers/Attention/LearnedSpan.cs"] = 1,      // for the spans, at evaluations
+            ["Layers/Attention/Window.cs"] = 1,           // on the CPU, and for unknown devices
+            ["Layers/Mlp/MixtureOfExperts.cs"] = 1,       // once per layer and pass
+            ["Model/HeadLoss.cs"] = 1,                    // on the CPU
+            ["Model/TransformerModel.cs"] = 1,            // the spans under tensor parallelism, at evaluations
+            ["Training/AdamW.cs"] = 1,                    // its count, which is in CPU memory
             ["Training/GradientScaler.cs"] = 1,           // for other models than ours
-            ["Training/ParameterSpace.cs"] = 1,           // the length of the gradient by itself
-            ["Training/TrainingStep.cs"] = 1,             // once a step
+            ["Training/ParameterSpace.cs"] = 1,           // the gradient norm by itself
+            ["Training/TrainingStep.cs"] = 1,             // once per step
         };
         var found =
             from folder in (string[])["Layers", "Model", "Training"]
-            from file in SourceTree.FilesIn(Path.Combine(SourceTree.Library, folder))
-            let asked = Asking().Count(string.Concat(File.ReadLines(file).Where(line => !line.TrimStart().StartsWith("//", StringComparison.Ordinal))))
+            from file in SourceTree.FilesIn(Path.Combine(SourceTree.Project("Transformer"), folder))
+            let asked = Asking()
+                .Count(string.Concat(File.ReadLines(file).Where(line => !line.TrimStart().StartsWith("//", StringComparison.Ordinal))))
             where asked > 0
-            select KeyValuePair.Create(Path.GetRelativePath(SourceTree.Library, file).Replace('\\', '/'), asked);
+            select KeyValuePair.Create(Path.GetRelativePath(SourceTree.Project("Transformer"), file).Replace('\\', '/'), asked);
         Assert.Equal(places, found.ToDictionary());
     }
 
-    // What makes the thread wait for a device: its numbers on their way here, in some operators unseen, and numbers of this thread on their way there but by ToDeviceAsync.
-    [GeneratedRegex(@"\.item<|\.cpu\(\)|\.to\(CPU|\.data<|\.ToHost\(\)|\bbincount\(|\bnonzero\(|masked_select\(|\btensor\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*device:")]
+    // What makes the thread wait for a device: copies from it, hidden in some operators, and copies to it other than by ToDeviceAsync.
+    [GeneratedRegex(@"\.item<|\.cpu\(\)|\.to\(CPU|\.data<|\.ToHost\(\)|\bbincount\(|\bnonzero\(|masked_select\(|" +
+        @"\btensor\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*device:")]
     private static partial Regex Asking();
 
-    private static void AsksFirst(string kind, TrainingConfig training) => AsksFirst(Tiny.Models[kind] with { ContextLength = Tokens }, training);
+    private static void AsksFirst(string kind, TrainingConfig training) =>
+        AsksFirst(Tiny.Models[kind] with { ContextLength = Tokens }, training);
 
-    private static void AsksFirst(ModelConfig config, TrainingConfig training, ICollective? ranks = null, DistributedStrategy strategy = DistributedStrategy.DataParallel)
+    private static void AsksFirst(
+        ModelConfig config, TrainingConfig training, ICollective? ranks = null,
+        DistributedStrategy strategy = DistributedStrategy.DataParallel)
     {
         using var model = new TransformerModel(config, Elsewhere) { Precision = training.Precision };
         using var space = new ParameterSpace(model, ranks: ranks, strategy: strategy);
@@ -112,9 +123,10 @@ public sealed partial class DeviceStepTests
         var step = new TrainingStep(model, space, optimizer, training);
         var failure = Assert.ThrowsAny<Exception>(() => step.Run(1, [Draw(ragged: false), Draw(ragged: true)]));
 
-        // Experts work on stretches whose lengths must be known to whoever hands the work out.
+        // Experts process groups of rows whose lengths the CPU must know to queue the work.
         var expected = config.Mlp is MixtureMlpConfig ? typeof(MixtureOfExperts) : typeof(TrainingStep);
-        var frames = new StackTrace(failure).GetFrames().Select(frame => frame.GetMethod()!.DeclaringType!).SkipWhile(type => type != typeof(DeviceCopy));
+        var frames = new StackTrace(failure).GetFrames().Select(frame => frame.GetMethod()!.DeclaringType!)
+            .SkipWhile(type => type != typeof(DeviceCopy));
         Assert.True(frames.FirstOrDefault(type => type != typeof(DeviceCopy)) == expected, failure.ToString());
         Assert.Contains(frames, type => type == typeof(TrainingStep));
     }
@@ -126,7 +138,7 @@ public sealed partial class DeviceStepTests
         return new Batch(ids, [.. ids.Select((id, place) => ragged && place % 3 == 0 ? Batch.IgnoredTarget : id)], Rows: 2, Tokens);
     }
 
-    // The first of two ranks, whose other one agrees with everything and adds nothing.
+    // The first of two ranks; the other one always sends the same values and adds zero.
     private sealed class Alone : ICollective
     {
         public int Rank => 0;

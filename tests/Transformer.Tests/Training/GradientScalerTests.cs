@@ -148,7 +148,8 @@ public sealed class GradientScalerTests
         foreach (var (name, value) in Remembered()) Assert.True(Near.Distance(before[name], value) > 0, $"{name} has not changed");
 
         TrainingStep.Result Step() => new TrainingStep(model, space, optimizer, Config) { Scaler = scaler }.Run(1, [Batch]);
-        Dictionary<string, Tensor> Remembered() => optimizer.State.Append(("parameters", space.Values)).ToDictionary(state => state.Item1, state => state.Item2.clone());
+        Dictionary<string, Tensor> Remembered() =>
+            optimizer.State.Append(("parameters", space.Values)).ToDictionary(state => state.Item1, state => state.Item2.clone());
     }
 
     [Fact]
@@ -161,7 +162,8 @@ public sealed class GradientScalerTests
         var scaler = new GradientScaler(scale: Math.Pow(2, 40));
         var before = space.Values.clone();
         var skipped = 0;
-        for (; !new TrainingStep(model, space, optimizer, Config) { Scaler = scaler }.Run(1, [Batch]).IsFinite; skipped++) Near.Equal(before, space.Values, 0);
+        for (; !new TrainingStep(model, space, optimizer, Config) { Scaler = scaler }.Run(1, [Batch]).IsFinite; skipped++)
+            Near.Equal(before, space.Values, 0);
         Assert.InRange(skipped, 10, 35);
         Assert.Equal(Math.Pow(2, 40 - skipped), scaler.Scale);
         Assert.True(Near.Distance(before, space.Values) > 0);

@@ -52,7 +52,8 @@ public sealed class LearningRateTests
         const double peak = 1e-3, last = 1e-4;
         var ratio = (step - Warmup) / (double)(Steps - Warmup);
         var expected = step < Warmup ? peak * (step + 1) / (Warmup + 1) : last + 0.5 * (1 + Math.Cos(Math.PI * ratio)) * (peak - last);
-        Assert.Equal(expected, peak * LearningRate.At(new CosineScheduleConfig { WarmupSteps = Warmup, FinalRatio = 0.1 }, step, Steps), 1e-12);
+        Assert.Equal(
+            expected, peak * LearningRate.At(new CosineScheduleConfig { WarmupSteps = Warmup, FinalRatio = 0.1 }, step, Steps), 1e-12);
     }
 
     [Fact]

@@ -10,7 +10,8 @@ namespace Transformer.Tests.Training;
 
 public sealed class LiveTensorTests
 {
-    private static readonly TrainingConfig Config = new() { Steps = 50, BatchSize = 2, ZLoss = 1e-4, GradientClip = 0.1, Optimizer = new AdamWConfig { LearningRate = 1e-2 } };
+    private static readonly TrainingConfig Config =
+        new() { Steps = 50, BatchSize = 2, ZLoss = 1e-4, GradientClip = 0.1, Optimizer = new AdamWConfig { LearningRate = 1e-2 } };
 
     public static TheoryData<string> Models => [.. Tiny.Models.Keys];
 
@@ -19,18 +20,21 @@ public sealed class LiveTensorTests
 
     [Theory, MemberData(nameof(Models))]
     public void Blocks_that_are_computed_again_and_moments_in_bf16_leave_no_live_tensor_behind(string kind) => StepsLeaveNothing(
-        Tiny.Models[kind], new AdamWConfig { LearningRate = 1e-2, StatePrecision = StatePrecision.Bf16 }, Config with { ActivationCheckpointing = true });
+        Tiny.Models[kind], new AdamWConfig { LearningRate = 1e-2, StatePrecision = StatePrecision.Bf16 },
+        Config with { ActivationCheckpointing = true });
 
     [Theory]
     [InlineData("rope")]
     [InlineData("mixture")]
     [InlineData("dynamic")]
-    public void Muon_s_steps_leave_no_live_tensor_behind(string kind) => StepsLeaveNothing(Tiny.Models[kind], new MuonConfig { LearningRate = 1e-2 });
+    public void Muon_s_steps_leave_no_live_tensor_behind(string kind) =>
+        StepsLeaveNothing(Tiny.Models[kind], new MuonConfig { LearningRate = 1e-2 });
 
     [Theory]
     [InlineData("adaptive")]
     [InlineData("mixture")]
-    public void A_penalty_of_one_layer_leaves_no_live_tensor_behind(string kind) => StepsLeaveNothing(Tiny.Models[kind] with { Layers = 1 }, Config.Optimizer);
+    public void A_penalty_of_one_layer_leaves_no_live_tensor_behind(string kind) =>
+        StepsLeaveNothing(Tiny.Models[kind] with { Layers = 1 }, Config.Optimizer);
 
     [Theory]
     [InlineData("rope")]
@@ -67,15 +71,21 @@ public sealed class LiveTensorTests
     [Theory, MemberData(nameof(Models))]
     public void Disposing_a_model_a_space_and_an_optimizer_frees_them(string kind)
     {
+        Train();    // frees what the graphs of earlier tests have left to this thread
         var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        using (var model = new TransformerModel(Tiny.Models[kind]))
-        using (var space = new ParameterSpace(model))
-        using (var optimizer = Optimizer.FromConfig(new MuonConfig { LearningRate = 1e-2 }, space))
-            Step(model, space, optimizer);
+        Train();
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+
+        void Train()
+        {
+            using var model = new TransformerModel(Tiny.Models[kind]);
+            using var space = new ParameterSpace(model);
+            using var optimizer = Optimizer.FromConfig(new MuonConfig { LearningRate = 1e-2 }, space);
+            Step(model, space, optimizer);
+        }
     }
 
-    private static void Generate(TransformerModel model, Tensor ids, ModelState state)
+    private static void Generate(TransformerModel model, Tensor ids, TorchSequenceState state)
     {
         using var scope = NewDisposeScope();
         model.call(ids, state);

@@ -14,9 +14,11 @@ public sealed class OptimizerTests
     {
         var (ours, theirs) = Twins(Tiny.Config with { Norm = new LayerNormConfig(), Mlp = new GeluMlpConfig { Bias = true } });
         using var space = new ParameterSpace(ours);
-        using var optimizer = Optimizer.FromConfig(new AdamWConfig { LearningRate = 1e-2, Beta1 = 0.8, Beta2 = 0.9, WeightDecay = 0.3, Epsilon = 1e-6 }, space);
+        using var optimizer = Optimizer.FromConfig(
+            new AdamWConfig { LearningRate = 1e-2, Beta1 = 0.8, Beta2 = 0.9, WeightDecay = 0.3, Epsilon = 1e-6 }, space);
         var groups = theirs.parameters().GroupBy(parameter => parameter.dim() >= 2)
-            .Select(alike => new TorchSharp.Modules.AdamW.ParamGroup(alike, lr: 1e-2, beta1: 0.8, beta2: 0.9, eps: 1e-6, weight_decay: alike.Key ? 0.3 : 0));
+            .Select(alike => new TorchSharp.Modules.AdamW.ParamGroup(
+                alike, lr: 1e-2, beta1: 0.8, beta2: 0.9, eps: 1e-6, weight_decay: alike.Key ? 0.3 : 0));
         var reference = optim.AdamW(groups, lr: 1e-2);
         for (var step = 0; step < 5; step++)
         {
@@ -29,7 +31,8 @@ public sealed class OptimizerTests
             optimizer.Step(schedule);
             reference.step();
             space.ZeroGradients();
-            foreach (var (name, parameter) in theirs.named_parameters()) Near.Equal(parameter, ours.Weight(name), 2e-5, $"step {step}, {name}");
+            foreach (var (name, parameter) in theirs.named_parameters())
+                Near.Equal(parameter, ours.Weight(name), 2e-5, $"step {step}, {name}");
         }
     }
 
@@ -93,7 +96,8 @@ public sealed class OptimizerTests
         var config = new MuonConfig { LearningRate = 0.02, WeightDecay = 0.1, Momentum = 0.9 };
         using var muon = Optimizer.FromConfig(config, space);
         using var adamw = Optimizer.FromConfig(config.Adamw, reference);
-        var hidden = theirs.named_parameters().Where(parameter => parameter.name.Contains("_proj")).ToDictionary(parameter => parameter.name, parameter => parameter.parameter);
+        var hidden = theirs.named_parameters().Where(parameter => parameter.name.Contains("_proj"))
+            .ToDictionary(parameter => parameter.name, parameter => parameter.parameter);
         var momenta = hidden.ToDictionary(parameter => parameter.Key, parameter => zeros_like(parameter.Value));
         for (var step = 0; step < 3; step++)
         {
@@ -102,7 +106,9 @@ public sealed class OptimizerTests
             Backward(theirs, ids);
             muon.Step(0.5);
             PlainMuon(hidden, momenta, config, 0.5, () => adamw.Step(0.5));
-            Assert.All(theirs.named_parameters(), parameter => Near.Equal(parameter.parameter, ours.Weight(parameter.name), 1e-4, $"step {step}, {parameter.name}"));
+            Assert.All(
+                theirs.named_parameters(), parameter =>
+                    Near.Equal(parameter.parameter, ours.Weight(parameter.name), 1e-4, $"step {step}, {parameter.name}"));
             space.ZeroGradients();
             reference.ZeroGradients();
         }
@@ -114,7 +120,7 @@ public sealed class OptimizerTests
         Assert.Equal(0.25, Movement(new AdamWConfig { LearningRate = 1e-2 }), 1e-3);
         Assert.Equal(1, Movement(new MuonConfig { LearningRate = 1e-2 }), 1e-3);
 
-        // How far a step moves a hidden matrix, by how far it moves it without muP.
+        // The size of a step of a hidden matrix, relative to that without muP.
         static double Movement(OptimizerConfig config)
         {
             InitializationConfig[] kinds = [new MupInitializationConfig { BaseWidth = 4 }, new Gpt2InitializationConfig()];
@@ -133,8 +139,9 @@ public sealed class OptimizerTests
         }
     }
 
-    // The rest of the parameters is stepped by AdamW; what that does to hidden matrices is undone by writing Muon's result over it.
-    private static void PlainMuon(Dictionary<string, Parameter> hidden, Dictionary<string, Tensor> momenta, MuonConfig config, double schedule, Action stepRest)
+    // The rest of the parameters is updated by AdamW; its change of hidden matrices is overwritten with Muon's result.
+    private static void PlainMuon(
+        Dictionary<string, Parameter> hidden, Dictionary<string, Tensor> momenta, MuonConfig config, double schedule, Action stepRest)
     {
         using var _ = no_grad();
         var results = new List<(Parameter Parameter, Tensor Value)>();
@@ -152,13 +159,15 @@ public sealed class OptimizerTests
             }
             if (transposed) x = x.t();
             var rate = config.LearningRate * schedule;
-            results.Add((parameter, parameter * (1 - rate * config.WeightDecay) - rate * Math.Sqrt(Math.Max(1.0, (double)x.shape[0] / x.shape[1])) * x));
+            results.Add((parameter, parameter * (1 - rate * config.WeightDecay) - rate * Math.Sqrt(
+                Math.Max(1.0, (double)x.shape[0] / x.shape[1])) * x));
         }
         stepRest();
         foreach (var (parameter, value) in results) parameter.copy_(value);
     }
 
-    private static void Backward(TransformerModel model, Tensor ids) => LanguageModelLoss.CrossEntropy(model.call(ids, null), ids.roll(1, 1)).backward();
+    private static void Backward(TransformerModel model, Tensor ids) =>
+        LanguageModelLoss.CrossEntropy(model.call(ids, null), ids.roll(1, 1)).backward();
 
     private static (TransformerModel First, TransformerModel Second) Twins(ModelConfig config)
     {

@@ -30,7 +30,9 @@ public sealed class ParameterSpaceTests
     {
         using var model = new TransformerModel(Tiny.Config);
         using var space = new ParameterSpace(model);
-        Assert.Equal(model.named_parameters().Select(parameter => parameter.name).Order(), space.Parameters.Select(parameter => parameter.Name).Order());
+        Assert.Equal(
+            model.named_parameters().Select(parameter => parameter.name).Order(),
+            space.Parameters.Select(parameter => parameter.Name).Order());
         long end = 0;
         foreach (var parameter in space.Parameters)
         {

@@ -11,7 +11,12 @@ namespace Transformer.Tests.Training;
 
 public sealed class StepProfileTests
 {
-    private static readonly TrainingConfig Config = new() { Steps = 50, BatchSize = 2, Optimizer = new AdamWConfig { LearningRate = 1e-2 } };
+    private static readonly TrainingConfig Config = new()
+    {
+        Steps = 50,
+        BatchSize = 2,
+        Optimizer = new AdamWConfig { LearningRate = 1e-2 }
+    };
 
     public static TheoryData<string> Models => [.. Tiny.Models.Keys];
 
@@ -44,9 +49,16 @@ public sealed class StepProfileTests
         var lines = profile.Lines().ToDictionary(line => line.Part);
         Near.Equal(1, lines.Values.Sum(line => line.Share), 1e-9);
         Assert.All(lines.Values, line => Assert.InRange(line.Share, 0, 1));
-        foreach (var part in new[] { "self_attn", "self_attn.q_proj", "self_attn.o_proj", "mlp", "mlp.gate_proj", "mlp.down_proj", "input_layernorm", "post_attention_layernorm" })
+        foreach (var part in new[]
+        {
+            "self_attn", "self_attn.q_proj", "self_attn.o_proj", "mlp", "mlp.gate_proj", "mlp.down_proj", "input_layernorm",
+            "post_attention_layernorm",
+        })
             Assert.True(lines[$"model.layers.*.{part}"] is { ForwardSeconds: > 0, BackwardSeconds: > 0 }, part);
-        foreach (var part in new[] { "step", "forward pass", "backward pass", "head and loss", "gradient norm", "update", "model.embed_tokens" })
+        foreach (var part in new[]
+        {
+            "step", "forward pass", "backward pass", "head and loss", "gradient norm", "update", "model.embed_tokens",
+        })
             Assert.True(lines[part] is { ForwardSeconds: > 0, BackwardSeconds: 0 }, part);
         Assert.Equal(lines.Values.Select(line => line.Share).OrderDescending(), lines.Values.Select(line => line.Share));
     }
@@ -66,7 +78,8 @@ public sealed class StepProfileTests
         using var folder = new TemporaryFolder();
         Profiled(steps: StepProfile.WarmUp + 1).WriteTrace(folder["trace.json"]);
         var events = JsonNode.Parse(File.ReadAllText(folder["trace.json"]))!["traceEvents"]!.AsArray()
-            .Select(happened => (Name: (string)happened!["name"]!, Category: (string)happened["cat"]!, Start: (double)happened["ts"]!, End: (double)happened["ts"]! + (double)happened["dur"]!))
+            .Select(happened => (Name: (string)happened!["name"]!, Category: (string)happened["cat"]!, Start: (double)happened["ts"]!,
+                End: (double)happened["ts"]! + (double)happened["dur"]!))
             .ToList();
 
         var step = events.Single(happened => happened.Name == "step");
@@ -75,8 +88,12 @@ public sealed class StepProfileTests
                 Assert.True(a.End <= b.Start + 1e-3 || b.End <= a.Start + 1e-3 || Inside(a, b) || Inside(b, a), $"{a} and {b} cross");
         Assert.All(events, happened => Assert.True(Inside(happened, step)));
         string[] blocks = ["model.layers.0", "model.layers.1"];
-        Assert.Equal(blocks, events.Where(happened => happened.Category == "forward" && blocks.Contains(happened.Name)).Select(happened => happened.Name));
-        Assert.Equal(blocks.Reverse(), events.Where(happened => happened.Category == "backward" && blocks.Contains(happened.Name)).Select(happened => happened.Name));
+        Assert.Equal(
+            blocks,
+            events.Where(happened => happened.Category == "forward" && blocks.Contains(happened.Name)).Select(happened => happened.Name));
+        Assert.Equal(
+            blocks.Reverse(),
+            events.Where(happened => happened.Category == "backward" && blocks.Contains(happened.Name)).Select(happened => happened.Name));
 
         static bool Inside((string, string, double Start, double End) inner, (string, string, double Start, double End) outer) =>
             inner.Start >= outer.Start - 1e-3 && inner.End <= outer.End + 1e-3;
@@ -96,6 +113,7 @@ public sealed class StepProfileTests
     {
         var measured = profile?.BeginsStep() is true ? profile : null;
         using var whole = measured?.Measure("step");
-        new TrainingStep(model, space, optimizer, Config) { Profile = measured }.Run(1, [new Batch([1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6, 7], Rows: 2, Columns: 3)]);
+        new TrainingStep(model, space, optimizer, Config) { Profile = measured }.Run(
+            1, [new Batch([1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6, 7], Rows: 2, Columns: 3)]);
     }
 }

@@ -12,7 +12,7 @@ public sealed class StochasticRoundingTests
     {
         using var x = randn(1003) * pow(10, 8 * randn(1003));
         using var rounded = zeros(1003, ScalarType.BFloat16);
-        StochasticRounding.Store(x, rounded, seed: 7, first: 4_294_967_000);    // places on both sides of 2^32
+        StochasticRounding.Store(x, rounded, seed: 7, first: 4_294_967_000);    // indices on both sides of 2^32
         using var expected = StochasticRounding.Explicit(x, seed: 7, first: 4_294_967_000);
         Near.Equal(expected, rounded, 0);
     }
@@ -48,7 +48,8 @@ public sealed class StochasticRoundingTests
         // Rounded to the nearest it would never fall: a thousandth is less than half a unit of the eighth bit.
         using var model = new TransformerModel(Tiny.Config);
         using var space = new ParameterSpace(model);
-        using var optimizer = Optimizer.FromConfig(new AdamWConfig { LearningRate = 1e-6, Beta2 = 0.999, StatePrecision = StatePrecision.Bf16 }, space);
+        using var optimizer = Optimizer.FromConfig(
+            new AdamWConfig { LearningRate = 1e-6, Beta2 = 0.999, StatePrecision = StatePrecision.Bf16 }, space);
         space.Gradients.fill_(1);
         optimizer.Step(1);
         var squares = optimizer.State.First(state => state.Name.Contains("squares", StringComparison.Ordinal)).Value;

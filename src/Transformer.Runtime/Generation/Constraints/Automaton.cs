@@ -1,13 +1,14 @@
 namespace Transformer.Generation.Constraints;
 
 /// <summary>
-/// The deterministic automaton of an expression, made as far as texts go. Its states are expressions, too: what may follow a byte is the expression's derivative
-/// (Brzozowski 1964), here as a choice of partial derivatives (Antimirov 1996), of which there are no more than places of a byte in the expression with its repeats
-/// written out. Bytes that no part of the expression tells apart are one kind (Owens, Reppy and Turon 2009). Not safe for several threads.
+/// The deterministic automaton of an expression, built lazily. Its states are expressions: after a byte comes the expression's derivative
+/// (Brzozowski 1964), here as a choice of partial derivatives (Antimirov 1996), of which there are at most as many as byte positions in the
+/// expression with its repeats written out. Bytes that no part of the expression distinguishes form one class (Owens, Reppy and Turon
+/// 2009). Not safe for several threads.
 /// </summary>
 internal sealed class Automaton
 {
-    // With their entries in the tables. What a derivative is made of takes more time than memory.
+    // Approximate bytes with their table entries; for derivatives, the weight stands for time rather than memory.
     private const int BytesOfDerivative = 50, BytesOfAlternative = 50, BytesOfState = 100, BytesOfSuccessor = 16;
 
     private readonly ExpressionTable table;
@@ -16,7 +17,7 @@ internal sealed class Automaton
     private readonly int[] classOf = new int[256];
     private readonly int byteClasses = 1;
 
-    /// <param name="table">What made the expression.</param>
+    /// <param name="table">The table of the expression.</param>
     /// <param name="expression">What a whole text must be.</param>
     public Automaton(ExpressionTable table, Expression expression)
     {
@@ -38,7 +39,7 @@ internal sealed class Automaton
     /// <summary>The state of the empty text.</summary>
     public AutomatonState Start { get; }
 
-    /// <summary>How many states have been made.</summary>
+    /// <summary>The number of states so far.</summary>
     public int States => states.Count;
 
     /// <summary>The state after one more byte; null where no text goes on with it.</summary>
@@ -58,7 +59,7 @@ internal sealed class Automaton
         return reached;
     }
 
-    /// <summary>Counts what is kept for a state beside it.</summary>
+    /// <summary>Counts bytes that are kept beside a state.</summary>
     /// <exception cref="Configuration.InputException">The expression has too many states.</exception>
     public void Spend(int bytes) => table.Spend(bytes);
 
@@ -90,11 +91,13 @@ internal sealed class Automaton
         SequenceExpression { First.AcceptsEmpty: true } sequence =>
             Union(Then(Derivatives(sequence.First, value), sequence.Second), Derivatives(sequence.Second, value)),
         SequenceExpression sequence => Then(Derivatives(sequence.First, value), sequence.Second),
-        RepeatedExpression repeated => Then(Derivatives(repeated.Body, value), table.Repeat(repeated.Body, Math.Max(0, repeated.Least - 1), repeated.Most - 1)),
+        RepeatedExpression repeated =>
+            Then(Derivatives(repeated.Body, value), table.Repeat(repeated.Body, Math.Max(0, repeated.Least - 1), repeated.Most - 1)),
         _ => [],
     };
 
-    private Expression[] Then(Expression[] first, Expression second) => Array.ConvertAll(first, expression => table.Sequence(expression, second));
+    private Expression[] Then(Expression[] first, Expression second) =>
+        Array.ConvertAll(first, expression => table.Sequence(expression, second));
 
     private static Expression[] Union(Expression[] a, Expression[] b) => a.Length == 0 ? b : b.Length == 0 ? a : [.. a.Union(b)];
 }

@@ -1,8 +1,8 @@
 namespace Transformer.Generation.Constraints;
 
-/// <summary>Where a text stands in an expression: all that matters of it is what may follow.</summary>
+/// <summary>The state of a text in an expression: what may follow it.</summary>
 /// <param name="rest">What must follow.</param>
-/// <param name="byteClasses">How many kinds of bytes there are.</param>
+/// <param name="byteClasses">The number of byte classes.</param>
 internal sealed class AutomatonState(Expression rest, int byteClasses)
 {
     /// <summary>What must follow.</summary>
@@ -11,7 +11,7 @@ internal sealed class AutomatonState(Expression rest, int byteClasses)
     /// <summary>Whether the text may end here.</summary>
     public bool Accepts => rest.AcceptsEmpty;
 
-    /// <summary>The states behind each kind of byte, as far as they are known.</summary>
+    /// <summary>The states after each class of bytes, as far as they are known.</summary>
     public Successor[] Successors { get; } = new Successor[byteClasses];
 
     /// <summary>What follows a byte.</summary>

@@ -25,22 +25,27 @@ internal sealed class CharacterSet
     /// <summary><c>\s</c>: ASCII's white space.</summary>
     public static CharacterSet WhiteSpace { get; } = Joined([(' ', ' '), ('\t', '\r')]);
 
-    /// <summary>What is no digit in any dialect: not Unicode's either.</summary>
+    /// <summary>The characters that are no digit in any dialect, Unicode's digits included.</summary>
     public static CharacterSet NoDigits { get; } = All.Except(Joined(
-        Enumerable.Range(0, Last + 1).Where(code => CharUnicodeInfo.GetUnicodeCategory(code) == UnicodeCategory.DecimalDigitNumber).Select(code => (code, code))));
+        Enumerable.Range(0, Last + 1).Where(code => CharUnicodeInfo.GetUnicodeCategory(code) == UnicodeCategory.DecimalDigitNumber)
+            .Select(code => (code, code))));
 
     /// <summary>
-    /// What is no letter, digit, mark or underscore in any dialect: ASCII's others, and blocks of punctuation and symbols. All such characters would be many hundred
-    /// ranges, and which they are depends on the version of Unicode.
+    /// Characters that are no letter, digit, mark or underscore in any dialect: the other ASCII characters, and blocks of punctuation and
+    /// symbols. All such characters would be many hundred ranges, and they depend on the version of Unicode.
     /// </summary>
     public static CharacterSet NoWordCharacters { get; } = Range(0, 0x7F).Except(WordCharacters).Union(Joined(
-        [(0xA1, 0xA9), (0xAB, 0xAB), (0xBB, 0xBB), (0xBF, 0xBF), (0x2010, 0x2027), (0x2030, 0x203E), (0x20A0, 0x20BF), (0x2190, 0x23FF), (0x2500, 0x2775), (0x1F300, 0x1F64F)]));
+        [(0xA1, 0xA9), (0xAB, 0xAB), (0xBB, 0xBB), (0xBF, 0xBF), (0x2010, 0x2027), (0x2030, 0x203E), (0x20A0, 0x20BF), (0x2190, 0x23FF),
+            (0x2500, 0x2775), (0x1F300, 0x1F64F)]));
 
-    /// <summary>What is no white space in any dialect: not Unicode's, the separators of ASCII or the mark of a byte order either.</summary>
+    /// <summary>
+    /// The characters that are no white space in any dialect; Unicode's, ASCII's separators and the byte order mark count as white space.
+    /// </summary>
     public static CharacterSet NoWhiteSpace { get; } = All.Except(WhiteSpace.Union(Joined(
-        [(0x1C, 0x1F), (0x85, 0x85), (0xA0, 0xA0), (0x1680, 0x1680), (0x180E, 0x180E), (0x2000, 0x200B), (0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF)])));
+        [(0x1C, 0x1F), (0x85, 0x85), (0xA0, 0xA0), (0x1680, 0x1680), (0x180E, 0x180E), (0x2000, 0x200B), (0x2028, 0x2029), (0x202F, 0x202F),
+            (0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF)])));
 
-    /// <summary>What <c>.</c> is in every dialect: no end of a line that one of them knows.</summary>
+    /// <summary>What <c>.</c> matches in every dialect: no character that ends a line in any of them.</summary>
     public static CharacterSet NoLineBreaks { get; } = All.Except(Joined([('\n', '\r'), (0x85, 0x85), (0x2028, 0x2029)]));
 
     /// <summary>The ranges.</summary>
@@ -53,7 +58,8 @@ internal sealed class CharacterSet
     public int? Single => Ranges is [var (first, last)] && first == last ? first : null;
 
     /// <summary>The characters from the first to the last.</summary>
-    public static CharacterSet Range(int first, int last) => Joined([(first, Math.Min(last, FirstSurrogate - 1)), (Math.Max(first, LastSurrogate + 1), last)]);
+    public static CharacterSet Range(int first, int last) =>
+        Joined([(first, Math.Min(last, FirstSurrogate - 1)), (Math.Max(first, LastSurrogate + 1), last)]);
 
     /// <summary>One character.</summary>
     public static CharacterSet Of(Rune character) => Range(character.Value, character.Value);
@@ -87,7 +93,8 @@ internal sealed class CharacterSet
         var joined = new List<(int First, int Last)>();
         foreach (var range in ranges.Where(range => range.First <= range.Last).Order())
         {
-            if (joined is [.., var before] && range.First <= before.Last + 1) joined[^1] = (before.First, Math.Max(before.Last, range.Last));
+            if (joined is [.., var before] && range.First <= before.Last + 1)
+                joined[^1] = (before.First, Math.Max(before.Last, range.Last));
             else joined.Add(range);
         }
         return new(joined);

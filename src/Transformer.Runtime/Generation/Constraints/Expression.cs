@@ -1,7 +1,7 @@
 namespace Transformer.Generation.Constraints;
 
 /// <summary>
-/// A regular expression over bytes. An <see cref="ExpressionTable"/> makes them, equal ones only once, so that two are equal where they are the same object.
+/// A regular expression over bytes. An <see cref="ExpressionTable"/> creates equal ones only once, so that equality is identity.
 /// </summary>
 /// <param name="id">Its number in the table.</param>
 /// <param name="acceptsEmpty">Whether the empty text matches.</param>
@@ -24,7 +24,8 @@ internal sealed class ByteExpression(int id, ByteSet bytes) : Expression(id, acc
 }
 
 /// <summary>One expression and then another.</summary>
-internal sealed class SequenceExpression(int id, Expression first, Expression second) : Expression(id, first.AcceptsEmpty && second.AcceptsEmpty)
+internal sealed class SequenceExpression(int id, Expression first, Expression second)
+    : Expression(id, first.AcceptsEmpty && second.AcceptsEmpty)
 {
     public Expression First => first;
 
@@ -32,14 +33,15 @@ internal sealed class SequenceExpression(int id, Expression first, Expression se
 }
 
 /// <summary>One expression or another.</summary>
-internal sealed class ChoiceExpression(int id, Expression first, Expression second) : Expression(id, first.AcceptsEmpty || second.AcceptsEmpty)
+internal sealed class ChoiceExpression(int id, Expression first, Expression second)
+    : Expression(id, first.AcceptsEmpty || second.AcceptsEmpty)
 {
     public Expression First => first;
 
     public Expression Second => second;
 }
 
-/// <summary>An expression several times in a row; as often as one likes where there is no most.</summary>
+/// <summary>An expression repeated; without an upper bound where the most is null.</summary>
 internal sealed class RepeatedExpression(int id, Expression body, int least, int? most) : Expression(id, least == 0 || body.AcceptsEmpty)
 {
     public Expression Body => body;

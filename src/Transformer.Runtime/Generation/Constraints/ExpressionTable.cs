@@ -3,7 +3,9 @@ using Transformer.Configuration;
 
 namespace Transformer.Generation.Constraints;
 
-/// <summary>Makes expressions, each once. Counted repeats stay counts, so that <c>a{1000}</c> is no larger than <c>a*</c>.</summary>
+/// <summary>
+/// Creates expressions, each once. Counted repeats are kept as counts, so that <c>a{1000}</c> is no larger than <c>a*</c>.
+/// </summary>
 internal sealed class ExpressionTable
 {
     // Four hostile expressions kept 23 to 87 MB when they were refused, after 0.1 to 1.7 s on two cores shared with other work.
@@ -27,7 +29,9 @@ internal sealed class ExpressionTable
     /// <summary>A text, in UTF-8.</summary>
     public Expression Text(string text) => Sequence([.. Encoding.UTF8.GetBytes(text).Select(value => Byte(ByteSet.Range(value, value)))]);
 
-    /// <summary>Expressions one behind the other. Halves of halves, so that nothing gets deeper than the logarithm of their number.</summary>
+    /// <summary>
+    /// A sequence of expressions, as a balanced tree, so that its depth is the logarithm of their number.
+    /// </summary>
     public Expression Sequence(params ReadOnlySpan<Expression> parts) => parts switch
     {
         [] => Empty,
@@ -53,14 +57,15 @@ internal sealed class ExpressionTable
     /// <summary>An expression or nothing.</summary>
     public Expression Optional(Expression body) => Repeat(body, 0, 1);
 
-    /// <summary>Counts what is kept, so that no expression can take the memory or the day.</summary>
+    /// <summary>The work budget: counts what is kept, so that no expression can exhaust memory or time.</summary>
     /// <param name="bytes">About how many bytes.</param>
-    /// <exception cref="InputException">It was too much.</exception>
+    /// <exception cref="InputException">The budget is exhausted.</exception>
     public void Spend(int bytes)
     {
         spent += bytes;
         if (spent > MostBytes)
-            throw new InputException("the constraint has too many states: repeats within repeats or alternatives that begin alike can be read in too many ways. Write it so that each text has one reading, or shorten it.");
+            throw new InputException("the constraint has too many states: nested repeats or alternatives with a common beginning can be " +
+                "read in too many ways. Write it so that each text has one reading, or shorten it.");
     }
 
     private Expression Sequence(Expression first, Expression second) =>

@@ -5,15 +5,17 @@ using Transformer.Configuration;
 namespace Transformer.Generation.Constraints;
 
 /// <summary>
-/// Reads a JSON Schema (2020-12) as an expression of texts that are valid by it: not of all of them, but every text of the expression is. Objects have the
-/// schema's properties in its order and no others. What cannot be expressed is refused with its place in the schema, never left out.
+/// Reads a JSON Schema (2020-12) as an expression. Every text of the expression is valid by the schema, but not every valid text is in it:
+/// objects have the schema's properties in its order and no others. Keywords that cannot be expressed are refused with their path in the
+/// schema, never ignored.
 /// </summary>
 internal sealed class JsonSchemaReader
 {
     private const int Deepest = 100;
 
     private static readonly string[] Annotations =
-        ["$schema", "$id", "$comment", "$defs", "definitions", "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"];
+        ["$schema", "$id", "$comment", "$defs", "definitions", "title", "description", "default", "examples", "deprecated", "readOnly",
+            "writeOnly"];
 
     private static readonly Dictionary<string, string[]> KeywordsOf = new()
     {
@@ -32,10 +34,11 @@ internal sealed class JsonSchemaReader
     private readonly Dictionary<string, Expression?> references = [];
     private int depth;
 
-    private JsonSchemaReader(ExpressionTable table, JsonNode root) => (this.table, json, this.root) = (table, new JsonExpressions(table), root);
+    private JsonSchemaReader(ExpressionTable table, JsonNode root) =>
+        (this.table, json, this.root) = (table, new JsonExpressions(table), root);
 
     /// <summary>Reads a schema.</summary>
-    /// <exception cref="InputException">It is no schema, or has what cannot be expressed.</exception>
+    /// <exception cref="InputException">It is no schema, or has keywords that cannot be expressed.</exception>
     public static Expression Read(ExpressionTable table, string schema)
     {
         try
@@ -62,14 +65,17 @@ internal sealed class JsonSchemaReader
 
     private Expression ValueOf(JsonNode? node, string path)
     {
-        if (node is not JsonObject schema) throw Bad(path, $"found {Shown(node)}, expected a schema with a type; a text of any value may nest without end, which is not regular");
+        if (node is not JsonObject schema)
+            throw Bad(
+                path,
+                $"found {Shown(node)}, expected a schema with a type; any JSON value may nest without end, which is not regular");
         if (schema.ContainsKey("$ref")) return Reference(Only(schema, path, "$ref"), path);
         if (schema.ContainsKey("const")) return Allowed([schema["const"]], Only(schema, path, "const", "type"), path);
         if (schema.ContainsKey("enum")) return Allowed(Some(schema, path, "enum"), Only(schema, path, "enum", "type"), path);
         if (schema.ContainsKey("anyOf"))
         {
             var alternatives = Some(Only(schema, path, "anyOf"), path, "anyOf");
-            return table.Choice([.. alternatives.Select((alternative, place) => Value(alternative, $"{path}/anyOf/{place}"))]);
+            return table.Choice([.. alternatives.Select((alternative, index) => Value(alternative, $"{path}/anyOf/{index}"))]);
         }
         var types = Types(Only(schema, path, ["type", .. KeywordsOf.Values.SelectMany(keywords => keywords)]), path);
         Only(schema, path, ["type", .. types.SelectMany(type => KeywordsOf[type])]);
@@ -87,18 +93,22 @@ internal sealed class JsonSchemaReader
         _ => table.Text("null"),
     };
 
-    // A comma stands before each property but the first that is there, and which that is depends on those that are left out before it.
+    // A comma precedes each property but the first one present, and which that is depends on the optional ones that are left out.
     private Expression Object(JsonObject schema, string path)
     {
-        if (schema.ContainsKey("additionalProperties") && schema["additionalProperties"]?.GetValueKind() is not (JsonValueKind.True or JsonValueKind.False))
-            throw Bad($"{path}/additionalProperties", "a schema of other properties is not supported, expected true or false; none are written");
+        if (schema.ContainsKey("additionalProperties")
+            && schema["additionalProperties"]?.GetValueKind() is not (JsonValueKind.True or JsonValueKind.False))
+            throw Bad(
+                $"{path}/additionalProperties", "a schema of other properties is not supported, expected true or false; none are written");
         var properties = !schema.ContainsKey("properties") ? []
-            : schema["properties"] as JsonObject ?? throw Bad($"{path}/properties", $"found {Shown(schema["properties"])}, expected an object");
-        string[] required = !schema.ContainsKey("required") ? [] : [.. Array(schema, path, "required").Select(name => Text(name, $"{path}/required"))];
+            : schema["properties"] as JsonObject
+            ?? throw Bad($"{path}/properties", $"found {Shown(schema["properties"])}, expected an object");
+        string[] required = !schema.ContainsKey("required") ? []
+            : [.. Array(schema, path, "required").Select(name => Text(name, $"{path}/required"))];
         if (required.FirstOrDefault(name => !properties.ContainsKey(name)) is { } missing)
-            throw Bad($"{path}/required", $"{Shown(missing)} is not among the properties, so that nothing says what it is");
+            throw Bad($"{path}/required", $"{Shown(missing)} is not among the properties, so its schema is missing");
 
-        Expression first = table.Empty, later = table.Empty;    // what follows where no property was written yet, and where one was
+        Expression first = table.Empty, later = table.Empty;    // the rest if no property was written yet, and if one was
         foreach (var (name, value) in properties.Reverse())
         {
             var property = json.Property(name, Value(value, $"{path}/properties/{name}"));
@@ -148,8 +158,11 @@ internal sealed class JsonSchemaReader
     {
         var pointer = Text(schema["$ref"], $"{path}/$ref");
         if (references.TryGetValue(pointer, out var known))
-            return known ?? throw Bad($"{path}/$ref", $"{Shown(pointer)} contains itself: values that nest without end are not regular; write out as many levels as you need");
-        if (pointer != "#" && !pointer.StartsWith("#/", StringComparison.Ordinal)) throw Bad($"{path}/$ref", $"{Shown(pointer)} is not supported, expected a place in this schema such as #/$defs/name");
+            return known ?? throw Bad(
+                $"{path}/$ref",
+                $"{Shown(pointer)} contains itself: values that nest without end are not regular; write out as many levels as you need");
+        if (pointer != "#" && !pointer.StartsWith("#/", StringComparison.Ordinal))
+            throw Bad($"{path}/$ref", $"{Shown(pointer)} is not supported, expected a path in this schema such as #/$defs/name");
         references[pointer] = null;
         var expression = Value(Found(pointer, path), pointer);
         references[pointer] = expression;
@@ -164,7 +177,7 @@ internal sealed class JsonSchemaReader
             node = node switch
             {
                 JsonObject inner when inner.TryGetPropertyValue(step, out var value) => value,
-                JsonArray inner when int.TryParse(step, out var place) && place >= 0 && place < inner.Count => inner[place],
+                JsonArray inner when int.TryParse(step, out var index) && index >= 0 && index < inner.Count => inner[index],
                 _ => throw Bad($"{path}/$ref", $"{Shown(pointer)} is not there"),
             };
         }
@@ -196,15 +209,17 @@ internal sealed class JsonSchemaReader
     private static (int Least, int? Most) Bounds(JsonObject schema, string path, string least, string most)
     {
         var bounds = (Least: Count(schema, path, least) ?? 0, Most: Count(schema, path, most));
-        return bounds.Most < bounds.Least ? throw Bad($"{path}/{most}", $"found {bounds.Most}, expected {bounds.Least} or more, as {least} says") : bounds;
+        return bounds.Most < bounds.Least ? throw Bad(
+            $"{path}/{most}", $"found {bounds.Most}, expected {bounds.Least} or more, as {least} says") : bounds;
     }
 
     private static int? Count(JsonObject schema, string path, string key) =>
         !schema.ContainsKey(key) ? null
-        : schema[key] is JsonValue value && value.GetValueKind() == JsonValueKind.Number && value.GetValue<JsonElement>().TryGetInt32(out var count) && count >= 0 ? count
+        : schema[key] is JsonValue value && value.GetValueKind() == JsonValueKind.Number
+        && value.GetValue<JsonElement>().TryGetInt32(out var count) && count >= 0 ? count
         : throw Bad($"{path}/{key}", $"found {Shown(schema[key])}, expected an integer, 0 or more");
 
-    // Refuses what else the schema says.
+    // Refuses all other keywords.
     private static JsonObject Only(JsonObject schema, string path, params string[] keywords) =>
         schema.Select(pair => pair.Key).FirstOrDefault(key => !keywords.Contains(key) && !Annotations.Contains(key)) is { } unknown
             ? throw Bad($"{path}/{unknown}", $"not supported here, expected {string.Join(", ", keywords)} alone, or leave it out")

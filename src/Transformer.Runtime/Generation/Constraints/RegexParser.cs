@@ -5,9 +5,9 @@ using Transformer.Configuration;
 namespace Transformer.Generation.Constraints;
 
 /// <summary>
-/// Reads regular expressions: characters, <c>.</c>, classes, the escapes <c>\d \w \s</c> and their opposites (of ASCII), <c>\t \n \r \f \v \xHH \uHHHH</c>, groups,
-/// <c>|</c>, <c>* + ? {m} {m,} {m,n}</c>. What cannot be an automaton of texts (back references, looking around) and what dialects read in different ways is refused
-/// by name.
+/// Reads regular expressions: characters, <c>.</c>, classes, the escapes <c>\d \w \s</c> and their opposites (of ASCII),
+/// <c>\t \n \r \f \v \xHH \uHHHH</c>, groups, <c>|</c>, <c>* + ? {m} {m,} {m,n}</c>. What a finite automaton cannot match (back references,
+/// lookaround) and what dialects read in different ways is refused by name.
 /// </summary>
 internal sealed class RegexParser
 {
@@ -18,21 +18,21 @@ internal sealed class RegexParser
     private readonly bool search;
     private readonly string pattern;
     private int at, depth;
-    private bool isWithinOpposite;    // behind [^
+    private bool isNegated;    // inside [^
 
     private RegexParser(ExpressionTable table, string pattern, Func<CharacterSet, Expression> encode, bool search) =>
         (this.table, this.pattern, this.encode, this.search) = (table, pattern, encode, search);
 
     /// <summary>Reads a pattern.</summary>
-    /// <param name="table">What makes the expression.</param>
+    /// <param name="table">The table of the expression.</param>
     /// <param name="pattern">The pattern.</param>
-    /// <param name="encode">How a character is written; in UTF-8 where null.</param>
-    /// <param name="search">
-    /// Whether others judge the text by the pattern, in a dialect of their own: it may stand anywhere in a text, unless it says <c>^</c> and <c>$</c>, and what dialects
-    /// read more widely or less (<c>. \d \w \s</c> and their opposites) is what all of them agree on. Else the pattern is the whole text.
-    /// </param>
+    /// <param name="encode">The expression of a set of characters; UTF-8 where null.</param>
+    /// <param name="search"> Whether the text must match for other readers, in their dialects: the pattern may match anywhere in a text,
+    /// unless it has <c>^</c> and <c>$</c>, and <c>. \d \w \s</c> and their opposites match what all dialects accept. Otherwise the pattern
+    /// is the whole text. </param>
     /// <exception cref="InputException">The pattern is not one, or not one of this kind.</exception>
-    public static Expression Parse(ExpressionTable table, string pattern, Func<CharacterSet, Expression>? encode = null, bool search = false)
+    public static Expression Parse(
+        ExpressionTable table, string pattern, Func<CharacterSet, Expression>? encode = null, bool search = false)
     {
         var parser = new RegexParser(table, pattern, encode ?? (characters => Utf8Expressions.Of(table, characters)), search);
         var expression = parser.Alternatives();
@@ -72,7 +72,8 @@ internal sealed class RegexParser
             case '[': return encode(Class());
             case '.': at++; return encode(search ? CharacterSet.NoLineBreaks : CharacterSet.All.Except(CharacterSet.Range('\n', '\n')));
             case '\\': return encode(Escape());
-            case '^' or '$': throw Bad($"'{pattern[at]}' stands where a text neither begins nor ends; write \\{pattern[at]} for the character");
+            case '^' or '$': throw Bad(
+                $"'{pattern[at]}' stands where a text neither begins nor ends; write \\{pattern[at]} for the character");
             case '*' or '+' or '?': throw Bad($"'{pattern[at]}' has nothing to repeat; write \\{pattern[at]} for the character");
             case '{' when Counts() is not null: throw Bad("'{' has nothing to repeat; write \\{ for the character");
             default: return encode(CharacterSet.Of(Character()));
@@ -82,7 +83,8 @@ internal sealed class RegexParser
     private Expression Group()
     {
         var opened = at++;
-        if (Take('?') && !Take(':')) throw Bad("a group that begins with (? is unknown, expected ( or (?: alone; texts cannot look around or be named");
+        if (Take('?') && !Take(':'))
+            throw Bad("a group that begins with (? is unknown, expected ( or (?: alone; lookaround and named groups are not supported");
         if (++depth > DeepestGroup) throw Bad($"groups within groups, expected {DeepestGroup} at most");
         var inner = Alternatives();
         depth--;
@@ -94,12 +96,13 @@ internal sealed class RegexParser
         if (Counts() is not var (least, most, length)) return atom;
         if (most < least) throw Bad($"at least {least} and at most {most} times");
         at += length;
-        Take('?');    // as few as can be are the same texts
-        if (!AtEnd && (pattern[at] is '*' or '+' or '?' || Counts() is not null)) throw Bad("two quantifiers in a row; put the first into a group, (?:...)");
+        Take('?');    // lazy quantifiers match the same texts
+        if (!AtEnd && (pattern[at] is '*' or '+' or '?' || Counts() is not null))
+            throw Bad("two quantifiers in a row; put the first into a group, (?:...)");
         return table.Repeat(atom, least, most);
     }
 
-    // The quantifier that begins here, if one does. A brace without a count is a character.
+    // The quantifier that begins here, or null. A brace without a count is a character.
     private (int Least, int? Most, int Length)? Counts()
     {
         if (AtEnd) return null;
@@ -125,15 +128,17 @@ internal sealed class RegexParser
         };
     }
 
-    private int Count(string digits) => int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count <= MostRepeats
+    private int Count(string digits) =>
+        int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count <= MostRepeats
         ? count
         : throw Bad($"{(digits.Length > 20 ? "a count of many digits" : digits)} repeats, expected {MostRepeats} at most");
 
     private CharacterSet Class()
     {
         var opened = at++;
-        isWithinOpposite = Take('^');
-        if (!AtEnd && pattern[at] == ']') throw Bad($"']' directly behind '{pattern[at - 1]}' is read in two ways; write \\] for the character");
+        isNegated = Take('^');
+        if (!AtEnd && pattern[at] == ']')
+            throw Bad($"']' directly behind '{pattern[at - 1]}' is read in two ways; write \\] for the character");
         var items = new List<CharacterSet>();
         while (!AtEnd && pattern[at] != ']')
         {
@@ -150,8 +155,8 @@ internal sealed class RegexParser
         }
         if (!Take(']')) throw Bad("'[' without ']'", opened);
         var characters = CharacterSet.None.Union(items);
-        if (isWithinOpposite) characters = CharacterSet.All.Except(characters);
-        isWithinOpposite = false;
+        if (isNegated) characters = CharacterSet.All.Except(characters);
+        isNegated = false;
         return characters.IsEmpty ? throw Bad("a class without a character", opened) : characters;
     }
 
@@ -179,26 +184,29 @@ internal sealed class RegexParser
             case 'x': return Hexadecimal(escape, digits: 2);
             case 'u': return Hexadecimal(escape, digits: 4);
             case var other when char.IsAscii(other) && !char.IsAsciiLetterOrDigit(other): return One(other);
-            default: throw Bad($"'\\{Shown(pattern[at - 1])}' is unknown here, expected one of \\d \\w \\s \\D \\W \\S \\t \\n \\r \\f \\v \\xHH \\uHHHH or a sign of punctuation", escape);
+            default: throw Bad($"'\\{Shown(pattern[at - 1])}' is unknown here, expected one of \\d \\w \\s \\D \\W \\S \\t \\n \\r \\f " +
+                "\\v \\xHH \\uHHHH or a sign of punctuation", escape);
         }
 
         static CharacterSet One(char character) => CharacterSet.Range(character, character);
     }
 
-    // The characters of a kind, or the others. Those that dialects do not agree on are neither; behind [^, where the opposite is taken of them, both.
+    // The characters of a class, or the others. Those on which dialects differ are in neither; inside [^, which is negated, in both.
     private CharacterSet Kind(CharacterSet members, CharacterSet others, bool isOther)
     {
         if (!search) others = CharacterSet.All.Except(members);
         var (these, those) = isOther ? (others, members) : (members, others);
-        return isWithinOpposite ? CharacterSet.All.Except(those) : these;
+        return isNegated ? CharacterSet.All.Except(those) : these;
     }
 
     private CharacterSet Hexadecimal(int escape, int digits)
     {
-        if (at + digits > pattern.Length || !int.TryParse(pattern.AsSpan(at, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var code))
+        if (at + digits > pattern.Length
+            || !int.TryParse(pattern.AsSpan(at, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var code))
             throw Bad($"'\\{pattern[escape + 1]}' without {digits} hexadecimal digits", escape);
         at += digits;
-        return Rune.IsValid(code) ? CharacterSet.Of(new Rune(code)) : throw Bad($"U+{code:X4} is half of a character; write the whole one itself", escape);
+        return Rune.IsValid(code) ? CharacterSet.Of(new Rune(code))
+            : throw Bad($"U+{code:X4} is half of a character; write the whole one itself", escape);
     }
 
     private Rune Character()
@@ -218,7 +226,8 @@ internal sealed class RegexParser
         return true;
     }
 
-    private static string Shown(char character) => char.IsControl(character) || char.IsSurrogate(character) ? $"U+{(int)character:X4}" : $"{character}";
+    private static string Shown(char character) =>
+        char.IsControl(character) || char.IsSurrogate(character) ? $"U+{(int)character:X4}" : $"{character}";
 
     private InputException Bad(string problem, int? position = null) => new($"position {position ?? at} of the pattern: {problem}");
 }

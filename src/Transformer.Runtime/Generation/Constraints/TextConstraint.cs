@@ -3,7 +3,7 @@ using Transformer.Configuration;
 namespace Transformer.Generation.Constraints;
 
 /// <summary>
-/// What a generated text must be, as a whole. While it is written only tokens stay with which it can still become that (Willard and Louf 2023,
+/// What a generated text must match as a whole. During generation only tokens are allowed with which it still can (Willard and Louf 2023,
 /// arXiv:2307.09702), and the text ends when nothing else can follow.
 /// </summary>
 public sealed class TextConstraint
@@ -24,18 +24,17 @@ public sealed class TextConstraint
     }
 
     /// <summary>Texts that match a regular expression from their beginning to their end.</summary>
-    /// <param name="pattern">
-    /// Characters, <c>.</c>, classes, <c>\d \w \s \D \W \S</c> (of ASCII), <c>\t \n \r \f \v \xHH \uHHHH</c>, groups, <c>|</c>, <c>* + ? {m} {m,} {m,n}</c>.
-    /// </param>
+    /// <param name="pattern"> Characters, <c>.</c>, classes, <c>\d \w \s \D \W \S</c> (of ASCII), <c>\t \n \r \f \v \xHH \uHHHH</c>,
+    /// groups, <c>|</c>, <c>* + ? {m} {m,} {m,n}</c>. </param>
     /// <exception cref="InputException">The pattern is not one of this kind.</exception>
     public static TextConstraint Regex(string pattern) => new("regex", table => RegexParser.Parse(table, pattern));
 
     /// <summary>Texts that are JSON and valid by a schema.</summary>
-    /// <param name="schema">
-    /// A JSON Schema with <c>type</c>, <c>properties</c>, <c>required</c>, <c>items</c>, <c>minItems</c>, <c>maxItems</c>, <c>minLength</c>, <c>maxLength</c>,
-    /// <c>pattern</c>, <c>enum</c>, <c>const</c>, <c>anyOf</c>, and <c>$ref</c> to what does not contain itself.
-    /// </param>
-    /// <exception cref="InputException">The text is no schema, or has what cannot be expressed; the message names the place.</exception>
+    /// <param name="schema"> A JSON Schema with <c>type</c>, <c>properties</c>, <c>required</c>, <c>items</c>, <c>minItems</c>,
+    /// <c>maxItems</c>, <c>minLength</c>, <c>maxLength</c>, <c>pattern</c>, <c>enum</c>, <c>const</c>, <c>anyOf</c>, and <c>$ref</c> to
+    /// what does not contain itself. </param>
+    /// <exception cref="InputException">The text is no schema, or has keywords that cannot be expressed; the message has the
+    /// path.</exception>
     public static TextConstraint JsonSchema(string schema) => new("JSON schema", table => JsonSchemaReader.Read(table, schema));
 
     /// <summary>A new automaton of the texts.</summary>

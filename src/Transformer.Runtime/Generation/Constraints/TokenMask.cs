@@ -2,7 +2,7 @@ namespace Transformer.Generation.Constraints;
 
 // V vocabulary
 
-/// <summary>Which tokens may follow: a bit a token.</summary>
+/// <summary>The tokens that may follow: one bit per token.</summary>
 /// <param name="vocabularySize">V.</param>
 internal sealed class TokenMask(int vocabularySize)
 {
@@ -25,7 +25,7 @@ internal sealed class TokenMask(int vocabularySize)
     /// <summary>Adds a token.</summary>
     public void Add(int token) => words[token / Bits] |= 1UL << token % Bits;
 
-    /// <summary>Makes the others impossible.</summary>
+    /// <summary>Sets the logits of all others to minus infinity.</summary>
     /// <param name="logits">[V]</param>
     public void Apply(Span<float> logits)
     {

@@ -3,8 +3,10 @@ using Transformer.Configuration;
 
 namespace Transformer.Generation.Constraints;
 
-/// <summary>A constraint in the terms of a vocabulary: by the state of a text the tokens that may follow, computed once a state, when a text first gets there.</summary>
-/// <param name="constraint">What a text must be.</param>
+/// <summary>
+/// A constraint over a vocabulary: for each state the tokens that may follow, computed when the state is first reached.
+/// </summary>
+/// <param name="constraint">What a text must match.</param>
 /// <param name="vocabulary">The tokens to choose from.</param>
 internal sealed class TokenMasks(TextConstraint constraint, TokenVocabulary vocabulary)
 {
@@ -19,7 +21,8 @@ internal sealed class TokenMasks(TextConstraint constraint, TokenVocabulary voca
     /// <summary>The tokens that may follow.</summary>
     /// <param name="state">The text's state.</param>
     /// <param name="previous">The token before.</param>
-    /// <exception cref="InputException">There is none, and the text is not complete; or the constraint has too many states.</exception>
+    /// <exception cref="InputException">No token may follow, and the text is not complete; or the constraint has too many
+    /// states.</exception>
     public TokenMask Of(AutomatonState state, int previous)
     {
         var atBeginning = vocabulary.Begins(previous);
@@ -35,7 +38,8 @@ internal sealed class TokenMasks(TextConstraint constraint, TokenVocabulary voca
     /// <summary>The state after one more token, which the mask allows.</summary>
     public AutomatonState After(AutomatonState state, int token, int previous) => vocabulary.Ends.Contains(token)
         ? state
-        : automaton.Next(state, vocabulary.BytesOf(token, previous)) ?? throw new ArgumentException($"token {token} cannot follow", nameof(token));
+        : automaton.Next(state, vocabulary.BytesOf(token, previous))
+        ?? throw new ArgumentException($"token {token} cannot follow", nameof(token));
 
     private InputException DeadEnd(AutomatonState state)
     {
@@ -46,9 +50,11 @@ internal sealed class TokenMasks(TextConstraint constraint, TokenVocabulary voca
             if (expected is [.., var before] && before.Last == value - 1) expected[^1] = (before.First, value);
             else expected.Add((value, value));
         }
-        var named = expected.Take(MostNamed).Select(range => range.First == range.Last ? Name(range.First) : $"{Name(range.First)} to {Name(range.Last)}");
-        return new($"the constraint asks for {string.Join(", ", named)}{(expected.Count > MostNamed ? " or others" : "")} next, and none of the tokenizer's {vocabulary.Size} tokens goes on so. " +
-            "Take a constraint that can be written with its tokens.");
+        var named = expected.Take(MostNamed)
+            .Select(range => range.First == range.Last ? Name(range.First) : $"{Name(range.First)} to {Name(range.Last)}");
+        return new($"the constraint requires {string.Join(", ", named)}{(expected.Count > MostNamed ? " or others" : "")} next, " +
+            $"and none of the tokenizer's {vocabulary.Size} tokens continues with it. " +
+            "Take a constraint that its tokens can spell.");
     }
 
     private static string Name(int value) => value switch

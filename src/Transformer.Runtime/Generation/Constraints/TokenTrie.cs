@@ -1,15 +1,15 @@
 namespace Transformer.Generation.Constraints;
 
 /// <summary>
-/// The bytes of a vocabulary's tokens as a tree: tokens that begin alike share the path of what they have in common, so that a beginning that cannot follow is looked
-/// at once for all of them. Nodes stand in the order of a walk (parent, then children), and each knows where its subtree ends.
+/// The bytes of a vocabulary's tokens as a trie: tokens with a common prefix share its path, so that a prefix that cannot follow is
+/// rejected once for all of them. Nodes are stored in preorder, and each has the end of its subtree.
 /// </summary>
 internal sealed class TokenTrie
 {
     private const int None = -1;
 
     private readonly List<Node> nodes = [];
-    private readonly int[] alike;    // by token another one with the same bytes
+    private readonly int[] duplicates;    // for each token the next one with the same bytes
     private readonly int deepest;
 
     /// <param name="tokens">The tokens; those without bytes are left out.</param>
@@ -17,7 +17,7 @@ internal sealed class TokenTrie
     /// <param name="vocabularySize">More than any token.</param>
     public TokenTrie(IEnumerable<int> tokens, Func<int, byte[]> bytesOf, int vocabularySize)
     {
-        alike = new int[vocabularySize];
+        duplicates = new int[vocabularySize];
         var open = new List<int>();    // the nodes of the last token's bytes
         byte[] last = [];
         foreach (var (bytes, token) in tokens.Select(token => (Bytes: bytesOf(token), Token: token)).Where(token => token.Bytes.Length > 0)
@@ -29,7 +29,7 @@ internal sealed class TokenTrie
                 nodes.Add(new Node(bytes[open.Count], open.Count, None, None));
                 open.Add(nodes.Count - 1);
             }
-            alike[token] = nodes[open[^1]].Token;
+            duplicates[token] = nodes[open[^1]].Token;
             nodes[open[^1]] = nodes[open[^1]] with { Token = token };
             last = bytes;
         }
@@ -37,7 +37,7 @@ internal sealed class TokenTrie
         deepest = nodes.Select(node => node.Depth).DefaultIfEmpty().Max();
     }
 
-    /// <summary>Tells all tokens with which a text in this state can go on.</summary>
+    /// <summary>Reports all tokens that can follow in this state.</summary>
     public void Visit(Automaton automaton, AutomatonState state, Action<int> found)
     {
         var path = new AutomatonState[deepest + 2];
@@ -51,7 +51,7 @@ internal sealed class TokenTrie
                 continue;
             }
             path[node.Depth + 1] = next;
-            for (var token = node.Token; token != None; token = alike[token]) found(token);
+            for (var token = node.Token; token != None; token = duplicates[token]) found(token);
             at++;
         }
     }

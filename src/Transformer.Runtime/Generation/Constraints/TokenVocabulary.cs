@@ -2,34 +2,34 @@ using Transformer.Tokenization;
 
 namespace Transformer.Generation.Constraints;
 
-/// <summary>A tokenizer's tokens as constraints look at them: by their bytes.</summary>
+/// <summary>A tokenizer's tokens by their bytes, for constraints.</summary>
 internal sealed class TokenVocabulary
 {
     private readonly Tokenizer tokenizer;
     private readonly TokenTrie within;
     private readonly Lazy<TokenTrie> first;
 
-    /// <param name="tokenizer">What the tokens mean.</param>
-    /// <param name="size">How many of them there are to choose from.</param>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="size">The number of tokens of the model.</param>
     public TokenVocabulary(Tokenizer tokenizer, int size)
     {
         (this.tokenizer, Size) = (tokenizer, size);
         Ends = [.. new[] { tokenizer.EndOfText, tokenizer.BeginOfText }.OfType<int>().Where(token => token < size)];
-        within = Trie(token => tokenizer.BytesOf(token, previous: token).ToArray());    // behind any token but the one that begins a text
+        within = Trie(token => tokenizer.BytesOf(token, previous: token).ToArray());    // after any token but begin-of-text
         first = new(() => Trie(token => tokenizer.BytesOf(token, tokenizer.BeginOfText).ToArray()));
     }
 
-    /// <summary>How many tokens there are.</summary>
+    /// <summary>The number of tokens.</summary>
     public int Size { get; }
 
-    /// <summary>The tokens with which a text ends: the one that says so, and the one that begins the next.</summary>
+    /// <summary>The tokens that end a text: end-of-text, and the begin-of-text of the next.</summary>
     public IReadOnlyList<int> Ends { get; }
 
-    /// <summary>Whether a token begins a text, so that other bytes may follow for the same tokens.</summary>
+    /// <summary>Whether a token is begin-of-text, after which tokens may have other bytes.</summary>
     public bool Begins(int token) => token == tokenizer.BeginOfText;
 
     /// <summary>The tokens of text.</summary>
-    /// <param name="atBeginning">Whether they follow a token that begins a text.</param>
+    /// <param name="atBeginning">Whether they follow begin-of-text.</param>
     public TokenTrie Trie(bool atBeginning) => atBeginning ? first.Value : within;
 
     /// <summary>The bytes of a token.</summary>

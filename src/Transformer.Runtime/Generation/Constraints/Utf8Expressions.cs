@@ -3,8 +3,8 @@ using System.Text;
 namespace Transformer.Generation.Constraints;
 
 /// <summary>
-/// Characters as their bytes in UTF-8, so that a token may hold half of one. A range of characters becomes a few rows of ranges of bytes, each row standing for all of
-/// its combinations.
+/// Characters as their UTF-8 bytes, so that a token may hold part of one. A range of characters becomes a few sequences of byte ranges,
+/// each of which matches all of its combinations.
 /// </summary>
 internal static class Utf8Expressions
 {
@@ -28,8 +28,8 @@ internal static class Utf8Expressions
         ? Rows(first, cut).Concat(Rows(cut + 1, last))
         : [[.. Encoded(first).Zip(Encoded(last), (low, high) => ByteSet.Range(low, high))]];
 
-    // The last character of the first part, where a range is more than one row: the encodings differ in length, or a byte runs over a part of its
-    // values while one before it changes.
+    // Where to split a range that is more than one sequence: the encodings differ in length, or a byte covers part of its values while an
+    // earlier one changes.
     private static int? Cut(int first, int last)
     {
         foreach (var end in LastOfLength)

@@ -2,14 +2,17 @@ using Transformer.Runs;
 
 namespace Transformer.Data.Tasks;
 
-/// <summary>Two numbers of as many digits and their sum of one digit more, from the first digit on or from the last: 0 3 9 + 5 0 4 = 0 5 4 3.</summary>
+/// <summary>
+/// Two numbers of equally many digits and their sum of one digit more, from the first digit to the last or reversed: 0 3 9 + 5 0 4 = 0 5 4
+/// 3.
+/// </summary>
 internal sealed class AdditionTask(AdditionTaskConfig config) : SequenceTask
 {
     private const int Plus = 10, Equal = 11;
 
     public override IReadOnlyList<string> Words { get; } = Numbered(10, "+", "=");
 
-    // Summands and signs, and the sum without its last digit, which is asked for and not given.
+    // Summands and signs, and the sum without its last digit, which is only a target.
     public override long Tokens(int length) => 3L * length + 2;
 
     public override void Write(TaskRow row, int length, RowRandom random)
@@ -21,8 +24,8 @@ internal sealed class AdditionTask(AdditionTaskConfig config) : SequenceTask
         row.Give(Equal);
 
         var (sum, carry) = (new int[length + 1], 0);
-        for (var place = length; place > 0; place--)
-            (carry, sum[place]) = Math.DivRem(a[place - 1] + b[place - 1] + carry, 10);
+        for (var digit = length; digit > 0; digit--)
+            (carry, sum[digit]) = Math.DivRem(a[digit - 1] + b[digit - 1] + carry, 10);
         sum[0] = carry;
         if (config.Reversed) Array.Reverse(sum);
         row.AskInTurn(sum);

@@ -5,7 +5,7 @@ internal sealed class CopyTask(int symbols, bool backwards) : SequenceTask
 {
     public override IReadOnlyList<string> Words { get; } = Numbered(symbols, "|");
 
-    // The last answer is asked for and not given.
+    // The last answer is only a target.
     public override long Tokens(int length) => 2L * length;
 
     public override void Write(TaskRow row, int length, RowRandom random)

@@ -3,8 +3,8 @@ using Transformer.Runs;
 namespace Transformer.Data.Tasks;
 
 /// <summary>
-/// Induction heads (Olsson et al. 2022), in the form of Dao et al. 2022 (arXiv:2212.14052): c a * b a c *, to be answered by b. The star stands
-/// twice, the first time anywhere before the symbol that it asks for.
+/// Induction heads (Olsson et al. 2022), in the form of Dao et al. 2022 (arXiv:2212.14052): c a * b a c *, to be answered by b. The star
+/// stands twice, the first time anywhere before the symbol that it asks for.
 /// </summary>
 internal sealed class InductionHeadsTask(InductionHeadsTaskConfig config) : SequenceTask
 {

@@ -19,7 +19,7 @@ internal sealed class MqarTask(MqarTaskConfig config) : SequenceTask
     public override void Write(TaskRow row, int length, RowRandom random)
     {
         var firstValue = config.Vocabulary / 2;
-        var keys = random.Different(pairs, firstValue - 1);                             // from 1 on: 0 is filling
+        var keys = random.Different(pairs, firstValue - 1);                             // from 1 on: 0 is padding
         var values = random.Different(pairs, config.Vocabulary - firstValue);
         for (var pair = 0; pair < pairs; pair++)
         {
@@ -28,9 +28,9 @@ internal sealed class MqarTask(MqarTaskConfig config) : SequenceTask
         }
 
         var gaps = Gaps((length - 2 * pairs) / 2, random);
-        for (var place = 0; place < length - 2 * pairs; place++)
+        for (var position = 0; position < length - 2 * pairs; position++)
         {
-            var query = place % 2 == 0 ? Array.IndexOf(gaps, place / 2) : -1;
+            var query = position % 2 == 0 ? Array.IndexOf(gaps, position / 2) : -1;
             if (query < 0) row.Give(config.RandomFilling ? random.Below(config.Vocabulary) : 0);
             else
             {
@@ -40,10 +40,11 @@ internal sealed class MqarTask(MqarTaskConfig config) : SequenceTask
         }
     }
 
-    // Each gap waits for an exponential time of its weight as rate. The first K to arrive are K draws without replacement (Efraimidis and Spirakis 2006).
-    private int[] Gaps(int places, RowRandom random)
+    // Each gap gets an exponential arrival time with its weight as the rate. The first K to arrive are K draws without replacement
+    // (Efraimidis and Spirakis 2006).
+    private int[] Gaps(int count, RowRandom random)
     {
-        var gaps = Enumerable.Range(0, places).ToArray();
+        var gaps = Enumerable.Range(0, count).ToArray();
         var arrivals = Array.ConvertAll(gaps, gap => -Math.Log(random.Uniform()) * Math.Pow(gap + 1, 1 - config.Power));
         Array.Sort(arrivals, gaps);
         return gaps[..pairs];

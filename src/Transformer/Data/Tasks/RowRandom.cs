@@ -1,6 +1,6 @@
 namespace Transformer.Data.Tasks;
 
-/// <summary>The random numbers of one row, drawn one after the other: all of them follow from the row's key.</summary>
+/// <summary>The random numbers of one row, drawn one after the other from the row's key.</summary>
 internal sealed class RowRandom(ulong key)
 {
     private ulong drawn;
@@ -12,7 +12,7 @@ internal sealed class RowRandom(ulong key)
     public double Uniform() => ((CounterRandom.Bits(key, drawn++) >> 12) + 0.5) / (1UL << 52);
 
     /// <summary>Different numbers from 0 to <paramref name="bound"/> - 1.</summary>
-    /// <param name="count">How many, no more than the bound.</param>
+    /// <param name="count">How many; at most the bound.</param>
     /// <param name="bound">One more than the greatest.</param>
     public int[] Different(int count, int bound)
     {

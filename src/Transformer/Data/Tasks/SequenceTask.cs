@@ -2,18 +2,18 @@ using Transformer.Runs;
 
 namespace Transformer.Data.Tasks;
 
-/// <summary>What a generated task is: its words, the length of a row, and how a row is written.</summary>
+/// <summary>A generated task: its words, the length of a row, and how a row is made.</summary>
 internal abstract class SequenceTask
 {
-    /// <summary>What each token is written as, without white space.</summary>
+    /// <summary>The word of each token, without white space.</summary>
     public abstract IReadOnlyList<string> Words { get; }
 
     /// <summary>T, the tokens of a row of a size.</summary>
     /// <param name="length">The size, in what the task counts.</param>
     public abstract long Tokens(int length);
 
-    /// <summary>Writes a row: <see cref="Tokens"/> inputs, and a target wherever the model has to answer.</summary>
-    /// <param name="row">Receives it; without targets so far.</param>
+    /// <summary>Fills a row: <see cref="Tokens"/> inputs, and a target wherever the model has to answer.</summary>
+    /// <param name="row">The row, without targets so far.</param>
     /// <param name="length">The size, in what the task counts.</param>
     /// <param name="random">The row's own random numbers.</param>
     public abstract void Write(TaskRow row, int length, RowRandom random);
@@ -31,7 +31,7 @@ internal abstract class SequenceTask
         _ => throw new ArgumentOutOfRangeException(nameof(config), config, "no such task"),
     };
 
-    /// <summary>Symbols as numbers from 0 on, then what else there is.</summary>
+    /// <summary>Symbols as numbers from 0 on, then the other words.</summary>
     private protected static IReadOnlyList<string> Numbered(int symbols, params IEnumerable<string> others) =>
         [.. Enumerable.Range(0, symbols).Select(symbol => $"{symbol}"), .. others];
 }

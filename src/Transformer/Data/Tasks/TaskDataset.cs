@@ -8,8 +8,8 @@ using Transformer.Tokenization;
 namespace Transformer.Data.Tasks;
 
 /// <summary>
-/// A generated task: rows that are made when they are asked for. A row is a function of the task's seed, of its part and of its number, so
-/// validation rows do not depend on what was trained, and a run that continues sees what an uninterrupted one would have seen.
+/// A generated task: rows are made on demand. A row is a function of the task's seed, its split and its number, so validation rows do not
+/// depend on training, and a resumed run sees what an uninterrupted one would have seen.
 /// </summary>
 public sealed class TaskDataset : Dataset
 {
@@ -50,14 +50,15 @@ public sealed class TaskDataset : Dataset
         }
     }
 
-    /// <summary>Makes sure that the rows, in training and in validation, fit the context.</summary>
+    /// <summary>Checks that the rows of training and validation fit the context.</summary>
     /// <exception cref="InputException">One is longer.</exception>
     public override void RequireContext(int contextLength)
     {
         foreach (var split in Enum.GetValues<TaskSplit>())
             if (task.Tokens(LengthOf(split)) is var tokens && tokens > contextLength)
                 throw new InputException(
-                    $"data.task: {split.ToString().ToLowerInvariant()} rows have {tokens} tokens, but model.context_length is {contextLength}; " +
+                    $"data.task: {split.ToString().ToLowerInvariant()} rows have {tokens} tokens, " +
+                    $"but model.context_length is {contextLength}; " +
                     $"raise it to {tokens}, or make the rows shorter");
     }
 
@@ -72,7 +73,7 @@ public sealed class TaskDataset : Dataset
         return Enumerable.Range(0, (int)rows).Select(row => (ulong)row).Chunk(batchSize).Select(chunk => Rows(TaskSplit.Validation, chunk));
     }
 
-    /// <summary>The first validation row up to its last question: the place from which on every token is an answer.</summary>
+    /// <summary>The first validation row up to its last question, after which every token is an answer.</summary>
     public override SamplePrompt SamplePrompt()
     {
         var row = Rows(TaskSplit.Validation, [0]);

@@ -1,8 +1,8 @@
 namespace Transformer.Data.Tasks;
 
 /// <summary>
-/// The order in which training sees a task's rows. A finite set comes once an epoch, each time in a new order; an endless one is drawn from
-/// 2^64 rows, so that none is likely to come back.
+/// The order in which training sees a task's rows. A finite set comes once per epoch, each time in a new order; an endless one is drawn
+/// from 2^64 rows, so that repeats are unlikely.
 /// </summary>
 internal sealed class TaskSampler : TrainingBatches
 {

@@ -1,6 +1,6 @@
 namespace Transformer.Data.Tasks;
 
-/// <summary>What a row is for; rows of one never come from the random numbers of the other.</summary>
+/// <summary>What a row is for; the two splits have separate random numbers.</summary>
 internal enum TaskSplit
 {
     /// <summary>To train on.</summary>

@@ -6,16 +6,22 @@ namespace Transformer.Tests.Data.Tasks;
 /// <summary>Every task against a solver that knows the task from its description only and reads the row as words.</summary>
 public sealed class SequenceTaskTests
 {
-    private static readonly Dictionary<string, (TaskConfig Config, Func<string[], IEnumerable<(int Place, string Answer)>> Solve)> Tasks = new()
+    private static readonly Dictionary<string, (TaskConfig Config, Func<string[], IEnumerable<(int Place, string Answer)>> Solve)> Tasks =
+        new()
     {
-        ["mqar"] = (new MqarTaskConfig { Length = 32, Pairs = 5, Vocabulary = 64, RandomFilling = false }, words => Recall(words, pairs: 5)),
+        ["mqar"] = (
+            new MqarTaskConfig { Length = 32, Pairs = 5, Vocabulary = 64, RandomFilling = false }, words => Recall(words, pairs: 5)),
         ["associative_retrieval"] = (new AssociativeRetrievalTaskConfig { Length = 6, Keys = 6, Values = 4 }, Retrieve),
-        ["associative_retrieval with replacement"] = (new AssociativeRetrievalTaskConfig { Length = 12, Keys = 3, Values = 9, Replacement = true }, Retrieve),
+        ["associative_retrieval with replacement"] = (
+            new AssociativeRetrievalTaskConfig { Length = 12, Keys = 3, Values = 9, Replacement = true }, Retrieve),
         ["copy"] = (new CopyTaskConfig { Length = 7, Symbols = 11 }, words => AfterBar(words, 7, text => text)),
         ["reverse"] = (new ReverseTaskConfig { Length = 7, Symbols = 11 }, words => AfterBar(words, 7, text => text.Reverse())),
-        ["selective_copy"] = (new SelectiveCopyTaskConfig { Length = 9, Marked = 4 }, words => AfterBar(words, 9, text => text.Where(word => word != "."))),
-        ["selective_copy of all places"] = (new SelectiveCopyTaskConfig { Length = 5, Marked = 5 }, words => AfterBar(words, 5, text => text)),
-        ["induction_heads"] = (new InductionHeadsTaskConfig { Length = 9, Symbols = 5 }, words => [(8, words[Array.IndexOf(words, "*") + 1])]),
+        ["selective_copy"] = (
+            new SelectiveCopyTaskConfig { Length = 9, Marked = 4 }, words => AfterBar(words, 9, text => text.Where(word => word != "."))),
+        ["selective_copy of all places"] = (
+            new SelectiveCopyTaskConfig { Length = 5, Marked = 5 }, words => AfterBar(words, 5, text => text)),
+        ["induction_heads"] = (
+            new InductionHeadsTaskConfig { Length = 9, Symbols = 5 }, words => [(8, words[Array.IndexOf(words, "*") + 1])]),
         ["the shortest induction"] = (new InductionHeadsTaskConfig { Length = 3 }, words => [(2, words[1])]),
         ["addition"] = (new AdditionTaskConfig { Length = 4 }, words => Sum(words, digits: 4, reversed: false)),
         ["addition reversed"] = (new AdditionTaskConfig { Length = 4, Reversed = true }, words => Sum(words, digits: 4, reversed: true)),
@@ -45,13 +51,15 @@ public sealed class SequenceTaskTests
     {
         foreach (var (kind, symbols) in new (TaskConfig, int)[]
         {
-            (new CopyTaskConfig(), 10), (new InductionHeadsTaskConfig(), 15), (new AssociativeRetrievalTaskConfig { Keys = 64 }, 32), (new SelectiveCopyTaskConfig(), 10),
+            (new CopyTaskConfig(), 10), (new InductionHeadsTaskConfig(), 15), (new AssociativeRetrievalTaskConfig { Keys = 64 }, 32),
+            (new SelectiveCopyTaskConfig(), 10),
         })
         {
             var counts = TaskRows.Of(kind, rows: 2000).Select(row => row.Answers.Values.First()).CountBy(answer => answer).ToDictionary();
             var expected = 2000.0 / symbols;
             var chiSquare = counts.Values.Sum(count => Math.Pow(count - expected, 2) / expected) + (symbols - counts.Count) * expected;
-            Assert.True(chiSquare < 75, $"{kind}: chi-square {chiSquare} with {symbols - 1} degrees of freedom");    // 31 degrees exceed 75 once in 10,000 seeds
+            // 31 degrees exceed 75 once in 10,000 seeds
+            Assert.True(chiSquare < 75, $"{kind}: chi-square {chiSquare} with {symbols - 1} degrees of freedom");
         }
     }
 
@@ -59,18 +67,23 @@ public sealed class SequenceTaskTests
     public void Keys_repeat_only_with_replacement()
     {
         static IEnumerable<string> Keys(TaskRows row) => row.Words.SkipLast(1).Where((_, place) => place % 2 == 0);
-        Assert.All(TaskRows.Of(new AssociativeRetrievalTaskConfig { Length = 8, Keys = 8 }), row => Assert.Equal(8, Keys(row).Distinct().Count()));
-        Assert.Contains(TaskRows.Of(new AssociativeRetrievalTaskConfig { Length = 8, Keys = 8, Replacement = true }), row => Keys(row).Distinct().Count() < 8);
+        Assert.All(
+            TaskRows.Of(new AssociativeRetrievalTaskConfig { Length = 8, Keys = 8 }), row => Assert.Equal(8, Keys(row).Distinct().Count()));
+        Assert.Contains(
+            TaskRows.Of(new AssociativeRetrievalTaskConfig { Length = 8, Keys = 8, Replacement = true }), row =>
+                Keys(row).Distinct().Count() < 8);
     }
 
     [Fact]
     public void Stars_and_marked_symbols_stand_anywhere()
     {
-        var stars = TaskRows.Of(new InductionHeadsTaskConfig { Length = 7 }).Select(row => Array.IndexOf(row.Words, "*")).Distinct().Order();
+        var stars = TaskRows.Of(new InductionHeadsTaskConfig { Length = 7 }).Select(row => Array.IndexOf(row.Words, "*")).Distinct()
+            .Order();
         Assert.Equal([0, 1, 2, 3, 4], stars);
         var marked = TaskRows.Of(new SelectiveCopyTaskConfig { Length = 6, Marked = 2 })
-            .Select(row => string.Join(' ', row.Words.Take(6).Index().Where(word => word.Item != ".").Select(word => word.Index))).Distinct();
-        Assert.Equal(15, marked.Count());    // 6 places for two
+            .Select(row => string.Join(' ', row.Words.Take(6).Index().Where(word => word.Item != ".").Select(word => word.Index)))
+            .Distinct();
+        Assert.Equal(15, marked.Count());    // 6 positions for two
     }
 
     [Fact]
@@ -81,7 +94,7 @@ public sealed class SequenceTaskTests
         Assert.Equal(["0", "1"], rows.Select(row => row.Answers[5]).Distinct().Order());
     }
 
-    // The first places are key, value, key, value; each key that comes again asks for its value.
+    // The first positions are key, value, key, value; each repeated key is a query for its value.
     private static IEnumerable<(int, string)> Recall(string[] words, int pairs)
     {
         var values = words.Take(2 * pairs).Chunk(2).ToDictionary(pair => pair[0], pair => pair[1]);

@@ -4,7 +4,7 @@ using Transformer.Runs;
 
 namespace Transformer.Tests.Data.Tasks;
 
-/// <summary>A row as words, and the answers by the place of their question.</summary>
+/// <summary>A row as words, and the answers by the position of their question.</summary>
 internal sealed record TaskRows(string[] Words, IReadOnlyDictionary<int, string> Answers)
 {
     /// <summary>The first validation rows of a task.</summary>
@@ -21,7 +21,8 @@ internal sealed record TaskRows(string[] Words, IReadOnlyDictionary<int, string>
             string Word(long id) => data.Tokenizer.Decode([(int)id]);
             yield return new(
                 [.. inputs.Select(Word)],
-                targets.Index().Where(target => target.Item != Batch.IgnoredTarget).ToDictionary(target => target.Index, target => Word(target.Item)));
+                targets.Index().Where(target => target.Item != Batch.IgnoredTarget)
+                    .ToDictionary(target => target.Index, target => Word(target.Item)));
         }
     }
 }

@@ -2,19 +2,20 @@ using System.Text;
 
 namespace Transformer.Tests.Formats.Gguf;
 
-/// <summary>The bytes of a GGUF file, true or false, part by part.</summary>
+/// <summary>Builds the bytes of a GGUF file, valid or not, part by part.</summary>
 internal sealed class GgufBytes
 {
     private readonly List<byte> written = [];
 
-    /// <summary>A file of two tensors and three values that is as it should be.</summary>
+    /// <summary>A valid file of two tensors and three values.</summary>
     public static byte[] Valid => new GgufBytes().Header(2, 3).Value("general.architecture", 8).Text("llama").Value("n", 4).Number(7u)
         .Value("texts", 9).Number(8u).Number(2ul).Text("a").Text("b")
         .Tensor("a", 0, 0, 2, 3).Tensor("b", 8, 32, 32).Data(24).Data(34).Bytes;
 
     public byte[] Bytes => [.. written];
 
-    public GgufBytes Header(ulong tensors, ulong values, uint version = 3) => Number(0x46554747u).Number(version).Number(tensors).Number(values);
+    public GgufBytes Header(ulong tensors, ulong values, uint version = 3) =>
+        Number(0x46554747u).Number(version).Number(tensors).Number(values);
 
     public GgufBytes Value(string key, uint type) => Text(key).Number(type);
 
@@ -37,7 +38,7 @@ internal sealed class GgufBytes
         return this;
     }
 
-    /// <summary>Bytes of a tensor on the next boundary of 32, and filling behind them.</summary>
+    /// <summary>Bytes of a tensor on the next boundary of 32, with padding after them.</summary>
     public GgufBytes Data(int count) => Fill().Raw(new byte[count]).Fill();
 
     private GgufBytes Fill() => Raw(new byte[(32 - written.Count % 32) % 32]);

@@ -21,8 +21,10 @@ public sealed class GgufFileTests : IDisposable
     {
         KeyValuePair<string, object>[] metadata =
         [
-            new("a.number", 7u), new("a.signed.number", -7), new("a.float", 1e-5f), new("a.flag", true), new("a.text", "Grüße \u2581 💡"), new("nothing", ""),
-            new("numbers", new[] { 1, -2, 3 }), new("floats", new[] { 0.5f, float.NegativeInfinity }), new("texts", new[] { "", "a", "é" }), new("none", Array.Empty<string>()),
+            new("a.number", 7u), new("a.signed.number", -7), new("a.float", 1e-5f), new("a.flag", true),
+            new("a.text", "Grüße \u2581 💡"), new("nothing", ""),
+            new("numbers", new[] { 1, -2, 3 }), new("floats", new[] { 0.5f, float.NegativeInfinity }), 
+            new("texts", new[] { "", "a", "é" }), new("none", Array.Empty<string>()),
         ];
         using var file = Written(metadata, []);
         Assert.Equal(metadata.ToDictionary(), file.Metadata);
@@ -35,7 +37,8 @@ public sealed class GgufFileTests : IDisposable
         random.manual_seed(1337);
         (string Name, Tensor Value, GgufTensorType Type)[] tensors =
         [
-            ("scalar", randn(1), GgufTensorType.F32), ("row", randn(5), GgufTensorType.F32), ("matrix", randn(3, 7), GgufTensorType.F32), ("half", randn(7, 2, 3).to(float16), GgufTensorType.F16),
+            ("scalar", randn(1), GgufTensorType.F32), ("row", randn(5), GgufTensorType.F32), ("matrix", randn(3, 7), GgufTensorType.F32),
+            ("half", randn(7, 2, 3).to(float16), GgufTensorType.F16),
         ];
         using var file = Written([], tensors);
         Assert.Equal(tensors.Select(tensor => tensor.Name), file.Names);
@@ -46,7 +49,7 @@ public sealed class GgufFileTests : IDisposable
         }
     }
 
-    // 300 x 1024 numbers: more blocks than are worked on at once.
+    // 300 x 1024 numbers: more blocks than are processed at once.
     [Theory]
     [InlineData("Q8_0", 0.5 / 127)]
     [InlineData("Q4_0", 1.0 / 8)]
@@ -55,7 +58,8 @@ public sealed class GgufFileTests : IDisposable
         random.manual_seed(1337);
         var type = name == "Q8_0" ? GgufTensorType.Q8_0 : GgufTensorType.Q4_0;
         var value = rand(300, 1024) - 0.5;
-        using var file = Written([], [("before", ones(3), GgufTensorType.F32), ("matrix", value, type), ("behind", ones(3), GgufTensorType.F32)]);
+        using var file = Written(
+            [], [("before", ones(3), GgufTensorType.F32), ("matrix", value, type), ("behind", ones(3), GgufTensorType.F32)]);
         Assert.Equal(name, file.Type("matrix"));
         Near.Equal(value, file.Read("matrix"), 0.5 * (share + 1.0 / 2048), name);
         TensorAssert.Same(ones(3), file.Read("behind"));

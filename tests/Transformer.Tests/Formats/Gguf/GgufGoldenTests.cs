@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Formats.Gguf;
 
-/// <summary>llama.cpp's own files and numbers; Goldens/gguf/README.md tells how they were made.</summary>
+/// <summary>llama.cpp's own files and numbers; see Goldens/gguf/README.md for how they were made.</summary>
 public sealed class GgufGoldenTests : IDisposable
 {
     private static readonly JsonElement Checks = JsonDocument.Parse(File.ReadAllText(Golden.PathOf("gguf/checks.json"))).RootElement;
@@ -46,7 +46,8 @@ public sealed class GgufGoldenTests : IDisposable
 
     [Fact]
     public void Q8_0_is_written_as_llama_cpp_writes_it_byte_for_byte() =>
-        Assert.Equal(Hashes("stories260K_q8_0_sha256"), Write(GgufPrecision.Q8).ToDictionary(tensor => tensor.Key, tensor => Hash(tensor.Value)));
+        Assert.Equal(
+            Hashes("stories260K_q8_0_sha256"), Write(GgufPrecision.Q8).ToDictionary(tensor => tensor.Key, tensor => Hash(tensor.Value)));
 
     [Theory]
     [InlineData("stories260K", null)]
@@ -56,12 +57,15 @@ public sealed class GgufGoldenTests : IDisposable
     {
         using var model = LoadedModel.Open(golden is null ? StoriesFile(GgufPrecision.F32) : Golden.PathOf(golden));
         var text = Checks.GetProperty(check).GetProperty("text").GetString()!;
-        var ids = new TextGenerator(model.Model, model.Tokenizer).Encode(text);
+        using var kernels = ModelInference.Of(model.Model);
+        var ids = new TextGenerator(kernels, model.Tokenizer).Encode(text);
         Assert.Equal(Checks.GetProperty(check).GetProperty("ids").Deserialize<int[]>(), ids);
 
         using var inference = inference_mode();
-        var logProbabilities = nn.functional.log_softmax(model.Model.call(tensor(ids, int64).unsqueeze(0), null), -1);                  // [1, T, V]
-        var found = logProbabilities[0, ..^1].gather(-1, tensor(ids[1..], int64).unsqueeze(-1)).squeeze(-1);                            // [T - 1]
+        // [1, T, V]
+        var logProbabilities = nn.functional.log_softmax(model.Model.call(tensor(ids, int64).unsqueeze(0), null), -1);
+        // [T - 1]
+        var found = logProbabilities[0, ..^1].gather(-1, tensor(ids[1..], int64).unsqueeze(-1)).squeeze(-1);
         Near.Equal(tensor(Checks.GetProperty(check).GetProperty("log_probabilities").Deserialize<float[]>()!), found, 1e-3, check);
     }
 
@@ -69,7 +73,8 @@ public sealed class GgufGoldenTests : IDisposable
     public void Stories_through_a_file_are_the_known_text()
     {
         using var model = LoadedModel.Open(StoriesFile(GgufPrecision.F32));
-        var written = new TextGenerator(model.Model, model.Tokenizer)
+        using var kernels = ModelInference.Of(model.Model);
+        var written = new TextGenerator(kernels, model.Tokenizer)
             .GenerateText([""], SamplingOptions.Greedy with { MaxTokens = 200 }, cancellation: TestContext.Current.CancellationToken)[0].Text;
         Assert.Equal(File.ReadAllText(Golden.PathOf("stories260k/greedy_200_tokens.txt")).Trim(), written.Trim());
     }

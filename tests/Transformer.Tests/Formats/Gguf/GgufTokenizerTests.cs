@@ -37,9 +37,14 @@ public sealed class GgufTokenizerTests
     [Fact]
     public void Characters_beyond_ASCII_words_and_tokens_beyond_the_characters_are_refused_by_name()
     {
-        Assert.Contains("beyond ASCII", Assert.Throws<InputException>(() => GgufTokenizer.Write(CharacterTokenizer.FromCorpus(new StringReader("né")), 2)).Message);
-        Assert.Contains("the model has 14 tokens, its tokenizer 13", Assert.Throws<InputException>(() => GgufTokenizer.Write(GgufModelTests.Characters(13), 14)).Message);
-        Assert.Contains("WordTokenizer", Assert.Throws<InputException>(() => GgufTokenizer.Write(new WordTokenizer(["a", "b"]), 2)).Message);
+        Assert.Contains(
+            "beyond ASCII",
+            Assert.Throws<InputException>(() => GgufTokenizer.Write(CharacterTokenizer.FromCorpus(new StringReader("né")), 2)).Message);
+        Assert.Contains(
+            "the model has 14 tokens, its tokenizer 13",
+            Assert.Throws<InputException>(() => GgufTokenizer.Write(GgufModelTests.Characters(13), 14)).Message);
+        Assert.Contains(
+            "WordTokenizer", Assert.Throws<InputException>(() => GgufTokenizer.Write(new WordTokenizer(["a", "b"]), 2)).Message);
     }
 
     [Theory]

@@ -10,9 +10,12 @@ namespace Transformer.Tests.Generation.Constraints;
 public sealed class TextConstraintJsonSchemaTests
 {
     internal const string Person = """
-        {"$defs": {"address": {"type": "object", "properties": {"street": {"type": "string", "minLength": 1, "maxLength": 6}, "number": {"type": "integer"}}, "required": ["street"]}},
+        {"$defs": {"address": {"type": "object", "required": ["street"],
+                               "properties": {"street": {"type": "string", "minLength": 1, "maxLength": 6},
+                                              "number": {"type": "integer"}}}},
          "type": "object", "title": "A person",
-         "properties": {"name": {"type": "string", "pattern": "^[A-Z\"\\\\é][a-z]{1,4}$"}, "age": {"type": ["integer", "null"]}, "höhe": {"type": "number"},
+         "properties": {"name": {"type": "string", "pattern": "^[A-Z\"\\\\é][a-z]{1,4}$"}, "age": {"type": ["integer", "null"]},
+                        "höhe": {"type": "number"},
                         "tags": {"type": "array", "items": {"enum": ["a", "b\n", 3, null, {"x": [1, true]}]}, "minItems": 1, "maxItems": 3},
                         "home": {"anyOf": [{"$ref": "#/$defs/address"}, {"const": "none"}]}, "ok": {"type": "boolean"}},
          "required": ["name", "tags"], "additionalProperties": false}
@@ -33,12 +36,13 @@ public sealed class TextConstraintJsonSchemaTests
         """{"anyOf": [{"type": "integer"}, {"type": "object", "properties": {"n": {"$ref": "#/anyOf/0"}}, "required": ["n"]}]}""",
     ];
 
-    // Walks of random bytes that the automaton allows, judged by another implementation.
+    // Random walks of allowed bytes, validated by another implementation.
     [Theory]
     [MemberData(nameof(Schemas))]
     public void Every_text_of_a_schema_is_JSON_and_valid_by_it(string schema)
     {
-        var (automaton, judge, random) = (TextConstraint.JsonSchema(schema).ToAutomaton(), Json.Schema.JsonSchema.FromText(schema), new Random(1337));
+        var (automaton, judge, random) = (
+            TextConstraint.JsonSchema(schema).ToAutomaton(), Json.Schema.JsonSchema.FromText(schema), new Random(1337));
         var texts = new HashSet<string>();
         for (var n = 0; n < 500; n++)
         {
@@ -55,7 +59,9 @@ public sealed class TextConstraintJsonSchemaTests
     [InlineData("""{"name":"Ab","tags":["a"]}""", true)]
     [InlineData(""" { "name" : "Ab" , "tags" : [ "a" , null ] } """, false)]    // nothing after the end
     [InlineData(""" { "name" : "Ab" , "tags" : [ "a" , null ] }""", true)]
-    [InlineData("""{"name": "\"b", "age": null, "höhe": -0.5e3, "tags": ["b\n", {"x":[1,true]}], "home": {"street": "\u00e9\\"}, "ok": true}""", true)]
+    [InlineData(
+        """{"name": "\"b", "age": null, "höhe": -0.5e3, "tags": ["b\n", {"x":[1,true]}], "home": {"street": "\u00e9\\"}, "ok": true}""",
+        true)]
     [InlineData("""{"name": "\\bc", "tags": [3], "home": "none"}""", true)]
     [InlineData("""{"tags": ["a"], "name": "Ab"}""", false)]    // another order
     [InlineData("""{"name": "Ab"}""", false)]
@@ -74,7 +80,7 @@ public sealed class TextConstraintJsonSchemaTests
         Assert.Equal(allowed, automaton.Next(automaton.Start, Encoding.UTF8.GetBytes(text)) is { Accepts: true });
     }
 
-    // ECMA-262's own reading, written out for .NET, and .NET's two. Characters that only some of them read so are none; those named are.
+    // ECMA-262's semantics, written out for .NET, and .NET's two. Characters on which they differ must not match; those named must.
     [Theory]
     [InlineData(".", @"[^\n\r\u2028\u2029]", "a é€–")]
     [InlineData(@"\S", @"[^\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]", "aé€–日")]
@@ -116,14 +122,18 @@ public sealed class TextConstraintJsonSchemaTests
 
     [Theory]
     [InlineData("""{"type": "integer", "minimum": 3}""", "JSON schema: #/minimum: not supported here")]
-    [InlineData("""{"type": "object", "properties": {"a": {"type": "string", "format": "date"}}}""", "#/properties/a/format: not supported here")]
+    [InlineData(
+        """{"type": "object", "properties": {"a": {"type": "string", "format": "date"}}}""",
+        "#/properties/a/format: not supported here")]
     [InlineData("""{"oneOf": [{"type": "null"}]}""", "#/oneOf: not supported here")]
     [InlineData("""{"allOf": [{"type": "null"}]}""", "#/allOf: not supported here")]
     [InlineData("""{"type": "integer", "maxLength": 3}""", "#/maxLength: not supported here, expected type alone")]
     [InlineData("""{"type": "array"}""", "#/items: missing")]
     [InlineData("""{"type": "array", "items": true}""", "#/items: found true, expected a schema with a type")]
     [InlineData("""{"type": "array", "items": {"type": "null"}, "uniqueItems": true}""", "#/uniqueItems: not supported here")]
-    [InlineData("""{"type": "array", "items": {"type": "null"}, "minItems": 3, "maxItems": 2}""", "#/maxItems: found 2, expected 3 or more")]
+    [InlineData(
+        """{"type": "array", "items": {"type": "null"}, "minItems": 3, "maxItems": 2}""",
+        "#/maxItems: found 2, expected 3 or more")]
     [InlineData("""{"type": "string", "minLength": -1}""", "#/minLength: found -1, expected an integer, 0 or more")]
     [InlineData("""{"type": "string", "minLength": 1, "pattern": "a"}""", "#/pattern: not supported beside minLength or maxLength")]
     [InlineData("""{"type": "string", "pattern": "(a"}""", "#/pattern: position 0 of the pattern: '(' without ')'")]
@@ -135,10 +145,14 @@ public sealed class TextConstraintJsonSchemaTests
     [InlineData("""{"type": "integer", "enum": [1, "a"]}""", "#: \"a\" is not of type integer")]
     [InlineData("""{"anyOf": []}""", "#/anyOf: found none")]
     [InlineData("""{"anyOf": [{"type": "null"}, 3]}""", "#/anyOf/1: found 3")]
-    [InlineData("""{"type": "object", "properties": {"a": {"type": "null"}}, "required": ["b"]}""", "#/required: \"b\" is not among the properties")]
+    [InlineData(
+        """{"type": "object", "properties": {"a": {"type": "null"}}, "required": ["b"]}""",
+        "#/required: \"b\" is not among the properties")]
     [InlineData("""{"type": "object", "additionalProperties": {"type": "null"}}""", "#/additionalProperties: a schema of other properties")]
     [InlineData("""{"type": "object", "properties": {"next": {"$ref": "#"}}}""", "#/properties/next/$ref: \"#\" contains itself")]
-    [InlineData("""{"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}""", "#/$defs/b/$ref: \"#/$defs/a\" contains itself")]
+    [InlineData(
+        """{"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}""",
+        "#/$defs/b/$ref: \"#/$defs/a\" contains itself")]
     [InlineData("""{"$ref": "#/$defs/a"}""", "#/$ref: \"#/$defs/a\" is not there")]
     [InlineData("""{"$ref": "http://example.org/a"}""", "is not supported, expected a place in this schema")]
     [InlineData("[]", "#: found []")]
@@ -154,37 +168,43 @@ public sealed class TextConstraintJsonSchemaTests
     {
         var deep = string.Concat(Enumerable.Repeat("""{"type":"array","items":""", 1000)) + "{}";
         Assert.Contains("not valid JSON", Assert.Throws<InputException>(() => TextConstraint.JsonSchema(deep)).Message);
-        var chain = new JsonObject(Enumerable.Range(0, 1000).Select(n => KeyValuePair.Create($"{n}", (JsonNode?)new JsonObject { ["$ref"] = $"#/$defs/{n + 1}" })));
-        Assert.Contains("schemas within schemas, expected 100 at most", Assert.Throws<InputException>(() => TextConstraint.JsonSchema(new JsonObject { ["$defs"] = chain, ["$ref"] = "#/$defs/0" }.ToJsonString())).Message);
+        var chain = new JsonObject(Enumerable.Range(0, 1000)
+            .Select(n => KeyValuePair.Create($"{n}", (JsonNode?)new JsonObject { ["$ref"] = $"#/$defs/{n + 1}" })));
+        Assert.Contains("schemas within schemas, expected 100 at most", Assert.Throws<InputException>(
+            () => TextConstraint.JsonSchema(new JsonObject { ["$defs"] = chain, ["$ref"] = "#/$defs/0" }.ToJsonString())).Message);
     }
 
-    // Each definition has two of the next one: written out they would be a thousand million.
+    // Each definition has two of the next one: written out they would be a billion.
     [Fact]
     public void A_definition_that_stands_often_is_read_once()
     {
         var definitions = new JsonObject { ["30"] = new JsonObject { ["type"] = "null" } };
         for (var n = 0; n < 30; n++)
-            definitions[$"{n}"] = JsonNode.Parse($$$"""{"type": "object", "properties": {"a": {"$ref": "#/$defs/{{{n + 1}}}"}, "b": {"$ref": "#/$defs/{{{n + 1}}}"} } }""");
-        var automaton = TextConstraint.JsonSchema(new JsonObject { ["$defs"] = definitions, ["$ref"] = "#/$defs/0" }.ToJsonString()).ToAutomaton();
+            definitions[$"{n}"] = JsonNode.Parse(
+                $$$"""{"type": "object", "properties": {"a": {"$ref": "#/$defs/{{{n + 1}}}"}, "b": {"$ref": "#/$defs/{{{n + 1}}}"} } }""");
+        var automaton = TextConstraint.JsonSchema(new JsonObject { ["$defs"] = definitions, ["$ref"] = "#/$defs/0" }.ToJsonString())
+            .ToAutomaton();
         Assert.NotNull(automaton.Next(automaton.Start, """{"a": {"b": {"a": {"""u8));
     }
 
-    // Bytes that can follow, drawn at random; after many of them the way to the end is taken: the first byte from which it is reached soonest.
+    // Bytes that can follow, drawn at random; after many of them the shortest way to the end is taken.
     internal static string Walk(Automaton automaton, Random random, int longest = 60)
     {
         var (state, bytes) = (automaton.Start, new List<byte>());
         while (!(state.Accepts && random.Next(3) == 0))
         {
-            var next = Enumerable.Range(0, 256).Select(value => (Value: (byte)value, State: automaton.Next(state, (byte)value))).Where(pair => pair.State is not null).ToList();
+            var next = Enumerable.Range(0, 256).Select(value => (Value: (byte)value, State: automaton.Next(state, (byte)value)))
+                .Where(pair => pair.State is not null).ToList();
             if (next.Count == 0) break;
             if (bytes.Count > longest)
             {
                 bytes.AddRange(WayOut(automaton, state));
                 break;
             }
-            // Quotation marks and the like end what is open; else a string would hardly ever end.
+            // Quotation marks and brackets close what is open; else a string would hardly ever end.
             var ending = next.Where(pair => "\"}],:0".Contains((char)pair.Value)).ToList();
-            var (value, reached) = ending.Count > 0 && random.Next(2) == 0 ? ending[random.Next(ending.Count)] : next[random.Next(next.Count)];
+            var (value, reached) = ending.Count > 0
+                && random.Next(2) == 0 ? ending[random.Next(ending.Count)] : next[random.Next(next.Count)];
             bytes.Add(value);
             state = reached!;
         }

@@ -10,17 +10,19 @@ public sealed class TextConstraintRegexTests
     private const int Patterns = 1000, TextsAPattern = 12;
     private static readonly string[] Characters = ["a", "b", "0", "_", " ", "\n", "-", "é", "€", "ß"];
 
-    // As they are written here, and for .NET, whose \d, \w and \s are Unicode's.
+    // The pattern here, and the same for .NET, whose \d, \w and \s are Unicode's.
     private static readonly (string Ours, string Theirs)[] Atoms =
     [
-        .. Characters.Select(character => (character, character)), (".", "."), (@"\d", "[0-9]"), (@"\D", "[^0-9]"), (@"\w", "[0-9A-Za-z_]"), (@"\W", "[^0-9A-Za-z_]"),
-        (@"\s", @"[ \t\n\r\f\v]"), (@"\S", @"[^ \t\n\r\f\v]"), ("[ab0]", "[ab0]"), ("[^a]", "[^a]"), ("[a-cé-€]", "[a-cé-€]"), (@"[\d\-x]", @"[0-9\-x]"),
+        .. Characters.Select(character => (character, character)), (".", "."), (@"\d", "[0-9]"), (@"\D", "[^0-9]"), (@"\w", "[0-9A-Za-z_]"),
+        (@"\W", "[^0-9A-Za-z_]"),
+        (@"\s", @"[ \t\n\r\f\v]"), (@"\S", @"[^ \t\n\r\f\v]"), ("[ab0]", "[ab0]"), ("[^a]", "[^a]"), ("[a-cé-€]", "[a-cé-€]"),
+        (@"[\d\-x]", @"[0-9\-x]"),
         (@"[^\s_]", @"[^ \t\n\r\f\v_]"), (@"\x61", @"\x61"), (@"\u20ac", @"\u20ac"), (@"\.", @"\."), ("[b-]", "[b-]"), ("{a", "{a"),
     ];
 
     private static readonly string[] Quantifiers = ["*", "+", "?", "{2}", "{1,}", "{0,2}", "{2,3}", "*?", "{0}"];
 
-    // The texts are random ones and walks through the automaton, so that a good part of them matches, whole or with a change.
+    // The texts are random ones and walks through the automaton, so that many of them match, unchanged or with a change.
     [Fact]
     public void Texts_match_random_patterns_exactly_where_NET_s_own_regular_expressions_say_so()
     {
@@ -174,7 +176,8 @@ public sealed class TextConstraintRegexTests
     [InlineData("(a{0,1000}){0,1000}", "a")]
     public void An_expression_is_refused_before_it_takes_a_hundred_and_fifty_megabytes(string pattern, string letters)
     {
-        var (automaton, random, before) = (TextConstraint.Regex(pattern).ToAutomaton(), new Random(1337), GC.GetTotalMemory(forceFullCollection: true));
+        var (automaton, random, before) = (
+            TextConstraint.Regex(pattern).ToAutomaton(), new Random(1337), GC.GetTotalMemory(forceFullCollection: true));
         var state = automaton.Start;
         var refusal = Assert.Throws<InputException>(() =>
         {
@@ -186,14 +189,17 @@ public sealed class TextConstraintRegexTests
         GC.KeepAlive(automaton);
     }
 
-    private static bool Matches(Automaton automaton, string text) => automaton.Next(automaton.Start, Encoding.UTF8.GetBytes(text)) is { Accepts: true };
+    private static bool Matches(Automaton automaton, string text) =>
+        automaton.Next(automaton.Start, Encoding.UTF8.GetBytes(text)) is { Accepts: true };
 
     private static (string Ours, string Theirs) Pattern(Random random, int depth)
     {
-        var alternatives = Enumerable.Range(0, random.Next(5) == 0 ? 2 : 1).Select(_ => Enumerable.Range(0, random.Next(1, 4)).Select(_ => Part()).ToArray()).ToArray();
+        var alternatives = Enumerable.Range(0, random.Next(5) == 0 ? 2 : 1)
+            .Select(_ => Enumerable.Range(0, random.Next(1, 4)).Select(_ => Part()).ToArray()).ToArray();
         return (Joined(part => part.Ours), Joined(part => part.Theirs));
 
-        string Joined(Func<(string Ours, string Theirs), string> side) => string.Join('|', alternatives.Select(parts => string.Concat(parts.Select(side))));
+        string Joined(Func<(string Ours, string Theirs), string> side) =>
+            string.Join('|', alternatives.Select(parts => string.Concat(parts.Select(side))));
 
         (string Ours, string Theirs) Part()
         {
@@ -208,15 +214,17 @@ public sealed class TextConstraintRegexTests
         }
     }
 
-    private static string Text(Random random) => string.Concat(Enumerable.Range(0, random.Next(6)).Select(_ => Characters[random.Next(Characters.Length)]));
+    private static string Text(Random random) =>
+        string.Concat(Enumerable.Range(0, random.Next(6)).Select(_ => Characters[random.Next(Characters.Length)]));
 
-    // A character that can follow, drawn among those above, as long as there is one and until the text may end and a coin says so.
+    // Draws characters that can follow, as long as there is one, until the text may end and a coin flip ends it.
     private static string Walk(Automaton automaton, Random random)
     {
         var (state, text) = (automaton.Start, new StringBuilder());
         while (text.Length < 12 && !(state.Accepts && random.Next(3) == 0))
         {
-            var next = Characters.Select(character => (character, State: automaton.Next(state, Encoding.UTF8.GetBytes(character)))).Where(pair => pair.State is not null).ToList();
+            var next = Characters.Select(character => (character, State: automaton.Next(state, Encoding.UTF8.GetBytes(character))))
+                .Where(pair => pair.State is not null).ToList();
             if (next.Count == 0) break;
             var (character, reached) = next[random.Next(next.Count)];
             text.Append(character);

@@ -10,9 +10,11 @@ namespace Transformer.Tests.Generation.Constraints;
 public sealed class TokenMasksTests
 {
     private static readonly TextConstraint Constraint =
-        TextConstraint.Regex(""" ?(\{ ?"name": ?"[A-Zé€😀][a-zß ]{0,8}"(, "n": [0-9]+)? ?\}|(yes|no)( ?[,.] ?(yes|no|never)){0,4}|.{0,3}é+)""");
+        TextConstraint.Regex(
+            """ ?(\{ ?"name": ?"[A-Zé€😀][a-zß ]{0,8}"(, "n": [0-9]+)? ?\}|(yes|no)( ?[,.] ?(yes|no|never)){0,4}|.{0,3}é+)""");
 
-    private static readonly TextConstraint Words = TextConstraint.Regex(""" (\{( "name": "Ab c")* \}|(yes|no)( [,.] (yes|no|never)){0,4}|é( éé| é){0,3})""");
+    private static readonly TextConstraint Words = TextConstraint.Regex(
+        """ (\{( "name": "Ab c")* \}|(yes|no)( [,.] (yes|no|never)){0,4}|é( éé| é){0,3})""");
 
     internal static IReadOnlyDictionary<string, Tokenizer> Tokenizers { get; } = new Dictionary<string, Tokenizer>
     {
@@ -20,12 +22,14 @@ public sealed class TokenMasksTests
         ["character"] = CharacterTokenizer.FromCorpus(new StringReader("abcdefghijklmnopqrstuvwxyz {}\"0123456789:,.[]-\nABé€😀ß\\")),
         ["GPT-2"] = TokenizerGoldens.Gpt2,
         ["Llama"] = TokenizerGoldens.Stories,
-        ["word"] = new WordTokenizer(["yes", "no", "never", ",", ".", "é", "éé", "{", "}", "\"name\":", "\"Ab", "c\"", "[", "]", ":", "true", "1", "\"a\"", "\"b\""]),
+        ["word"] = new WordTokenizer([
+            "yes", "no", "never", ",", ".", "é", "éé", "{", "}",
+            "\"name\":", "\"Ab", "c\"", "[", "]", ":", "true", "1", "\"a\"", "\"b\""]),
     };
 
     public static TheoryData<string> Kinds => [.. Tokenizers.Keys];
 
-    // The states of a random walk by tokens, and in each of them every token by itself.
+    // The states of a random walk over tokens, and in each of them every token by itself.
     [Theory]
     [MemberData(nameof(Kinds))]
     public void A_token_may_follow_where_its_bytes_can(string kind)
@@ -76,10 +80,11 @@ public sealed class TokenMasksTests
         new TokenConstraint(masks, 0).Mask(masked);
         var allowed = Allowed(masks.Of(masks.Start, 0), 256);
         Assert.Equal([.. "0123456789abcdef".Select(character => (int)character), 0xC3], allowed);
-        for (var token = 0; token < 256; token++) Assert.Equal(allowed.Contains(token) ? logits[token] : float.NegativeInfinity, masked[token]);
+        for (var token = 0; token < 256; token++)
+            Assert.Equal(allowed.Contains(token) ? logits[token] : float.NegativeInfinity, masked[token]);
     }
 
-    // Five standard deviations of the share of a token among 10,000; each is drawn by a row of its own.
+    // Five standard deviations of the frequency of a token among 10,000; each is drawn by a row of its own.
     [Fact]
     public void Tokens_that_may_follow_are_drawn_as_often_as_they_are_likely_among_themselves()
     {
@@ -105,7 +110,10 @@ public sealed class TokenMasksTests
         var masks = Masks(new ByteTokenizer(), TextConstraint.Regex("[ab]"));
         var logits = new float[256];
         logits['z'] = 50;
-        Assert.InRange(new TokenSampler(new SamplingOptions { TopK = 1, RepetitionPenalty = 1.3 }, 256) { Constraint = new TokenConstraint(masks, 0) }.Next(logits), 'a', 'b');
+        Assert.InRange(new TokenSampler(new SamplingOptions { TopK = 1, RepetitionPenalty = 1.3 }, 256)
+        {
+            Constraint = new TokenConstraint(masks, 0)
+        }.Next(logits), 'a', 'b');
     }
 
     [Fact]
@@ -132,10 +140,11 @@ public sealed class TokenMasksTests
         var masks = Masks(CharacterTokenizer.FromCorpus(new StringReader("ab")), TextConstraint.Regex("a([0-9]| é)?c"));
         masks.Of(masks.Start, 0);
         var refusal = Assert.Throws<InputException>(() => masks.Of(masks.After(masks.Start, 0, 0), 0));
-        Assert.Equal("the constraint asks for a space, '0' to '9', 'c' next, and none of the tokenizer's 2 tokens goes on so. Take a constraint that can be written with its tokens.", refusal.Message);
+        Assert.Equal("the constraint requires a space, '0' to '9', 'c' next, and none of the tokenizer's 2 tokens continues with it. " +
+            "Take a constraint that its tokens can spell.", refusal.Message);
     }
 
-    // A mask has a bit a token: 6.3 kB, which are more than the rest of the state.
+    // A mask has one bit per token: 6.3 kB, more than the rest of the state.
     [Fact]
     public void The_masks_count_in_what_a_constraint_may_take()
     {
@@ -170,5 +179,6 @@ public sealed class TokenMasksTests
 
     private static int[] Allowed(TokenMask mask, int vocabulary) => [.. Enumerable.Range(0, vocabulary).Where(mask.Allows)];
 
-    private static TokenMasks Masks(Tokenizer tokenizer, TextConstraint constraint) => new(constraint, new TokenVocabulary(tokenizer, tokenizer.VocabularySize));
+    private static TokenMasks Masks(Tokenizer tokenizer, TextConstraint constraint) =>
+        new(constraint, new TokenVocabulary(tokenizer, tokenizer.VocabularySize));
 }

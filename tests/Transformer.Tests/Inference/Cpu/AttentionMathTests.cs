@@ -73,7 +73,7 @@ public sealed unsafe class AttentionKernelsTests
 
     private static KeyValueState Cache(int width, out float[][] keys, out float[][] values)
     {
-        var state = new KeyValueState(1, 1, Places, width, isWhole: true, keepsUnturned: false);
+        var state = new KeyValueState(1, 1, Places, width, isWhole: true, keepsUnrotated: false);
         using var numbers = Numbers(2 * Places * width, width);
         (keys, values) = (new float[Places][], new float[Places][]);
         for (var s = 0; s < Places; s++)

@@ -72,7 +72,7 @@ public sealed class CpuInferenceModelTests
 
         void Compare(int row, int token, int place)
         {
-            var logits = engine.LogitsOf(place);
+            var logits = engine.Logits(place);
             for (var i = 0; i < logits.Length; i++) Near.Equal(expected[row][token * logits.Length + i], logits[i], Tolerance, $"row {row}, token {token}, logit {i}");
         }
     }
@@ -91,9 +91,9 @@ public sealed class CpuInferenceModelTests
             for (var token = 0; token < 4; token++)
             {
                 engine.Read(together, [0, 1, 2, 3], [1, 1, 1, 1], [.. texts.Select(text => text[token])]);
-                var beside = engine.LogitsOf(2).ToArray();
+                var beside = engine.Logits(2).ToArray();
                 engine.Read(alone, [0], [1], [texts[2][token]]);
-                Assert.Equal(beside, engine.LogitsOf(0).ToArray());
+                Assert.Equal(beside, engine.Logits(0).ToArray());
             }
         }
     }
@@ -118,7 +118,7 @@ public sealed class CpuInferenceModelTests
         {
             // One by one, since scalings that follow the length make a text differ from its parts.
             foreach (var token in tokens) engine.Read(state, [row], [1], [token]);
-            return engine.LogitsOf(0).ToArray();
+            return engine.Logits(0).ToArray();
         }
     }
 
@@ -149,9 +149,9 @@ public sealed class CpuInferenceModelTests
         using var state = engine.NewState(rows: 3);
         var (text, other) = (Text(420), Text(130));
         engine.Read(state, [0, 1], [130, 420], [.. other, .. text]);
-        var whole = engine.LogitsOf(1).ToArray();
+        var whole = engine.Logits(1).ToArray();
         foreach (var token in text) engine.Read(state, [2], [1], [token]);
-        Assert.Equal(whole, engine.LogitsOf(0).ToArray());
+        Assert.Equal(whole, engine.Logits(0).ToArray());
         if (kind == "rope") Near.Equal(Logits(model, text, 420)[^13], whole[0], Tolerance);
     }
 
@@ -171,7 +171,7 @@ public sealed class CpuInferenceModelTests
         {
             using var state = engine.NewState(rows: 1);
             engine.Read(state, [0], [text.Length], text);
-            return engine.LogitsOf(0).ToArray();
+            return engine.Logits(0).ToArray();
         }
     }
 
@@ -209,26 +209,26 @@ public sealed class CpuInferenceModelTests
         {
             using var state = engine.NewState(rows: 1);
             engine.Read(state, [0], [12], text);
-            return engine.LogitsOf(0).ToArray();
+            return engine.Logits(0).ToArray();
         }
     }
 
     [Fact]
-    public void Where_every_token_is_kept_the_last_ones_can_be_forgotten()
+    public void Where_every_token_is_kept_the_last_ones_can_be_dropped()
     {
         using var model = Model("rope");
         using var engine = CpuInferenceModel.TryCreate(model)!;
         using var state = engine.NewState(rows: 1);
         engine.Read(state, [0], [3], [1, 2, 3]);
-        var expected = engine.LogitsOf(0).ToArray();
+        var expected = engine.Logits(0).ToArray();
         engine.Read(state, [0], [4], [4, 5, 6, 7]);
         state.Truncate(0, 2);
         engine.Read(state, [0], [1], [3]);
-        Assert.Equal(expected, engine.LogitsOf(0).ToArray());
+        Assert.Equal(expected, engine.Logits(0).ToArray());
     }
 
     [Fact]
-    public void A_recurrence_forgets_all_or_nothing()
+    public void A_recurrence_drops_all_tokens_or_none()
     {
         using var model = Model("gated_delta");
         using var engine = CpuInferenceModel.TryCreate(model)!;

@@ -27,8 +27,8 @@ public sealed class DecodeBoundsTests
         using var other = CpuInferenceModel.TryCreate(model)!;
         using var state = engine.NewState(rows: 2);
         engine.Read(state, [0], [1], [1]);
-        Assert.Throws<ArgumentOutOfRangeException>(() => engine.LogitsOf(1));
-        Assert.Throws<ArgumentOutOfRangeException>(() => engine.LogitsOf(-1));
+        Assert.Throws<ArgumentOutOfRangeException>(() => engine.Logits(1));
+        Assert.Throws<ArgumentOutOfRangeException>(() => engine.Logits(-1));
         Assert.Throws<ArgumentOutOfRangeException>(() => state.Clear(2));
         Assert.Throws<ArgumentOutOfRangeException>(() => state.Truncate(-1, 0));
         Assert.Throws<ArgumentOutOfRangeException>(() => state.Copy(0, 2));
@@ -51,7 +51,7 @@ public sealed class DecodeBoundsTests
         using var state = engine.NewState(rows: 1);
         int[] text = [.. Tiny.Ids(1, 420).data<long>().Select(id => (int)id)];
         engine.Read(state, [0], [420], text);
-        var wild = engine.LogitsOf(0).ToArray();
+        var wild = engine.Logits(0).ToArray();
         var expected = Logits(model, text);
         for (var i = 0; i < wild.Length; i++) Near.Equal(expected[^(wild.Length - i)], wild[i], 1e-4, $"logit {i}");
         foreach (var (_, span) in model.Weights.Where(weight => weight.Name.EndsWith("window.span", StringComparison.Ordinal)))
@@ -66,11 +66,11 @@ public sealed class DecodeBoundsTests
         using var engine = CpuInferenceModel.TryCreate(model)!;
         using var state = engine.NewState(rows: 1);
         engine.Read(state, [0], [3], [1, 2, 3]);
-        var expected = engine.LogitsOf(0).ToArray();
+        var expected = engine.Logits(0).ToArray();
         model.Dispose();
         state.Clear(0);
         engine.Read(state, [0], [3], [1, 2, 3]);
-        Assert.Equal(expected, engine.LogitsOf(0).ToArray());
+        Assert.Equal(expected, engine.Logits(0).ToArray());
     }
 
     [Fact]
@@ -81,7 +81,7 @@ public sealed class DecodeBoundsTests
         using var engine = CpuInferenceModel.TryCreate(model, WeightFormat.Half)!;
         using var state = engine.NewState(rows: 1);
         engine.Read(state, [0], [1], [1]);
-        Assert.DoesNotContain(engine.LogitsOf(0).ToArray(), logit => !float.IsFinite(logit));
+        Assert.DoesNotContain(engine.Logits(0).ToArray(), logit => !float.IsFinite(logit));
     }
 
     private static TransformerModel Rope()

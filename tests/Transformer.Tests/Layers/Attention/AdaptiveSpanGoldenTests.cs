@@ -7,8 +7,8 @@ namespace Transformer.Tests.Layers.Attention;
 // B batch · H heads · T queries · L span · P persistent vectors · D head width
 
 /// <summary>
-/// The reference's attention, assembled here from its oddities and the library's soft mask: queries do not see themselves, keys have a learned relative
-/// position, and persistent vectors may join the softmax.
+/// The reference's attention, assembled here from its oddities and the library's soft mask: queries do not see themselves, keys have a
+/// learned relative position, and persistent vectors may join the softmax.
 /// </summary>
 public sealed class AdaptiveSpanGoldenTests
 {
@@ -59,7 +59,8 @@ public sealed class AdaptiveSpanGoldenTests
     {
         var (q, position) = (inputs["query"], inputs["key_pe"]);
         var (T, L) = (q.shape[1], position.shape[2]);
-        var near = (arange(T).unsqueeze(1) + arange(L)).flatten();                                                // key i + x is query i's x-th
+        // key i + x is query i's x-th
+        var near = (arange(T).unsqueeze(1) + arange(L)).flatten();
         var (k, v) = (inputs["key"].index_select(1, near), inputs["value"].index_select(1, near));
         (k, v) = (k.view(-1, T, L, D), v.view(-1, T, L, D));                                                      // [B H, T, L, D]
         var scores = (matmul(k, q.unsqueeze(-1)).squeeze(-1) + matmul(q, position)) / Math.Sqrt(D);               // [B H, T, L]
@@ -69,7 +70,8 @@ public sealed class AdaptiveSpanGoldenTests
         if (inputs.TryGetValue("current_val", out var share))
         {
             var window = new Window((share * L).view(1, H, 1), ramp);
-            var mask = window.SoftMask(arange(L - 1, -1, -1).view(1, 1, 1, L))!;                                  // [1, H, 1, L]: the nearest key is x = 0
+            // [1, H, 1, L]: the nearest key is x = 0
+            var mask = window.SoftMask(arange(L - 1, -1, -1).view(1, 1, 1, L))!;
             Near.Equal(expectedMask!.view(1, H, 1, L), mask, 1e-6, "mask");
             mask = cat([mask, ones(1, H, 1, weights.shape[2] - L)], -1);
             weights = (weights.view(-1, H, T, mask.shape[3]) * mask).flatten(0, 1);

@@ -101,7 +101,8 @@ public sealed class CausalAttentionTests
         Assert.True(Near.Distance(all[0, 0], masked[0, 0]) > 1e-3);
     }
 
-    private static Func<Tensor[], Tensor> AtOnce(Rotation? rotation) => qkv => CausalAttention.Apply(qkv[0], qkv[1], qkv[2], rotation, Scale);
+    private static Func<Tensor[], Tensor> AtOnce(Rotation? rotation) =>
+        qkv => CausalAttention.Apply(qkv[0], qkv[1], qkv[2], rotation, Scale);
 
     private static Func<Tensor[], Tensor> TwoSteps(Rotation? rotation) => qkv =>
     {
@@ -115,7 +116,7 @@ public sealed class CausalAttentionTests
 
     private static Rotation Angles(int headWidth, int tokens)
     {
-        var angles = rand(tokens, headWidth / 2) * 2 * Math.PI;    // any angles, so that none is its neighbour's
+        var angles = rand(tokens, headWidth / 2) * 2 * Math.PI;    // arbitrary angles that differ from their neighbours'
         return new(angles.cos(), angles.sin());
     }
 }

@@ -13,7 +13,8 @@ namespace Transformer.Tests.Layers.Attention;
 
 public sealed class LearnedSpanTests
 {
-    private static readonly TrainingConfig Training = new() { Steps = 1, BatchSize = 2, GradientClip = null, Optimizer = new AdamWConfig { LearningRate = 3 } };
+    private static readonly TrainingConfig Training =
+        new() { Steps = 1, BatchSize = 2, GradientClip = null, Optimizer = new AdamWConfig { LearningRate = 3 } };
 
     private static readonly Batch Batch = new([1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6, 7], Rows: 2, Columns: 3);
 
@@ -110,7 +111,8 @@ public sealed class LearnedSpanTests
         var span = model.Weight("model.layers.0.self_attn.window.span");
         using (no_grad()) span.copy_(tensor([0.1f, 0.2f, 0.8f, 0.9f]));
         new TrainingStep(model, space, optimizer, Training).Run(1, [Batch]);
-        Assert.All(span.data<float>(), share => Assert.True(share is 0 or 1, $"{share}"));    // Adam's first step is as long as the learning rate
+        // Adam's first step is as long as the learning rate
+        Assert.All(span.data<float>(), share => Assert.True(share is 0 or 1, $"{share}"));
         var place = space.Parameters.Single(parameter => parameter.Name == "model.layers.0.self_attn.window.span");
         Near.Equal(space.Values.narrow(0, place.Offset, 4), span, 0, "what the optimizer goes on from");
     }
@@ -131,7 +133,7 @@ public sealed class LearnedSpanTests
         Assert.True(SpanAfterTraining(penalty: 1) < 1, "seeing costs more than it brings");
     }
 
-    // Trains one layer to repeat the token of eight places before. Gives the widest head's span.
+    // Trains one layer to repeat the token eight positions back. Returns the widest head's span.
     private static float SpanAfterTraining(double penalty)
     {
         manual_seed(5);
@@ -141,10 +143,15 @@ public sealed class LearnedSpanTests
             Layers = 1,
             ContextLength = 24,
             Width = 32,
-            Attention = new SoftmaxAttentionConfig { Heads = 4, Window = new AdaptiveWindowConfig { Maximum = 24, Ramp = 4, Penalty = penalty } },
+            Attention = new SoftmaxAttentionConfig
+            {
+                Heads = 4,
+                Window = new AdaptiveWindowConfig { Maximum = 24, Ramp = 4, Penalty = penalty }
+            },
             Initialization = new Gpt2InitializationConfig { Deviation = 0.1 },
         });
-        using (no_grad()) model.Weight("model.layers.0.self_attn.window.span").fill_(0.2);    // 4.8 tokens and the ramp: eight back is just in sight
+        // 4.8 tokens and the ramp: eight back is just inside the window
+        using (no_grad()) model.Weight("model.layers.0.self_attn.window.span").fill_(0.2);
         using var space = new ParameterSpace(model);
         using var optimizer = Optimizer.FromConfig(new AdamWConfig { LearningRate = 1e-2 }, space);
         for (var step = 0; step < 150; step++)
@@ -167,9 +174,17 @@ public sealed class LearnedSpanTests
         Attention = null,
         Mixers = new Dictionary<string, AttentionConfig>
         {
-            ["adaptive"] = new SoftmaxAttentionConfig { Heads = 4, Window = new AdaptiveWindowConfig { Maximum = 10, Ramp = 2, Penalty = 0.25 } },
+            ["adaptive"] = new SoftmaxAttentionConfig
+            {
+                Heads = 4,
+                Window = new AdaptiveWindowConfig { Maximum = 10, Ramp = 2, Penalty = 0.25 }
+            },
             ["full"] = new SoftmaxAttentionConfig { Heads = 4 },
-            ["dynamic"] = new SoftmaxAttentionConfig { Heads = 4, Window = new DynamicWindowConfig { Maximum = 20, Ramp = 2, Penalty = 0.5, InitialBias = -1.5 } },
+            ["dynamic"] = new SoftmaxAttentionConfig
+            {
+                Heads = 4,
+                Window = new DynamicWindowConfig { Maximum = 20, Ramp = 2, Penalty = 0.5, InitialBias = -1.5 }
+            },
         },
         Pattern = ["adaptive", "full", "dynamic"],
     };

@@ -62,9 +62,11 @@ public sealed class LinearAttentionTests
         using var scope = NewDisposeScope();
         using var layer = new LinearAttention(new() { Rule = LinearRule.ScalarGla, Heads = 4 }, Width);
         var x = randn(2, 11, Width);
-        var step = nn.functional.softplus(Projected(layer, "a_proj", x) + layer.Weight("dt_bias")).transpose(1, 2).unsqueeze(-1);    // [B, H, T, 1]
+        // [B, H, T, 1]
+        var step = nn.functional.softplus(Projected(layer, "a_proj", x) + layer.Weight("dt_bias")).transpose(1, 2).unsqueeze(-1);
         var decay = -layer.Weight("A_log").exp().view(-1, 1, 1) * step;
-        var o = LinearRecurrence.Recurrent(Convolved(layer, "q", x) / 2, step * Convolved(layer, "k", x), Convolved(layer, "v", x), decay, null, null).Output;
+        var o = LinearRecurrence.Recurrent(
+            Convolved(layer, "q", x) / 2, step * Convolved(layer, "k", x), Convolved(layer, "v", x), decay, null, null).Output;
         Near.Equal(Finished(layer, o, x), Pass(layer, x), 2e-5);
     }
 
@@ -97,7 +99,8 @@ public sealed class LinearAttentionTests
         var (q, k) = (FeatureMap.Elu(Heads(Projected(layer, "q_proj", x))), FeatureMap.Elu(Heads(Projected(layer, "k_proj", x))));
         var above = matmul(rotation.Apply(q), rotation.Apply(k).transpose(-2, -1)).tril();
         var below = matmul(q, k.transpose(-2, -1)).tril().sum(-1, keepdim: true) + 1e-6;
-        var o = matmul(above / below, Heads(Projected(layer, "v_proj", x)));                                            // equation 19 of RoFormer
+        // equation 19 of RoFormer
+        var o = matmul(above / below, Heads(Projected(layer, "v_proj", x)));
         var found = layer.call(x, new ForwardContext { Rotation = rotation }, null);
         Near.Equal(Finished(layer, o, x), found, 1e-5);
         Assert.True(Near.Distance(found, Pass(layer, x)) > 1e-2);
@@ -126,7 +129,8 @@ public sealed class LinearAttentionTests
         using var state = layer.NewState(rows: 2, length: 40, CPU);
         using var longer = layer.NewState(rows: 2, length: 1_000_000, CPU);
         var bytes = state.Bytes;
-        var steps = Enumerable.Range(0, 40).Select(t => layer.call(x.narrow(1, t, 1), new ForwardContext { CachedLengths = [t, t] }, state)).ToArray();
+        var steps = Enumerable.Range(0, 40).Select(t => layer.call(x.narrow(1, t, 1), new ForwardContext { CachedLengths = [t, t] }, state))
+            .ToArray();
         Near.Equal(Pass(layer, x), cat(steps, 1), 2e-5);
         Assert.Equal((bytes, bytes), (state.Bytes, longer.Bytes));
     }
@@ -166,13 +170,15 @@ public sealed class LinearAttentionTests
     }
 
     private static Tensor[] Everything(RecurrentState state) =>
-        [.. new[] { state.Matrix, state.KeySum, state.Queries?.Tail, state.Keys?.Tail, state.Values?.Tail }.OfType<Tensor>().Select(tensor => tensor.clone())];
+        [.. new[] { state.Matrix, state.KeySum, state.Queries?.Tail, state.Keys?.Tail, state.Values?.Tail }.OfType<Tensor>()
+            .Select(tensor => tensor.clone())];
 
     private static LinearAttention Layer(string rule) => new((LinearAttentionConfig)Tiny.Linear[rule], Width);
 
     private static Tensor Pass(LinearAttention layer, Tensor x) => layer.call(x, new ForwardContext(), null);
 
-    private static Tensor Projected(LinearAttention layer, string projection, Tensor x) => matmul(x, layer.Weight($"{projection}.weight").t());
+    private static Tensor Projected(LinearAttention layer, string projection, Tensor x) =>
+        matmul(x, layer.Weight($"{projection}.weight").t());
 
     private static Tensor Heads(Tensor x, int heads = 4) => x.unflatten(2, [heads, -1]).transpose(1, 2);
 

@@ -9,10 +9,13 @@ public sealed class LinearRecurrenceTests
 {
     private const double Tolerance = 2e-5;
 
-    /// <summary>How a token decays what was there and whether it replaces it: what the rules of linear attention are made of, and the two that none has yet.</summary>
+    /// <summary>
+    /// Every combination of decay and replacement: those of the rules of linear attention, and the two that no rule has yet.
+    /// </summary>
     private static readonly string[] Rules = ["sum", "decay", "vector decay", "delta", "decay and delta", "vector decay and delta"];
 
-    public static TheoryData<string, int> RulesAndLengths => new(from rule in Rules from tokens in (int[])[1, 2, 16, 37] select (rule, tokens));
+    public static TheoryData<string, int> RulesAndLengths =>
+        new(from rule in Rules from tokens in (int[])[1, 2, 16, 37] select (rule, tokens));
 
     public static TheoryData<string> AllRules => [.. Rules];
 
@@ -50,8 +53,13 @@ public sealed class LinearRecurrenceTests
                 var (o, end, gradients) = inputs.Run(form);
                 Near.Equal(golden[$"o{suffix}"], o, tolerance, "outputs");
                 Near.Equal(golden[$"final_state{suffix}"], end, 2e-5, "state");
-                foreach (var (name, gradient) in gradients) Near.Equal(golden[name == "initial_state" ? "grad_initial_state" : $"grad_{name}{suffix}"], gradient, tolerance, $"gradient of {name}");
-                Assert.Equal(golden.Keys.Count(key => key.StartsWith("grad_") && key.EndsWith("_from_initial_state")) + (started ? 1 : 0), gradients.Count);
+                foreach (var (name, gradient) in gradients)
+                    Near.Equal(
+                        golden[name == "initial_state" ? "grad_initial_state" : $"grad_{name}{suffix}"], gradient, tolerance,
+                        $"gradient of {name}");
+                Assert.Equal(
+                    golden.Keys.Count(key => key.StartsWith("grad_") && key.EndsWith("_from_initial_state")) + (started ? 1 : 0),
+                    gradients.Count);
             }
         }
     }
@@ -71,7 +79,8 @@ public sealed class LinearRecurrenceTests
         Near.Equal(golden["final_state"], end, 2e-5, "state");
         Near.Equal(golden["final_key_sum"], phiK.sum(2), 2e-5, "key sum");
         (normalised * golden["do"]).sum().backward();
-        foreach (var (name, leaf) in (IEnumerable<(string, Tensor)>)[("q", q), ("k", k), ("v", v)]) Near.Equal(golden[$"grad_{name}"], leaf.grad!, 1e-5, $"gradient of {name}");
+        foreach (var (name, leaf) in (IEnumerable<(string, Tensor)>)[("q", q), ("k", k), ("v", v)])
+            Near.Equal(golden[$"grad_{name}"], leaf.grad!, 1e-5, $"gradient of {name}");
     }
 
     [Theory]
@@ -102,8 +111,12 @@ public sealed class LinearRecurrenceTests
         if (inputs.LogDecay is not { } decay) return;
         foreach (var strength in (double[])[10, 300, 1e5])
         {
-            // Every third token lets nearly all decay, the others nearly nothing: sums of logarithms pass the range of exp in both directions.
-            var strong = inputs with { LogDecay = Leaf(decay * where(arange(64).view(-1, 1) % 3 == 0, tensor(strength), tensor(0.01)).to(float32)) };
+            // Every third token decays the state almost entirely, the others hardly: sums of logarithms exceed the range of exp in both
+            // directions.
+            var strong = inputs with
+            {
+                LogDecay = Leaf(decay * where(arange(64).view(-1, 1) % 3 == 0, tensor(strength), tensor(0.01)).to(float32))
+            };
             var expected = strong.Run(LinearRecurrence.Recurrent);
             foreach (var chunk in (int[])[16, 64]) Same(expected, strong.Run(Chunks(chunk)), $"strength {strength}, chunks of {chunk}");
         }
@@ -171,7 +184,8 @@ public sealed class LinearRecurrenceTests
 
     private delegate (Tensor Output, Tensor State) Form(Tensor q, Tensor k, Tensor v, Tensor? logDecay, Tensor? beta, Tensor? state);
 
-    private static Form Chunks(int chunk) => (q, k, v, logDecay, beta, state) => LinearRecurrence.Chunkwise(q, k, v, logDecay, beta, state, chunk);
+    private static Form Chunks(int chunk) =>
+        (q, k, v, logDecay, beta, state) => LinearRecurrence.Chunkwise(q, k, v, logDecay, beta, state, chunk);
 
     private static Tensor Leaf(Tensor x) => x.detach().clone().requires_grad_(true);
 
@@ -180,13 +194,16 @@ public sealed class LinearRecurrenceTests
         Near.Equal(expected.Output, found.Output, tolerance, $"{what}: outputs");
         Near.Equal(expected.State, found.State, tolerance, $"{what}: state");
         foreach (var (name, gradient) in expected.Gradients)
-            Near.Equal(gradient, found.Gradients[name], tolerance * Math.Max(1, gradient.abs().max().item<float>()), $"{what}: gradient of {name}");
+            Near.Equal(
+                gradient, found.Gradients[name], tolerance * Math.Max(1, gradient.abs().max().item<float>()),
+                $"{what}: gradient of {name}");
     }
 
     private sealed record Result(Tensor Output, Tensor State, Dictionary<string, Tensor> Gradients);
 
-    // Names are the goldens'.
-    private sealed record Inputs(Tensor Q, Tensor K, Tensor V, Tensor? LogDecay, Tensor? Beta, Tensor? State, Tensor Direction, string DecayName = "g")
+    // Names are those of the goldens.
+    private sealed record Inputs(
+        Tensor Q, Tensor K, Tensor V, Tensor? LogDecay, Tensor? Beta, Tensor? State, Tensor Direction, string DecayName = "g")
     {
         public Inputs(string rule, int tokens, bool started) : this(
             Leaf(randn(2, 3, tokens, 8) / Math.Sqrt(8)),
@@ -215,7 +232,8 @@ public sealed class LinearRecurrenceTests
         private double Scale { get; } = 1;
 
         public IEnumerable<(string Name, Tensor Leaf)> Leaves =>
-            ((IEnumerable<(string Name, Tensor? Leaf)>)[("q", Q), ("k", K), ("v", V), (DecayName, LogDecay), ("beta", Beta), ("initial_state", State)])
+            ((IEnumerable<(string Name, Tensor? Leaf)>)[
+                ("q", Q), ("k", K), ("v", V), (DecayName, LogDecay), ("beta", Beta), ("initial_state", State)])
                 .Where(input => input.Leaf is { requires_grad: true }).Select(input => (input.Name, input.Leaf!));
 
         public (Tensor Output, Tensor State) Apply(Form form) => form(Q * Scale, K, V, Wide(LogDecay), Wide(Beta), State);
@@ -237,7 +255,7 @@ public sealed class LinearRecurrenceTests
             Beta = Beta?.narrow(2, start, count),
         };
 
-        // The goldens have one number a token where the recurrence wants [B, H, T, 1].
+        // The goldens have one number per token where the recurrence takes [B, H, T, 1].
         private static Tensor? Wide(Tensor? x) => x?.dim() == 3 ? x.unsqueeze(-1) : x;
     }
 }

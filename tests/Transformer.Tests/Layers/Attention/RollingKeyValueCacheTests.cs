@@ -54,13 +54,15 @@ public sealed class RollingKeyValueCacheTests
         foreach (var counts in (int[][])[[5, 1, 3], [1, 1, 1], [2, 0, 4], [1, 0, 1], [2, 7, 1], [0, 1, 1]])
         {
             var most = counts.Max();
-            var parts = zeros(3, most, 16) + 100;    // filling that would be seen
+            var parts = zeros(3, most, 16) + 100;    // padding that would be visible
             for (var row = 0; row < 3; row++) parts[row].narrow(0, 0, counts[row]).copy_(x[row].narrow(0, lengths[row], counts[row]));
             var z = Continue(layer, parts, state, lengths, counts);
             for (var row = 0; row < 3; row++)
             {
                 if (counts[row] == 0) continue;
-                Near.Equal(full[row].narrow(0, lengths[row], counts[row]), z[row].narrow(0, 0, counts[row]), 1e-5, $"row {row} from {lengths[row]}");
+                Near.Equal(
+                    full[row].narrow(0, lengths[row], counts[row]), z[row].narrow(0, 0, counts[row]), 1e-5,
+                    $"row {row} from {lengths[row]}");
                 lengths[row] += counts[row];
             }
         }
@@ -75,7 +77,8 @@ public sealed class RollingKeyValueCacheTests
         using var layer = Layer(Tiny.Windows[name]);
         var x = randn(2, 400, 16);
         using var state = layer.NewState(rows: 2, 400, CPU);
-        var parts = (Tensor[])[Continue(layer, x.narrow(1, 0, 150), state, [0, 0]), Continue(layer, x.narrow(1, 150, 250), state, [150, 150])];
+        var parts = (Tensor[])[
+            Continue(layer, x.narrow(1, 0, 150), state, [0, 0]), Continue(layer, x.narrow(1, 150, 250), state, [150, 150])];
         Near.Equal(layer.call(x, new ForwardContext(), null), cat(parts, 1), 2e-5);
     }
 
@@ -94,7 +97,8 @@ public sealed class RollingKeyValueCacheTests
             var parts = new List<Tensor>();
             for (var at = 0; at < T; at++) parts.Add(Continue(layer, x.narrow(1, at, 1), state, [at, at], bias: bias));
             Near.Equal(full, cat(parts, 1), 1e-5);
-            if (config is not SlidingWindowConfig { Size: 1 }) Assert.True(Near.Distance(full, layer.call(x, new ForwardContext(), null)) > 1e-3);
+            if (config is not SlidingWindowConfig { Size: 1 })
+                Assert.True(Near.Distance(full, layer.call(x, new ForwardContext(), null)) > 1e-3);
         }
     }
 
@@ -121,14 +125,16 @@ public sealed class RollingKeyValueCacheTests
     }
 
     private static Tensor Continue(
-        SoftmaxAttention layer, Tensor x, LayerState state, IReadOnlyList<int> lengths, IReadOnlyList<int>? counts = null, ScoreBias? bias = null)
+        SoftmaxAttention layer, Tensor x, LayerState state, IReadOnlyList<int> lengths, IReadOnlyList<int>? counts = null,
+        ScoreBias? bias = null)
     {
         var positions = tensor(lengths.Select(length => (long)length).ToArray()).unsqueeze(1) + arange(x.shape[1]);
-        var context = new ForwardContext { Causal = false, Positions = positions, CachedLengths = lengths, NewTokens = counts ?? [], Bias = bias };
+        var context =
+            new ForwardContext { Causal = false, Positions = positions, CachedLengths = lengths, NewTokens = counts ?? [], Bias = bias };
         return layer.call(x, context, state);
     }
 
-    // A slope a head over the distance.
+    // One slope per head over the distance.
     private sealed class Slope() : ScoreBias(nameof(Slope))
     {
         public override Tensor forward(Tensor q, Tensor queries, Tensor keys)

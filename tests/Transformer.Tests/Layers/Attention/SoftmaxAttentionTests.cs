@@ -18,14 +18,18 @@ public sealed class SoftmaxAttentionTests
     public void The_fused_kernel_equals_the_paper_s_equation_in_values_and_gradients(int tokens, int heads, int keyValueHeads, bool causal)
     {
         var mask = causal ? SoftmaxAttention.CausalMask(tokens, CPU) : null;
-        SameAsExplicit(Inputs(tokens, tokens, heads, keyValueHeads), mask, inputs => Aten.ScaledDotProductAttention(inputs[0], inputs[1], inputs[2], null, 0, causal, 0.3));
+        SameAsExplicit(
+            Inputs(tokens, tokens, heads, keyValueHeads), mask, inputs =>
+                Aten.ScaledDotProductAttention(inputs[0], inputs[1], inputs[2], null, 0, causal, 0.3));
     }
 
     [Fact]
     public void The_fused_kernel_equals_the_equation_under_a_mask_that_differs_by_row()
     {
         var mask = arange(9).unsqueeze(0) <= tensor((long[])[4, 6, 8, 2, 3, 4], [2, 3, 1]);    // [2, 3, 9]
-        SameAsExplicit(Inputs(3, 9, 4, 2), mask.unsqueeze(1), inputs => Aten.ScaledDotProductAttention(inputs[0], inputs[1], inputs[2], mask.unsqueeze(1), 0, false, 0.3));
+        SameAsExplicit(
+            Inputs(3, 9, 4, 2), mask.unsqueeze(1), inputs =>
+                Aten.ScaledDotProductAttention(inputs[0], inputs[1], inputs[2], mask.unsqueeze(1), 0, false, 0.3));
     }
 
     [Theory]
@@ -103,10 +107,12 @@ public sealed class SoftmaxAttentionTests
     [InlineData("relative")]
     public void Biased_scores_through_the_fused_kernel_equal_the_equation_in_values_and_gradients(string position)
     {
-        using var bias = ScoreBias.FromConfig(Tiny.Config with { Position = Tiny.Positions[position], Attention = new SoftmaxAttentionConfig { Heads = 4 } })!;
+        using var bias = ScoreBias.FromConfig(
+            Tiny.Config with { Position = Tiny.Positions[position], Attention = new SoftmaxAttentionConfig { Heads = 4 } })!;
         var layer = Layer(new() { Heads = 4 });
         var (x, direction) = (randn(2, 9, 16), randn(2, 9, 16));
-        Parameter[] parameters = [.. bias.parameters(), layer.Weight("q_proj.weight"), layer.Weight("k_proj.weight"), layer.Weight("v_proj.weight")];
+        Parameter[] parameters = [
+            .. bias.parameters(), layer.Weight("q_proj.weight"), layer.Weight("k_proj.weight"), layer.Weight("v_proj.weight")];
 
         var (q, k, v) = (Heads(layer, "q_proj", x), Heads(layer, "k_proj", x), Heads(layer, "v_proj", x));
         var scores = bias.call(q, arange(9), arange(9));
@@ -117,7 +123,8 @@ public sealed class SoftmaxAttentionTests
         Assert.True(Near.Distance(Pass(layer, x), found) > 1e-3);
 
         var gradients = Gradients(expected);
-        foreach (var (formula, kernel) in gradients.Zip(Gradients(found))) Near.Equal(formula, kernel, 1e-5 * formula.abs().max().item<float>(), "gradient");
+        foreach (var (formula, kernel) in gradients.Zip(Gradients(found)))
+            Near.Equal(formula, kernel, 1e-5 * formula.abs().max().item<float>(), "gradient");
 
         List<Tensor> Gradients(Tensor y)
         {
@@ -152,7 +159,10 @@ public sealed class SoftmaxAttentionTests
     }
 
     private static Tensor[] Inputs(int tokens, int keys, int heads, int keyValueHeads) =>
-        [.. new[] { randn(2, heads, tokens, 8), randn(2, keyValueHeads, keys, 8), randn(2, keyValueHeads, keys, 8) }.Select(input => input.requires_grad_(true))];
+        [.. new[]
+        {
+            randn(2, heads, tokens, 8), randn(2, keyValueHeads, keys, 8), randn(2, keyValueHeads, keys, 8),
+        }.Select(input => input.requires_grad_(true))];
 
     private static void SameAsExplicit(Tensor[] inputs, Tensor? mask, Func<Tensor[], Tensor> fused)
     {

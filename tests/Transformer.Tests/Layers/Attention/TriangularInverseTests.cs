@@ -13,7 +13,8 @@ public sealed class TriangularInverseTests
     {
         using var scope = NewDisposeScope();
         FusedOperator.Equals(
-            inputs => linalg.inv(eye(size, dtype: inputs[0].dtype) + inputs[0].tril(-1)), inputs => TriangularInverse.Of(inputs[0]), [randn(2, 3, size, size) / Math.Sqrt(size)], 1e-5);
+            inputs => linalg.inv(eye(size, dtype: inputs[0].dtype) + inputs[0].tril(-1)), inputs => TriangularInverse.Of(inputs[0]),
+            [randn(2, 3, size, size) / Math.Sqrt(size)], 1e-5);
     }
 
     [Fact]
@@ -24,5 +25,6 @@ public sealed class TriangularInverseTests
     }
 
     [Fact]
-    public void Nothing_is_kept_of_a_pass() => FusedOperator.Keeps_nothing(inputs => TriangularInverse.Of(inputs[0]), [randn(64, 32, 32) / 8]);
+    public void Nothing_is_kept_of_a_pass() =>
+        FusedOperator.Keeps_nothing(inputs => TriangularInverse.Of(inputs[0]), [randn(64, 32, 32) / 8]);
 }

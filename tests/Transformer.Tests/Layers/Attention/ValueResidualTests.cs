@@ -19,7 +19,8 @@ public sealed class ValueResidualTests
         Tiny.CopyWeights(plain, mixing);
         var ids = Tiny.Ids(2, 7);
         Assert.True(Near.Distance(plain.call(ids, null), mixing.call(ids, null)) > 1e-2, "at first half of each");
-        using (no_grad()) foreach (var layer in (int[])[1, 2]) mixing.Weight($"model.layers.{layer}.self_attn.value_mix").copy_(tensor((float[])[0, 1]));
+        using (no_grad())
+            foreach (var layer in (int[])[1, 2]) mixing.Weight($"model.layers.{layer}.self_attn.value_mix").copy_(tensor((float[])[0, 1]));
         Near.Equal(plain.call(ids, null), mixing.call(ids, null), 0);
     }
 
@@ -33,7 +34,8 @@ public sealed class ValueResidualTests
         first.call(x, context, null);
         var found = second.call(y, context, null);
 
-        Tensor Heads(SoftmaxAttention layer, string name, Tensor from) => matmul(from, layer.Weight($"{name}_proj.weight").t()).unflatten(2, [-1, 4]).transpose(1, 2);
+        Tensor Heads(SoftmaxAttention layer, string name, Tensor from) =>
+            matmul(from, layer.Weight($"{name}_proj.weight").t()).unflatten(2, [-1, 4]).transpose(1, 2);
         var v = 0.3 * Heads(first, "v", x) - 1.2 * Heads(second, "v", y);
         var z = SoftmaxAttention.Explicit(Heads(second, "q", y), Heads(second, "k", y), v, 0.5, SoftmaxAttention.CausalMask(6, CPU));
         Near.Equal(matmul(z.transpose(1, 2).flatten(2), second.Weight("o_proj.weight").t()), found, 1e-5);
@@ -68,9 +70,12 @@ public sealed class ValueResidualTests
     public void Values_of_different_shapes_and_a_single_block_with_values_to_mix_are_refused()
     {
         var mixers = new Dictionary<string, AttentionConfig> { ["wide"] = Mixing, ["narrow"] = Mixing with { KvHeads = 1 } };
-        Assert.Equal("mixers.value_residual: values of different shapes cannot be mixed; give these mixers the same kv_heads and head_width",
+        Assert.Equal(
+            "mixers.value_residual: values of different shapes cannot be mixed; give these mixers the same kv_heads and head_width",
             Assert.Single(Problems(Tiny.Config with { Attention = null, Mixers = mixers, Pattern = ["wide", "narrow"] })));
-        Assert.StartsWith("attention.value_residual: only one block has it", Assert.Single(Problems(Tiny.Config with { Layers = 1, Attention = Mixing })));
+        Assert.StartsWith(
+            "attention.value_residual: only one block has it",
+            Assert.Single(Problems(Tiny.Config with { Layers = 1, Attention = Mixing })));
         Assert.Empty(Problems(Tiny.Config with { Attention = Mixing }));
     }
 

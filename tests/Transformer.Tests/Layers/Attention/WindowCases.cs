@@ -6,7 +6,7 @@ namespace Transformer.Tests.Layers.Attention;
 
 // B batch · T tokens · H heads · G key/value heads · D head width
 
-/// <summary>What the tests of windows share: inputs, spans, and the definition that every form is held against.</summary>
+/// <summary>Common parts of the window tests: inputs, spans, and the definition with which every form is compared.</summary>
 internal static class WindowCases
 {
     public const double Scale = 0.3;
@@ -30,7 +30,7 @@ internal static class WindowCases
     public static Tensor[] Inputs(int tokens, int heads, int keyValueHeads, int headWidth) =>
         [randn(2, tokens, heads, headWidth), randn(2, tokens, keyValueHeads, headWidth), randn(2, tokens, keyValueHeads, headWidth)];
 
-    /// <summary>Any angles, so that none is its neighbour's.</summary>
+    /// <summary>Arbitrary angles that differ from their neighbours'.</summary>
     public static Rotation Angles(int headWidth, int tokens)
     {
         var angles = rand(tokens, headWidth / 2) * 2 * Math.PI;
@@ -44,7 +44,8 @@ internal static class WindowCases
         foreach (var (name, parameter) in module.named_parameters())
         {
             if (name.EndsWith("span", StringComparison.Ordinal)) parameter.copy_(linspace(0, 1, parameter.shape[0]) * 0.9 + 0.05);
-            if (name.EndsWith("window.weight", StringComparison.Ordinal) || (module is DynamicSpan && name == "weight")) parameter.normal_();
+            if (name.EndsWith("window.weight", StringComparison.Ordinal) || (module is DynamicSpan && name == "weight"))
+                parameter.normal_();
         }
     }
 }

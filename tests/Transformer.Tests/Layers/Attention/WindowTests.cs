@@ -27,7 +27,8 @@ public sealed class WindowTests
         using var scope = NewDisposeScope();
         var sees = Seen(new SlidingWindowConfig { Size = size });
         for (var i = 0; i < T; i++)
-            for (var j = 0; j < T; j++) Assert.Equal(i - size < j && j <= i ? 1.0 / Math.Min(size, i + 1) : 0, sees[0, i, 0, j].item<float>(), 1e-6);
+            for (var j = 0; j < T; j++)
+                Assert.Equal(i - size < j && j <= i ? 1.0 / Math.Min(size, i + 1) : 0, sees[0, i, 0, j].item<float>(), 1e-6);
     }
 
     [Fact]
@@ -35,9 +36,11 @@ public sealed class WindowTests
     {
         using var scope = NewDisposeScope();
         var sees = Seen(new LengthScaledWindowConfig { Minimum = 3, Scale = 2, Exponent = 0.5 });
-        int[] expected = [1, 2, 3, 4, 5, 5, 6, 6, 6, 7, 7, 7, 8, 8, 8, 8, 9, 9, 9, 9, 10, 10, 10];    // max(3, ceil(2 sqrt(t + 1))), at most t + 1
+        // max(3, ceil(2 sqrt(t + 1))), at most t + 1
+        int[] expected = [1, 2, 3, 4, 5, 5, 6, 6, 6, 7, 7, 7, 8, 8, 8, 8, 9, 9, 9, 9, 10, 10, 10];
         for (var i = 0; i < T; i++)
-            for (var j = 0; j < T; j++) Assert.Equal(i - expected[i] < j && j <= i ? 1.0 / expected[i] : 0, sees[0, i, 0, j].item<float>(), 1e-6);
+            for (var j = 0; j < T; j++)
+                Assert.Equal(i - expected[i] < j && j <= i ? 1.0 / expected[i] : 0, sees[0, i, 0, j].item<float>(), 1e-6);
     }
 
     [Fact]
@@ -134,14 +137,16 @@ public sealed class WindowTests
             var spans = full([2, 1, T], 3.5f).requires_grad_(true);
             var v = qkv[2].clone();
             v[.., -1 - back] = 1;
-            var change = grad(Attend(kernel, [qkv[0], qkv[1], v], new Window(spans, 4))[.., -1].sum(), spans)[.., .., -1].abs().max().item<float>();
+            var change =
+                grad(Attend(kernel, [qkv[0], qkv[1], v], new Window(spans, 4))[.., -1].sum(), spans)[.., .., -1].abs().max().item<float>();
             if (back > 7) Assert.Equal(0, change);    // past the ramp
             else Assert.True(change > 1e-5, $"{back} back: {change}");    // on it directly, before it by the sum of the weights
         }
 
         // Where no key is on the ramp the sum of the weights has no gradient either.
         var without = full([2, 1, T], T + 0.5f).requires_grad_(true);
-        Assert.Equal(0, grad(Attend(kernel, WindowCases.Inputs(T, 1, 1, 8), new Window(without, 4)).sum(), without).abs().max().item<float>());
+        Assert.Equal(
+            0, grad(Attend(kernel, WindowCases.Inputs(T, 1, 1, 8), new Window(without, 4)).sum(), without).abs().max().item<float>());
 
         static Tensor grad(Tensor y, Tensor x) => autograd.grad([y], [x])[0];
     }
@@ -156,7 +161,9 @@ public sealed class WindowTests
         var expected = Formula(layer, x, Tiny.Windows[name], softCap: null);
         Near.Equal(expected, layer.call(x, new ForwardContext(), null), 1e-5, "the kernel");
         layer.to(float64);
-        Near.Equal(Formula(layer, x.to(float64), Tiny.Windows[name], softCap: null), layer.call(x.to(float64), new ForwardContext(), null), 1e-6, "in double precision");
+        Near.Equal(
+            Formula(layer, x.to(float64), Tiny.Windows[name], softCap: null), layer.call(x.to(float64), new ForwardContext(), null), 1e-6,
+            "in double precision");
     }
 
     [Theory]
@@ -214,10 +221,11 @@ public sealed class WindowTests
         var z = SoftmaxAttention.Explicit(q, k, v, 0.5, window.Reaches(distance), softCap, softMask: window.SoftMask(distance));
         return matmul(z.transpose(1, 2).flatten(2), layer.Weight("o_proj.weight").t());
 
-        Tensor Heads(string projection, long heads) => matmul(x, layer.Weight($"{projection}.weight").t()).unflatten(2, [heads, 4]).transpose(1, 2);
+        Tensor Heads(string projection, long heads) =>
+            matmul(x, layer.Weight($"{projection}.weight").t()).unflatten(2, [heads, 4]).transpose(1, 2);
     }
 
-    // What each query takes from each key, all scores being equal: [1, T, 1, T].
+    // The weight of each key for each query, all scores being equal: [1, T, 1, T].
     private static Tensor Seen(WindowConfig config)
     {
         using var module = AttentionWindow.FromConfig(config, heads: 1, width: 1)!;

@@ -11,7 +11,7 @@ public sealed class WindowedAttentionTests
 
     public WindowedAttentionTests() => manual_seed(1);
 
-    // Around the kernel's blocks of 48 rows and the blocked form's of 128; odd, even, as long as the text and longer.
+    // Around the kernel's blocks of 48 rows and the blocked form's of 128; odd, even, as long as the sequence and longer.
     public static TheoryData<int, int, int, int, int> Shapes => new()
     {
         { 5, 2, 2, 2, 8 }, { 49, 3, 4, 2, 20 }, { 96, 8, 2, 2, 8 }, { 97, 48, 3, 1, 18 }, { 97, 49, 2, 2, 8 },
@@ -46,7 +46,8 @@ public sealed class WindowedAttentionTests
 
     [Theory]
     [MemberData(nameof(Shapes))]
-    public void The_blocked_form_equals_the_formula_in_values_and_gradients(int tokens, int size, int heads, int keyValueHeads, int headWidth)
+    public void The_blocked_form_equals_the_formula_in_values_and_gradients(
+        int tokens, int size, int heads, int keyValueHeads, int headWidth)
     {
         using var scope = NewDisposeScope();
         Tensor[] inputs = [.. WindowCases.Inputs(tokens, heads, keyValueHeads, headWidth), WindowCases.Spans(heads, tokens, size)];
@@ -68,7 +69,8 @@ public sealed class WindowedAttentionTests
         using var scope = NewDisposeScope();
         var v = randn(2, tokens, 2, 8);
         foreach (var attend in (Func<Tensor[], Tensor>[])
-            [qkv => CausalAttention.Apply(qkv[0], qkv[1], qkv[2], null, WindowCases.Scale, Sliding(tokens, size)), qkv => Blocked(qkv[0], qkv[1], qkv[2], Sliding(tokens, size))])
+            [qkv => CausalAttention.Apply(qkv[0], qkv[1], qkv[2], null, WindowCases.Scale, Sliding(tokens, size)), qkv => Blocked(
+                qkv[0], qkv[1], qkv[2], Sliding(tokens, size))])
         {
             Tensor[] qkv = [.. new[] { randn_like(v), randn_like(v), v }.Select(input => input.detach().clone().requires_grad_(true))];
             var z = attend(qkv);
@@ -86,7 +88,8 @@ public sealed class WindowedAttentionTests
         using var scope = NewDisposeScope();
         FusedOperator.Equals(
             qkvz => WindowCases.Explicit(qkvz[0], qkvz[1], qkvz[2], new Window(qkvz[3].view(1, 4, 1).expand(1, 4, 70), 9)),
-            qkvz => CausalAttention.Apply(qkvz[0], qkvz[1], qkvz[2], null, WindowCases.Scale, new Window(qkvz[3].view(1, 4, 1).expand(1, 4, 70), 9)),
+            qkvz => CausalAttention.Apply(
+                qkvz[0], qkvz[1], qkvz[2], null, WindowCases.Scale, new Window(qkvz[3].view(1, 4, 1).expand(1, 4, 70), 9)),
             [.. WindowCases.Inputs(70, 4, 2, 8), tensor([0.3f, 5.2f, 20.7f, 66f])], 2 * Tolerance);
     }
 
@@ -105,7 +108,8 @@ public sealed class WindowedAttentionTests
     public void Where_the_mask_leaves_almost_nothing_the_kernel_keeps_to_the_formula()
     {
         using var scope = NewDisposeScope();
-        Tensor[] inputs = [.. WindowCases.Inputs(60, 2, 2, 8).Select(input => 10 * input), WindowCases.Spans(2, 60, 8)];    // scores of hundreds
+        // scores of hundreds
+        Tensor[] inputs = [.. WindowCases.Inputs(60, 2, 2, 8).Select(input => 10 * input), WindowCases.Spans(2, 60, 8)];
         FusedOperator.Equals(
             qkvz => WindowCases.Explicit(qkvz[0], qkvz[1], qkvz[2], new Window(qkvz[3], 5)),
             qkvz => CausalAttention.Apply(qkvz[0], qkvz[1], qkvz[2], null, WindowCases.Scale, new Window(qkvz[3], 5)), inputs, 5e-4);
@@ -116,7 +120,8 @@ public sealed class WindowedAttentionTests
     {
         using var scope = NewDisposeScope();
         var qkv = WindowCases.Inputs(50, 2, 2, 8);
-        Near.Equal(qkv[2], CausalAttention.Apply(qkv[0], qkv[1], qkv[2], null, WindowCases.Scale, new Window(full([1, 1, 50], -3f), 0)), 1e-6);
+        Near.Equal(
+            qkv[2], CausalAttention.Apply(qkv[0], qkv[1], qkv[2], null, WindowCases.Scale, new Window(full([1, 1, 50], -3f), 0)), 1e-6);
     }
 
     [Fact]
@@ -149,6 +154,7 @@ public sealed class WindowedAttentionTests
     {
         var positions = arange(q.shape[1]);
         return WindowedAttention.Apply(
-            q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), window, positions, positions, WindowCases.Scale, null, 0, null).transpose(1, 2);
+            q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), window, positions, positions, WindowCases.Scale, null, 0,
+            null).transpose(1, 2);
     }
 }

@@ -53,9 +53,15 @@ public sealed class MixtureOfExpertsTests
     public void The_names_are_those_of_hugging_face_s_mixtures()
     {
         using var model = new TransformerModel(Tiny.Config with { Mlp = Tiny.Mixture });
-        var names = model.named_parameters().Select(parameter => parameter.name).Where(name => name.StartsWith("model.layers.1.mlp.")).Select(name => name[19..]);
+        var names = model.named_parameters().Select(parameter => parameter.name).Where(name => name.StartsWith("model.layers.1.mlp."))
+            .Select(name => name[19..]);
         Assert.Equal(
-            ["gate.weight", .. from expert in Enumerable.Range(0, 4) from part in (string[])["gate", "up", "down"] select $"experts.{expert}.{part}_proj.weight"],
+            [
+                "gate.weight",
+                .. from expert in Enumerable.Range(0, 4)
+                   from part in (string[])["gate", "up", "down"]
+                   select $"experts.{expert}.{part}_proj.weight",
+            ],
             names);
     }
 
@@ -87,7 +93,9 @@ public sealed class MixtureOfExpertsTests
             double pull = 0;
             for (var e = 0; e < Experts; e++) pull += share[e] * probabilities[n, e].item<float>();
             for (var j = 0; j < Experts; j++)
-                Near.Equal((double)Experts / Tokens * probabilities[n, j].item<float>() * (share[j] - pull), logits.grad![n, j].item<float>(), 1e-6);
+                Near.Equal(
+                    (double)Experts / Tokens * probabilities[n, j].item<float>() * (share[j] - pull), logits.grad![n, j].item<float>(),
+                    1e-6);
         }
     }
 
@@ -108,8 +116,10 @@ public sealed class MixtureOfExpertsTests
         var (_, penalty) = model.HiddenAndPenalty(ids);
         Assert.InRange(penalty!.item<float>(), 0.25 * 2 * 1.0, 0.25 * 2 * 4.0);    // two blocks, each from about K = 2 up to E = 4
         penalty.backward();
-        foreach (var layer in (int[])[0, 1]) Assert.True(model.Weight($"model.layers.{layer}.mlp.gate.weight").grad!.abs().max().item<float>() > 0);
-        Assert.Null(model.Weight("model.layers.1.mlp.experts.0.up_proj.weight").grad);    // the last block's experts come after every router
+        foreach (var layer in (int[])[0, 1])
+            Assert.True(model.Weight($"model.layers.{layer}.mlp.gate.weight").grad!.abs().max().item<float>() > 0);
+        // the last block's experts come after every router
+        Assert.Null(model.Weight("model.layers.1.mlp.experts.0.up_proj.weight").grad);
 
         using var free = new TransformerModel(Tiny.Config with { Mlp = Tiny.Mixture with { Balance = 0 } });
         Assert.Null(free.HiddenAndPenalty(ids).Penalty);
@@ -168,7 +178,8 @@ public sealed class MixtureOfExpertsTests
     {
         var probabilities = matmul(x, layer.Weight("gate.weight").t()).softmax(-1).flatten(0, -2);
         var (best, chosen) = probabilities.topk(active);
-        var experts = layer.named_children().Single(child => child.name == "experts").module.children().Cast<Transformer.Layers.Mlp.Mlp>().ToArray();
+        var experts = layer.named_children().Single(child => child.name == "experts").module.children().Cast<Transformer.Layers.Mlp.Mlp>()
+            .ToArray();
         var y = zeros_like(x);
         for (var e = 0; e < experts.Length; e++)
         {
@@ -180,7 +191,8 @@ public sealed class MixtureOfExpertsTests
         return y;
     }
 
-    private static (Tensor Value, Dictionary<string, Tensor> Gradients) Pass(MixtureOfExperts layer, Tensor x, Tensor direction, Func<Tensor, Tensor> forward)
+    private static (Tensor Value, Dictionary<string, Tensor> Gradients) Pass(
+        MixtureOfExperts layer, Tensor x, Tensor direction, Func<Tensor, Tensor> forward)
     {
         foreach (var parameter in layer.parameters()) parameter.grad = zeros_like(parameter);
         var input = x.clone().requires_grad_(true);

@@ -49,7 +49,8 @@ public sealed class FusedRmsNormTests
     [Fact]
     public void Nothing_is_kept_of_a_pass() => FusedOperator.Keeps_nothing(Fused, [randn(512, 256), rand(256)]);
 
-    private static Tensor Formula(Tensor[] inputs) => inputs[0] / (inputs[0].square().mean([-1L], keepdim: true) + Epsilon).sqrt() * inputs[1];
+    private static Tensor Formula(Tensor[] inputs) =>
+        inputs[0] / (inputs[0].square().mean([-1L], keepdim: true) + Epsilon).sqrt() * inputs[1];
 
     private static Tensor Fused(Tensor[] inputs) => FusedRmsNorm.Apply(inputs[0], inputs[1], Epsilon);
 }

@@ -27,8 +27,10 @@ public sealed class RotaryScalingTests
         ["dynamic_ntk_factor4_original2048_length3001"] = (Dynamic, 3001),
         ["dynamic_ntk_factor4_original2048_length8192"] = (Dynamic, 8192),
         ["yarn_factor4_original2048"] = (new() { Scaling = new YarnScalingConfig { Factor = 4, OriginalLength = 2048 } }, Plenty),
-        ["yarn_factor16_original4096_base1000000"] = (new() { Theta = 1e6, Scaling = new YarnScalingConfig { Factor = 16, OriginalLength = 4096 } }, Plenty),
-        ["llama3_factor8_original8192_base500000"] = (new() { Theta = 5e5, Scaling = new Llama3ScalingConfig { Factor = 8, OriginalLength = 8192 } }, Plenty),
+        ["yarn_factor16_original4096_base1000000"] = (
+            new() { Theta = 1e6, Scaling = new YarnScalingConfig { Factor = 16, OriginalLength = 4096 } }, Plenty),
+        ["llama3_factor8_original8192_base500000"] = (
+            new() { Theta = 5e5, Scaling = new Llama3ScalingConfig { Factor = 8, OriginalLength = 8192 } }, Plenty),
     };
 
     public static TheoryData<string> Scalings => [.. Kinds.Keys];
@@ -71,7 +73,8 @@ public sealed class RotaryScalingTests
         using var rotary = new RotaryPosition(new RotaryPositionConfig(), headWidth: 64, 16, CPU);
         Near.Equal(Halves(golden["interleaved.q_rotated"]), rotary.At(0, 16).Apply(Halves(golden["interleaved.q"])), 2e-5);
 
-        static Tensor Halves(Tensor x) => x.unflatten(3, [32, 2]).transpose(3, 4).flatten(3).transpose(1, 2);    // [B, T, H, D] to [B, H, T, D]
+        // [B, T, H, D] to [B, H, T, D]
+        static Tensor Halves(Tensor x) => x.unflatten(3, [32, 2]).transpose(3, 4).flatten(3).transpose(1, 2);
     }
 
     [Theory, MemberData(nameof(Scalings))]

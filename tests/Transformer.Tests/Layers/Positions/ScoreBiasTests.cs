@@ -28,7 +28,9 @@ public sealed class ScoreBiasTests
         Assert.Contains(cases, slopes => slopes.Name == "12");    // no power of two
         foreach (var slopes in cases)
         {
-            var (expected, found) = (slopes.Value.EnumerateArray().Select(slope => slope.GetDouble()).ToArray(), AlibiPositionConfig.Slopes(int.Parse(slopes.Name)).ToArray());
+            var (expected, found) = (
+                slopes.Value.EnumerateArray().Select(slope => slope.GetDouble()).ToArray(),
+                AlibiPositionConfig.Slopes(int.Parse(slopes.Name)).ToArray());
             Assert.Equal(expected.Length, found.Length);
             for (var h = 0; h < expected.Length; h++) Near.Equal(expected[h], found[h], 1e-12, $"slope {h} of {slopes.Name}");
         }
@@ -59,7 +61,9 @@ public sealed class ScoreBiasTests
                     double expected = 0;
                     if (kind == "alibi") expected = -slopes[h] * (i - j);
                     if (kind == "t5") expected = at![Bucket(i - j), h].item<float>();
-                    if (kind == "relative") for (var d = 0; d < 4; d++) expected += Scale * q[^1, h, i, d].item<float>() * at![Math.Min(i - j, 6), d].item<float>();
+                    if (kind == "relative")
+                        for (var d = 0; d < 4; d++)
+                            expected += Scale * q[^1, h, i, d].item<float>() * at![Math.Min(i - j, 6), d].item<float>();
                     Near.Equal(expected, found[^1, h, i, j].item<float>(), 1e-5, $"head {h}, query {i}, key {j}");
                 }
 
@@ -84,7 +88,7 @@ public sealed class ScoreBiasTests
         var block = bias.call(q.narrow(2, 10, 12), arange(10, 22), arange(5, 18));
         Near.Equal(whole.narrow(2, 10, 12).narrow(3, 5, 13), block, 1e-6, "block");
 
-        // Rows at places of their own.
+        // Rows at different positions.
         var queries = stack([arange(10, 22), arange(3, 15)]);
         var keys = stack([arange(5, 18), arange(0, 13)]);
         var apart = bias.call(q.narrow(2, 10, 12), queries, keys);

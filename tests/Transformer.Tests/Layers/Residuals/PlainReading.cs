@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace Transformer.Tests.Layers.Residuals;
 
 /// <summary>
-/// A whole pass read off the papers, weight by weight: a list of streams, each sub-layer one line a kind, RMS norms and SwiGLU written out. Nothing of the
-/// blocks is used.
+/// A whole forward pass straight from the papers, weight by weight: a list of streams, one line per kind of sub-layer, RMS norms and SwiGLU
+/// written out. It uses nothing of the blocks.
 /// </summary>
 internal sealed class PlainReading(TransformerModel model)
 {
@@ -25,13 +25,14 @@ internal sealed class PlainReading(TransformerModel model)
             streams = Step(streams, at, "mlp", "pre_feedforward", "post_feedforward", x => Mlp(x, $"{at}.mlp"));
         }
         var end = streams.Aggregate((sum, stream) => sum + stream) / streams.Length;
-        return config.Residual is PreNormResidualConfig or SandwichResidualConfig or HyperConnectionsResidualConfig ? Norm(end, "norm") : end;
+        return config.Residual is PreNormResidualConfig or SandwichResidualConfig or HyperConnectionsResidualConfig ? Norm(end, "norm")
+            : end;
     }
 
     private Tensor[] Step(Tensor[] streams, string at, string part, string before, string after, Func<Tensor, Tensor> f)
     {
         var x = streams[0];
-        // With one norm a sub-layer Llama calls the one before the MLP by where it stands.
+        // With one norm per sub-layer, Llama names the one before the MLP post_attention_layernorm.
         if (before == "pre_feedforward" && config.Residual is not SandwichResidualConfig) before = "post_attention";
         Tensor Normed(Tensor value, string name) => Norm(value, $"{at}.{name}_layernorm");
         Tensor Number(string name) => model.Weight($"model.{at}.{part}_residual.{name}");
@@ -44,7 +45,8 @@ internal sealed class PlainReading(TransformerModel model)
             case ReZeroResidualConfig: return [x + Number("alpha") * f(x)];
             case HyperConnectionsResidualConfig { Streams: var n }:
                 var y = f(Normed(Sum(i => Number("input")[i] * streams[i]), before));
-                return [.. Enumerable.Range(0, n).Select(i => Sum(j => Number("mixing")[i * n + j] * streams[j]) + Number("output")[i] * y)];
+                return [
+                    .. Enumerable.Range(0, n).Select(i => Sum(j => Number("mixing")[i * n + j] * streams[j]) + Number("output")[i] * y)];
             default: throw new InvalidOperationException($"{config.Residual} is not read yet");
         }
         Tensor Sum(Func<int, Tensor> term) => Enumerable.Range(0, streams.Length).Select(term).Aggregate((sum, next) => sum + next);
@@ -56,7 +58,8 @@ internal sealed class PlainReading(TransformerModel model)
         using var rotary = new RotaryPosition(new RotaryPositionConfig(), 4, tokens, CPU);
         var rotation = rotary.At(0, tokens);
         Tensor Heads(string name) => matmul(x, Weight($"{at}.{name}_proj").t()).unflatten(2, [-1, 4]).transpose(1, 2);
-        var z = SoftmaxAttention.Explicit(rotation.Apply(Heads("q")), rotation.Apply(Heads("k")), Heads("v"), 0.5, SoftmaxAttention.CausalMask(tokens, CPU));
+        var z = SoftmaxAttention.Explicit(
+            rotation.Apply(Heads("q")), rotation.Apply(Heads("k")), Heads("v"), 0.5, SoftmaxAttention.CausalMask(tokens, CPU));
         return matmul(z.transpose(1, 2).flatten(2), Weight($"{at}.o_proj").t());
     }
 

@@ -43,7 +43,8 @@ public sealed class ResidualTests
     public void Deep_norm_weighs_the_stream_by_the_fourth_root_of_twice_the_depth()
     {
         var norm = Norm();
-        Near.Equal(Normalised(2 * X + Square(X), norm), new DeepNormResidual(norm, layers: 8).Apply(X, Square), 1e-5);    // (2 x 8)^(1/4) = 2
+        // (2 x 8)^(1/4) = 2
+        Near.Equal(Normalised(2 * X + Square(X), norm), new DeepNormResidual(norm, layers: 8).Apply(X, Square), 1e-5);
     }
 
     [Fact]
@@ -136,9 +137,11 @@ public sealed class ResidualTests
         {
             using var model = new TransformerModel(Tiny.Deep[kind]);
             using var space = new ParameterSpace(model);
-            var numbers = space.Parameters.Where(parameter => parameter.Name.Contains("_residual.") || parameter.Name.EndsWith("value_mix")).ToList();
+            var numbers = space.Parameters.Where(parameter => parameter.Name.Contains("_residual.") || parameter.Name.EndsWith("value_mix"))
+                .ToList();
             Assert.NotEmpty(numbers);
-            Assert.All(numbers, parameter => Assert.False(parameter.Decays || WeightInitialization.IsHidden(parameter.Name, parameter.Value)));
+            Assert.All(
+                numbers, parameter => Assert.False(parameter.Decays || WeightInitialization.IsHidden(parameter.Name, parameter.Value)));
         }
     }
 
@@ -148,7 +151,8 @@ public sealed class ResidualTests
     public void Norms_are_called_as_in_the_models_that_have_them(string kind, string order)
     {
         using var model = new TransformerModel(Tiny.Config with { Residual = Tiny.Residuals[kind] });
-        var parts = model.named_parameters().Select(parameter => parameter.name.Split('.')).Where(name => name.Length > 3 && name[2] == "0").Select(name => name[3]).Distinct();
+        var parts = model.named_parameters().Select(parameter => parameter.name.Split('.')).Where(name => name.Length > 3 && name[2] == "0")
+            .Select(name => name[3]).Distinct();
         Assert.Equal(order, string.Join('_', parts.Select(part => part.Replace("_layernorm", ""))));
         Assert.Equal(kind == "sandwich", model.named_parameters().Any(parameter => parameter.name == "model.norm.weight"));
     }
