@@ -32,7 +32,7 @@ internal static class ReproduceVerb
                 ScriptJson.Write(output, experiments.Select(experiment => new { experiment.Name, experiment.Description }));
                 return;
             }
-            output.WriteLine("Experiments: transformer reproduce EXPERIMENT");
+            output.WriteLine("Run one of them: transformer reproduce EXPERIMENT");
             foreach (var experiment in experiments) output.WriteLine($"  {experiment.Name,-26}{experiment.Description}");
         });
         return verb;

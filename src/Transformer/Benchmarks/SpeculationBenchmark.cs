@@ -7,7 +7,7 @@ namespace Transformer.Benchmarks;
 
 /// <summary>
 /// What speculative decoding is worth for a model and a text: the same prompt is continued without and with it in turn, each round with a seed of its own, and gives a
-/// ratio of paces. Reading the prompt counts.
+/// ratio of speeds. Reading the prompt counts.
 /// </summary>
 /// <param name="TokensPerSecond">The pace with draft tokens; the median of the rounds, as are the next two.</param>
 /// <param name="PlainTokensPerSecond">The pace without.</param>
@@ -40,22 +40,22 @@ public sealed record SpeculationBenchmark(
             Generate(plain, seed: -1);
             Generate(speculative, seed: -1);
         }
-        var (plainPaces, speeds, counts, tokens) = (new double[rounds], new double[rounds], new SpeculationCount[rounds], 0);
+        var (plainSpeeds, speeds, counts, tokens) = (new double[rounds], new double[rounds], new SpeculationCount[rounds], 0);
         for (var round = 0; round < rounds; round++)
         {
-            (plainPaces[round], _) = Generate(plain, round);
-            (paces[round], var text) = Generate(speculative, round);
+            (plainSpeeds[round], _) = Generate(plain, round);
+            (speeds[round], var text) = Generate(speculative, round);
             counts[round] = text.Speculation
                 ?? throw new InputException("draft_tokens: where angles follow the length, a pass over several tokens is not what single steps are.");
             tokens += text.Tokens.Count;
         }
-        var ratio = Spread.Of(paces.Zip(plainPaces, (with, without) => with / without));
+        var ratio = Spread.Of(speeds.Zip(plainSpeeds, (with, without) => with / without));
         var all = new SpeculationCount(counts.Sum(count => count.Passes), counts.Sum(count => count.Drafted), counts.Sum(count => count.Accepted));
         return new(
-            Spread.Of(paces).Median, Spread.Of(plainPaces).Median, ratio.Median, ratio.Minimum, ratio.Maximum,
+            Spread.Of(speeds).Median, Spread.Of(plainSpeeds).Median, ratio.Median, ratio.Minimum, ratio.Maximum,
             all.AcceptanceRate, (double)tokens / all.Passes, speculative.DraftTokens, rounds, prompt.Length);
 
-        (double Pace, GeneratedText Text) Generate(TextGenerator generator, int seed)
+        (double Speed, GeneratedText Text) Generate(TextGenerator generator, int seed)
         {
             var watch = Stopwatch.StartNew();
             var text = generator.Generate([prompt], options with { Seed = options.Seed + seed }, cancellation: cancellation)[0];

@@ -74,8 +74,7 @@ public sealed class GradientScaler(double scale = GradientScaler.FirstScale, int
         if (finite && ++GoodSteps < GrowthInterval) return;
         if (!finite && Scale <= LeastScale)
             throw new NonFiniteLossException(
-                $"steps overflow fp16 one after the other, even with a gradient scale of {LeastScale}: " +
-                    "the model's own numbers are too large");
+                $"steps overflow fp16 one after the other, even with a gradient scale of {LeastScale}: the model's numbers are too large");
         (Scale, GoodSteps) = (finite ? 2 * Scale : Math.Max(LeastScale, Scale / 2), 0);
     }
 }

@@ -15,10 +15,14 @@ public sealed partial class DocumentationTests
     {
         foreach (Match snippet in Snippet().Matches(File.ReadAllText(Path.Combine(SourceTree.Root, page))))
         {
-            var file = Path.Combine(SourceTree.Root, "src", "Transformer", snippet.Groups["file"].Value);
+            var file = Source(snippet.Groups["file"].Value);
             Assert.Contains(WithoutIndent(snippet.Groups["code"].Value), WithoutIndent(File.ReadAllText(file)), StringComparison.Ordinal);
         }
     }
+
+    // A path relative to one of the two projects of the library.
+    private static string Source(string path) => ((string[])["Transformer.Runtime", "Transformer"])
+        .Select(project => Path.Combine(SourceTree.Root, "src", project, path)).FirstOrDefault(File.Exists) ?? path;
 
     private static string WithoutIndent(string code) => string.Join('\n', code.Trim().Split('\n').Select(line => line.Trim()));
 

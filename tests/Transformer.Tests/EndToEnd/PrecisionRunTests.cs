@@ -75,7 +75,7 @@ public sealed class PrecisionRunTests : IDisposable
         Assert.Equal((CommandLine.Failed, ""), (code, output));
         Assert.Matches(
             @"step \d+: steps overflow fp16 one after the other, even with a gradient scale of 1: " +
-            @"the model's own numbers are too large\. ",
+            @"the model's numbers are too large\. ",
             error.TrimEnd().Split('\n')[^1]);
         Assert.Contains(here.Metrics("run"), line => !line.ContainsKey("train_loss"));
     }
