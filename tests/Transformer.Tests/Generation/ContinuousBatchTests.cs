@@ -4,6 +4,7 @@ using Transformer.Generation;
 using Transformer.Generation.Constraints;
 using Transformer.Inference.Cpu;
 using Transformer.Inference;
+using Transformer.Inference.Torch;
 using Transformer.Model;
 using Transformer.Tokenization;
 using static TorchSharp.torch;

@@ -3,6 +3,7 @@ using Transformer.Generation;
 using Transformer.Generation.Constraints;
 using Transformer.Inference;
 using Transformer.Inference.Cpu;
+using Transformer.Inference.Torch;
 using Transformer.Model;
 using Transformer.Tests.Onnx;
 using Transformer.Tokenization;

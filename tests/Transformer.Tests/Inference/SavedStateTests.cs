@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Formats;
 using Transformer.Inference;
@@ -32,7 +33,7 @@ public sealed class SavedStateTests : IDisposable
     [Fact]
     public void Another_process_goes_on_to_the_last_bit()
     {
-        CheckpointFolder.Save(folder["checkpoint"], model.Config, model.Weights);
+        CheckpointFolder.Save(folder["checkpoint"], model.Config, model.Weights.ToStored());
         using var state = Save();
         var method = $"{typeof(SavedStateTests).FullName}.{nameof(Goes_on_from_the_file_of_another_process)}";
         var start = new ProcessStartInfo("dotnet", [typeof(SavedStateTests).Assembly.Location, "-method", method, "-explicit", "only"]) { RedirectStandardOutput = true };
@@ -83,7 +84,7 @@ public sealed class SavedStateTests : IDisposable
         File.WriteAllBytes(Saved, bytes[..^8]);
         Assert.Contains(Saved, Refusal(() => kernels.LoadState(Saved)));
         Assert.Contains("cannot be read", Refusal(() => kernels.LoadState(folder["none"])));
-        CheckpointFolder.Save(folder["checkpoint"], model.Config, model.Weights);
+        CheckpointFolder.Save(folder["checkpoint"], model.Config, model.Weights.ToStored());
         Assert.Contains("is no saved state", Refusal(() => kernels.LoadState(folder["checkpoint/model.safetensors"])));
     }
 
