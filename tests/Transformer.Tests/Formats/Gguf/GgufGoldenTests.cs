@@ -2,10 +2,10 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using TorchSharp;
 using Transformer.Checkpoints;
-using Transformer.Inference.Torch;
 using Transformer.Formats;
 using Transformer.Formats.Gguf;
 using Transformer.Generation;
+using Transformer.Inference.Torch;
 using static TorchSharp.torch;
 
 namespace Transformer.Tests.Formats.Gguf;
