@@ -31,7 +31,7 @@ public sealed class RuntimePackageTests(ITestOutputHelper output) : IDisposable
         Publish();
         SaveStories();
 
-        var program = new FileInfo(Directory.GetFiles(folder["out"], $"{Sample}*").Single(file => Path.GetExtension(file) is "" or ".exe"));
+        var program = new FileInfo(Path.Combine(folder["out"], OperatingSystem.IsWindows() ? $"{Sample}.exe" : Sample));
         var watch = Stopwatch.StartNew();
         using var process = Start(program.FullName, folder.Path, folder["model"]);
         var text = new MemoryStream();
