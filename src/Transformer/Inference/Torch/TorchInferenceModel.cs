@@ -1,11 +1,9 @@
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
 using Transformer.Configuration;
-using Transformer.Distributed;
 using Transformer.Layers;
 using Transformer.Model;
 using Transformer.Native;
-using Transformer.Runs;
 using static TorchSharp.torch;
 
 namespace Transformer.Inference.Torch;
