@@ -113,7 +113,7 @@ public sealed class TextGenerator
     /// <param name="prompt">The tokens to continue.</param>
     /// <param name="options">How tokens are chosen.</param>
     /// <param name="name">What messages call the prompt.</param>
-    /// <exception cref="InputException">As <see cref="Generate"/>.</exception>
+    /// <exception cref="InputException">The options or the prompt cannot be followed; the message says why.</exception>
     internal void Check(int[] prompt, SamplingOptions options, string name = "prompt")
     {
         options.Check();

@@ -1,13 +1,12 @@
 using Transformer.Configuration;
 using Transformer.Formats;
-using Transformer.Model;
 
 namespace Transformer.Inference.Cpu;
 
 // N tokens · C width · V vocabulary
 
 /// <summary>
-/// A model on the processor: the same numbers as <see cref="TransformerModel"/>'s, to rounding, computed by kernels of this project's own that stream each
+/// A model on the processor: the same numbers as libtorch's pass, to rounding, computed by kernels of this project's own that stream each
 /// weight once per token, without libtorch and without allocating. Weights are read where the model has them, or packed into fewer bits.
 /// </summary>
 /// <remarks>
