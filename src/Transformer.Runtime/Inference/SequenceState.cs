@@ -1,4 +1,3 @@
-using Transformer.Configuration;
 
 namespace Transformer.Inference;
 
