@@ -33,7 +33,8 @@ internal static class BenchMemory
         else
         {
             output.WriteLine($"{"training",-14}{Beside(result.PeakBytes, result.PredictedBytes)}");
-            output.WriteLine($"{"per step",-14}{Beside(result.StepPeakBytes, result.PredictedStepBytes)}, {1000 * result.StepSeconds:n0} ms");
+            output.WriteLine($"{"per step",-14}{Beside(result.StepPeakBytes, result.PredictedStepBytes)}, " +
+                $"{1000 * result.StepSeconds:n0} ms");
         }
         return CommandLine.Done;
 

@@ -7,7 +7,6 @@ using Transformer.Distributed;
 using Transformer.Evaluation;
 using Transformer.Formats;
 using Transformer.Formats.Gguf;
-using Transformer.Generation;
 using Transformer.Onnx;
 using Transformer.Tokenization;
 using static TorchSharp.torch;

@@ -63,7 +63,7 @@ internal static class TrainVerb
         ICollective ranks = processes;
         Nccl? devices = null;
         using var onCancel = ranks.Ranks == 1 ? default
-            : cancellation.Register(() => error.WriteLine($"rank {ranks.Rank}: asked to end, in {ranks.CurrentOperation}"));
+            : cancellation.Register(() => error.WriteLine($"rank {ranks.Rank}: asked to stop, in {ranks.CurrentOperation}"));
         try
         {
             return RankedVerb.Run(

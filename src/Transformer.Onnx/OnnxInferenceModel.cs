@@ -5,7 +5,6 @@ using Transformer.Configuration;
 using Transformer.Formats;
 using Transformer.Inference;
 using Transformer.Onnx.Graph;
-using Transformer.Runs;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
 
@@ -107,8 +106,6 @@ public sealed class OnnxInferenceModel : InferenceModel
         }
         return Convert.ToHexStringLower(hash.GetCurrentHash());
     }
-
-    internal override string DescribeArchitecture() => ConfigJson.ToJson(Config).ToJsonString();
 
     // [rows, V] or [tokens, V]
     private float[] Read(OnnxSequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, ReadOnlySpan<int> tokens, bool all)

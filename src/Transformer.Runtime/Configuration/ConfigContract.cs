@@ -6,7 +6,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Transformer.Configuration;
 
-/// <summary>How configuration records are written as JSON: snake_case names, parts told apart by <c>kind</c>, unknown keys refused.</summary>
+/// <summary>How configuration records stand in JSON: snake_case names, parts told apart by <c>kind</c>, unknown keys refused.</summary>
 internal static class ConfigContract
 {
     /// <summary>The options for records of which a resolver knows the properties.</summary>
@@ -21,16 +21,24 @@ internal static class ConfigContract
             // The files are read by people, not embedded in HTML: a quote or an accent stays what it is.
             Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
             WriteIndented = true,
-            TypeInfoResolver = resolver.WithAddedModifier(KeepSettableProperties).WithAddedModifier(OrderAsDeclared).WithAddedModifier(KeepInitialValues),
+            TypeInfoResolver = resolver.WithAddedModifier(Adapt),
         };
         options.MakeReadOnly();
         return options;
     }
 
+    private static void Adapt(JsonTypeInfo type)
+    {
+        KeepSettableProperties(type);
+        OrderAsDeclared(type);
+        KeepInitialValues(type);
+    }
+
     // A computed property is not a key of the file.
     private static void KeepSettableProperties(JsonTypeInfo type)
     {
-        foreach (var computed in type.Properties.Where(property => property.Set is null).ToList()) type.Properties.Remove(computed);
+        var computed = type.Properties.Where(property => property.Set is null).ToList();
+        foreach (var property in computed) type.Properties.Remove(property);
     }
 
     // The serializer lists a derived record's own properties first; a reader expects what all kinds share before what one kind adds.
@@ -41,11 +49,12 @@ internal static class ConfigContract
 
     private static int Depth(Type type) => type.BaseType is { } parent ? 1 + Depth(parent) : 0;
 
-    // Generated code gives every init property a value, zero where the file has no such key. Here the record is made first, with its own initial
-    // values, and then gets what the file has.
+    // Generated code gives every init property a value, zero where the file has no such key. Here the record is made first, with its own
+    // initial values, and then gets what the file has.
     private static void KeepInitialValues(JsonTypeInfo type)
     {
-        if (type.CreateObject is not null || type.ConstructorAttributeProvider is not ConstructorInfo constructor || constructor.GetParameters().Length > 0) return;
+        if (type.CreateObject is not null || type.ConstructorAttributeProvider is not ConstructorInfo constructor) return;
+        if (constructor.GetParameters().Length > 0) return;
         type.CreateObject = () => constructor.Invoke([]);
         foreach (var property in type.Properties) property.Set = ((PropertyInfo)property.AttributeProvider!).SetValue;
     }

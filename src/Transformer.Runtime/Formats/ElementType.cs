@@ -1,8 +1,9 @@
 namespace Transformer.Formats;
 
 /// <summary>
-/// The types of a stored tensor's elements, in the order in which writers lay tensors out: wide elements first, so that every tensor is aligned to
-/// its own element size. Among types of one width this is the order of the reference writer of Safetensors, whose files ours equal byte by byte.
+/// The types of a stored tensor's elements, in the order in which writers lay tensors out: wide elements first, so that every tensor is
+/// aligned to its own element size. Among types of one width this is the order of the reference writer of Safetensors, whose files ours
+/// equal byte by byte.
 /// </summary>
 public enum ElementType
 {

@@ -24,7 +24,8 @@ public static class ElementTypes
     public static string Name(this ElementType type) => Table[(int)type].Name;
 
     /// <summary>The type of this name; null where there is none.</summary>
-    internal static ElementType? Named(string name) => Array.FindIndex(Table, row => row.Name == name) is >= 0 and var index ? Table[index].Type : null;
+    internal static ElementType? Named(string name) =>
+        Array.FindIndex(Table, row => row.Name == name) is >= 0 and var index ? Table[index].Type : null;
 
     /// <summary>All names.</summary>
     internal static IEnumerable<string> Names => Table.Select(row => row.Name);

@@ -138,7 +138,8 @@ public static partial class HuggingFaceNames
             var rows = Oriented(tensor, layout);                                                            // [3 C, C] or [3 C]
             if (rows.Shape.Count is 0 or > 2 || rows.Shape[0] % 3 != 0)
                 throw new InputException($"{origin}: {tensor.Name}: shape [{string.Join(", ", tensor.Shape)}] does not split into q, k and v");
-            return Projections.Zip(TensorLayout.Split(rows, 3), (p, part) => part with { Name = $"{prefix}.self_attn.{p}_proj.{suffix}" });    // [C, C] or [C] each
+            var parts = TensorLayout.Split(rows, 3);                                                        // [C, C] or [C] each
+            return Projections.Zip(parts, (p, part) => part with { Name = $"{prefix}.self_attn.{p}_proj.{suffix}" });
         }
         var known = LayerModules.FirstOrDefault(pair => pair.Gpt2 == part);
         if (known.Ours is null) throw new InputException($"{origin}: {tensor.Name}: GPT-2 has no such tensor");

@@ -3,13 +3,16 @@ using Transformer.Numerics;
 
 namespace Transformer.Formats;
 
-/// <summary>A tensor whose bytes lie in this process's memory, one row behind the other: mapped from a file, .NET's own or another library's.</summary>
+/// <summary>
+/// A tensor whose bytes lie in this process's memory, one row behind the other: mapped from a file, .NET's own or another library's.
+/// </summary>
 /// <param name="Name">The tensor's name.</param>
 /// <param name="Type">The type of its elements.</param>
 /// <param name="Shape">Its dimensions, the last one running fastest; none for a scalar.</param>
 /// <param name="Address">Where the bytes begin.</param>
 /// <param name="Owner">What keeps the memory for as long as it is referred to; where it is a handle, until that is closed.</param>
-public sealed record MemoryTensor(string Name, ElementType Type, IReadOnlyList<long> Shape, nint Address, object Owner) : StoredTensor(Name, Type, Shape)
+public sealed record MemoryTensor(string Name, ElementType Type, IReadOnlyList<long> Shape, nint Address, object Owner)
+    : StoredTensor(Name, Type, Shape)
 {
     private const int ChunkBytes = 1 << 26;
 
@@ -17,7 +20,11 @@ public sealed record MemoryTensor(string Name, ElementType Type, IReadOnlyList<l
     /// <exception cref="ObjectDisposedException">The file from which they are mapped has been closed.</exception>
     public nint Address
     {
-        get => Owner is SafeHandle { IsClosed: true } ? throw new ObjectDisposedException(Name, "The file of this tensor has been closed.") : field;
+        get
+        {
+            ObjectDisposedException.ThrowIf(Owner is SafeHandle { IsClosed: true }, Owner);
+            return field;
+        }
         init;
     } = Address;
 
@@ -38,7 +45,9 @@ public sealed record MemoryTensor(string Name, ElementType Type, IReadOnlyList<l
     internal static unsafe MemoryTensor Of<T>(string name, NativeArray<T> elements, params long[] shape) where T : unmanaged
     {
         var tensor = new MemoryTensor(name, ElementTypes.Of<T>(), shape, (nint)elements.Pointer, elements);
-        return tensor.Count == elements.Length ? tensor : throw new ArgumentException($"{elements.Length} elements for shape [{string.Join(", ", shape)}]", nameof(shape));
+        return tensor.Count == elements.Length
+            ? tensor
+            : throw new ArgumentException($"{elements.Length} elements for shape [{string.Join(", ", shape)}]", nameof(shape));
     }
 
     /// <summary>Bytes from an address on, which the caller keeps.</summary>

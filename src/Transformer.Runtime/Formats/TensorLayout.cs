@@ -30,11 +30,14 @@ internal static class TensorLayout
     /// <summary>The rows of a matrix, or the elements of a vector, in another order.</summary>
     /// <param name="tensor">[R, C] or [R]</param>
     /// <param name="source">Which row of the tensor becomes a row of the result.</param>
-    public static StoredTensor Reordered(StoredTensor tensor, Func<long, long> source) => new ComputedTensor(tensor.Name, tensor.Type, tensor.Shape, visitor => tensor.Pin(address =>
+    public static StoredTensor Reordered(StoredTensor tensor, Func<long, long> source)
     {
-        var bytes = RowBytes(tensor);
-        for (long row = 0; row < tensor.Shape[0]; row++) visitor(MemoryTensor.Span(address, source(row) * bytes, (int)bytes));
-    }));
+        var (rows, bytes) = (tensor.Shape[0], tensor.Bytes / Math.Max(1, tensor.Shape[0]));
+        return new ComputedTensor(tensor.Name, tensor.Type, tensor.Shape, visitor => tensor.Pin(address =>
+        {
+            for (long row = 0; row < rows; row++) visitor(MemoryTensor.Span(address, source(row) * bytes, (int)bytes));
+        }));
+    }
 
     /// <summary>Equal parts along the first dimension.</summary>
     /// <param name="tensor">[n R, C] or [n R]</param>
@@ -75,6 +78,4 @@ internal static class TensorLayout
             visitor(MemoryMarshal.AsBytes(buffer.AsSpan(0, (int)(count * rows))));
         }
     }
-
-    private static long RowBytes(StoredTensor tensor) => tensor.Bytes / tensor.Shape[0];
 }

@@ -94,9 +94,6 @@ public abstract class InferenceModel : IDisposable
     /// <summary>Computes <see cref="WeightsHash"/>.</summary>
     protected abstract string HashWeights();
 
-    /// <summary>The architecture as JSON, the same for equal configurations.</summary>
-    internal abstract string DescribeArchitecture();
-
     /// <summary>Throws where states can be neither saved nor loaded.</summary>
     internal virtual void RefuseUnsavable()
     {

@@ -1,3 +1,4 @@
+
 namespace Transformer.Inference;
 
 /// <summary>
@@ -72,7 +73,7 @@ public abstract class SequenceState : IDisposable
     /// <summary>Saves all rows to a file, from which <see cref="InferenceModel.LoadState"/> of the same model goes on to the last bit.</summary>
     /// <param name="path">The file, replaced if it exists.</param>
     /// <param name="tokenizerHash">A hash of the tokenizer; null where it does not matter.</param>
-    /// <exception cref="InputException">The file cannot be written, or ranks share the model.</exception>
+    /// <exception cref="Configuration.InputException">The file cannot be written, or ranks share the model.</exception>
     public void Save(string path, string? tokenizerHash = null)
     {
         var model = owner as InferenceModel ?? throw new InvalidOperationException("only the state of an InferenceModel can be saved");

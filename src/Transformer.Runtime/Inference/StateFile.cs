@@ -108,7 +108,7 @@ internal static class StateFile
     private static string HashOf(InferenceModel model)
     {
         var hash = new XxHash128();
-        hash.Append(Encoding.UTF8.GetBytes(model.DescribeArchitecture()));
+        hash.Append(Encoding.UTF8.GetBytes(ModelJson.ToJson(model.Config).ToJsonString()));
         return Text(hash);
     }
 

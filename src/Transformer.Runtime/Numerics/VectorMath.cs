@@ -32,4 +32,16 @@ internal static class VectorMath
         // 2^n by its bits.
         return e * ((Vector256.ConvertToInt32(n) + Vector256.Create(127)) << 23).AsSingle();
     }
+
+    /// <summary>The sum of a_i b_i.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static unsafe float Dot(float* a, float* b, long count)
+    {
+        float sum = 0;
+        var sum8 = Vector256<float>.Zero;
+        long i = 0;
+        for (; i + 8 <= count; i += 8) sum8 += Vector256.Load(a + i) * Vector256.Load(b + i);
+        for (; i < count; i++) sum += a[i] * b[i];
+        return sum + Vector256.Sum(sum8);
+    }
 }

@@ -32,12 +32,13 @@ public static class TensorStorage
         ? Types[index].Stored
         : throw new ArgumentException($"Files hold {string.Join(", ", Types.Select(pair => pair.Scalar))}, not {type}.", nameof(type));
 
-    /// <summary>A tensor as files hold it. Nothing is copied here: each visit reads the elements as they are then, from whatever device, whatever their strides.</summary>
+    /// <summary>A tensor as files hold it. Nothing is copied here: each visit reads the elements as they are then, from any device.</summary>
     /// <exception cref="ArgumentException">No file holds such elements.</exception>
     public static StoredTensor ToStored(this Tensor tensor, string name) => new TorchTensor(name, tensor);
 
     /// <summary>As <see cref="ToStored(Tensor, string)"/>, for the weights of a model for instance.</summary>
-    public static IEnumerable<StoredTensor> ToStored(this IEnumerable<(string Name, Tensor Value)> tensors) => tensors.Select(tensor => tensor.Value.ToStored(tensor.Name));
+    public static IEnumerable<StoredTensor> ToStored(this IEnumerable<(string Name, Tensor Value)> tensors) =>
+        tensors.Select(tensor => tensor.Value.ToStored(tensor.Name));
 
     /// <summary>A copy of the elements.</summary>
     /// <returns>A new tensor on the CPU with the stored type and shape.</returns>
@@ -53,8 +54,8 @@ public static class TensorStorage
     {
         using var scope = NewDisposeScope();
         using var gradient = no_grad();
-        if (destination.dtype.ToElementType() == stored.Type && destination.device_type == TorchSharp.DeviceType.CPU && destination.is_contiguous())
-            stored.CopyTo(Aten.DataPointer(destination));
+        var isInPlace = destination.device_type == TorchSharp.DeviceType.CPU && destination.is_contiguous();
+        if (isInPlace && destination.dtype.ToElementType() == stored.Type) stored.CopyTo(Aten.DataPointer(destination));
         else destination.copy_(stored.ToTensor());
     }
 
@@ -74,7 +75,10 @@ public static class TensorStorage
     {
         var stored = file.Tensor(name);
         if (!destination.shape.SequenceEqual(stored.Shape))
-            throw new InputException($"{file.Path}: {name} has shape [{string.Join(", ", stored.Shape)}], expected [{string.Join(", ", destination.shape)}]");
+        {
+            throw new InputException($"{file.Path}: {name} has shape [{string.Join(", ", stored.Shape)}], " +
+                $"expected [{string.Join(", ", destination.shape)}]");
+        }
         stored.CopyInto(destination);
     }
 }

@@ -57,5 +57,6 @@ public abstract class LayerState : IDisposable
     public void Dispose()
     {
         foreach (var tensor in tensors) tensor.Dispose();
+        GC.SuppressFinalize(this);
     }
 }

@@ -7,7 +7,7 @@ namespace Transformer.Model;
 
 /// <summary>
 /// Everything that libtorch's generation carries from one step to the next: one state per layer, and for each row the number of tokens read. Made by
-/// <see cref="TransformerModel.NewState"/>; changed in place by each pass.
+/// <see cref="TransformerModel.NewState(int, int?)"/>; changed in place by each pass.
 /// </summary>
 public sealed class TorchSequenceState : SequenceState
 {

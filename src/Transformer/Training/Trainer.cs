@@ -117,6 +117,7 @@ public sealed class Trainer : IDisposable
         var (before, watch) = (Progress, Stopwatch.StartNew());
         state.Model.train();
         EvaluationResult? validation = null;
+        SampleIfDue();    // a run that ended between a checkpoint and its sample
         while (!IsOver)
         {
             if (ranks.Any(cancellation.IsCancellationRequested))
@@ -132,8 +133,8 @@ public sealed class Trainer : IDisposable
             var metrics = Line(step, validation, matrixRate.FlopsPerSecond);
             var pace = watch.Elapsed.TotalSeconds / (Progress.Step - before.Step);
             log?.Stepped(metrics, secondsLeft: pace * (Training.Steps - Progress.Step));
-            if (IsOver || (Training.SampleEvery is { } every && Progress.Step % every == 0)) Sample();
             if (IsDue(Training.CheckpointEvery) || Progress.BestStep == Progress.Step) Save();
+            SampleIfDue();
         }
 
         var final = validation ?? Evaluate(isFullPass: true);
@@ -233,11 +234,27 @@ public sealed class Trainer : IDisposable
         Seconds = Progress.Seconds,
     };
 
+    // After the checkpoint of the same step, so that a sample that fails loses nothing.
+    private void SampleIfDue()
+    {
+        var isDue = IsOver || (Training.SampleEvery is { } every && Progress.Step % every == 0);
+        if (!isDue || Training.SampleTokens == 0 || Progress.SampledStep == Progress.Step) return;
+        Progress = Progress with { SampledStep = Progress.Step };
+        try
+        {
+            Sample();
+        }
+        catch (Exception failure) when (failure is not CollectiveException)
+        {
+            log?.Report(new TrainingEvent.Warned($"The sample after step {Progress.Step} failed, and the run goes on: {failure.Message}"));
+        }
+    }
+
     // A text is sampled at nanoGPT's temperature; an answer is generated greedily.
     private void Sample()
     {
         // With sharded parameters every forward pass needs all ranks.
-        if (Training.SampleTokens == 0 || (log is null && !state.Space.ShardsParameters && state.Model.TensorParallelGroup is null)) return;
+        if (log is null && !state.Space.ShardsParameters && state.Model.TensorParallelGroup is null) return;
         var (prompt, answer) = data.SamplePrompt();
         var options = new SamplingOptions { Temperature = answer is null ? 0.8 : 0, MaxTokens = answer ?? Training.SampleTokens, Seed = Training.Seed };
         var samples = state.Measured(() => state.Model.Generate([prompt], options, data.Tokenizer));

@@ -36,6 +36,9 @@ public sealed record TrainingProgress : IValidated
     /// <summary>The length of samples.txt in bytes; what a killed process wrote after it is written again.</summary>
     public long SampleBytes { get; init; }
 
+    /// <summary>The step of the last sample.</summary>
+    public int SampledStep { get; init; }
+
     /// <summary>xxHash-128 of the data, so that a run does not resume with other data.</summary>
     public string Corpus { get; init; } = "";
 

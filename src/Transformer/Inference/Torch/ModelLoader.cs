@@ -1,5 +1,4 @@
 using Transformer.Configuration;
-using Transformer.Distributed;
 using Transformer.Generation;
 using Transformer.Inference.Cpu;
 using Transformer.Native;

@@ -1,11 +1,8 @@
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
 using Transformer.Configuration;
-using Transformer.Distributed;
-using Transformer.Layers;
 using Transformer.Model;
 using Transformer.Native;
-using Transformer.Runs;
 using static TorchSharp.torch;
 
 namespace Transformer.Inference.Torch;
@@ -109,8 +106,6 @@ public sealed class TorchInferenceModel : InferenceModel
         }
         return Convert.ToHexStringLower(hash.GetCurrentHash());
     }
-
-    internal override string DescribeArchitecture() => ConfigJson.ToJson(Config).ToJsonString();
 
     internal override void RefuseUnsavable()
     {

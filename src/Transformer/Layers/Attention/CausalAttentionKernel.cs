@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Transformer.Native;
+using Transformer.Numerics;
 
 namespace Transformer.Layers.Attention;
 
@@ -100,7 +101,7 @@ internal static unsafe class CausalAttentionKernel
                     for (long row = 0; row < rows; row++)
                     {
                         var at = (b * H + h) * T + first + row;
-                        var dot = Kernels.Dot(z + row * H * D, dz + row * H * D, D);
+                        var dot = VectorMath.Dot(z + row * H * D, dz + row * H * D, D);
                         var dspan = Keys(w, b, h, first + row, from, keys)
                             .Gradients(weights + row * keys, dscores + row * keys, w->LogSums[at], dot, w->Scale);
                         if (w->SpanGradients is not null) w->SpanGradients[at] = dspan;

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Transformer.Native;
+using Transformer.Numerics;
 
 namespace Transformer.Layers.Norms;
 
@@ -42,7 +43,7 @@ internal static unsafe class RmsNormKernel
         for (var row = begin; row < end; row++)
         {
             float* x = w->X + row * C, y = w->Y + row * C;
-            var inverse = w->Inverses[row] = 1 / MathF.Sqrt(Kernels.Dot(x, x, C) / C + w->Epsilon);
+            var inverse = w->Inverses[row] = 1 / MathF.Sqrt(VectorMath.Dot(x, x, C) / C + w->Epsilon);
             long i = 0;
             for (; i + 8 <= C; i += 8) (Vector256.Load(x + i) * inverse * Vector256.Load(w->Weight + i)).Store(y + i);
             for (; i < C; i++) y[i] = x[i] * inverse * w->Weight[i];

@@ -1,15 +1,12 @@
 using Transformer.Configuration;
 using Transformer.Formats;
-using Transformer.Model;
-using Transformer.Runs;
-using static TorchSharp.torch;
 
 namespace Transformer.Inference.Cpu;
 
 // N tokens · C width · V vocabulary
 
 /// <summary>
-/// A model on the processor: the same numbers as <see cref="TransformerModel"/>'s, to rounding, computed by kernels of this project's own that stream each
+/// A model on the processor: the same numbers as libtorch's pass, to rounding, computed by kernels of this project's own that stream each
 /// weight once per token, without libtorch and without allocating. Weights are read where the model has them, or packed into fewer bits.
 /// </summary>
 /// <remarks>
@@ -194,8 +191,6 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
 
     /// <inheritdoc/>
     protected override string HashWeights() => weights.Hash();
-
-    internal override string DescribeArchitecture() => ConfigJson.ToJson(Config).ToJsonString();
 
     /// <inheritdoc/>
     public override void Dispose()

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
-using Transformer.Distributed;
 
 namespace Transformer.Generation.Constraints;
 

@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Numerics;
 
 namespace Transformer.Inference.Cpu;
 
@@ -33,7 +34,7 @@ internal static unsafe class FeatureVector
                 Taylor(x, width, features);
                 break;
             case LinearFeatures.UnitLength:
-                var inverse = 1 / MathF.Sqrt(Native.Kernels.Dot(x, x, width) + (float)LinearAttentionConfig.UnitEpsilon);
+                var inverse = 1 / MathF.Sqrt(VectorMath.Dot(x, x, width) + (float)LinearAttentionConfig.UnitEpsilon);
                 VectorKernels.Scale(inverse, x, features, width);
                 break;
             default:

@@ -105,7 +105,7 @@ public sealed class TextGenerator
         var constraint = Masks(options.Constraint);
         var rows = prompts.Select((prompt, row) => NewRow(prompt, options, row, constraint)).ToArray();
         var capacity = (int)Math.Min(model.Config.ContextLength, prompts.Max(prompt => prompt.Length) + (long)options.MaxTokens);
-        var speculation = Generate(Logits(options, rows.Length, capacity), rows, onToken, onText, cancellation);
+        var speculation = Run(Logits(options, rows.Length, capacity), rows, onToken, onText, cancellation);
         return rows.Select(row => row.Result with { Speculation = speculation }).ToArray();
     }
 
@@ -113,7 +113,7 @@ public sealed class TextGenerator
     /// <param name="prompt">The tokens to continue.</param>
     /// <param name="options">How tokens are chosen.</param>
     /// <param name="name">What messages call the prompt.</param>
-    /// <exception cref="InputException">As <see cref="Generate"/>.</exception>
+    /// <exception cref="InputException">The options or the prompt cannot be followed; the message says why.</exception>
     internal void Check(int[] prompt, SamplingOptions options, string name = "prompt")
     {
         options.Check();
@@ -152,7 +152,7 @@ public sealed class TextGenerator
         return new SpeculativeLogits(model, capacity, Draft is null ? new PromptLookup() : new DraftModel(Draft, options, vocabularySize, draftTokens), draftTokens);
     }
 
-    private static SpeculationCount? Generate(
+    private static SpeculationCount? Run(
         RowLogits next, GenerationRow[] rows, Action<int, int>? onToken, Action<int, string>? onText, CancellationToken cancellation)
     {
         using (next)

@@ -1,5 +1,4 @@
 using System.IO.Hashing;
-using Transformer.Checkpoints;
 using Transformer.Formats;
 using Transformer.Numerics;
 

@@ -1,4 +1,3 @@
-using Transformer.Distributed;
 using Transformer.Numerics;
 
 namespace Transformer.Inference.Cpu;

@@ -1,4 +1,3 @@
-using Transformer.Distributed;
 
 namespace Transformer.Generation;
 

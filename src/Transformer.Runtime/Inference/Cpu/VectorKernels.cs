@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using Transformer.Native;
+using Transformer.Numerics;
 
 namespace Transformer.Inference.Cpu;
 
@@ -37,7 +37,7 @@ internal static unsafe class VectorKernels
     /// <summary>y = x / sqrt(mean(x^2) + epsilon) * weight</summary>
     public static void RmsNorm(float* x, float* weight, float epsilon, float* y, int count)
     {
-        var inverse = 1 / MathF.Sqrt(Kernels.Dot(x, x, count) / count + epsilon);
+        var inverse = 1 / MathF.Sqrt(VectorMath.Dot(x, x, count) / count + epsilon);
         var i = 0;
         for (; i + 8 <= count; i += 8) (Vector256.Load(x + i) * inverse * Vector256.Load(weight + i)).Store(y + i);
         for (; i < count; i++) y[i] = x[i] * inverse * weight[i];
@@ -50,7 +50,7 @@ internal static unsafe class VectorKernels
         var i = 0;
         for (; i + 8 <= count; i += 8) (Vector256.Load(x + i) - Vector256.Create(mean)).Store(y + i);
         for (; i < count; i++) y[i] = x[i] - mean;
-        var inverse = 1 / MathF.Sqrt(Kernels.Dot(y, y, count) / count + epsilon);
+        var inverse = 1 / MathF.Sqrt(VectorMath.Dot(y, y, count) / count + epsilon);
         for (i = 0; i < count; i++) y[i] = y[i] * inverse * weight[i] + (bias is null ? 0 : bias[i]);
     }
 

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using Transformer.Distributed;
 
 namespace Transformer.Generation.Constraints;
 

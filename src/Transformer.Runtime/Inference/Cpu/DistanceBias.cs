@@ -1,5 +1,5 @@
 using Transformer.Configuration;
-using Transformer.Native;
+using Transformer.Numerics;
 
 namespace Transformer.Inference.Cpu;
 
@@ -66,7 +66,7 @@ internal sealed unsafe class DistanceBias
         var most = Math.Min(length, count);
         if (vectors is not null)
             for (var distance = 0; distance < most; distance++)
-                scratch[distance] = scale * Kernels.Dot(q, vectors + distance * headWidth, headWidth);
+                scratch[distance] = scale * VectorMath.Dot(q, vectors + distance * headWidth, headWidth);
         for (var key = 0; key < count; key++) scores[key] += numbers[Math.Min(count - 1 - key, length - 1)];
     }
 }

@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using Transformer.Configuration;
-using Transformer.Native;
 using Transformer.Numerics;
 
 namespace Transformer.Inference.Cpu;
@@ -137,7 +136,7 @@ internal sealed unsafe class LinearKernel : IParallelKernel
     private float Normaliser(float* q, float* k, float* keySum)
     {
         VectorKernels.AddScaled(1, k, keySum, features);
-        return Kernels.Dot(q, keySum, features) + (float)LinearAttentionConfig.NormaliserEpsilon;
+        return VectorMath.Dot(q, keySum, features) + (float)LinearAttentionConfig.NormaliserEpsilon;
     }
 
     // The delta rule: beta (v - S^T k).
