@@ -3,7 +3,6 @@ using Transformer.Configuration;
 using Transformer.Inference.Torch;
 using Transformer.Formats;
 using Transformer.Formats.Gguf;
-using Transformer.Generation;
 using Transformer.Tests.Formats.Gguf;
 
 namespace Transformer.Tests.EndToEnd;

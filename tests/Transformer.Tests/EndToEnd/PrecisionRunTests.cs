@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Transformer.Checkpoints;
 using Transformer.Cli;
-using Transformer.Inference.Torch;
 using Transformer.Formats;
 using Transformer.Runs;
 using Transformer.Training;

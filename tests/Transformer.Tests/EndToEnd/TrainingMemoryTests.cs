@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Transformer.Inference.Torch;
-using Transformer.Generation;
 using Transformer.Runs;
 using Transformer.Training;
 

@@ -3,7 +3,6 @@ using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Inference.Torch;
 using Transformer.Formats;
-using Transformer.Generation;
 using Transformer.Model;
 using Transformer.Native;
 using Transformer.Tests.Formats.Gguf;

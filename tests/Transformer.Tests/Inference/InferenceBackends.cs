@@ -1,4 +1,3 @@
-using Transformer.Configuration;
 using Transformer.Inference;
 using Transformer.Inference.Cpu;
 using Transformer.Inference.Torch;

@@ -2,7 +2,6 @@ using Microsoft.ML.OnnxRuntime;
 using Transformer.Configuration;
 using Transformer.Generation;
 using Transformer.Inference.Torch;
-using Transformer.Inference;
 using Transformer.Model;
 using Transformer.Onnx;
 using static TorchSharp.torch;

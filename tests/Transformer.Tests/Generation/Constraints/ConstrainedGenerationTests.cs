@@ -8,7 +8,6 @@ using Transformer.Inference.Torch;
 using Transformer.Model;
 using Transformer.Onnx;
 using Transformer.Tokenization;
-using static TorchSharp.torch;
 
 namespace Transformer.Tests.Generation.Constraints;
 
