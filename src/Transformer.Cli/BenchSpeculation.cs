@@ -13,7 +13,10 @@ internal static class BenchSpeculation
 {
     private static readonly SamplingOptions Defaults = new();
 
-    private static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or .gguf file, or a folder with an ONNX model." };
+    private static readonly Argument<string> Source = new("PATH")
+    {
+        Description = "A run's folder, a checkpoint's folder, a .safetensors or .gguf file, or a folder with an ONNX model."
+    };
 
     private static readonly Option<int> DraftTokens = new("--draft-tokens")
     {
@@ -35,7 +38,8 @@ internal static class BenchSpeculation
     {
         var speculation = new Command("speculation", "Measures speculative decoding against decoding token by token.")
         {
-            Source, GenerateOptions.Draft, DraftTokens, Prompt, GenerateOptions.MaxTokens, GenerateOptions.Temperature, SharedOptions.Quantize, rounds, SharedOptions.Threads, SharedOptions.Json,
+            Source, GenerateOptions.Draft, DraftTokens, Prompt, GenerateOptions.MaxTokens, GenerateOptions.Temperature,
+            SharedOptions.Quantize, rounds, SharedOptions.Threads, SharedOptions.Json,
         };
         speculation.SetAction((request, cancellation) => Task.FromResult(Run(request, request.GetValue(rounds), cancellation)));
         return speculation;
@@ -48,10 +52,16 @@ internal static class BenchSpeculation
         if (draftTokens < 1) throw new InputException($"--draft-tokens: found {draftTokens}, expected 1 or more.");
         var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
         var load = new LoadRequest(format, Threads: SharedOptions.ThreadsOf(request));
-        using var models = GenerationModels.Open(request.GetRequiredValue(Source), request.GetValue(GenerateOptions.Draft), load, draftTokens);
+        using var models = GenerationModels.Open(
+            request.GetRequiredValue(Source), request.GetValue(GenerateOptions.Draft), load, draftTokens);
         var plain = new TextGenerator(models.Model, models.Tokenizer);
-        var options = Defaults with { MaxTokens = request.GetValue(GenerateOptions.MaxTokens), Temperature = request.GetValue(GenerateOptions.Temperature) };
-        var result = SpeculationBenchmark.Run(plain, models.Generator, plain.Encode(request.GetValue(Prompt)!), options, rounds, cancellation);
+        var options = Defaults with
+        {
+            MaxTokens = request.GetValue(GenerateOptions.MaxTokens),
+            Temperature = request.GetValue(GenerateOptions.Temperature)
+        };
+        var result = SpeculationBenchmark.Run(
+            plain, models.Generator, plain.Encode(request.GetValue(Prompt)!), options, rounds, cancellation);
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(output, result);
         else

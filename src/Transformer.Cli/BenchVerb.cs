@@ -122,7 +122,8 @@ internal static class BenchVerb
                     $"{sequences} x ({result.PromptTokens} + {result.GeneratedTokens}) tokens, {result.Threads} threads"),
                 ("weights", $"{weight:g4} bytes each"),
                 ("generation", $"{result.TokensPerSecond:f1} tokens/s"),
-                ("first token", $"{1000 * result.FirstTokenSeconds:f1} ms, {sequences * result.PromptTokens / result.FirstTokenSeconds:n0} tokens of prompt/s"),
+                ("first token", $"{1000 * result.FirstTokenSeconds:f1} ms, " +
+                    $"{sequences * result.PromptTokens / result.FirstTokenSeconds:n0} tokens of prompt/s"),
                 ("weights read", $"{Numbers.Bytes(result.WeightBytesPerSecond)}/s"),
                 ("memory rate", $"{Numbers.Bytes(result.MemoryBytesPerSecond)}/s"));
         }

@@ -75,7 +75,8 @@ internal static class EvaluateVerb
 
     private static Line Measure(string path, TextSource? given, string[] overrides, Device device, CancellationToken cancellation)
     {
-        var (result, bytes) = OnnxInferenceModel.IsAt(path) ? WithOnnx(path, given, cancellation) : WithOurs(path, given, overrides, device, cancellation);
+        var (result, bytes) = OnnxInferenceModel.IsAt(path) ? WithOnnx(path, given, cancellation)
+            : WithOurs(path, given, overrides, device, cancellation);
         if (!double.IsFinite(result.Perplexity))
             throw new InvalidOperationException(
                 $"{path}: the loss is {result.Loss}; its weights are damaged, or its training has diverged.");

@@ -29,7 +29,9 @@ internal static class ExportVerb
     private static readonly Format[] Formats =
     [
         new("safetensors", (model, path, precision, _) => WriteSafetensors(model, path, precision), ReadBack),
-        new("gguf", (model, path, precision, _) => GgufModel.Write(path, model.Model.Config, model.Model.Weights.ToStored(), model.Tokenizer, precision.Gguf, model.ChatTemplate), ReadBack, Extension: GgufModel.Extension),
+        new("gguf", (model, path, precision, _) => GgufModel.Write(
+            path, model.Model.Config, model.Model.Weights.ToStored(), model.Tokenizer, precision.Gguf,
+            model.ChatTemplate), ReadBack, Extension: GgufModel.Extension),
         new("onnx", WriteOnnx, ReadOnnxBack, Rounding: 1e-4, HasOperators: true),
     ];
 
@@ -179,7 +181,8 @@ internal static class ExportVerb
     {
         var copy = OnnxInferenceModel.Open(path);
         return new(
-            copy, original.Tokenizer, () => ModelComparison.Of(original, copy), (text, cancellation) => OnnxEvaluation.Measure(copy, text, cancellation));
+            copy, original.Tokenizer, () =>
+                ModelComparison.Of(original, copy), (text, cancellation) => OnnxEvaluation.Measure(copy, text, cancellation));
     }
 
     private static void WriteGguf(LoadedModel model, string path, Precision precision, OnnxOperators operators) =>
@@ -206,7 +209,9 @@ internal static class ExportVerb
             GgufPrecision.F16 => ScalarType.Float16,
             _ => throw new InputException($"--quantize {precision.Name}: safetensors has no blocks; take --format gguf, or f16."),
         };
-        HuggingFaceFolder.Write(folder, model.Model.Config, model.Model.Weights.Select(weight => weight.Value.detach().to(type).ToStored(weight.Name)), model.Tokenizer, model.ChatTemplate);
+        HuggingFaceFolder.Write(
+            folder, model.Model.Config, model.Model.Weights.Select(weight => weight.Value.detach().to(type).ToStored(weight.Name)),
+            model.Tokenizer, model.ChatTemplate);
     }
 
     private static T Named<T>(string option, string name, T[] known, Func<T, string> nameOf) =>

@@ -8,7 +8,10 @@ namespace Transformer.Cli;
 /// <summary><c>generate --prompts</c>: continues many prompts, some at once.</summary>
 internal static class GenerateBatch
 {
-    /// <summary>Shows all continuations in the order of their prompts, each as soon as those before it are done. One that fails is reported, and the others go on.</summary>
+    /// <summary>
+    /// Shows all continuations in the order of their prompts, each as soon as those before it are done. One that fails is reported, and the
+    /// others go on.
+    /// </summary>
     /// <param name="output">Where they go.</param>
     /// <param name="error">Where failures and notes go.</param>
     /// <param name="models">What generates.</param>
@@ -20,16 +23,19 @@ internal static class GenerateBatch
     /// <returns>The exit code.</returns>
     /// <exception cref="InputException">A prompt is wrong.</exception>
     public static int Run(
-        TextWriter output, TextWriter error, GenerationModels models, IReadOnlyList<PromptLine> prompts, int count, int parallel, bool json, CancellationToken cancellation)
+        TextWriter output, TextWriter error, GenerationModels models, IReadOnlyList<PromptLine> prompts, int count, int parallel, bool json,
+        CancellationToken cancellation)
     {
         using var batch = new ContinuousBatch(models.Model, parallel, models.Tokenizer);
         var (watch, slid) = (Stopwatch.StartNew(), false);
-        var samples = prompts.SelectMany(prompt => Enumerable.Range(0, count).Select(row => new Sample(prompt, Submit(prompt, row)))).ToArray();
+        var samples = prompts.SelectMany(prompt => Enumerable.Range(0, count).Select(row => new Sample(prompt, Submit(prompt, row))))
+            .ToArray();
         var (ended, isFirst) = (0, true);
         while (batch.Step()) Show();
         Show();
         GeneratedText[] texts = [.. samples.Where(sample => sample.Failure is null).Select(sample => sample.Generated)];
-        GenerateVerb.NoteCut(error, [.. samples.Where(sample => sample is { Failure: null, Prompt.Options.Constraint: not null }).Select(sample => sample.Generated)], "max_tokens");
+        GenerateVerb.NoteCut(error, [.. samples.Where(sample => sample is { Failure: null, Prompt.Options.Constraint: not null })
+            .Select(sample => sample.Generated)], "max_tokens");
         if (json)
         {
             ScriptJson.Write(output, new
@@ -84,7 +90,14 @@ internal static class GenerateBatch
 
     private static object Described(Sample sample) => sample.Failure is { } failure
         ? new { Prompt = sample.Prompt.Text, Error = failure }
-        : new { Prompt = sample.Prompt.Text, sample.Generated.Text, sample.Generated.Tokens, sample.Generated.FinishReason, sample.Generated.ReusedTokens };
+        : new
+        {
+            Prompt = sample.Prompt.Text,
+            sample.Generated.Text,
+            sample.Generated.Tokens,
+            sample.Generated.FinishReason,
+            sample.Generated.ReusedTokens
+        };
 
     private sealed record Sample(PromptLine Prompt, Task<GeneratedText> Text)
     {

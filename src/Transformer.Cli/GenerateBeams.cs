@@ -20,17 +20,21 @@ internal static class GenerateBeams
     /// <returns>The exit code.</returns>
     /// <exception cref="InputException">The prompt or a number is wrong.</exception>
     public static int Run(
-        TextWriter output, GenerationModels models, string prompt, int beams, double lengthPenalty, int? maxTokens, int count, bool json, CancellationToken cancellation)
+        TextWriter output, GenerationModels models, string prompt, int beams, double lengthPenalty, int? maxTokens, int count, bool json,
+        CancellationToken cancellation)
     {
         if (beams < 1) throw new InputException($"--beams: found {beams}, expected 1 or more.");
-        if (count > beams) throw new InputException($"--count: found {count}, expected at most the {beams} beams: a search ends with as many texts.");
+        if (count > beams)
+            throw new InputException($"--count: found {count}, expected at most the {beams} beams: a search ends with as many texts.");
         var watch = Stopwatch.StartNew();
         var tokens = models.Generator.Encode(prompt);
         var room = Math.Max(1, models.ContextLength - tokens.Length + 1);
         var found = new BeamSearch(models.Model, models.Tokenizer)
             .Search(tokens, beams, maxTokens ?? Math.Min(room, new SamplingOptions().MaxTokens), lengthPenalty, cancellation);
         var best = found.Take(count).ToArray();
-        if (json) ScriptJson.Write(output, new { Prompt = prompt, Samples = best, TokensPerSecond = best[0].Tokens.Count / watch.Elapsed.TotalSeconds });
+        if (json)
+            ScriptJson.Write(
+                output, new { Prompt = prompt, Samples = best, TokensPerSecond = best[0].Tokens.Count / watch.Elapsed.TotalSeconds });
         else output.WriteLine(string.Join($"\n{GenerateVerb.Separator}\n", best.Select(text => prompt + text.Text)));
         return cancellation.IsCancellationRequested ? CommandLine.Interrupted : CommandLine.Done;
     }

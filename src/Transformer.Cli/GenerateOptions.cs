@@ -13,7 +13,10 @@ internal static class GenerateOptions
 
     private static readonly SamplingOptions Defaults = new();
 
-    public static readonly Argument<string> Source = new("PATH") { Description = "A run's folder, a checkpoint's folder, a .safetensors or .gguf file, or a folder with an ONNX model." };
+    public static readonly Argument<string> Source = new("PATH")
+    {
+        Description = "A run's folder, a checkpoint's folder, a .safetensors or .gguf file, or a folder with an ONNX model."
+    };
     public static readonly Option<string?> Prompt = new("--prompt")
     {
         Description = "The text to continue; default: none.",
@@ -42,7 +45,11 @@ internal static class GenerateOptions
         DefaultValueFactory = _ => Defaults.Temperature,
     };
 
-    public static readonly Option<int?> TopK = new("--top-k") { Description = "Draw from the K most probable tokens only.", HelpName = "K" };
+    public static readonly Option<int?> TopK = new("--top-k")
+    {
+        Description = "Draw from the K most probable tokens only.",
+        HelpName = "K"
+    };
     public static readonly Option<double?> TopP = new("--top-p")
     {
         Description = "Draw from the fewest tokens with probability P together.",
@@ -97,7 +104,8 @@ internal static class GenerateOptions
 
     public static readonly Option<int?> DraftTokens = new("--draft-tokens")
     {
-        Description = $"Speculative decoding with up to N draft tokens per pass, from the text itself or from --draft (then default: {DefaultDraftTokens}); changes the pace, not how likely a text is.",
+        Description = "Speculative decoding with up to N draft tokens per pass, from the text itself or from --draft (then default: " +
+            $"{DefaultDraftTokens}); changes the pace, not how likely a text is.",
         HelpName = "N",
     };
 
@@ -109,7 +117,8 @@ internal static class GenerateOptions
 
     public static readonly Option<string?> Prompts = new("--prompts")
     {
-        Description = "A file with many prompts: one per line or, of a .jsonl file, one object per line with the prompt and options of its own, {\"prompt\": \"Once\", \"seed\": 3}.",
+        Description = "A file with many prompts: one per line or, of a .jsonl file, one object per line with the prompt and options of " +
+            "its own, {\"prompt\": \"Once\", \"seed\": 3}.",
         HelpName = "FILE",
     };
 
@@ -165,7 +174,8 @@ internal static class GenerateOptions
 
     private static TextConstraint? Constraint(string? pattern, string? schema)
     {
-        if (pattern is not null && schema is not null) throw new InputException("--regex and --json-schema: both say what may be generated; leave one out.");
+        if (pattern is not null && schema is not null)
+            throw new InputException("--regex and --json-schema: both say what may be generated; leave one out.");
         return pattern is not null ? TextConstraint.Regex(pattern)
             : schema is null ? null
             : TextConstraint.JsonSchema(schema.TrimStart().StartsWith('{') ? schema : Utf8File.Read(schema, "a JSON schema"));
@@ -186,9 +196,11 @@ internal static class GenerateOptions
     {
         foreach (var (option, others) in Conflicts)
             if (IsGiven(request, option) && others.Where(other => IsGiven(request, other)).ToArray() is { Length: > 0 } found)
-                throw new InputException($"{string.Join(", ", found.Select(other => other.Name))}: means nothing beside {option.Name}; leave one out.");
+                throw new InputException(
+                    $"{string.Join(", ", found.Select(other => other.Name))}: means nothing beside {option.Name}; leave one out.");
         foreach (var (option, needed) in Needs)
-            if (IsGiven(request, option) && !IsGiven(request, needed)) throw new InputException($"{option.Name}: means nothing without {needed.Name}.");
+            if (IsGiven(request, option) && !IsGiven(request, needed))
+                throw new InputException($"{option.Name}: means nothing without {needed.Name}.");
     }
 
     /// <summary>Whether an option stands in the request itself.</summary>

@@ -25,8 +25,10 @@ internal static class GenerateVerb
     {
         var verb = new Command(Name, "Continues a prompt with a trained model.")
         {
-            Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, Count,
-            DraftTokens, Draft, Prompts, GenerateOptions.Parallel, Beams, LengthPenalty, TensorParallel, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
+            Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed,
+            Count,
+            DraftTokens, Draft, Prompts, GenerateOptions.Parallel, Beams, LengthPenalty, TensorParallel, SharedOptions.Quantize,
+            SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -41,7 +43,8 @@ internal static class GenerateVerb
     private static int Run(ParseResult request, ICollective ranks, CancellationToken cancellation)
     {
         var isFirst = ranks.Rank == 0;
-        var (output, error) = isFirst ? (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error) : (TextWriter.Null, TextWriter.Null);
+        var (output, error) = isFirst ? (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error)
+            : (TextWriter.Null, TextWriter.Null);
         if (ranks.Ranks > 1) SharedOptions.UseThreads(request, ranks);
         CheckRanks(request, ranks);
         var (options, prompt, prompts, models) = ranks.RunOnAll(() => Prepare(request, ranks));
@@ -56,7 +59,8 @@ internal static class GenerateVerb
             return CommandLine.Done;
         }
         var (count, json) = (request.GetValue(Count), request.GetValue(SharedOptions.Json));
-        if (prompts is not null) return GenerateBatch.Run(output, error, models, prompts, count, request.GetValue(GenerateOptions.Parallel), json, cancellation);
+        if (prompts is not null)
+            return GenerateBatch.Run(output, error, models, prompts, count, request.GetValue(GenerateOptions.Parallel), json, cancellation);
         if (request.GetValue(Beams) is { } beams)
         {
             var most = IsGiven(request, MaxTokens) ? options.MaxTokens : (int?)null;
@@ -103,7 +107,8 @@ internal static class GenerateVerb
         if (!json && samples[0].Speculation is { } speculation)
         {
             error.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"speculative decoding: {speculation.Accepted} of {speculation.Drafted} draft tokens accepted ({speculation.AcceptanceRate:p0}); {samples[0].Tokens.Count} tokens in {speculation.Passes} passes."));
+                $"speculative decoding: {speculation.Accepted} of {speculation.Drafted} draft tokens accepted " +
+                    $"({speculation.AcceptanceRate:p0}); {samples[0].Tokens.Count} tokens in {speculation.Passes} passes."));
         }
         return samples.Any(sample => sample.FinishReason == FinishReason.Cancelled) ? CommandLine.Interrupted : CommandLine.Done;
 
@@ -115,17 +120,24 @@ internal static class GenerateVerb
         }
     }
 
-    // Ranks that each had the whole model would generate the same text side by side, and those with other arguments wait for what never comes.
+    // Ranks that each had the whole model would generate the same text side by side, and those with other arguments wait for what never
+    // comes.
     private static void CheckRanks(ParseResult request, ICollective ranks)
     {
-        ranks.RequireEqual(string.Join(' ', request.Tokens.Select(token => token.Value)), (rank, its, first) => $"generate: rank {rank} was given {its}, rank 0 {first}. Give all ranks the same.");
+        ranks.RequireEqual(
+            string.Join(' ', request.Tokens.Select(token => token.Value)), (rank, its, first) =>
+                $"generate: rank {rank} was given {its}, rank 0 {first}. Give all ranks the same.");
         var isShared = request.GetValue(TensorParallel);
-        if (isShared && ranks.Ranks == 1) throw new InputException("--tensor-parallel: found one process, expected several. Start them by mpirun -np N transformer generate, or leave it out.");
+        if (isShared && ranks.Ranks == 1)
+            throw new InputException("--tensor-parallel: found one process, expected several. " +
+                "Start them by mpirun -np N transformer generate, or leave it out.");
         if (!isShared && ranks.Ranks > 1)
-            throw new InputException($"generate: {ranks.Ranks} ranks would each generate the same. Give --tensor-parallel, so that they share the model, or leave out mpirun or srun.");
+            throw new InputException($"generate: {ranks.Ranks} ranks would each generate the same. Give --tensor-parallel, " +
+                "so that they share the model, or leave out mpirun or srun.");
     }
 
-    private static (SamplingOptions Options, string Prompt, IReadOnlyList<PromptLine>? Prompts, GenerationModels Models) Prepare(ParseResult request, ICollective ranks)
+    private static (SamplingOptions Options, string Prompt, IReadOnlyList<PromptLine>? Prompts, GenerationModels Models) Prepare(
+        ParseResult request, ICollective ranks)
     {
         RefuseWhatDoesNotGoTogether(request);
         var (options, prompt, count) = (Sampling(request), ReadPrompt(request), request.GetValue(Count));
@@ -138,7 +150,8 @@ internal static class GenerateVerb
         if (draftTokens < least || draftTokens > TextGenerator.MostDraftTokens)
             throw new InputException($"--draft-tokens: found {draftTokens}, expected {least} to {TextGenerator.MostDraftTokens}.");
         if (draftTokens > 0 && count > 1)
-            throw new InputException($"--count: found {count}, but draft tokens are for one text alone; leave out --draft-tokens and --draft, or this.");
+            throw new InputException(
+                $"--count: found {count}, but draft tokens are for one text alone; leave out --draft-tokens and --draft, or this.");
         if (parallel < 1) throw new InputException($"--parallel: found {parallel}, expected 1 or more.");
         var prompts = request.GetValue(Prompts) is { } file ? PromptLine.Read(file, options) : null;
         var group = ranks.Ranks > 1 ? new TensorParallelGroup(ranks) : null;
@@ -153,7 +166,8 @@ internal static class GenerateVerb
     public static void NoteCut(TextWriter error, IReadOnlyList<GeneratedText> samples, string most)
     {
         if (samples.Count(sample => sample.FinishReason == FinishReason.MaxTokens) is > 0 and var cut)
-            error.WriteLine($"{cut} of {samples.Count} samples reached {most} before the constraint ended them; raise --max-tokens where the text is not whole.");
+            error.WriteLine($"{cut} of {samples.Count} samples reached {most} before the constraint ended them; " +
+                "raise --max-tokens where the text is not whole.");
     }
 
     /// <summary>Reports that a sample has outgrown the context.</summary>
@@ -161,7 +175,8 @@ internal static class GenerateVerb
     /// <param name="context">The context's length.</param>
     /// <param name="live">Whether it is reported in the middle of a line of text.</param>
     public static void NoteFullContext(TextWriter error, int context, bool live) => error.WriteLine(
-        $"{(live ? "\n" : "")}The context of {context} tokens is full: from here on the model sees the last {Math.Max(1, context / 2)} to {context} tokens.");
+        $"{(live ? "\n" : "")}The context of {context} tokens is full: from here on the model sees the last {Math.Max(1, context / 2)} " +
+            $"to {context} tokens.");
 
     private static double SinceProcessStart() => (DateTime.Now - Process.GetCurrentProcess().StartTime).TotalSeconds;
 }

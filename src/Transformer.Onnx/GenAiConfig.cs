@@ -6,7 +6,10 @@ using Transformer.Tokenization;
 
 namespace Transformer.Onnx;
 
-/// <summary>The genai_config.json by which onnxruntime-genai runs a model: names of inputs and outputs, sizes of caches, tokens that begin and end texts.</summary>
+/// <summary>
+/// The genai_config.json by which onnxruntime-genai runs a model: names of inputs and outputs, sizes of caches, tokens that begin and end
+/// texts.
+/// </summary>
 internal static class GenAiConfig
 {
     public const string FileName = "genai_config.json";
@@ -14,12 +17,15 @@ internal static class GenAiConfig
     /// <param name="model">The architecture.</param>
     /// <param name="tokenizer">What makes the model's tokens.</param>
     /// <param name="graph">The model's graph.</param>
-    /// <returns>The file, or null where that library cannot run the model: it knows models only whose blocks all have caches of one shape.</returns>
+    /// <returns>The file, or null where that library cannot run the model: it knows models only whose blocks all have caches of one
+    /// shape.</returns>
     public static JsonObject? Of(ModelConfig model, Tokenizer? tokenizer, GraphBuilder graph)
     {
         var layers = Enumerable.Range(0, model.Layers).Select(model.AttentionAt).ToList();
         if (layers.Count == 0 || layers.Any(layer => layer is not SoftmaxAttentionConfig)) return null;
-        var shapes = layers.Cast<SoftmaxAttentionConfig>().Select(layer => (layer.Heads, KvHeads: layer.KvHeads ?? layer.Heads, Width: layer.HeadWidthAt(model.Width))).Distinct().ToList();
+        var shapes = layers.Cast<SoftmaxAttentionConfig>()
+            .Select(layer => (layer.Heads, KvHeads: layer.KvHeads ?? layer.Heads, Width: layer.HeadWidthAt(model.Width))).Distinct()
+            .ToList();
         if (shapes is not [var shape]) return null;
         var end = tokenizer?.EndOfText ?? tokenizer?.BeginOfText ?? 0;
         return new JsonObject

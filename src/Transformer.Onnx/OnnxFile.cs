@@ -19,7 +19,8 @@ internal static class OnnxFile
 
     // IR 8 and operator set 17 are what onnx 1.12 writes and later tools read.
     private const int IrVersion = 8, OperatorSet = 17;
-    private const int SmallTensor = 1024, Alignment = 4096;    // shapes and the like stay in the graph, for tools that infer shapes; pages can be mapped
+    // shapes and the like stay in the graph, for tools that infer shapes; pages can be mapped
+    private const int SmallTensor = 1024, Alignment = 4096;
 
     /// <summary>Writes a model and, where its weights are many, the file with them.</summary>
     /// <param name="path">The .onnx file; its folder is there.</param>
@@ -30,8 +31,10 @@ internal static class OnnxFile
         var model = new ModelProto { IrVersion = IrVersion, ProducerName = "Transformer", Graph = graph.Graph };
         model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = OperatorSet });
         model.OpsetImport.Add(graph.Domains.Select(domain => new OperatorSetIdProto { Domain = domain, Version = 1 }));
-        if (graph.Initializers.Values.Sum(Bytes) <= inlineLimit) model.Graph.Initializer.Add(graph.Initializers.Select(weight => Inline(weight.Key, weight.Value)));
-        else DurableFile.Write(path + DataSuffix, data => model.Graph.Initializer.Add(graph.Initializers.Select(weight => External(weight.Key, weight.Value, data, Path.GetFileName(path)))));
+        if (graph.Initializers.Values.Sum(Bytes) <= inlineLimit)
+            model.Graph.Initializer.Add(graph.Initializers.Select(weight => Inline(weight.Key, weight.Value)));
+        else DurableFile.Write(path + DataSuffix, data => model.Graph.Initializer.Add(
+            graph.Initializers.Select(weight => External(weight.Key, weight.Value, data, Path.GetFileName(path)))));
         DurableFile.Write(path, model.WriteTo);
     }
 

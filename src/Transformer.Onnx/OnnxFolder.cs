@@ -8,14 +8,17 @@ using static TorchSharp.torch;
 namespace Transformer.Onnx;
 
 /// <summary>
-/// Writes models for ONNX Runtime as Hugging Face's libraries lay them out: <c>onnx/model.onnx</c>, and beside that folder <c>config.json</c>,
-/// <c>tokenizer.json</c>, the chat template where there is one and, where onnxruntime-genai can run the model, <c>genai_config.json</c>.
+/// Writes models for ONNX Runtime as Hugging Face's libraries lay them out: <c>onnx/model.onnx</c>, and beside that folder
+/// <c>config.json</c>, <c>tokenizer.json</c>, the chat template where there is one and, where onnxruntime-genai can run the model,
+/// <c>genai_config.json</c>.
 /// </summary>
 public static class OnnxFolder
 {
     internal const string ModelFolder = "onnx", ModelName = "model.onnx";
 
-    /// <summary>Writes a model whole or not at all. Its graph is made from the configuration, so that nothing has to be run for it.</summary>
+    /// <summary>
+    /// Writes a model whole or not at all. Its graph is made from the configuration, so that nothing has to be run for it.
+    /// </summary>
     /// <param name="folder">The folder, replaced if it exists.</param>
     /// <param name="model">The architecture.</param>
     /// <param name="weights">The model's tensors by our names.</param>
@@ -41,7 +44,8 @@ public static class OnnxFolder
             var path = Path.Combine(Directory.CreateDirectory(Path.Combine(partial, ModelFolder)).FullName, ModelName);
             OnnxFile.Write(path, graph, inlineLimit);
             DurableFile.WriteJson(Path.Combine(partial, CheckpointConfig.FileName), CheckpointConfig.Write(model));
-            if (GenAiConfig.Of(model, tokenizer, graph) is { } config) DurableFile.WriteJson(Path.Combine(partial, GenAiConfig.FileName), config);
+            if (GenAiConfig.Of(model, tokenizer, graph) is { } config)
+                DurableFile.WriteJson(Path.Combine(partial, GenAiConfig.FileName), config);
             ChatTemplate.Write(partial, chatTemplate);
             tokenizer?.Save(Path.Combine(partial, CheckpointFolder.TokenizerName));
         });

@@ -11,17 +11,19 @@ using Xunit.v3;
 namespace Transformer.Tests;
 
 /// <summary>
-/// Shuffles classes, methods and cases by the seed in TRANSFORMER_TEST_SEED, so that no test can live on what an earlier one left behind. Without a seed they run
-/// as xunit lists them.
+/// Shuffles classes, methods and cases by the seed in TRANSFORMER_TEST_SEED, so that no test can live on what an earlier one left behind.
+/// Without a seed they run as xunit lists them.
 /// </summary>
 public sealed class TestOrder : ITestCollectionOrderer, ITestMethodOrderer, ITestCaseOrderer
 {
     private static readonly int? Seed =
         int.TryParse(Environment.GetEnvironmentVariable("TRANSFORMER_TEST_SEED"), CultureInfo.InvariantCulture, out var seed) ? seed : null;
 
-    public IReadOnlyCollection<T> OrderTestCollections<T>(IReadOnlyCollection<T> testCollections) where T : ITestCollection => Shuffled(testCollections);
+    public IReadOnlyCollection<T> OrderTestCollections<T>(IReadOnlyCollection<T> testCollections) where T : ITestCollection =>
+        Shuffled(testCollections);
 
-    public IReadOnlyCollection<T?> OrderTestMethods<T>(IReadOnlyCollection<T?> testMethods) where T : notnull, ITestMethod => Shuffled(testMethods);
+    public IReadOnlyCollection<T?> OrderTestMethods<T>(IReadOnlyCollection<T?> testMethods) where T : notnull, ITestMethod =>
+        Shuffled(testMethods);
 
     public IReadOnlyCollection<T> OrderTestCases<T>(IReadOnlyCollection<T> testCases) where T : notnull, ITestCase => Shuffled(testCases);
 

@@ -24,7 +24,8 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
         if (node is null) return Wrong(path, $"found {ConfigScalar.Found(node)}, expected {ConfigScalar.Expected(info)}");
         return info.Kind switch
         {
-            JsonTypeInfoKind.Object => node is JsonObject record ? SoundRecord(record, info, path) : WrongType(node, path, "keys and values"),
+            JsonTypeInfoKind.Object => node is JsonObject record ? SoundRecord(record, info, path)
+                : WrongType(node, path, "keys and values"),
             JsonTypeInfoKind.Enumerable => node is JsonArray list ? SoundList(list, info, path) : WrongType(node, path, "a list"),
             JsonTypeInfoKind.Dictionary => node is JsonObject map ? SoundMap(map, info, path) : WrongType(node, path, "keys and values"),
             _ => ConfigScalar.Problem(node, info) is { } problem ? Wrong(path, problem) : node.DeepClone(),
@@ -39,7 +40,8 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
 
     private JsonObject? SoundMap(JsonObject map, JsonTypeInfo info, string path)
     {
-        var entries = map.Select(entry => KeyValuePair.Create(entry.Key, Sound(entry.Value, info.ElementType!, Join(path, entry.Key)))).ToList();
+        var entries = map.Select(entry => KeyValuePair.Create(entry.Key, Sound(entry.Value, info.ElementType!, Join(path, entry.Key))))
+            .ToList();
         return entries.Exists(entry => entry.Value is null) ? null : new JsonObject(entries);
     }
 
@@ -75,7 +77,8 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
         if (record is not IValidated validated) return;
         foreach (var problem in validated.Problems())
         {
-            string[] parts = problem.Alternative is { } other ? [Join(path, FirstKey(problem.Path)), Join(path, other)] : [Join(path, FirstKey(problem.Path))];
+            string[] parts = problem.Alternative is { } other ? [Join(path, FirstKey(problem.Path)), Join(path, other)]
+                : [Join(path, FirstKey(problem.Path))];
             if (!parts.Any(part => unusable.Exists(key => key == part || key.StartsWith(part + ".") || key.StartsWith(part + "["))))
                 Wrong(Join(path, problem.Path), problem.Message);
         }
@@ -107,7 +110,8 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
         return nearest is null || record.ContainsKey(nearest) ? null : Property(info, nearest);
     }
 
-    private static JsonPropertyInfo? Property(JsonTypeInfo info, string key) => info.Properties.FirstOrDefault(property => property.Name == key);
+    private static JsonPropertyInfo? Property(JsonTypeInfo info, string key) =>
+        info.Properties.FirstOrDefault(property => property.Name == key);
 
     private static bool AllowsNull(JsonPropertyInfo property) =>
         property.PropertyType.IsValueType ? Nullable.GetUnderlyingType(property.PropertyType) is not null : property.IsSetNullable;
@@ -116,7 +120,8 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
 
     private static string Join(string path, string key) => path.Length == 0 ? key : $"{path}.{key}";
 
-    private JsonNode? WrongType(JsonNode node, string path, string expected) => Wrong(path, $"found {ConfigScalar.Found(node)}, expected {expected}");
+    private JsonNode? WrongType(JsonNode node, string path, string expected) =>
+        Wrong(path, $"found {ConfigScalar.Found(node)}, expected {expected}");
 
     private JsonNode? Wrong(string path, string message)
     {

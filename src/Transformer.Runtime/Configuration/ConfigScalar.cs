@@ -66,7 +66,8 @@ internal static class ConfigScalar
     private static double? Real(JsonNode node) => node is JsonValue value && value.TryGetValue(out double number) ? number : null;
 
     // JSON knows no NaN, so it cannot show one.
-    private static string Number(JsonNode node) => Real(node) is { } number && !double.IsFinite(number) ? number.ToString() : node.ToJsonString();
+    private static string Number(JsonNode node) =>
+        Real(node) is { } number && !double.IsFinite(number) ? number.ToString() : node.ToJsonString();
 
     // The words that a value of this type may be; null where it is no word of a few.
     private static List<string>? Words(Type type, JsonTypeInfo info)

@@ -131,7 +131,8 @@ public sealed record ModelConfig : IValidated
         {
             yield return new(
                 "initialization",
-                "zero_projections under rezero: both factors of every sub-layer would be zero, and neither ever learn; take gpt2 or xavier");
+                "zero_projections under rezero: both factors of every sub-layer would be zero, and neither ever learn; " +
+                    "take gpt2 or xavier");
         }
     }
 

@@ -87,7 +87,8 @@ public sealed record SoftmaxAttentionConfig : HeadedAttentionConfig
         {
             yield return new(
                 "dropout",
-                $"found {Dropout}, but under tensor_parallel all ranks draw the same numbers, and their heads would drop the same weights; " +
+                $"found {Dropout}, but under tensor_parallel all ranks draw the same numbers, " +
+                "and their heads would drop the same weights; " +
                 "take 0 (model.dropout may stay), or another strategy");
         }
     }

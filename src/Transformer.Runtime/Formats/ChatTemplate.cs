@@ -6,8 +6,8 @@ using Transformer.Files;
 namespace Transformer.Formats;
 
 /// <summary>
-/// The template by which a conversation becomes a prompt (Jinja, as Hugging Face's libraries have it). It is carried with a model from format to format as the text
-/// that it is. Of several templates, for tools or retrieval for instance, it is the one called default.
+/// The template by which a conversation becomes a prompt (Jinja, as Hugging Face's libraries have it). It is carried with a model from
+/// format to format as the text that it is. Of several templates, for tools or retrieval for instance, it is the one called default.
 /// </summary>
 internal static class ChatTemplate
 {
@@ -17,7 +17,10 @@ internal static class ChatTemplate
     private const string ConfigName = "tokenizer_config.json", Key = "chat_template", Default = "default";
     private const long LongestFile = 1 << 20;
 
-    /// <summary>The template of a folder: its file or else, as older versions of Hugging Face's libraries write it, that in tokenizer_config.json; null where there is none.</summary>
+    /// <summary>
+    /// The template of a folder: its file or else, as older versions of Hugging Face's libraries write it, that in tokenizer_config.json;
+    /// null where there is none.
+    /// </summary>
     /// <exception cref="InputException">It cannot be read or is no text.</exception>
     public static string? Read(string folder)
     {
@@ -36,7 +39,8 @@ internal static class ChatTemplate
     {
         try
         {
-            if (new FileInfo(path).Length > LongestFile) throw new InputException($"{path}: larger than {LongestFile} bytes, expected a chat template");
+            if (new FileInfo(path).Length > LongestFile)
+                throw new InputException($"{path}: larger than {LongestFile} bytes, expected a chat template");
             return new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true).GetString(File.ReadAllBytes(path));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or DecoderFallbackException)

@@ -23,12 +23,15 @@ internal static class CheckpointConfig
         return ModelJson.FromJson(ours.Json, ours.Origin);
     }
 
-    /// <summary>Llama's fields only where the model is one: the tensors bear Llama's names, so those of another family would be a lie.</summary>
+    /// <summary>
+    /// Llama's fields only where the model is one: the tensors bear Llama's names, so those of another family would be a lie.
+    /// </summary>
     /// <exception cref="ArgumentException">The vocabulary's size is open.</exception>
     public static JsonObject Write(ModelConfig model)
     {
         if (model.VocabularySize is null) throw new ArgumentException("A saved model has a vocabulary of known size.", nameof(model));
-        var json = HuggingFaceConfig.LlamaObstacle(model) is null ? HuggingFaceConfig.ToLlama(model) : new JsonObject { ["model_type"] = Key };
+        var json = HuggingFaceConfig.LlamaObstacle(model) is null ? HuggingFaceConfig.ToLlama(model)
+            : new JsonObject { ["model_type"] = Key };
         json[Key] = ModelJson.ToJson(model);
         return json;
     }

@@ -7,8 +7,8 @@ namespace Transformer.Formats;
 
 /// <summary>
 /// A folder that holds a model: <c>model.safetensors</c> in Hugging Face's names and <c>config.json</c> with our whole architecture under
-/// <c>transformer</c> and, where the model is a Llama, the fields by which other tools read it. The tokenizer lies in <c>tokenizer.json</c>, what a
-/// run needs to go on in <c>training.safetensors</c>, or one such file a rank, and <c>training.json</c>.
+/// <c>transformer</c> and, where the model is a Llama, the fields by which other tools read it. The tokenizer lies in
+/// <c>tokenizer.json</c>, what a run needs to go on in <c>training.safetensors</c>, or one such file a rank, and <c>training.json</c>.
 /// </summary>
 public sealed class CheckpointFolder : IDisposable
 {
@@ -17,7 +17,8 @@ public sealed class CheckpointFolder : IDisposable
 
     private readonly WeightFiles weights;
 
-    private CheckpointFolder(string folder, ModelConfig model, WeightFiles weights) => (Folder, Model, this.weights) = (folder, model, weights);
+    private CheckpointFolder(string folder, ModelConfig model, WeightFiles weights) =>
+        (Folder, Model, this.weights) = (folder, model, weights);
 
     /// <summary>The folder of the checkpoint itself, also where a run's folder was opened.</summary>
     public string Folder { get; }
@@ -36,18 +37,18 @@ public sealed class CheckpointFolder : IDisposable
     public string? ChatTemplate => Formats.ChatTemplate.Read(Folder);
 
     /// <summary>Opens a checkpoint.</summary>
-    /// <param name="path">
-    /// A checkpoint's folder; a run's folder, whose <c>checkpoints/latest</c> (or else <c>checkpoints/best</c>) is taken; or a .safetensors file with
-    /// config.json beside it.
-    /// </param>
+    /// <param name="path">A checkpoint's folder; a run's folder, whose <c>checkpoints/latest</c> (or else <c>checkpoints/best</c>) is
+    /// taken; or a .safetensors file with config.json beside it.</param>
     /// <exception cref="InputException">There is no model at this path, or it is not valid.</exception>
     public static CheckpointFolder Open(string path)
     {
         var folder = Directory.Exists(path) ? CheckpointPointer.Resolve(path) : Path.GetDirectoryName(Path.GetFullPath(path))!;
         if (Directory.Exists(path) ? !WeightFiles.In(folder) : !File.Exists(path) || Path.GetExtension(path) != ".safetensors")
         {
-            throw new InputException($"{path}: {(Path.Exists(path) ? "holds no model" : "no such file or folder")}, expected a checkpoint (a folder with " +
-                $"{WeightFiles.SingleFile} and {CheckpointConfig.FileName}), a run (a folder with checkpoints/latest) or a .safetensors file");
+            throw new InputException(
+                $"{path}: {(Path.Exists(path) ? "holds no model" : "no such file or folder")}, expected a checkpoint (a folder with " +
+                $"{WeightFiles.SingleFile} and {CheckpointConfig.FileName}), a run (a folder with checkpoints/latest) or a .safetensors " +
+                    "file");
         }
         var model = CheckpointConfig.Read(Path.Combine(folder, CheckpointConfig.FileName));
         var weights = WeightFiles.Open(Directory.Exists(path) ? folder : path);
@@ -57,7 +58,8 @@ public sealed class CheckpointFolder : IDisposable
     }
 
     /// <summary>
-    /// Writes a checkpoint whole or not at all: into a folder beside, flushed to the disk file by file, then renamed. One that stands there is replaced.
+    /// Writes a checkpoint whole or not at all: into a folder beside, flushed to the disk file by file, then renamed. One that stands there
+    /// is replaced.
     /// </summary>
     /// <param name="folder">The checkpoint's folder; the one above is made if need be.</param>
     /// <param name="model">The architecture.</param>
@@ -83,7 +85,8 @@ public sealed class CheckpointFolder : IDisposable
     /// <param name="tokenizer">What makes the model's tokens.</param>
     /// <param name="trainingState">The numbers that a run needs to go on.</param>
     /// <param name="writeTensors">Writes them into the folder that it is told; called last.</param>
-    internal static void Save(string folder, ModelConfig model, Tokenizer? tokenizer, JsonObject? trainingState, Action<string> writeTensors) =>
+    internal static void Save(string folder, ModelConfig model, Tokenizer? tokenizer, JsonObject? trainingState,
+        Action<string> writeTensors) =>
         DurableFolder.Write(folder, partial =>
         {
             DurableFile.WriteJson(Path.Combine(partial, CheckpointConfig.FileName), CheckpointConfig.Write(model));

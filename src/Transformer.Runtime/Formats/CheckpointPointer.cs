@@ -37,7 +37,8 @@ public static class CheckpointPointer
         var named = ReadName(mark);
         var checkpoint = Path.Combine(checkpoints, named);
         if (named.Length == 0 || named != Path.GetFileName(named) || !WeightFiles.In(checkpoint))
-            throw new InputException($"{mark}: names {(named.Length == 0 ? "nothing" : named)}, which is no checkpoint in {checkpoints}.\n  Write the name of one there.");
+            throw new InputException($"{mark}: names {(named.Length == 0 ? "nothing" : named)}, " +
+                $"which is no checkpoint in {checkpoints}.\n  Write the name of one there.");
         return checkpoint;
     }
 

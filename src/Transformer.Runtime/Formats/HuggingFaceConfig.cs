@@ -5,7 +5,8 @@ namespace Transformer.Formats;
 
 /// <summary>
 /// Hugging Face's config.json and our <see cref="ModelConfig"/>: GPT-2 (with nanoGPT's <c>bias</c>), Llama, and Mistral without its window.
-/// What the other side cannot say is refused by name, never dropped; only how parameters start and what is dropped in training may get lost.
+/// What the other side cannot say is refused by name, never dropped; only how parameters start and what is dropped in training may get
+/// lost.
 /// </summary>
 public static class HuggingFaceConfig
 {
@@ -19,12 +20,14 @@ public static class HuggingFaceConfig
     public static ModelConfig Read(string path) => Read(JsonFields.Open(path));
 
     /// <summary>Why a Hugging Face Llama cannot be this model: the first key that differs; null where it can.</summary>
-    public static string? LlamaObstacle(ModelConfig config) => Obstacle(config, HuggingFaceLlama.Write(config), config.Position is RotaryPositionConfig);
+    public static string? LlamaObstacle(ModelConfig config) =>
+        Obstacle(config, HuggingFaceLlama.Write(config), config.Position is RotaryPositionConfig);
 
     /// <summary>Why a Hugging Face GPT-2 cannot be this model: the first key that differs; null where it can.</summary>
     public static string? Gpt2Obstacle(ModelConfig config) =>
         // nanoGPT's models without biases are read, but Hugging Face's GPT-2 always has them.
-        config.Attention is SoftmaxAttentionConfig { Bias: false } ? "attention.bias" : Obstacle(config, HuggingFaceGpt2.Write(config), config.Position is LearnedPositionConfig);
+        config.Attention is SoftmaxAttentionConfig { Bias: false } ? "attention.bias"
+            : Obstacle(config, HuggingFaceGpt2.Write(config), config.Position is LearnedPositionConfig);
 
     /// <summary>The config.json of a Hugging Face Llama.</summary>
     /// <exception cref="InputException">No Llama is this model.</exception>
@@ -51,13 +54,17 @@ public static class HuggingFaceConfig
         return problems.Count == 0 ? config : throw new InputException($"{fields.Origin}: {string.Join("\n  ", problems)}");
     }
 
-    // Written and read back, the model must be the same: an option that the fields cannot say shows as a difference, also one invented later.
+    // Written and read back, the model must be the same: an option that the fields cannot say shows as a difference, also one invented
+    // later.
     private static string? Obstacle(ModelConfig config, JsonObject? fields, bool positionFits)
     {
         if (config.VocabularySize is null) return "vocabulary_size";
         if (config.Layers == 0) return "layers";
         if (fields is null)
-            return config.Mixers is not null ? "mixers" : config.Attention is not SoftmaxAttentionConfig ? "attention.kind" : positionFits ? "mlp.kind" : "position.kind";
+            return config.Mixers is not null ? "mixers"
+                : config.Attention is not SoftmaxAttentionConfig ? "attention.kind"
+                : positionFits ? "mlp.kind"
+                : "position.kind";
         if (config.Initialization is MupInitializationConfig) return "initialization";
         var said = Read(new JsonFields(JsonNode.Parse(fields.ToJsonString())!.AsObject(), "config.json"));
         return Difference("", ModelJson.ToJson(Canonical(config)), ModelJson.ToJson(Canonical(said)));
@@ -68,14 +75,20 @@ public static class HuggingFaceConfig
     {
         if (JsonNode.DeepEquals(wanted, said)) return null;
         if (wanted is not JsonObject keys || said is not JsonObject other) return path;
-        return keys.Select(pair => Difference(path.Length == 0 ? pair.Key : $"{path}.{pair.Key}", pair.Value, other[pair.Key])).FirstOrDefault(found => found is not null) ?? path;
+        return keys.Select(pair => Difference(path.Length == 0 ? pair.Key : $"{path}.{pair.Key}", pair.Value, other[pair.Key]))
+            .FirstOrDefault(found => found is not null) ?? path;
     }
 
     // Defaults written out, and without what only training knows.
     private static ModelConfig Canonical(ModelConfig config) => config with
     {
         Attention = config.Attention is SoftmaxAttentionConfig attention
-            ? attention with { KvHeads = attention.KvHeads ?? attention.Heads, HeadWidth = attention.HeadWidth ?? config.Width / attention.Heads, Dropout = 0 }
+            ? attention with
+            {
+                KvHeads = attention.KvHeads ?? attention.Heads,
+                HeadWidth = attention.HeadWidth ?? config.Width / attention.Heads,
+                Dropout = 0
+            }
             : config.Attention,
         Mlp = config.Mlp with { Hidden = config.Mlp.HiddenAt(config.Width) },
         Initialization = new Gpt2InitializationConfig(),

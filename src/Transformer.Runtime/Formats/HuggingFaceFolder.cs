@@ -4,7 +4,10 @@ using Transformer.Tokenization;
 
 namespace Transformer.Formats;
 
-/// <summary>Writes models for Hugging Face's libraries: a Llama or a GPT-2 in a folder with config.json, model.safetensors, tokenizer.json and, where there is one, its chat template.</summary>
+/// <summary>
+/// Writes models for Hugging Face's libraries: a Llama or a GPT-2 in a folder with config.json, model.safetensors, tokenizer.json and,
+/// where there is one, its chat template.
+/// </summary>
 public static class HuggingFaceFolder
 {
     /// <summary>Writes a model whole or not at all.</summary>
@@ -14,7 +17,8 @@ public static class HuggingFaceFolder
     /// <param name="tokenizer">What makes the model's tokens.</param>
     /// <param name="chatTemplate">The template by which a conversation becomes a prompt.</param>
     /// <exception cref="InputException">The model is neither a Llama nor a GPT-2, or the folder cannot be written.</exception>
-    public static void Write(string folder, ModelConfig model, IEnumerable<StoredTensor> weights, Tokenizer tokenizer, string? chatTemplate = null)
+    public static void Write(
+        string folder, ModelConfig model, IEnumerable<StoredTensor> weights, Tokenizer tokenizer, string? chatTemplate = null)
     {
         var gpt2 = model.Position is LearnedPositionConfig;
         var config = gpt2 ? HuggingFaceConfig.ToGpt2(model) : HuggingFaceConfig.ToLlama(model);

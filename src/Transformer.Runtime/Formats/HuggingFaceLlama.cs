@@ -10,7 +10,8 @@ internal static class HuggingFaceLlama
     {
         if (mistral && (!fields.Mentions("sliding_window") || fields.Has("sliding_window")))
             throw fields.Bad("sliding_window", "this library reads Mistral only where it is null; absent, it means 4096");
-        if (fields.Text("hidden_act", "silu") is not "silu" and var activation) throw fields.Bad("hidden_act", $"found {activation}, expected silu");
+        if (fields.Text("hidden_act", "silu") is not "silu" and var activation)
+            throw fields.Bad("hidden_act", $"found {activation}, expected silu");
         var (position, length) = HuggingFaceRotary.Read(fields);
 
         var width = fields.Size("hidden_size", HuggingFaceConfig.WidthLimit);
@@ -31,7 +32,11 @@ internal static class HuggingFaceLlama
                 Dropout = fields.Fraction("attention_dropout", 0),
             },
             Position = position,
-            Mlp = new SwiGluMlpConfig { Hidden = fields.Size("intermediate_size", HuggingFaceConfig.WidthLimit), Bias = fields.Flag("mlp_bias", false) },
+            Mlp = new SwiGluMlpConfig
+            {
+                Hidden = fields.Size("intermediate_size", HuggingFaceConfig.WidthLimit),
+                Bias = fields.Flag("mlp_bias", false)
+            },
             Norm = new RmsNormConfig { Epsilon = fields.Positive("rms_norm_eps", 1e-6) },
             TiedHead = fields.Flag("tie_word_embeddings", false),
         };
@@ -39,7 +44,11 @@ internal static class HuggingFaceLlama
 
     /// <returns>The nearest that Llama's fields can say, or null where a component is of another kind.</returns>
     public static JsonObject? Write(ModelConfig config) =>
-        config is { Attention: SoftmaxAttentionConfig attention, Position: RotaryPositionConfig position, Mlp: not NoMlpConfig, VocabularySize: { } vocabulary }
+        config is
+        {
+            Attention: SoftmaxAttentionConfig attention, Position: RotaryPositionConfig position, Mlp: not NoMlpConfig,
+            VocabularySize: { } vocabulary,
+        }
             ? new JsonObject
             {
                 ["architectures"] = new JsonArray("LlamaForCausalLM"),

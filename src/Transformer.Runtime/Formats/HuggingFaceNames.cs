@@ -36,12 +36,15 @@ public static partial class HuggingFaceNames
     /// <summary>Whether these are the names of a GPT-2.</summary>
     public static bool IsGpt2(IEnumerable<string> names) => names.Any(name => Bare(name) == "wte.weight");
 
-    /// <summary>A GPT-2 in our names. The layout is told from the shape of c_attn; mask buffers and a tied head's copy are left out.</summary>
+    /// <summary>
+    /// A GPT-2 in our names. The layout is told from the shape of c_attn; mask buffers and a tied head's copy are left out.
+    /// </summary>
     /// <param name="origin">The file, for messages.</param>
     /// <param name="tensors">Named with or without the prefixes <c>transformer.</c> and <c>_orig_mod.</c>.</param>
     /// <param name="tiedHead">Whether the output head is the token embedding.</param>
     /// <returns>The same tensors, parts of them, and computed ones where a matrix is transposed.</returns>
-    /// <exception cref="InputException">A name is not GPT-2's, a shape is impossible, or the head is said to be tied and is not.</exception>
+    /// <exception cref="InputException">A name is not GPT-2's, a shape is impossible, or the head is said to be tied and is
+    /// not.</exception>
     public static IReadOnlyDictionary<string, StoredTensor> FromGpt2(string origin, IEnumerable<StoredTensor> tensors, bool tiedHead)
     {
         var gpt2 = tensors.ToList();
@@ -49,7 +52,8 @@ public static partial class HuggingFaceNames
         var ours = new Dictionary<string, StoredTensor>();
         foreach (var tensor in gpt2)
             foreach (var ourTensor in FromGpt2(origin, layout, tensor))
-                if (!ours.TryAdd(ourTensor.Name, ourTensor)) throw new InputException($"{origin}: {tensor.Name} stands there twice, with and without a prefix");
+                if (!ours.TryAdd(ourTensor.Name, ourTensor))
+                    throw new InputException($"{origin}: {tensor.Name} stands there twice, with and without a prefix");
         if (tiedHead) DropTiedHead(origin, ours);
         return ours;
     }
@@ -67,7 +71,8 @@ public static partial class HuggingFaceNames
             if (OurLayer().Match(name) is not { Success: true } layer)
             {
                 var (module, kind) = Split(name);
-                var top = Modules.FirstOrDefault(pair => pair.Ours == module).Gpt2 ?? throw new InputException($"{name}: GPT-2 has no such tensor");
+                var top = Modules.FirstOrDefault(pair => pair.Ours == module).Gpt2
+                    ?? throw new InputException($"{name}: GPT-2 has no such tensor");
                 Add(name == Head ? name : $"transformer.{top}.{kind}", value);
                 continue;
             }
@@ -107,7 +112,8 @@ public static partial class HuggingFaceNames
     {
         if (!tensors.TryGetValue(Embedding, out var embedding) || !tensors.Remove(Head, out var head)) return;
         if (!head.Shape.SequenceEqual(embedding.Shape) || !HasEqualNumbers(head, embedding))
-            throw new InputException($"{origin}: {Head} differs from the token embedding, but config.json ties them.\n  Set tie_word_embeddings to false there.");
+            throw new InputException($"{origin}: {Head} differs from the token embedding, " +
+                "but config.json ties them.\n  Set tie_word_embeddings to false there.");
     }
 
     private static bool HasEqualNumbers(StoredTensor left, StoredTensor right)
@@ -129,7 +135,8 @@ public static partial class HuggingFaceNames
         if (Gpt2Layer().Match(bare) is not { Success: true } layer)
         {
             var (module, kind) = Split(bare);
-            var top = Modules.FirstOrDefault(pair => pair.Gpt2 == module).Ours ?? throw new InputException($"{origin}: {tensor.Name}: GPT-2 has no such tensor");
+            var top = Modules.FirstOrDefault(pair => pair.Gpt2 == module).Ours
+                ?? throw new InputException($"{origin}: {tensor.Name}: GPT-2 has no such tensor");
             return [tensor with { Name = $"{top}.{kind}" }];
         }
         var (prefix, part, suffix) = ($"model.layers.{layer.Groups[1]}", layer.Groups[2].Value, layer.Groups[3].Value);
@@ -137,7 +144,8 @@ public static partial class HuggingFaceNames
         {
             var rows = Oriented(tensor, layout);                                                            // [3 C, C] or [3 C]
             if (rows.Shape.Count is 0 or > 2 || rows.Shape[0] % 3 != 0)
-                throw new InputException($"{origin}: {tensor.Name}: shape [{string.Join(", ", tensor.Shape)}] does not split into q, k and v");
+                throw new InputException(
+                    $"{origin}: {tensor.Name}: shape [{string.Join(", ", tensor.Shape)}] does not split into q, k and v");
             var parts = TensorLayout.Split(rows, 3);                                                        // [C, C] or [C] each
             return Projections.Zip(parts, (p, part) => part with { Name = $"{prefix}.self_attn.{p}_proj.{suffix}" });
         }
@@ -155,7 +163,8 @@ public static partial class HuggingFaceNames
             {
                 [var rows, var columns] when rows == 3 * columns => LinearLayout.OutIn,
                 [var rows, var columns] when columns == 3 * rows => LinearLayout.InOut,
-                var shape => throw new InputException($"{origin}: {tensor.Name}: shape [{string.Join(", ", shape)}], expected [3 C, C] or [C, 3 C]"),
+                var shape =>
+                    throw new InputException($"{origin}: {tensor.Name}: shape [{string.Join(", ", shape)}], expected [3 C, C] or [C, 3 C]"),
             };
         }
         return LinearLayout.OutIn;

@@ -4,8 +4,9 @@ using Transformer.Configuration;
 namespace Transformer.Formats;
 
 /// <summary>
-/// The rotary fields of a Hugging Face config.json: <c>rope_theta</c> and <c>rope_scaling</c>, or both in <c>rope_parameters</c> (version 5). There dynamic
-/// scaling takes <c>max_position_embeddings</c> for the original length and knows no longest text; here that is as long as its factor promises.
+/// The rotary fields of a Hugging Face config.json: <c>rope_theta</c> and <c>rope_scaling</c>, or both in <c>rope_parameters</c> (version
+/// 5). There dynamic scaling takes <c>max_position_embeddings</c> for the original length and knows no longest text; here that is as long
+/// as its factor promises.
 /// </summary>
 internal static class HuggingFaceRotary
 {
@@ -13,17 +14,24 @@ internal static class HuggingFaceRotary
 
     public static (RotaryPositionConfig Position, int ContextLength) Read(JsonFields fields)
     {
-        if (fields.Has("rope_scaling") && fields.Has("rope_parameters")) throw fields.Bad("rope_scaling", "found beside rope_parameters, expected one of the two");
+        if (fields.Has("rope_scaling") && fields.Has("rope_parameters"))
+            throw fields.Bad("rope_scaling", "found beside rope_parameters, expected one of the two");
         var rotary = fields.Object("rope_parameters") ?? fields.Object("rope_scaling") ?? new JsonFields([], fields.Origin);
         foreach (var place in (JsonFields[])[fields, rotary])
             if (place.Positive("partial_rotary_factor", 1) is not 1) throw place.Bad("partial_rotary_factor", "expected 1");
 
         var length = fields.Size("max_position_embeddings", HuggingFaceConfig.LengthLimit, 2048);
         var scaling = Scaling(rotary, length);
-        var position = new RotaryPositionConfig { Theta = rotary.Positive("rope_theta", fields.Positive("rope_theta", 10_000)), Scaling = scaling };
-        if (position.Problems().Concat(scaling?.Problems() ?? []).FirstOrDefault() is { } problem) throw rotary.Bad(problem.Path, problem.Message);
+        var position = new RotaryPositionConfig
+        {
+            Theta = rotary.Positive("rope_theta", fields.Positive("rope_theta", 10_000)),
+            Scaling = scaling
+        };
+        if (position.Problems().Concat(scaling?.Problems() ?? []).FirstOrDefault() is { } problem)
+            throw rotary.Bad(problem.Path, problem.Message);
         if (scaling is not DynamicNtkScalingConfig) return (position, length);
-        if (length * scaling.Factor > HuggingFaceConfig.LengthLimit) throw rotary.Bad("factor", $"found {scaling.Factor}, too much for texts of {length} tokens");
+        if (length * scaling.Factor > HuggingFaceConfig.LengthLimit)
+            throw rotary.Bad("factor", $"found {scaling.Factor}, too much for texts of {length} tokens");
         return (position, (int)(length * scaling.Factor));
     }
 
@@ -103,7 +111,8 @@ internal static class HuggingFaceRotary
             BetaSlow = rotary.Positive("beta_slow", 1),
         };
         if (Math.Abs(rotary.Positive("attention_factor", yarn.Amplitude) - yarn.Amplitude) > 1e-6)
-            throw rotary.Bad("attention_factor", $"found {rotary.Node("attention_factor")}, expected {yarn.Amplitude:g9}, which is 0.1 ln(factor) + 1");
+            throw rotary.Bad(
+                "attention_factor", $"found {rotary.Node("attention_factor")}, expected {yarn.Amplitude:g9}, which is 0.1 ln(factor) + 1");
         return yarn;
     }
 

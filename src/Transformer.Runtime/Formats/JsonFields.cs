@@ -4,7 +4,9 @@ using Transformer.Configuration;
 
 namespace Transformer.Formats;
 
-/// <summary>A JSON object from a file that somebody else wrote: every value is checked when it is taken, every error names file and key.</summary>
+/// <summary>
+/// A JSON object from a file that somebody else wrote: every value is checked when it is taken, every error names file and key.
+/// </summary>
 internal sealed class JsonFields(JsonObject json, string origin)
 {
     private const long LongestFile = 64 << 20;
@@ -21,8 +23,10 @@ internal sealed class JsonFields(JsonObject json, string origin)
     {
         try
         {
-            if (new FileInfo(path).Length > LongestFile) throw new InputException($"{path}: larger than {LongestFile} bytes, expected a small JSON file");
-            var node = JsonNode.Parse(File.ReadAllBytes(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
+            if (new FileInfo(path).Length > LongestFile)
+                throw new InputException($"{path}: larger than {LongestFile} bytes, expected a small JSON file");
+            var node = JsonNode.Parse(
+                File.ReadAllBytes(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
             Decode(node);
             return new JsonFields(node as JsonObject ?? throw new InputException($"{path}: expected a JSON object"), path);
         }
@@ -57,13 +61,16 @@ internal sealed class JsonFields(JsonObject json, string origin)
     public IEnumerable<string> Keys => json.Select(pair => pair.Key);
 
     /// <summary>An integer from 1 to a limit that no honest model passes.</summary>
-    public int Size(string key, int limit, int? absent = null) => Take(key, absent, $"an integer from 1 to {limit}", (int value) => value >= 1 && value <= limit);
+    public int Size(string key, int limit, int? absent = null) =>
+        Take(key, absent, $"an integer from 1 to {limit}", (int value) => value >= 1 && value <= limit);
 
     /// <summary>A finite number above 0.</summary>
-    public double Positive(string key, double absent) => Take(key, absent, "a number above 0", (double value) => value > 0 && double.IsFinite(value));
+    public double Positive(string key, double absent) =>
+        Take(key, absent, "a number above 0", (double value) => value > 0 && double.IsFinite(value));
 
     /// <summary>A probability below 1.</summary>
-    public double Fraction(string key, double absent) => Take(key, absent, "a number from 0 to less than 1", (double value) => value is >= 0 and < 1);
+    public double Fraction(string key, double absent) =>
+        Take(key, absent, "a number from 0 to less than 1", (double value) => value is >= 0 and < 1);
 
     /// <summary>A truth value.</summary>
     public bool Flag(string key, bool absent) => Take(key, absent, "true or false", (bool _) => true);
@@ -86,7 +93,8 @@ internal sealed class JsonFields(JsonObject json, string origin)
     /// <summary>An error about a key.</summary>
     public InputException Bad(string key, string problem) => new($"{origin}: {key}: {problem}");
 
-    // Text is decoded only when it is taken, and fails then (bytes that are not UTF-8, half of a surrogate pair): better here, where errors are caught.
+    // Text is decoded only when it is taken, and fails then (bytes that are not UTF-8, half of a surrogate pair): better here, where errors
+    // are caught.
     private static void Decode(JsonNode? node)
     {
         if (node is JsonObject inner)

@@ -40,7 +40,8 @@ public static class Llama2CFile
         if (stream.ReadAtLeast(header, HeaderLength, throwOnEndOfStream: false) < HeaderLength)
             throw new InputException($"{path}: {stream.Length} bytes, expected a llama2.c model with a header of {HeaderLength}");
         if (BinaryPrimitives.ReadUInt32LittleEndian(header) == LaterMagic)
-            throw new InputException($"{path}: a later or quantised format of llama2.c, expected version 0. Export the model with --version 0.");
+            throw new InputException(
+                $"{path}: a later or quantised format of llama2.c, expected version 0. Export the model with --version 0.");
         var fields = new int[7];
         for (var n = 0; n < fields.Length; n++) fields[n] = BinaryPrimitives.ReadInt32LittleEndian(header[(n * sizeof(int))..]);
         var (tied, vocabulary) = (fields[5] > 0, Math.Abs((long)fields[5]));
@@ -48,8 +49,10 @@ public static class Llama2CFile
         if (fields.Where((_, n) => n != 5).Any(field => field < 1) || vocabulary is < 1 or > int.MaxValue
             || width % heads != 0 || heads % kvHeads != 0 || width / heads % 2 != 0)
         {
-            throw new InputException($"{path}: not a llama2.c model: header width {width}, hidden {hidden}, layers {layers}, heads {heads}, " +
-                $"key/value heads {kvHeads}, vocabulary {fields[5]}, length {length}; expected positive numbers, heads that divide the width " +
+            throw new InputException(
+                $"{path}: not a llama2.c model: header width {width}, hidden {hidden}, layers {layers}, heads {heads}, " +
+                $"key/value heads {kvHeads}, vocabulary {fields[5]}, length {length}; expected positive numbers, " +
+                "heads that divide the width " +
                 "into even parts, and key/value heads that divide the heads");
         }
         var keyWidth = (Int128)(width / heads) * kvHeads;
@@ -57,7 +60,8 @@ public static class Llama2CFile
         var numbers = (tied ? 1 : 2) * (Int128)vocabulary * width + layers * perLayer + width + (Int128)length * (width / heads);
         var expected = HeaderLength + sizeof(float) * numbers;
         if (expected != stream.Length)
-            throw new InputException($"{path}: {stream.Length} bytes, but a llama2.c model with its header has {expected}: cut off, or of another format");
+            throw new InputException(
+                $"{path}: {stream.Length} bytes, but a llama2.c model with its header has {expected}: cut off, or of another format");
         return new ModelConfig
         {
             Width = width,
@@ -108,7 +112,8 @@ public static class Llama2CFile
         return tensors;
     }
 
-    private static void HalfSplit(Dictionary<string, StoredTensor> tensors, string name, long heads) => tensors[name] = RotaryPairs.HalfSplit(tensors[name], heads);
+    private static void HalfSplit(Dictionary<string, StoredTensor> tensors, string name, long heads) =>
+        tensors[name] = RotaryPairs.HalfSplit(tensors[name], heads);
 
     private static MemoryTensor ReadTensor(FileStream stream, string name, long[] shape)
     {

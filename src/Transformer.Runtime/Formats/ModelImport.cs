@@ -7,10 +7,12 @@ namespace Transformer.Formats;
 public static class ModelImport
 {
     private const string Expected =
-        "expected a folder with config.json and model.safetensors, a .safetensors file with config.json beside it, a .bin file of llama2.c, or a .gguf file";
+        "expected a folder with config.json and model.safetensors, a .safetensors file with config.json beside it, " +
+        "a .bin file of llama2.c, or a .gguf file";
 
     /// <summary>Reads a model.</summary>
-    /// <param name="source">A folder with config.json and Safetensors files, a .safetensors file with config.json beside it, llama2.c's .bin, or a .gguf file.</param>
+    /// <param name="source">A folder with config.json and Safetensors files, a .safetensors file with config.json beside it, llama2.c's
+    /// .bin, or a .gguf file.</param>
     /// <exception cref="InputException">The source is none of these, is not valid, or cannot be expressed.</exception>
     public static ImportedModel Import(string source)
     {
@@ -61,9 +63,12 @@ public static class ModelImport
         {
             var gpt2 = HuggingFaceNames.IsGpt2(weights.Names);
             var stored = weights.Names.Where(name => !HuggingFaceNames.IsBuffer(name)).Select(weights.Tensor);
-            var tensors = gpt2 ? HuggingFaceNames.FromGpt2(weights.Path, stored, model.TiedHead) : HuggingFaceNames.FromLlama(weights.Path, stored, model.TiedHead);
+            var tensors = gpt2 ? HuggingFaceNames.FromGpt2(weights.Path, stored, model.TiedHead)
+                : HuggingFaceNames.FromLlama(weights.Path, stored, model.TiedHead);
             var template = ChatTemplate.Read(Path.GetDirectoryName(config)!);
-            return Checked(weights.Path, new(model, tensors, $"{(gpt2 ? "GPT-2" : "Llama")}, {weights.Path}", ChatTemplate: template, Source: weights));
+            return Checked(
+                weights.Path,
+                new(model, tensors, $"{(gpt2 ? "GPT-2" : "Llama")}, {weights.Path}", ChatTemplate: template, Source: weights));
         }
         catch
         {
@@ -89,23 +94,32 @@ public static class ModelImport
     // Before a model of the size that its configuration claims is made: the claim must be that of the weights.
     private static void CheckSize(string path, ModelConfig model, IReadOnlyDictionary<string, StoredTensor> tensors)
     {
-        if (!tensors.ContainsKey("model.embed_tokens.weight")) throw new InputException($"{path}: has no token embedding, so it is neither GPT-2 nor Llama");
+        if (!tensors.ContainsKey("model.embed_tokens.weight"))
+            throw new InputException($"{path}: has no token embedding, so it is neither GPT-2 nor Llama");
         Check("token embedding", "model.embed_tokens.weight", model.VocabularySize!.Value, model.Width);
-        if (model.Position is LearnedPositionConfig) Check("position table", "model.embed_positions.weight", model.ContextLength, model.Width);
+        if (model.Position is LearnedPositionConfig)
+            Check("position table", "model.embed_positions.weight", model.ContextLength, model.Width);
         TensorCheck.CheckAngles(path, model);
-        var layers = Enumerable.Range(0, model.Layers + 1).TakeWhile(layer => tensors.ContainsKey($"model.layers.{layer}.input_layernorm.weight")).Count();
+        var layers = Enumerable.Range(0, model.Layers + 1)
+            .TakeWhile(layer => tensors.ContainsKey($"model.layers.{layer}.input_layernorm.weight")).Count();
         if (layers != model.Layers)
-            throw new InputException($"{path}: {(layers > model.Layers ? "more" : layers)} layers, but its configuration says {model.Layers}");
+            throw new InputException(
+                $"{path}: {(layers > model.Layers ? "more" : layers)} layers, but its configuration says {model.Layers}");
         if (layers == 0 || model.Attention is not SoftmaxAttentionConfig attention) return;
         Check("queries", "model.layers.0.self_attn.q_proj.weight", (long)attention.Heads * attention.HeadWidthAt(model.Width), model.Width);
-        Check("keys", "model.layers.0.self_attn.k_proj.weight", (long)(attention.KvHeads ?? attention.Heads) * attention.HeadWidthAt(model.Width), model.Width);
-        if (model.Mlp is not (NoMlpConfig or MixtureMlpConfig)) Check("MLP", "model.layers.0.mlp.up_proj.weight", model.Mlp.HiddenAt(model.Width), model.Width);
+        Check(
+            "keys", "model.layers.0.self_attn.k_proj.weight",
+            (long)(attention.KvHeads ?? attention.Heads) * attention.HeadWidthAt(model.Width), model.Width);
+        if (model.Mlp is not (NoMlpConfig or MixtureMlpConfig))
+            Check("MLP", "model.layers.0.mlp.up_proj.weight", model.Mlp.HiddenAt(model.Width), model.Width);
 
         void Check(string what, string name, long rows, long columns)
         {
-            if (!tensors.TryGetValue(name, out var matrix)) throw new InputException($"{path}: has no {what} ({name}), which its configuration asks for");
+            if (!tensors.TryGetValue(name, out var matrix))
+                throw new InputException($"{path}: has no {what} ({name}), which its configuration asks for");
             if (!matrix.Shape.SequenceEqual([rows, columns]))
-                throw new InputException($"{path}: {what} [{string.Join(", ", matrix.Shape)}], but its configuration says [{rows}, {columns}]");
+                throw new InputException(
+                    $"{path}: {what} [{string.Join(", ", matrix.Shape)}], but its configuration says [{rows}, {columns}]");
         }
     }
 
@@ -116,10 +130,12 @@ public static class ModelImport
         if (Path.GetExtension(file) is not ".bin") return false;
         Span<byte> start = stackalloc byte[2];
         using var stream = File.OpenRead(file);
-        return stream.ReadAtLeast(start, 2, throwOnEndOfStream: false) == 2 && (start.SequenceEqual("PK"u8) || start.SequenceEqual<byte>([0x80, 0x02]));
+        return stream.ReadAtLeast(start, 2, throwOnEndOfStream: false) == 2
+            && (start.SequenceEqual("PK"u8) || start.SequenceEqual<byte>([0x80, 0x02]));
     }
 
     private static InputException Pickle(string file) =>
-        new($"{file}: a pickle of torch. Reading one runs the code in it, so this library does not.\n  Convert it in Python where you trust it: " +
+        new($"{file}: a pickle of torch. Reading one runs the code in it, so this library does not.\n  Convert it in Python where you " +
+            "trust it: " +
             "safetensors.torch.save_file(torch.load(file, weights_only=True), \"model.safetensors\"), and write config.json beside it.");
 }

@@ -3,8 +3,8 @@ namespace Transformer.Formats;
 // H heads · D head width · C width
 
 /// <summary>
-/// The two orders of a head's rows. Rotary positions rotate them in pairs: llama2.c and GGUF's llama keep the two of a pair side by side, 2 i and 2 i + 1;
-/// Hugging Face's Llama, and so this library, keeps them half a head apart, i and i + D / 2.
+/// The two orders of a head's rows. Rotary positions rotate them in pairs: llama2.c and GGUF's llama keep the two of a pair side by side, 2
+/// i and 2 i + 1; Hugging Face's Llama, and so this library, keeps them half a head apart, i and i + D / 2.
 /// </summary>
 internal static class RotaryPairs
 {

@@ -29,7 +29,8 @@ public sealed class SafetensorsFile : IDisposable
             var headerLength = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
             var most = Math.Min((ulong)(length - PrefixLength), SafetensorsHeader.MaximumLength);
             if (headerLength > most)
-                throw new InputException($"{path}: not a valid Safetensors file\n  the header's length is given as {headerLength}, expected at most {most}. " +
+                throw new InputException(
+                    $"{path}: not a valid Safetensors file\n  the header's length is given as {headerLength}, expected at most {most}. " +
                     "The file is cut off or of another format.");
             var json = new byte[headerLength];
             ReadBytes(PrefixLength, json);
@@ -47,7 +48,8 @@ public sealed class SafetensorsFile : IDisposable
     public string Path { get; }
 
     /// <summary>The names of the tensors, in the order of their bytes.</summary>
-    public IEnumerable<string> Names => header.Entries.Values.OrderBy(entry => entry.Begin).ThenBy(entry => entry.End).Select(entry => entry.Name);
+    public IEnumerable<string> Names =>
+        header.Entries.Values.OrderBy(entry => entry.Begin).ThenBy(entry => entry.End).Select(entry => entry.Name);
 
     /// <summary>What the writer said about the file.</summary>
     public IReadOnlyDictionary<string, string> Metadata => header.Metadata;
@@ -61,8 +63,10 @@ public sealed class SafetensorsFile : IDisposable
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
             var length = stream.Length;
             if (length < PrefixLength)
-                throw new InputException($"{path}: not a valid Safetensors file\n  it has {length} bytes, expected at least {PrefixLength}");
-            var map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
+                throw new InputException(
+                    $"{path}: not a valid Safetensors file\n  it has {length} bytes, expected at least {PrefixLength}");
+            var map = MemoryMappedFile.CreateFromFile(
+                stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
             return new SafetensorsFile(path, map, length);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -90,7 +94,8 @@ public sealed class SafetensorsFile : IDisposable
         byte* start = null;
         view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);    // given back with the view itself
         view.SafeMemoryMappedViewHandle.ReleasePointer();
-        return new(name, entry.Type, entry.Shape, (nint)(start + view.PointerOffset + dataStart + entry.Begin), view.SafeMemoryMappedViewHandle);
+        return new(
+            name, entry.Type, entry.Shape, (nint)(start + view.PointerOffset + dataStart + entry.Begin), view.SafeMemoryMappedViewHandle);
     }
 
     /// <inheritdoc/>

@@ -5,7 +5,9 @@ using Transformer.Configuration;
 
 namespace Transformer.Formats;
 
-/// <summary>The JSON header of a Safetensors file: what lies where. Nothing of a file is believed before it has been checked here.</summary>
+/// <summary>
+/// The JSON header of a Safetensors file: what lies where. Nothing of a file is believed before it has been checked here.
+/// </summary>
 internal sealed class SafetensorsHeader
 {
     /// <summary>The longest header that the format allows, in bytes.</summary>
@@ -106,7 +108,8 @@ internal sealed class SafetensorsHeader
         {
             var key = reader.GetString()!;
             reader.Read();
-            if (reader.TokenType != JsonTokenType.String) throw Bad(MetadataKey, $"{UntrustedText.Shown(key)} is a {reader.TokenType}, expected a string");
+            if (reader.TokenType != JsonTokenType.String)
+                throw Bad(MetadataKey, $"{UntrustedText.Shown(key)} is a {reader.TokenType}, expected a string");
             if (!metadata.TryAdd(key, reader.GetString()!)) throw Bad(MetadataKey, $"{UntrustedText.Shown(key)} stands twice");
         }
     }
@@ -133,7 +136,8 @@ internal sealed class SafetensorsHeader
                     offsets = ReadNumbers(ref reader, name, key);
                     break;
                 default:
-                    throw Bad(name, $"unexpected or repeated key {UntrustedText.Shown(key)}, expected dtype, shape and data_offsets once each");
+                    throw Bad(
+                        name, $"unexpected or repeated key {UntrustedText.Shown(key)}, expected dtype, shape and data_offsets once each");
             }
         }
         if (type is not { } known || shape is null || offsets is not [var begin, var end])
@@ -141,7 +145,9 @@ internal sealed class SafetensorsHeader
         var size = Size(name, shape, known);
         if (begin > end) throw Bad(name, $"data_offsets [{begin}, {end}] end before they begin");
         if (end - begin != size)
-            throw Bad(name, $"data_offsets [{begin}, {end}] hold {end - begin} bytes, but {known.Name()} [{string.Join(", ", shape)}] needs {size}");
+            throw Bad(
+                name,
+                $"data_offsets [{begin}, {end}] hold {end - begin} bytes, but {known.Name()} [{string.Join(", ", shape)}] needs {size}");
         return new SafetensorsEntry(name, known, shape, begin, end);
     }
 
@@ -179,10 +185,13 @@ internal sealed class SafetensorsHeader
         foreach (var entry in entries.Values.OrderBy(entry => entry.Begin).ThenBy(entry => entry.End))
         {
             if (entry.Begin != end)
-                throw Bad(entry.Name, $"begins at byte {entry.Begin} of the data, expected {end}: tensors must neither overlap nor leave holes");
+                throw Bad(
+                    entry.Name, $"begins at byte {entry.Begin} of the data, expected {end}: tensors must neither overlap nor leave holes");
             end = entry.End;
             if (end > dataLength)
-                throw Bad(entry.Name, $"ends at byte {end} of the data, but the file holds {dataLength}. It is cut off: copy or download it again.");
+                throw Bad(
+                    entry.Name,
+                    $"ends at byte {end} of the data, but the file holds {dataLength}. It is cut off: copy or download it again.");
         }
         if (end != dataLength) throw Bad($"{dataLength - end} bytes follow the last tensor, expected none");
     }

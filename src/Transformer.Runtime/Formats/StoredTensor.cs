@@ -4,9 +4,9 @@ using Transformer.Numerics;
 namespace Transformer.Formats;
 
 /// <summary>
-/// A tensor as files hold it: a name, a type, a shape, and its elements row by row. It may be larger than a span or an array can be, so
-/// its bytes are visited in chunks. Those that lie in memory are a <see cref="MemoryTensor"/>; others are computed, or copied from a device,
-/// as they are visited.
+/// A tensor as files hold it: a name, a type, a shape, and its elements row by row. It may be larger than a span or an array can be, so its
+/// bytes are visited in chunks. Those that lie in memory are a <see cref="MemoryTensor"/>; others are computed, or copied from a device, as
+/// they are visited.
 /// </summary>
 /// <param name="Name">The tensor's name.</param>
 /// <param name="Type">The type of its elements.</param>

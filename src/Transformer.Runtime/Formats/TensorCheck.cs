@@ -14,7 +14,10 @@ internal static class TensorCheck
     // What need not be counted: a model that is a little too large is made, and each of its tensors compared by name.
     private const long Slack = 1L << 20;
 
-    /// <summary>Whether a model can be as large as its configuration says, looked at before one of that size is made: it has no more numbers than the file holds.</summary>
+    /// <summary>
+    /// Whether a model can be as large as its configuration says, looked at before one of that size is made: it has no more numbers than
+    /// the file holds.
+    /// </summary>
     /// <exception cref="InputException">It cannot.</exception>
     public static void CheckSize(string file, ModelConfig model, IReadOnlyCollection<IReadOnlyList<long>> shapes)
     {
@@ -22,7 +25,8 @@ internal static class TensorCheck
         var held = shapes.Sum(shape => Numbers([.. shape]));
         var parts = Math.Max(model.Layers, model.Mlp is MixtureMlpConfig mixture ? mixture.Experts : 0);
         if (parts > shapes.Count || model.Parameters().Sum(parameter => Numbers(parameter.Shape)) > 2 * held + Slack)
-            throw new InputException($"{file}: its configuration asks for a model that is larger than its {shapes.Count} tensors with {held} numbers. Does it belong to them?");
+            throw new InputException($"{file}: its configuration asks for a model that is larger than its {shapes.Count} tensors with " +
+                $"{held} numbers. Does it belong to them?");
     }
 
     // In double precision, in which what a damaged file says does not overflow.
@@ -39,20 +43,25 @@ internal static class TensorCheck
             _ => ("", 0),
         };
         if ((long)model.ContextLength * size > AnglesLimit)
-            throw new InputException($"{file}: a context of {model.ContextLength} tokens with {what} of {size} asks for more angles than are made; expected {AnglesLimit / size} tokens at most");
+            throw new InputException($"{file}: a context of {model.ContextLength} tokens with {what} of {size} asks for more angles than " +
+                $"are made; expected {AnglesLimit / size} tokens at most");
     }
 
     /// <summary>Compares all names and shapes.</summary>
     /// <exception cref="InputException">Something differs; the message lists it.</exception>
-    public static void Check(string file, IReadOnlyDictionary<string, IReadOnlyList<long>> found, IReadOnlyDictionary<string, IReadOnlyList<long>> expected)
+    public static void Check(
+        string file, IReadOnlyDictionary<string, IReadOnlyList<long>> found, IReadOnlyDictionary<string, IReadOnlyList<long>> expected)
     {
         var problems = expected.Where(model => found.TryGetValue(model.Key, out var shape) && !shape.SequenceEqual(model.Value))
             .Select(model => $"{model.Key}: file {Text(found[model.Key])}, model {Text(model.Value)}")
-            .Concat(expected.Where(model => !found.ContainsKey(model.Key)).Select(model => $"{model.Key}: not in the file, model {Text(model.Value)}"))
-            .Concat(found.Where(tensor => !expected.ContainsKey(tensor.Key)).Select(tensor => $"{tensor.Key}: file {Text(tensor.Value)}, not in the model"))
+            .Concat(expected.Where(model => !found.ContainsKey(model.Key))
+                .Select(model => $"{model.Key}: not in the file, model {Text(model.Value)}"))
+            .Concat(found.Where(tensor => !expected.ContainsKey(tensor.Key))
+                .Select(tensor => $"{tensor.Key}: file {Text(tensor.Value)}, not in the model"))
             .ToList();
         if (problems.Count == 0) return;
-        var message = new StringBuilder($"{file}: {(problems.Count == 1 ? "1 tensor does" : $"{problems.Count} tensors do")} not fit this model");
+        var message = new StringBuilder(
+            $"{file}: {(problems.Count == 1 ? "1 tensor does" : $"{problems.Count} tensors do")} not fit this model");
         foreach (var problem in problems.Take(MostLines)) message.Append("\n  ").Append(problem);
         if (problems.Count > MostLines) message.Append($"\n  and {problems.Count - MostLines} more");
         throw new InputException(message.ToString());

@@ -27,7 +27,8 @@ internal sealed class WeightFiles : IDisposable
     public IReadOnlyCollection<string> Names => tensors.Keys;
 
     /// <summary>Whether a folder holds a model.</summary>
-    public static bool In(string folder) => File.Exists(System.IO.Path.Combine(folder, SingleFile)) || File.Exists(System.IO.Path.Combine(folder, IndexFile));
+    public static bool In(string folder) =>
+        File.Exists(System.IO.Path.Combine(folder, SingleFile)) || File.Exists(System.IO.Path.Combine(folder, IndexFile));
 
     /// <summary>Writes a model as one file.</summary>
     /// <exception cref="InputException">The file cannot be written.</exception>
@@ -52,7 +53,8 @@ internal sealed class WeightFiles : IDisposable
         DurableFile.WriteJson(System.IO.Path.Combine(folder, IndexFile), new JsonObject
         {
             ["metadata"] = new JsonObject { ["total_size"] = bytes },
-            ["weight_map"] = new JsonObject(shards.SelectMany((names, number) => names.Select(name => KeyValuePair.Create(name, (JsonNode?)ShardOf(number, shards.Count))))),
+            ["weight_map"] = new JsonObject(shards.SelectMany(
+                (names, number) => names.Select(name => KeyValuePair.Create(name, (JsonNode?)ShardOf(number, shards.Count))))),
         });
 
     private static string ShardOf(int number, int count) => $"model-{number + 1:d5}-of-{count:d5}.safetensors";

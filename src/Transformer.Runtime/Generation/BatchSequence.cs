@@ -6,17 +6,20 @@ namespace Transformer.Generation;
 
 /// <summary>A text of a <see cref="ContinuousBatch"/>, and those who wait for it.</summary>
 /// <param name="prompt">What it goes on from.</param>
-/// <param name="begin">Makes its row, which takes memory: not before it runs. Its argument is whether the row shares nothing with other texts.</param>
+/// <param name="begin">Makes its row, which takes memory: not before it runs. Its argument is whether the row shares nothing with other
+/// texts.</param>
 /// <param name="onToken">Called with each token.</param>
 /// <param name="onText">Called with each piece of text that is sure.</param>
 /// <param name="cancellation">Whether nobody wants it any more.</param>
-internal sealed class BatchSequence(int[] prompt, Func<bool, GenerationRow> begin, Action<int>? onToken, Action<string>? onText, CancellationToken cancellation)
+internal sealed class BatchSequence(
+    int[] prompt, Func<bool, GenerationRow> begin, Action<int>? onToken, Action<string>? onText, CancellationToken cancellation)
 {
     // Who waits goes on elsewhere: the thread that takes the steps has other texts to care for.
     private readonly TaskCompletionSource<GeneratedText> completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private GenerationRow? row;
 
-    // A shared automaton has a work budget. If it is exhausted, the sequence restarts with its own; tokens that were reported are not repeated.
+    // A shared automaton has a work budget. If it is exhausted, the sequence restarts with its own; tokens that were reported are not
+    // repeated.
     private bool isApart;
     private int chosenTokens, reportedTokens;
 

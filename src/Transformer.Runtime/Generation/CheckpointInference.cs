@@ -40,7 +40,8 @@ public static class CheckpointInference
     internal static void Check(Tokenizer tokenizer, ModelConfig config, string origin)
     {
         if (tokenizer.VocabularySize > config.VocabularySize)
-            throw new InputException($"{origin}: the tokenizer has {tokenizer.VocabularySize} tokens, the model only {config.VocabularySize}. Is it the model's own?");
+            throw new InputException($"{origin}: the tokenizer has {tokenizer.VocabularySize} tokens, " +
+                $"the model only {config.VocabularySize}. Is it the model's own?");
     }
 
     /// <summary>What is said of a model without a tokenizer.</summary>

@@ -3,7 +3,10 @@ namespace Transformer.Generation;
 /// <summary>Why a row ended.</summary>
 public enum FinishReason
 {
-    /// <summary>The model ended the text itself: it chose the token that ends one, or the one that begins the next; or nothing else could follow by the constraint.</summary>
+    /// <summary>
+    /// The model ended the text itself: it chose the token that ends one, or the one that begins the next; or nothing else could follow by
+    /// the constraint.
+    /// </summary>
     EndOfText,
 
     /// <summary>A stop string appeared.</summary>

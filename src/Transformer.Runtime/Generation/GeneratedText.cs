@@ -6,7 +6,9 @@ namespace Transformer.Generation;
 /// <param name="FinishReason">Why the row ended.</param>
 public sealed record GeneratedText(string Text, IReadOnlyList<int> Tokens, FinishReason FinishReason)
 {
-    /// <summary>How many tokens of the prompt were not read, since a text that begins with them had been (<see cref="ContinuousBatch"/>).</summary>
+    /// <summary>
+    /// How many tokens of the prompt were not read, since a text that begins with them had been (<see cref="ContinuousBatch"/>).
+    /// </summary>
     public int ReusedTokens { get; init; }
 
     /// <summary>What speculative decoding came to; null where there was none.</summary>

@@ -25,9 +25,12 @@ internal sealed class GenerationRow
     /// <param name="vocabularySize">The number of tokens to choose from.</param>
     /// <param name="tokenizer">What the tokens mean; without one the row has no text.</param>
     /// <param name="masks">What the text must be, in the tokenizer's terms; anything where null.</param>
-    public GenerationRow(SamplingOptions options, int row, int[] prompt, int contextLength, int vocabularySize, Tokenizer? tokenizer, TokenMasks? masks = null)
+    public GenerationRow(
+        SamplingOptions options, int row, int[] prompt, int contextLength, int vocabularySize, Tokenizer? tokenizer,
+        TokenMasks? masks = null)
     {
-        (this.options, this.tokenizer, this.contextLength, this.vocabularySize, window) = (options, tokenizer, contextLength, vocabularySize, [.. prompt]);
+        (this.options, this.tokenizer, this.contextLength, this.vocabularySize, window) = (
+            options, tokenizer, contextLength, vocabularySize, [.. prompt]);
         constraint = masks is null ? null : new TokenConstraint(masks, prompt[^1]);
         sampler = new TokenSampler(options, vocabularySize, row) { Constraint = constraint };
         foreach (var token in prompt) sampler.Observe(token);
@@ -43,7 +46,9 @@ internal sealed class GenerationRow
     /// <summary>As <see cref="Window"/>, in one piece of memory until the next token.</summary>
     public ReadOnlySpan<int> WindowTokens => CollectionsMarshal.AsSpan(window);
 
-    /// <summary>How many of the window's last tokens the model has not read yet: all of them before the first step and after the window was cut.</summary>
+    /// <summary>
+    /// How many of the window's last tokens the model has not read yet: all of them before the first step and after the window was cut.
+    /// </summary>
     public int Unread { get; private set; }
 
     /// <summary>Those tokens, the last of <see cref="Window"/>.</summary>

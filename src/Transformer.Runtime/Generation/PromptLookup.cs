@@ -1,8 +1,8 @@
 namespace Transformer.Generation;
 
 /// <summary>
-/// Proposes how a text goes on by what is in it (Saxena 2023, prompt lookup): where its last tokens occurred before, what followed then may follow now. Costs
-/// nearly nothing, and is often right where a text repeats what it was given.
+/// Proposes how a text goes on by what is in it (Saxena 2023, prompt lookup): where its last tokens occurred before, what followed then may
+/// follow now. Costs nearly nothing, and is often right where a text repeats what it was given.
 /// </summary>
 internal sealed class PromptLookup : Proposer
 {

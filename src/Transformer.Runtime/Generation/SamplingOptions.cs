@@ -27,14 +27,14 @@ public sealed record SamplingOptions : IValidated
     public double? TopP { get; init; }
 
     /// <summary>
-    /// Only tokens stay that are at least this many times as probable as the most probable one (Nguyen et al. 2024, arXiv:2407.01082). All if
-    /// absent.
+    /// Only tokens stay that are at least this many times as probable as the most probable one (Nguyen et al. 2024, arXiv:2407.01082). All
+    /// if absent.
     /// </summary>
     public double? MinP { get; init; }
 
     /// <summary>
-    /// What the logit of every token that stands in the prompt or the text so far is divided by where it is positive and multiplied by where
-    /// it is negative (Keskar et al. 2019, arXiv:1909.05858, in Hugging Face's form); 1 is none, 1.2 the paper's choice.
+    /// What the logit of every token that stands in the prompt or the text so far is divided by where it is positive and multiplied by
+    /// where it is negative (Keskar et al. 2019, arXiv:1909.05858, in Hugging Face's form); 1 is none, 1.2 the paper's choice.
     /// </summary>
     public double RepetitionPenalty { get; init; } = 1;
 
@@ -50,8 +50,8 @@ public sealed record SamplingOptions : IValidated
     public IReadOnlyList<string> Stop { get; init; } = [];
 
     /// <summary>
-    /// What a row's text must be as a whole: tokens that cannot follow are made impossible before all other steps. A row ends when nothing else can follow, and
-    /// where it has its greatest number of tokens before, its text is a beginning only. Anything where absent.
+    /// What a row's text must be as a whole: tokens that cannot follow are made impossible before all other steps. A row ends when nothing
+    /// else can follow, and where it has its greatest number of tokens before, its text is a beginning only. Anything where absent.
     /// </summary>
     [JsonIgnore]
     public TextConstraint? Constraint { get; init; }

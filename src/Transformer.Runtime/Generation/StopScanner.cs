@@ -2,8 +2,8 @@
 namespace Transformer.Generation;
 
 /// <summary>
-/// Looks for stop strings in a text that comes in pieces. What might still become one is held back. Of several the one that is complete first
-/// counts, so that the borders of the pieces change nothing.
+/// Looks for stop strings in a text that comes in pieces. What might still become one is held back. Of several the one that is complete
+/// first counts, so that the borders of the pieces change nothing.
 /// </summary>
 /// <param name="stops">The stop strings, none empty.</param>
 internal sealed class StopScanner(IReadOnlyList<string> stops)

@@ -62,7 +62,9 @@ public sealed class TokenSampler
         return token;
     }
 
-    /// <summary>Draws a draft token for <see cref="Next(Span{float}, DraftToken)"/> of another sampler; repetitions are not made less likely.</summary>
+    /// <summary>
+    /// Draws a draft token for <see cref="Next(Span{float}, DraftToken)"/> of another sampler; repetitions are not made less likely.
+    /// </summary>
     /// <param name="logits">[V]</param>
     /// <param name="probabilities">q, by which it was drawn: [V].</param>
     /// <exception cref="InputException">The logits are not numbers.</exception>
@@ -129,8 +131,9 @@ public sealed class TokenSampler
         return candidates[..count];
     }
 
-    // Keeps x ~ q with probability min(1, p(x) / q(x)), else draws from max(0, p - q): together p (Leviathan et al. 2023, algorithm 1). A draft token that is certain
-    // would be kept with probability p(x); a draw from p gives it as often, and the token that it would have been without the draft.
+    // Keeps x ~ q with probability min(1, p(x) / q(x)), else draws from max(0, p - q): together p (Leviathan et al. 2023, algorithm 1). A
+    // draft token that is certain would be kept with probability p(x); a draw from p gives it as often, and the token that it would have
+    // been without the draft.
     private int Verify(DraftToken draft, Span<Candidate> candidates)
     {
         var q = draft.Probabilities;
@@ -144,7 +147,8 @@ public sealed class TokenSampler
         return Total(candidates) > 0 ? Draw(candidates) : fallback;
     }
 
-    // Where p and q are so near that rounding leaves nothing of p - q: the draft token if it is possible at all, else the most probable one.
+    // Where p and q are so near that rounding leaves nothing of p - q: the draft token if it is possible at all, else the most probable
+    // one.
     private static int Fallback(ReadOnlySpan<Candidate> candidates, int draft)
     {
         var mostProbable = candidates[0];

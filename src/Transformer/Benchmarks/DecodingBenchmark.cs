@@ -11,8 +11,8 @@ using static TorchSharp.torch;
 namespace Transformer.Benchmarks;
 
 /// <summary>
-/// How fast a model generates here, beside what the memory can do at best: each step reads all weights once, for one text or for several together. Generations and
-/// passes over the memory alternate, and each round gives a ratio of its own.
+/// How fast a model generates here, beside what the memory can do at best: each step reads all weights once, for one text or for several
+/// together. Generations and passes over the memory alternate, and each round gives a ratio of its own.
 /// </summary>
 /// <param name="TokensPerSecond">Tokens of all sequences after each one's first; the median of the rounds, as are the next four.</param>
 /// <param name="WeightBytesPerSecond">The bytes of the weights used in matrix products, once per step. The cache is not counted.</param>

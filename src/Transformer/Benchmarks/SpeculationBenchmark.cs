@@ -6,8 +6,8 @@ using Transformer.Generation;
 namespace Transformer.Benchmarks;
 
 /// <summary>
-/// What speculative decoding is worth for a model and a text: the same prompt is continued without and with it in turn, each round with a seed of its own, and gives a
-/// ratio of speeds. Reading the prompt counts.
+/// What speculative decoding is worth for a model and a text: the same prompt is continued without and with it in turn, each round with a
+/// seed of its own, and gives a ratio of speeds. Reading the prompt counts.
 /// </summary>
 /// <param name="TokensPerSecond">The pace with draft tokens; the median of the rounds, as are the next two.</param>
 /// <param name="PlainTokensPerSecond">The pace without.</param>
@@ -30,9 +30,11 @@ public sealed record SpeculationBenchmark(
     /// <param name="options">How tokens are chosen; the seed is that of the first round.</param>
     /// <param name="rounds">How often.</param>
     /// <param name="cancellation">Ends the measurement after the current token.</param>
-    /// <exception cref="InputException">An option is wrong, the prompt cannot be continued, or speculative decoding is nothing for this model.</exception>
+    /// <exception cref="InputException">An option is wrong, the prompt cannot be continued, or speculative decoding is nothing for this
+    /// model.</exception>
     public static SpeculationBenchmark Run(
-        TextGenerator plain, TextGenerator speculative, int[] prompt, SamplingOptions options, int rounds, CancellationToken cancellation = default)
+        TextGenerator plain, TextGenerator speculative, int[] prompt, SamplingOptions options, int rounds,
+        CancellationToken cancellation = default)
     {
         // The first texts run code that is not yet compiled to its best.
         for (var warm = 0; warm < 2; warm++)
@@ -46,11 +48,13 @@ public sealed record SpeculationBenchmark(
             (plainSpeeds[round], _) = Generate(plain, round);
             (speeds[round], var text) = Generate(speculative, round);
             counts[round] = text.Speculation
-                ?? throw new InputException("draft_tokens: where angles follow the length, a pass over several tokens is not what single steps are.");
+                ?? throw new InputException(
+                    "draft_tokens: where angles follow the length, a pass over several tokens is not what single steps are.");
             tokens += text.Tokens.Count;
         }
         var ratio = Spread.Of(speeds.Zip(plainSpeeds, (with, without) => with / without));
-        var all = new SpeculationCount(counts.Sum(count => count.Passes), counts.Sum(count => count.Drafted), counts.Sum(count => count.Accepted));
+        var all = new SpeculationCount(
+            counts.Sum(count => count.Passes), counts.Sum(count => count.Drafted), counts.Sum(count => count.Accepted));
         return new(
             Spread.Of(speeds).Median, Spread.Of(plainSpeeds).Median, ratio.Median, ratio.Minimum, ratio.Maximum,
             all.AcceptanceRate, (double)tokens / all.Passes, speculative.DraftTokens, rounds, prompt.Length);

@@ -26,12 +26,15 @@ public static class CheckpointTensors
         foreach (var (name, parameter) in parameters) checkpoint.Tensor(name).CopyInto(parameter);
     }
 
-    /// <summary>Copies all tensors into a model or, where several ranks share it, the parts of them that are this rank's into its share.</summary>
+    /// <summary>
+    /// Copies all tensors into a model or, where several ranks share it, the parts of them that are this rank's into its share.
+    /// </summary>
     /// <param name="checkpoint">The checkpoint.</param>
     /// <param name="model">As for the whole model.</param>
     /// <param name="group">The ranks; null where the model is whole.</param>
     /// <exception cref="InputException">Names or shapes differ; the message lists all that do.</exception>
-    public static void CopyInto(this CheckpointFolder checkpoint, IEnumerable<(string Name, Tensor Parameter)> model, TensorParallelGroup? group)
+    public static void CopyInto(
+        this CheckpointFolder checkpoint, IEnumerable<(string Name, Tensor Parameter)> model, TensorParallelGroup? group)
     {
         if (group is null)
         {

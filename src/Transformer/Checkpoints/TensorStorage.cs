@@ -28,11 +28,14 @@ public static class TensorStorage
 
     /// <summary>The stored type of a tensor's elements.</summary>
     /// <exception cref="ArgumentException">No file holds such (complex numbers, for one).</exception>
-    public static ElementType ToElementType(this ScalarType type) => Array.FindIndex(Types, pair => pair.Scalar == type) is >= 0 and var index
+    public static ElementType ToElementType(this ScalarType type) =>
+        Array.FindIndex(Types, pair => pair.Scalar == type) is >= 0 and var index
         ? Types[index].Stored
         : throw new ArgumentException($"Files hold {string.Join(", ", Types.Select(pair => pair.Scalar))}, not {type}.", nameof(type));
 
-    /// <summary>A tensor as files hold it. Nothing is copied here: each visit reads the elements as they are then, from any device.</summary>
+    /// <summary>
+    /// A tensor as files hold it. Nothing is copied here: each visit reads the elements as they are then, from any device.
+    /// </summary>
     /// <exception cref="ArgumentException">No file holds such elements.</exception>
     public static StoredTensor ToStored(this Tensor tensor, string name) => new TorchTensor(name, tensor);
 

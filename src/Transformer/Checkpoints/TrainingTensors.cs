@@ -6,8 +6,9 @@ using static TorchSharp.torch;
 namespace Transformer.Checkpoints;
 
 /// <summary>
-/// The tensors that a run needs to go on: in <c>training.safetensors</c>, or in one <c>training-00001-of-00004.safetensors</c> a rank. A name that ends with @ and
-/// a number is a part of something, the number being its first place; any part can be read, from wherever its numbers lie.
+/// The tensors that a run needs to go on: in <c>training.safetensors</c>, or in one <c>training-00001-of-00004.safetensors</c> a rank. A
+/// name that ends with @ and a number is a part of something, the number being its first place; any part can be read, from wherever its
+/// numbers lie.
 /// </summary>
 public sealed class TrainingTensors : IDisposable
 {
@@ -19,7 +20,8 @@ public sealed class TrainingTensors : IDisposable
     private TrainingTensors(string folder, SafetensorsFile[] files)
     {
         (this.folder, this.files) = (folder, files);
-        parts = files.SelectMany(file => file.Names.Where(IsPart).Select(name => (Part(name).Whole, (Part(name).Begin, name, file)))).ToLookup(part => part.Whole, part => part.Item2);
+        parts = files.SelectMany(file => file.Names.Where(IsPart).Select(name => (Part(name).Whole, (Part(name).Begin, name, file))))
+            .ToLookup(part => part.Whole, part => part.Item2);
     }
 
     /// <summary>How many ranks wrote them.</summary>
@@ -72,15 +74,19 @@ public sealed class TrainingTensors : IDisposable
         long? end = null;
         foreach (var (first, part, file) in parts[whole].OrderBy(part => part.Begin))
         {
-            if (file.Shape(part) is not [var count]) throw new InputException($"{folder}: {part} is [{string.Join(", ", file.Shape(part))}], expected numbers in a row");
-            if (end is { } last && first != last) throw new InputException($"{folder}: {part} begins where no part ends; expected {last}, where the one before it does");
+            if (file.Shape(part) is not [var count])
+                throw new InputException($"{folder}: {part} is [{string.Join(", ", file.Shape(part))}], expected numbers in a row");
+            if (end is { } last && first != last)
+                throw new InputException($"{folder}: {part} begins where no part ends; expected {last}, where the one before it does");
             end = first + count;
             var (from, to) = (Math.Max(begin, first), Math.Min(begin + wanted, first + count));
             if (from >= to) continue;
             destination.narrow(0, from - begin, to - from).copy_(file.Read(part).narrow(0, from - first, to - from));
             found += to - from;
         }
-        if (found != wanted) throw new InputException($"{folder}: has {found} of the {wanted} numbers of {whole} from {begin} on. It was saved by another version, or of another model.");
+        if (found != wanted)
+            throw new InputException($"{folder}: has {found} of the {wanted} numbers of {whole} from {begin} on. " +
+                "It was saved by another version, or of another model.");
     }
 
     /// <inheritdoc/>
@@ -89,10 +95,12 @@ public sealed class TrainingTensors : IDisposable
         foreach (var file in files) file.Dispose();
     }
 
-    private static string FileOf(int rank, int ranks) => ranks == 1 ? $"{Name}.safetensors" : $"{Name}-{rank + 1:d5}-of-{ranks:d5}.safetensors";
+    private static string FileOf(int rank, int ranks) =>
+        ranks == 1 ? $"{Name}.safetensors" : $"{Name}-{rank + 1:d5}-of-{ranks:d5}.safetensors";
 
     private static int RanksOf(string first) =>
-        int.TryParse(Path.GetFileNameWithoutExtension(first)[^5..], NumberStyles.None, CultureInfo.InvariantCulture, out var ranks) && ranks > 1 && Path.GetFileName(first) == FileOf(0, ranks)
+        int.TryParse(Path.GetFileNameWithoutExtension(first)[^5..], NumberStyles.None, CultureInfo.InvariantCulture, out var ranks)
+            && ranks > 1 && Path.GetFileName(first) == FileOf(0, ranks)
             ? ranks
             : throw new InputException($"{first}: no file of a checkpoint; expected a name such as {FileOf(0, 4)}.");
 
@@ -101,6 +109,7 @@ public sealed class TrainingTensors : IDisposable
     private static (string Whole, long Begin) Part(string name)
     {
         var at = name.LastIndexOf('@');
-        return (name[..at], long.TryParse(name[(at + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var begin) ? begin : long.MaxValue);
+        return (name[..at], long.TryParse(
+            name[(at + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var begin) ? begin : long.MaxValue);
     }
 }

@@ -9,9 +9,13 @@ namespace Transformer.Evaluation;
 
 // T tokens · V vocabulary
 
-/// <summary>How far apart two models are that should be one: in the logits of a text that the first one generates, and in the tokens that they choose greedily.</summary>
+/// <summary>
+/// How far apart two models are that should be one: in the logits of a text that the first one generates, and in the tokens that they
+/// choose greedily.
+/// </summary>
 /// <param name="Difference">The greatest difference of two logits.</param>
-/// <param name="Share">That difference as a share of the greatest distance of a logit from its row's mean, so that models of any scale can be judged alike.</param>
+/// <param name="Share">That difference as a share of the greatest distance of a logit from its row's mean, so that models of any scale can
+/// be judged alike.</param>
 /// <param name="Alike">How many greedily chosen tokens are the same before the first that is not.</param>
 /// <param name="Tokens">How many were chosen.</param>
 public sealed record ModelComparison(double Difference, double Share, int Alike, int Tokens)
@@ -42,7 +46,9 @@ public sealed record ModelComparison(double Difference, double Share, int Alike,
         var prompt = text[..Math.Min(PromptLength, text.Length)];
         var chosen = Greedy(first, original.Tokenizer, prompt);
         var others = double.IsFinite(difference) ? Greedy(copy, original.Tokenizer, prompt) : [];
-        return new(difference, difference == 0 ? 0 : difference / scale, chosen.Zip(others).TakeWhile(pair => pair.First == pair.Second).Count(), chosen.Count);
+        return new(
+            difference, difference == 0 ? 0 : difference / scale, chosen.Zip(others).TakeWhile(pair => pair.First == pair.Second).Count(),
+            chosen.Count);
     }
 
     // What a model generates is what it will be asked to continue, and there is no text that suits every vocabulary.

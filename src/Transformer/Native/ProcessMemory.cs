@@ -10,8 +10,8 @@ internal static class ProcessMemory
 
     /// <summary>
     /// The peak of resident bytes during some work, above those before it. Freed memory is returned to the system first and, until the work
-    /// ends, as soon as it is freed, which costs time: do not time the work. Free blocks within the heap are reused and stay resident, so a process that
-    /// has kept freed memory before (<see cref="Allocator.KeepFreedMemory"/>) measures too much: measure in a fresh one.
+    /// ends, as soon as it is freed, which costs time: do not time the work. Free blocks within the heap are reused and stay resident, so a
+    /// process that has kept freed memory before (<see cref="Allocator.KeepFreedMemory"/>) measures too much: measure in a fresh one.
     /// </summary>
     /// <returns>Null where the system does not report it.</returns>
     public static long? PeakOf(Action work)

@@ -29,9 +29,9 @@ public static class ConfigFile
     /// <summary>Reads a run from the text of a file.</summary>
     /// <param name="text">YAML or JSON.</param>
     /// <param name="origin">The file's name, for messages.</param>
-    /// <param name="overrides"> <c>KEY=VALUE</c> each, with a dotted key and a YAML value, e.g. <c>model.attention.heads=8</c> or
+    /// <param name="overrides"><c>KEY=VALUE</c> each, with a dotted key and a YAML value, e.g. <c>model.attention.heads=8</c> or
     /// <c>model.mlp={kind: gelu}</c>. They are applied to the file in their order. <c>model.preset</c> replaces the file's preset or, where
-    /// it has none, its whole model. </param>
+    /// it has none, its whole model.</param>
     /// <exception cref="InputException">The text is not YAML, or not a run: one line per problem.</exception>
     public static RunConfig Parse(string text, string origin, IEnumerable<string> overrides)
     {

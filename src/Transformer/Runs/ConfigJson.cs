@@ -28,5 +28,6 @@ public static class ConfigJson
     }
 
     /// <summary>The record, as far as it can be bound; what is wrong with it joins the problems.</summary>
-    internal static T? Bind<T>(JsonNode? json, List<ConfigProblem> problems) where T : notnull => new ConfigCheck(Options, problems).Bind<T>(json);
+    internal static T? Bind<T>(JsonNode? json, List<ConfigProblem> problems) where T : notnull =>
+        new ConfigCheck(Options, problems).Bind<T>(json);
 }

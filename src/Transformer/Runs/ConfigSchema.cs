@@ -24,7 +24,8 @@ public static class ConfigSchema
 
     private static JsonNode Transform(JsonSchemaExporterContext context, JsonNode node, XmlSummaries summaries)
     {
-        if (context.TypeInfo.Type == typeof(LinearRule)) node = new JsonObject { ["enum"] = Words(LinearRule.All.Select(rule => rule.Name)) };
+        if (context.TypeInfo.Type == typeof(LinearRule))
+            node = new JsonObject { ["enum"] = Words(LinearRule.All.Select(rule => rule.Name)) };
         if (node is not JsonObject schema) return node;
         if (context.TypeInfo.Type == typeof(ModelConfig)) AddPreset(schema);
         if (context.TypeInfo.Type == typeof(DataConfig)) schema["anyOf"] = new JsonArray(Requires("path"), Requires("task"));

@@ -256,7 +256,12 @@ public sealed class Trainer : IDisposable
         // With sharded parameters every forward pass needs all ranks.
         if (log is null && !state.Space.ShardsParameters && state.Model.TensorParallelGroup is null) return;
         var (prompt, answer) = data.SamplePrompt();
-        var options = new SamplingOptions { Temperature = answer is null ? 0.8 : 0, MaxTokens = answer ?? Training.SampleTokens, Seed = Training.Seed };
+        var options = new SamplingOptions
+        {
+            Temperature = answer is null ? 0.8 : 0,
+            MaxTokens = answer ?? Training.SampleTokens,
+            Seed = Training.Seed
+        };
         var samples = state.Measured(() => state.Model.Generate([prompt], options, data.Tokenizer));
         if (log is null) return;
         var text = answer is null ? samples[0].Text : data.Tokenizer.Decode(prompt) + samples[0].Text;

@@ -98,7 +98,8 @@ internal static class TrainingCheckpoint
     }
 
     private static Tensor Whole(TransformerModel model, (string Name, Tensor Value) weight) =>
-        model.TensorParallelGroup is { } group ? TensorParallelSplit.Join(model.ParameterSpecs[weight.Name], weight.Value, group) : weight.Value;
+        model.TensorParallelGroup is { } group ? TensorParallelSplit.Join(model.ParameterSpecs[weight.Name], weight.Value, group)
+            : weight.Value;
 
     /// <summary>The progress of a checkpoint.</summary>
     /// <exception cref="InputException">The checkpoint is not that of a run.</exception>

@@ -22,9 +22,11 @@ internal sealed partial class ImportTable
         ImportTable? table = null;
         foreach (var line in File.ReadLines(Path.Combine(SourceTree.Root, "docs", "architecture.md")))
         {
-            if (Heading().Match(line) is { Success: true } heading) tables.Add(heading.Groups[1].Value, table = new(heading.Groups[1].Value));
+            if (Heading().Match(line) is { Success: true } heading)
+                tables.Add(heading.Groups[1].Value, table = new(heading.Groups[1].Value));
             else if (line.StartsWith("## ", StringComparison.Ordinal)) table = null;
-            else if (table is not null && Row().Match(line) is { Success: true } row) table.Add(row.Groups[1].Value.Trim(), row.Groups[2].Value.Trim());
+            else if (table is not null && Row().Match(line) is { Success: true } row)
+                table.Add(row.Groups[1].Value.Trim(), row.Groups[2].Value.Trim());
         }
         return tables;
     }
@@ -41,7 +43,8 @@ internal sealed partial class ImportTable
             var name = entry.Replace(AndItsImports, "", StringComparison.Ordinal);
             names.Add(name);
             if (name == entry) continue;
-            names.UnionWith(allowed.GetValueOrDefault(name) ?? throw new InvalidOperationException($"docs/architecture.md: {name} has no row above {folders}"));
+            names.UnionWith(allowed.GetValueOrDefault(name)
+                ?? throw new InvalidOperationException($"docs/architecture.md: {name} has no row above {folders}"));
         }
         foreach (var folder in folders.Split(',', StringSplitOptions.TrimEntries)) allowed.Add(folder, [.. names, folder]);
     }

@@ -37,7 +37,8 @@ public sealed partial class ImportTests
     public void The_table_has_a_row_for_every_folder_and_a_folder_for_every_row(string project)
     {
         var root = SourceTree.Project(project);
-        var found = SourceTree.FilesIn(root).Select(file => Row(project, Path.GetRelativePath(root, Path.GetDirectoryName(file)!).Replace('\\', '/'))).Distinct();
+        var found = SourceTree.FilesIn(root)
+            .Select(file => Row(project, Path.GetRelativePath(root, Path.GetDirectoryName(file)!).Replace('\\', '/'))).Distinct();
         Assert.Equal(Tables[project].Folders.Order(), found.Order());
     }
 
@@ -65,12 +66,15 @@ public sealed partial class ImportTests
 
     // The longest row that names the folder or one above it.
     private static string Row(string project, string folder) =>
-        Tables[project].Folders.Where(row => folder == row || folder.StartsWith(row + "/", StringComparison.Ordinal)).MaxBy(row => row.Length) ?? folder;
+        Tables[project].Folders.Where(row => folder == row || folder.StartsWith(row + "/", StringComparison.Ordinal))
+            .MaxBy(row => row.Length) ?? folder;
 
     private static bool IsAllowed(string project, string folder, string imported) =>
-        Everywhere[project].Any(room => Covers(room, imported)) || (Tables[project].Of(folder)?.Any(room => Covers(room, imported)) ?? false);
+        Everywhere[project].Any(room => Covers(room, imported))
+            || (Tables[project].Of(folder)?.Any(room => Covers(room, imported)) ?? false);
 
-    private static bool Covers(string room, string imported) => imported == room || imported.StartsWith(room + "/", StringComparison.Ordinal);
+    private static bool Covers(string room, string imported) =>
+        imported == room || imported.StartsWith(room + "/", StringComparison.Ordinal);
 
     [GeneratedRegex(@"^\s*(?:global )?using (?:static |\w+ = )?Transformer\.([\w.]+);")]
     private static partial Regex Import();

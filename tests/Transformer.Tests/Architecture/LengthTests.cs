@@ -19,7 +19,8 @@ public sealed class LengthTests
     [Fact]
     public void No_file_holds_two_ideas()
     {
-        var wrong = SourceTree.Files.Select(file => (File: SourceTree.Shown(file), Lines: File.ReadLines(file).Count())).Where(file => file.Lines > LongestFile);
+        var wrong = SourceTree.Files.Select(file => (File: SourceTree.Shown(file), Lines: File.ReadLines(file).Count()))
+            .Where(file => file.Lines > LongestFile);
         Assert.Empty(wrong);
     }
 }

@@ -8,17 +8,24 @@ namespace Transformer.Tests.Architecture;
 
 public sealed partial class NamingTests
 {
-    private static readonly Assembly[] Libraries = [typeof(ModelConfig).Assembly, typeof(TransformerModel).Assembly, typeof(OnnxFolder).Assembly];
+    private static readonly Assembly[] Libraries = [
+        typeof(ModelConfig).Assembly, typeof(TransformerModel).Assembly, typeof(OnnxFolder).Assembly];
 
     // What the field has a word for: each of these was replaced by it, in code, docs and messages.
     private static readonly string[] Replaced =
     [
-        "TensorRanks", "TensorShare", "TensorSplit", "TensorGradients", "TensorCheckpoint", "ClampShares", "Apart", "AgreedException", "Doing",
-        "Rendezvous", "Agreement", "Withdraw", "Ahead", "Stretch", "Stretches", "BlockPass", "EachToken", "ITeamWork", "AttentionWork", "LinearWork",
-        "MixerStep", "SoftmaxStep", "LinearStep", "ConvolutionStep", "MlpStep", "GatedMlpStep", "PlainMlpStep", "MixtureStep", "NormStep", "ResidualStep",
-        "SandwichStep", "PostNormStep", "ReZeroStep", "HyperConnectionsStep", "CanForget", "Reusable", "Guess", "Guesses", "LargestButFew", "Usual",
-        "Likeliest", "ForProduct", "ForProducts", "Widened", "SentTo", "Fetch", "Cover", "Covers", "CheckpointMark", "ModelFit", "ForeignText",
-        "TokenMeasure", "FirstCharacters", "DecodeEngine", "DecodeState", "DecoderBlock", "DecoderPlan", "DecoderWeights", "ModelState", "OnnxState",
+        "TensorRanks", "TensorShare", "TensorSplit", "TensorGradients", "TensorCheckpoint", "ClampShares", "Apart", "AgreedException",
+        "Doing",
+        "Rendezvous", "Agreement", "Withdraw", "Ahead", "Stretch", "Stretches", "BlockPass", "EachToken", "ITeamWork", "AttentionWork",
+        "LinearWork",
+        "MixerStep", "SoftmaxStep", "LinearStep", "ConvolutionStep", "MlpStep", "GatedMlpStep", "PlainMlpStep", "MixtureStep", "NormStep",
+        "ResidualStep",
+        "SandwichStep", "PostNormStep", "ReZeroStep", "HyperConnectionsStep", "CanForget", "Reusable", "Guess", "Guesses", "LargestButFew",
+        "Usual",
+        "Likeliest", "ForProduct", "ForProducts", "Widened", "SentTo", "Fetch", "Cover", "Covers", "CheckpointMark", "ModelFit",
+        "ForeignText",
+        "TokenMeasure", "FirstCharacters", "DecodeEngine", "DecodeState", "DecoderBlock", "DecoderPlan", "DecoderWeights", "ModelState",
+        "OnnxState",
         "EngineLogits", "ModelLogits", "OnnxLogits", "NextLogits", "ParameterShapes", "Experiments",
     ];
 
@@ -51,7 +58,8 @@ public sealed partial class NamingTests
     public void Words_that_were_replaced_by_the_field_s_are_gone()
     {
         var here = Path.Combine("Architecture", "NamingTests.cs");
-        var pages = Directory.EnumerateFiles(Path.Combine(SourceTree.Root, "docs"), "*.md", SearchOption.AllDirectories).Append(Path.Combine(SourceTree.Root, "README.md"));
+        var pages = Directory.EnumerateFiles(Path.Combine(SourceTree.Root, "docs"), "*.md", SearchOption.AllDirectories)
+            .Append(Path.Combine(SourceTree.Root, "README.md"));
         var old = new Regex($@"\b(?:{string.Join('|', Replaced)})\b");
         var wrong =
             from file in SourceTree.Files.Where(file => !file.EndsWith(here, StringComparison.Ordinal)).Concat(pages)

@@ -33,8 +33,10 @@ public sealed class LinearAttentionConfigTests
     }
 
     [Theory]
-    [InlineData("dpfp", "model.position: rope rotates queries and keys, but the features of rule dpfp are no vectors to rotate; take none, learned or sinusoidal")]
-    [InlineData("taylor", "model.position: rope rotates queries and keys, but the features of rule taylor are no vectors to rotate; take none, learned or sinusoidal")]
+    [InlineData("dpfp", "model.position: rope rotates queries and keys, but the features of rule dpfp are no vectors to rotate; " +
+        "take none, learned or sinusoidal")]
+    [InlineData("taylor", "model.position: rope rotates queries and keys, but the features of rule taylor are no vectors to rotate; " +
+        "take none, learned or sinusoidal")]
     public void A_rotation_of_features_that_are_no_vectors_is_refused(string rule, string expected)
     {
         var message = Assert.Throws<InputException>(() => Parse("model.position={kind: rope}", $"model.attention.rule={rule}")).Message;

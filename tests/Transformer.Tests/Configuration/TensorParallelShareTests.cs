@@ -23,7 +23,8 @@ public sealed class TensorParallelShareTests
         {
             using var share = TensorParallelModel.Empty(config, new TensorParallelGroup(rank));
             Assert.Equal(whole.Weights.Select(weight => (weight.Name, string.Join(' ', weight.Value.shape))), share.Weights.Select(weight =>
-                (weight.Name, string.Join(' ', weight.Value.shape.Select((size, dimension) => dimension == share.ParameterSpecs[weight.Name].SplitDimension ? size * ranks : size)))));
+                (weight.Name, string.Join(' ', weight.Value.shape.Select(
+                    (size, dimension) => dimension == share.ParameterSpecs[weight.Name].SplitDimension ? size * ranks : size)))));
         });
     }
 

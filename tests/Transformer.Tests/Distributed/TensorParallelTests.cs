@@ -107,7 +107,8 @@ public sealed class TensorParallelTests
         TensorCases.OnShares(kind, 2, (rank, share) =>
         {
             Take(share, Config, batches: 1);
-            weights[rank] = share.Weights.Where(weight => share.ParameterSpecs[weight.Name].SplitDimension is null).ToDictionary(weight => weight.Name, weight => weight.Value.detach().clone());
+            weights[rank] = share.Weights.Where(weight => share.ParameterSpecs[weight.Name].SplitDimension is null)
+                .ToDictionary(weight => weight.Name, weight => weight.Value.detach().clone());
         });
         Assert.Contains("lm_head.weight", weights[0].Keys);
         Assert.Contains("model.layers.1.self_attn.q_norm.weight", weights[0].Keys);
@@ -169,8 +170,11 @@ public sealed class TensorParallelTests
         return new(results, gradients, Whole(model, model.Weights), zeros(1));
     }
 
-    private static Dictionary<string, Tensor> Whole(TransformerModel model, IEnumerable<(string Name, Tensor Value)> parts) => parts.ToDictionary(
-        part => part.Name, part => (model.TensorParallelGroup is { } group ? TensorParallelSplit.Join(model.ParameterSpecs[part.Name], part.Value, group) : part.Value).detach().clone().DetachFromDisposeScope());
+    private static Dictionary<string, Tensor> Whole(TransformerModel model, IEnumerable<(string Name, Tensor Value)> parts) =>
+        parts.ToDictionary(
+        part => part.Name, part => (model.TensorParallelGroup is { } group
+            ? TensorParallelSplit.Join(model.ParameterSpecs[part.Name], part.Value, group)
+            : part.Value).detach().clone().DetachFromDisposeScope());
 
     // Counts the sums of a rank.
     private sealed class Counting(ICollective ranks) : ICollective

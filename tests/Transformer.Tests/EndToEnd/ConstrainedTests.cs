@@ -16,7 +16,8 @@ public sealed class ConstrainedTests : IDisposable
     public ConstrainedTests()
     {
         using var imported = ModelImport.Import(Golden.PathOf("stories260k/stories260K.bin"));
-        CheckpointFolder.Save(here["stories"], imported.Model, imported.Tensors.Values, LlamaTokenizer.FromLlama2C(Golden.PathOf("stories260k/tok512.bin")));
+        CheckpointFolder.Save(
+            here["stories"], imported.Model, imported.Tensors.Values, LlamaTokenizer.FromLlama2C(Golden.PathOf("stories260k/tok512.bin")));
     }
 
     public void Dispose() => here.Dispose();

@@ -35,7 +35,8 @@ public sealed class EveryKindTests : IDisposable
         foreach (var ((name, value), (_, again)) in expected.Model.Weights.Zip(found.Model.Weights)) Near.Equal(value, again, 0, name);
 
         var prompt = found.Tokenizer.Encode("line 1");
-        var written = found.Model.Generate([prompt], SamplingOptions.Greedy with { MaxTokens = 5 }, found.Tokenizer, cancellation: TestContext.Current.CancellationToken);
+        var written = found.Model.Generate(
+            [prompt], SamplingOptions.Greedy with { MaxTokens = 5 }, found.Tokenizer, cancellation: TestContext.Current.CancellationToken);
         Assert.Equal(5, written[0].Tokens.Count);
         Assert.Equal(Generation.GenerationGoldens.WithoutCache(found.Model, prompt, count: 5), written[0].Tokens);
     }

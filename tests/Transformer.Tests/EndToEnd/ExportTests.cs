@@ -50,7 +50,8 @@ public sealed class ExportTests : IDisposable
         manual_seed(1337);
         using var model = new TransformerModel(GgufModelTests.Expressible["gpt2"]);
         CheckpointFolder.Save(here["gpt2"], model.Config, model.Weights.ToStored(), GgufModelTests.Characters(13));
-        var (code, output, error) = await Workplace.Request("export", here["gpt2"], "--format", format, "--out", here["out"] + (format == "gguf" ? ".gguf" : ""), "--json");
+        var (code, output, error) = await Workplace.Request(
+            "export", here["gpt2"], "--format", format, "--out", here["out"] + (format == "gguf" ? ".gguf" : ""), "--json");
         Assert.True(code == 0, error);
         Assert.Equal(0, (double)JsonNode.Parse(output)!["greatest_difference"]!);
     }

@@ -98,7 +98,8 @@ public sealed class TensorParallelRunTests : IDisposable
         {
             var (code, output, error) = command.Wait();
             Assert.True(code != 0 && output.Length == 0, output);
-            Assert.Single(error.Split('\n'), line => line.Contains("generate: 2 ranks would each generate the same. Give --tensor-parallel"));
+            Assert.Single(
+                error.Split('\n'), line => line.Contains("generate: 2 ranks would each generate the same. Give --tensor-parallel"));
         }
         var (refused, _, message) = await Workplace.Request("generate", here["run"], "--tensor-parallel");
         Assert.Equal(CommandLine.Refused, refused);

@@ -22,7 +22,8 @@ public sealed class WithoutLibTorchTests : IDisposable
     public async Task A_checkpoint_writes_the_same_text_without_libtorch(string kind)
     {
         using (var model = Tiny.Model(kind))
-            CheckpointFolder.Save(here["model"], model.Config, model.Weights.ToStored(), new CharacterTokenizer([.. "abcdefghijklm".EnumerateRunes()]));
+            CheckpointFolder.Save(
+                here["model"], model.Config, model.Weights.ToStored(), new CharacterTokenizer([.. "abcdefghijklm".EnumerateRunes()]));
         string[] request = ["generate", here["model"], "--prompt", "abc", "--max-tokens", "8"];
         var (_, expected, _) = await Workplace.Request(request);
 

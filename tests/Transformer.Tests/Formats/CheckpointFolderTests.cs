@@ -206,7 +206,8 @@ public sealed class CheckpointFolderTests : IDisposable
     {
         CheckpointFolder.Save(folder["a"], Model, Weights(1).ToStored());
         var failing = Weights(2).Select((pair, n) => n == 0 ? pair : throw new IOException("No space left on device"));
-        Assert.Contains("No space left", Assert.Throws<InputException>(() => CheckpointFolder.Save(folder["a"], Model, failing.ToStored())).Message);
+        Assert.Contains(
+            "No space left", Assert.Throws<InputException>(() => CheckpointFolder.Save(folder["a"], Model, failing.ToStored())).Message);
         Assert.Equal([folder["a"]], Directory.GetFileSystemEntries(folder.Path));
         CheckpointFolder.Save(folder["a"], Model, Weights(2).ToStored());
         using var checkpoint = CheckpointFolder.Open(folder["a"]);

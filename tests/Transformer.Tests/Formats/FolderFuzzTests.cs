@@ -83,12 +83,14 @@ public sealed class FolderFuzzTests : IDisposable
     {
         manual_seed(1337);
         using var model = new TransformerModel(GgufModelTests.Expressible[kind == "gpt2" ? "gpt2" : "llama"]);
-        if (kind is "llama" or "gpt2") HuggingFaceFolder.Write(folder.Path, model.Config, model.Weights.ToStored(), GgufModelTests.Characters(13));
+        if (kind is "llama" or "gpt2")
+            HuggingFaceFolder.Write(folder.Path, model.Config, model.Weights.ToStored(), GgufModelTests.Characters(13));
         else CheckpointFolder.Save(folder.Path, model.Config, model.Weights.ToStored(), GgufModelTests.Characters(13));
         if (kind != "sharded") return;
         File.Delete(folder["model.safetensors"]);
         var halves = model.Weights.Chunk(model.Weights.Count() / 2 + 1).ToArray();
-        for (var number = 0; number < halves.Length; number++) WeightFiles.WriteShard(folder.Path, halves[number].ToStored(), number, halves.Length);
+        for (var number = 0; number < halves.Length; number++)
+            WeightFiles.WriteShard(folder.Path, halves[number].ToStored(), number, halves.Length);
         WeightFiles.WriteIndex(folder.Path, [.. halves.Select(half => half.Select(weight => weight.Name))], 1000);
     }
 }

@@ -102,7 +102,8 @@ public sealed class Llama2CFileTests : IDisposable
     private static float[] Numbers() =>
         System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(Stories).AsSpan(7 * sizeof(int))).ToArray();
 
-    private static float[] Row(StoredTensor matrix, int row) => matrix.ToFloat32().AsSpan(row * (int)matrix.Shape[1], (int)matrix.Shape[1]).ToArray();
+    private static float[] Row(StoredTensor matrix, int row) =>
+        matrix.ToFloat32().AsSpan(row * (int)matrix.Shape[1], (int)matrix.Shape[1]).ToArray();
 
     private ModelConfig Read(byte[] bytes)
     {

@@ -75,7 +75,8 @@ public sealed class ModelImportTests : IDisposable
     public void A_head_that_is_said_to_be_tied_and_is_not_is_refused()
     {
         StoredTensor[] tensors = [ones(3, 2).ToStored("wte.weight"), zeros(3, 2).ToStored("lm_head.weight")];
-        Assert.Contains("tie_word_embeddings", Assert.Throws<InputException>(() => HuggingFaceNames.FromGpt2("file", tensors, tiedHead: true)).Message);
+        Assert.Contains(
+            "tie_word_embeddings", Assert.Throws<InputException>(() => HuggingFaceNames.FromGpt2("file", tensors, tiedHead: true)).Message);
         Assert.Equal(2, HuggingFaceNames.FromGpt2("file", tensors, tiedHead: false).Count);
     }
 
@@ -85,7 +86,9 @@ public sealed class ModelImportTests : IDisposable
     [InlineData("h.0.attn.rotor.weight", new long[] { 5 })]
     [InlineData("code", new long[] { 5 })]
     public void Tensors_that_no_GPT_2_has_are_refused_by_name(string name, long[] shape) =>
-        Assert.Contains(name, Assert.Throws<InputException>(() => HuggingFaceNames.FromGpt2("file", [zeros(shape).ToStored(name)], tiedHead: true)).Message);
+        Assert.Contains(
+            name,
+            Assert.Throws<InputException>(() => HuggingFaceNames.FromGpt2("file", [zeros(shape).ToStored(name)], tiedHead: true)).Message);
 
     [Theory]
     [InlineData("llama/tied")]
@@ -117,7 +120,8 @@ public sealed class ModelImportTests : IDisposable
     public void A_matrix_that_shows_a_claimed_size_must_be_there(string missing, string expected)
     {
         using var file = SafetensorsFile.Open(Golden("llama/tied/model.safetensors"));
-        WriteModel("llama", File.ReadAllText(Golden("llama/tied/config.json")), file.Names.Where(name => name != missing).Select(file.Tensor));
+        WriteModel(
+            "llama", File.ReadAllText(Golden("llama/tied/config.json")), file.Names.Where(name => name != missing).Select(file.Tensor));
         Assert.Contains(expected, Assert.Throws<InputException>(() => ModelImport.Import(folder["llama"])).Message);
     }
 

@@ -71,7 +71,8 @@ public sealed class SafetensorsTests : IDisposable
     public void Every_tensor_lies_on_a_boundary_of_its_element_size()
     {
         var path = folder["mixed.safetensors"];
-        SafetensorsWriter.Write(path, [ones(3, dtype: uint8).ToStored("a"), ones(3, dtype: float16).ToStored("b"), ones(3).ToStored("c"), ones(1, dtype: int64).ToStored("d")]);
+        SafetensorsWriter.Write(path, [ones(3, dtype: uint8).ToStored("a"), ones(3, dtype: float16).ToStored("b"), ones(3)
+            .ToStored("c"), ones(1, dtype: int64).ToStored("d")]);
         using var file = SafetensorsFile.Open(path);
         Assert.Equal(["d", "c", "b", "a"], file.Names);
         Assert.Equal(0, BitConverter.ToInt64(File.ReadAllBytes(path)) % 8);

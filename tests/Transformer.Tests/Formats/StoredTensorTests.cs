@@ -32,7 +32,8 @@ public sealed class StoredTensorTests : IDisposable
     public void Singles_are_rounded_as_libtorch_rounds_them(ElementType type)
     {
         random.manual_seed(1337);
-        var numbers = cat([randn(1000) * pow(10, randint(-9, 9, 1000)), tensor(new[] { 0f, -0f, 65519f, 65520f, float.PositiveInfinity, 1e-8f, 1.00390625f })]);
+        var numbers = cat([randn(1000) * pow(10, randint(-9, 9, 1000)), tensor(
+            new[] { 0f, -0f, 65519f, 65520f, float.PositiveInfinity, 1e-8f, 1.00390625f })]);
         var bytes = new byte[numbers.numel() * type.Size()];
         Assert.Equal(bytes.Length, ElementConversion.FromSingles(type, numbers.data<float>().ToArray(), bytes));
         Assert.Equal(numbers.to(type.ToScalarType()).bytes.ToArray(), bytes);

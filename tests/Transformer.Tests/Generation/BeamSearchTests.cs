@@ -28,14 +28,17 @@ public sealed class BeamSearchTests
         using var engine = CpuInferenceModel.TryCreate(model)!;
         var all = All(model, [], 0).OrderByDescending(text => text.LogProbability / Math.Pow(text.Length, lengthPenalty)).ToArray();
 
-        var found = new BeamSearch(engine, new LastEnds()).Search(Prompt, beams: 256, maxTokens: 4, lengthPenalty, TestContext.Current.CancellationToken);
+        var found = new BeamSearch(engine, new LastEnds())
+            .Search(Prompt, beams: 256, maxTokens: 4, lengthPenalty, TestContext.Current.CancellationToken);
 
         Assert.Equal(1 + 3 + 9 + 27 + 81, all.Length);
         Assert.Equal(all.Length, found.Count);
         for (var rank = 0; rank < all.Length; rank++)
         {
             Near.Equal(all[rank].LogProbability, found[rank].LogProbability, Tolerance, $"log-probability of rank {rank}");
-            Near.Equal(all[rank].LogProbability / Math.Pow(all[rank].Length, lengthPenalty), found[rank].Score, Tolerance, $"score of rank {rank}");
+            Near.Equal(
+                all[rank].LogProbability / Math.Pow(all[rank].Length, lengthPenalty), found[rank].Score, Tolerance,
+                $"score of rank {rank}");
         }
         Assert.Equal(all[0].Tokens, found[0].Tokens);
         Assert.Equal(all[0].Tokens.Length == all[0].Length ? FinishReason.MaxTokens : FinishReason.EndOfText, found[0].FinishReason);
@@ -47,7 +50,8 @@ public sealed class BeamSearchTests
     {
         using var model = Model(kind);
         using var engine = CpuInferenceModel.TryCreate(model)!;
-        var greedy = new TextGenerator(engine).Generate([Prompt], SamplingOptions.Greedy with { MaxTokens = 9 }, cancellation: TestContext.Current.CancellationToken)[0];
+        var greedy = new TextGenerator(engine)
+            .Generate([Prompt], SamplingOptions.Greedy with { MaxTokens = 9 }, cancellation: TestContext.Current.CancellationToken)[0];
         Assert.Equal(greedy.Tokens, Assert.Single(Search(engine, beams: 1, maxTokens: 9)).Tokens);
     }
 
@@ -90,7 +94,8 @@ public sealed class BeamSearchTests
         }
         using var engine = CpuInferenceModel.TryCreate(model)!;
 
-        var found = new BeamSearch(engine, new LastEnds()).Search(Prompt, beams: 2, maxTokens: 9, cancellation: TestContext.Current.CancellationToken);
+        var found = new BeamSearch(engine, new LastEnds())
+            .Search(Prompt, beams: 2, maxTokens: 9, cancellation: TestContext.Current.CancellationToken);
 
         // After two tokens there are "", "a" and "b"; "aa", the best that runs, has log(0.04) / 2.
         Assert.Equal([[], [0]], found.Select(text => text.Tokens));
@@ -108,7 +113,9 @@ public sealed class BeamSearchTests
         Assert.Contains("Take 10 or fewer", Refusal(() => Search(engine, beams: 2, maxTokens: 11)));
         Assert.Contains("max_tokens: found 0", Refusal(() => Search(engine, beams: 2, maxTokens: 0)));
         Assert.Contains("beams: found 0", Refusal(() => Search(engine, beams: 0, maxTokens: 1)));
-        Assert.Contains("length_penalty", Refusal(() => new BeamSearch(engine).Search(Prompt, 1, 1, double.NaN, TestContext.Current.CancellationToken)));
+        Assert.Contains(
+            "length_penalty",
+            Refusal(() => new BeamSearch(engine).Search(Prompt, 1, 1, double.NaN, TestContext.Current.CancellationToken)));
 
         static string Refusal(Func<object> search) => Assert.Throws<InputException>(search).Message;
     }
@@ -117,7 +124,8 @@ public sealed class BeamSearchTests
         new BeamSearch(engine).Search(Prompt, beams, maxTokens, cancellation: TestContext.Current.CancellationToken);
 
     // Every text of up to four tokens, ended by the last token of the vocabulary or by its length, which counts that token.
-    private static IEnumerable<(int[] Tokens, int Length, double LogProbability)> All(TransformerModel model, int[] tokens, double logProbability)
+    private static IEnumerable<(int[] Tokens, int Length, double LogProbability)> All(
+        TransformerModel model, int[] tokens, double logProbability)
     {
         var next = LogProbabilities(model, [.. Prompt, .. tokens]);
         for (var token = 0; token < next.Length; token++)
@@ -137,7 +145,8 @@ public sealed class BeamSearchTests
         {
             running =
             [
-                .. running.SelectMany(text => LogProbabilities(model, [.. Prompt, .. text.Tokens]).Select((next, token) => (Tokens: (int[])[.. text.Tokens, token], LogProbability: text.LogProbability + next)))
+                .. running.SelectMany(text => LogProbabilities(model, [.. Prompt, .. text.Tokens])
+                    .Select((next, token) => (Tokens: (int[])[.. text.Tokens, token], LogProbability: text.LogProbability + next)))
                     .OrderByDescending(text => text.LogProbability).Take(beams),
             ];
         }
@@ -149,7 +158,8 @@ public sealed class BeamSearchTests
         using var inference = inference_mode();
         using var scope = NewDisposeScope();
         model.eval();
-        return [.. nn.functional.log_softmax(model.forward(tensor(text.Select(token => (long)token).ToArray()).unsqueeze(0), null)[0, -1].to(float64), 0).data<double>()];
+        return [.. nn.functional.log_softmax(
+            model.forward(tensor(text.Select(token => (long)token).ToArray()).unsqueeze(0), null)[0, -1].to(float64), 0).data<double>()];
     }
 
     private static TransformerModel Model(string kind)

@@ -19,7 +19,8 @@ public sealed class ContinuousBatchTests
 
     public static TheoryData<string> Kinds => [.. Tiny.Models.Keys, GrownNtk];
 
-    // Prompts up to the context, texts past it, some beginning as others do, joins and leaves at any step, prompts in pieces of four tokens.
+    // Prompts up to the context, texts past it, some beginning as others do, joins and leaves at any step, prompts in pieces of four
+    // tokens.
     [Theory]
     [MemberData(nameof(Kinds))]
     public void Texts_that_come_and_go_get_the_tokens_that_they_would_have_had_alone(string kind)
@@ -40,7 +41,8 @@ public sealed class ContinuousBatchTests
         for (var i = 0; i < texts.Count; i++)
         {
             var (prompt, options, row, text) = texts[i];
-            var alone = new TextGenerator(engine, Letters).Generate([.. Enumerable.Repeat(prompt, row + 1)], options, cancellation: TestContext.Current.CancellationToken)[row];
+            var alone = new TextGenerator(engine, Letters)
+                .Generate([.. Enumerable.Repeat(prompt, row + 1)], options, cancellation: TestContext.Current.CancellationToken)[row];
             Assert.Equal(alone.Tokens, Ended(text).Tokens);
             Assert.Equal((alone.Text, alone.FinishReason), (Ended(text).Text, Ended(text).FinishReason));
             Assert.Equal(alone.Text, told[i]);
@@ -66,7 +68,8 @@ public sealed class ContinuousBatchTests
             var (number, row) = (told.Count, random.Next(2));
             told.Add("");
             prompt = prompt[..Math.Min(prompt.Length, Tiny.Config.ContextLength)];
-            texts.Add((prompt, options, row, batch.Submit(prompt, options, row, onText: text => told[number] += text, cancellation: TestContext.Current.CancellationToken)));
+            texts.Add((prompt, options, row, batch.Submit(
+                prompt, options, row, onText: text => told[number] += text, cancellation: TestContext.Current.CancellationToken)));
         }
     }
 
@@ -95,7 +98,8 @@ public sealed class ContinuousBatchTests
 
         foreach (var (number, options, text) in found)
         {
-            var alone = new TextGenerator(engine).Generate([[number % 13, 1, 2]], options, cancellation: TestContext.Current.CancellationToken)[0];
+            var alone = new TextGenerator(engine)
+                .Generate([[number % 13, 1, 2]], options, cancellation: TestContext.Current.CancellationToken)[0];
             var cancelled = number % 4 == 0;
             Assert.Equal(cancelled ? alone.Tokens.Take(5) : alone.Tokens, text.Tokens);
             Assert.Equal(cancelled ? FinishReason.Cancelled : FinishReason.MaxTokens, text.FinishReason);
@@ -119,7 +123,8 @@ public sealed class ContinuousBatchTests
         }
     }
 
-    // Positions that are read: of the first text its prompt and all tokens but the last; of the others what is not there already, and one where all is.
+    // Positions that are read: of the first text its prompt and all tokens but the last; of the others what is not there already, and one
+    // where all is.
     [Theory]
     [InlineData(new[] { 1, 2, 3, 4, 5, 9, 9 }, 5)]     // begins as the first prompt
     [InlineData(new[] { 1, 2, 3, 4, 5, 6 }, 5)]        // is the first prompt
@@ -207,7 +212,11 @@ public sealed class ContinuousBatchTests
         using var model = Model("rope");
         using var engine = CpuInferenceModel.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 1, Letters);
-        var options = Greedy with { MaxTokens = 3, Constraint = TextConstraint.Regex($"({string.Join('|', "abcdefghijklm".Select(letter => $"[a-m]{{9}}{letter}[b-l]{{9}}"))})") };
+        var options = Greedy with
+        {
+            MaxTokens = 3,
+            Constraint = TextConstraint.Regex($"({string.Join('|', "abcdefghijklm".Select(letter => $"[a-m]{{9}}{letter}[b-l]{{9}}"))})")
+        };
         var automaton = Allocated(() => options.Constraint.ToAutomaton());
         Submit(batch, [1, 2], options);
         var first = Allocated(() => { while (batch.Step()) ; });
@@ -245,7 +254,8 @@ public sealed class ContinuousBatchTests
         for (var number = 0; number < texts.Length; number++)
         {
             var options = new SamplingOptions { Seed = number, MaxTokens = 550, Constraint = constraint };
-            var alone = new TextGenerator(engine, Letters).Generate([[number]], options, cancellation: TestContext.Current.CancellationToken)[0];
+            var alone = new TextGenerator(engine, Letters)
+                .Generate([[number]], options, cancellation: TestContext.Current.CancellationToken)[0];
             Assert.Equal(alone.Tokens, Ended(texts[number]).Tokens);
             Assert.Equal(alone.Tokens, told[number]);
         }
@@ -263,7 +273,8 @@ public sealed class ContinuousBatchTests
         var later = Submit(batch, [1], Greedy with { Constraint = TextConstraint.Regex("bz") }, told.Add);
         var good = Submit(batch, [3], Greedy with { MaxTokens = 5 });
         while (batch.Step()) ;
-        foreach (var bad in new[] { first, later }) Assert.Contains("asks for 'z' next", (await Assert.ThrowsAsync<InputException>(() => bad)).Message);
+        foreach (var bad in new[] { first, later })
+            Assert.Contains("asks for 'z' next", (await Assert.ThrowsAsync<InputException>(() => bad)).Message);
         Assert.Equal([1], told);
         Assert.Equal(Alone(engine, [3], 5), (await good).Tokens);
     }
@@ -274,7 +285,8 @@ public sealed class ContinuousBatchTests
         using var model = Model("rope");
         using var engine = CpuInferenceModel.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 2);
-        var (bad, good) = (Submit(batch, [1, 2], Greedy, onToken: _ => throw new IOException("gone")), Submit(batch, [3], Greedy with { MaxTokens = 5 }));
+        var (bad, good) = (
+            Submit(batch, [1, 2], Greedy, onToken: _ => throw new IOException("gone")), Submit(batch, [3], Greedy with { MaxTokens = 5 }));
         while (batch.Step()) ;
         Assert.Equal("gone", (await Assert.ThrowsAsync<IOException>(() => bad)).Message);
         Assert.Equal(Alone(engine, [3], 5), (await good).Tokens);
@@ -290,7 +302,8 @@ public sealed class ContinuousBatchTests
         var bad = forbidden.Select(act => Submit(batch, [1, 2], Greedy, onToken: _ => act())).ToArray();
         var good = Submit(batch, [3], Greedy with { MaxTokens = 5 });
         while (batch.Step()) ;
-        foreach (var text in bad) Assert.Contains("a callback may submit", (await Assert.ThrowsAsync<InvalidOperationException>(() => text)).Message);
+        foreach (var text in bad)
+            Assert.Contains("a callback may submit", (await Assert.ThrowsAsync<InvalidOperationException>(() => text)).Message);
         Assert.Equal(Alone(engine, [3], 5), (await good).Tokens);
     }
 
@@ -301,12 +314,14 @@ public sealed class ContinuousBatchTests
         using var engine = CpuInferenceModel.TryCreate(model)!;
         using var other = CpuInferenceModel.TryCreate(model)!;
         using var batch = new ContinuousBatch(engine, slots: 2);
-        var (first, second, later) = (Submit(batch, [1, 2, 3, 4], Greedy), Submit(batch, [5], Greedy), Submit(batch, [1, 2, 3, 4], Greedy with { MaxTokens = 5 }));
+        var (first, second, later) = (
+            Submit(batch, [1, 2, 3, 4], Greedy), Submit(batch, [5], Greedy), Submit(batch, [1, 2, 3, 4], Greedy with { MaxTokens = 5 }));
         batch.Step();
         ModelOf(batch) = other;
         Assert.True(batch.Step());
         ModelOf(batch) = engine;
-        foreach (var text in new[] { first, second }) Assert.Contains("another model's", (await Assert.ThrowsAsync<ArgumentException>(() => text)).Message);
+        foreach (var text in new[] { first, second })
+            Assert.Contains("another model's", (await Assert.ThrowsAsync<ArgumentException>(() => text)).Message);
         while (batch.Step()) ;
         Assert.Equal(0, (await later).ReusedTokens);
         Assert.Equal(Alone(engine, [1, 2, 3, 4], 5), (await later).Tokens);
@@ -323,7 +338,8 @@ public sealed class ContinuousBatchTests
         foreach (var submits in new[] { false, true })
         {
             var batch = new ContinuousBatch(engine, slots: 1);
-            var runs = Enumerable.Range(0, 2).Select(_ => Task.Run(() => batch.Run(CancellationToken.None), TestContext.Current.CancellationToken)).ToArray();
+            var runs = Enumerable.Range(0, 2)
+                .Select(_ => Task.Run(() => batch.Run(CancellationToken.None), TestContext.Current.CancellationToken)).ToArray();
             if (submits) await Submit(batch, [1], Greedy with { MaxTokens = 3 });
             batch.Dispose();
             await Task.WhenAll(runs).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
@@ -364,16 +380,21 @@ public sealed class ContinuousBatchTests
         return text.GetAwaiter().GetResult();
     }
 
-    private static void Refuses<T>(Action submit, string message) where T : Exception => Assert.Contains(message, Assert.Throws<T>(submit).Message);
+    private static void Refuses<T>(Action submit, string message) where T : Exception =>
+        Assert.Contains(message, Assert.Throws<T>(submit).Message);
 
     private static IReadOnlyList<int> Alone(CpuInferenceModel engine, int[] prompt, int tokens) =>
-        new TextGenerator(engine).Generate([prompt], Greedy with { MaxTokens = tokens }, cancellation: TestContext.Current.CancellationToken)[0].Tokens;
+        new TextGenerator(engine)
+            .Generate([prompt], Greedy with { MaxTokens = tokens }, cancellation: TestContext.Current.CancellationToken)[0].Tokens;
 
     private static TransformerModel Model(string kind)
     {
         manual_seed(21);
         return kind == GrownNtk
-            ? new TransformerModel(Tiny.Config with { Position = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 5 } } })
+            ? new TransformerModel(Tiny.Config with
+            {
+                Position = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 5 } }
+            })
             : Tiny.Model(kind);
     }
 }

@@ -29,7 +29,8 @@ public sealed class DraftModelTests
         Assert.True(Math.Abs(deviation) < 4, $"chi-squared is {deviation:f1} standard deviations from what it should be");
     }
 
-    // Given half of q, the rule accepts with min(1, 2 p / q); given q of the draft token alone, it draws what takes the place of a refused draft token from p without it.
+    // Given half of q, the rule accepts with min(1, 2 p / q); given q of the draft token alone, it draws what takes the place of a refused
+    // draft token from p without it.
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -61,7 +62,11 @@ public sealed class DraftModelTests
         using var engine = CpuInferenceModel.TryCreate(model)!;
         using var draft = CpuInferenceModel.TryCreate(model)!;
         var options = new SamplingOptions { MaxTokens = 10, TopP = 0.9 };
-        var found = new TextGenerator(engine) { DraftTokens = 3, Draft = draft }.Generate([[1, 2]], options, cancellation: TestContext.Current.CancellationToken)[0].Speculation!;
+        var found = new TextGenerator(engine)
+        {
+            DraftTokens = 3,
+            Draft = draft
+        }.Generate([[1, 2]], options, cancellation: TestContext.Current.CancellationToken)[0].Speculation!;
         Assert.Equal(new SpeculationCount(3, 7, 7), found);    // 4 + 4 + 2 tokens
         Assert.Equal(1, found.AcceptanceRate);
     }
@@ -77,7 +82,8 @@ public sealed class DraftModelTests
         using var draft = CpuInferenceModel.TryCreate(smaller)!;
         var options = SamplingOptions.Greedy with { MaxTokens = 30 };
         foreach (var draftTokens in new[] { 1, 4 })
-            Assert.Equal(Write(new(engine), options).Tokens, Write(new(engine) { DraftTokens = draftTokens, Draft = draft }, options).Tokens);
+            Assert.Equal(
+                Write(new(engine), options).Tokens, Write(new(engine) { DraftTokens = draftTokens, Draft = draft }, options).Tokens);
 
         static GeneratedText Write(TextGenerator generator, SamplingOptions options) =>
             generator.Generate([[1, 2]], options, cancellation: TestContext.Current.CancellationToken)[0];
@@ -97,7 +103,8 @@ public sealed class DraftModelTests
         Assert.Contains("vocabulary of 12", Refusal(new(engine) { DraftTokens = 1, Draft = strange }, [[1]]));
 
         static string Refusal(TextGenerator generator, int[][] prompts) =>
-            Assert.Throws<InputException>(() => generator.Generate(prompts, SamplingOptions.Greedy, cancellation: TestContext.Current.CancellationToken)).Message;
+            Assert.Throws<InputException>(
+                () => generator.Generate(prompts, SamplingOptions.Greedy, cancellation: TestContext.Current.CancellationToken)).Message;
     }
 
     private static TransformerModel Model(string kind, int? context = null)
@@ -165,7 +172,8 @@ public sealed class DraftModelTests
         {
             var found = new int[Vocabulary * Vocabulary * Vocabulary];
             using var logits = Logits(options, draftTokens: 2, given);
-            foreach (var text in Texts(logits, options, Samples)) found[text.Aggregate(0, (number, token) => number * Vocabulary + token)]++;
+            foreach (var text in Texts(logits, options, Samples))
+                found[text.Aggregate(0, (number, token) => number * Vocabulary + token)]++;
             var expected = Texts(options).Select(share => share * Samples).ToArray();
 
             // Rare texts count together with others, five of them at least; those that are impossible must not come.
@@ -182,7 +190,9 @@ public sealed class DraftModelTests
             return (chiSquared - (cells - 1)) / Math.Sqrt(2.0 * (cells - 1));
         }
 
-        /// <summary>The softmax of the logits over the temperature, of the most probable K and of these the fewest with probability P: [V].</summary>
+        /// <summary>
+        /// The softmax of the logits over the temperature, of the most probable K and of these the fewest with probability P: [V].
+        /// </summary>
         public static double[] Probabilities(CpuInferenceModel engine, int[] text, SamplingOptions options)
         {
             using var state = engine.NewState(rows: 1);

@@ -7,7 +7,14 @@ namespace Transformer.Tests.Generation;
 
 public sealed class SpeculationTests
 {
-    private static readonly ModelConfig Small = new() { Width = 32, ContextLength = 48, Layers = 2, VocabularySize = 12, Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2 } };
+    private static readonly ModelConfig Small = new()
+    {
+        Width = 32,
+        ContextLength = 48,
+        Layers = 2,
+        VocabularySize = 12,
+        Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2 }
+    };
 
     [Theory]
     [InlineData(0, 1)]
@@ -36,7 +43,8 @@ public sealed class SpeculationTests
         using var model = GenerationGoldens.Random(Small with { Attention = new LinearAttentionConfig { Heads = 4 } });
         using var engine = CpuInferenceModel.TryCreate(model)!;
         var options = new SamplingOptions { Temperature = temperature, MaxTokens = 120, Seed = 3 };
-        var found = new TextGenerator(engine) { DraftTokens = 4 }.Generate([[1, 2, 1]], options, cancellation: TestContext.Current.CancellationToken)[0];
+        var found = new TextGenerator(engine) { DraftTokens = 4 }.Generate(
+            [[1, 2, 1]], options, cancellation: TestContext.Current.CancellationToken)[0];
         Assert.Equal(Tokens(new(engine), [1, 2, 1], options), found.Tokens);
         Assert.InRange(found.Speculation!.Accepted, 1, found.Speculation.Drafted - 1);
     }
@@ -45,7 +53,10 @@ public sealed class SpeculationTests
     [Fact]
     public void Where_angles_follow_the_length_draft_tokens_change_no_token()
     {
-        using var model = GenerationGoldens.Random(Small with { Position = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 6 } } });
+        using var model = GenerationGoldens.Random(Small with
+        {
+            Position = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 6 } }
+        });
         using var engine = CpuInferenceModel.TryCreate(model)!;
         using (var state = engine.NewState(rows: 1)) Assert.False(state.CanTruncate);
         var options = new SamplingOptions { Temperature = 2, MaxTokens = 60, Seed = 3 };
@@ -57,7 +68,9 @@ public sealed class SpeculationTests
     {
         using var model = GenerationGoldens.Random(Small);
         using var engine = CpuInferenceModel.TryCreate(model)!;
-        Assert.Equal(Tokens(new(engine), [1, 2, 1], SamplingOptions.Greedy), Tokens(new(engine) { DraftTokens = TextGenerator.MostDraftTokens }, [1, 2, 1], SamplingOptions.Greedy));
+        Assert.Equal(
+            Tokens(new(engine), [1, 2, 1], SamplingOptions.Greedy),
+            Tokens(new(engine) { DraftTokens = TextGenerator.MostDraftTokens }, [1, 2, 1], SamplingOptions.Greedy));
     }
 
     [Theory]

@@ -16,9 +16,11 @@ public sealed class TensorParallelGenerationTests
         int[][] prompts = [[1, 5, 2, 7, 3], [4, 4]];
         foreach (var temperature in (double[])[0, 1])
         {
-            var options = new SamplingOptions { Temperature = temperature, Seed = 3, MaxTokens = 9 };    // past the context of 12 for the first prompt
+            // past the context of 12 for the first prompt
+            var options = new SamplingOptions { Temperature = temperature, Seed = 3, MaxTokens = 9 };
             using var one = TensorCases.Draw(kind, rank: 0);
-            var expected = one.Generate(prompts, options, cancellation: TestContext.Current.CancellationToken).Select(text => text.Tokens).ToArray();
+            var expected = one.Generate(prompts, options, cancellation: TestContext.Current.CancellationToken).Select(text => text.Tokens)
+                .ToArray();
             int[][]? found = null;
             TensorCases.OnShares(kind, ranks, (rank, share) =>
             {
@@ -51,7 +53,8 @@ public sealed class TensorParallelGenerationTests
     public void What_goes_wrong_on_rank_0_outside_of_the_model_lets_the_others_go()
     {
         var failure = Assert.Throws<InvalidDataException>(() => TensorCases.OnShares("rope", 2, (rank, share) =>
-            share.Generate([[1, 2]], new SamplingOptions { MaxTokens = 9 }, onToken: (_, _) => throw new InvalidDataException("a callback failed"))));
+            share.Generate(
+                [[1, 2]], new SamplingOptions { MaxTokens = 9 }, onToken: (_, _) => throw new InvalidDataException("a callback failed"))));
         Assert.Equal("a callback failed", failure.Message);
     }
 }

@@ -121,12 +121,14 @@ public sealed class TextGenerationTests : IDisposable
     [Fact]
     public void Characters_of_several_tokens_come_whole()
     {
-        using var model = GenerationGoldens.Random(new ModelConfig { Width = 16, ContextLength = 64, Layers = 1, VocabularySize = 256, Attention = GenerationGoldens.FourHeads });
+        using var model = GenerationGoldens.Random(
+            new ModelConfig { Width = 16, ContextLength = 64, Layers = 1, VocabularySize = 256, Attention = GenerationGoldens.FourHeads });
         using var inference = ModelInference.Of(model);
         var generator = new TextGenerator(inference, new ByteTokenizer());
         var written = "";
 
-        var result = generator.GenerateText(["é"], new SamplingOptions { MaxTokens = 60 }, (_, text) => written += text, TestContext.Current.CancellationToken)[0];
+        var result = generator.GenerateText(["é"], new SamplingOptions { MaxTokens = 60 }, (_, text) =>
+            written += text, TestContext.Current.CancellationToken)[0];
 
         Assert.Equal(new ByteTokenizer().Decode([.. result.Tokens]), result.Text);
         Assert.Equal(result.Text, written);
@@ -135,7 +137,8 @@ public sealed class TextGenerationTests : IDisposable
     [Fact]
     public void An_empty_prompt_is_a_line_break_where_no_token_begins_a_text()
     {
-        using var model = GenerationGoldens.Random(new ModelConfig { Width = 16, ContextLength = 8, Layers = 1, VocabularySize = 256, Attention = GenerationGoldens.FourHeads });
+        using var model = GenerationGoldens.Random(
+            new ModelConfig { Width = 16, ContextLength = 8, Layers = 1, VocabularySize = 256, Attention = GenerationGoldens.FourHeads });
 
         using var inference = ModelInference.Of(model);
         using var known = ModelInference.Of(stories.Model);
@@ -146,17 +149,21 @@ public sealed class TextGenerationTests : IDisposable
     [Fact]
     public void An_empty_prompt_is_refused_where_there_is_no_line_break_either()
     {
-        using var model = GenerationGoldens.Random(new ModelConfig { Width = 16, ContextLength = 8, Layers = 1, VocabularySize = 2, Attention = GenerationGoldens.FourHeads });
+        using var model = GenerationGoldens.Random(
+            new ModelConfig { Width = 16, ContextLength = 8, Layers = 1, VocabularySize = 2, Attention = GenerationGoldens.FourHeads });
 
         using var inference = ModelInference.Of(model);
-        var refusal = Assert.Throws<InputException>(() => new TextGenerator(inference, CharacterTokenizer.FromCorpus(new StringReader("ab"))).Encode(""));
+        var refusal = Assert.Throws<InputException>(
+            () => new TextGenerator(inference, CharacterTokenizer.FromCorpus(new StringReader("ab"))).Encode(""));
 
         Assert.Contains("Give a prompt", refusal.Message);
     }
 
-    private IReadOnlyList<GeneratedText> Generate(IReadOnlyList<string> prompts, SamplingOptions options, Action<int, string>? onText = null)
+    private IReadOnlyList<GeneratedText> Generate(
+        IReadOnlyList<string> prompts, SamplingOptions options, Action<int, string>? onText = null)
     {
         using var inference = ModelInference.Of(stories.Model);
-        return new TextGenerator(inference, stories.Tokenizer).GenerateText(prompts, options, onText, TestContext.Current.CancellationToken);
+        return new TextGenerator(inference, stories.Tokenizer)
+            .GenerateText(prompts, options, onText, TestContext.Current.CancellationToken);
     }
 }

@@ -59,7 +59,8 @@ public sealed class TextGeneratorTests
 
         var results = Generate(model, prompts, Greedy with { MaxTokens = tokens });
 
-        Assert.Equal(prompts.Select(prompt => GenerationGoldens.WithoutCache(model, prompt, tokens)), results.Select(result => result.Tokens));
+        Assert.Equal(
+            prompts.Select(prompt => GenerationGoldens.WithoutCache(model, prompt, tokens)), results.Select(result => result.Tokens));
         Assert.All(results, result => Assert.Equal(FinishReason.MaxTokens, result.FinishReason));
     }
 
@@ -103,7 +104,10 @@ public sealed class TextGeneratorTests
         using var cancellation = new CancellationTokenSource();
         var count = 0;
 
-        var result = Assert.Single(model.Generate([[1]], Greedy, onToken: (_, _) => { if (++count == 3) cancellation.Cancel(); }, cancellation: cancellation.Token));
+        var result = Assert.Single(model.Generate([[1]], Greedy, onToken: (_, _) =>
+        {
+            if (++count == 3) cancellation.Cancel();
+        }, cancellation: cancellation.Token));
 
         Assert.Equal((3, FinishReason.Cancelled), (result.Tokens.Count, result.FinishReason));
     }
@@ -113,7 +117,15 @@ public sealed class TextGeneratorTests
     [InlineData(false)]
     public void The_model_is_in_evaluation_meanwhile_and_afterwards_as_it_was(bool training)
     {
-        using var model = GenerationGoldens.Random(new ModelConfig { Width = 16, ContextLength = 16, Layers = 1, VocabularySize = 11, Attention = GenerationGoldens.FourHeads, Dropout = 0.5 });
+        using var model = GenerationGoldens.Random(new ModelConfig
+        {
+            Width = 16,
+            ContextLength = 16,
+            Layers = 1,
+            VocabularySize = 11,
+            Attention = GenerationGoldens.FourHeads,
+            Dropout = 0.5
+        });
         model.train(training);
         var during = true;
 
@@ -126,14 +138,16 @@ public sealed class TextGeneratorTests
         IReadOnlyList<int> OfLibtorch()
         {
             using var inference = new TorchInferenceModel(model);
-            return new TextGenerator(inference).Generate([[1]], Greedy with { MaxTokens = 12 }, (_, _) => during = model.training, cancellation: TestContext.Current.CancellationToken)[0].Tokens;
+            return new TextGenerator(inference).Generate([[1]], Greedy with { MaxTokens = 12 }, (_, _) =>
+                during = model.training, cancellation: TestContext.Current.CancellationToken)[0].Tokens;
         }
     }
 
     [Fact]
     public void Equal_prompts_draw_different_tokens_a_row_and_the_same_with_the_same_seed()
     {
-        using var model = GenerationGoldens.Random(new ModelConfig { Width = 16, ContextLength = 32, Layers = 1, VocabularySize = 50, Attention = GenerationGoldens.FourHeads });
+        using var model = GenerationGoldens.Random(
+            new ModelConfig { Width = 16, ContextLength = 32, Layers = 1, VocabularySize = 50, Attention = GenerationGoldens.FourHeads });
         var options = new SamplingOptions { MaxTokens = 20, Seed = 5, Temperature = 2 };
 
         var first = Generate(model, [[1], [1], [1]], options);
@@ -147,7 +161,8 @@ public sealed class TextGeneratorTests
         Assert.NotEqual(first[0].Tokens, other[0].Tokens);
     }
 
-    private static IReadOnlyList<GeneratedText> Generate(TransformerModel model, IReadOnlyList<int[]> prompts, SamplingOptions options, Action<int, int>? onToken = null) =>
+    private static IReadOnlyList<GeneratedText> Generate(
+        TransformerModel model, IReadOnlyList<int[]> prompts, SamplingOptions options, Action<int, int>? onToken = null) =>
         model.Generate(prompts, options, onToken: onToken, cancellation: TestContext.Current.CancellationToken);
 
     private static int[] Golden(string which, string name)

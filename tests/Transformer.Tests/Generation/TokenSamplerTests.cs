@@ -44,7 +44,8 @@ public sealed class TokenSamplerTests
     [InlineData(0.90, new[] { 0, 1, 3, 4 })]
     [InlineData(0.95, new[] { 0, 1, 2, 3, 4 })]
     [InlineData(1.00, new[] { 0, 1, 2, 3, 4 })]
-    public void Top_p_keeps_the_fewest_likeliest_with_that_probability(double p, int[] kept) => Assert.Equal(kept, Drawn(new SamplingOptions { TopP = p }));
+    public void Top_p_keeps_the_fewest_likeliest_with_that_probability(double p, int[] kept) =>
+        Assert.Equal(kept, Drawn(new SamplingOptions { TopP = p }));
 
     [Theory]
     [InlineData(0.0, new[] { 0, 1, 2, 3, 4 })]
@@ -52,7 +53,8 @@ public sealed class TokenSamplerTests
     [InlineData(0.13, new[] { 0, 3, 4 })]
     [InlineData(0.26, new[] { 0, 3 })]
     [InlineData(1.0, new[] { 3 })]
-    public void Min_p_keeps_what_is_at_least_that_share_of_the_likeliest(double p, int[] kept) => Assert.Equal(kept, Drawn(new SamplingOptions { MinP = p }));
+    public void Min_p_keeps_what_is_at_least_that_share_of_the_likeliest(double p, int[] kept) =>
+        Assert.Equal(kept, Drawn(new SamplingOptions { MinP = p }));
 
     [Fact]
     public void Top_p_counts_only_what_top_k_left_over()
@@ -116,7 +118,8 @@ public sealed class TokenSamplerTests
     [Fact]
     public void A_seed_means_the_same_numbers_everywhere()
     {
-        // Of 1000 equals number n is drawn where the random number lies in n/1000 .. (n + 1)/1000; the numbers were computed apart from this code.
+        // Of 1000 equals number n is drawn where the random number lies in n/1000 .. (n + 1)/1000; the numbers were computed apart from
+        // this code.
         var sampler = new TokenSampler(new SamplingOptions { Seed = 1337 }, 1000, row: 2);
         var drawn = Enumerable.Range(0, 6).Select(_ => sampler.Next(new float[1000])).ToArray();
 
@@ -145,11 +148,14 @@ public sealed class TokenSamplerTests
     [Fact]
     public void Every_option_is_checked_and_all_errors_are_told_at_once()
     {
-        var wrong = new SamplingOptions { Temperature = -1, TopK = 0, TopP = 0, MinP = 2, RepetitionPenalty = 0, MaxTokens = 0, Stop = [""] };
+        var wrong =
+            new SamplingOptions { Temperature = -1, TopK = 0, TopP = 0, MinP = 2, RepetitionPenalty = 0, MaxTokens = 0, Stop = [""] };
 
         var message = Assert.Throws<InputException>(() => new TokenSampler(wrong, 2)).Message;
 
-        Assert.All((string[])["temperature: found -1", "top_k: found 0", "top_p: found 0", "min_p: found 2", "repetition_penalty: found 0", "max_tokens: found 0", "stop: "],
+        Assert.All((string[])[
+            "temperature: found -1", "top_k: found 0", "top_p: found 0", "min_p: found 2", "repetition_penalty: found 0",
+            "max_tokens: found 0", "stop: "],
             problem => Assert.Contains(problem, message));
         Assert.Throws<InputException>(() => new TokenSampler(new SamplingOptions { Temperature = double.NaN }, 2));
     }
@@ -168,6 +174,7 @@ public sealed class TokenSamplerTests
         var counts = new int[expected.Length];
         for (var n = 0; n < Draws; n++) counts[sampler.Next([.. Halves])]++;
         for (var token = 0; token < expected.Length; token++)
-            Assert.Equal(expected[token], (double)counts[token] / Draws, tolerance: 5 * Math.Sqrt(expected[token] * (1 - expected[token]) / Draws));
+            Assert.Equal(
+                expected[token], (double)counts[token] / Draws, tolerance: 5 * Math.Sqrt(expected[token] * (1 - expected[token]) / Draws));
     }
 }

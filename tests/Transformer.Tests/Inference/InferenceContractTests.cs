@@ -29,7 +29,8 @@ public sealed class InferenceContractTests
     // Read with a state, in one pass and token by token, beside others: as one pass over each text without one.
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Rows_of_unequal_length_give_the_logits_of_whole_texts(string backend, string kind) => InferenceBackends.With(backend, kind, (model, reference) =>
+    public void Rows_of_unequal_length_give_the_logits_of_whole_texts(string backend, string kind) =>
+        InferenceBackends.With(backend, kind, (model, reference) =>
     {
         int[][] texts = [Text(7, 1), Text(Context, 4), Text(4, 9)];
         var (prompts, read) = (new[] { 3, 8, 1 }, new[] { 3, 8, 1 });
@@ -52,7 +53,8 @@ public sealed class InferenceContractTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Texts_join_and_leave_beside_others(string backend, string kind) => InferenceBackends.With(backend, kind, (model, reference) =>
+    public void Texts_join_and_leave_beside_others(string backend, string kind) =>
+        InferenceBackends.With(backend, kind, (model, reference) =>
     {
         int[][] texts = [Text(5, 1), Text(9, 4), Text(7, 9), Text(4, 2)];
         using var state = model.NewState(rows: 3);
@@ -73,7 +75,8 @@ public sealed class InferenceContractTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void A_copied_row_goes_on_as_the_first(string backend, string kind) => InferenceBackends.With(backend, kind, (model, reference) =>
+    public void A_copied_row_goes_on_as_the_first(string backend, string kind) =>
+        InferenceBackends.With(backend, kind, (model, reference) =>
     {
         var (text, other) = (Text(9, 1), Text(9, 4));
         using var state = model.NewState(rows: 2);
@@ -88,7 +91,8 @@ public sealed class InferenceContractTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void A_row_drops_its_last_tokens_or_says_that_it_cannot(string backend, string kind) => InferenceBackends.With(backend, kind, (model, reference) =>
+    public void A_row_drops_its_last_tokens_or_says_that_it_cannot(string backend, string kind) =>
+        InferenceBackends.With(backend, kind, (model, reference) =>
     {
         var (text, other) = (Text(9, 1), Text(10, 4));
         using var state = model.NewState(rows: 2);
@@ -139,7 +143,8 @@ public sealed class InferenceContractTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Beam_search_finds_what_it_finds_with_the_kernels(string backend, string kind) => InferenceBackends.With(backend, kind, (model, reference) =>
+    public void Beam_search_finds_what_it_finds_with_the_kernels(string backend, string kind) =>
+        InferenceBackends.With(backend, kind, (model, reference) =>
     {
         using var kernels = CpuInferenceModel.TryCreate(reference)!;
         var expected = new BeamSearch(kernels).Search([1, 5, 2], beams: 3, maxTokens: 6, cancellation: Cancellation);
@@ -161,11 +166,15 @@ public sealed class InferenceContractTests
             Assert.Equal(expected, drafted.Tokens);
             Assert.Equal(kind == "rope_dynamic_ntk", drafted.Speculation is null);
             if (kind == "rope_dynamic_ntk")
-                Assert.Contains("angles follow the length", Assert.Throws<InputException>(() => Generate(new(model) { DraftTokens = 3, Draft = draft }, options)).Message);
-            else if (options.Temperature == 0) Assert.Equal(expected, Generate(new(model) { DraftTokens = 3, Draft = draft }, options).Tokens);
+                Assert.Contains(
+                    "angles follow the length",
+                    Assert.Throws<InputException>(() => Generate(new(model) { DraftTokens = 3, Draft = draft }, options)).Message);
+            else if (options.Temperature == 0)
+                Assert.Equal(expected, Generate(new(model) { DraftTokens = 3, Draft = draft }, options).Tokens);
         }
 
-        static GeneratedText Generate(TextGenerator generator, SamplingOptions options) => generator.Generate([[1, 2, 1, 2]], options, cancellation: Cancellation)[0];
+        static GeneratedText Generate(TextGenerator generator, SamplingOptions options) =>
+            generator.Generate([[1, 2, 1, 2]], options, cancellation: Cancellation)[0];
     });
 
     // The model itself as the draft model of the kernels, by which each draft token is accepted.
@@ -178,26 +187,34 @@ public sealed class InferenceContractTests
         var options = Greedy with { MaxTokens = 9 };
         Assert.Equal(
             new TextGenerator(kernels).Generate([[1, 2]], options, cancellation: Cancellation)[0].Tokens,
-            new TextGenerator(kernels) { DraftTokens = 2, Draft = model }.Generate([[1, 2]], options, cancellation: Cancellation)[0].Tokens);
+            new TextGenerator(kernels)
+            {
+                DraftTokens = 2,
+                Draft = model
+            }.Generate([[1, 2]], options, cancellation: Cancellation)[0].Tokens);
     });
 
     [Theory]
     [MemberData(nameof(Cases))]
     public void Constrained_texts_match(string backend, string kind) => InferenceBackends.With(backend, kind, (model, _) =>
     {
-        var options = new SamplingOptions { Temperature = 2, Seed = 5, MaxTokens = 30, Constraint = TextConstraint.Regex("(ab|c)d{2,4}[e-g]+h") };
+        var options = new SamplingOptions { Temperature = 2, Seed = 5, MaxTokens = 30, Constraint = TextConstraint.Regex(
+            "(ab|c)d{2,4}[e-g]+h") };
         var texts = new TextGenerator(model, Letters).GenerateText(["abc", "m"], options, cancellation: Cancellation);
-        foreach (var text in texts.Where(text => text.FinishReason == FinishReason.EndOfText)) Assert.Matches("^(ab|c)d{2,4}[e-g]+h$", text.Text);
+        foreach (var text in texts.Where(text => text.FinishReason == FinishReason.EndOfText))
+            Assert.Matches("^(ab|c)d{2,4}[e-g]+h$", text.Text);
         Assert.Contains(texts, text => text.FinishReason == FinishReason.EndOfText);
     });
 
     // Prompts that begin alike, longer ones than a step reads, and texts past the context.
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Texts_of_a_continuous_batch_are_those_that_each_prompt_has_alone(string backend, string kind) => InferenceBackends.With(backend, kind, (model, _) =>
+    public void Texts_of_a_continuous_batch_are_those_that_each_prompt_has_alone(string backend, string kind) =>
+        InferenceBackends.With(backend, kind, (model, _) =>
     {
         int[][] prompts = [[1, 5, 2, 7, 3, 4], [1, 5, 2], [4], [1, 5, 2, 7, 3, 9, 8], [6, 6]];
-        var alone = prompts.Select(prompt => new TextGenerator(model).Generate([prompt], Greedy with { MaxTokens = 11 }, cancellation: Cancellation)[0].Tokens).ToArray();
+        var alone = prompts.Select(prompt => new TextGenerator(model)
+            .Generate([prompt], Greedy with { MaxTokens = 11 }, cancellation: Cancellation)[0].Tokens).ToArray();
         using var batch = new ContinuousBatch(model, slots: 3, promptTokens: 4);
         var texts = prompts.Select(prompt => batch.Submit(prompt, Greedy with { MaxTokens = 11 }, cancellation: Cancellation)).ToArray();
         while (batch.Step()) { }
@@ -206,7 +223,8 @@ public sealed class InferenceContractTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Embeddings_enter_in_the_place_of_ids_or_are_refused(string backend, string kind) => InferenceBackends.With(backend, kind, (model, reference) =>
+    public void Embeddings_enter_in_the_place_of_ids_or_are_refused(string backend, string kind) =>
+        InferenceBackends.With(backend, kind, (model, reference) =>
     {
         int[] text = Text(7, 1);
         var table = reference.Weight("model.embed_tokens.weight").detach().data<float>().ToArray();
@@ -215,7 +233,9 @@ public sealed class InferenceContractTests
         using var state = model.NewState(rows: 2);
         if (backend is InferenceBackends.Onnx or InferenceBackends.FusedOnnx)
         {
-            Assert.Contains("takes token ids only", Assert.Throws<InputException>(() => model.Read(state, [0], [7], InferenceInput.OfEmbeddings(embeddings, width))).Message);
+            Assert.Contains(
+                "takes token ids only",
+                Assert.Throws<InputException>(() => model.Read(state, [0], [7], InferenceInput.OfEmbeddings(embeddings, width))).Message);
             Assert.Equal([0, 0], state.Lengths);
             model.Read(state, [0], [7], text);
             Assert.Contains("not hidden states", Assert.Throws<InputException>(() => model.Hidden(0)).Message);
@@ -235,7 +255,8 @@ public sealed class InferenceContractTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Logits_are_the_head_of_the_hidden_state(string backend, string kind) => InferenceBackends.With(backend, kind, (model, reference) =>
+    public void Logits_are_the_head_of_the_hidden_state(string backend, string kind) =>
+        InferenceBackends.With(backend, kind, (model, reference) =>
     {
         if (backend is InferenceBackends.Onnx or InferenceBackends.FusedOnnx) return;
         using var state = model.NewState(rows: 1);
@@ -243,12 +264,14 @@ public sealed class InferenceContractTests
         using var gradient = no_grad();
         for (var output = 0; output < 5; output++)
             OnnxCases.AssertNear(
-                reference.Logits(tensor(model.Hidden(output).ToArray())).data<float>().ToArray(), model.Logits(output).ToArray(), Tolerance, $"token {output}");
+                reference.Logits(tensor(model.Hidden(output).ToArray())).data<float>().ToArray(), model.Logits(output).ToArray(), Tolerance,
+                $"token {output}");
     });
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void What_does_not_fit_is_refused_before_anything_is_computed(string backend, string kind) => InferenceBackends.With(backend, kind, (model, _) =>
+    public void What_does_not_fit_is_refused_before_anything_is_computed(string backend, string kind) =>
+        InferenceBackends.With(backend, kind, (model, _) =>
     {
         using var state = model.NewState(rows: 2, capacity: 11);
         model.Read(state, [0], [1], [1]);
@@ -264,7 +287,9 @@ public sealed class InferenceContractTests
         Assert.Throws<ArgumentException>(() => model.Read(state, [0, 1], [1], [1]));
         Assert.Throws<ArgumentException>(() => model.Read(state, [0, 1], [1, 0], [1]));
         Assert.Throws<ArgumentException>(() => model.Read(state, [0], [1], InferenceInput.OfEmbeddings(new float[3], 3)));
-        Assert.Contains("12 tokens do not fit the context length of 11", Assert.Throws<InputException>(() => model.Read(state, [0], [11], new int[11])).Message);
+        Assert.Contains(
+            "12 tokens do not fit the context length of 11",
+            Assert.Throws<InputException>(() => model.Read(state, [0], [11], new int[11])).Message);
         Assert.Equal([1, 0], state.Lengths);
     });
 

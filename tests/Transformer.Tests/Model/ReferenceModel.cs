@@ -68,7 +68,8 @@ internal sealed class ReferenceModel
     {
         var path = $"{folder}/{file}.safetensors";
         var tensors = Golden.Read(path).Select(tensor => tensor.Value.ToStored(tensor.Key));
-        var ours = isGpt2 ? HuggingFaceNames.FromGpt2(path, tensors, Config.TiedHead) : HuggingFaceNames.FromLlama(path, tensors, Config.TiedHead);
+        var ours = isGpt2 ? HuggingFaceNames.FromGpt2(path, tensors, Config.TiedHead)
+            : HuggingFaceNames.FromLlama(path, tensors, Config.TiedHead);
         return ours.ToDictionary(tensor => tensor.Key, tensor => tensor.Value.ToTensor());
     }
 

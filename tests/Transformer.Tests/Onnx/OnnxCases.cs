@@ -31,14 +31,22 @@ internal static class OnnxCases
             Norm = new LayerNormConfig(),
         },
         ["wide, layer_without_bias"] = Wide(new() { Heads = 4 }) with { Norm = new LayerNormConfig { Bias = false } },
-        ["wide, sandwich, mup"] = Wide(new() { Heads = 4 }) with { Residual = new SandwichResidualConfig(), Initialization = new MupInitializationConfig { BaseWidth = 16, Deviation = 0.3 } },
+        ["wide, sandwich, mup"] = Wide(new() { Heads = 4 }) with
+        {
+            Residual = new SandwichResidualConfig(),
+            Initialization = new MupInitializationConfig { BaseWidth = 16, Deviation = 0.3 }
+        },
     };
 
     /// <summary>Models in which some blocks have such attention and others have not.</summary>
     public static IReadOnlyDictionary<string, ModelConfig> Mixed { get; } = new Dictionary<string, ModelConfig>
     {
         ["wide hybrid"] = Of(new() { ["local"] = Tiny.Linear["gated_delta"], ["global"] = GroupQuery["wide"].Attention! }),
-        ["wide windows"] = Of(new() { ["local"] = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = Tiny.Windows["adaptive"] }, ["global"] = GroupQuery["wide"].Attention! }),
+        ["wide windows"] = Of(new()
+        {
+            ["local"] = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = Tiny.Windows["adaptive"] },
+            ["global"] = GroupQuery["wide"].Attention!
+        }),
     };
 
     public static IReadOnlyDictionary<string, ModelConfig> Models { get; } = new Dictionary<string, ModelConfig>(
@@ -54,8 +62,12 @@ internal static class OnnxCases
             Mlp = new GeluTanhMlpConfig { Hidden = 40, Bias = true },
             Norm = new LayerNormConfig(),
         }),
-        KeyValuePair.Create("a head of its own, one key/value head", Tiny.Config with { TiedHead = false, Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 1, HeadWidth = 6 } }),
-        KeyValuePair.Create("norms of queries and keys, soft cap", Tiny.Config with { Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, QueryKeyNorm = true, LogitSoftCap = 5 } }),
+        KeyValuePair.Create(
+            "a head of its own, one key/value head",
+            Tiny.Config with { TiedHead = false, Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 1, HeadWidth = 6 } }),
+        KeyValuePair.Create(
+            "norms of queries and keys, soft cap",
+            Tiny.Config with { Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, QueryKeyNorm = true, LogitSoftCap = 5 } }),
         KeyValuePair.Create("mup", Tiny.Config with { Initialization = new MupInitializationConfig { BaseWidth = 4, Deviation = 0.3 } }),
         KeyValuePair.Create("rope_linear", Rope(new LinearScalingConfig { Factor = 2.5 })),
         KeyValuePair.Create("rope_ntk", Rope(new NtkScalingConfig { Factor = 4 })),
@@ -63,7 +75,11 @@ internal static class OnnxCases
         KeyValuePair.Create("rope_dynamic_ntk past its length", Rope(new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 4 })),
         .. GroupQuery,
         .. Mixed,
-        KeyValuePair.Create("relative, soft cap", Tiny.Config with { Position = Tiny.Positions["relative"], Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 1, LogitSoftCap = 5 } }),
+        KeyValuePair.Create("relative, soft cap", Tiny.Config with
+        {
+            Position = Tiny.Positions["relative"],
+            Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 1, LogitSoftCap = 5 }
+        }),
     ]);
 
     public static TransformerModel ModelOf(string kind)
@@ -79,20 +95,25 @@ internal static class OnnxCases
         using var inference = inference_mode();
         using var scope = NewDisposeScope();
         using var state = model.NewState(1);
-        return [.. parts.SelectMany(part => model.forward(tensor(part, ScalarType.Int64).unsqueeze(0), parts.Length == 1 ? null : state).contiguous().data<float>().ToArray())];
+        return [.. parts.SelectMany(
+            part => model.forward(tensor(part, ScalarType.Int64).unsqueeze(0), parts.Length == 1 ? null : state).contiguous().data<float>()
+                .ToArray())];
     }
 
     /// <summary>The logits of every token of some rows, each of which gets its tokens in one pass.</summary>
     public static float[] Read(OnnxInferenceModel model, SequenceState state, params int[][] rows)
     {
-        model.Read(state, [.. Enumerable.Range(0, rows.Length)], [.. rows.Select(row => row.Length)], [.. rows.SelectMany(row => row)], all: true);
+        model.Read(
+            state, [.. Enumerable.Range(0, rows.Length)], [.. rows.Select(row => row.Length)], [.. rows.SelectMany(row => row)], all: true);
         return Logits(model, rows.Sum(row => row.Length));
     }
 
     /// <summary>The logits of the first outputs of the last call of Read, one behind the other.</summary>
-    public static float[] Logits(InferenceModel model, int outputs) => [.. Enumerable.Range(0, outputs).SelectMany(output => model.Logits(output).ToArray())];
+    public static float[] Logits(InferenceModel model, int outputs) =>
+        [.. Enumerable.Range(0, outputs).SelectMany(output => model.Logits(output).ToArray())];
 
-    public static int[] Tokens(int count, int seed) => [.. Enumerable.Range(0, count).Select(at => (at * at * 7 + at * seed + seed) % Tiny.Config.VocabularySize!.Value)];
+    public static int[] Tokens(int count, int seed) =>
+        [.. Enumerable.Range(0, count).Select(at => (at * at * 7 + at * seed + seed) % Tiny.Config.VocabularySize!.Value)];
 
     /// <summary>The greatest difference; not a number where either holds one.</summary>
     public static float Distance(IEnumerable<float> a, IEnumerable<float> b) =>
@@ -112,10 +133,12 @@ internal static class OnnxCases
         Initialization = new Gpt2InitializationConfig { Deviation = 0.15 },
     };
 
-    private static ModelConfig Scaled(RotaryScalingConfig scaling) => Wide(new() { Heads = 4, KvHeads = 2 }) with { Position = new RotaryPositionConfig { Scaling = scaling } };
+    private static ModelConfig Scaled(RotaryScalingConfig scaling) =>
+        Wide(new() { Heads = 4, KvHeads = 2 }) with { Position = new RotaryPositionConfig { Scaling = scaling } };
 
     private static ModelConfig Of(Dictionary<string, AttentionConfig> mixers) =>
         GroupQuery["wide"] with { Layers = 3, Attention = null, Mixers = mixers, Pattern = ["local", "global", "local"] };
 
-    private static ModelConfig Rope(RotaryScalingConfig scaling) => Tiny.Config with { Position = new RotaryPositionConfig { Scaling = scaling } };
+    private static ModelConfig Rope(RotaryScalingConfig scaling) =>
+        Tiny.Config with { Position = new RotaryPositionConfig { Scaling = scaling } };
 }

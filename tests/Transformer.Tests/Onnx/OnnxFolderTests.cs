@@ -35,7 +35,8 @@ public sealed class OnnxFolderTests : IDisposable
         using var model = ModelOf("rope");
         OnnxFolder.Write(folder.Path, model.Config, model.Weights, GgufModelTests.Characters(13));
         string[] entries = ["config.json", "genai_config.json", "onnx", "tokenizer.json"];
-        string[] inputs = ["input_ids", "attention_mask", "position_ids", .. Caches("past_key_values")], outputs = ["logits", .. Caches("present")];
+        string[] inputs = ["input_ids", "attention_mask", "position_ids", .. Caches("past_key_values")],
+            outputs = ["logits", .. Caches("present")];
         Assert.Equal(entries, Directory.GetFileSystemEntries(folder.Path).Select(Path.GetFileName).Order());
         using var onnx = OnnxInferenceModel.Open(folder.Path);
         Assert.Equal(model.Config, onnx.Config);
@@ -47,7 +48,8 @@ public sealed class OnnxFolderTests : IDisposable
         Assert.Equal("past_key_values.%d.key", (string)decoder["inputs"]!["past_key_names"]!);
         Assert.Equal(2, (int)decoder["num_key_value_heads"]!);
 
-        static IEnumerable<string> Caches(string prefix) => from layer in Enumerable.Range(0, 2) from part in new[] { "key", "value" } select $"{prefix}.{layer}.{part}";
+        static IEnumerable<string> Caches(string prefix) =>
+            from layer in Enumerable.Range(0, 2) from part in new[] { "key", "value" } select $"{prefix}.{layer}.{part}";
     }
 
     [Fact]
@@ -57,7 +59,8 @@ public sealed class OnnxFolderTests : IDisposable
         {
             using var scope = NewDisposeScope();
             using var model = ModelOf(kind);
-            Assert.Empty(DecoderGraph.Of(model.Config, model.Weights.ToDictionary(weight => weight.Name, weight => weight.Value), OnnxPrecision.F32).Domains);
+            Assert.Empty(DecoderGraph.Of(
+                model.Config, model.Weights.ToDictionary(weight => weight.Name, weight => weight.Value), OnnxPrecision.F32).Domains);
         }
     }
 
@@ -112,7 +115,8 @@ public sealed class OnnxFolderTests : IDisposable
     [InlineData(OnnxPrecision.Q4, OnnxOperators.Standard, 4, 1.0 / 8)]
     [InlineData(OnnxPrecision.Q8, OnnxOperators.Fused, 8, 1.0 / 128)]
     [InlineData(OnnxPrecision.Q4, OnnxOperators.Fused, 4, 1.0 / 8)]
-    public void A_quantised_model_computes_with_the_weights_that_its_blocks_hold(OnnxPrecision precision, OnnxOperators operators, int bits, double step)
+    public void A_quantised_model_computes_with_the_weights_that_its_blocks_hold(
+        OnnxPrecision precision, OnnxOperators operators, int bits, double step)
     {
         random.manual_seed(1337);
         using var model = new TransformerModel(Wide);
@@ -120,7 +124,8 @@ public sealed class OnnxFolderTests : IDisposable
         using (var scope = NewDisposeScope())
         using (var gradient = no_grad())
         {
-            foreach (var (name, value) in model.Weights.Where(weight => weight.Name.EndsWith("_proj.weight", StringComparison.Ordinal) || weight.Name == "lm_head.weight"))
+            foreach (var (name, value) in model.Weights.Where(
+                weight => weight.Name.EndsWith("_proj.weight", StringComparison.Ordinal) || weight.Name == "lm_head.weight"))
             {
                 var rounded = MatMulNBitsWeight.Of(value, name == "lm_head.weight" ? 8 : bits).Dequantize();
                 var greatest = value.abs().max().item<float>();
@@ -191,7 +196,8 @@ public sealed class OnnxFolderTests : IDisposable
         using var model = ModelOf("rope");
         OnnxFolder.Write(folder.Path, model.Config, model.Weights);
         var config = File.ReadAllText(folder["config.json"]);
-        File.WriteAllText(folder["config.json"], config.Replace("\"vocabulary_size\": 13", "\"vocabulary_size\": 14", StringComparison.Ordinal));
+        File.WriteAllText(
+            folder["config.json"], config.Replace("\"vocabulary_size\": 13", "\"vocabulary_size\": 14", StringComparison.Ordinal));
         Refused("model.onnx: its logits are not those of the 14 tokens that config.json says");
     }
 
@@ -211,7 +217,8 @@ public sealed class OnnxFolderTests : IDisposable
         return Read(onnx, state, text);
     }
 
-    private void Refused(string problem) => Assert.Contains(problem, Assert.Throws<InputException>(() => OnnxInferenceModel.Open(folder.Path)).Message);
+    private void Refused(string problem) =>
+        Assert.Contains(problem, Assert.Throws<InputException>(() => OnnxInferenceModel.Open(folder.Path)).Message);
 
     private ModelProto Parsed() => ModelProto.Parser.ParseFrom(File.ReadAllBytes(ModelPath));
 

@@ -31,7 +31,8 @@ public sealed class OnnxModelTests : IDisposable
         using var onnx = Exported(model, operators);
         var length = model.Config.ContextLength;
         int[][] rows = [Tokens(length, 1), Tokens(length, 4), Tokens(length, 9)];
-        using (var state = onnx.NewState(3)) AssertNear([.. rows.SelectMany(row => Expected(model, row))], Read(onnx, state, rows), Tolerance, "one pass");
+        using (var state = onnx.NewState(3))
+            AssertNear([.. rows.SelectMany(row => Expected(model, row))], Read(onnx, state, rows), Tolerance, "one pass");
         using (var state = onnx.NewState(1))
         {
             int[][] parts = [rows[0][..5], rows[0][5..8], .. rows[0][8..].Chunk(1)];
@@ -53,7 +54,8 @@ public sealed class OnnxModelTests : IDisposable
         onnx.Read(state, [0, 1, 2], [1, 1, 2], [rows[0][6], rows[1][5], .. rows[2][5..7]]);
         var found = Logits(onnx, 3);
 
-        int[][][] parts = [[rows[0][..6], rows[0][6..7]], [rows[1][..2], rows[1][2..5], rows[1][5..6]], [rows[2][..4], rows[2][4..5], rows[2][5..7]]];
+        int[][][] parts = [
+            [rows[0][..6], rows[0][6..7]], [rows[1][..2], rows[1][2..5], rows[1][5..6]], [rows[2][..4], rows[2][4..5], rows[2][5..7]]];
         AssertNear([.. parts.SelectMany(row => Expected(model, row)[^13..])], found, Tolerance, "last tokens");
     }
 
@@ -72,7 +74,9 @@ public sealed class OnnxModelTests : IDisposable
         {
             long[]? given = name switch { "input_ids" => ids, "attention_mask" => mask, "position_ids" => positions, _ => null };
             values[name] = given is null
-                ? OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, value.ElementDataType, [1, .. value.Dimensions.Skip(1).Select(size => Math.Max(0L, size))])
+                ? OrtValue.CreateAllocatedTensorValue(
+                    OrtAllocator.DefaultInstance, value.ElementDataType,
+                    [1, .. value.Dimensions.Skip(1).Select(size => Math.Max(0L, size))])
                 : OrtValue.CreateTensorValueFromMemory(given, [1, given.Length]);
             if (given is null) values[name].GetTensorMutableDataAsSpan<float>().Clear();
         }
@@ -90,7 +94,11 @@ public sealed class OnnxModelTests : IDisposable
         ["wide"] = Models["wide"] with { ContextLength = 200 },
         ["wide, gpt2"] = Models["wide, gpt2"] with { ContextLength = 200 },
         ["wide, rope_yarn"] = Models["wide, rope_yarn"] with { ContextLength = 200 },
-        ["wide, sliding"] = Models["wide"] with { ContextLength = 200, Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 1, Window = new SlidingWindowConfig { Size = 40 } } },
+        ["wide, sliding"] = Models["wide"] with
+        {
+            ContextLength = 200,
+            Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 1, Window = new SlidingWindowConfig { Size = 40 } }
+        },
         ["wide hybrid"] = Models["wide hybrid"] with { ContextLength = 200 },
     };
 
@@ -152,7 +160,8 @@ public sealed class OnnxModelTests : IDisposable
         onnx.Read(state, [1, 2], [1, 1], [rows[1][8], rows[2][4]]);
         var found = Logits(onnx, 2);
 
-        int[][][] parts = [[rows[0][..11], rows[0][11..]], [rows[1][..2], rows[1][2..5], rows[1][5..8], rows[1][8..]], [rows[2][..4], rows[2][4..]]];
+        int[][][] parts = [
+            [rows[0][..11], rows[0][11..]], [rows[1][..2], rows[1][2..5], rows[1][5..8], rows[1][8..]], [rows[2][..4], rows[2][4..]]];
         AssertNear([.. parts.SelectMany(row => Expected(model, row)[^13..])], [.. last, .. found], Tolerance, "last tokens");
         Assert.Contains(13, caches);
     }
@@ -176,7 +185,8 @@ public sealed class OnnxModelTests : IDisposable
         using var model = ModelOf("rope");
         using var onnx = Exported(model);
         using var state = onnx.NewState(1);
-        Assert.Contains("13 tokens do not fit the context length of 12", Assert.Throws<InputException>(() => Read(onnx, state, Tokens(13, 1))).Message);
+        Assert.Contains(
+            "13 tokens do not fit the context length of 12", Assert.Throws<InputException>(() => Read(onnx, state, Tokens(13, 1))).Message);
         Assert.Equal(0, state.Lengths[0]);
     }
 

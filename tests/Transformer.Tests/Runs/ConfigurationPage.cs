@@ -81,7 +81,9 @@ internal sealed partial class ConfigurationPage
         var type = Nullable.GetUnderlyingType(declared) ?? declared;
         var info = ConfigJson.Options.GetTypeInfo(type);
         if (type == typeof(LinearRule)) return string.Join(", ", LinearRule.All.Select(rule => $"`{rule.Name}`"));
-        if (type.IsEnum) return string.Join(", ", Enum.GetValues(type).Cast<object>().Select(value => $"`{JsonSerializer.SerializeToNode(value, type, ConfigJson.Options)!.GetValue<string>()}`"));
+        if (type.IsEnum)
+            return string.Join(", ", Enum.GetValues(type).Cast<object>()
+                .Select(value => $"`{JsonSerializer.SerializeToNode(value, type, ConfigJson.Options)!.GetValue<string>()}`"));
         return (info.Kind, Type.GetTypeCode(type)) switch
         {
             (JsonTypeInfoKind.Object, _) => Link(type, path, "part"),

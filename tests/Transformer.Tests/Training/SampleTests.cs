@@ -18,7 +18,8 @@ public sealed class SampleTests : IDisposable
     {
         using (var trainer = Trainer.Start(Run(), here["run"], Listen)) trainer.Run(TestContext.Current.CancellationToken);
 
-        Assert.Equal(2, events.OfType<TrainingEvent.Warned>().Count(warning => warning.Message.Contains("sample after step", StringComparison.Ordinal)));
+        Assert.Equal(2, events.OfType<TrainingEvent.Warned>()
+            .Count(warning => warning.Message.Contains("sample after step", StringComparison.Ordinal)));
         using var checkpoint = CheckpointFolder.Open(here["run"]);
         Assert.Equal("step-20", Path.GetFileName(checkpoint.Folder));
 

@@ -12,7 +12,8 @@ internal sealed class GgufFields(IReadOnlyDictionary<string, object> values, str
     /// <exception cref="InputException">There is such a key.</exception>
     public void ExpectOnly(string prefix, params string[] known)
     {
-        foreach (var key in values.Keys.Where(key => key.StartsWith(prefix, StringComparison.Ordinal) && !known.Contains(key[prefix.Length..])))
+        foreach (var key in values.Keys.Where(
+            key => key.StartsWith(prefix, StringComparison.Ordinal) && !known.Contains(key[prefix.Length..])))
             throw Bad(key, $"found {Shown(values[key])}, and this library does not know what it does to the model");
     }
 
@@ -38,7 +39,8 @@ internal sealed class GgufFields(IReadOnlyDictionary<string, object> values, str
     });
 
     /// <summary>A truth value.</summary>
-    public bool Flag(string key, bool absent) => Take<bool>(key, absent, "true or false", (value, out flag) => (flag = value is true) || value is false);
+    public bool Flag(string key, bool absent) =>
+        Take<bool>(key, absent, "true or false", (value, out flag) => (flag = value is true) || value is false);
 
     /// <summary>A text.</summary>
     public string Text(string key, string? absent = null) => values.GetValueOrDefault(key, absent!) switch
@@ -61,7 +63,8 @@ internal sealed class GgufFields(IReadOnlyDictionary<string, object> values, str
         Array<T>(key) is var array && array.Length == length ? array : throw Bad(key, $"{array.Length} elements, expected {length}");
 
     /// <summary>An error about a key.</summary>
-    public InputException Bad(string key, string problem) => new($"{file}: {UntrustedText.Shown(key)}: {UntrustedText.Shown(problem, longest: 400)}");
+    public InputException Bad(string key, string problem) =>
+        new($"{file}: {UntrustedText.Shown(key)}: {UntrustedText.Shown(problem, longest: 400)}");
 
     private delegate bool Valid<T>(object value, out T taken);
 

@@ -4,8 +4,8 @@ using Transformer.Configuration;
 namespace Transformer.Formats.Gguf;
 
 /// <summary>
-/// A GGUF file, as llama.cpp reads and writes them: what is known about the model as keys and values, then the tensors, plain or quantised in blocks. The
-/// header is checked on opening, before anything is allocated for a tensor.
+/// A GGUF file, as llama.cpp reads and writes them: what is known about the model as keys and values, then the tensors, plain or quantised
+/// in blocks. The header is checked on opening, before anything is allocated for a tensor.
 /// </summary>
 public sealed class GgufFile : IDisposable
 {
@@ -34,7 +34,9 @@ public sealed class GgufFile : IDisposable
         {
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 1 << 16);
             var header = GgufHeader.Read(path, stream);
-            return new GgufFile(path, header, MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false));
+            return new GgufFile(
+                path, header,
+                MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -72,5 +74,6 @@ public sealed class GgufFile : IDisposable
         map.Dispose();
     }
 
-    private GgufTensor Entry(string name) => header.Tensors.TryGetValue(name, out var entry) ? entry : throw new InputException($"{path}: has no tensor {name}");
+    private GgufTensor Entry(string name) =>
+        header.Tensors.TryGetValue(name, out var entry) ? entry : throw new InputException($"{path}: has no tensor {name}");
 }

@@ -10,7 +10,8 @@ internal static class GgufGpt2
     public static ModelConfig Read(GgufFields fields, bool tiedHead)
     {
         fields.ExpectOnly("gpt2.",
-            "vocab_size", "context_length", "embedding_length", "block_count", "feed_forward_length", "attention.head_count", "attention.head_count_kv", "attention.layer_norm_epsilon");
+            "vocab_size", "context_length", "embedding_length", "block_count", "feed_forward_length", "attention.head_count",
+            "attention.head_count_kv", "attention.layer_norm_epsilon");
         var heads = fields.Size("gpt2.attention.head_count", HuggingFaceConfig.WidthLimit);
         if (fields.Size("gpt2.attention.head_count_kv", HuggingFaceConfig.WidthLimit, heads) is var keys && keys != heads)
             throw fields.Bad("gpt2.attention.head_count_kv", $"found {keys}, expected {heads}, as many as heads");

@@ -2,7 +2,10 @@ using Transformer.Configuration;
 
 namespace Transformer.Formats.Gguf;
 
-/// <summary>What stands before the tensors of a GGUF file: what is known about the model, and what lies where. Nothing is believed before it is checked.</summary>
+/// <summary>
+/// What stands before the tensors of a GGUF file: what is known about the model, and what lies where. Nothing is believed before it is
+/// checked.
+/// </summary>
 internal sealed class GgufHeader
 {
     public const uint Magic = 0x46554747;    // "GGUF"
@@ -60,22 +63,26 @@ internal sealed class GgufHeader
     private void ReadValue()
     {
         var key = reader.Text();
-        if (!metadata.TryAdd(key, reader.Value(reader.Number<uint>()))) throw reader.Bad($"{UntrustedText.Shown(key)} stands twice in the metadata");
+        if (!metadata.TryAdd(key, reader.Value(reader.Number<uint>())))
+            throw reader.Bad($"{UntrustedText.Shown(key)} stands twice in the metadata");
     }
 
     private void ReadTensor()
     {
         var name = reader.Text();
         var dimensions = reader.Number<uint>();
-        if (dimensions > MostDimensions) throw reader.Bad($"{UntrustedText.Shown(name)}: {dimensions} dimensions, expected {MostDimensions} at most");
+        if (dimensions > MostDimensions)
+            throw reader.Bad($"{UntrustedText.Shown(name)}: {dimensions} dimensions, expected {MostDimensions} at most");
         var shape = new long[dimensions];
         for (var i = shape.Length - 1; i >= 0; i--) shape[i] = reader.Number<long>();
         var typeId = reader.Number<uint>();
         var type = GgufTensorType.Numbered(typeId)
-            ?? throw reader.Bad($"{UntrustedText.Shown(name)}: numbers of ggml's type {typeId}, expected one of {string.Join(", ", GgufTensorType.Names)}");
+            ?? throw reader.Bad(
+                $"{UntrustedText.Shown(name)}: numbers of ggml's type {typeId}, expected one of {string.Join(", ", GgufTensorType.Names)}");
         var begin = reader.Number<long>();
         CheckSize(name, type, shape);
-        if (!tensors.TryAdd(name, new GgufTensor(name, type, shape, begin))) throw reader.Bad($"{UntrustedText.Shown(name)}: stands twice in the file");
+        if (!tensors.TryAdd(name, new GgufTensor(name, type, shape, begin)))
+            throw reader.Bad($"{UntrustedText.Shown(name)}: stands twice in the file");
     }
 
     // A tensor is no larger than its file, so that no product of its dimensions overflows.
@@ -87,10 +94,12 @@ internal sealed class GgufHeader
             if (dimension < 1) throw reader.Bad($"{UntrustedText.Shown(name)}: a dimension of {dimension}, expected 1 or more");
             size *= dimension;
             if (size / type.Length > reader.Remaining)
-                throw reader.Bad($"{UntrustedText.Shown(name)}: {type.Name} [{string.Join(", ", shape)}] is larger than the file. It is cut off: copy or download it again.");
+                throw reader.Bad($"{UntrustedText.Shown(name)}: {type.Name} [{string.Join(", ", shape)}] is larger than the file. " +
+                    "It is cut off: copy or download it again.");
         }
         if ((shape.Length == 0 ? 1 : shape[^1]) % type.Length != 0)
-            throw reader.Bad($"{UntrustedText.Shown(name)}: rows of {(shape.Length == 0 ? 1 : shape[^1])}, but {type.Name} has blocks of {type.Length}");
+            throw reader.Bad(
+                $"{UntrustedText.Shown(name)}: rows of {(shape.Length == 0 ? 1 : shape[^1])}, but {type.Name} has blocks of {type.Length}");
     }
 
     private int Alignment() => !metadata.TryGetValue(AlignmentKey, out var value) ? DefaultAlignment
@@ -103,10 +112,12 @@ internal sealed class GgufHeader
         foreach (var tensor in tensors.Values)
         {
             if (tensor.Begin != Aligned(end, alignment))
-                throw reader.Bad($"{UntrustedText.Shown(tensor.Name)}: begins at byte {tensor.Begin} of the data, expected {Aligned(end, alignment)}, right behind the one before");
+                throw reader.Bad($"{UntrustedText.Shown(tensor.Name)}: begins at byte {tensor.Begin} of the data, " +
+                    $"expected {Aligned(end, alignment)}, right behind the one before");
             end = tensor.Begin + tensor.Bytes;
             if (end > dataLength)
-                throw reader.Bad($"{UntrustedText.Shown(tensor.Name)}: ends at byte {end} of the data, but the file holds {dataLength}. It is cut off: copy or download it again.");
+                throw reader.Bad($"{UntrustedText.Shown(tensor.Name)}: ends at byte {end} of the data, but the file holds {dataLength}. " +
+                    "It is cut off: copy or download it again.");
         }
         if (dataLength > Aligned(end, alignment)) throw reader.Bad($"{dataLength - end} bytes follow the last tensor, expected none");
     }

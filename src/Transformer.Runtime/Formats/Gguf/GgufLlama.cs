@@ -12,14 +12,18 @@ internal static class GgufLlama
     public static ModelConfig Read(GgufFields fields, bool tiedHead, bool attentionBias, bool mlpBias)
     {
         fields.ExpectOnly("llama.",
-            "vocab_size", "context_length", "embedding_length", "block_count", "feed_forward_length", "attention.head_count", "attention.head_count_kv",
-            "attention.key_length", "attention.value_length", "attention.layer_norm_rms_epsilon", "rope.dimension_count", "rope.freq_base", "rope.scaling.type",
-            "rope.scaling.factor", "rope.scaling.original_context_length", "rope.scaling.finetuned", "rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow");
+            "vocab_size", "context_length", "embedding_length", "block_count", "feed_forward_length", "attention.head_count",
+            "attention.head_count_kv",
+            "attention.key_length", "attention.value_length", "attention.layer_norm_rms_epsilon", "rope.dimension_count", "rope.freq_base",
+            "rope.scaling.type",
+            "rope.scaling.factor", "rope.scaling.original_context_length", "rope.scaling.finetuned", "rope.scaling.yarn_beta_fast",
+            "rope.scaling.yarn_beta_slow");
         var width = fields.Size("llama.embedding_length", HuggingFaceConfig.WidthLimit);
         var heads = fields.Size("llama.attention.head_count", HuggingFaceConfig.WidthLimit);
         var headWidth = fields.Size("llama.attention.key_length", HuggingFaceConfig.WidthLimit, Math.Max(width / heads, 1));
         foreach (var key in (string[])["llama.attention.value_length", "llama.rope.dimension_count"])
-            if (fields.Size(key, HuggingFaceConfig.WidthLimit, headWidth) is var found && found != headWidth) throw fields.Bad(key, $"found {found}, expected {headWidth}, the width of a head");
+            if (fields.Size(key, HuggingFaceConfig.WidthLimit, headWidth) is var found && found != headWidth)
+                throw fields.Bad(key, $"found {found}, expected {headWidth}, the width of a head");
         return new ModelConfig
         {
             Width = width,

@@ -4,7 +4,8 @@ using Transformer.Tokenization;
 namespace Transformer.Formats.Gguf;
 
 /// <summary>
-/// Whole models as GGUF files of the architectures llama and gpt2, tokenizer included. What these cannot express is refused by name, never dropped.
+/// Whole models as GGUF files of the architectures llama and gpt2, tokenizer included. What these cannot express is refused by name, never
+/// dropped.
 /// </summary>
 public static class GgufModel
 {
@@ -25,7 +26,8 @@ public static class GgufModel
             var tensors = new Dictionary<string, StoredTensor>();
             foreach (var name in file.Names)
                 foreach (var ours in GgufNames.FromGguf(path, model, file.Tensor(name)))
-                    if (!tensors.TryAdd(ours.Name, ours)) throw new InputException($"{path}: {UntrustedText.Shown(name)}: a part of it stands there twice");
+                    if (!tensors.TryAdd(ours.Name, ours))
+                        throw new InputException($"{path}: {UntrustedText.Shown(name)}: a part of it stands there twice");
             var fields = new GgufFields(file.Metadata, path);
             var tokenizer = GgufTokenizer.Read(fields);
             var template = fields.Has(TemplateKey) ? fields.Text(TemplateKey) : null;
@@ -47,15 +49,25 @@ public static class GgufModel
     /// <param name="chatTemplate">The template by which a conversation becomes a prompt.</param>
     /// <exception cref="InputException">GGUF cannot express the model or its tokenizer, or the file cannot be written.</exception>
     public static void Write(
-        string path, ModelConfig model, IEnumerable<StoredTensor> weights, Tokenizer tokenizer, GgufPrecision precision, string? chatTemplate = null)
+        string path, ModelConfig model, IEnumerable<StoredTensor> weights, Tokenizer tokenizer, GgufPrecision precision,
+        string? chatTemplate = null)
     {
         var architecture = model.Position is LearnedPositionConfig ? GgufGpt2.Name : GgufLlama.Name;
-        if (Obstacle(model) is { } key) throw new InputException($"model.{key}: GGUF's {architecture} cannot express it. Save the model in this library's own format, or change it.");
-        var tensors = GgufNames.ToGguf(model, weights.ToDictionary(weight => weight.Name)).Select(tensor => (tensor, TypeOf(tensor, precision)));
+        if (Obstacle(model) is { } key)
+            throw new InputException(
+                $"model.{key}: GGUF's {architecture} cannot express it. Save the model in this library's own format, or change it.");
+        var tensors = GgufNames.ToGguf(model, weights.ToDictionary(weight => weight.Name))
+            .Select(tensor => (tensor, TypeOf(tensor, precision)));
         List<KeyValuePair<string, object>> metadata =
         [
             new("general.architecture", architecture),
-            new("general.file_type", precision switch { GgufPrecision.F32 => 0u, GgufPrecision.F16 => 1u, GgufPrecision.Q4 => 2u, _ => 7u }),
+            new("general.file_type", precision switch
+            {
+                GgufPrecision.F32 => 0u,
+                GgufPrecision.F16 => 1u,
+                GgufPrecision.Q4 => 2u,
+                _ => 7u
+            }),
             new("general.quantization_version", 2u),
             .. model.Position is LearnedPositionConfig ? GgufGpt2.Write(model) : GgufLlama.Write(model),
             .. GgufTokenizer.Write(tokenizer, model.VocabularySize!.Value),
@@ -80,7 +92,8 @@ public static class GgufModel
             throw new InputException($"{path}: {Embedding} is missing or no matrix, so that it is no language model");
         var model = fields.Text("general.architecture") switch
         {
-            GgufLlama.Name => GgufLlama.Read(fields, tied, attentionBias: names.Contains("blk.0.attn_q.bias"), mlpBias: names.Contains("blk.0.ffn_up.bias")),
+            GgufLlama.Name => GgufLlama.Read(
+                fields, tied, attentionBias: names.Contains("blk.0.attn_q.bias"), mlpBias: names.Contains("blk.0.ffn_up.bias")),
             GgufGpt2.Name => GgufGpt2.Read(fields, tied),
             var other => throw fields.Bad("general.architecture", $"found {other}, expected {GgufLlama.Name} or {GgufGpt2.Name}"),
         };

@@ -4,8 +4,8 @@ using Transformer.Configuration;
 namespace Transformer.Formats.Gguf;
 
 /// <summary>
-/// The names of GGUF's tensors and ours. Its llama has the rows of q and k in pairs side by side (<see cref="RotaryPairs"/>), its gpt2 the rows of q, k and
-/// v in one matrix.
+/// The names of GGUF's tensors and ours. Its llama has the rows of q and k in pairs side by side (<see cref="RotaryPairs"/>), its gpt2 the
+/// rows of q, k and v in one matrix.
 /// </summary>
 internal static partial class GgufNames
 {
@@ -50,9 +50,14 @@ internal static partial class GgufNames
             }
             var (prefix, part) = ($"blk.{layer.Groups[1]}", layer.Groups[2].Value);
             if (!IsJoined(model) || part is not ("self_attn.q_proj" or "self_attn.k_proj" or "self_attn.v_proj"))
-                yield return (Heads(model, part) is { } heads ? RotaryPairs.Adjacent(value, heads) : value) with { Name = $"{prefix}.{Gguf(LayerModules, part)}.{kind}" };
+                yield return (Heads(model, part) is { } heads ? RotaryPairs.Adjacent(value, heads) : value) with
+                {
+                    Name = $"{prefix}.{Gguf(LayerModules, part)}.{kind}"
+                };
             else if (part is "self_attn.q_proj")
-                yield return TensorLayout.Joined($"{prefix}.{Joined}.{kind}", [.. Projections.Select(p => tensors[$"model.layers.{layer.Groups[1]}.self_attn.{p}_proj.{kind}"])]);
+                yield return TensorLayout.Joined(
+                    $"{prefix}.{Joined}.{kind}",
+                    [.. Projections.Select(p => tensors[$"model.layers.{layer.Groups[1]}.self_attn.{p}_proj.{kind}"])]);
         }
     }
 
@@ -68,12 +73,14 @@ internal static partial class GgufNames
         var (prefix, part) = ($"model.layers.{layer.Groups[1]}", layer.Groups[2].Value);
         if (part == Joined && IsJoined(model))
         {
-            if (value.Shape.Count is 0 or > 2 || value.Shape[0] % 3 != 0) throw Bad($"shape [{string.Join(", ", value.Shape)}] does not split into q, k and v");
+            if (value.Shape.Count is 0 or > 2 || value.Shape[0] % 3 != 0)
+                throw Bad($"shape [{string.Join(", ", value.Shape)}] does not split into q, k and v");
             return Projections.Zip(TensorLayout.Split(value, 3), (p, rows) => rows with { Name = $"{prefix}.self_attn.{p}_proj.{kind}" });
         }
         var ours = Ours(LayerModules, part);
         if (Heads(model, ours) is not { } heads) return [value with { Name = $"{prefix}.{ours}.{kind}" }];
-        if (value.Shape.Count is 0 or > 2 || value.Shape[0] % (2 * heads) != 0) throw Bad($"shape [{string.Join(", ", value.Shape)}] does not split into pairs of {heads} heads");
+        if (value.Shape.Count is 0 or > 2 || value.Shape[0] % (2 * heads) != 0)
+            throw Bad($"shape [{string.Join(", ", value.Shape)}] does not split into pairs of {heads} heads");
         return [RotaryPairs.HalfSplit(value, heads) with { Name = $"{prefix}.{ours}.{kind}" }];
 
         string Ours((string Gguf, string Ours)[] table, string module) =>

@@ -12,6 +12,8 @@ public enum GgufPrecision
     /// <summary>In blocks of 8.5 bits a weight, in float16 where 32 does not divide a row.</summary>
     Q8,
 
-    /// <summary>In blocks of 4.5 bits a weight, but the token embedding and the head, on which all logits hang, as in <see cref="Q8"/>.</summary>
+    /// <summary>
+    /// In blocks of 4.5 bits a weight, but the token embedding and the head, on which all logits hang, as in <see cref="Q8"/>.
+    /// </summary>
     Q4,
 }

@@ -28,7 +28,8 @@ internal sealed class GgufReader(string file, Stream stream)
     {
         var count = Number<ulong>();
         var most = Math.Min(Remaining / bytes, Array.MaxLength);
-        return count <= (ulong)most ? (int)count : throw Bad($"{count} {what}, but the {Remaining} bytes that are left hold {most} at most; it is cut off or damaged");
+        return count <= (ulong)most ? (int)count
+            : throw Bad($"{count} {what}, but the {Remaining} bytes that are left hold {most} at most; it is cut off or damaged");
     }
 
     /// <summary>A text: its length in bytes and its UTF-8.</summary>

@@ -30,5 +30,6 @@ internal sealed record GgufTensorType(uint Id, string Name, ElementType Element,
     /// <summary>The bytes that this many numbers take.</summary>
     public long BytesOf(long count) => count / Length * Bytes;
 
-    private static GgufTensorType Of(uint id, BlockFormat format) => new(id, format.Name, ElementType.F32, format.Length, format.Bytes, format);
+    private static GgufTensorType Of(uint id, BlockFormat format) =>
+        new(id, format.Name, ElementType.F32, format.Length, format.Bytes, format);
 }

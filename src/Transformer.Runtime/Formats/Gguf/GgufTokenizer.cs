@@ -6,8 +6,9 @@ using Transformer.Tokenization;
 namespace Transformer.Formats.Gguf;
 
 /// <summary>
-/// Tokenizers in the metadata of a GGUF file: SentencePiece's ("llama"), GPT-2's ("gpt2"), and single bytes or ASCII characters as "rwkv", whose tokens are any
-/// bytes and which takes the longest one that fits: of tokens of one byte always that byte. It is also the only kind without a token that ends a text.
+/// Tokenizers in the metadata of a GGUF file: SentencePiece's ("llama"), GPT-2's ("gpt2"), and single bytes or ASCII characters as "rwkv",
+/// whose tokens are any bytes and which takes the longest one that fits: of tokens of one byte always that byte. It is also the only kind
+/// without a token that ends a text.
 /// </summary>
 internal static class GgufTokenizer
 {
@@ -24,7 +25,8 @@ internal static class GgufTokenizer
         LlamaTokenizer llama => Llama(llama, vocabulary),
         BpeTokenizer bpe => Bpe(bpe, vocabulary),
         ByteTokenizer or CharacterTokenizer => Bytes(tokenizer, vocabulary),
-        _ => throw new InputException($"GGUF has no tokenizer of this kind ({tokenizer.GetType().Name}). Train with data.tokenizer.kind byte or bpe to export to GGUF."),
+        _ => throw new InputException($"GGUF has no tokenizer of this kind ({tokenizer.GetType().Name}). " +
+            "Train with data.tokenizer.kind byte or bpe to export to GGUF."),
     };
 
     /// <summary>The tokenizer of a file, null where it has none.</summary>
@@ -52,9 +54,15 @@ internal static class GgufTokenizer
     {
         string[] special = ["<unk>", "<s>", "</s>"];
         yield return new($"{Prefix}model", "llama");
-        yield return new($"{Prefix}tokens", Padded(tokenizer, vocabulary, id => id < special.Length ? special[id] : tokenizer.Pieces[id].Replace(' ', SpaceSymbol)));
-        yield return new($"{Prefix}scores", Enumerable.Range(0, vocabulary).Select(id => id < tokenizer.VocabularySize ? tokenizer.Scores[id] : 0).ToArray());
-        yield return new($"{Prefix}token_type", Types(tokenizer, vocabulary, id => id == 0 ? Unknown : id < special.Length ? Control : tokenizer.IsByte(id) ? Byte : Normal));
+        yield return new(
+            $"{Prefix}tokens",
+            Padded(tokenizer, vocabulary, id => id < special.Length ? special[id] : tokenizer.Pieces[id].Replace(' ', SpaceSymbol)));
+        yield return new(
+            $"{Prefix}scores",
+            Enumerable.Range(0, vocabulary).Select(id => id < tokenizer.VocabularySize ? tokenizer.Scores[id] : 0).ToArray());
+        yield return new(
+            $"{Prefix}token_type",
+            Types(tokenizer, vocabulary, id => id == 0 ? Unknown : id < special.Length ? Control : tokenizer.IsByte(id) ? Byte : Normal));
         yield return new($"{Prefix}unknown_token_id", 0u);
         yield return new($"{Prefix}bos_token_id", (uint)tokenizer.BeginOfText!.Value);
         yield return new($"{Prefix}eos_token_id", (uint)tokenizer.EndOfText!.Value);
@@ -63,7 +71,8 @@ internal static class GgufTokenizer
         yield return new($"{Prefix}add_space_prefix", true);
     }
 
-    // llama.cpp takes some token of this kind for the end of a text always: where the vocabulary has none, the zero byte's, which stands in no text.
+    // llama.cpp takes some token of this kind for the end of a text always: where the vocabulary has none, the zero byte's, which stands in
+    // no text.
     private static IEnumerable<KeyValuePair<string, object>> Bpe(BpeTokenizer tokenizer, int vocabulary)
     {
         var end = (uint)(tokenizer.EndOfText ?? tokenizer.Encode("\0")[0]);
@@ -71,7 +80,8 @@ internal static class GgufTokenizer
         yield return new($"{Prefix}pre", "gpt-2");
         yield return new($"{Prefix}tokens", Padded(tokenizer, vocabulary, Symbols));
         yield return new($"{Prefix}token_type", Types(tokenizer, vocabulary, id => id == tokenizer.EndOfText ? Control : Normal));
-        yield return new($"{Prefix}merges", tokenizer.Merges.InOrder().Select(merge => $"{Symbols(merge.Left)} {Symbols(merge.Right)}").ToArray());
+        yield return new(
+            $"{Prefix}merges", tokenizer.Merges.InOrder().Select(merge => $"{Symbols(merge.Left)} {Symbols(merge.Right)}").ToArray());
         yield return new($"{Prefix}bos_token_id", end);
         yield return new($"{Prefix}eos_token_id", end);
         yield return new($"{Prefix}add_bos_token", false);
@@ -83,9 +93,11 @@ internal static class GgufTokenizer
     private static KeyValuePair<string, object>[] Bytes(Tokenizer tokenizer, int vocabulary)
     {
         if (tokenizer.VocabularySize != vocabulary)
-            throw new InputException($"the model has {vocabulary} tokens, its tokenizer {tokenizer.VocabularySize}: GGUF would take the others for text. Train with as many as there are.");
+            throw new InputException($"the model has {vocabulary} tokens, its tokenizer {tokenizer.VocabularySize}: " +
+                "GGUF would take the others for text. Train with as many as there are.");
         if (Enumerable.Range(0, vocabulary).Any(id => tokenizer.BytesOf(id).Length != 1))
-            throw new InputException("the tokenizer's characters go beyond ASCII: llama.cpp has none for them that is sure to end. Train with data.tokenizer.kind byte or bpe to export to GGUF.");
+            throw new InputException("the tokenizer's characters go beyond ASCII: llama.cpp has none for them that is sure to end. " +
+                "Train with data.tokenizer.kind byte or bpe to export to GGUF.");
         return
         [
             new($"{Prefix}model", "rwkv"),
@@ -98,13 +110,16 @@ internal static class GgufTokenizer
     private static LlamaTokenizer ReadLlama(GgufFields fields)
     {
         foreach (var (key, expected) in new[] { ("unknown_token_id", 0), ("bos_token_id", 1), ("eos_token_id", 2) })
-            if (fields.Index($"{Prefix}{key}", absent: expected) is var found && found != expected) throw fields.Bad($"{Prefix}{key}", $"found {found}, expected {expected}");
+            if (fields.Index($"{Prefix}{key}", absent: expected) is var found && found != expected)
+                throw fields.Bad($"{Prefix}{key}", $"found {found}, expected {expected}");
         foreach (var (key, expected) in new[] { ("add_bos_token", true), ("add_eos_token", false), ("add_space_prefix", true) })
-            if (fields.Flag($"{Prefix}{key}", absent: expected) != expected) throw fields.Bad($"{Prefix}{key}", $"found {!expected}, expected {expected}, as Llama has it");
+            if (fields.Flag($"{Prefix}{key}", absent: expected) != expected)
+                throw fields.Bad($"{Prefix}{key}", $"found {!expected}, expected {expected}, as Llama has it");
         var tokens = fields.Array<string>($"{Prefix}tokens");
         float[] scores = [.. fields.Array<float>($"{Prefix}scores", tokens.Length)];
         var types = fields.Array<int>($"{Prefix}token_type", tokens.Length);
-        if (Array.IndexOf(types, UserDefined) is >= 0 and var user) throw fields.Bad($"{Prefix}token_type", $"token {user} is user-defined, which this library does not know");
+        if (Array.IndexOf(types, UserDefined) is >= 0 and var user)
+            throw fields.Bad($"{Prefix}token_type", $"token {user} is user-defined, which this library does not know");
         for (var id = 0; id < scores.Length; id++)
             if (types[id] != Normal || float.IsNaN(scores[id])) scores[id] = float.NegativeInfinity;
         var count = WithoutPadding(types);
@@ -116,10 +131,12 @@ internal static class GgufTokenizer
         if (fields.Text($"{Prefix}pre") is not "gpt-2" and var pre) throw fields.Bad($"{Prefix}pre", $"found {pre}, expected gpt-2");
         if (fields.Flag($"{Prefix}add_bos_token", absent: false)) throw fields.Bad($"{Prefix}add_bos_token", "found true, expected false");
         var tokens = fields.Array<string>($"{Prefix}tokens");
-        var count = fields.Has($"{Prefix}token_type") ? WithoutPadding(fields.Array<int>($"{Prefix}token_type", tokens.Length)) : tokens.Length;
+        var count = fields.Has($"{Prefix}token_type") ? WithoutPadding(fields.Array<int>($"{Prefix}token_type", tokens.Length))
+            : tokens.Length;
         var vocabulary = new Dictionary<string, int>();
         for (var id = 0; id < count; id++)
-            if (!vocabulary.TryAdd(tokens[id], id)) throw new InputException($"'{tokens[id]}' is both token {vocabulary[tokens[id]]} and {id}");
+            if (!vocabulary.TryAdd(tokens[id], id))
+                throw new InputException($"'{tokens[id]}' is both token {vocabulary[tokens[id]]} and {id}");
         return new BpeTokenizer(vocabulary, [.. fields.Array<string>($"{Prefix}merges").Select(BpeTokenizer.ParseMerge)]);
     }
 
@@ -129,7 +146,8 @@ internal static class GgufTokenizer
         var foreign = Array.FindIndex(tokens, token => token is null);
         if (foreign >= 0) throw new InputException($"token {foreign} is not a single byte, as this library knows them");
         if (tokens.Length == 256 && tokens.Select((token, id) => token == id).All(same => same)) return new ByteTokenizer();
-        if (Array.FindIndex(tokens, token => token > 127) is >= 0 and var half) throw new InputException($"token {half} is half of a character");
+        if (Array.FindIndex(tokens, token => token > 127) is >= 0 and var half)
+            throw new InputException($"token {half} is half of a character");
         return new CharacterTokenizer([.. tokens.Select(token => new Rune(token!.Value))]);
     }
 

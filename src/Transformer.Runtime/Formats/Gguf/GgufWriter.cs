@@ -5,7 +5,9 @@ using Transformer.Quantization;
 
 namespace Transformer.Formats.Gguf;
 
-/// <summary>Writes GGUF files: version 3, the tensors on boundaries of 32 bytes. What is to be quantised is so while it is written.</summary>
+/// <summary>
+/// Writes GGUF files: version 3, the tensors on boundaries of 32 bytes. What is to be quantised is so while it is written.
+/// </summary>
 internal static class GgufWriter
 {
     private const uint ArrayType = 9;
@@ -17,7 +19,8 @@ internal static class GgufWriter
     /// <param name="tensors">The tensors, with the types that they shall have there.</param>
     /// <exception cref="InputException">The file cannot be written: no folder, no permission, no space.</exception>
     public static void Write(
-        string path, IReadOnlyCollection<KeyValuePair<string, object>> metadata, IReadOnlyList<(StoredTensor Tensor, GgufTensorType Type)> tensors) =>
+        string path,
+        IReadOnlyCollection<KeyValuePair<string, object>> metadata, IReadOnlyList<(StoredTensor Tensor, GgufTensorType Type)> tensors) =>
         DurableFile.Write(path, stream =>
         {
             using var writer = new BinaryWriter(stream, Encoding.UTF8, leaveOpen: true);
@@ -122,5 +125,6 @@ internal static class GgufWriter
         }
     }
 
-    private static void Pad(Stream stream) => stream.Write(new byte[GgufHeader.Aligned(stream.Position, GgufHeader.DefaultAlignment) - stream.Position]);
+    private static void Pad(Stream stream) =>
+        stream.Write(new byte[GgufHeader.Aligned(stream.Position, GgufHeader.DefaultAlignment) - stream.Position]);
 }

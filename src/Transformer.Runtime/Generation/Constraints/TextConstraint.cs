@@ -24,15 +24,15 @@ public sealed class TextConstraint
     }
 
     /// <summary>Texts that match a regular expression from their beginning to their end.</summary>
-    /// <param name="pattern"> Characters, <c>.</c>, classes, <c>\d \w \s \D \W \S</c> (of ASCII), <c>\t \n \r \f \v \xHH \uHHHH</c>,
-    /// groups, <c>|</c>, <c>* + ? {m} {m,} {m,n}</c>. </param>
+    /// <param name="pattern">Characters, <c>.</c>, classes, <c>\d \w \s \D \W \S</c> (of ASCII), <c>\t \n \r \f \v \xHH \uHHHH</c>,
+    /// groups, <c>|</c>, <c>* + ? {m} {m,} {m,n}</c>.</param>
     /// <exception cref="InputException">The pattern is not one of this kind.</exception>
     public static TextConstraint Regex(string pattern) => new("regex", table => RegexParser.Parse(table, pattern));
 
     /// <summary>Texts that are JSON and valid by a schema.</summary>
-    /// <param name="schema"> A JSON Schema with <c>type</c>, <c>properties</c>, <c>required</c>, <c>items</c>, <c>minItems</c>,
+    /// <param name="schema">A JSON Schema with <c>type</c>, <c>properties</c>, <c>required</c>, <c>items</c>, <c>minItems</c>,
     /// <c>maxItems</c>, <c>minLength</c>, <c>maxLength</c>, <c>pattern</c>, <c>enum</c>, <c>const</c>, <c>anyOf</c>, and <c>$ref</c> to
-    /// what does not contain itself. </param>
+    /// what does not contain itself.</param>
     /// <exception cref="InputException">The text is no schema, or has keywords that cannot be expressed; the message has the
     /// path.</exception>
     public static TextConstraint JsonSchema(string schema) => new("JSON schema", table => JsonSchemaReader.Read(table, schema));

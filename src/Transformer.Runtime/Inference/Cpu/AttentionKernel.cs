@@ -6,8 +6,8 @@ namespace Transformer.Inference.Cpu;
 // N tokens · S keys · H heads · G key/value heads · D head width
 
 /// <summary>
-/// softmax(scale q k^T + bias) v for the tokens of a batch, a head at a time, and of a text that is read on four neighbouring tokens at a time: the keys that
-/// they see are read once for their scores, the values once for their means.
+/// softmax(scale q k^T + bias) v for the tokens of a batch, a head at a time, and of a text that is read on four neighbouring tokens at a
+/// time: the keys that they see are read once for their scores, the values once for their means.
 /// </summary>
 internal sealed unsafe class AttentionKernel : IParallelKernel
 {
@@ -37,7 +37,8 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
         (heads, sharing, width) = (config.Heads, config.Heads / (config.KvHeads ?? config.Heads), config.HeadWidthAt(plan.Width));
         (scale, cap) = ((float)plan.Model.ScoreScale(config), (float)(config.LogitSoftCap ?? 0));
         row = Margin + plan.Model.ContextLength + Margin;
-        scratch = [.. Enumerable.Range(0, team.Threads).Select(thread => plan.Workspace.Scratch(thread, Neighbours * row + (bias?.Scratch ?? 0)))];
+        scratch = [
+            .. Enumerable.Range(0, team.Threads).Select(thread => plan.Workspace.Scratch(thread, Neighbours * row + (bias?.Scratch ?? 0)))];
         (firsts, counts) = (new int[q.Tokens], new int[q.Tokens]);
     }
 
@@ -49,7 +50,8 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
         for (var span = 0; span < batch.Spans; span++)
         {
             var end = batch.First(span) + batch.Count(span);
-            for (var token = batch.First(span); token < end; token += Neighbours) (firsts[groups], counts[groups++]) = (token, Math.Min(Neighbours, end - token));
+            for (var token = batch.First(span); token < end; token += Neighbours)
+                (firsts[groups], counts[groups++]) = (token, Math.Min(Neighbours, end - token));
         }
         team.Run(this, groups * heads);
     }
@@ -72,14 +74,16 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
         var keys = cache.Keys(batch.Row(token), head / sharing);
         var values = cache.Values(batch.Row(token), head / sharing);
         var scores = scratch[thread].Pointer + Margin;
-        for (var s = first; s < end; s = Turn(s, end)) AttentionMath.Scores(query, scale, keys, width, s % cache.Slots, Turn(s, end) - s, scores + s - first);
+        for (var s = first; s < end; s = Turn(s, end))
+            AttentionMath.Scores(query, scale, keys, width, s % cache.Slots, Turn(s, end) - s, scores + s - first);
         var sum = Weigh(token, head, scores, end - first, thread);
         new Span<float>(mean, width).Clear();
         AddValues(scores, first, end, values, mean);
         VectorKernels.Scale(1 / sum, mean, mean, width);
     }
 
-    // What One does, in the same order, for four neighbours: all keys are read once for their scores, and once the values that all four see.
+    // What One does, in the same order, for four neighbours: all keys are read once for their scores, and once the values that all four
+    // see.
     private void Four(int token, int head, int thread)
     {
         var (first, end) = (First(token, head), batch.Position(token + Neighbours - 1) + 1);
@@ -100,7 +104,8 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
             AddValues(scores + t * row + own - first, own, firstOfAll, values, mean + t * z.Width);
         }
         for (var s = firstOfAll; s < endOfAll; s = Turn(s, endOfAll))
-            AttentionMath.AddValues(scores + s - first, row, values + (long)(s % cache.Slots) * width, Turn(s, endOfAll) - s, mean, z.Width, width);
+            AttentionMath.AddValues(
+                scores + s - first, row, values + (long)(s % cache.Slots) * width, Turn(s, endOfAll) - s, mean, z.Width, width);
         for (var t = 0; t < Neighbours; t++)
         {
             AddValues(scores + t * row + endOfAll - first, endOfAll, batch.Position(token + t) + 1, values, mean + t * z.Width);

@@ -7,8 +7,8 @@ namespace Transformer.Inference.Cpu;
 // S keys · D head width
 
 /// <summary>
-/// The loops of attention, for one query and for four at a time. A query gets its numbers by the same operations in the same order from both: a score as two
-/// sums, over the even and the odd components, and a mean by adding one value after the other.
+/// The loops of attention, for one query and for four at a time. A query gets its numbers by the same operations in the same order from
+/// both: a score as two sums, over the even and the odd components, and a mean by adding one value after the other.
 /// </summary>
 internal static unsafe class AttentionMath
 {
@@ -114,7 +114,9 @@ internal static unsafe class AttentionMath
         return Vector256.Sum(sum8) + sum;
     }
 
-    /// <summary>mean = mean + sum over s of weight_s v_s. Thirty-two components at a time stay in registers while the values batch by.</summary>
+    /// <summary>
+    /// mean = mean + sum over s of weight_s v_s. Thirty-two components at a time stay in registers while the values batch by.
+    /// </summary>
     /// <param name="weights">[S]</param>
     /// <param name="values">[S, D]</param>
     /// <param name="count">S.</param>
@@ -126,7 +128,8 @@ internal static unsafe class AttentionMath
         var d = 0;
         for (; d + 32 <= width; d += 32)
         {
-            var (a, b, c, e) = (Vector256.Load(mean + d), Vector256.Load(mean + d + 8), Vector256.Load(mean + d + 16), Vector256.Load(mean + d + 24));
+            var (a, b, c, e) = (
+                Vector256.Load(mean + d), Vector256.Load(mean + d + 8), Vector256.Load(mean + d + 16), Vector256.Load(mean + d + 24));
             var value = values + d;
             for (var key = 0; key < count; key++, value += width)
             {
@@ -177,15 +180,18 @@ internal static unsafe class AttentionMath
         }
         if (d == width) return;
         for (var query = 0; query < Neighbours; query++)
-            for (var key = 0; key < count; key++) VectorKernels.AddScaled(weights[query * row + key], values + (long)key * width + d, mean + query * stride + d, width - d);
+            for (var key = 0; key < count; key++)
+                VectorKernels.AddScaled(weights[query * row + key], values + (long)key * width + d, mean + query * stride + d, width - d);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (Vector256<float> Low, Vector256<float> High) Load(float* x) => (Vector256.Load(x), Vector256.Load(x + 8));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector256<float> Low, Vector256<float> High) Add(float weight, (Vector256<float> Low, Vector256<float> High) v, (Vector256<float> Low, Vector256<float> High) sum) =>
-        (Vector256.FusedMultiplyAdd(Vector256.Create(weight), v.Low, sum.Low), Vector256.FusedMultiplyAdd(Vector256.Create(weight), v.High, sum.High));
+    private static (Vector256<float> Low, Vector256<float> High) Add(float weight, (Vector256<float> Low, Vector256<float> High) v, (
+        Vector256<float> Low, Vector256<float> High) sum) =>
+        (Vector256.FusedMultiplyAdd(Vector256.Create(weight), v.Low, sum.Low), Vector256.FusedMultiplyAdd(
+            Vector256.Create(weight), v.High, sum.High));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Store((Vector256<float> Low, Vector256<float> High) v, float* x)

@@ -24,7 +24,8 @@ internal sealed unsafe class CpuWeights : IDisposable
     public static CpuWeights? Of(IEnumerable<MemoryTensor> tensors, WeightFormat format, params IEnumerable<IDisposable> owned)
     {
         var byName = tensors.ToDictionary(tensor => tensor.Name);
-        return byName.Values.All(tensor => tensor.Type is ElementType.F32 or ElementType.BF16 or ElementType.F16) ? new(byName, format, [.. owned]) : null;
+        return byName.Values.All(tensor => tensor.Type is ElementType.F32 or ElementType.BF16 or ElementType.F16) ? new(
+            byName, format, [.. owned]) : null;
     }
 
     /// <summary>Whether there is such a tensor.</summary>
@@ -71,7 +72,8 @@ internal sealed unsafe class CpuWeights : IDisposable
 
         void Append(byte* address, long bytes)
         {
-            for (var at = 0L; at < bytes; at += int.MaxValue) hash.Append(new ReadOnlySpan<byte>(address + at, (int)Math.Min(bytes - at, int.MaxValue)));
+            for (var at = 0L; at < bytes; at += int.MaxValue)
+                hash.Append(new ReadOnlySpan<byte>(address + at, (int)Math.Min(bytes - at, int.MaxValue)));
         }
     }
 

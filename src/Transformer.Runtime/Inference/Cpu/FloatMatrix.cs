@@ -6,8 +6,9 @@ namespace Transformer.Inference.Cpu;
 // N tokens · I inputs · O outputs
 
 /// <summary>
-/// A matrix of floating-point weights. One token streams the weights through four rows at a time; many tokens meet each four rows three at a time, so that
-/// twelve sums in registers share seven loads. Eight partial sums an output, in the order of the inputs, whatever the number of tokens.
+/// A matrix of floating-point weights. One token streams the weights through four rows at a time; many tokens meet each four rows three at
+/// a time, so that twelve sums in registers share seven loads. Eight partial sums an output, in the order of the inputs, whatever the
+/// number of tokens.
 /// </summary>
 /// <typeparam name="TElement">How a weight lies in memory.</typeparam>
 internal sealed unsafe class FloatMatrix<TElement> : WeightMatrix where TElement : struct, IWeightElement

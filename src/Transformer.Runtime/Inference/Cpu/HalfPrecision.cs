@@ -6,7 +6,8 @@ namespace Transformer.Inference.Cpu;
 /// <summary>Eight 16-bit floating-point numbers at once; .NET has no instruction for them.</summary>
 internal static class HalfPrecision
 {
-    // A half's exponent is biased by 15, a single's by 127: its bits in a single's places stand for a number 2^112 times too small, subnormal ones included.
+    // A half's exponent is biased by 15, a single's by 127: its bits in a single's places stand for a number 2^112 times too small,
+    // subnormal ones included.
     private const float Rebias = 5.192296858534828e33f;
 
     /// <summary>Finite halves as singles, exactly.</summary>

@@ -4,8 +4,8 @@ using System.Runtime.Intrinsics;
 namespace Transformer.Inference.Cpu;
 
 /// <summary>
-/// How the numbers of eight rows' blocks of 32 lie in memory: in eight vectors, of which each holds four neighbouring numbers of every row. They run from 0 on
-/// and stand for those a bias lower.
+/// How the numbers of eight rows' blocks of 32 lie in memory: in eight vectors, of which each holds four neighbouring numbers of every row.
+/// They run from 0 on and stand for those a bias lower.
 /// </summary>
 internal unsafe interface IQuantizedNumbers
 {
@@ -33,14 +33,17 @@ internal readonly unsafe struct Int8Numbers : IQuantizedNumbers
     public static int Bias => 128;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector256<byte> First, Vector256<byte> Second) Load(byte* blocks, int i) => (Vector256.Load(blocks + 32 * i), Vector256.Load(blocks + 128 + 32 * i));
+    public static (Vector256<byte> First, Vector256<byte> Second) Load(byte* blocks, int i) =>
+        (Vector256.Load(blocks + 32 * i), Vector256.Load(blocks + 128 + 32 * i));
 
     public static void Store(byte value, byte* blocks, int row, int i) => blocks[i / 4 * 32 + row * 4 + i % 4] = value;
 
     public static byte Number(byte* blocks, int row, int i) => blocks[i / 4 * 32 + row * 4 + i % 4];
 }
 
-/// <summary>4 bits: 128 bytes, whose lower halves are the first four vectors and whose upper halves the others, so that one load serves both.</summary>
+/// <summary>
+/// 4 bits: 128 bytes, whose lower halves are the first four vectors and whose upper halves the others, so that one load serves both.
+/// </summary>
 internal readonly unsafe struct Int4Numbers : IQuantizedNumbers
 {
     public static int Bytes => 128;

@@ -61,5 +61,6 @@ internal readonly unsafe struct Float16Element : IWeightElement
     public static float Single(byte* weights, long i) => (float)((Half*)weights)[i];
 
     // What is beyond the greatest half becomes that: an infinite weight would make every logit no number.
-    public static void Store(float value, byte* weights, long i) => ((Half*)weights)[i] = (Half)Math.Clamp(value, -(float)Half.MaxValue, (float)Half.MaxValue);
+    public static void Store(float value, byte* weights, long i) =>
+        ((Half*)weights)[i] = (Half)Math.Clamp(value, -(float)Half.MaxValue, (float)Half.MaxValue);
 }

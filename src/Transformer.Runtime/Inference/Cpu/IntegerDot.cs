@@ -4,7 +4,9 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Transformer.Inference.Cpu;
 
-/// <summary>Thirty-two products of 8-bit integers, added to eight sums: exact on every processor, by one instruction where there is one.</summary>
+/// <summary>
+/// Thirty-two products of 8-bit integers, added to eight sums: exact on every processor, by one instruction where there is one.
+/// </summary>
 internal static class IntegerDot
 {
     /// <summary>Adds to each of eight sums the products of its four neighbouring numbers.</summary>

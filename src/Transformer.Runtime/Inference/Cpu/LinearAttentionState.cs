@@ -5,15 +5,16 @@ namespace Transformer.Inference.Cpu;
 // B rows · H heads · F feature width · E value width
 
 /// <summary>
-/// What linear attention carries of each row: a matrix a head, the sum of the keys' features where outputs are normalised by it, and the convolutions' last
-/// inputs. Its size does not depend on the length of the text.
+/// What linear attention carries of each row: a matrix a head, the sum of the keys' features where outputs are normalised by it, and the
+/// convolutions' last inputs. Its size does not depend on the length of the text.
 /// </summary>
 /// <param name="rows">B.</param>
 /// <param name="heads">H.</param>
 /// <param name="features">F.</param>
 /// <param name="values">E.</param>
 /// <param name="tails">Of queries, keys and values; none where there are no convolutions.</param>
-internal sealed unsafe class LinearAttentionState(int rows, int heads, int features, int values, params ConvolutionTail[] tails) : MixerState
+internal sealed unsafe class LinearAttentionState(int rows, int heads, int features, int values, params ConvolutionTail[] tails)
+    : MixerState
 {
     private readonly NativeArray<float> matrices = new((long)rows * heads * features * values);    // [B, H, F, E]
     private readonly NativeArray<float> keySums = new((long)rows * heads * features);              // [B, H, F]

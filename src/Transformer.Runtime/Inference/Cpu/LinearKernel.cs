@@ -7,8 +7,8 @@ namespace Transformer.Inference.Cpu;
 // N tokens · H heads · D head width · F feature width · E value width
 
 /// <summary>
-/// The recurrence of linear attention, S = alpha S + k u^T and o = S^T q, a head of a row at a time and in it a token at a time: convolutions and features before
-/// it, the norm behind it.
+/// The recurrence of linear attention, S = alpha S + k u^T and o = S^T q, a head of a row at a time and in it a token at a time:
+/// convolutions and features before it, the norm behind it.
 /// </summary>
 internal sealed unsafe class LinearKernel : IParallelKernel
 {
@@ -34,7 +34,8 @@ internal sealed unsafe class LinearKernel : IParallelKernel
         if (!Supports(config.Rule)) throw new InputException($"the engine does not know rule {config.Rule} of linear attention");
         (team, this.config, rule, this.buffers, this.o) = (plan.Team, config, config.Rule, buffers, o);
         rotation = config.ObstacleTo(plan.Model.Position) is null ? plan.RotaryAngles : null;
-        (heads, headWidth, features, values) = (config.Heads, config.HeadWidthAt(plan.Width), config.FeatureWidthAt(plan.Width), config.ValueWidthAt(plan.Width));
+        (heads, headWidth, features, values) = (
+            config.Heads, config.HeadWidthAt(plan.Width), config.FeatureWidthAt(plan.Width), config.ValueWidthAt(plan.Width));
         queryFilter = plan.Weights.VectorIfAny(name + "q_conv1d.weight");
         keyFilter = plan.Weights.VectorIfAny(name + "k_conv1d.weight");
         valueFilter = plan.Weights.VectorIfAny(name + "v_conv1d.weight");

@@ -32,7 +32,9 @@ internal static unsafe class MatrixPacking
 
     private delegate void BlockNumbers(ReadOnlySpan<byte> block, Span<byte> biased);
 
-    private static QuantizedMatrix<TNumbers> ToBlocks<TNumbers>(WeightMatrix matrix, QuantizedMatrix<TNumbers> packed, BlockFormat format, BlockNumbers numbers) where TNumbers : struct, IQuantizedNumbers
+    private static QuantizedMatrix<TNumbers> ToBlocks<TNumbers>(
+        WeightMatrix matrix, QuantizedMatrix<TNumbers> packed, BlockFormat format,
+        BlockNumbers numbers) where TNumbers : struct, IQuantizedNumbers
     {
         EachRow(matrix, (output, row) =>
         {
@@ -42,7 +44,8 @@ internal static unsafe class MatrixPacking
             {
                 format.Quantize(row.AsSpan(i, QuantizedBlocks.Length), block);
                 numbers(block[2..], biased);
-                packed.Write(output, i / QuantizedBlocks.Length, System.Buffers.Binary.BinaryPrimitives.ReadHalfLittleEndian(block), biased);
+                packed.Write(
+                    output, i / QuantizedBlocks.Length, System.Buffers.Binary.BinaryPrimitives.ReadHalfLittleEndian(block), biased);
             }
         });
         return packed;

@@ -4,8 +4,8 @@ namespace Transformer.Inference.Cpu;
 // N tokens · I inputs · O outputs
 
 /// <summary>
-/// Several linear maps of the same inputs in one parallel step: queries, keys and values, or gate and up. The rows of all of them are cut into pieces, and
-/// whoever is free takes the next.
+/// Several linear maps of the same inputs in one parallel step: queries, keys and values, or gate and up. The rows of all of them are cut
+/// into pieces, and whoever is free takes the next.
 /// </summary>
 internal sealed unsafe class MatrixProducts : IParallelKernel
 {
@@ -28,7 +28,8 @@ internal sealed unsafe class MatrixProducts : IParallelKernel
         quantization = new PerTokenKernel(team, token => x.Quantize(token));
         var bytes = maps.Sum(map => map.Weight.Bytes);
         var pieceBytes = Math.Max(LeastBytes, bytes / (PiecesAThread * team.Threads));
-        rows = [.. maps.Select(map => (int)Math.Max(RowsPerGroup, pieceBytes / Math.Max(1, map.Weight.Bytes / map.Weight.Outputs) / RowsPerGroup * RowsPerGroup))];
+        rows = [.. maps.Select(map =>
+            (int)Math.Max(RowsPerGroup, pieceBytes / Math.Max(1, map.Weight.Bytes / map.Weight.Outputs) / RowsPerGroup * RowsPerGroup))];
         ends = new int[maps.Length];
         for (var i = 0; i < maps.Length; i++) ends[i] = (i == 0 ? 0 : ends[i - 1]) + (maps[i].Weight.Outputs + rows[i] - 1) / rows[i];
     }

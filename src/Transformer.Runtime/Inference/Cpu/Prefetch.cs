@@ -4,8 +4,8 @@ using System.Runtime.Intrinsics.X86;
 namespace Transformer.Inference.Cpu;
 
 /// <summary>
-/// Brings the weights that are needed next into the core's own cache while those that are there are used for many tokens, so that the memory does not rest
-/// meanwhile. A wish: it changes nothing but the time.
+/// Brings the weights that are needed next into the core's own cache while those that are there are used for many tokens, so that the
+/// memory does not rest meanwhile. A wish: it changes nothing but the time.
 /// </summary>
 internal static unsafe class Prefetch
 {

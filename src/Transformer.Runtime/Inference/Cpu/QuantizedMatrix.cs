@@ -7,8 +7,9 @@ namespace Transformer.Inference.Cpu;
 // N tokens · I inputs · O outputs · d a block's scale · u its numbers, b higher than they should be
 
 /// <summary>
-/// A matrix in blocks of 32 weights d (u - b). Inputs come in blocks too, d' v, so that a block of an output is d d' (sum u v - b sum v): integer products, and
-/// one multiplication by the scales. Eight rows lie together, block by block as they are read, so that a vector holds a sum of each and memory is one stream.
+/// A matrix in blocks of 32 weights d (u - b). Inputs come in blocks too, d' v, so that a block of an output is d d' (sum u v - b sum v):
+/// integer products, and one multiplication by the scales. Eight rows lie together, block by block as they are read, so that a vector holds
+/// a sum of each and memory is one stream.
 /// </summary>
 /// <typeparam name="TNumbers">How the numbers lie in memory.</typeparam>
 internal sealed unsafe class QuantizedMatrix<TNumbers> : WeightMatrix where TNumbers : struct, IQuantizedNumbers
@@ -88,7 +89,8 @@ internal sealed unsafe class QuantizedMatrix<TNumbers> : WeightMatrix where TNum
             Prefetch.Into(w + Reach, Step);
             var numbers = w + 2 * Rows * sizeof(ushort);
             sum = Vector256.FusedMultiplyAdd(Dot(numbers, v, s[0]), HalfPrecision.ToSingle(Vector128.Load((ushort*)w)) * e[0], sum);
-            sum = Vector256.FusedMultiplyAdd(Dot(numbers + TNumbers.Bytes, v + 8, s[1]), HalfPrecision.ToSingle(Vector128.Load((ushort*)w + Rows)) * e[1], sum);
+            sum = Vector256.FusedMultiplyAdd(
+                Dot(numbers + TNumbers.Bytes, v + 8, s[1]), HalfPrecision.ToSingle(Vector128.Load((ushort*)w + Rows)) * e[1], sum);
         }
         Store(sum, y, count);
     }

@@ -7,8 +7,8 @@ namespace Transformer.Inference.Cpu;
 // N tokens · D head width
 
 /// <summary>
-/// The angles of a batch's tokens, made once and used by every block; the pairs are (i, i + D/2). Angles are in double precision: that of position 8,191 has
-/// an ulp of 5e-4 in single precision.
+/// The angles of a batch's tokens, made once and used by every block; the pairs are (i, i + D/2). Angles are in double precision: that of
+/// position 8,191 has an ulp of 5e-4 in single precision.
 /// </summary>
 internal sealed unsafe class RotaryAngles : IDisposable
 {
@@ -35,7 +35,9 @@ internal sealed unsafe class RotaryAngles : IDisposable
         (keyCos, keySin) = (new(keys), new(keys));
     }
 
-    /// <summary>Whether the angles of a text of this length are others than those of a short one, so that its cached keys must be turned anew.</summary>
+    /// <summary>
+    /// Whether the angles of a text of this length are others than those of a short one, so that its cached keys must be turned anew.
+    /// </summary>
     public bool HasGrownAt(int length) => config.Scaling is DynamicNtkScalingConfig dynamic && length > dynamic.OriginalLength;
 
     /// <summary>Whether that can happen, so that keys are cached as they are.</summary>
@@ -44,7 +46,8 @@ internal sealed unsafe class RotaryAngles : IDisposable
     /// <summary>Makes the angles of a batch.</summary>
     public void Prepare(TokenBatch batch)
     {
-        for (var token = 0; token < batch.Tokens; token++) Angles(batch.Position(token), batch.Length(token), cos.Pointer + token * headWidth / 2, sin.Pointer + token * headWidth / 2);
+        for (var token = 0; token < batch.Tokens; token++)
+            Angles(batch.Position(token), batch.Length(token), cos.Pointer + token * headWidth / 2, sin.Pointer + token * headWidth / 2);
     }
 
     /// <summary>Turns the vectors of a token's heads in place.</summary>
@@ -53,7 +56,8 @@ internal sealed unsafe class RotaryAngles : IDisposable
     /// <param name="heads">How many.</param>
     public void Turn(int token, float* x, int heads)
     {
-        for (var head = 0; head < heads; head++) Turn(x + head * headWidth, cos.Pointer + token * headWidth / 2, sin.Pointer + token * headWidth / 2, headWidth);
+        for (var head = 0; head < heads; head++)
+            Turn(x + head * headWidth, cos.Pointer + token * headWidth / 2, sin.Pointer + token * headWidth / 2, headWidth);
     }
 
     /// <summary>Turns one vector by given angles.</summary>
@@ -86,13 +90,16 @@ internal sealed unsafe class RotaryAngles : IDisposable
         }
     }
 
-    /// <summary>The angles of all positions of a text of a length, from 0 on, for keys that are cached as they are: 2 x [length, D/2].</summary>
+    /// <summary>
+    /// The angles of all positions of a text of a length, from 0 on, for keys that are cached as they are: 2 x [length, D/2].
+    /// </summary>
     public (nint Cosines, nint Sines) OfKeys(int length)
     {
         var half = headWidth / 2;
         var regime = HasGrownAt(length) ? length : 0;
         if (keyRegime != regime) (keyRegime, keysReady) = (regime, 0);
-        for (; keysReady < length; keysReady++) Angles(keysReady, length, keyCos.Pointer + keysReady * half, keySin.Pointer + keysReady * half);
+        for (; keysReady < length; keysReady++)
+            Angles(keysReady, length, keyCos.Pointer + keysReady * half, keySin.Pointer + keysReady * half);
         return ((nint)keyCos.Pointer, (nint)keySin.Pointer);
     }
 

@@ -4,9 +4,9 @@ using System.Runtime.InteropServices;
 namespace Transformer.Inference.Cpu;
 
 /// <summary>
-/// Threads that stay awake between two pieces of work. A token takes some sixty parallel steps of a few microseconds to a few hundred, so that waking a
-/// thread for each would cost more than the work: the others watch a ticket. Left alone for a while they sleep. Nobody waits for a thread that has not
-/// come: where the processor has other things to do, those that are there do all of the work.
+/// Threads that stay awake between two pieces of work. A token takes some sixty parallel steps of a few microseconds to a few hundred, so
+/// that waking a thread for each would cost more than the work: the others watch a ticket. Left alone for a while they sleep. Nobody waits
+/// for a thread that has not come: where the processor has other things to do, those that are there do all of the work.
 /// </summary>
 internal sealed class ThreadTeam : IDisposable
 {
@@ -70,7 +70,8 @@ internal sealed class ThreadTeam : IDisposable
         foreach (var other in others) other.Join();
     }
 
-    // A ticket is the round's number and the next piece's. While what is to be done changes it is closed, and belongs to no earlier round any more.
+    // A ticket is the round's number and the next piece's. While what is to be done changes it is closed, and belongs to no earlier round
+    // any more.
     private void Open(IParallelKernel? work, int pieces)
     {
         round++;

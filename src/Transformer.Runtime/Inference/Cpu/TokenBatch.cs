@@ -3,8 +3,8 @@ namespace Transformer.Inference.Cpu;
 // N tokens
 
 /// <summary>
-/// The tokens that go through the model together: spans of one or more rows, one behind the other without padding. Each span continues what the state
-/// holds of its row.
+/// The tokens that go through the model together: spans of one or more rows, one behind the other without padding. Each span continues what
+/// the state holds of its row.
 /// </summary>
 /// <param name="most">The most tokens.</param>
 internal sealed class TokenBatch(int most)

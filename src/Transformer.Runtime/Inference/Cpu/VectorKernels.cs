@@ -4,7 +4,9 @@ using Transformer.Numerics;
 
 namespace Transformer.Inference.Cpu;
 
-/// <summary>What happens to a vector between two matrix products, eight numbers at a time. Each adds up in one order, whatever else goes on.</summary>
+/// <summary>
+/// What happens to a vector between two matrix products, eight numbers at a time. Each adds up in one order, whatever else goes on.
+/// </summary>
 internal static unsafe class VectorKernels
 {
     /// <summary>y = y + a x</summary>

@@ -43,7 +43,8 @@ public static class WeightFormats
     /// <summary>The format of a name.</summary>
     /// <exception cref="InputException">There is none of this name.</exception>
     public static WeightFormat Named(string name) =>
-        Names.TryGetValue(name, out var format) ? format : throw new InputException($"--quantize: {Spelling.NotOneOf(name, [.. Names.Keys])}");
+        Names.TryGetValue(name, out var format) ? format
+            : throw new InputException($"--quantize: {Spelling.NotOneOf(name, [.. Names.Keys])}");
 
     /// <summary>The bytes of a weight, scales included.</summary>
     public static double BytesPerWeight(this WeightFormat format) => format switch

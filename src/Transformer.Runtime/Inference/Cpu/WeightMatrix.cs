@@ -3,8 +3,8 @@ namespace Transformer.Inference.Cpu;
 // N tokens · I inputs · O outputs
 
 /// <summary>
-/// The weights of a linear map as a kernel reads them, [O, I]. Every kernel computes each output by the same operations in the same order however many
-/// tokens there are and whoever shares the work, so a text comes out the same to the last bit alone and in a batch.
+/// The weights of a linear map as a kernel reads them, [O, I]. Every kernel computes each output by the same operations in the same order
+/// however many tokens there are and whoever shares the work, so a text comes out the same to the last bit alone and in a batch.
 /// </summary>
 internal abstract unsafe class WeightMatrix(int outputs, int inputs) : IDisposable
 {

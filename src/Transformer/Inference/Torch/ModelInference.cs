@@ -23,7 +23,8 @@ public static class ModelInference
     /// </summary>
     /// <inheritdoc cref="TextGenerator.Generate"/>
     public static IReadOnlyList<GeneratedText> Generate(
-        this TransformerModel model, IReadOnlyList<int[]> prompts, SamplingOptions options, Tokenizer? tokenizer = null, Action<int, int>? onToken = null,
+        this TransformerModel model, IReadOnlyList<int[]> prompts, SamplingOptions options, Tokenizer? tokenizer = null,
+        Action<int, int>? onToken = null,
         Action<int, string>? onText = null, CancellationToken cancellation = default)
     {
         using var inference = Of(model);

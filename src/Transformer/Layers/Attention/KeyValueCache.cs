@@ -5,8 +5,8 @@ namespace Transformer.Layers.Attention;
 // B batch · T tokens · S cached tokens · G key/value heads · D head width
 
 /// <summary>
-/// The keys and values of the tokens so far, in buffers allocated once, so that a step computes only its own (2 G D S numbers a row and layer).
-/// Slot s of a row holds its token s; slots past a row's length are zero.
+/// The keys and values of the tokens so far, in buffers allocated once, so that a step computes only its own (2 G D S numbers a row and
+/// layer). Slot s of a row holds its token s; slots past a row's length are zero.
 /// </summary>
 public sealed class KeyValueCache : LayerState
 {
@@ -30,13 +30,15 @@ public sealed class KeyValueCache : LayerState
 
     internal override KeyValueCache Narrow(int first, int count) => new(keys.narrow(0, first, count), values.narrow(0, first, count));
 
-    private protected override Tensor Used(Tensor tensor, int row, int length) => tensor[row].narrow(1, 0, length);              // [G, length, D]
+    // [G, length, D]
+    private protected override Tensor Used(Tensor tensor, int row, int length) => tensor[row].narrow(1, 0, length);
 
     /// <summary>Writes the keys and values of the new tokens of each row behind those that it has; padding is left out.</summary>
     /// <param name="k">[B, G, T, D]</param>
     /// <param name="v">[B, G, T, D]</param>
     /// <param name="context">How many tokens each row has and gets.</param>
-    /// <returns>The keys and values up to the longest row's last token: 2 x [B, G, S, D], in the type of k and v; fp32 ones are views of the buffers.</returns>
+    /// <returns>The keys and values up to the longest row's last token: 2 x [B, G, S, D], in the type of k and v; fp32 ones are views of
+    /// the buffers.</returns>
     internal (Tensor Keys, Tensor Values) Append(Tensor k, Tensor v, ForwardContext context)
     {
         long used = 0;

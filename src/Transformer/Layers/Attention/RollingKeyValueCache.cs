@@ -6,8 +6,8 @@ namespace Transformer.Layers.Attention;
 // B batch · T tokens · S keys · G key/value heads · D head width · W window
 
 /// <summary>
-/// The keys and values of the last W tokens, which is all that a window of W keys can see: a row's token s lies in slot s mod W and is overwritten by token
-/// s + W. However long the text, it takes 2 G D W numbers a row and layer.
+/// The keys and values of the last W tokens, which is all that a window of W keys can see: a row's token s lies in slot s mod W and is
+/// overwritten by token s + W. However long the text, it takes 2 G D W numbers a row and layer.
 /// </summary>
 public sealed class RollingKeyValueCache : LayerState
 {
@@ -20,26 +20,28 @@ public sealed class RollingKeyValueCache : LayerState
     }
 
     // 2 x [B, G, W, D]
-    private RollingKeyValueCache(Tensor keys, Tensor values) : base(keys, values) => (this.keys, this.values, size) = (keys, values, keys.shape[2]);
+    private RollingKeyValueCache(Tensor keys, Tensor values)
+        : base(keys, values) => (this.keys, this.values, size) = (keys, values, keys.shape[2]);
 
     /// <inheritdoc/>
     public override bool CanTruncate => false;
 
-    internal override RollingKeyValueCache Narrow(int first, int count) => new(keys.narrow(0, first, count), values.narrow(0, first, count));
+    internal override RollingKeyValueCache Narrow(int first, int count) =>
+        new(keys.narrow(0, first, count), values.narrow(0, first, count));
 
-    private protected override Tensor Used(Tensor tensor, int row, int length) => tensor[row].narrow(1, 0, Math.Min(length, size));    // [G, S, D]
+    // [G, S, D]
+    private protected override Tensor Used(Tensor tensor, int row, int length) => tensor[row].narrow(1, 0, Math.Min(length, size));
 
     /// <summary>Takes in the keys and values of each row's new tokens; padding is left out.</summary>
     /// <param name="k">[B, G, T, D]</param>
     /// <param name="v">[B, G, T, D]</param>
     /// <param name="context">How many tokens each row has and gets.</param>
-    /// <returns>
-    /// What the new tokens may see: keys and values, 2 x [B, G, S, D], and the keys' positions, [B, S], negative where a row has no such token. The new
-    /// tokens' own come last and in order, except where there is but one.
-    /// </returns>
+    /// <returns>What the new tokens may see: keys and values, 2 x [B, G, S, D], and the keys' positions, [B, S], negative where a row has
+    /// no such token. The new tokens' own come last and in order, except where there is but one.</returns>
     internal (Tensor Keys, Tensor Values, Tensor Positions) Append(Tensor k, Tensor v, ForwardContext context)
     {
-        var starts = tensor(context.CachedLengths.Select(length => (long)length).ToArray()).ToDeviceAsync(k.device).unsqueeze(1);    // [B, 1]
+        // [B, 1]
+        var starts = tensor(context.CachedLengths.Select(length => (long)length).ToArray()).ToDeviceAsync(k.device).unsqueeze(1);
         var longest = context.CachedLengths.Max();
         if (k.shape[2] == 1 && context.NewTokens.All(count => count == 1))
         {
@@ -50,8 +52,11 @@ public sealed class RollingKeyValueCache : LayerState
         }
         var held = Math.Min(size, longest);
         var before = starts - held + arange(held, device: k.device);                                                           // [B, held]
-        var slots = before.remainder(size).unsqueeze(1).unsqueeze(-1).expand(-1, k.shape[1], -1, k.shape[3]);                  // [B, G, held, D]
-        var all = (cat([keys.gather(2, slots).to(k.dtype), k], 2), cat([values.gather(2, slots).to(v.dtype), v], 2), starts + arange(-held, k.shape[2], device: k.device));
+        // [B, G, held, D]
+        var slots = before.remainder(size).unsqueeze(1).unsqueeze(-1).expand(-1, k.shape[1], -1, k.shape[3]);
+        var all = (
+            cat([keys.gather(2, slots).to(k.dtype), k], 2), cat([values.gather(2, slots).to(v.dtype), v], 2),
+            starts + arange(-held, k.shape[2], device: k.device));
         Keep(k, v, context);
         return all;
     }

@@ -75,7 +75,8 @@ public sealed class GgufGoldenTests : IDisposable
         using var model = LoadedModel.Open(StoriesFile(GgufPrecision.F32));
         using var kernels = ModelInference.Of(model.Model);
         var written = new TextGenerator(kernels, model.Tokenizer)
-            .GenerateText([""], SamplingOptions.Greedy with { MaxTokens = 200 }, cancellation: TestContext.Current.CancellationToken)[0].Text;
+            .GenerateText(
+                [""], SamplingOptions.Greedy with { MaxTokens = 200 }, cancellation: TestContext.Current.CancellationToken)[0].Text;
         Assert.Equal(File.ReadAllText(Golden.PathOf("stories260k/greedy_200_tokens.txt")).Trim(), written.Trim());
     }
 

@@ -72,8 +72,10 @@ public sealed class GgufModelTests : IDisposable
         var options = SamplingOptions.Greedy with { MaxTokens = 20 };
         using var original = ModelInference.Of(model);
         using var copy = ModelInference.Of(loaded.Model);
-        var expected = new TextGenerator(original, Characters(13)).GenerateText(["abc"], options, cancellation: TestContext.Current.CancellationToken);
-        Assert.Equal(expected[0].Text, new TextGenerator(copy, loaded.Tokenizer).GenerateText(["abc"], options, cancellation: TestContext.Current.CancellationToken)[0].Text);
+        var expected = new TextGenerator(original, Characters(13))
+            .GenerateText(["abc"], options, cancellation: TestContext.Current.CancellationToken);
+        Assert.Equal(expected[0].Text, new TextGenerator(copy, loaded.Tokenizer)
+            .GenerateText(["abc"], options, cancellation: TestContext.Current.CancellationToken)[0].Text);
     }
 
     // llama2.c, too, stores the pairs of rotary positions side by side.
@@ -111,7 +113,8 @@ public sealed class GgufModelTests : IDisposable
     {
         random.manual_seed(1337);
         using var model = Tiny.Model(kind);
-        var error = Assert.Throws<InputException>(() => GgufModel.Write(Path, model.Config, model.Weights.ToStored(), Characters(13), GgufPrecision.F32));
+        var error = Assert.Throws<InputException>(
+            () => GgufModel.Write(Path, model.Config, model.Weights.ToStored(), Characters(13), GgufPrecision.F32));
         Assert.StartsWith(key, error.Message);
         Assert.False(File.Exists(Path));
     }

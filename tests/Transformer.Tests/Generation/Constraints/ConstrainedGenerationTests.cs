@@ -36,7 +36,9 @@ public sealed class ConstrainedGenerationTests
         using var kernels = ModelInference.Of(model);
         foreach (var temperature in (double[])[0, 0.7, 3])
         {
-            var results = Generate(new(kernels, tokenizer), tokenizer, new() { Temperature = temperature, Seed = 5, MaxTokens = 120, Constraint = TextConstraint.Regex(pattern) });
+            var results = Generate(
+                new(kernels, tokenizer), tokenizer,
+                new() { Temperature = temperature, Seed = 5, MaxTokens = 120, Constraint = TextConstraint.Regex(pattern) });
             Assert.All(results, result => Assert.True(FullMatch(pattern, result.Text), $"'{result.Text}'"));
             Assert.All(results, result => Assert.Equal(FinishReason.EndOfText, result.FinishReason));
             Assert.All(
@@ -65,7 +67,9 @@ public sealed class ConstrainedGenerationTests
         using var model = Model(tokenizer);
         using var kernels = ModelInference.Of(model);
         var judge = Json.Schema.JsonSchema.FromText(schema);
-        var results = Generate(new(kernels, tokenizer), tokenizer, new() { Temperature = 2, Seed = 5, MaxTokens = 200, Constraint = TextConstraint.JsonSchema(schema) });
+        var results = Generate(
+            new(kernels, tokenizer), tokenizer,
+            new() { Temperature = 2, Seed = 5, MaxTokens = 200, Constraint = TextConstraint.JsonSchema(schema) });
         foreach (var result in results)
         {
             using var json = JsonDocument.Parse(result.Text);
@@ -84,7 +88,8 @@ public sealed class ConstrainedGenerationTests
         using var libtorch = new TorchInferenceModel(model);
         OnnxFolder.Write(folder["onnx"], model.Config, model.Weights, tokenizer);
         using var onnx = OnnxInferenceModel.Open(folder["onnx"]);
-        var options = new SamplingOptions { Temperature = 1, Seed = 5, MaxTokens = 60, Constraint = TextConstraint.Regex(Patterns["byte"]) };
+        var options =
+            new SamplingOptions { Temperature = 1, Seed = 5, MaxTokens = 60, Constraint = TextConstraint.Regex(Patterns["byte"]) };
 
         var engine = Generate(new(kernels, tokenizer), tokenizer, options).Select(result => result.Text);
         Assert.Equal(engine, Generate(new(libtorch, tokenizer), tokenizer, options).Select(result => result.Text));
@@ -99,9 +104,12 @@ public sealed class ConstrainedGenerationTests
         using var kernels = ModelInference.Of(model);
         var options = SamplingOptions.Greedy with { MaxTokens = 60, Constraint = TextConstraint.Regex(Patterns["byte"]) };
         string[] prompts = ["a", "Some more", "x y z", "!"];
-        var together = new TextGenerator(kernels, tokenizer).GenerateText(prompts, options, cancellation: TestContext.Current.CancellationToken);
+        var together = new TextGenerator(kernels, tokenizer)
+            .GenerateText(prompts, options, cancellation: TestContext.Current.CancellationToken);
         for (var row = 0; row < prompts.Length; row++)
-            Assert.Equal(new TextGenerator(kernels, tokenizer).GenerateText([prompts[row]], options, cancellation: TestContext.Current.CancellationToken)[0].Tokens, together[row].Tokens);
+            Assert.Equal(new TextGenerator(kernels, tokenizer)
+                .GenerateText([prompts[row]], options, cancellation: TestContext.Current.CancellationToken)[0].Tokens,
+                together[row].Tokens);
     }
 
     [Theory]
@@ -139,7 +147,9 @@ public sealed class ConstrainedGenerationTests
         var tokenizer = TokenMasksTests.Tokenizers[kind];
         using var model = Model(tokenizer);
         using var kernels = ModelInference.Of(model);
-        var results = Generate(new(kernels, tokenizer), tokenizer, new() { Temperature = 5, Seed = 5, MaxTokens = 250, Constraint = TextConstraint.Regex("(ab)*") });
+        var results = Generate(
+            new(kernels, tokenizer), tokenizer,
+            new() { Temperature = 5, Seed = 5, MaxTokens = 250, Constraint = TextConstraint.Regex("(ab)*") });
         Assert.All(results, result => Assert.Matches("^(ab)*a?$", result.Text));
         Assert.Equal(ends, results.All(result => result.FinishReason == FinishReason.EndOfText && result.Text.Length % 2 == 0));
         if (!ends) Assert.All(results, result => Assert.Equal(FinishReason.MaxTokens, result.FinishReason));
@@ -162,7 +172,8 @@ public sealed class ConstrainedGenerationTests
         using var model = Model(TokenMasksTests.Tokenizers["byte"]);
         using var kernels = ModelInference.Of(model);
         Assert.Contains("needs a tokenizer", Assert.Throws<InputException>(() => new TextGenerator(kernels).Generate(
-            [[1]], new SamplingOptions { Constraint = TextConstraint.Regex("a") }, cancellation: TestContext.Current.CancellationToken)).Message);
+            [[1]], new SamplingOptions { Constraint = TextConstraint.Regex("a") },
+            cancellation: TestContext.Current.CancellationToken)).Message);
     }
 
     private static TransformerModel Model(Tokenizer tokenizer) => GenerationGoldens.Random(

@@ -12,7 +12,8 @@ public sealed unsafe class AttentionKernelsTests
 
     // Whole vectors and what is left over; keys that begin and end within those that lie together.
     public static TheoryData<int, int, int> Spans =>
-        new(from width in (int[])[1, 5, 16, 24, 33, 64] from first in (int[])[0, 3, 8] from count in (int[])[1, 7, 8, 30] select (width, first, count));
+        new(from width in (int[])[1, 5, 16, 24, 33, 64] from first in (int[])[0, 3, 8] from count in (int[])[1, 7, 8, 30] select (width,
+            first, count));
 
     [Theory]
     [MemberData(nameof(Spans))]
@@ -66,7 +67,8 @@ public sealed unsafe class AttentionKernelsTests
             using var scores = Numbers(count, 5);
             var before = scores.Span(0, count).ToArray();
             var sum = AttentionMath.Exponentials(scores.Pointer, count);
-            for (var s = 0; s < count; s++) Near.Equal(Math.Exp(before[s] - before.Max()), scores.Pointer[s], 1e-6, $"score {s} of {count}");
+            for (var s = 0; s < count; s++)
+                Near.Equal(Math.Exp(before[s] - before.Max()), scores.Pointer[s], 1e-6, $"score {s} of {count}");
             Near.Equal(scores.Span(0, count).ToArray().Sum(weight => (double)weight), sum, 1e-5, $"sum of {count}");
         }
     }

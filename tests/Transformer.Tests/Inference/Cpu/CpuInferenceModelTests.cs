@@ -20,19 +20,40 @@ public sealed class CpuInferenceModelTests
     // What the tiny models leave out.
     private static Dictionary<string, ModelConfig> More { get; } = new()
     {
-        ["biases, soft cap, normalised queries"] = Tiny.Config with { Attention = FourHeads with { Bias = true, LogitSoftCap = 5, QueryKeyNorm = true } },
-        [GrownNtk] = Tiny.Config with { Position = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 5 } } },
+        ["biases, soft cap, normalised queries"] = Tiny.Config with
+        {
+            Attention = FourHeads with { Bias = true, LogitSoftCap = 5, QueryKeyNorm = true }
+        },
+        [GrownNtk] = Tiny.Config with
+        {
+            Position = new RotaryPositionConfig { Scaling = new DynamicNtkScalingConfig { Factor = 4, OriginalLength = 5 } }
+        },
         ["linear scaling"] = Tiny.Config with { Position = new RotaryPositionConfig { Scaling = new LinearScalingConfig { Factor = 2 } } },
-        ["llama3 scaling"] = Tiny.Config with { Position = new RotaryPositionConfig { Scaling = new Llama3ScalingConfig { Factor = 4, OriginalLength = 8 } } },
-        ["relative with a soft mask"] = Tiny.Config with { Position = Tiny.Positions["relative"], Attention = FourHeads with { Window = Tiny.Windows["dynamic"] } },
-        ["untied head, width that no vector fits"] = Tiny.Config with { Width = 20, TiedHead = false, Attention = new SoftmaxAttentionConfig { Heads = 2, HeadWidth = 6 } },
+        ["llama3 scaling"] = Tiny.Config with
+        {
+            Position = new RotaryPositionConfig { Scaling = new Llama3ScalingConfig { Factor = 4, OriginalLength = 8 } }
+        },
+        ["relative with a soft mask"] = Tiny.Config with
+        {
+            Position = Tiny.Positions["relative"],
+            Attention = FourHeads with { Window = Tiny.Windows["dynamic"] }
+        },
+        ["untied head, width that no vector fits"] = Tiny.Config with
+        {
+            Width = 20,
+            TiedHead = false,
+            Attention = new SoftmaxAttentionConfig { Heads = 2, HeadWidth = 6 }
+        },
         ["heads of 32"] = Tiny.Config with { Attention = FourHeads with { HeadWidth = 32 } },
         ["heads of 48"] = Tiny.Config with { Attention = FourHeads with { HeadWidth = 48, QueryKeyNorm = true } },
         ["heads of 64"] = Tiny.Config with { Attention = FourHeads with { HeadWidth = 64, Window = Tiny.Windows["sliding 3"] } },
         ["muP"] = Tiny.Config with { Initialization = new MupInitializationConfig { BaseWidth = 4, Deviation = 0.3 } },
         ["no MLP"] = Tiny.Config with { Mlp = new NoMlpConfig() },
         ["no layers"] = Tiny.Config with { Layers = 0 },
-        ["one expert of four, with biases"] = Tiny.Config with { Mlp = Tiny.Mixture with { Active = 1, Expert = new GeluMlpConfig { Hidden = 24, Bias = true } } },
+        ["one expert of four, with biases"] = Tiny.Config with
+        {
+            Mlp = Tiny.Mixture with { Active = 1, Expert = new GeluMlpConfig { Hidden = 24, Bias = true } }
+        },
     };
 
     private static IEnumerable<string> Names =>
@@ -73,7 +94,8 @@ public sealed class CpuInferenceModelTests
         void Compare(int row, int token, int place)
         {
             var logits = engine.Logits(place);
-            for (var i = 0; i < logits.Length; i++) Near.Equal(expected[row][token * logits.Length + i], logits[i], Tolerance, $"row {row}, token {token}, logit {i}");
+            for (var i = 0; i < logits.Length; i++)
+                Near.Equal(expected[row][token * logits.Length + i], logits[i], Tolerance, $"row {row}, token {token}, logit {i}");
         }
     }
 
@@ -195,7 +217,8 @@ public sealed class CpuInferenceModelTests
     public void A_packed_model_is_the_model_of_its_rounded_weights(WeightFormat format, double tolerance)
     {
         manual_seed(13);
-        using var model = new TransformerModel(Tiny.Config with { Width = 64, Initialization = new Gpt2InitializationConfig { Deviation = 0.1 } });
+        using var model = new TransformerModel(
+            Tiny.Config with { Width = 64, Initialization = new Gpt2InitializationConfig { Deviation = 0.1 } });
         using var packed = CpuInferenceModel.TryCreate(model, format)!;
         var text = Text(12);
         var found = Last(packed);
@@ -203,7 +226,9 @@ public sealed class CpuInferenceModelTests
         using var exact = CpuInferenceModel.TryCreate(model)!;
         var expected = Last(exact);
         var size = Math.Sqrt(expected.Select(x => (double)x * x).Average());
-        Near.Equal(0, Math.Sqrt(expected.Zip(found, (a, b) => (double)(a - b) * (a - b)).Average()) / size, tolerance, "error of the logits as a share of their size");
+        Near.Equal(
+            0, Math.Sqrt(expected.Zip(found, (a, b) => (double)(a - b) * (a - b)).Average()) / size, tolerance,
+            "error of the logits as a share of their size");
 
         float[] Last(CpuInferenceModel engine)
         {

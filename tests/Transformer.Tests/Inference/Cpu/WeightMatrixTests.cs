@@ -11,7 +11,8 @@ public sealed unsafe class WeightMatrixTests
 {
     // Whole vectors, blocks and groups, and what is left over of each.
     public static TheoryData<WeightFormat, int, int> Shapes =>
-        new(from format in Enum.GetValues<WeightFormat>() from outputs in (int[])[1, 4, 11] from inputs in (int[])[5, 32, 100, 288, 512] select (format, outputs, inputs));
+        new(from format in Enum.GetValues<WeightFormat>() from outputs in (int[])[1, 4, 11] from inputs in (int[])[5, 32, 100, 288,
+            512] select (format, outputs, inputs));
 
     [Theory]
     [MemberData(nameof(Shapes))]
@@ -32,7 +33,8 @@ public sealed unsafe class WeightMatrixTests
                     var (sum, size) = (0.0, 0.0);
                     for (var i = 0; i < inputs; i++)
                     {
-                        var product = row[i] * (double)(matrix.TakesQuantized ? x.Quants(token)[i] * x.Scales(token)[i / 32] : x.Row(token)[i]);
+                        var product = row[i] * (double)(matrix.TakesQuantized ? x.Quants(token)[i] * x.Scales(token)[i / 32]
+                            : x.Row(token)[i]);
                         (sum, size) = (sum + product, size + Math.Abs(product));
                     }
                     Near.Equal(sum, y.Row(token)[output], 1e-5 * size + 1e-6, $"{tokens} tokens: token {token}, output {output}");
@@ -43,7 +45,8 @@ public sealed unsafe class WeightMatrixTests
 
     [Theory]
     [MemberData(nameof(Shapes))]
-    public void A_token_gives_the_same_bits_whoever_stands_beside_it_and_whoever_does_which_rows(WeightFormat format, int outputs, int inputs)
+    public void A_token_gives_the_same_bits_whoever_stands_beside_it_and_whoever_does_which_rows(
+        WeightFormat format, int outputs, int inputs)
     {
         using var matrix = Matrix(format, outputs, inputs);
         using var many = Inputs(70, inputs);
@@ -58,7 +61,8 @@ public sealed unsafe class WeightMatrixTests
             new ReadOnlySpan<float>(many.Row(token), inputs).CopyTo(new Span<float>(one.Values, inputs));
             one.Quantize(0);
             matrix.Multiply(one, 1, 0, outputs, alone.Values, outputs);
-            Assert.Equal(new ReadOnlySpan<float>(alone.Values, outputs).ToArray(), new ReadOnlySpan<float>(together.Row(token), outputs).ToArray());
+            Assert.Equal(
+                new ReadOnlySpan<float>(alone.Values, outputs).ToArray(), new ReadOnlySpan<float>(together.Row(token), outputs).ToArray());
         }
     }
 
