@@ -33,13 +33,15 @@ internal sealed record GenerationModels(LoadedInference Main, LoadedInference? D
     /// <param name="draft">The path of the smaller model; null for none. It is computed by this process alone.</param>
     /// <param name="request">How they are to be loaded.</param>
     /// <param name="draftTokens">As <see cref="TextGenerator.DraftTokens"/>.</param>
-    /// <exception cref="InputException">There is no such model, it lacks its tokenizer, it cannot be loaded in this way, or the smaller model's tokens are others.</exception>
+    /// <exception cref="InputException">There is no such model, it lacks its tokenizer, it cannot be loaded in this way, or the smaller
+    /// model's tokens are others.</exception>
     public static GenerationModels Open(string path, string? draft, LoadRequest request, int draftTokens)
     {
         var main = OnnxLoader.Open(path, request);
         try
         {
-            var smaller = draft is null || request.Group is { Rank: > 0 } ? null : OpenDraft(draft, request with { Group = null }, main.Tokenizer);
+            var isNeeded = draft is not null && request.Group is not { Rank: > 0 };
+            var smaller = isNeeded ? OpenDraft(draft!, request with { Group = null }, main.Tokenizer) : null;
             return new(main, smaller, draftTokens);
         }
         catch
@@ -55,7 +57,8 @@ internal sealed record GenerationModels(LoadedInference Main, LoadedInference? D
         if (tokenizer.HasTokensOf(draft.Tokenizer)) return draft;
         draft.Dispose();
         throw new InputException(
-            $"--draft: the tokenizer of {path} ({draft.Tokenizer.VocabularySize} tokens) is not the model's ({tokenizer.VocabularySize} tokens). " +
+            $"--draft: the tokenizer of {path} ({draft.Tokenizer.VocabularySize} tokens) is not the model's " +
+            $"({tokenizer.VocabularySize} tokens). " +
             "Take a model that was trained with the same one.");
     }
 

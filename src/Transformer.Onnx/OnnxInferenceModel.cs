@@ -12,7 +12,8 @@ namespace Transformer.Onnx;
 
 // B rows · T tokens of a row · P past slots · V vocabulary
 
-/// <summary>A model that ONNX Runtime computes: a folder that <see cref="OnnxFolder"/> or another tool wrote, with Hugging Face's inputs and outputs.</summary>
+/// <summary>A model that ONNX Runtime computes: a folder that <see cref="OnnxFolder"/> or another tool wrote, with Hugging Face's inputs
+/// and outputs.</summary>
 public sealed class OnnxInferenceModel : InferenceModel
 {
     private readonly InferenceSession session;
@@ -47,16 +48,22 @@ public sealed class OnnxInferenceModel : InferenceModel
     /// <summary>Loads a model.</summary>
     /// <param name="folder">A folder with onnx/model.onnx and config.json.</param>
     /// <param name="threads">How many threads compute; as many as libtorch's where null.</param>
-    /// <exception cref="InputException">There is no model in the folder, it is damaged, or it is not one of a decoder with these inputs and outputs.</exception>
+    /// <exception cref="InputException">There is no model in the folder, it is damaged, or it is not one of a decoder with these inputs and
+    /// outputs.</exception>
     public static OnnxInferenceModel Open(string folder, int? threads = null)
     {
         var path = Path.Combine(folder, OnnxFolder.ModelFolder, OnnxFolder.ModelName);
-        if (!File.Exists(path)) throw new InputException($"{folder}: holds no {OnnxFolder.ModelFolder}/{OnnxFolder.ModelName}, expected a folder that `transformer export --format onnx` wrote");
+        if (!File.Exists(path))
+            throw new InputException(
+                $"{folder}: holds no {OnnxFolder.ModelFolder}/{OnnxFolder.ModelName}, " +
+                "expected a folder that `transformer export --format onnx` wrote");
         var config = CheckpointConfig.Read(Path.Combine(folder, CheckpointConfig.FileName));
         var tokenizer = Path.Combine(folder, CheckpointFolder.TokenizerName);
         var known = File.Exists(tokenizer) ? Tokenizer.Load(tokenizer) : null;
         if (known?.VocabularySize > config.VocabularySize)
-            throw new InputException($"{folder}: the tokenizer has {known.VocabularySize} tokens, the model only {config.VocabularySize}. Is it the model's own?");
+            throw new InputException(
+                $"{folder}: the tokenizer has {known.VocabularySize} tokens, the model only {config.VocabularySize}. " +
+                "Is it the model's own?");
         var session = Session(path, threads ?? get_num_threads());
         try
         {
@@ -81,12 +88,14 @@ public sealed class OnnxInferenceModel : InferenceModel
     /// <inheritdoc/>
     protected override void Compute(SequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, InferenceInput input, bool all)
     {
-        if (input.IsEmbeddings) throw new InputException($"{path}: its graph takes token ids only, not embeddings. Take the model's checkpoint.");
+        if (input.IsEmbeddings)
+            throw new InputException($"{path}: its graph takes token ids only, not embeddings. Take the model's checkpoint.");
         logits = Read((OnnxSequenceState)state, rows, counts, input.Ids, all);
     }
 
     /// <inheritdoc/>
-    protected override Span<float> LogitsOf(int output) => logits.AsSpan(output * Config.VocabularySize!.Value, Config.VocabularySize!.Value);
+    protected override Span<float> LogitsOf(int output) =>
+        logits.AsSpan(output * Config.VocabularySize!.Value, Config.VocabularySize!.Value);
 
     /// <summary>The logits of all outputs of the last call of Read: [outputs, V].</summary>
     internal float[] AllLogits => logits;
@@ -113,7 +122,8 @@ public sealed class OnnxInferenceModel : InferenceModel
         state.Pack();
         var (batch, longest, past) = (state.Lengths.Count, Longest(counts), state.PastSlots);
         // The fused operator takes one token of each row, or the rows' first.
-        if (kinds.Contains(OnnxStateKind.InPlace) && batch > 1 && past > 0 && longest > 1) return ReadOneByOne(state, rows, counts, tokens, longest, all);
+        if (kinds.Contains(OnnxStateKind.InPlace) && batch > 1 && past > 0 && longest > 1)
+            return ReadOneByOne(state, rows, counts, tokens, longest, all);
         var (ids, positions, mask) = (new long[batch * longest], new long[batch * longest], new long[batch * (past + longest)]);
         var added = new int[batch];
         for (var (part, read) = (0, 0); part < rows.Length; read += counts[part++])
@@ -151,9 +161,11 @@ public sealed class OnnxInferenceModel : InferenceModel
             var (liveRows, liveTokens) = (new int[live.Length], new int[live.Length]);
             for (var i = 0; i < live.Length; i++) (liveRows[i], liveTokens[i]) = (rows[live[i]], tokens[first[live[i]] + t]);
             var read = Read(state, liveRows, [.. live.Select(_ => 1)], liveTokens, all: false);
-            for (var i = 0; i < live.Length; i++) read.AsSpan(i * vocabulary, vocabulary).CopyTo(found.AsSpan((first[live[i]] + t) * vocabulary));
+            for (var i = 0; i < live.Length; i++)
+                read.AsSpan(i * vocabulary, vocabulary).CopyTo(found.AsSpan((first[live[i]] + t) * vocabulary));
         }
-        return all ? found : [.. first.SelectMany((start, part) => found.AsSpan((start + lengths[part] - 1) * vocabulary, vocabulary).ToArray())];
+        if (all) return found;
+        return [.. first.SelectMany((start, part) => found.AsSpan((start + lengths[part] - 1) * vocabulary, vocabulary).ToArray())];
     }
 
     private OrtValue[] Run(OrtValue[] values, IReadOnlyList<OrtValue> past)
@@ -198,7 +210,8 @@ public sealed class OnnxInferenceModel : InferenceModel
     }
 
     // Caches that grow have no slots yet; other states are zero.
-    private static OrtValue Empty(int rows, int[] shape, int slots) => Zeros([rows, .. shape.Skip(1).Select(size => size < 0 ? slots : (long)size)]);
+    private static OrtValue Empty(int rows, int[] shape, int slots) =>
+        Zeros([rows, .. shape.Skip(1).Select(size => size < 0 ? slots : (long)size)]);
 
     /// <summary>A tensor of zeros.</summary>
     internal static OrtValue Zeros(long[] shape)
@@ -239,15 +252,19 @@ public sealed class OnnxInferenceModel : InferenceModel
     {
         string[] tokens = [GraphContext.IdsName, GraphContext.MaskName, GraphContext.PositionsName];
         foreach (var input in session.InputMetadata.Keys.Where(input => !IsState(input) && !tokens.Contains(input)))
-            throw new InputException($"{path}: its input {input} is unknown, expected {string.Join(", ", tokens)} and {GraphContext.PastPrefix}N.key and value");
-        foreach (var input in tokens.Where(input => !session.InputMetadata.ContainsKey(input))) throw new InputException($"{path}: has no input {input}");
+            throw new InputException(
+                $"{path}: its input {input} is unknown, expected {string.Join(", ", tokens)} and {GraphContext.PastPrefix}N.key and value");
+        foreach (var input in tokens.Where(input => !session.InputMetadata.ContainsKey(input)))
+            throw new InputException($"{path}: has no input {input}");
         string[] states = [.. session.InputMetadata.Keys.Where(IsState)];
-        foreach (var output in states.Select(Present).Prepend(GraphContext.LogitsName).Where(output => !session.OutputMetadata.ContainsKey(output)))
+        var outputs = states.Select(Present).Prepend(GraphContext.LogitsName);
+        foreach (var output in outputs.Where(output => !session.OutputMetadata.ContainsKey(output)))
             throw new InputException($"{path}: has no output {output}");
         foreach (var (name, value) in session.InputMetadata.Concat(session.OutputMetadata))
         {
             var expected = tokens.Contains(name) ? TensorElementType.Int64 : TensorElementType.Float;
-            if (value.ElementDataType != expected) throw new InputException($"{path}: {name} is of type {value.ElementDataType}, expected {expected}");
+            if (value.ElementDataType != expected)
+                throw new InputException($"{path}: {name} is of type {value.ElementDataType}, expected {expected}");
         }
         if (session.OutputMetadata[GraphContext.LogitsName].Dimensions is not [_, _, var vocabulary] || vocabulary != config.VocabularySize)
             throw new InputException($"{path}: its logits are not those of the {config.VocabularySize} tokens that config.json says");

@@ -15,11 +15,13 @@ public static class OnnxLoader
     public static LoadedInference Open(string path, LoadRequest request)
     {
         if (!OnnxInferenceModel.IsAt(path)) return ModelLoader.Open(path, request);
-        if (request.Group is not null) throw new InputException($"--tensor-parallel: {path} is an ONNX model, which ranks cannot share. Give a checkpoint.");
+        if (request.Group is not null)
+            throw new InputException($"--tensor-parallel: {path} is an ONNX model, which ranks cannot share. Give a checkpoint.");
         if (request.Format != WeightFormat.AsIs)
             throw new InputException($"--quantize: {path} is an ONNX model, whose weights are packed when it is exported; leave it out.");
         if (request.Device != "cpu")
-            throw new InputException($"--device: found {request.Device}, but {path} is an ONNX model, which is run on the processor; leave it out.");
+            throw new InputException(
+                $"--device: found {request.Device}, but {path} is an ONNX model, which is run on the processor; leave it out.");
         ModelLoader.LoadLibTorch(request.Threads);
         var model = OnnxInferenceModel.Open(path);
         if (model.Tokenizer is { } tokenizer) return new(model, tokenizer);

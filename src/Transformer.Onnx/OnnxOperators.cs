@@ -7,8 +7,8 @@ public enum OnnxOperators
     Standard,
 
     /// <summary>
-    /// ONNX Runtime's own, which compute in one step what is many in the standard: grouped attention with rotation and cache, norms with the sum before them,
-    /// activations, the recurrence of linear attention. Filling may stand behind a text only.
+    /// ONNX Runtime's own, which compute in one step what is many in the standard: grouped attention with rotation and cache, norms with
+    /// the sum before them, activations, the recurrence of linear attention. Filling may stand behind a text only.
     /// </summary>
     Fused,
 }

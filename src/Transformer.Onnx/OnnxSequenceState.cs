@@ -6,12 +6,13 @@ namespace Transformer.Onnx;
 // B rows · P past slots · S slots of a cache
 
 /// <summary>
-/// Everything that generation by ONNX Runtime carries from one pass to the next: the tensors that the graph gave, and for each row which slots of its caches
-/// hold its tokens. Made by <see cref="InferenceModel.NewState"/>; each pass changes it.
+/// Everything that generation by ONNX Runtime carries from one pass to the next: the tensors that the graph gave, and for each row which
+/// slots of its caches hold its tokens. Made by <see cref="InferenceModel.NewState"/>; each pass changes it.
 /// </summary>
 /// <remarks>
-/// A key's position is the number of tokens before it in its row, so that a row drops tokens by hiding their slots. A cache that an operator fills in place has
-/// token s of a row in slot s; one that grows has padding between tokens, and is packed when most of it is padding.
+/// A key's position is the number of tokens before it in its row, so that a row drops tokens by hiding their slots. A cache that an
+/// operator fills in place has token s of a row in slot s; one that grows has padding between tokens, and is packed when most of it is
+/// padding.
 /// </remarks>
 public sealed class OnnxSequenceState : SequenceState
 {
@@ -20,7 +21,8 @@ public sealed class OnnxSequenceState : SequenceState
     private readonly OnnxStateKind[] kinds;
     private readonly List<long>[] slots;
 
-    internal OnnxSequenceState(InferenceModel model, IReadOnlyList<OrtValue> past, OnnxStateKind[] kinds, int rows, int capacity, bool canTruncate)
+    internal OnnxSequenceState(
+        InferenceModel model, IReadOnlyList<OrtValue> past, OnnxStateKind[] kinds, int rows, int capacity, bool canTruncate)
         : base(model, rows, capacity)
     {
         (Past, this.kinds) = (past, kinds);
@@ -61,16 +63,19 @@ public sealed class OnnxSequenceState : SequenceState
         var longest = Lengths.Max();
         if (PastSlots == 0 || (longest > 0 && PastSlots <= 2 * longest + FewSlots)) return;
         Past = [.. Past.Select((value, index) => kinds[index] == OnnxStateKind.Growing ? Packed(value, longest) : value)];
-        for (var row = 0; row < slots.Length; row++) slots[row] = [.. Enumerable.Range(0, longest).Select(slot => slot < Lengths[row] ? 1L : 0)];
+        for (var row = 0; row < slots.Length; row++)
+            slots[row] = [.. Enumerable.Range(0, longest).Select(slot => slot < Lengths[row] ? 1L : 0)];
     }
 
     internal override IEnumerable<StatePart> Parts(int row) => Past.Select((value, index) => kinds[index] == OnnxStateKind.Recurrent
-        ? new StatePart($"state.{index}", RowOf(value, row).Length, to => RowOf(value, row).CopyTo(to), from => from.CopyTo(RowOf(value, row)))
+        ? new StatePart(
+            $"state.{index}", RowOf(value, row).Length, to => RowOf(value, row).CopyTo(to), from => from.CopyTo(RowOf(value, row)))
         : CachePart($"state.{index}", value, row, kinds[index]));
 
     internal override void PrepareParts()
     {
-        for (var row = 0; row < slots.Length; row++) slots[row] = [.. Enumerable.Range(0, Lengths.Max()).Select(slot => slot < Lengths[row] ? 1L : 0)];
+        for (var row = 0; row < slots.Length; row++)
+            slots[row] = [.. Enumerable.Range(0, Lengths.Max()).Select(slot => slot < Lengths[row] ? 1L : 0)];
         Past = [.. Past.Select((value, index) => kinds[index] == OnnxStateKind.Growing ? Grown(value) : value)];
     }
 
@@ -87,7 +92,9 @@ public sealed class OnnxSequenceState : SequenceState
         var shape = cache.GetTensorTypeAndShape().Shape;                                                       // [B, G, P or S, D]
         var (heads, width, all) = ((int)shape[1], (int)shape[3], (int)shape[2]);
         var length = Lengths[row];
-        int[] held = kind == OnnxStateKind.InPlace ? [.. Enumerable.Range(0, length)] : [.. Enumerable.Range(0, PastSlots).Where(slot => slots[row][slot] == 1)];
+        int[] held = kind == OnnxStateKind.InPlace
+            ? [.. Enumerable.Range(0, length)]
+            : [.. Enumerable.Range(0, PastSlots).Where(slot => slots[row][slot] == 1)];
         return new(name, heads * length * width, CopyTo, CopyFrom);
 
         void CopyTo(Span<float> to)
@@ -99,7 +106,8 @@ public sealed class OnnxSequenceState : SequenceState
         void CopyFrom(ReadOnlySpan<float> from)
         {
             for (var (head, at) = (0, 0); head < heads; head++)
-                foreach (var slot in held) from.Slice(at++ * width, width).CopyTo(RowOf(cache, row).Slice((head * all + slot) * width, width));
+                foreach (var slot in held)
+                    from.Slice(at++ * width, width).CopyTo(RowOf(cache, row).Slice((head * all + slot) * width, width));
         }
     }
 
@@ -140,7 +148,8 @@ public sealed class OnnxSequenceState : SequenceState
             for (var (slot, token) = (0, 0); slot < PastSlots; slot++)
             {
                 if (slots[row][slot] == 0) continue;
-                for (var head = 0; head < heads; head++) from.Slice((head * PastSlots + slot) * width, width).CopyTo(to[((head * longest + token) * width)..]);
+                for (var head = 0; head < heads; head++)
+                    from.Slice((head * PastSlots + slot) * width, width).CopyTo(to[((head * longest + token) * width)..]);
                 token++;
             }
         }

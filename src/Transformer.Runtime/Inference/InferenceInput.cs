@@ -35,7 +35,8 @@ public readonly ref struct InferenceInput
     public static InferenceInput OfEmbeddings(ReadOnlySpan<float> embeddings, int width)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
-        if (embeddings.Length % width != 0) throw new ArgumentException($"{embeddings.Length} numbers are no embeddings of width {width}", nameof(embeddings));
+        if (embeddings.Length % width != 0)
+            throw new ArgumentException($"{embeddings.Length} numbers are no embeddings of width {width}", nameof(embeddings));
         return new([], embeddings, width);
     }
 

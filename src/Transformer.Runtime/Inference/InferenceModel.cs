@@ -5,8 +5,9 @@ namespace Transformer.Inference;
 // N tokens · C width · V vocabulary
 
 /// <summary>
-/// A model that reads texts and predicts how they go on, whatever computes it. All that generation does goes through it: tokens enter by <see cref="Read(SequenceState,
-/// ReadOnlySpan{int}, ReadOnlySpan{int}, InferenceInput, bool)"/>, a <see cref="SequenceState"/> carries what has been read. One call at a time.
+/// A model that reads texts and predicts how they go on, whatever computes it. All that generation does goes through it: tokens enter by
+/// <see cref="Read(SequenceState, ReadOnlySpan{int}, ReadOnlySpan{int}, InferenceInput, bool)"/>, a <see cref="SequenceState"/> carries
+/// what has been read. One call at a time.
 /// </summary>
 public abstract class InferenceModel : IDisposable
 {
@@ -28,7 +29,8 @@ public abstract class InferenceModel : IDisposable
     /// <summary>The state of rows that have no tokens yet.</summary>
     /// <param name="rows">How many texts it holds.</param>
     /// <param name="capacity">The most tokens of a text, at most the context length; the context length where null.</param>
-    /// <exception cref="ArgumentOutOfRangeException">There are no rows, or the capacity is none or more than the context length.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There are no rows, or the capacity is none or more than the context
+    /// length.</exception>
     public SequenceState NewState(int rows, int? capacity = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
@@ -38,7 +40,8 @@ public abstract class InferenceModel : IDisposable
     /// <summary>Loads a state that <see cref="SequenceState.Save"/> saved, perhaps in another process.</summary>
     /// <param name="path">The file.</param>
     /// <param name="tokenizerHash">A hash of the tokenizer; null where it does not matter.</param>
-    /// <exception cref="InputException">The file is no state, damaged, or another backend's, model's or tokenizer's; or ranks share the model.</exception>
+    /// <exception cref="InputException">The file is no state, damaged, or another backend's, model's or tokenizer's; or ranks share the
+    /// model.</exception>
     public SequenceState LoadState(string path, string? tokenizerHash = null)
     {
         RefuseUnsavable();
@@ -52,7 +55,8 @@ public abstract class InferenceModel : IDisposable
     /// <param name="input">The tokens, those of the first row first.</param>
     /// <param name="all">Whether the logits of every token are wanted; else only those of each row's last.</param>
     /// <exception cref="InputException">The tokens do not fit the state, or the model does not take embeddings.</exception>
-    /// <exception cref="ArgumentException">The state is another model's, a row is given twice, or the numbers of rows, counts and tokens do not agree.</exception>
+    /// <exception cref="ArgumentException">The state is another model's, a row is given twice, or the numbers of rows, counts and tokens do
+    /// not agree.</exception>
     public void Read(SequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, InferenceInput input, bool all = false)
     {
         Check(state, rows, counts, input);
@@ -115,7 +119,8 @@ public abstract class InferenceModel : IDisposable
     internal static void CheckLength(long length, int limit)
     {
         if (length > limit)
-            throw new InputException($"{length} tokens do not fit the context length of {limit}. Give a shorter text or a model with a longer context.");
+            throw new InputException(
+                $"{length} tokens do not fit the context length of {limit}. Give a shorter text or a model with a longer context.");
     }
 
     private void Check(SequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, InferenceInput input)

@@ -3,8 +3,8 @@ using Transformer.Configuration;
 namespace Transformer.Inference;
 
 /// <summary>
-/// Everything that a model carries from one token to the next, for several texts. Each row holds one text of its own length: rows begin, end and are used again
-/// without regard to the others. Made by <see cref="InferenceModel.NewState"/>.
+/// Everything that a model carries from one token to the next, for several texts. Each row holds one text of its own length: rows begin,
+/// end and are used again without regard to the others. Made by <see cref="InferenceModel.NewState"/>.
 /// </summary>
 public abstract class SequenceState : IDisposable
 {
@@ -26,8 +26,8 @@ public abstract class SequenceState : IDisposable
     public abstract long Bytes { get; }
 
     /// <summary>
-    /// Whether the last tokens of a row can be dropped: where all tokens are kept, not where a window or a recurrence overwrites them or where the angles of all
-    /// keys follow the length. Where they cannot, keep a copy of the row to go back to.
+    /// Whether the last tokens of a row can be dropped: where all tokens are kept, not where a window or a recurrence overwrites them or
+    /// where the angles of all keys follow the length. Where they cannot, keep a copy of the row to go back to.
     /// </summary>
     public abstract bool CanTruncate { get; }
 
@@ -55,11 +55,13 @@ public abstract class SequenceState : IDisposable
     /// <param name="row">The row.</param>
     /// <param name="length">How many tokens stay.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such row, or it has fewer tokens.</exception>
-    /// <exception cref="InvalidOperationException"><see cref="CanTruncate"/> is false, and some but not all tokens would be dropped.</exception>
+    /// <exception cref="InvalidOperationException"><see cref="CanTruncate"/> is false, and some but not all tokens would be
+    /// dropped.</exception>
     public void Truncate(int row, int length)
     {
         Check(row);
-        if (length < 0 || length > lengths[row]) throw new ArgumentOutOfRangeException(nameof(length), length, $"the row has {lengths[row]} tokens");
+        if (length < 0 || length > lengths[row])
+            throw new ArgumentOutOfRangeException(nameof(length), length, $"the row has {lengths[row]} tokens");
         if (length == lengths[row]) return;
         if (length == 0)
         {
@@ -71,7 +73,8 @@ public abstract class SequenceState : IDisposable
         lengths[row] = length;
     }
 
-    /// <summary>Saves all rows to a file, from which <see cref="InferenceModel.LoadState"/> of the same model goes on to the last bit.</summary>
+    /// <summary>Saves all rows to a file, from which <see cref="InferenceModel.LoadState"/> of the same model goes on to the last
+    /// bit.</summary>
     /// <param name="path">The file, replaced if it exists.</param>
     /// <param name="tokenizerHash">A hash of the tokenizer; null where it does not matter.</param>
     /// <exception cref="InputException">The file cannot be written, or ranks share the model.</exception>
@@ -82,7 +85,8 @@ public abstract class SequenceState : IDisposable
         StateFile.Write(path, model, this, tokenizerHash);
     }
 
-    /// <summary>How many of a text's first tokens need not be read where a row has read others; its last token must be, for its logits.</summary>
+    /// <summary>How many of a text's first tokens need not be read where a row has read others; its last token must be, for its
+    /// logits.</summary>
     /// <param name="held">What the row has read.</param>
     /// <param name="text">What it shall have read; at least one token.</param>
     internal int ReusablePrefix(ReadOnlySpan<int> held, ReadOnlySpan<int> text)
@@ -96,7 +100,8 @@ public abstract class SequenceState : IDisposable
     // Behind the rows lies memory that nobody guards.
     internal void Check(int row)
     {
-        if ((uint)row >= (uint)lengths.Length) throw new ArgumentOutOfRangeException(nameof(row), row, $"the state has {lengths.Length} rows");
+        if ((uint)row >= (uint)lengths.Length)
+            throw new ArgumentOutOfRangeException(nameof(row), row, $"the state has {lengths.Length} rows");
     }
 
     /// <summary>Takes note of tokens that a row has read.</summary>

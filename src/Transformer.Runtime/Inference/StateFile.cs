@@ -7,15 +7,15 @@ using Transformer.Formats;
 namespace Transformer.Inference;
 
 /// <summary>
-/// A state in a Safetensors file: for each row the numbers that its tokens have left, and in the metadata what they mean something to. It is bound to the backend, the
-/// architecture and the weights as they are packed, and goes on to the last bit in another process.
+/// A state in a Safetensors file: for each row the numbers that its tokens have left, and in the metadata what they mean something to. It
+/// is bound to the backend, the architecture and the weights as they are packed, and goes on to the last bit in another process.
 /// </summary>
 internal static class StateFile
 {
     private const string Format = "transformer-state", Version = "1";
     private const int MostRows = 4096;
-    private const string FormatKey = "format", VersionKey = "version", BackendKey = "backend", ArchitectureKey = "architecture", WeightsKey = "weights",
-        TokenizerKey = "tokenizer", CapacityKey = "capacity", LengthsKey = "lengths", DataKey = "data";
+    private const string FormatKey = "format", VersionKey = "version", BackendKey = "backend", ArchitectureKey = "architecture",
+        WeightsKey = "weights", TokenizerKey = "tokenizer", CapacityKey = "capacity", LengthsKey = "lengths", DataKey = "data";
 
     /// <summary>Writes a state whole or not at all.</summary>
     /// <param name="path">The file, replaced if it exists.</param>
@@ -49,15 +49,19 @@ internal static class StateFile
     public static SequenceState Read(string path, InferenceModel model, string? tokenizerHash)
     {
         using var file = SafetensorsFile.Open(path);
-        if (file.Metadata.GetValueOrDefault(FormatKey) != Format) throw new InputException($"{path}: is no saved state, expected a file that a state was saved to.");
+        if (file.Metadata.GetValueOrDefault(FormatKey) != Format)
+            throw new InputException($"{path}: is no saved state, expected a file that a state was saved to.");
         Expect(VersionKey, Version, "was saved by another version of this program");
         Expect(BackendKey, model.Backend, "is a state of another backend");
         Expect(ArchitectureKey, HashOf(model), "is a state of a model of another architecture");
         Expect(WeightsKey, model.WeightsHash, "is a state of a model with other weights, or with weights that are packed otherwise");
-        if (tokenizerHash is not null && file.Metadata.ContainsKey(TokenizerKey)) Expect(TokenizerKey, tokenizerHash, "is a state of texts of another tokenizer");
+        if (tokenizerHash is not null && file.Metadata.ContainsKey(TokenizerKey))
+            Expect(TokenizerKey, tokenizerHash, "is a state of texts of another tokenizer");
         var capacity = Number(Value(CapacityKey));
         int[] lengths = [.. Value(LengthsKey).Split(' ').Select(Number)];
-        if (capacity < 1 || capacity > model.Config.ContextLength || lengths.Length > MostRows || lengths.Any(length => length < 0 || length > capacity))
+        var fits = capacity >= 1 && capacity <= model.Config.ContextLength
+            && lengths.Length <= MostRows && lengths.All(length => length <= capacity);
+        if (!fits)
             throw Damaged($"{lengths.Length} rows of at most {capacity} tokens");
         var state = model.NewState(lengths.Length, capacity);
         try
@@ -81,19 +85,25 @@ internal static class StateFile
             if (!file.Contains(tensor.Name)) throw Damaged($"has no tensor {tensor.Name}");
             var stored = file.Tensor(tensor.Name);
             if (stored.Type != ElementType.F32 || stored.Count != tensor.Part.Count)
-                throw Damaged($"{tensor.Name} holds {stored.Count} elements of type {stored.Type.Name()}, expected {tensor.Part.Count} of type F32");
+                throw Damaged(
+                    $"{tensor.Name} holds {stored.Count} elements of type {stored.Type.Name()}, expected {tensor.Part.Count} of type F32");
             stored.Visit(chunk => hash.Append(chunk));
             tensor.Part.CopyFrom(stored.ToFloat32());
         }
 
         string Value(string key) => file.Metadata.GetValueOrDefault(key) ?? throw Damaged($"its metadata has no {key}");
 
-        int Number(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw Damaged("a length is no number");
+        int Number(string text) =>
+            int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+                ? number
+                : throw Damaged("a length is no number");
 
         void Expect(string key, string expected, string problem)
         {
             if (Value(key) != expected)
-                throw new InputException($"{path}: {problem} (found {UntrustedText.Shown(Value(key))}, expected {expected}). Load it with what it was saved with, or read the text again.");
+                throw new InputException(
+                    $"{path}: {problem} (found {UntrustedText.Shown(Value(key))}, expected {expected}). " +
+                    "Load it with what it was saved with, or read the text again.");
         }
 
         InputException Damaged(string problem) => new($"{path}: the saved state is damaged ({problem}). Read the text again.");

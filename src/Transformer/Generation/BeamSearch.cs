@@ -7,8 +7,8 @@ namespace Transformer.Generation;
 // N beams · V vocabulary
 
 /// <summary>
-/// Looks for the most probable continuation rather than the most probable next token: of all ways to go on with N texts the N best are kept, step by step (beam search,
-/// as Hugging Face's <c>generate</c> has it). It draws nothing, and of equals takes the first.
+/// Looks for the most probable continuation rather than the most probable next token: of all ways to go on with N texts the N best are
+/// kept, step by step (beam search, as Hugging Face's <c>generate</c> has it). It draws nothing, and of equals takes the first.
 /// </summary>
 public sealed class BeamSearch
 {
@@ -31,18 +31,23 @@ public sealed class BeamSearch
     /// <param name="prompt">At least one token.</param>
     /// <param name="beams">N; with 1 it is greedy decoding.</param>
     /// <param name="maxTokens">The greatest number of tokens; prompt and tokens have to fit the context.</param>
-    /// <param name="lengthPenalty">The power of its length by which a text's log-probability is divided: 0 prefers short texts, 1 takes the mean of a token.</param>
+    /// <param name="lengthPenalty">The power of its length by which a text's log-probability is divided: 0 prefers short texts, 1 takes the
+    /// mean of a token.</param>
     /// <param name="cancellation">Ends the search after the current step, with what there is.</param>
     /// <returns>The N best texts, the best first; fewer where there are no more.</returns>
-    /// <exception cref="InputException">A number is wrong, or the prompt is empty, has a token outside the vocabulary or is too long.</exception>
-    public IReadOnlyList<Hypothesis> Search(int[] prompt, int beams, int maxTokens, double lengthPenalty = 1, CancellationToken cancellation = default)
+    /// <exception cref="InputException">A number is wrong, or the prompt is empty, has a token outside the vocabulary or is too
+    /// long.</exception>
+    public IReadOnlyList<Hypothesis> Search(
+        int[] prompt, int beams, int maxTokens, double lengthPenalty = 1, CancellationToken cancellation = default)
     {
         if (beams < 1) throw new InputException($"beams: found {beams}, expected 1 or more");
         if (!double.IsFinite(lengthPenalty)) throw new InputException($"length_penalty: found {lengthPenalty}, expected a number");
         generator.Check(prompt, SamplingOptions.Greedy with { MaxTokens = maxTokens });
         var room = model.Config.ContextLength - prompt.Length + 1;
         if (maxTokens > room)
-            throw new InputException($"max_tokens: a prompt of {prompt.Length} tokens and {maxTokens} more do not fit the context length of {model.Config.ContextLength}. Take {room} or fewer.");
+            throw new InputException(
+                $"max_tokens: a prompt of {prompt.Length} tokens and {maxTokens} more do not fit " +
+                $"the context length of {model.Config.ContextLength}. Take {room} or fewer.");
 
         using var state = model.NewState(beams, prompt.Length + maxTokens - 1);
         model.Read(state, [0], [prompt.Length], prompt);
@@ -56,7 +61,8 @@ public sealed class BeamSearch
             {
                 var (parent, token, logProbability) = candidates[rank];
                 if (!ends.Contains(token)) next.Add(new([.. parent.Tokens, token], logProbability, parent.Row));
-                else if (rank < beams) finished.Add(Finish(prompt, parent.Tokens, logProbability, FinishReason.EndOfText, length, lengthPenalty));
+                else if (rank < beams)
+                    finished.Add(Finish(prompt, parent.Tokens, logProbability, FinishReason.EndOfText, length, lengthPenalty));
             }
             finished = [.. finished.OrderByDescending(text => text.Score).Take(beams)];
             var stopped = cancellation.IsCancellationRequested;
@@ -67,10 +73,12 @@ public sealed class BeamSearch
                 return [.. finished.OrderByDescending(text => text.Score).Take(beams)];
             }
             // Enough have ended, and at its present length nothing that runs is better than the worst of them.
-            if (next.Count == 0 || (finished.Count == beams && finished[^1].Score >= Score(next[0].LogProbability, length, lengthPenalty))) return finished;
+            if (next.Count == 0 || (finished.Count == beams && finished[^1].Score >= Score(next[0].LogProbability, length, lengthPenalty)))
+                return finished;
 
             running = Assign(state, next);
-            model.Read(state, [.. running.Select(beam => beam.Row)], [.. running.Select(_ => 1)], [.. running.Select(beam => beam.Tokens[^1])]);
+            int[] rows = [.. running.Select(beam => beam.Row)], ones = [.. running.Select(_ => 1)];
+            model.Read(state, rows, ones, [.. running.Select(beam => beam.Tokens[^1])]);
         }
     }
 
@@ -87,7 +95,8 @@ public sealed class BeamSearch
                 var candidate = new Candidate(running[output], token, running[output].LogProbability + logits[token] - normaliser);
                 var priority = (candidate.LogProbability, -(output * vocabularySize + token));
                 if (best.Count < count) best.Enqueue(candidate, priority);
-                else if (best.TryPeek(out var worst, out _) && worst.LogProbability < candidate.LogProbability) best.EnqueueDequeue(candidate, priority);
+                else if (best.TryPeek(out var worst, out _) && worst.LogProbability < candidate.LogProbability)
+                    best.EnqueueDequeue(candidate, priority);
             }
         }
         var ordered = new Candidate[best.Count];
@@ -128,7 +137,8 @@ public sealed class BeamSearch
         return new(text, tokens, reason, logProbability, Score(logProbability, length, lengthPenalty));
     }
 
-    private static double Score(double logProbability, int length, double lengthPenalty) => logProbability / Math.Pow(length, lengthPenalty);
+    private static double Score(double logProbability, int length, double lengthPenalty) =>
+        logProbability / Math.Pow(length, lengthPenalty);
 
     private sealed record Beam(int[] Tokens, double LogProbability, int Row);
 

@@ -6,12 +6,13 @@ using Transformer.Tokenization;
 namespace Transformer.Generation;
 
 /// <summary>
-/// Generates texts that come and go (continuous batching: Yu et al. 2022, Orca): each step adds a token to every text that runs, and between two steps texts join and
-/// leave. Long prompts are read in pieces beside them, so that nobody waits for a newcomer (Agrawal et al. 2023, chunked prefill), and a prefix that a slot has
-/// read already is not read again.
+/// Generates texts that come and go (continuous batching: Yu et al. 2022, Orca): each step adds a token to every text that runs, and
+/// between two steps texts join and leave. Long prompts are read in pieces beside them, so that nobody waits for a newcomer (Agrawal et al.
+/// 2023, chunked prefill), and a prefix that a slot has read already is not read again.
 /// </summary>
 /// <remarks>
-/// Every text gets the tokens that it would have had alone, as far as a row does not depend on its neighbours: to the last bit on a processor, else to rounding. Methods may be called from any thread, <see cref="Submit"/> also from a callback, the others not; callbacks
+/// Every text gets the tokens that it would have had alone, as far as a row does not depend on its neighbours: to the last bit on a
+/// processor, else to rounding. Methods may be called from any thread, <see cref="Submit"/> also from a callback, the others not; callbacks
 /// are called by whoever takes the steps, and one that waits lets all texts wait.
 /// </remarks>
 public sealed class ContinuousBatch : IDisposable
@@ -31,7 +32,8 @@ public sealed class ContinuousBatch : IDisposable
     private readonly CancellationTokenSource disposal = new();
     private bool isDisposed;
 
-    // Whose text each row of the state holds, also after it ended, and the step in which it was last of use; the slots whose texts run, in the order they came.
+    // Whose text each row of the state holds, also after it ended, and the step in which it was last of use; the slots whose texts run, in
+    // the order they came.
     private readonly BatchSequence?[] holders;
     private readonly long[] lastUse;
     private readonly List<int> running = [];
@@ -45,12 +47,14 @@ public sealed class ContinuousBatch : IDisposable
     /// <param name="model">The model; it stays the caller's, and is used by nobody else meanwhile.</param>
     /// <param name="slots">How many texts run at once; others wait.</param>
     /// <param name="tokenizer">What the tokens mean; without one texts have tokens only.</param>
-    /// <param name="promptTokens">How many tokens of prompts are read in a step at most: fewer let running texts go on sooner, more read prompts faster.</param>
+    /// <param name="promptTokens">How many tokens of prompts are read in a step at most: fewer let running texts go on sooner, more read
+    /// prompts faster.</param>
     public ContinuousBatch(InferenceModel model, int slots, Tokenizer? tokenizer = null, int promptTokens = 128)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(slots, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(promptTokens, 1);
-        (this.model, this.promptTokens, state, generator) = (model, promptTokens, model.NewState(slots), new TextGenerator(model, tokenizer));
+        (this.model, this.promptTokens) = (model, promptTokens);
+        (state, generator) = (model.NewState(slots), new TextGenerator(model, tokenizer));
         (holders, lastUse, parts, counts) = (new BatchSequence?[slots], new long[slots], new int[slots], new int[slots]);
         readsWhole = model.AnglesFollowLength;
     }
@@ -76,13 +80,16 @@ public sealed class ContinuousBatch : IDisposable
     /// <param name="onText">Called with each piece of text as soon as that is sure.</param>
     /// <param name="cancellation">Ends the text before the next step.</param>
     /// <returns>The text when it has ended; what a callback throws ends it too.</returns>
-    /// <exception cref="InputException">An option is wrong, or the prompt is empty, has a token outside the vocabulary or is longer than the context.</exception>
+    /// <exception cref="InputException">An option is wrong, or the prompt is empty, has a token outside the vocabulary or is longer than
+    /// the context.</exception>
     public Task<GeneratedText> Submit(
-        int[] prompt, SamplingOptions options, int row = 0, Action<int>? onToken = null, Action<string>? onText = null, CancellationToken cancellation = default)
+        int[] prompt, SamplingOptions options, int row = 0, Action<int>? onToken = null, Action<string>? onText = null,
+        CancellationToken cancellation = default)
     {
         generator.Check(prompt, options);
         int[] text = [.. prompt];
-        var sequence = new BatchSequence(text, apart => generator.NewRow(text, options, row, Masks(options.Constraint, apart)), onToken, onText, cancellation);
+        var sequence = new BatchSequence(
+            text, apart => generator.NewRow(text, options, row, Masks(options.Constraint, apart)), onToken, onText, cancellation);
         lock (gate)
         {
             ObjectDisposedException.ThrowIf(isDisposed, this);
@@ -110,7 +117,8 @@ public sealed class ContinuousBatch : IDisposable
         }
     }
 
-    /// <summary>Adds a token to each text that runs, lets others in, and reads on in their prompts. What goes wrong with the model ends the texts that run.</summary>
+    /// <summary>Adds a token to each text that runs, lets others in, and reads on in their prompts. What goes wrong with the model ends the
+    /// texts that run.</summary>
     /// <returns>Whether there is more to do.</returns>
     /// <exception cref="InvalidOperationException">It is called from a callback.</exception>
     public bool Step()
@@ -162,7 +170,8 @@ public sealed class ContinuousBatch : IDisposable
         lock (gate) return waiting.ElementAtOrDefault(passed);
     }
 
-    // The slot that has read most of a text's beginning, how much that is, and how much it would be if those that are still being read were there.
+    // The slot that has read most of a text's beginning, how much that is, and how much it would be if those that are still being read were
+    // there.
     private (int Source, int Reused, int Expected) BestSource(int[] text)
     {
         var (source, reused, expected) = (-1, 0, 0);
@@ -170,7 +179,8 @@ public sealed class ContinuousBatch : IDisposable
         {
             var found = state.ReusablePrefix(Held(slot), text);
             if (found > reused) (source, reused) = (slot, found);
-            if (running.Contains(slot) && Unread(slot).Length > 1) expected = Math.Max(expected, state.ReusablePrefix(holders[slot]!.Row.WindowTokens, text));
+            if (running.Contains(slot) && Unread(slot).Length > 1)
+                expected = Math.Max(expected, state.ReusablePrefix(holders[slot]!.Row.WindowTokens, text));
         }
         return (source, reused, expected);
     }
@@ -179,7 +189,8 @@ public sealed class ContinuousBatch : IDisposable
     private void Assign(BatchSequence sequence, int source, int reused)
     {
         var free = Enumerable.Range(0, holders.Length).Except(running);
-        var target = source >= 0 && reused == state.Lengths[source] && !running.Contains(source) ? source : free.MinBy(slot => lastUse[slot]);
+        var goesOn = source >= 0 && reused == state.Lengths[source] && !running.Contains(source);
+        var target = goesOn ? source : free.MinBy(slot => lastUse[slot]);
         if (source < 0) state.Clear(target);
         else state.Copy(source, target);
         state.Truncate(target, reused);
@@ -245,7 +256,8 @@ public sealed class ContinuousBatch : IDisposable
         running.Clear();
     }
 
-    // Texts of one constraint share an automaton, which has a work budget. A text for which that did not suffice gets one of its own, and those after it share another.
+    // Texts of one constraint share an automaton, which has a work budget. A text for which that did not suffice gets one of its own, and
+    // those after it share another.
     private TokenMasks? Masks(TextConstraint? constraint, bool apart)
     {
         if (constraint is null) return null;
@@ -261,7 +273,8 @@ public sealed class ContinuousBatch : IDisposable
     // The lock would let its own thread in again, in the middle of a pass.
     private void RefuseWithinStep()
     {
-        if (stepping.IsHeldByCurrentThread) throw new InvalidOperationException("a callback may submit prompts, but neither take steps nor dispose the batch");
+        if (stepping.IsHeldByCurrentThread)
+            throw new InvalidOperationException("a callback may submit prompts, but neither take steps nor dispose the batch");
     }
 
     /// <summary>Ends all texts as cancelled, and <see cref="Run"/>.</summary>

@@ -6,8 +6,8 @@ namespace Transformer.Generation;
 // V vocabulary · K draft tokens
 
 /// <summary>
-/// Proposes how a text goes on by a smaller model (Leviathan et al. 2023; Chen et al. 2023), each draft token drawn from what that model expects after the ones
-/// before. A text longer than its context gets none.
+/// Proposes how a text goes on by a smaller model (Leviathan et al. 2023; Chen et al. 2023), each draft token drawn from what that model
+/// expects after the ones before. A text longer than its context gets none.
 /// </summary>
 internal sealed class DraftModel : Proposer
 {

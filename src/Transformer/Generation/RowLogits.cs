@@ -5,7 +5,8 @@ namespace Transformer.Generation;
 // V vocabulary
 
 /// <summary>
-/// The logits of a generation's rows, step by step. Rows that have ended are left out, and one whose window was cut begins again beside the others.
+/// The logits of a generation's rows, step by step. Rows that have ended are left out, and one whose window was cut begins again beside the
+/// others.
 /// </summary>
 internal class RowLogits : IDisposable
 {
@@ -30,7 +31,8 @@ internal class RowLogits : IDisposable
     /// <summary>What has been read.</summary>
     protected SequenceState State { get; }
 
-    /// <summary>Reads what each row that goes on has got since the last step: its whole window at first and after that was cut, else its last token.</summary>
+    /// <summary>Reads what each row that goes on has got since the last step: its whole window at first and after that was cut, else its
+    /// last token.</summary>
     public virtual void Read(GenerationRow[] rows)
     {
         var (parts, total) = (0, 0);

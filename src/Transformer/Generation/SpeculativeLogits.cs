@@ -5,9 +5,10 @@ namespace Transformer.Generation;
 // V vocabulary · K draft tokens
 
 /// <summary>
-/// Logits of one row, with draft tokens read ahead (Leviathan et al. 2023): a pass over the last token and K draft tokens takes about as long as one over the token
-/// alone. As long as the chosen token is the draft token, its successor's logits are there already; else the state drops the rest. A state that cannot drop tokens
-/// goes back to a copy of the row from before the pass, and reads the accepted tokens again.
+/// Logits of one row, with draft tokens read ahead (Leviathan et al. 2023): a pass over the last token and K draft tokens takes about as
+/// long as one over the token alone. As long as the chosen token is the draft token, its successor's logits are there already; else the
+/// state drops the rest. A state that cannot drop tokens goes back to a copy of the row from before the pass, and reads the accepted tokens
+/// again.
 /// </summary>
 internal sealed class SpeculativeLogits : RowLogits
 {
@@ -57,7 +58,8 @@ internal sealed class SpeculativeLogits : RowLogits
     public override Span<float> Of(int row) => Model.Logits(output);
 
     /// <inheritdoc/>
-    public override DraftToken DraftTokenOf(int row) => output < draftedCount ? new(drafted[output], proposer.ProbabilitiesOf(output)) : default;
+    public override DraftToken DraftTokenOf(int row) =>
+        output < draftedCount ? new(drafted[output], proposer.ProbabilitiesOf(output)) : default;
 
     // Of the text so many tokens have been chosen and read; what was read after them is dropped.
     private void GoBack(int length)

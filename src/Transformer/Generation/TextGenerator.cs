@@ -8,12 +8,12 @@ namespace Transformer.Generation;
 // T tokens · V vocabulary
 
 /// <summary>
-/// Continues prompts: one pass over all of them fills the state, then each step adds a token to every row (autoregressive decoding). Prompts of unequal length
-/// share a batch. One generation at a time per model.
+/// Continues prompts: one pass over all of them fills the state, then each step adds a token to every row (autoregressive decoding).
+/// Prompts of unequal length share a batch. One generation at a time per model.
 /// </summary>
 /// <remarks>
-/// A text may grow past the model's context of T tokens. When a row has filled it, the row goes on from its last T / 2 tokens as if they were the
-/// prompt, so that the model always sees its last T / 2 to T tokens. Other rows of the batch do not notice.
+/// A text may grow past the model's context of T tokens. When a row has filled it, the row goes on from its last T / 2 tokens as if they
+/// were the prompt, so that the model always sees its last T / 2 to T tokens. Other rows of the batch do not notice.
 /// </remarks>
 public sealed class TextGenerator
 {
@@ -37,14 +37,15 @@ public sealed class TextGenerator
     public const int MostDraftTokens = 64;
 
     /// <summary>
-    /// How many draft tokens are read ahead where one text is generated alone; 0 for none. They come from the text itself, which changes the pace and never the tokens,
-    /// or from a <see cref="Draft"/>. There are none where angles follow the length, so that a pass over several tokens is not what single steps are.
+    /// How many draft tokens are read ahead where one text is generated alone; 0 for none. They come from the text itself, which changes
+    /// the pace and never the tokens, or from a <see cref="Draft"/>. There are none where angles follow the length, so that a pass over
+    /// several tokens is not what single steps are.
     /// </summary>
     public int DraftTokens { get; init; }
 
     /// <summary>
-    /// A smaller model of the same tokens, whose draft tokens are taken instead (speculative decoding: Leviathan et al. 2023; Chen et al. 2023); it stays the caller's.
-    /// Each token comes as often as without it; greedy ones are the same.
+    /// A smaller model of the same tokens, whose draft tokens are taken instead (speculative decoding: Leviathan et al. 2023; Chen et al.
+    /// 2023); it stays the caller's. Each token comes as often as without it; greedy ones are the same.
     /// </summary>
     public InferenceModel? Draft { get; init; }
 
@@ -56,12 +57,13 @@ public sealed class TextGenerator
     /// <returns>One result per prompt.</returns>
     /// <exception cref="InputException">An option is wrong, or a prompt cannot be encoded or is longer than the context.</exception>
     public IReadOnlyList<GeneratedText> GenerateText(
-        IReadOnlyList<string> prompts, SamplingOptions options, Action<int, string>? onText = null, CancellationToken cancellation = default) =>
+        IReadOnlyList<string> prompts, SamplingOptions options, Action<int, string>? onText = null,
+        CancellationToken cancellation = default) =>
         Generate([.. prompts.Select(Encode)], options, onToken: null, onText, cancellation);
 
     /// <summary>
-    /// The tokens of a prompt: the token that begins a text, where there is one, and the text's. A model needs at least one token to continue: an
-    /// empty text without such a token becomes a line break, as nanoGPT has it.
+    /// The tokens of a prompt: the token that begins a text, where there is one, and the text's. A model needs at least one token to
+    /// continue: an empty text without such a token becomes a line break, as nanoGPT has it.
     /// </summary>
     /// <exception cref="InputException">The text cannot be encoded.</exception>
     public int[] Encode(string prompt)
@@ -87,7 +89,8 @@ public sealed class TextGenerator
     /// <param name="cancellation">Ends all rows after the current step.</param>
     /// <returns>One result per prompt.</returns>
     /// <exception cref="InputException">
-    /// An option is wrong, a prompt is empty, has a token outside the vocabulary or is longer than the context, or there is a <see cref="Draft"/> that cannot be used.
+    /// An option is wrong, a prompt is empty, has a token outside the vocabulary or is longer than the context, or there is a
+    /// <see cref="Draft"/> that cannot be used.
     /// </exception>
     public IReadOnlyList<GeneratedText> Generate(
         IReadOnlyList<int[]> prompts,
@@ -97,8 +100,10 @@ public sealed class TextGenerator
         CancellationToken cancellation = default)
     {
         options.Check();
-        if (DraftTokens is < 0 or > MostDraftTokens) throw new InputException($"draft_tokens: found {DraftTokens}, expected 0 to {MostDraftTokens}");
-        if (Draft is not null && DraftTokens == 0) throw new InputException("draft: a draft model needs draft tokens, but their number is 0; give one, or leave the draft out");
+        if (DraftTokens is < 0 or > MostDraftTokens)
+            throw new InputException($"draft_tokens: found {DraftTokens}, expected 0 to {MostDraftTokens}");
+        if (Draft is not null && DraftTokens == 0)
+            throw new InputException("draft: a draft model needs draft tokens, but their number is 0; give one, or leave the draft out");
         for (var row = 0; row < prompts.Count; row++) Check(prompts[row], options, $"prompt {row}");
         if (prompts.Count == 0) return [];
 
@@ -117,8 +122,10 @@ public sealed class TextGenerator
     internal void Check(int[] prompt, SamplingOptions options, string name = "prompt")
     {
         options.Check();
-        if (options.Stop.Count > 0 && tokenizer is null) throw new InputException("stop: stop strings need a tokenizer, and this generator has none");
-        if (options.Constraint is not null && tokenizer is null) throw new InputException("constraint: what a text must be needs a tokenizer, and this generator has none");
+        if (options.Stop.Count > 0 && tokenizer is null)
+            throw new InputException("stop: stop strings need a tokenizer, and this generator has none");
+        if (options.Constraint is not null && tokenizer is null)
+            throw new InputException("constraint: what a text must be needs a tokenizer, and this generator has none");
         CheckPrompt(prompt, name);
     }
 
@@ -144,12 +151,14 @@ public sealed class TextGenerator
         var obstacle = Draft is null ? null
             : rows > 1 ? $"draft tokens are for one text alone, found {rows} prompts"
             : model.AnglesFollowLength ? "where angles follow the length, a pass over several tokens is not what single steps are"
-            : Draft.Config.VocabularySize < vocabularySize ? $"found a vocabulary of {Draft.Config.VocabularySize} tokens, expected the model's {vocabularySize}"
+            : Draft.Config.VocabularySize < vocabularySize
+                ? $"found a vocabulary of {Draft.Config.VocabularySize} tokens, expected the model's {vocabularySize}"
             : null;
         if (obstacle is not null) throw new InputException($"draft: {obstacle}. Leave the draft out.");
         if (DraftTokens == 0 || rows > 1 || model.AnglesFollowLength) return new RowLogits(model, model.NewState(rows, capacity));
         var draftTokens = Math.Min(DraftTokens, capacity);
-        return new SpeculativeLogits(model, capacity, Draft is null ? new PromptLookup() : new DraftModel(Draft, options, vocabularySize, draftTokens), draftTokens);
+        Proposer proposer = Draft is null ? new PromptLookup() : new DraftModel(Draft, options, vocabularySize, draftTokens);
+        return new SpeculativeLogits(model, capacity, proposer, draftTokens);
     }
 
     private static SpeculationCount? Run(
@@ -193,7 +202,8 @@ public sealed class TextGenerator
         var context = model.Config.ContextLength;
         if (prompt.Length == 0) throw new InputException($"{name}: no tokens, expected at least one");
         if (prompt.Length > context)
-            throw new InputException($"{name}: {prompt.Length} tokens do not fit the context length of {context}. Shorten it to {context} or fewer.");
+            throw new InputException(
+                $"{name}: {prompt.Length} tokens do not fit the context length of {context}. Shorten it to {context} or fewer.");
         foreach (var token in prompt)
             if ((uint)token >= (uint)vocabularySize)
                 throw new InputException($"{name}: token {token} is not in the vocabulary of {vocabularySize} tokens; " +

@@ -6,12 +6,14 @@ using static TorchSharp.torch;
 namespace Transformer.Model;
 
 /// <summary>
-/// Everything that libtorch's generation carries from one step to the next: one state per layer, and for each row the number of tokens read. Made by
+/// Everything that libtorch's generation carries from one step to the next: one state per layer, and for each row the number of tokens
+/// read. Made by
 /// <see cref="TransformerModel.NewState(int, int?)"/>; changed in place by each pass.
 /// </summary>
 public sealed class TorchSequenceState : SequenceState
 {
-    internal TorchSequenceState(object owner, IReadOnlyList<LayerState> layers, int rows, int capacity, bool canTruncate) : base(owner, rows, capacity) =>
+    internal TorchSequenceState(object owner, IReadOnlyList<LayerState> layers, int rows, int capacity, bool canTruncate)
+        : base(owner, rows, capacity) =>
         (Layers, CanTruncate) = (layers, canTruncate && layers.All(layer => layer.CanTruncate));
 
     /// <summary>One state per layer, from the embedding to the head.</summary>
@@ -31,7 +33,8 @@ public sealed class TorchSequenceState : SequenceState
         for (var row = 0; row < Lengths.Count; row++) Advance(row, tokens[row]);
     }
 
-    /// <summary>The state of some neighbouring rows: the same memory, under row numbers from 0 on. What it reads, its owner has to count.</summary>
+    /// <summary>The state of some neighbouring rows: the same memory, under row numbers from 0 on. What it reads, its owner has to
+    /// count.</summary>
     internal TorchSequenceState Narrow(int first, int count)
     {
         var part = new TorchSequenceState(this, [.. Layers.Select(layer => layer.Narrow(first, count))], count, Capacity, CanTruncate);
@@ -48,7 +51,9 @@ public sealed class TorchSequenceState : SequenceState
             foreach (var count in counts)
             {
                 var which = index++;
-                yield return new($"layer.{layer}.{which}", count, to => CopyTo(state, row, length, which, to), from => CopyFrom(state, row, length, which, from));
+                yield return new(
+                    $"layer.{layer}.{which}", count,
+                    to => CopyTo(state, row, length, which, to), from => CopyFrom(state, row, length, which, from));
             }
         }
     }

@@ -7,12 +7,14 @@ namespace Transformer.Inference.Cpu;
 // N tokens · C width · V vocabulary
 
 /// <summary>
-/// A model on the processor: the same numbers as <see cref="TransformerModel"/>'s, to rounding, computed by kernels of this project's own that stream each
-/// weight once per token, without libtorch and without allocating. Weights are read where the model has them, or packed into fewer bits.
+/// A model on the processor: the same numbers as <see cref="TransformerModel"/>'s, to rounding, computed by kernels of this project's own
+/// that stream each weight once per token, without libtorch and without allocating. Weights are read where the model has them, or packed
+/// into fewer bits.
 /// </summary>
 /// <remarks>
-/// What a row computes does not depend on the rows beside it, nor on how its text is cut into passes: the same tokens give the same logits to the last bit;
-/// except for dynamic NTK past its original length, where a pass rotates all of its tokens by the angles of its last. One call at a time.
+/// What a row computes does not depend on the rows beside it, nor on how its text is cut into passes: the same tokens give the same logits
+/// to the last bit; except for dynamic NTK past its original length, where a pass rotates all of its tokens by the angles of its last. One
+/// call at a time.
 /// </remarks>
 public sealed unsafe class CpuInferenceModel : InferenceModel
 {
@@ -58,7 +60,8 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     /// <inheritdoc/>
     public override string Backend => "cpu";
 
-    /// <summary>Makes an engine of a checkpoint, without libtorch: the file is mapped into memory and its weights are read where they lie, or packed.</summary>
+    /// <summary>Makes an engine of a checkpoint, without libtorch: the file is mapped into memory and its weights are read where they lie,
+    /// or packed.</summary>
     /// <param name="checkpoint">The checkpoint; where there is an engine, it ends with it.</param>
     /// <param name="format">How matrices lie in memory.</param>
     /// <param name="threads">How many threads work.</param>
@@ -67,7 +70,8 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     public static CpuInferenceModel? TryCreate(CheckpointFolder checkpoint, WeightFormat format, int threads)
     {
         checkpoint.Check(ParameterShapes.Of(checkpoint.Model));
-        return CpuWeights.Of(checkpoint.Names.Select(checkpoint.Tensor), format, checkpoint) is { } weights ? Create(checkpoint.Model, weights, threads) : null;
+        var weights = CpuWeights.Of(checkpoint.Names.Select(checkpoint.Tensor), format, checkpoint);
+        return weights is null ? null : Create(checkpoint.Model, weights, threads);
     }
 
     /// <summary>Makes an engine of weights, which end with it.</summary>
@@ -147,7 +151,8 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     private void Close(float* streams, float* x)
     {
         VectorKernels.Scale(1f / this.streams, streams, x, Config.Width);
-        for (var other = 1; other < this.streams; other++) VectorKernels.AddScaled(1f / this.streams, streams + other * Config.Width, x, Config.Width);
+        for (var other = 1; other < this.streams; other++)
+            VectorKernels.AddScaled(1f / this.streams, streams + other * Config.Width, x, Config.Width);
     }
 
     // Advances the rows, and puts aside what logits are made of.
@@ -158,8 +163,10 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
             var (first, count) = (batch.First(span), batch.Count(span));
             state.Advance(batch.RowOf(span), count);
             if (all)
-                for (var token = first; token < first + count; token++) VectorKernels.Scale(1, hidden.Row(token), last.Row(firstToken + token), Config.Width);
-            else if (firstPart + span < endPart) VectorKernels.Scale(1, hidden.Row(first + count - 1), last.Row(firstPart + span), Config.Width);
+                for (var token = first; token < first + count; token++)
+                    VectorKernels.Scale(1, hidden.Row(token), last.Row(firstToken + token), Config.Width);
+            else if (firstPart + span < endPart)
+                VectorKernels.Scale(1, hidden.Row(first + count - 1), last.Row(firstPart + span), Config.Width);
         }
     }
 

@@ -1,8 +1,8 @@
 namespace Transformer.Inference.Cpu;
 
 /// <summary>
-/// What a <see cref="CpuInferenceModel"/> carries from one token to the next: for each block and row the keys and values of the tokens that are still seen, or
-/// what a recurrence has made of all of them.
+/// What a <see cref="CpuInferenceModel"/> carries from one token to the next: for each block and row the keys and values of the tokens that
+/// are still seen, or what a recurrence has made of all of them.
 /// </summary>
 public sealed class CpuSequenceState : SequenceState
 {
@@ -23,7 +23,9 @@ public sealed class CpuSequenceState : SequenceState
     internal MixerState Layer(int layer) => layers[layer];
 
     internal override IEnumerable<StatePart> Parts(int row) =>
-        layers.SelectMany((layer, index) => layer.Parts(row, Lengths[row]).Select(part => part with { Name = $"layer.{index}.{part.Name}" }));
+        from layer in layers.Index()
+        from part in layer.Item.Parts(row, Lengths[row])
+        select part with { Name = $"layer.{layer.Index}.{part.Name}" };
 
     /// <inheritdoc/>
     protected override void ClearRow(int row)

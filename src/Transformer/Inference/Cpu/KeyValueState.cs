@@ -6,9 +6,10 @@ namespace Transformer.Inference.Cpu;
 // B rows · S slots · G key/value heads · D head width
 
 /// <summary>
-/// Keys and values of the tokens so far. Token s of a row lies in slot s mod S. Without a window S is the most tokens that a row may have; with one it is what
-/// the window reaches and the tokens of a batch, so that none of them overwrites what another still sees. Keys lie eight together, component by component, so
-/// that a vector holds one component of each and eight scores come out side by side; values lie one behind the other.
+/// Keys and values of the tokens so far. Token s of a row lies in slot s mod S. Without a window S is the most tokens that a row may have;
+/// with one it is what the window reaches and the tokens of a batch, so that none of them overwrites what another still sees. Keys lie
+/// eight together, component by component, so that a vector holds one component of each and eight scores come out side by side; values lie
+/// one behind the other.
 /// </summary>
 internal sealed unsafe class KeyValueState : MixerState
 {
@@ -104,7 +105,10 @@ internal sealed unsafe class KeyValueState : MixerState
 
     /// <inheritdoc/>
     public override StatePart[] Parts(int row, int length) =>
-        [unrotated is null ? Part("keys", keys, row, length) : Part("unrotated_keys", unrotated, row, length), Part("values", values, row, length)];
+    [
+        unrotated is null ? Part("keys", keys, row, length) : Part("unrotated_keys", unrotated, row, length),
+        Part("values", values, row, length),
+    ];
 
     private StatePart Part(string name, NativeArray<float> numbers, int row, int length)
     {

@@ -8,4 +8,5 @@ namespace Transformer.Inference.Torch;
 /// <param name="Device">The name of where it computes.</param>
 /// <param name="Threads">How many threads compute; as many as there are processors where null.</param>
 /// <param name="Group">The ranks that share the model; null where this process has all.</param>
-public sealed record LoadRequest(WeightFormat Format = WeightFormat.AsIs, string Device = "cpu", int? Threads = null, TensorParallelGroup? Group = null);
+public sealed record LoadRequest(
+    WeightFormat Format = WeightFormat.AsIs, string Device = "cpu", int? Threads = null, TensorParallelGroup? Group = null);

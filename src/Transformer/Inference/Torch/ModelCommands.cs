@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Transformer.Inference.Torch;
 
 /// <summary>
-/// The commands by which rank 0 drives a model that ranks share: a header of numbers each, and for a pass the tokens. After a failure the ranks may no longer be at
-/// the same operation: nothing more is sent, and the job has to end.
+/// The commands by which rank 0 drives a model that ranks share: a header of numbers each, and for a pass the tokens. After a failure the
+/// ranks may no longer be at the same operation: nothing more is sent, and the job has to end.
 /// </summary>
 /// <param name="collective">The ranks.</param>
 internal sealed class ModelCommands(ICollective collective)
@@ -87,10 +87,16 @@ internal sealed class ModelCommands(ICollective collective)
 
     private void Send(ModelCommand command)
     {
-        if (isBroken || hasEnded) throw new InvalidOperationException(isBroken ? "a pass failed, after which ranks cannot go on together" : "the model has been disposed");
+        if (isBroken || hasEnded)
+            throw new InvalidOperationException(
+                isBroken ? "a pass failed, after which ranks cannot go on together" : "the model has been disposed");
         try
         {
-            Broadcast([(int)command.Kind, command.State, command.First, command.Second, command.Rows.Length, command.Ids.Length, command.Embeddings.Length, command.All ? 1 : 0]);
+            Broadcast(
+            [
+                (int)command.Kind, command.State, command.First, command.Second,
+                command.Rows.Length, command.Ids.Length, command.Embeddings.Length, command.All ? 1 : 0,
+            ]);
             if (command.Kind != ModelCommandKind.Read) return;
             Broadcast<int>([.. command.Rows, .. command.Counts, .. command.Ids]);
             if (command.Embeddings.Length > 0) Broadcast(command.Embeddings);

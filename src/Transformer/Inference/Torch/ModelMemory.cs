@@ -13,7 +13,8 @@ public static class ModelMemory
     extension(CpuInferenceModel)
     {
         /// <summary>
-        /// Makes an engine of a model as it is now. After a step of training make another: some weights are copies, others the model's own numbers.
+        /// Makes an engine of a model as it is now. After a step of training make another: some weights are copies, others the model's own
+        /// numbers.
         /// </summary>
         /// <param name="model">The model; its weights are not copied unless they are packed, and stay as long as the engine does.</param>
         /// <param name="format">How matrices lie in memory.</param>

@@ -11,8 +11,9 @@ namespace Transformer.Inference.Torch;
 
 /// <summary>A model that libtorch computes, on any device, alone or shared among ranks.</summary>
 /// <remarks>
-/// Rows of one pass are padded on the right to the longest; those that get one token and those that get more have a pass each. Of ranks that share the model rank 0
-/// drives: the others call <see cref="Follow"/> and take part in whatever it does, until it disposes the model. Logits are those of rank 0.
+/// Rows of one pass are padded on the right to the longest; those that get one token and those that get more have a pass each. Of ranks
+/// that share the model rank 0 drives: the others call <see cref="Follow"/> and take part in whatever it does, until it disposes the model.
+/// Logits are those of rank 0.
 /// </remarks>
 public sealed class TorchInferenceModel : InferenceModel
 {
@@ -34,7 +35,8 @@ public sealed class TorchInferenceModel : InferenceModel
     public override ModelConfig Config => model.Config;
 
     /// <inheritdoc/>
-    public override string Backend => model.Device.type == TorchSharp.DeviceType.CPU ? "torch" : $"torch/{model.Device.type.ToString().ToLowerInvariant()}";
+    public override string Backend =>
+        model.Device.type == TorchSharp.DeviceType.CPU ? "torch" : $"torch/{model.Device.type.ToString().ToLowerInvariant()}";
 
     /// <summary>Whether another rank drives, so that this one can only <see cref="Follow"/>.</summary>
     public bool IsFollower => model.TensorParallelGroup is { Rank: > 0 };
@@ -90,7 +92,8 @@ public sealed class TorchInferenceModel : InferenceModel
     }
 
     /// <inheritdoc/>
-    protected override Span<float> LogitsOf(int output) => logits.AsSpan(output * Config.VocabularySize!.Value, Config.VocabularySize!.Value);
+    protected override Span<float> LogitsOf(int output) =>
+        logits.AsSpan(output * Config.VocabularySize!.Value, Config.VocabularySize!.Value);
 
     /// <inheritdoc/>
     protected override ReadOnlySpan<float> HiddenOf(int output) => hidden.AsSpan(output * Config.Width, Config.Width);
@@ -110,7 +113,8 @@ public sealed class TorchInferenceModel : InferenceModel
     internal override void RefuseUnsavable()
     {
         if (model.TensorParallelGroup is not null)
-            throw new InputException("state: ranks that share a model hold a part of its state each, which cannot be saved or loaded. Take one process.");
+            throw new InputException(
+                "state: ranks that share a model hold a part of its state each, which cannot be saved or loaded. Take one process.");
     }
 
     private TorchSequenceState NewState(int rows, int capacity)
@@ -147,7 +151,8 @@ public sealed class TorchInferenceModel : InferenceModel
     }
 
     // Two passes at most: padded to the longest prompt, rows that get a single token would cost as much as the prompt.
-    private void Pass(TorchSequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, InferenceInput input, bool all, bool wantsOutputs)
+    private void Pass(
+        TorchSequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, InferenceInput input, bool all, bool wantsOutputs)
     {
         using var inference = inference_mode();
         if (wantsOutputs) Reserve(all ? input.Tokens : rows.Length);
@@ -198,8 +203,8 @@ public sealed class TorchInferenceModel : InferenceModel
     // The logits and hidden states of the wanted tokens.
     private void Keep(Tensor output, List<Part> parts, int firstRow, int longest, bool all)
     {
-        var places = parts.SelectMany(part => Enumerable.Range(all ? 0 : part.Count - 1, all ? part.Count : 1).Select(t => (long)(part.Row - firstRow) * longest + t));
-        var wanted = output.flatten(0, 1)[tensor(places.ToArray()).ToDeviceAsync(model.Device)];               // [N, C]
+        var outputs = parts.SelectMany(part => Wanted(part).Select(t => (long)(part.Row - firstRow) * longest + t));
+        var wanted = output.flatten(0, 1)[tensor(outputs.ToArray()).ToDeviceAsync(model.Device)];               // [N, C]
         var (found, states) = (Numbers(model.Logits(wanted)), Numbers(wanted));
         var done = 0;
         foreach (var part in parts)
@@ -209,11 +214,15 @@ public sealed class TorchInferenceModel : InferenceModel
             Copy(states, hidden, Config.Width);
             done += count;
 
-            void Copy(float[] from, float[] to, int width) => from.AsSpan(done * width, count * width).CopyTo(to.AsSpan(part.Output * width));
+            void Copy(float[] from, float[] to, int width) =>
+                from.AsSpan(done * width, count * width).CopyTo(to.AsSpan(part.Output * width));
         }
+
+        IEnumerable<int> Wanted(Part part) => all ? Enumerable.Range(0, part.Count) : [part.Count - 1];
     }
 
-    private static float[] Numbers(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.to(ScalarType.Float32).cpu().contiguous().bytes).ToArray();
+    private static float[] Numbers(Tensor tensor) =>
+        MemoryMarshal.Cast<byte, float>(tensor.to(ScalarType.Float32).cpu().contiguous().bytes).ToArray();
 
     private void Reserve(int outputs)
     {
