@@ -40,8 +40,8 @@ internal sealed record GenerationModels(LoadedInference Main, LoadedInference? D
         var main = OnnxLoader.Open(path, request);
         try
         {
-            var smaller = draft is null
-                || request.Group is { Rank: > 0 } ? null : OpenDraft(draft, request with { Group = null }, main.Tokenizer);
+            var isNeeded = draft is not null && request.Group is not { Rank: > 0 };
+            var smaller = isNeeded ? OpenDraft(draft!, request with { Group = null }, main.Tokenizer) : null;
             return new(main, smaller, draftTokens);
         }
         catch
@@ -57,8 +57,8 @@ internal sealed record GenerationModels(LoadedInference Main, LoadedInference? D
         if (tokenizer.HasTokensOf(draft.Tokenizer)) return draft;
         draft.Dispose();
         throw new InputException(
-            $"--draft: the tokenizer of {path} ({draft.Tokenizer.VocabularySize} tokens) is not the model's ({tokenizer.VocabularySize} " +
-            "tokens). " +
+            $"--draft: the tokenizer of {path} ({draft.Tokenizer.VocabularySize} tokens) is not the model's " +
+            $"({tokenizer.VocabularySize} tokens). " +
             "Take a model that was trained with the same one.");
     }
 

@@ -12,10 +12,8 @@ namespace Transformer.Onnx;
 
 // B rows · T tokens of a row · P past slots · V vocabulary
 
-/// <summary>
-/// A model that ONNX Runtime computes: a folder that <see cref="OnnxFolder"/> or another tool wrote, with Hugging Face's inputs and
-/// outputs.
-/// </summary>
+/// <summary>A model that ONNX Runtime computes: a folder that <see cref="OnnxFolder"/> or another tool wrote, with Hugging Face's inputs
+/// and outputs.</summary>
 public sealed class OnnxInferenceModel : InferenceModel
 {
     private readonly InferenceSession session;
@@ -56,14 +54,16 @@ public sealed class OnnxInferenceModel : InferenceModel
     {
         var path = Path.Combine(folder, OnnxFolder.ModelFolder, OnnxFolder.ModelName);
         if (!File.Exists(path))
-            throw new InputException($"{folder}: holds no {OnnxFolder.ModelFolder}/{OnnxFolder.ModelName}, " +
+            throw new InputException(
+                $"{folder}: holds no {OnnxFolder.ModelFolder}/{OnnxFolder.ModelName}, " +
                 "expected a folder that `transformer export --format onnx` wrote");
         var config = CheckpointConfig.Read(Path.Combine(folder, CheckpointConfig.FileName));
         var tokenizer = Path.Combine(folder, CheckpointFolder.TokenizerName);
         var known = File.Exists(tokenizer) ? Tokenizer.Load(tokenizer) : null;
         if (known?.VocabularySize > config.VocabularySize)
-            throw new InputException($"{folder}: the tokenizer has {known.VocabularySize} tokens, " +
-                $"the model only {config.VocabularySize}. Is it the model's own?");
+            throw new InputException(
+                $"{folder}: the tokenizer has {known.VocabularySize} tokens, the model only {config.VocabularySize}. " +
+                "Is it the model's own?");
         var session = Session(path, threads ?? get_num_threads());
         try
         {
@@ -164,8 +164,8 @@ public sealed class OnnxInferenceModel : InferenceModel
             for (var i = 0; i < live.Length; i++)
                 read.AsSpan(i * vocabulary, vocabulary).CopyTo(found.AsSpan((first[live[i]] + t) * vocabulary));
         }
-        return all ? found
-            : [.. first.SelectMany((start, part) => found.AsSpan((start + lengths[part] - 1) * vocabulary, vocabulary).ToArray())];
+        if (all) return found;
+        return [.. first.SelectMany((start, part) => found.AsSpan((start + lengths[part] - 1) * vocabulary, vocabulary).ToArray())];
     }
 
     private OrtValue[] Run(OrtValue[] values, IReadOnlyList<OrtValue> past)
@@ -257,8 +257,8 @@ public sealed class OnnxInferenceModel : InferenceModel
         foreach (var input in tokens.Where(input => !session.InputMetadata.ContainsKey(input)))
             throw new InputException($"{path}: has no input {input}");
         string[] states = [.. session.InputMetadata.Keys.Where(IsState)];
-        foreach (var output in states.Select(Present).Prepend(GraphContext.LogitsName)
-            .Where(output => !session.OutputMetadata.ContainsKey(output)))
+        var outputs = states.Select(Present).Prepend(GraphContext.LogitsName);
+        foreach (var output in outputs.Where(output => !session.OutputMetadata.ContainsKey(output)))
             throw new InputException($"{path}: has no output {output}");
         foreach (var (name, value) in session.InputMetadata.Concat(session.OutputMetadata))
         {

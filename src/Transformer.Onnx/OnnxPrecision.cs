@@ -19,9 +19,8 @@ public enum OnnxPrecision
 /// <summary>What precisions cost.</summary>
 public static class OnnxPrecisions
 {
-    /// <summary>
-    /// The bytes of the weights used in matrix products, scales included; all of them in blocks where the precision has blocks.
-    /// </summary>
+    /// <summary>The bytes of the weights used in matrix products, scales included; all of them in blocks where the precision has
+    /// blocks.</summary>
     public static double MatrixBytes(this OnnxPrecision precision, ModelConfig config)
     {
         var (all, head) = (new ModelSize(config).MatrixParameters, (double)config.VocabularySize!.Value * config.Width);

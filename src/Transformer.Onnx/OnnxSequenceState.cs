@@ -92,7 +92,8 @@ public sealed class OnnxSequenceState : SequenceState
         var shape = cache.GetTensorTypeAndShape().Shape;                                                       // [B, G, P or S, D]
         var (heads, width, all) = ((int)shape[1], (int)shape[3], (int)shape[2]);
         var length = Lengths[row];
-        int[] held = kind == OnnxStateKind.InPlace ? [.. Enumerable.Range(0, length)]
+        int[] held = kind == OnnxStateKind.InPlace
+            ? [.. Enumerable.Range(0, length)]
             : [.. Enumerable.Range(0, PastSlots).Where(slot => slots[row][slot] == 1)];
         return new(name, heads * length * width, CopyTo, CopyFrom);
 

@@ -45,8 +45,9 @@ public sealed class BeamSearch
         generator.Check(prompt, SamplingOptions.Greedy with { MaxTokens = maxTokens });
         var room = model.Config.ContextLength - prompt.Length + 1;
         if (maxTokens > room)
-            throw new InputException($"max_tokens: a prompt of {prompt.Length} tokens and {maxTokens} more do not fit the context length " +
-                $"of {model.Config.ContextLength}. Take {room} or fewer.");
+            throw new InputException(
+                $"max_tokens: a prompt of {prompt.Length} tokens and {maxTokens} more do not fit " +
+                $"the context length of {model.Config.ContextLength}. Take {room} or fewer.");
 
         using var state = model.NewState(beams, prompt.Length + maxTokens - 1);
         model.Read(state, [0], [prompt.Length], prompt);
@@ -76,8 +77,8 @@ public sealed class BeamSearch
                 return finished;
 
             running = Assign(state, next);
-            model.Read(
-                state, [.. running.Select(beam => beam.Row)], [.. running.Select(_ => 1)], [.. running.Select(beam => beam.Tokens[^1])]);
+            int[] rows = [.. running.Select(beam => beam.Row)], ones = [.. running.Select(_ => 1)];
+            model.Read(state, rows, ones, [.. running.Select(beam => beam.Tokens[^1])]);
         }
     }
 

@@ -53,8 +53,8 @@ public sealed class ContinuousBatch : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(slots, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(promptTokens, 1);
-        (this.model, this.promptTokens, state, generator) = (
-            model, promptTokens, model.NewState(slots), new TextGenerator(model, tokenizer));
+        (this.model, this.promptTokens) = (model, promptTokens);
+        (state, generator) = (model.NewState(slots), new TextGenerator(model, tokenizer));
         (holders, lastUse, parts, counts) = (new BatchSequence?[slots], new long[slots], new int[slots], new int[slots]);
         readsWhole = model.AnglesFollowLength;
     }
@@ -117,10 +117,8 @@ public sealed class ContinuousBatch : IDisposable
         }
     }
 
-    /// <summary>
-    /// Adds a token to each text that runs, lets others in, and reads on in their prompts. What goes wrong with the model ends the texts
-    /// that run.
-    /// </summary>
+    /// <summary>Adds a token to each text that runs, lets others in, and reads on in their prompts. What goes wrong with the model ends the
+    /// texts that run.</summary>
     /// <returns>Whether there is more to do.</returns>
     /// <exception cref="InvalidOperationException">It is called from a callback.</exception>
     public bool Step()
@@ -191,8 +189,8 @@ public sealed class ContinuousBatch : IDisposable
     private void Assign(BatchSequence sequence, int source, int reused)
     {
         var free = Enumerable.Range(0, holders.Length).Except(running);
-        var target = source >= 0 && reused == state.Lengths[source]
-            && !running.Contains(source) ? source : free.MinBy(slot => lastUse[slot]);
+        var goesOn = source >= 0 && reused == state.Lengths[source] && !running.Contains(source);
+        var target = goesOn ? source : free.MinBy(slot => lastUse[slot]);
         if (source < 0) state.Clear(target);
         else state.Copy(source, target);
         state.Truncate(target, reused);

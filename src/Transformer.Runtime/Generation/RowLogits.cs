@@ -31,9 +31,8 @@ internal class RowLogits : IDisposable
     /// <summary>What has been read.</summary>
     protected SequenceState State { get; }
 
-    /// <summary>
-    /// Reads what each row that goes on has got since the last step: its whole window at first and after that was cut, else its last token.
-    /// </summary>
+    /// <summary>Reads what each row that goes on has got since the last step: its whole window at first and after that was cut, else its
+    /// last token.</summary>
     public virtual void Read(GenerationRow[] rows)
     {
         var (parts, total) = (0, 0);

@@ -88,8 +88,10 @@ public sealed class TextGenerator
     /// <param name="onText">Called with the row and each piece of its text as soon as that is sure to belong to it.</param>
     /// <param name="cancellation">Ends all rows after the current step.</param>
     /// <returns>One result per prompt.</returns>
-    /// <exception cref="InputException">An option is wrong, a prompt is empty, has a token outside the vocabulary or is longer than the
-    /// context, or there is a <see cref="Draft"/> that cannot be used.</exception>
+    /// <exception cref="InputException">
+    /// An option is wrong, a prompt is empty, has a token outside the vocabulary or is longer than the context, or there is a
+    /// <see cref="Draft"/> that cannot be used.
+    /// </exception>
     public IReadOnlyList<GeneratedText> Generate(
         IReadOnlyList<int[]> prompts,
         SamplingOptions options,
@@ -149,14 +151,14 @@ public sealed class TextGenerator
         var obstacle = Draft is null ? null
             : rows > 1 ? $"draft tokens are for one text alone, found {rows} prompts"
             : model.AnglesFollowLength ? "where angles follow the length, a pass over several tokens is not what single steps are"
-            : Draft.Config.VocabularySize < vocabularySize ? $"found a vocabulary of {Draft.Config.VocabularySize} tokens, " +
-                $"expected the model's {vocabularySize}"
+            : Draft.Config.VocabularySize < vocabularySize
+                ? $"found a vocabulary of {Draft.Config.VocabularySize} tokens, expected the model's {vocabularySize}"
             : null;
         if (obstacle is not null) throw new InputException($"draft: {obstacle}. Leave the draft out.");
         if (DraftTokens == 0 || rows > 1 || model.AnglesFollowLength) return new RowLogits(model, model.NewState(rows, capacity));
         var draftTokens = Math.Min(DraftTokens, capacity);
-        return new SpeculativeLogits(
-            model, capacity, Draft is null ? new PromptLookup() : new DraftModel(Draft, options, vocabularySize, draftTokens), draftTokens);
+        Proposer proposer = Draft is null ? new PromptLookup() : new DraftModel(Draft, options, vocabularySize, draftTokens);
+        return new SpeculativeLogits(model, capacity, proposer, draftTokens);
     }
 
     private static SpeculationCount? Run(

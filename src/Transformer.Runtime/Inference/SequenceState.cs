@@ -72,9 +72,8 @@ public abstract class SequenceState : IDisposable
         lengths[row] = length;
     }
 
-    /// <summary>
-    /// Saves all rows to a file, from which <see cref="InferenceModel.LoadState"/> of the same model goes on to the last bit.
-    /// </summary>
+    /// <summary>Saves all rows to a file, from which <see cref="InferenceModel.LoadState"/> of the same model goes on to the last
+    /// bit.</summary>
     /// <param name="path">The file, replaced if it exists.</param>
     /// <param name="tokenizerHash">A hash of the tokenizer; null where it does not matter.</param>
     /// <exception cref="Configuration.InputException">The file cannot be written, or ranks share the model.</exception>
@@ -85,9 +84,8 @@ public abstract class SequenceState : IDisposable
         StateFile.Write(path, model, this, tokenizerHash);
     }
 
-    /// <summary>
-    /// How many of a text's first tokens need not be read where a row has read others; its last token must be, for its logits.
-    /// </summary>
+    /// <summary>How many of a text's first tokens need not be read where a row has read others; its last token must be, for its
+    /// logits.</summary>
     /// <param name="held">What the row has read.</param>
     /// <param name="text">What it shall have read; at least one token.</param>
     internal int ReusablePrefix(ReadOnlySpan<int> held, ReadOnlySpan<int> text)

@@ -15,8 +15,7 @@ internal static class StateFile
     private const string Format = "transformer-state", Version = "1";
     private const int MostRows = 4096;
     private const string FormatKey = "format", VersionKey = "version", BackendKey = "backend", ArchitectureKey = "architecture",
-    WeightsKey = "weights",
-        TokenizerKey = "tokenizer", CapacityKey = "capacity", LengthsKey = "lengths", DataKey = "data";
+        WeightsKey = "weights", TokenizerKey = "tokenizer", CapacityKey = "capacity", LengthsKey = "lengths", DataKey = "data";
 
     /// <summary>Writes a state whole or not at all.</summary>
     /// <param name="path">The file, replaced if it exists.</param>
@@ -60,8 +59,9 @@ internal static class StateFile
             Expect(TokenizerKey, tokenizerHash, "is a state of texts of another tokenizer");
         var capacity = Number(Value(CapacityKey));
         int[] lengths = [.. Value(LengthsKey).Split(' ').Select(Number)];
-        if (capacity < 1 || capacity > model.Config.ContextLength || lengths.Length > MostRows
-            || lengths.Any(length => length < 0 || length > capacity))
+        var fits = capacity >= 1 && capacity <= model.Config.ContextLength
+            && lengths.Length <= MostRows && lengths.All(length => length <= capacity);
+        if (!fits)
             throw Damaged($"{lengths.Length} rows of at most {capacity} tokens");
         var state = model.NewState(lengths.Length, capacity);
         try
@@ -93,13 +93,16 @@ internal static class StateFile
 
         string Value(string key) => file.Metadata.GetValueOrDefault(key) ?? throw Damaged($"its metadata has no {key}");
 
-        int Number(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number
-            : throw Damaged("a length is no number");
+        int Number(string text) =>
+            int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+                ? number
+                : throw Damaged("a length is no number");
 
         void Expect(string key, string expected, string problem)
         {
             if (Value(key) != expected)
-                throw new InputException($"{path}: {problem} (found {UntrustedText.Shown(Value(key))}, expected {expected}). " +
+                throw new InputException(
+                    $"{path}: {problem} (found {UntrustedText.Shown(Value(key))}, expected {expected}). " +
                     "Load it with what it was saved with, or read the text again.");
         }
 

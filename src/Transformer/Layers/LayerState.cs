@@ -19,9 +19,8 @@ public abstract class LayerState : IDisposable
     /// <summary>Whether the last tokens of a row can be dropped by changing its length only.</summary>
     public abstract bool CanTruncate { get; }
 
-    /// <summary>
-    /// Makes a row that of an empty text. What is not in use is zero: padding that sees it does not depend on the texts before.
-    /// </summary>
+    /// <summary>Makes a row that of an empty text. What is not in use is zero: padding that sees it does not depend on the texts
+    /// before.</summary>
     /// <param name="row">The row.</param>
     /// <param name="length">How many tokens it holds.</param>
     internal void Clear(int row, int length)

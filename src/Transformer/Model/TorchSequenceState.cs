@@ -7,7 +7,8 @@ namespace Transformer.Model;
 
 /// <summary>
 /// Everything that libtorch's generation carries from one step to the next: one state per layer, and for each row the number of tokens
-/// read. Made by <see cref="TransformerModel.NewState(int, int?)"/>; changed in place by each pass.
+/// read. Made by
+/// <see cref="TransformerModel.NewState(int, int?)"/>; changed in place by each pass.
 /// </summary>
 public sealed class TorchSequenceState : SequenceState
 {
@@ -32,9 +33,8 @@ public sealed class TorchSequenceState : SequenceState
         for (var row = 0; row < Lengths.Count; row++) Advance(row, tokens[row]);
     }
 
-    /// <summary>
-    /// The state of some neighbouring rows: the same memory, under row numbers from 0 on. What it reads, its owner has to count.
-    /// </summary>
+    /// <summary>The state of some neighbouring rows: the same memory, under row numbers from 0 on. What it reads, its owner has to
+    /// count.</summary>
     internal TorchSequenceState Narrow(int first, int count)
     {
         var part = new TorchSequenceState(this, [.. Layers.Select(layer => layer.Narrow(first, count))], count, Capacity, CanTruncate);
@@ -52,8 +52,8 @@ public sealed class TorchSequenceState : SequenceState
             {
                 var which = index++;
                 yield return new(
-                    $"layer.{layer}.{which}", count, to =>
-                        CopyTo(state, row, length, which, to), from => CopyFrom(state, row, length, which, from));
+                    $"layer.{layer}.{which}", count,
+                    to => CopyTo(state, row, length, which, to), from => CopyFrom(state, row, length, which, from));
             }
         }
     }

@@ -32,9 +32,8 @@ internal static class InferenceBackends
         .. WideKinds.Select(kind => (FusedOnnx, kind)),
     ];
 
-    /// <summary>
-    /// Runs something with a model, computed by a backend, and libtorch's model of the same numbers. Ranks but the first follow.
-    /// </summary>
+    /// <summary>Runs something with a model, computed by a backend, and libtorch's model of the same numbers. Ranks but the first
+    /// follow.</summary>
     public static void With(string backend, string kind, Action<InferenceModel, TransformerModel> act)
     {
         using var reference = OnnxCases.ModelOf(kind);
@@ -53,9 +52,8 @@ internal static class InferenceBackends
             default:
                 using (var folder = new TemporaryFolder())
                 {
-                    OnnxFolder.Write(
-                        folder["onnx"], reference.Config, reference.Weights,
-                        operators: backend == Onnx ? OnnxOperators.Standard : OnnxOperators.Fused);
+                    var operators = backend == Onnx ? OnnxOperators.Standard : OnnxOperators.Fused;
+                    OnnxFolder.Write(folder["onnx"], reference.Config, reference.Weights, operators: operators);
                     using var onnx = OnnxInferenceModel.Open(folder["onnx"], threads: 1);
                     act(onnx, reference);
                 }

@@ -36,10 +36,8 @@ public sealed class SavedStateTests : IDisposable
         CheckpointFolder.Save(folder["checkpoint"], model.Config, model.Weights.ToStored());
         using var state = Save();
         var method = $"{typeof(SavedStateTests).FullName}.{nameof(Goes_on_from_the_file_of_another_process)}";
-        var start = new ProcessStartInfo("dotnet", [typeof(SavedStateTests).Assembly.Location, "-method", method, "-explicit", "only"])
-        {
-            RedirectStandardOutput = true
-        };
+        string[] arguments = [typeof(SavedStateTests).Assembly.Location, "-method", method, "-explicit", "only"];
+        var start = new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true };
         start.Environment[FolderVariable] = folder.Path;
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEnd();
@@ -53,8 +51,8 @@ public sealed class SavedStateTests : IDisposable
     {
         var shared = Environment.GetEnvironmentVariable(FolderVariable)
             ?? throw new InvalidOperationException($"{FolderVariable} is not set");
-        using var again = CpuInferenceModel.TryCreate(
-            CheckpointFolder.Open(Path.Combine(shared, "checkpoint")), WeightFormat.AsIs, threads: 1)!;
+        var checkpoint = CheckpointFolder.Open(Path.Combine(shared, "checkpoint"));
+        using var again = CpuInferenceModel.TryCreate(checkpoint, WeightFormat.AsIs, threads: 1)!;
         using var state = again.LoadState(Path.Combine(shared, "state.safetensors"), "tokens");
         File.WriteAllText(Path.Combine(shared, "logits"), GoOn(again, state));
     }

@@ -6,8 +6,9 @@ namespace Transformer.Inference.Cpu;
 // N tokens · C width · V vocabulary
 
 /// <summary>
-/// A model on the processor: the same numbers as libtorch's pass, to rounding, computed by kernels of this project's own that stream each
-/// weight once per token, without libtorch and without allocating. Weights are read where the model has them, or packed into fewer bits.
+/// A model on the processor: the same numbers as <see cref="TransformerModel"/>'s, to rounding, computed by kernels of this project's own
+/// that stream each weight once per token, without libtorch and without allocating. Weights are read where the model has them, or packed
+/// into fewer bits.
 /// </summary>
 /// <remarks>
 /// What a row computes does not depend on the rows beside it, nor on how its text is cut into passes: the same tokens give the same logits
@@ -58,10 +59,8 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     /// <inheritdoc/>
     public override string Backend => "cpu";
 
-    /// <summary>
-    /// Makes an engine of a checkpoint, without libtorch: the file is mapped into memory and its weights are read where they lie, or
-    /// packed.
-    /// </summary>
+    /// <summary>Makes an engine of a checkpoint, without libtorch: the file is mapped into memory and its weights are read where they lie,
+    /// or packed.</summary>
     /// <param name="checkpoint">The checkpoint; where there is an engine, it ends with it.</param>
     /// <param name="format">How matrices lie in memory.</param>
     /// <param name="threads">How many threads work.</param>
@@ -69,10 +68,9 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     /// <exception cref="InputException">The checkpoint's tensors are not those of its model; the message lists all that differ.</exception>
     public static CpuInferenceModel? TryCreate(CheckpointFolder checkpoint, WeightFormat format, int threads)
     {
-        if (CpuKernels.Supports(checkpoint.Model) is not null) return null;
-        checkpoint.Check(checkpoint.Model.Parameters().Select(spec => (spec.Name, spec.Shape)));
-        return CpuWeights.Of(checkpoint.Names.Select(checkpoint.Tensor), format, checkpoint) is { } weights ? Create(
-            checkpoint.Model, weights, threads) : null;
+        checkpoint.Check(ParameterShapes.Of(checkpoint.Model));
+        var weights = CpuWeights.Of(checkpoint.Names.Select(checkpoint.Tensor), format, checkpoint);
+        return weights is null ? null : Create(checkpoint.Model, weights, threads);
     }
 
     /// <summary>Makes an engine of weights, which end with it.</summary>

@@ -23,8 +23,9 @@ public sealed class CpuSequenceState : SequenceState
     internal MixerState Layer(int layer) => layers[layer];
 
     internal override IEnumerable<StatePart> Parts(int row) =>
-        layers.SelectMany(
-            (layer, index) => layer.Parts(row, Lengths[row]).Select(part => part with { Name = $"layer.{index}.{part.Name}" }));
+        from layer in layers.Index()
+        from part in layer.Item.Parts(row, Lengths[row])
+        select part with { Name = $"layer.{layer.Index}.{part.Name}" };
 
     /// <inheritdoc/>
     protected override void ClearRow(int row)

@@ -105,8 +105,10 @@ internal sealed unsafe class KeyValueState : MixerState
 
     /// <inheritdoc/>
     public override StatePart[] Parts(int row, int length) =>
-        [unrotated is null ? Part("keys", keys, row, length) : Part("unrotated_keys", unrotated, row, length), Part(
-            "values", values, row, length)];
+    [
+        unrotated is null ? Part("keys", keys, row, length) : Part("unrotated_keys", unrotated, row, length),
+        Part("values", values, row, length),
+    ];
 
     private StatePart Part(string name, NativeArray<float> numbers, int row, int length)
     {

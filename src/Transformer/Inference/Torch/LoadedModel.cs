@@ -38,8 +38,8 @@ public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer, st
         if (!checkpoint.HasTokenizer) throw CheckpointInference.NoTokenizer(checkpoint.Folder, "has no tokenizer.json");
         checkpoint.CheckSize();
         return Filled(
-            checkpoint.Folder, checkpoint.Model, checkpoint.ReadTokenizer(), checkpoint.ChatTemplate, weights =>
-                checkpoint.CopyInto(weights, group), device, group);
+            checkpoint.Folder, checkpoint.Model, checkpoint.ReadTokenizer(), checkpoint.ChatTemplate,
+            weights => checkpoint.CopyInto(weights, group), device, group);
     }
 
     /// <summary>A model that was read from another tool's files.</summary>
@@ -52,8 +52,7 @@ public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer, st
 
     private static LoadedModel Filled(
         string origin, ModelConfig config, Tokenizer tokenizer, string? chatTemplate, Action<IEnumerable<(string, Tensor)>> fill,
-        Device? device,
-        TensorParallelGroup? group = null)
+        Device? device, TensorParallelGroup? group = null)
     {
         CheckpointInference.Check(tokenizer, config, origin);
         var model = group is null ? new TransformerModel(config, device, draw: false) : TensorParallelModel.Empty(config, group, device);

@@ -92,9 +92,11 @@ internal sealed class ModelCommands(ICollective collective)
                 isBroken ? "a pass failed, after which ranks cannot go on together" : "the model has been disposed");
         try
         {
-            Broadcast([
-                (int)command.Kind, command.State, command.First, command.Second, command.Rows.Length, command.Ids.Length,
-                command.Embeddings.Length, command.All ? 1 : 0]);
+            Broadcast(
+            [
+                (int)command.Kind, command.State, command.First, command.Second,
+                command.Rows.Length, command.Ids.Length, command.Embeddings.Length, command.All ? 1 : 0,
+            ]);
             if (command.Kind != ModelCommandKind.Read) return;
             Broadcast<int>([.. command.Rows, .. command.Counts, .. command.Ids]);
             if (command.Embeddings.Length > 0) Broadcast(command.Embeddings);

@@ -17,15 +17,12 @@ public static class ModelInference
     public static InferenceModel Of(TransformerModel model, WeightFormat format = WeightFormat.AsIs, int? threads = null) =>
         (InferenceModel?)Choose(model, format, threads) ?? new TorchInferenceModel(model);
 
-    /// <summary>
-    /// Continues token sequences with a model as it is now. Ranks that share the model call this together: rank 0 generates, the others get
-    /// nothing.
-    /// </summary>
+    /// <summary>Continues token sequences with a model as it is now. Ranks that share the model call this together: rank 0 generates, the
+    /// others get nothing.</summary>
     /// <inheritdoc cref="TextGenerator.Generate"/>
     public static IReadOnlyList<GeneratedText> Generate(
         this TransformerModel model, IReadOnlyList<int[]> prompts, SamplingOptions options, Tokenizer? tokenizer = null,
-        Action<int, int>? onToken = null,
-        Action<int, string>? onText = null, CancellationToken cancellation = default)
+        Action<int, int>? onToken = null, Action<int, string>? onText = null, CancellationToken cancellation = default)
     {
         using var inference = Of(model);
         if (inference is not TorchInferenceModel { IsFollower: true } follower)

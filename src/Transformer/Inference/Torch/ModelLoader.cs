@@ -13,14 +13,13 @@ public static class ModelLoader
     /// <param name="path">Whatever <see cref="LoadedModel.Open"/> takes.</param>
     /// <param name="request">How it is to be loaded.</param>
     /// <returns>On a processor a checkpoint is read by the kernels that compute it; libtorch is loaded for what they do not read.</returns>
-    /// <exception cref="InputException">
-    /// There is no such model, it lacks its tokenizer, or it cannot be packed, shared or put on the device.
-    /// </exception>
+    /// <exception cref="InputException">There is no such model, it lacks its tokenizer, or it cannot be packed, shared or put on the
+    /// device.</exception>
     public static LoadedInference Open(string path, LoadRequest request)
     {
         if (request.Group is { } group) return OpenShare(path, request, group);
-        if (request.Device == "cpu"
-            && CheckpointInference.TryOpen(path, request.Format, request.Threads ?? Environment.ProcessorCount) is { } kernels)
+        var threads = request.Threads ?? Environment.ProcessorCount;
+        if (request.Device == "cpu" && CheckpointInference.TryOpen(path, request.Format, threads) is { } kernels)
             return kernels;
         LoadLibTorch(request.Threads);
         var loaded = LoadedModel.Open(path, ComputeDevice.Named(request.Device));

@@ -205,10 +205,8 @@ public sealed class TorchInferenceModel : InferenceModel
     // The logits and hidden states of the wanted tokens.
     private void Keep(Tensor output, List<Part> parts, int firstRow, int longest, bool all)
     {
-        var places = parts.SelectMany(
-            part =>
-                Enumerable.Range(all ? 0 : part.Count - 1, all ? part.Count : 1).Select(t => (long)(part.Row - firstRow) * longest + t));
-        var wanted = output.flatten(0, 1)[tensor(places.ToArray()).ToDeviceAsync(model.Device)];               // [N, C]
+        var outputs = parts.SelectMany(part => Wanted(part).Select(t => (long)(part.Row - firstRow) * longest + t));
+        var wanted = output.flatten(0, 1)[tensor(outputs.ToArray()).ToDeviceAsync(model.Device)];               // [N, C]
         var (found, states) = (Numbers(model.Logits(wanted)), Numbers(wanted));
         var done = 0;
         foreach (var part in parts)
@@ -221,6 +219,8 @@ public sealed class TorchInferenceModel : InferenceModel
             void Copy(float[] from, float[] to, int width) =>
                 from.AsSpan(done * width, count * width).CopyTo(to.AsSpan(part.Output * width));
         }
+
+        IEnumerable<int> Wanted(Part part) => all ? Enumerable.Range(0, part.Count) : [part.Count - 1];
     }
 
     private static float[] Numbers(Tensor tensor) =>
