@@ -53,6 +53,7 @@ internal static class GenerateVerb
             $"{models.ContextLength} {models.Tokenizer.VocabularySize} {new ModelSize(models.Model.Config).Parameters}",
             (rank, _, _) => $"generate: rank {rank} has another model than rank 0. Give all machines the same files.");
         ranks.CurrentOperation = "generating";
+        if (models.Model is TorchInferenceModel && CpuKernels.FallbackNote(models.Model.Config) is { } note) error.WriteLine(note);
         if (models.Follower is { } follower)
         {
             follower.Follow();

@@ -4,6 +4,7 @@ using Transformer.Data;
 using Transformer.Distributed;
 using Transformer.Evaluation;
 using Transformer.Generation;
+using Transformer.Inference.Cpu;
 using Transformer.Inference.Torch;
 using Transformer.Native;
 using Transformer.Runs;
@@ -27,6 +28,7 @@ public sealed class Trainer : IDisposable
     private readonly ModelSize size;
     private readonly RunLog? log;    // rank 0's
     private int? savedStep;
+    private bool sampledBefore;
 
     private Trainer(RunSetup setup, ICollective ranks, Action<TrainingEvent>? report, Device? device)
     {
@@ -240,6 +242,8 @@ public sealed class Trainer : IDisposable
         var isDue = IsOver || (Training.SampleEvery is { } every && Progress.Step % every == 0);
         if (!isDue || Training.SampleTokens == 0 || Progress.SampledStep == Progress.Step) return;
         Progress = Progress with { SampledStep = Progress.Step };
+        if (!sampledBefore && CpuKernels.FallbackNote(Model) is { } note) log?.Report(new TrainingEvent.Warned(note));
+        sampledBefore = true;
         try
         {
             Sample();

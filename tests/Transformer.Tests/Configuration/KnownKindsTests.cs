@@ -20,6 +20,15 @@ public sealed class KnownKindsTests
         AssertNamed(key, "the CPU kernels know ", CpuKernels.Supports(UnknownKinds.Models[key]));
 
     [Fact]
+    public void Generation_without_the_kernels_says_in_one_line_why()
+    {
+        Assert.Null(CpuKernels.FallbackNote(Tiny.Config));
+        Assert.StartsWith(
+            "Generating by libtorch, which is slower: model.attention.kind: the CPU kernels know softmax, linear and convolution, not ",
+            CpuKernels.FallbackNote(UnknownKinds.Models["model.attention"]), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_CPU_kernels_name_a_rule_that_they_do_not_know() => Assert.Equal(
         "model.attention.rule: the CPU kernels do not know unknown",
         CpuKernels.Supports(Tiny.Config with { Attention = new LinearAttentionConfig { Heads = 4, Rule = new UnknownRule() } }));

@@ -6,9 +6,8 @@ namespace Transformer.Inference.Cpu;
 // N tokens · C width · V vocabulary
 
 /// <summary>
-/// A model on the processor: the same numbers as <see cref="TransformerModel"/>'s, to rounding, computed by kernels of this project's own
-/// that stream each weight once per token, without libtorch and without allocating. Weights are read where the model has them, or packed
-/// into fewer bits.
+/// A model on the processor: the same numbers as libtorch's pass, to rounding, computed by kernels of this project's own that stream each
+/// weight once per token, without libtorch and without allocating. Weights are read where the model has them, or packed into fewer bits.
 /// </summary>
 /// <remarks>
 /// What a row computes does not depend on the rows beside it, nor on how its text is cut into passes: the same tokens give the same logits
@@ -59,8 +58,9 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     /// <inheritdoc/>
     public override string Backend => "cpu";
 
-    /// <summary>Makes an engine of a checkpoint, without libtorch: the file is mapped into memory and its weights are read where they lie,
-    /// or packed.</summary>
+    /// <summary>
+    /// Makes an engine of a checkpoint, without libtorch: the file is mapped into memory and its weights are read where they lie, or packed.
+    /// </summary>
     /// <param name="checkpoint">The checkpoint; where there is an engine, it ends with it.</param>
     /// <param name="format">How matrices lie in memory.</param>
     /// <param name="threads">How many threads work.</param>
@@ -68,7 +68,8 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     /// <exception cref="InputException">The checkpoint's tensors are not those of its model; the message lists all that differ.</exception>
     public static CpuInferenceModel? TryCreate(CheckpointFolder checkpoint, WeightFormat format, int threads)
     {
-        checkpoint.Check(ParameterShapes.Of(checkpoint.Model));
+        if (CpuKernels.Supports(checkpoint.Model) is not null) return null;
+        checkpoint.Check(checkpoint.Model.Parameters().Select(spec => (spec.Name, spec.Shape)));
         var weights = CpuWeights.Of(checkpoint.Names.Select(checkpoint.Tensor), format, checkpoint);
         return weights is null ? null : Create(checkpoint.Model, weights, threads);
     }

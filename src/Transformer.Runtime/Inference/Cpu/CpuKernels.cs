@@ -7,22 +7,28 @@ public static class CpuKernels
 {
     private static readonly KnownKinds Known = new(
         "the CPU kernels",
-        typeof(SoftmaxAttentionConfig), typeof(LinearAttentionConfig), typeof(ConvolutionConfig),
-        typeof(FullWindowConfig), typeof(SlidingWindowConfig), typeof(LengthScaledWindowConfig),
-        typeof(AdaptiveWindowConfig), typeof(DynamicWindowConfig),
-        typeof(NoPositionConfig), typeof(LearnedPositionConfig), typeof(SinusoidalPositionConfig), typeof(RotaryPositionConfig),
-        typeof(AlibiPositionConfig), typeof(T5PositionConfig), typeof(RelativePositionConfig),
-        typeof(LinearScalingConfig), typeof(NtkScalingConfig), typeof(DynamicNtkScalingConfig),
-        typeof(YarnScalingConfig), typeof(Llama3ScalingConfig),
-        typeof(GeluMlpConfig), typeof(GeluTanhMlpConfig), typeof(ReluMlpConfig), typeof(ReluSquaredMlpConfig), typeof(SwiGluMlpConfig),
-        typeof(MixtureMlpConfig), typeof(NoMlpConfig),
-        typeof(LayerNormConfig), typeof(RmsNormConfig),
-        typeof(PreNormResidualConfig), typeof(PostNormResidualConfig), typeof(SandwichResidualConfig),
-        typeof(DeepNormResidualConfig), typeof(ReZeroResidualConfig), typeof(HyperConnectionsResidualConfig));
+        [
+            .. MixerInference.Known,
+            typeof(FullWindowConfig), typeof(SlidingWindowConfig), typeof(LengthScaledWindowConfig),
+            typeof(AdaptiveWindowConfig), typeof(DynamicWindowConfig),
+            typeof(NoPositionConfig), typeof(LearnedPositionConfig), typeof(SinusoidalPositionConfig), typeof(RotaryPositionConfig),
+            typeof(AlibiPositionConfig), typeof(T5PositionConfig), typeof(RelativePositionConfig),
+            typeof(LinearScalingConfig), typeof(NtkScalingConfig), typeof(DynamicNtkScalingConfig),
+            typeof(YarnScalingConfig), typeof(Llama3ScalingConfig),
+            typeof(GeluMlpConfig), typeof(GeluTanhMlpConfig), typeof(ReluMlpConfig), typeof(ReluSquaredMlpConfig), typeof(SwiGluMlpConfig),
+            typeof(MixtureMlpConfig), typeof(NoMlpConfig),
+            typeof(LayerNormConfig), typeof(RmsNormConfig),
+            typeof(PreNormResidualConfig), typeof(PostNormResidualConfig), typeof(SandwichResidualConfig),
+            typeof(DeepNormResidualConfig), typeof(ReZeroResidualConfig), typeof(HyperConnectionsResidualConfig),
+        ]);
 
     /// <summary>Whether the kernels compute every part of a model, before anything is read or computed.</summary>
     /// <returns>Null where they do; else the reason: the key, what they know and what was found.</returns>
     public static string? Supports(ModelConfig model) => Known.ObstacleTo(model) ?? UnknownRule(model);
+
+    /// <summary>What to say in one line where libtorch generates because the kernels do not compute a part of the model; else null.</summary>
+    public static string? FallbackNote(ModelConfig model) =>
+        Supports(model) is { } reason ? $"Generating by libtorch, which is slower: {reason}." : null;
 
     private static string? UnknownRule(ModelConfig model)
     {

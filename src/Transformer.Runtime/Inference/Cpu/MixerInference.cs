@@ -7,6 +7,10 @@ namespace Transformer.Inference.Cpu;
 /// <summary>What a block uses to move information between positions.</summary>
 internal abstract class MixerInference : FunctionInference
 {
+    /// <summary>The kinds that <see cref="Of"/> makes.</summary>
+    public static IReadOnlyList<Type> Known { get; } =
+        [typeof(SoftmaxAttentionConfig), typeof(LinearAttentionConfig), typeof(ConvolutionConfig)];
+
     /// <inheritdoc/>
     public abstract override MixerState NewState(int rows, int length);
 
