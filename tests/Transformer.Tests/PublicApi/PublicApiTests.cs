@@ -6,11 +6,12 @@ namespace Transformer.Tests.PublicApi;
 
 public sealed class PublicApiTests
 {
-    [Fact]
-    public void Public_members_are_as_they_were() =>
-        Snapshot.Matches(
-            "Transformer.txt",
-            typeof(TransformerModel).Assembly.GeneratePublicApi(new ApiGeneratorOptions { IncludeAssemblyAttributes = false }));
+    [Theory]
+    [InlineData(typeof(ModelConfig))]
+    [InlineData(typeof(TransformerModel))]
+    public void Public_members_are_as_they_were(Type member) => Snapshot.Matches(
+        $"{member.Assembly.GetName().Name}.txt",
+        member.Assembly.GeneratePublicApi(new ApiGeneratorOptions { IncludeAssemblyAttributes = false }));
 
     [Fact]
     public void The_keys_of_a_gpt_2_checkpoint_are_as_they_were() => Snapshot.Matches("gpt2.keys.txt", Keys(Tiny.Config with
