@@ -17,6 +17,7 @@ internal sealed partial class XmlSummaries
         .Where(File.Exists)
         .SelectMany(path => XDocument.Load(path).Descendants("member"))
         .Where(member => member.Element("summary") is not null)
+        .DistinctBy(member => member.Attribute("name")!.Value)    // what generators write, each assembly has
         .ToDictionary(member => member.Attribute("name")!.Value, member => Text(member.Element("summary")!)));
 
     /// <summary>The summary of a type or a property, or null.</summary>

@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using Transformer.Configuration;
 
 namespace Transformer.Tests.Architecture;
 
@@ -55,13 +54,6 @@ public sealed partial class ImportTests
             where Import().Match(line) is { Success: true } import && above.Contains(import.Groups[1].Value.Split('.')[0])
             select $"{SourceTree.Shown(file)}: {line}";
         Assert.Empty(wrong);
-    }
-
-    [Fact]
-    public void The_runtime_refers_to_the_framework_alone()
-    {
-        var references = typeof(ModelConfig).Assembly.GetReferencedAssemblies().Select(reference => reference.Name!);
-        Assert.DoesNotContain(references, name => !name.StartsWith("System.", StringComparison.Ordinal));
     }
 
     // The longest row that names the folder or one above it.
