@@ -71,7 +71,7 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
         return sound;
     }
 
-    // A key that could not be used is left at its default here, so what a record then says of that part is not the user's doing.
+    // A key that could not be used has its default here, so that problems of its record are not the user's and are dropped.
     private void Validate(object? record, string path)
     {
         if (record is not IValidated validated) return;
@@ -99,7 +99,7 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
         return null;
     }
 
-    // An unknown key that is nearly a known one is checked as that one, so that what is wrong inside is reported in the same breath.
+    // An unknown key that is nearly a known one is checked as that one, so that problems inside are reported at the same time.
     private JsonPropertyInfo? Meant(JsonObject record, JsonTypeInfo info, string key, string path)
     {
         var names = info.Properties.Select(property => property.Name).ToList();

@@ -6,7 +6,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Transformer.Configuration;
 
-/// <summary>How configuration records stand in JSON: snake_case names, parts told apart by <c>kind</c>, unknown keys refused.</summary>
+/// <summary>The JSON form of configuration records: snake_case names, parts told apart by <c>kind</c>, unknown keys refused.</summary>
 internal static class ConfigContract
 {
     /// <summary>The options for records of which a resolver knows the properties.</summary>
@@ -18,7 +18,7 @@ internal static class ConfigContract
             UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
             AllowOutOfOrderMetadataProperties = true,
             RespectNullableAnnotations = true,
-            // The files are read by people, not embedded in HTML: a quote or an accent stays what it is.
+            // The files are read by people, not embedded in HTML: quotes and accents are not escaped.
             Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
             WriteIndented = true,
             TypeInfoResolver = resolver.WithAddedModifier(Adapt),
@@ -41,7 +41,7 @@ internal static class ConfigContract
         foreach (var property in computed) type.Properties.Remove(property);
     }
 
-    // The serializer lists a derived record's own properties first; a reader expects what all kinds share before what one kind adds.
+    // The serializer lists a derived record's own properties first; readers expect what all kinds share before what one kind adds.
     private static void OrderAsDeclared(JsonTypeInfo type)
     {
         foreach (var property in type.Properties) property.Order = Depth(property.DeclaringType);
@@ -49,8 +49,8 @@ internal static class ConfigContract
 
     private static int Depth(Type type) => type.BaseType is { } parent ? 1 + Depth(parent) : 0;
 
-    // Generated code gives every init property a value, zero where the file has no such key. Here the record is made first, with its own
-    // initial values, and then gets what the file has.
+    // Generated code sets every init property, to zero where the file has no such key. Here the record is created first, with its own
+    // defaults, and then gets the values of the file.
     private static void KeepInitialValues(JsonTypeInfo type)
     {
         if (type.CreateObject is not null || type.ConstructorAttributeProvider is not ConstructorInfo constructor) return;

@@ -4,7 +4,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Transformer.Configuration;
 
-/// <summary>What a single value must be, and how a message speaks of it.</summary>
+/// <summary>What a single value must be, and how messages show it.</summary>
 internal static class ConfigScalar
 {
     /// <summary>What is wrong with a value of this type, or null.</summary>
@@ -69,7 +69,7 @@ internal static class ConfigScalar
     private static string Number(JsonNode node) =>
         Real(node) is { } number && !double.IsFinite(number) ? number.ToString() : node.ToJsonString();
 
-    // The words that a value of this type may be; null where it is no word of a few.
+    // The words that a value of this type may be; null if it is not one of a list of words.
     private static List<string>? Words(Type type, JsonTypeInfo info)
     {
         if (type == typeof(LinearRule)) return [.. LinearRule.All.Select(rule => rule.Name)];
@@ -78,7 +78,7 @@ internal static class ConfigScalar
             .Select(value => JsonSerializer.SerializeToNode(Enum.ToObject(type, value), info)!.GetValue<string>())];
     }
 
-    // A type with a converter of its own knows alone what it takes.
+    // Only the converter of a type that has one knows what it accepts.
     private static bool CanBind(JsonNode node, JsonTypeInfo info)
     {
         try

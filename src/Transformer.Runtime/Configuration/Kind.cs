@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace Transformer.Configuration;
 
-/// <summary>What configurations call the kinds of their parts, and how a kind is refused that nothing is known for.</summary>
+/// <summary>The names of kinds in configurations, and the error for a kind that is not implemented.</summary>
 public static class Kind
 {
     /// <summary>
@@ -24,10 +24,10 @@ public static class Kind
         return part.Name;
     }
 
-    /// <summary>The refusal of a kind, to be thrown where a <c>switch</c> over kinds ends.</summary>
+    /// <summary>The error for a kind, to be thrown at the end of a <c>switch</c> over kinds.</summary>
     /// <param name="path">The part's key, such as <c>model.attention</c>.</param>
     /// <param name="part">The record.</param>
-    /// <param name="what">What there is for other kinds: a layer, a CPU kernel, an ONNX graph.</param>
+    /// <param name="what">What is implemented for other kinds: a layer, a CPU kernel, an ONNX graph.</param>
     public static InputException Unknown(string path, object part, string what) =>
         new($"{path}.kind: no {what} is known for {NameOf(part)}");
 }

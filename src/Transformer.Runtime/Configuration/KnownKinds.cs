@@ -3,12 +3,12 @@ namespace Transformer.Configuration;
 /// <summary>
 /// The kinds that a backend computes. A model with any other kind is refused before the first step, never computed as another.
 /// </summary>
-/// <param name="backend">Who knows them, in the plural, such as <c>the CPU kernels</c>.</param>
+/// <param name="backend">The name of the backend in the plural, such as <c>the CPU kernels</c>.</param>
 /// <param name="kinds">The records of all of them.</param>
 public sealed class KnownKinds(string backend, params Type[] kinds)
 {
     /// <summary>
-    /// Why the backend cannot compute a model: the key, what is known and what was found. Null where it knows every part.
+    /// Why the backend cannot compute a model: the key, the known kinds and the one found. Null if it computes every part.
     /// </summary>
     public string? ObstacleTo(ModelConfig model) => (
         from part in Parts(model)

@@ -1,6 +1,6 @@
 namespace Transformer.Configuration;
 
-/// <summary>What a matrix does in a model: initializations go by it.</summary>
+/// <summary>The role of a matrix in a model, which initializations depend on.</summary>
 public enum MatrixRole
 {
     /// <summary>A table of vectors or numbers that are looked up.</summary>

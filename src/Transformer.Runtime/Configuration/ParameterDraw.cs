@@ -1,6 +1,6 @@
 namespace Transformer.Configuration;
 
-/// <summary>What a parameter is before the first step.</summary>
+/// <summary>How a parameter is drawn before the first step.</summary>
 public abstract record ParameterDraw;
 
 /// <summary>
@@ -13,7 +13,7 @@ public sealed record NormalDraw(MatrixRole Role) : ParameterDraw;
 /// <param name="Value">The number.</param>
 public sealed record ConstantDraw(double Value) : ParameterDraw;
 
-/// <summary>What its layer makes it.</summary>
+/// <summary>As its layer initialises it.</summary>
 public sealed record LayerDraw : ParameterDraw;
 
 /// <summary>Logarithms of rates that are uniform up to 16 (Mamba-2, Gated DeltaNet): a token's decay is exp(-rate step).</summary>

@@ -3,8 +3,8 @@ namespace Transformer.Configuration;
 // N ranks
 
 /// <summary>
-/// All that is known of a parameter before there is a model: the layer's config record yields it, and checkpoints, counts, initialization,
-/// optimizers and tensor parallelism go by it.
+/// The description of a parameter before there is a model: the layer's config record yields it, and checkpoints, counts, initialization,
+/// optimizers and tensor parallelism use it.
 /// </summary>
 /// <param name="Name">Its name, relative to the module that it was asked of.</param>
 /// <param name="Shape">Its dimensions, those of a matrix [outputs, inputs].</param>
@@ -32,7 +32,7 @@ public sealed record ParameterSpec(string Name, long[] Shape, ParameterDraw Draw
     /// <summary>Whether it is a matrix between embedding and head: what muP rescales and Muon makes orthogonal.</summary>
     public bool IsHidden => Draw is NormalDraw { Role: MatrixRole.Hidden or MatrixRole.Value or MatrixRole.ResidualProjection };
 
-    /// <summary>The number of its numbers.</summary>
+    /// <summary>The number of its elements.</summary>
     public long Count => Shape.Aggregate(1L, (product, size) => product * size);
 
     /// <summary>The parameter as one of a module that contains its own.</summary>

@@ -3,9 +3,9 @@ namespace Transformer.Configuration;
 // N ranks · H heads · G key/value heads · F hidden width
 
 /// <summary>
-/// What one of N ranks has of a model under tensor parallelism (Shoeybi et al. 2019, arXiv:1909.08053, section 3): an equal share of the
-/// heads of every mixer and of the hidden units of every MLP. It is a model itself, with H/N, G/N and F/N in place of H, G and F, whose
-/// sub-layers' outputs add up to the whole one's.
+/// The part of a model that one of N ranks has under tensor parallelism (Shoeybi et al. 2019, arXiv:1909.08053, section 3): an equal share
+/// of the heads of every mixer and of the hidden units of every MLP. It is a model itself, with H/N, G/N and F/N in place of H, G and F,
+/// whose sub-layers' outputs add up to the whole one's.
 /// </summary>
 public static class TensorParallelShare
 {
@@ -43,7 +43,7 @@ public static class TensorParallelShare
     /// <exception cref="InputException">One line a problem.</exception>
     public static void Check(ModelConfig model, int ranks) => ConfigProblem.ThrowIfAny([.. Problems(model, ranks)], "tensor_parallel");
 
-    /// <summary>Says that ranks cannot split so many of something.</summary>
+    /// <summary>The error that ranks cannot split so many of something.</summary>
     internal static string Indivisible(int count, string what, int ranks) =>
         $"{ranks} ranks cannot share {count} {what} equally. Start as many ranks as divide them.";
 }

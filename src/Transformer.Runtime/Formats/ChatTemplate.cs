@@ -6,12 +6,12 @@ using Transformer.Files;
 namespace Transformer.Formats;
 
 /// <summary>
-/// The template by which a conversation becomes a prompt (Jinja, as Hugging Face's libraries have it). It is carried with a model from
-/// format to format as the text that it is. Of several templates, for tools or retrieval for instance, it is the one called default.
+/// The template by which a conversation becomes a prompt (Jinja, as Hugging Face's libraries have it). It is copied verbatim from format to
+/// format with its model. Of several templates, for tools or retrieval for instance, it is the one called default.
 /// </summary>
 internal static class ChatTemplate
 {
-    /// <summary>The file that holds the text as it is.</summary>
+    /// <summary>The file that holds the text alone.</summary>
     public const string FileName = "chat_template.jinja";
 
     private const string ConfigName = "tokenizer_config.json", Key = "chat_template", Default = "default";

@@ -3,7 +3,9 @@ using Transformer.Configuration;
 
 namespace Transformer.Formats;
 
-/// <summary>The config.json of a checkpoint: what other tools read, and our whole architecture under one key, which wins.</summary>
+/// <summary>
+/// The config.json of a checkpoint: what other tools read, and our whole architecture under one key, which takes precedence.
+/// </summary>
 internal static class CheckpointConfig
 {
     public const string FileName = "config.json";
@@ -24,7 +26,7 @@ internal static class CheckpointConfig
     }
 
     /// <summary>
-    /// Llama's fields only where the model is one: the tensors bear Llama's names, so those of another family would be a lie.
+    /// Writes Llama's fields only if the model is one: the tensors have Llama's names, so that fields of another family would be wrong.
     /// </summary>
     /// <exception cref="ArgumentException">The vocabulary's size is open.</exception>
     public static JsonObject Write(ModelConfig model)

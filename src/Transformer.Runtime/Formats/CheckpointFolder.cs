@@ -7,8 +7,8 @@ namespace Transformer.Formats;
 
 /// <summary>
 /// A folder that holds a model: <c>model.safetensors</c> in Hugging Face's names and <c>config.json</c> with our whole architecture under
-/// <c>transformer</c> and, where the model is a Llama, the fields by which other tools read it. The tokenizer lies in
-/// <c>tokenizer.json</c>, what a run needs to go on in <c>training.safetensors</c>, or one such file a rank, and <c>training.json</c>.
+/// <c>transformer</c> and, where the model is a Llama, the fields by which other tools read it. The tokenizer is in <c>tokenizer.json</c>,
+/// the state that a run resumes from in <c>training.safetensors</c>, or one such file per rank, and <c>training.json</c>.
 /// </summary>
 public sealed class CheckpointFolder : IDisposable
 {
@@ -58,8 +58,8 @@ public sealed class CheckpointFolder : IDisposable
     }
 
     /// <summary>
-    /// Writes a checkpoint whole or not at all: into a folder beside, flushed to the disk file by file, then renamed. One that stands there
-    /// is replaced.
+    /// Writes a checkpoint atomically: into a temporary folder beside it, flushed to the disk file by file,
+    /// then renamed. An existing one is replaced.
     /// </summary>
     /// <param name="folder">The checkpoint's folder; the one above is made if need be.</param>
     /// <param name="model">The architecture.</param>
@@ -79,12 +79,12 @@ public sealed class CheckpointFolder : IDisposable
             Formats.ChatTemplate.Write(partial, chatTemplate);
         });
 
-    /// <summary>Writes a checkpoint whole or not at all, whose tensors come from the caller.</summary>
+    /// <summary>Writes a checkpoint atomically, with tensors written by the caller.</summary>
     /// <param name="folder">The checkpoint's folder; the one above is made if need be.</param>
     /// <param name="model">The architecture.</param>
     /// <param name="tokenizer">What makes the model's tokens.</param>
-    /// <param name="trainingState">The numbers that a run needs to go on.</param>
-    /// <param name="writeTensors">Writes them into the folder that it is told; called last.</param>
+    /// <param name="trainingState">The numbers that a run resumes from.</param>
+    /// <param name="writeTensors">Writes them into the given folder; called last.</param>
     internal static void Save(string folder, ModelConfig model, Tokenizer? tokenizer, JsonObject? trainingState,
         Action<string> writeTensors) =>
         DurableFolder.Write(folder, partial =>
@@ -95,7 +95,7 @@ public sealed class CheckpointFolder : IDisposable
             writeTensors(partial);
         });
 
-    /// <summary>Whether the model can be as large as the folder's configuration says, looked at before one of that size is made.</summary>
+    /// <summary>Checks that the model can be as large as the folder's configuration says, before one of that size is made.</summary>
     /// <exception cref="InputException">It cannot.</exception>
     internal void CheckSize() => TensorCheck.CheckSize(weights.Path, Model, [.. weights.Names.Select(weights.Shape)]);
 
@@ -119,7 +119,7 @@ public sealed class CheckpointFolder : IDisposable
     /// <exception cref="InputException">The checkpoint has none, or the file is not valid.</exception>
     public Tokenizer ReadTokenizer() => Tokenizer.Load(Path.Combine(Folder, TokenizerName));
 
-    /// <summary>The numbers that a run needs to go on.</summary>
+    /// <summary>The numbers that a run resumes from.</summary>
     /// <exception cref="InputException">The checkpoint has none.</exception>
     public JsonObject TrainingState() => JsonFields.Open(Path.Combine(Folder, TrainingStateName)).Json;
 

@@ -4,31 +4,31 @@ using Transformer.Files;
 namespace Transformer.Formats;
 
 /// <summary>
-/// The files <c>latest</c> and <c>best</c> among a run's checkpoints: each holds the name of the folder that it means.
+/// The files <c>latest</c> and <c>best</c> among a run's checkpoints: each holds the name of the folder that it points to.
 /// </summary>
 public static class CheckpointPointer
 {
     /// <summary>The folder of a run that holds its checkpoints.</summary>
     public const string CheckpointsName = "checkpoints";
 
-    /// <summary>The mark of the checkpoint that a run goes on from.</summary>
+    /// <summary>The name of the pointer to the checkpoint that a run resumes from.</summary>
     public const string Latest = "latest";
 
-    /// <summary>The mark of the checkpoint with the lowest validation loss.</summary>
+    /// <summary>The name of the pointer to the checkpoint with the lowest validation loss.</summary>
     public const string Best = "best";
 
-    /// <summary>Marks a checkpoint, once it stands complete.</summary>
+    /// <summary>Points to a checkpoint, once it is complete.</summary>
     /// <param name="checkpoint">Its folder.</param>
     /// <param name="mark"><see cref="Latest"/> or <see cref="Best"/>.</param>
-    /// <exception cref="InputException">The mark cannot be written.</exception>
+    /// <exception cref="InputException">The pointer cannot be written.</exception>
     public static void Set(string checkpoint, string mark)
     {
         var folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(checkpoint));
         DurableFile.WriteText(Path.Combine(Path.GetDirectoryName(folder)!, mark), Path.GetFileName(folder) + "\n");
     }
 
-    /// <summary>The folder of the model that a path means: its own, or the latest (or else best) checkpoint of a run.</summary>
-    /// <exception cref="InputException">The mark names something that is not there.</exception>
+    /// <summary>The folder of the model that a path stands for: its own, or the latest (or else best) checkpoint of a run.</summary>
+    /// <exception cref="InputException">The pointer names a folder that does not exist.</exception>
     internal static string Resolve(string folder)
     {
         var checkpoints = Path.Combine(folder, CheckpointsName);

@@ -1,6 +1,8 @@
 namespace Transformer.Formats;
 
-/// <summary>A tensor whose bytes are made while they are visited, from those of others: nothing of a large model is held twice.</summary>
+/// <summary>
+/// A tensor whose bytes are computed from those of others while they are visited, so that no part of a large model is in memory twice.
+/// </summary>
 /// <param name="Name">The tensor's name.</param>
 /// <param name="Type">The type of its elements.</param>
 /// <param name="Shape">Its dimensions.</param>

@@ -5,12 +5,11 @@ namespace Transformer.Formats;
 
 /// <summary>
 /// Hugging Face's config.json and our <see cref="ModelConfig"/>: GPT-2 (with nanoGPT's <c>bias</c>), Llama, and Mistral without its window.
-/// What the other side cannot say is refused by name, never dropped; only how parameters start and what is dropped in training may get
-/// lost.
+/// What the format cannot express is refused by name, never dropped; only initialization and the dropout of training may get lost.
 /// </summary>
 public static class HuggingFaceConfig
 {
-    // Above anything published, and low enough that a forged file cannot make a size overflow.
+    // Above any published model, and low enough that sizes from a forged file cannot overflow.
     internal const int WidthLimit = 1 << 18;
     internal const int LengthLimit = 1 << 28;
     internal const int LayerLimit = 1 << 12;
@@ -54,8 +53,8 @@ public static class HuggingFaceConfig
         return problems.Count == 0 ? config : throw new InputException($"{fields.Origin}: {string.Join("\n  ", problems)}");
     }
 
-    // Written and read back, the model must be the same: an option that the fields cannot say shows as a difference, also one invented
-    // later.
+    // The model written and read back must be the same, so that an option that the fields cannot express
+    // shows as a difference, also one added later.
     private static string? Obstacle(ModelConfig config, JsonObject? fields, bool positionFits)
     {
         if (config.VocabularySize is null) return "vocabulary_size";
@@ -79,7 +78,7 @@ public static class HuggingFaceConfig
             .FirstOrDefault(found => found is not null) ?? path;
     }
 
-    // Defaults written out, and without what only training knows.
+    // The model with its defaults written out and without what concerns only training.
     private static ModelConfig Canonical(ModelConfig config) => config with
     {
         Attention = config.Attention is SoftmaxAttentionConfig attention

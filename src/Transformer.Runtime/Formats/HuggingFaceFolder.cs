@@ -10,10 +10,10 @@ namespace Transformer.Formats;
 /// </summary>
 public static class HuggingFaceFolder
 {
-    /// <summary>Writes a model whole or not at all.</summary>
+    /// <summary>Writes a model atomically.</summary>
     /// <param name="folder">The folder, replaced if it exists.</param>
     /// <param name="model">The architecture.</param>
-    /// <param name="weights">The model's tensors by our names, in the type that they shall have.</param>
+    /// <param name="weights">The model's tensors by our names, in the type in which they are written.</param>
     /// <param name="tokenizer">What makes the model's tokens.</param>
     /// <param name="chatTemplate">The template by which a conversation becomes a prompt.</param>
     /// <exception cref="InputException">The model is neither a Llama nor a GPT-2, or the folder cannot be written.</exception>

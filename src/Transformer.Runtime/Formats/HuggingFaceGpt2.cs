@@ -37,7 +37,7 @@ internal static class HuggingFaceGpt2
         };
     }
 
-    /// <returns>The nearest that GPT-2's fields can say, or null where a component is of another kind.</returns>
+    /// <returns>The nearest model that GPT-2's fields can express, or null if a component is of another kind.</returns>
     public static JsonObject? Write(ModelConfig config) =>
         config is { Attention: SoftmaxAttentionConfig attention, Position: LearnedPositionConfig, VocabularySize: { } vocabulary }
         && Activation(config.Mlp) is { } activation

@@ -42,7 +42,7 @@ internal static class HuggingFaceLlama
         };
     }
 
-    /// <returns>The nearest that Llama's fields can say, or null where a component is of another kind.</returns>
+    /// <returns>The nearest model that Llama's fields can express, or null if a component is of another kind.</returns>
     public static JsonObject? Write(ModelConfig config) =>
         config is
         {

@@ -37,7 +37,7 @@ public static partial class HuggingFaceNames
     public static bool IsGpt2(IEnumerable<string> names) => names.Any(name => Bare(name) == "wte.weight");
 
     /// <summary>
-    /// A GPT-2 in our names. The layout is told from the shape of c_attn; mask buffers and a tied head's copy are left out.
+    /// A GPT-2 in our names. The layout is recognised by the shape of c_attn; mask buffers and a tied head's copy are left out.
     /// </summary>
     /// <param name="origin">The file, for messages.</param>
     /// <param name="tensors">Named with or without the prefixes <c>transformer.</c> and <c>_orig_mod.</c>.</param>
@@ -53,7 +53,7 @@ public static partial class HuggingFaceNames
         foreach (var tensor in gpt2)
             foreach (var ourTensor in FromGpt2(origin, layout, tensor))
                 if (!ours.TryAdd(ourTensor.Name, ourTensor))
-                    throw new InputException($"{origin}: {tensor.Name} stands there twice, with and without a prefix");
+                    throw new InputException($"{origin}: {tensor.Name} is there twice, with and without a prefix");
         if (tiedHead) DropTiedHead(origin, ours);
         return ours;
     }
@@ -105,7 +105,7 @@ public static partial class HuggingFaceNames
         return ours;
     }
 
-    /// <summary>Whether a tensor is no weight but a mask or a table that some writers store.</summary>
+    /// <summary>Whether a tensor is not a weight but a mask or a table that some tools store.</summary>
     internal static bool IsBuffer(string name) => Buffers.Any(buffer => name.EndsWith(buffer, StringComparison.Ordinal));
 
     private static void DropTiedHead(string origin, Dictionary<string, StoredTensor> tensors)
@@ -154,7 +154,7 @@ public static partial class HuggingFaceNames
         return [(known.Linear ? Oriented(tensor, layout) : tensor) with { Name = $"{prefix}.{known.Ours}.{suffix}" }];
     }
 
-    // c_attn alone tells the layouts apart in every model: the hidden width of an MLP may equal the model's.
+    // Only c_attn distinguishes the layouts in every model: the hidden width of an MLP may equal the model's.
     private static LinearLayout LayoutOf(string origin, IEnumerable<StoredTensor> tensors)
     {
         foreach (var tensor in tensors.Where(tensor => tensor.Name.EndsWith(".attn.c_attn.weight", StringComparison.Ordinal)))

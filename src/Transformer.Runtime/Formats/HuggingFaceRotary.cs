@@ -5,8 +5,8 @@ namespace Transformer.Formats;
 
 /// <summary>
 /// The rotary fields of a Hugging Face config.json: <c>rope_theta</c> and <c>rope_scaling</c>, or both in <c>rope_parameters</c> (version
-/// 5). There dynamic scaling takes <c>max_position_embeddings</c> for the original length and knows no longest text; here that is as long
-/// as its factor promises.
+/// 5). There dynamic scaling takes <c>max_position_embeddings</c> for the original length, and has no greatest length; here that is the
+/// original length times the factor.
 /// </summary>
 internal static class HuggingFaceRotary
 {
@@ -17,8 +17,8 @@ internal static class HuggingFaceRotary
         if (fields.Has("rope_scaling") && fields.Has("rope_parameters"))
             throw fields.Bad("rope_scaling", "found beside rope_parameters, expected one of the two");
         var rotary = fields.Object("rope_parameters") ?? fields.Object("rope_scaling") ?? new JsonFields([], fields.Origin);
-        foreach (var place in (JsonFields[])[fields, rotary])
-            if (place.Positive("partial_rotary_factor", 1) is not 1) throw place.Bad("partial_rotary_factor", "expected 1");
+        foreach (var source in (JsonFields[])[fields, rotary])
+            if (source.Positive("partial_rotary_factor", 1) is not 1) throw source.Bad("partial_rotary_factor", "expected 1");
 
         var length = fields.Size("max_position_embeddings", HuggingFaceConfig.LengthLimit, 2048);
         var scaling = Scaling(rotary, length);

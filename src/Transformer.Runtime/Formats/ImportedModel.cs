@@ -3,7 +3,7 @@ using Transformer.Tokenization;
 
 namespace Transformer.Formats;
 
-/// <summary>A model that somebody else made, in our terms.</summary>
+/// <summary>A model of another tool, in this library's terms.</summary>
 /// <param name="Model">The architecture.</param>
 /// <param name="Tensors">The weights by our names, in the type of the source.</param>
 /// <param name="Origin">What it was read from: the format and the path.</param>

@@ -4,9 +4,7 @@ using Transformer.Configuration;
 
 namespace Transformer.Formats;
 
-/// <summary>
-/// A JSON object from a file that somebody else wrote: every value is checked when it is taken, every error names file and key.
-/// </summary>
+/// <summary>A JSON object from an untrusted file: every value is checked when it is taken, every error names file and key.</summary>
 internal sealed class JsonFields(JsonObject json, string origin)
 {
     private const long LongestFile = 64 << 20;
@@ -46,7 +44,7 @@ internal sealed class JsonFields(JsonObject json, string origin)
     /// <summary>Whether the key is there, perhaps as null.</summary>
     public bool Mentions(string key) => json.ContainsKey(key);
 
-    /// <summary>A node as it stands, or null.</summary>
+    /// <summary>A node without any check, or null.</summary>
     public JsonNode? Node(string key) => json[key];
 
     /// <summary>An object, or null where absent.</summary>
@@ -60,7 +58,7 @@ internal sealed class JsonFields(JsonObject json, string origin)
     /// <summary>The keys.</summary>
     public IEnumerable<string> Keys => json.Select(pair => pair.Key);
 
-    /// <summary>An integer from 1 to a limit that no honest model passes.</summary>
+    /// <summary>An integer from 1 to a limit above that of any real model.</summary>
     public int Size(string key, int limit, int? absent = null) =>
         Take(key, absent, $"an integer from 1 to {limit}", (int value) => value >= 1 && value <= limit);
 
@@ -93,8 +91,8 @@ internal sealed class JsonFields(JsonObject json, string origin)
     /// <summary>An error about a key.</summary>
     public InputException Bad(string key, string problem) => new($"{origin}: {key}: {problem}");
 
-    // Text is decoded only when it is taken, and fails then (bytes that are not UTF-8, half of a surrogate pair): better here, where errors
-    // are caught.
+    // Text is decoded only when it is read, and fails then (bytes that are not UTF-8, half of a surrogate pair).
+    // Reading all of it here catches those errors.
     private static void Decode(JsonNode? node)
     {
         if (node is JsonObject inner)

@@ -8,8 +8,8 @@ namespace Transformer.Formats;
 // L layers · C width · F hidden width · H heads · G key/value heads · D head width · V vocabulary · T context length
 
 /// <summary>
-/// A model of llama2.c in its first format (version 0): seven 32-bit integers, then all weights in 32-bit floating point. It turns adjacent
-/// pairs of a head's elements where Hugging Face's Llama, and so this library, turns element i with element i + D / 2.
+/// A model of llama2.c in its first format (version 0): seven 32-bit integers, then all weights in 32-bit floating point. It rotates
+/// adjacent pairs of a head's elements, where Hugging Face's Llama, and so this library, rotates element i with element i + D / 2.
 /// </summary>
 public static class Llama2CFile
 {
@@ -76,7 +76,7 @@ public static class Llama2CFile
         };
     }
 
-    // The file holds all layers of one kind of weight together, kind after kind.
+    // The file holds the weights by kind: those of all layers, then the next kind.
     private static Dictionary<string, StoredTensor> ReadTensors(FileStream stream, ModelConfig model)
     {
         var attention = (SoftmaxAttentionConfig)model.Attention!;

@@ -3,14 +3,12 @@ using Transformer.Numerics;
 
 namespace Transformer.Formats;
 
-/// <summary>
-/// A tensor whose bytes lie in this process's memory, one row behind the other: mapped from a file, .NET's own or another library's.
-/// </summary>
+/// <summary>A tensor whose bytes are contiguous in this process's memory: mapped from a file, .NET's own or another library's.</summary>
 /// <param name="Name">The tensor's name.</param>
 /// <param name="Type">The type of its elements.</param>
 /// <param name="Shape">Its dimensions, the last one running fastest; none for a scalar.</param>
 /// <param name="Address">Where the bytes begin.</param>
-/// <param name="Owner">What keeps the memory for as long as it is referred to; where it is a handle, until that is closed.</param>
+/// <param name="Owner">What keeps the memory alive; where it is a handle, until that is closed.</param>
 public sealed record MemoryTensor(string Name, ElementType Type, IReadOnlyList<long> Shape, nint Address, object Owner)
     : StoredTensor(Name, Type, Shape)
 {
@@ -50,7 +48,7 @@ public sealed record MemoryTensor(string Name, ElementType Type, IReadOnlyList<l
             : throw new ArgumentException($"{elements.Length} elements for shape [{string.Join(", ", shape)}]", nameof(shape));
     }
 
-    /// <summary>Bytes from an address on, which the caller keeps.</summary>
+    /// <summary>Bytes from an address on, which the caller keeps valid.</summary>
     internal static unsafe ReadOnlySpan<byte> Span(nint address, long start, int count) => new((byte*)address + start, count);
 
     /// <inheritdoc/>

@@ -49,7 +49,7 @@ public static class ModelImport
     {
         if (WeightFiles.In(folder)) return ImportWeights(folder, Path.Combine(folder, "config.json"));
         if (Directory.EnumerateFiles(folder).FirstOrDefault(IsPickle) is { } pickle) throw Pickle(pickle);
-        // nanoGPT's weights have no fixed file name; one Safetensors file leaves no doubt.
+        // nanoGPT's weights have no fixed file name; a single Safetensors file is unambiguous.
         return Directory.GetFiles(folder, "*.safetensors") is [var single]
             ? ImportWeights(single, Path.Combine(folder, "config.json"))
             : throw new InputException($"{folder}: holds no model, {Expected}");
@@ -91,7 +91,7 @@ public static class ModelImport
         }
     }
 
-    // Before a model of the size that its configuration claims is made: the claim must be that of the weights.
+    // Checks the sizes in the configuration against the weights before a model of that size is made.
     private static void CheckSize(string path, ModelConfig model, IReadOnlyDictionary<string, StoredTensor> tensors)
     {
         if (!tensors.ContainsKey("model.embed_tokens.weight"))
@@ -116,7 +116,7 @@ public static class ModelImport
         void Check(string what, string name, long rows, long columns)
         {
             if (!tensors.TryGetValue(name, out var matrix))
-                throw new InputException($"{path}: has no {what} ({name}), which its configuration asks for");
+                throw new InputException($"{path}: has no {what} ({name}), which its configuration requires");
             if (!matrix.Shape.SequenceEqual([rows, columns]))
                 throw new InputException(
                     $"{path}: {what} [{string.Join(", ", matrix.Shape)}], but its configuration says [{rows}, {columns}]");

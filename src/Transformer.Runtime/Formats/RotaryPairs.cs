@@ -3,12 +3,12 @@ namespace Transformer.Formats;
 // H heads · D head width · C width
 
 /// <summary>
-/// The two orders of a head's rows. Rotary positions rotate them in pairs: llama2.c and GGUF's llama keep the two of a pair side by side, 2
-/// i and 2 i + 1; Hugging Face's Llama, and so this library, keeps them half a head apart, i and i + D / 2.
+/// The two orders of a head's rows. Rotary positions rotate them in pairs: llama2.c and GGUF's llama keep the two of a pair adjacent, 2 i
+/// and 2 i + 1; Hugging Face's Llama, and so this library, keeps them half a head apart, i and i + D / 2.
 /// </summary>
 internal static class RotaryPairs
 {
-    /// <summary>From pairs side by side to pairs half a head apart.</summary>
+    /// <summary>From adjacent pairs to pairs half a head apart.</summary>
     /// <param name="rows">[H D, C] or, a bias, [H D].</param>
     /// <param name="heads">H</param>
     public static StoredTensor HalfSplit(StoredTensor rows, long heads)
@@ -17,7 +17,7 @@ internal static class RotaryPairs
         return TensorLayout.Reordered(rows, row => row / (2 * half) * 2 * half + 2 * (row % half) + row / half % 2);
     }
 
-    /// <summary>From pairs half a head apart to pairs side by side.</summary>
+    /// <summary>From pairs half a head apart to adjacent pairs.</summary>
     /// <param name="rows">[H D, C] or, a bias, [H D].</param>
     /// <param name="heads">H</param>
     public static StoredTensor Adjacent(StoredTensor rows, long heads)

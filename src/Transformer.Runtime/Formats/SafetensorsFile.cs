@@ -5,7 +5,7 @@ using Transformer.Configuration;
 namespace Transformer.Formats;
 
 /// <summary>
-/// A Safetensors file, mapped into memory: the length of the header in 8 bytes, a JSON header that says which tensor lies where, then the
+/// A Safetensors file, mapped into memory: the length of the header in 8 bytes, a JSON header with the position of each tensor, then the
 /// tensors' bytes. Everything is checked on opening, before anything is allocated for a tensor.
 /// </summary>
 public sealed class SafetensorsFile : IDisposable
@@ -51,7 +51,7 @@ public sealed class SafetensorsFile : IDisposable
     public IEnumerable<string> Names =>
         header.Entries.Values.OrderBy(entry => entry.Begin).ThenBy(entry => entry.End).Select(entry => entry.Name);
 
-    /// <summary>What the writer said about the file.</summary>
+    /// <summary>The metadata of the file.</summary>
     public IReadOnlyDictionary<string, string> Metadata => header.Metadata;
 
     /// <summary>Opens and checks a file.</summary>

@@ -6,7 +6,7 @@ using Transformer.Configuration;
 namespace Transformer.Formats;
 
 /// <summary>
-/// The JSON header of a Safetensors file: what lies where. Nothing of a file is believed before it has been checked here.
+/// The JSON header of a Safetensors file: the position of each tensor. Nothing of a file is used before it has been checked here.
 /// </summary>
 internal sealed class SafetensorsHeader
 {
@@ -78,7 +78,7 @@ internal sealed class SafetensorsHeader
         return buffer.ToArray();
     }
 
-    /// <summary>Whether no tensor may bear this name.</summary>
+    /// <summary>Whether the name is reserved.</summary>
     public static bool Reserved(string name) => name == MetadataKey;
 
     private static void WriteNumbers(Utf8JsonWriter writer, string key, IEnumerable<long> numbers)

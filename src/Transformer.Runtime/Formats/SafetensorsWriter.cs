@@ -6,11 +6,11 @@ namespace Transformer.Formats;
 
 /// <summary>
 /// Writes Safetensors files: a header padded to a multiple of 8 bytes, then the tensors, those with the widest elements first, so that each
-/// lies on a boundary of its element size. The model is streamed, never copied as a whole.
+/// is aligned to its element size. The model is streamed, never copied as a whole.
 /// </summary>
 public static class SafetensorsWriter
 {
-    /// <summary>Writes a file whole or not at all: beside its place first, then flushed to the disk and renamed.</summary>
+    /// <summary>Writes a file atomically: to a temporary file beside it, flushed to the disk and renamed.</summary>
     /// <param name="path">The file, replaced if it exists.</param>
     /// <param name="tensors">The tensors; each name once.</param>
     /// <param name="metadata">Free text about the file.</param>

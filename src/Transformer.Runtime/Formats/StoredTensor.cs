@@ -4,9 +4,9 @@ using Transformer.Numerics;
 namespace Transformer.Formats;
 
 /// <summary>
-/// A tensor as files hold it: a name, a type, a shape, and its elements row by row. It may be larger than a span or an array can be, so its
-/// bytes are visited in chunks. Those that lie in memory are a <see cref="MemoryTensor"/>; others are computed, or copied from a device, as
-/// they are visited.
+/// A tensor as files hold it: a name, a type, a shape, and its elements row by row. It may be larger than a span or an array
+/// can be, so its bytes are visited in chunks. Bytes in memory are a <see cref="MemoryTensor"/>; others are computed, or
+/// copied from a device, as they are visited.
 /// </summary>
 /// <param name="Name">The tensor's name.</param>
 /// <param name="Type">The type of its elements.</param>
@@ -74,7 +74,7 @@ public abstract record StoredTensor(string Name, ElementType Type, IReadOnlyList
         }
     }
 
-    /// <summary>Copies all bytes to an address that has room for them.</summary>
+    /// <summary>Copies all bytes to an address with enough memory.</summary>
     internal unsafe void CopyTo(nint destination)
     {
         var next = (byte*)destination;
@@ -85,7 +85,7 @@ public abstract record StoredTensor(string Name, ElementType Type, IReadOnlyList
         });
     }
 
-    /// <summary>Gives all bytes at one address, which holds only until the call returns.</summary>
+    /// <summary>Passes all bytes at one address, which is valid only until the call returns.</summary>
     internal virtual unsafe void Pin(Action<nint> use)
     {
         using var copy = new NativeArray<byte>(Bytes);

@@ -8,15 +8,15 @@ internal static class TensorCheck
 {
     private const int MostLines = 40;
 
-    // A million positions of heads of 128: eightfold what published models have, and a table of half a gigabyte at most while it is made.
+    // A million positions of heads of 128: eight times what published models have, and at most half a gigabyte while the table is made.
     private const long AnglesLimit = 1L << 27;
 
-    // What need not be counted: a model that is a little too large is made, and each of its tensors compared by name.
+    // The tolerance of the count: a model that is slightly too large is made, and its tensors are compared by name.
     private const long Slack = 1L << 20;
 
     /// <summary>
-    /// Whether a model can be as large as its configuration says, looked at before one of that size is made: it has no more numbers than
-    /// the file holds.
+    /// Checks that a model can be as large as its configuration says, before one of that size is made: it
+    /// has no more numbers than the file holds.
     /// </summary>
     /// <exception cref="InputException">It cannot.</exception>
     public static void CheckSize(string file, ModelConfig model, IReadOnlyCollection<IReadOnlyList<long>> shapes)
@@ -29,11 +29,11 @@ internal static class TensorCheck
                 $"{held} numbers. Does it belong to them?");
     }
 
-    // In double precision, in which what a damaged file says does not overflow.
+    // In double precision, in which the sizes of a damaged file do not overflow.
     private static double Numbers(long[] shape) => shape.Aggregate(1.0, (product, size) => product * Math.Abs(size));
 
-    /// <summary>Whether the angles of a model's positions can be made.</summary>
-    /// <exception cref="InputException">They are too many.</exception>
+    /// <summary>Checks that the tables of a model's positions are not too large.</summary>
+    /// <exception cref="InputException">They are too large.</exception>
     public static void CheckAngles(string file, ModelConfig model)
     {
         var (what, size) = model.Position switch

@@ -4,26 +4,26 @@ namespace Transformer.Generation;
 
 // V vocabulary
 
-/// <summary>A text of a <see cref="ContinuousBatch"/>, and those who wait for it.</summary>
-/// <param name="prompt">What it goes on from.</param>
-/// <param name="begin">Makes its row, which takes memory: not before it runs. Its argument is whether the row shares nothing with other
-/// texts.</param>
+/// <summary>A text of a <see cref="ContinuousBatch"/>, and the task that its caller awaits.</summary>
+/// <param name="prompt">The tokens to continue.</param>
+/// <param name="begin">Makes its row, which takes memory, when the text starts to run. Its argument is whether the row
+/// shares nothing with other texts.</param>
 /// <param name="onToken">Called with each token.</param>
-/// <param name="onText">Called with each piece of text that is sure.</param>
-/// <param name="cancellation">Whether nobody wants it any more.</param>
+/// <param name="onText">Called with each piece of text that is final.</param>
+/// <param name="cancellation">Cancels the text.</param>
 internal sealed class BatchSequence(
     int[] prompt, Func<bool, GenerationRow> begin, Action<int>? onToken, Action<string>? onText, CancellationToken cancellation)
 {
-    // Who waits goes on elsewhere: the thread that takes the steps has other texts to care for.
+    // Continuations run elsewhere: the thread that takes the steps has other texts to generate.
     private readonly TaskCompletionSource<GeneratedText> completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private GenerationRow? row;
 
     // A shared automaton has a work budget. If it is exhausted, the sequence restarts with its own; tokens that were reported are not
     // repeated.
-    private bool isApart;
+    private bool ownsAutomaton;
     private int chosenTokens, reportedTokens;
 
-    /// <summary>What it goes on from.</summary>
+    /// <summary>The tokens to continue.</summary>
     public int[] Prompt => prompt;
 
     /// <summary>Its tokens, once it has begun.</summary>
@@ -35,10 +35,10 @@ internal sealed class BatchSequence(
     /// <summary>Whether it has ended.</summary>
     public bool HasEnded => completion.Task.IsCompleted;
 
-    /// <summary>How many tokens of the prompt were read already.</summary>
+    /// <summary>How many tokens of the prompt have been read.</summary>
     public int Reused { get; set; }
 
-    /// <summary>Makes its row. What goes wrong ends this text only, as does a constraint after which no text is possible.</summary>
+    /// <summary>Makes its row. An error ends this text only, as does a constraint that allows no text.</summary>
     public void Begin()
     {
         try
@@ -52,9 +52,9 @@ internal sealed class BatchSequence(
         }
     }
 
-    /// <summary>Chooses the next token. What goes wrong ends this text only.</summary>
+    /// <summary>Chooses the next token. An error ends this text only.</summary>
     /// <param name="logits">[V] or more; overwritten.</param>
-    /// <returns>Whether it goes on from what was read; else it has begun anew with its prompt.</returns>
+    /// <returns>Whether it continues from what was read; false if it restarted from its prompt.</returns>
     public bool Advance(Span<float> logits)
     {
         try
@@ -72,16 +72,16 @@ internal sealed class BatchSequence(
         return true;
     }
 
-    /// <summary>Ends the text with what went wrong.</summary>
+    /// <summary>Ends the text with an error.</summary>
     public void Fail(Exception failure) => completion.TrySetException(failure);
 
-    /// <summary>Ends the text with what there is, where that is asked for.</summary>
-    public void CancelIfAsked()
+    /// <summary>Ends the text as it is, if it was cancelled.</summary>
+    public void CancelIfRequested()
     {
         if (cancellation.IsCancellationRequested) Cancel();
     }
 
-    /// <summary>Ends the text with what there is.</summary>
+    /// <summary>Ends the text as it is.</summary>
     public void Cancel()
     {
         if (row is null)
@@ -103,24 +103,24 @@ internal sealed class BatchSequence(
     {
         try
         {
-            return begin(isApart);
+            return begin(ownsAutomaton);
         }
-        catch (InputException) when (!isApart)
+        catch (InputException) when (!ownsAutomaton)
         {
-            return begin(isApart = true);
+            return begin(ownsAutomaton = true);
         }
     }
 
-    // Null where it has begun anew.
+    // Null where it has restarted.
     private (int? Token, string Text)? Choose(Span<float> logits)
     {
         try
         {
             return Row.Advance(logits);
         }
-        catch (InputException) when (!isApart)
+        catch (InputException) when (!ownsAutomaton)
         {
-            (row, chosenTokens) = (begin(isApart = true), 0);
+            (row, chosenTokens) = (begin(ownsAutomaton = true), 0);
             return null;
         }
     }

@@ -7,8 +7,8 @@ namespace Transformer.Generation;
 // N beams · V vocabulary
 
 /// <summary>
-/// Looks for the most probable continuation rather than the most probable next token: of all ways to go on with N texts the N best are
-/// kept, step by step (beam search, as Hugging Face's <c>generate</c> has it). It draws nothing, and of equals takes the first.
+/// Looks for the most probable continuation rather than the most probable next token: of all continuations of N texts the N best are kept
+/// in each step (beam search, as Hugging Face's <c>generate</c> has it). It is deterministic; of equals it takes the first.
 /// </summary>
 public sealed class BeamSearch
 {
@@ -19,7 +19,7 @@ public sealed class BeamSearch
     private readonly int[] ends;
 
     /// <param name="model">The model; it stays the caller's.</param>
-    /// <param name="tokenizer">What the tokens mean; without one there are tokens only, and none that ends a text.</param>
+    /// <param name="tokenizer">What the tokens mean; without one the results have tokens only, and no token ends a text.</param>
     public BeamSearch(InferenceModel model, Tokenizer? tokenizer = null)
     {
         (this.model, this.tokenizer, generator) = (model, tokenizer, new TextGenerator(model, tokenizer));
@@ -33,7 +33,7 @@ public sealed class BeamSearch
     /// <param name="maxTokens">The greatest number of tokens; prompt and tokens have to fit the context.</param>
     /// <param name="lengthPenalty">The power of its length by which a text's log-probability is divided: 0 prefers short texts, 1 takes the
     /// mean of a token.</param>
-    /// <param name="cancellation">Ends the search after the current step, with what there is.</param>
+    /// <param name="cancellation">Ends the search after the current step, with the texts found so far.</param>
     /// <returns>The N best texts, the best first; fewer where there are no more.</returns>
     /// <exception cref="InputException">A number is wrong, or the prompt is empty, has a token outside the vocabulary or is too
     /// long.</exception>
@@ -72,7 +72,7 @@ public sealed class BeamSearch
                 finished.AddRange(next.Select(beam => Finish(prompt, beam.Tokens, beam.LogProbability, reason, length, lengthPenalty)));
                 return [.. finished.OrderByDescending(text => text.Score).Take(beams)];
             }
-            // Enough have ended, and at its present length nothing that runs is better than the worst of them.
+            // Enough texts have ended, and no running one is better, at its present length, than the worst of them.
             if (next.Count == 0 || (finished.Count == beams && finished[^1].Score >= Score(next[0].LogProbability, length, lengthPenalty)))
                 return finished;
 
@@ -112,7 +112,7 @@ public sealed class BeamSearch
         return largest + Math.Log(sum);
     }
 
-    // The first child of a row goes on in it; the others get a copy in rows that are left without a child.
+    // The first child of a row stays in it; the others are copied to rows without children.
     private static List<Beam> Assign(SequenceState state, List<Beam> beams)
     {
         var free = new Queue<int>(Enumerable.Range(0, state.Lengths.Count).Except(beams.Select(beam => beam.Row)));

@@ -6,14 +6,14 @@ using Transformer.Tokenization;
 
 namespace Transformer.Generation;
 
-/// <summary>Opens checkpoints for the processor's own kernels: mapped into memory, without libtorch and so within a moment.</summary>
+/// <summary>Opens checkpoints for the CPU kernels: mapped into memory, without libtorch, and so almost at once.</summary>
 public static class CheckpointInference
 {
     /// <summary>Opens a checkpoint with its tokenizer.</summary>
     /// <param name="path">A run's folder, a checkpoint's folder or a .safetensors file.</param>
-    /// <param name="format">How matrices lie in memory.</param>
-    /// <param name="threads">How many threads work.</param>
-    /// <returns>Null where the kernels do not read it: a GGUF file, or weights of another type.</returns>
+    /// <param name="format">The format of matrices in memory.</param>
+    /// <param name="threads">The number of threads.</param>
+    /// <returns>Null where the kernels cannot read it: a GGUF file, or weights of another type.</returns>
     /// <exception cref="InputException">There is no model at this path, it is not valid, or it lacks its tokenizer.</exception>
     public static LoadedInference? TryOpen(string path, WeightFormat format, int threads)
     {
@@ -36,7 +36,7 @@ public static class CheckpointInference
         }
     }
 
-    /// <summary>Throws where a tokenizer is not of this model.</summary>
+    /// <summary>Throws if a tokenizer does not belong to this model.</summary>
     internal static void Check(Tokenizer tokenizer, ModelConfig config, string origin)
     {
         if (tokenizer.VocabularySize > config.VocabularySize)
@@ -44,7 +44,7 @@ public static class CheckpointInference
                 $"the model only {config.VocabularySize}. Is it the model's own?");
     }
 
-    /// <summary>What is said of a model without a tokenizer.</summary>
+    /// <summary>The error about a model without a tokenizer.</summary>
     internal static InputException NoTokenizer(string origin, string problem) =>
         new($"{origin}: {problem}, so text cannot become tokens. Import the model again with --tokenizer FILE.");
 }

@@ -6,14 +6,14 @@ using Transformer.Tokenization;
 namespace Transformer.Generation;
 
 /// <summary>
-/// Generates texts that come and go (continuous batching: Yu et al. 2022, Orca): each step adds a token to every text that runs, and
-/// between two steps texts join and leave. Long prompts are read in pieces beside them, so that nobody waits for a newcomer (Agrawal et al.
-/// 2023, chunked prefill), and a prefix that a slot has read already is not read again.
+/// Generates texts that join and leave at any time (continuous batching: Yu et al. 2022, Orca): each step adds a token to every running
+/// text, and texts join and leave between steps. Long prompts are read in chunks beside them, so that running texts are not held up
+/// (Agrawal et al. 2023, chunked prefill), and a prefix that a slot holds already is not read again.
 /// </summary>
 /// <remarks>
-/// Every text gets the tokens that it would have had alone, as far as a row does not depend on its neighbours: to the last bit on a
-/// processor, else to rounding. Methods may be called from any thread, <see cref="Submit"/> also from a callback, the others not; callbacks
-/// are called by whoever takes the steps, and one that waits lets all texts wait.
+/// Every text gets the tokens that it would get alone, as far as a row does not depend on the others of its batch: bit-identically with the
+/// CPU kernels, else to rounding. Methods may be called from any thread, but only <see cref="Submit"/> from a callback. Callbacks run on
+/// the thread that takes the steps: one that blocks holds up all texts.
 /// </remarks>
 public sealed class ContinuousBatch : IDisposable
 {
@@ -25,30 +25,30 @@ public sealed class ContinuousBatch : IDisposable
 
     private readonly Lock stepping = new();
 
-    // What came in from other threads.
+    // Prompts submitted by any thread.
     private readonly Lock gate = new();
     private readonly List<BatchSequence> waiting = [];
     private readonly SemaphoreSlim arrivals = new(0);
     private readonly CancellationTokenSource disposal = new();
     private bool isDisposed;
 
-    // Whose text each row of the state holds, also after it ended, and the step in which it was last of use; the slots whose texts run, in
-    // the order they came.
+    // The text that each row of the state holds, also after it has ended, and the step in which it was last used; the
+    // slots whose texts run, in order of arrival.
     private readonly BatchSequence?[] holders;
     private readonly long[] lastUse;
     private readonly List<int> running = [];
 
-    // Of the constraint last asked for.
+    // Of the constraint used last.
     private (TextConstraint? Constraint, TokenMasks? Masks) shared;
 
     private readonly int[] parts, counts;
     private int[] tokens = [];
 
-    /// <param name="model">The model; it stays the caller's, and is used by nobody else meanwhile.</param>
+    /// <param name="model">The model; it stays the caller's, who must not use it meanwhile.</param>
     /// <param name="slots">How many texts run at once; others wait.</param>
-    /// <param name="tokenizer">What the tokens mean; without one texts have tokens only.</param>
-    /// <param name="promptTokens">How many tokens of prompts are read in a step at most: fewer let running texts go on sooner, more read
-    /// prompts faster.</param>
+    /// <param name="tokenizer">What the tokens mean; without one the results have tokens only.</param>
+    /// <param name="promptTokens">The most tokens of prompts that a step reads: fewer delay running
+    /// texts less, more read prompts faster.</param>
     public ContinuousBatch(InferenceModel model, int slots, Tokenizer? tokenizer = null, int promptTokens = 128)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(slots, 1);
@@ -59,13 +59,13 @@ public sealed class ContinuousBatch : IDisposable
         readsWhole = model.AnglesFollowLength;
     }
 
-    /// <summary>How many steps there were.</summary>
+    /// <summary>The number of steps so far.</summary>
     public long Steps { get; private set; }
 
-    /// <summary>How many tokens the model has read.</summary>
+    /// <summary>The number of tokens that the model has read.</summary>
     public long TokensRead { get; private set; }
 
-    /// <summary>How many tokens of prompts it did not have to read.</summary>
+    /// <summary>The number of tokens of prompts that did not have to be read.</summary>
     public long TokensReused { get; private set; }
 
     /// <summary>The tokens of a prompt, as <see cref="TextGenerator.Encode"/>.</summary>
@@ -77,9 +77,9 @@ public sealed class ContinuousBatch : IDisposable
     /// <param name="options">How tokens are chosen.</param>
     /// <param name="row">Which of the seed's streams of random numbers, as a row of a <see cref="TextGenerator"/>'s batch.</param>
     /// <param name="onToken">Called with each token as soon as it is chosen.</param>
-    /// <param name="onText">Called with each piece of text as soon as that is sure.</param>
+    /// <param name="onText">Called with each piece of text as soon as it is final.</param>
     /// <param name="cancellation">Ends the text before the next step.</param>
-    /// <returns>The text when it has ended; what a callback throws ends it too.</returns>
+    /// <returns>The finished text. An exception in a callback ends it too.</returns>
     /// <exception cref="InputException">An option is wrong, or the prompt is empty, has a token outside the vocabulary or is longer than
     /// the context.</exception>
     public Task<GeneratedText> Submit(
@@ -89,7 +89,11 @@ public sealed class ContinuousBatch : IDisposable
         generator.Check(prompt, options);
         int[] text = [.. prompt];
         var sequence = new BatchSequence(
-            text, apart => generator.NewRow(text, options, row, Masks(options.Constraint, apart)), onToken, onText, cancellation);
+            text,
+            ownAutomaton => generator.NewRow(text, options, row, Masks(options.Constraint, ownAutomaton)),
+            onToken,
+            onText,
+            cancellation);
         lock (gate)
         {
             ObjectDisposedException.ThrowIf(isDisposed, this);
@@ -117,8 +121,10 @@ public sealed class ContinuousBatch : IDisposable
         }
     }
 
-    /// <summary>Adds a token to each text that runs, lets others in, and reads on in their prompts. What goes wrong with the model ends the
-    /// texts that run.</summary>
+    /// <summary>
+    /// Adds a token to each running text, starts waiting ones, and reads the next tokens of their prompts. An
+    /// error of the model ends all running texts.
+    /// </summary>
     /// <returns>Whether there is more to do.</returns>
     /// <exception cref="InvalidOperationException">It is called from a callback.</exception>
     public bool Step()
@@ -137,23 +143,23 @@ public sealed class ContinuousBatch : IDisposable
 
     private void RemoveCancelled()
     {
-        foreach (var slot in running) holders[slot]!.CancelIfAsked();
+        foreach (var slot in running) holders[slot]!.CancelIfRequested();
         running.RemoveAll(slot => holders[slot]!.HasEnded);
         lock (gate)
         {
-            foreach (var sequence in waiting) sequence.CancelIfAsked();
+            foreach (var sequence in waiting) sequence.CancelIfRequested();
             waiting.RemoveAll(sequence => sequence.HasEnded);
         }
     }
 
-    // In the order they came, but for those that wait for what another reads: they hold up nobody.
+    // In order of arrival, except for those that wait for a prefix that another text is reading: they hold up no other.
     private void Admit()
     {
         var passed = 0;
         while (running.Count < holders.Length && WaitingBehind(passed) is { } next)
         {
             var (source, reused, expected) = BestSource(next.Prompt);
-            // Another is reading what is half of the prompt or more.
+            // Another text is reading half of this prompt or more.
             if (expected > reused && 2 * expected >= next.Prompt.Length)
             {
                 passed++;
@@ -170,8 +176,8 @@ public sealed class ContinuousBatch : IDisposable
         lock (gate) return waiting.ElementAtOrDefault(passed);
     }
 
-    // The slot that has read most of a text's beginning, how much that is, and how much it would be if those that are still being read were
-    // there.
+    // The slot that holds the longest prefix of a text, the length of that prefix, and its length once the
+    // prompts that are being read are complete.
     private (int Source, int Reused, int Expected) BestSource(int[] text)
     {
         var (source, reused, expected) = (-1, 0, 0);
@@ -185,12 +191,12 @@ public sealed class ContinuousBatch : IDisposable
         return (source, reused, expected);
     }
 
-    // A text goes on in the slot of the one that it continues, where that is free; else it takes the slot that was unused for longest.
+    // A text takes the slot of the text that it continues, if that is free, else the least recently used one.
     private void Assign(BatchSequence sequence, int source, int reused)
     {
         var free = Enumerable.Range(0, holders.Length).Except(running);
-        var goesOn = source >= 0 && reused == state.Lengths[source] && !running.Contains(source);
-        var target = goesOn ? source : free.MinBy(slot => lastUse[slot]);
+        var continues = source >= 0 && reused == state.Lengths[source] && !running.Contains(source);
+        var target = continues ? source : free.MinBy(slot => lastUse[slot]);
         if (source < 0) state.Clear(target);
         else state.Copy(source, target);
         state.Truncate(target, reused);
@@ -200,12 +206,12 @@ public sealed class ContinuousBatch : IDisposable
         TokensReused += reused;
     }
 
-    // What a slot has read.
+    // The tokens that a slot holds.
     private ReadOnlySpan<int> Held(int slot) => holders[slot] is { } holder ? holder.Row.WindowTokens[..state.Lengths[slot]] : [];
 
     private ReadOnlySpan<int> Unread(int slot) => holders[slot]!.Row.WindowTokens[state.Lengths[slot]..];
 
-    // The last token of each text that runs, and of prompts as many as a step may have.
+    // The last token of each running text, and as many tokens of prompts as a step may read.
     private (int Slots, int Tokens) Gather()
     {
         var (live, total, budget) = (0, 0, promptTokens);
@@ -239,13 +245,13 @@ public sealed class ContinuousBatch : IDisposable
         for (var part = 0; part < live; part++)
         {
             var (slot, sequence) = (parts[part], holders[parts[part]]!);
-            // Else more of the prompt is to be read.
+            // Else there is more of the prompt to read.
             if (state.Lengths[slot] == sequence.Row.Window.Count && !sequence.Advance(model.Logits(part))) state.Clear(slot);
         }
         running.RemoveAll(slot => holders[slot]!.HasEnded);
     }
 
-    // How far the pass came is unknown: what their slots hold cannot be used any more.
+    // How far the pass came is unknown, so that the contents of these slots can no longer be used.
     private void Abandon(Exception failure)
     {
         foreach (var slot in running)
@@ -256,12 +262,12 @@ public sealed class ContinuousBatch : IDisposable
         running.Clear();
     }
 
-    // Texts of one constraint share an automaton, which has a work budget. A text for which that did not suffice gets one of its own, and
-    // those after it share another.
-    private TokenMasks? Masks(TextConstraint? constraint, bool apart)
+    // Texts of one constraint share an automaton, which has a work budget. A text that exhausts it restarts with one of
+    // its own, and later texts share a new one.
+    private TokenMasks? Masks(TextConstraint? constraint, bool ownAutomaton)
     {
         if (constraint is null) return null;
-        if (apart)
+        if (ownAutomaton)
         {
             shared = default;
             return generator.Masks(constraint);
@@ -270,7 +276,7 @@ public sealed class ContinuousBatch : IDisposable
         return shared.Masks;
     }
 
-    // The lock would let its own thread in again, in the middle of a pass.
+    // The lock is reentrant: without this check its own thread would enter in the middle of a pass.
     private void RefuseWithinStep()
     {
         if (stepping.IsHeldByCurrentThread)

@@ -6,8 +6,8 @@ namespace Transformer.Generation;
 // V vocabulary · K draft tokens
 
 /// <summary>
-/// Proposes how a text goes on by a smaller model (Leviathan et al. 2023; Chen et al. 2023), each draft token drawn from what that model
-/// expects after the ones before. A text longer than its context gets none.
+/// Proposes how a text goes on by a smaller model (Leviathan et al. 2023; Chen et al. 2023), each draft token drawn from that model's
+/// distribution after the ones before. Texts longer than its context get no draft tokens.
 /// </summary>
 internal sealed class DraftModel : Proposer
 {
@@ -26,9 +26,9 @@ internal sealed class DraftModel : Proposer
     public DraftModel(InferenceModel model, SamplingOptions options, int vocabularySize, int draftTokens)
     {
         (this.model, this.vocabularySize, probabilities) = (model, vocabularySize, new float[draftTokens * vocabularySize]);
-        // A stream of random numbers of its own: those that verify a draft token must not know those that drew it.
+        // A random stream of its own: verification must be independent of the draw of the draft token.
         sampler = new TokenSampler(options, vocabularySize, row: -1);
-        // Where the state cannot drop draft tokens, a copy of it takes them.
+        // Where the state cannot drop draft tokens, they are read by a copy of the row.
         state = model.NewState(rows: 2);
         drafting = state.CanTruncate ? 0 : 1;
     }

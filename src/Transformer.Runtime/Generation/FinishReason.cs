@@ -4,8 +4,8 @@ namespace Transformer.Generation;
 public enum FinishReason
 {
     /// <summary>
-    /// The model ended the text itself: it chose the token that ends one, or the one that begins the next; or nothing else could follow by
-    /// the constraint.
+    /// The model ended the text itself: it chose the token that ends one, or the one that begins the
+    /// next; or the constraint allowed nothing more.
     /// </summary>
     EndOfText,
 

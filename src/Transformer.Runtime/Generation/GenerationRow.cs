@@ -23,8 +23,8 @@ internal sealed class GenerationRow
     /// <param name="prompt">At least one token.</param>
     /// <param name="contextLength">The greatest number of tokens that the model sees.</param>
     /// <param name="vocabularySize">The number of tokens to choose from.</param>
-    /// <param name="tokenizer">What the tokens mean; without one the row has no text.</param>
-    /// <param name="masks">What the text must be, in the tokenizer's terms; anything where null.</param>
+    /// <param name="tokenizer">What the tokens mean; without one the row has tokens only.</param>
+    /// <param name="masks">The constraint of the text; none where null.</param>
     public GenerationRow(
         SamplingOptions options, int row, int[] prompt, int contextLength, int vocabularySize, Tokenizer? tokenizer,
         TokenMasks? masks = null)
@@ -37,13 +37,13 @@ internal sealed class GenerationRow
         if (tokenizer is not null) decoder = new StreamingDecoder(tokenizer, prompt[^1]);
         stops = new StopScanner(options.Stop);
         Unread = window.Count;
-        if (constraint is { IsComplete: true }) Finish(FinishReason.EndOfText);    // nothing is all that may be written
+        if (constraint is { IsComplete: true }) Finish(FinishReason.EndOfText);    // only the empty text matches
     }
 
-    /// <summary>The tokens that the model sees, the last one being that from which the next one follows.</summary>
+    /// <summary>The tokens that the model sees, up to the last one.</summary>
     public IReadOnlyList<int> Window => window;
 
-    /// <summary>As <see cref="Window"/>, in one piece of memory until the next token.</summary>
+    /// <summary>As <see cref="Window"/>, as a span that is valid until the next token.</summary>
     public ReadOnlySpan<int> WindowTokens => CollectionsMarshal.AsSpan(window);
 
     /// <summary>
@@ -60,10 +60,10 @@ internal sealed class GenerationRow
     /// <summary>Why the row has ended; null while it has not.</summary>
     public FinishReason? Finished { get; private set; }
 
-    /// <summary>What the row has become.</summary>
+    /// <summary>The result so far.</summary>
     public GeneratedText Result => new(text.ToString(), tokens, Finished!.Value);
 
-    /// <summary>Where the window has outgrown the context, cuts it down to the newest half of one.</summary>
+    /// <summary>Cuts the window to its newest half context once it has outgrown the context.</summary>
     /// <returns>Whether it was cut.</returns>
     public bool Slide()
     {
@@ -76,7 +76,7 @@ internal sealed class GenerationRow
     /// <summary>Chooses the next token.</summary>
     /// <param name="logits">[V] or more, of which those past the tokens to choose from do not count; overwritten.</param>
     /// <param name="draft">The draft of it, where there is one.</param>
-    /// <returns>The text that is now sure; often a word, sometimes nothing. The token is null where it ended the text.</returns>
+    /// <returns>The token, null if it ended the text, and the text that is final now: often a word, sometimes empty.</returns>
     public (int? Token, string Text) Advance(Span<float> logits, DraftToken draft = default)
     {
         Unread = 0;

@@ -2,12 +2,12 @@ namespace Transformer.Generation;
 
 // V vocabulary
 
-/// <summary>What proposes how a text goes on, for speculative decoding.</summary>
+/// <summary>Proposes draft tokens for speculative decoding.</summary>
 internal abstract class Proposer : IDisposable
 {
     /// <summary>Proposes what follows.</summary>
     /// <param name="text">The tokens so far.</param>
-    /// <param name="drafted">Takes the draft tokens, at least one.</param>
+    /// <param name="drafted">Where the draft tokens go; at least one.</param>
     /// <returns>How many there are.</returns>
     public abstract int Propose(ReadOnlySpan<int> text, Span<int> drafted);
 

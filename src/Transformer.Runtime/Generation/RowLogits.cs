@@ -5,8 +5,8 @@ namespace Transformer.Generation;
 // V vocabulary
 
 /// <summary>
-/// The logits of a generation's rows, step by step. Rows that have ended are left out, and one whose window was cut begins again beside the
-/// others.
+/// The logits of a generation's rows, step by step. Rows that have ended are left out, and one whose window
+/// was cut is read again beside the others.
 /// </summary>
 internal class RowLogits : IDisposable
 {
@@ -14,7 +14,7 @@ internal class RowLogits : IDisposable
     private int[] tokens;
 
     /// <param name="model">The model; it stays the caller's.</param>
-    /// <param name="state">A state of as many rows; it ends with this.</param>
+    /// <param name="state">A state of as many rows, which this disposes.</param>
     public RowLogits(InferenceModel model, SequenceState state)
     {
         var rows = state.Lengths.Count;
@@ -22,17 +22,16 @@ internal class RowLogits : IDisposable
         (live, counts, outputOf, tokens) = (new int[rows], new int[rows], new int[rows], new int[rows]);
     }
 
-    /// <summary>What speculative decoding came to so far; null where there is none.</summary>
+    /// <summary>The counts of speculative decoding so far; null without it.</summary>
     public virtual SpeculationCount? Speculation => null;
 
-    /// <summary>What computes.</summary>
+    /// <summary>The model.</summary>
     protected InferenceModel Model { get; }
 
-    /// <summary>What has been read.</summary>
+    /// <summary>The state.</summary>
     protected SequenceState State { get; }
 
-    /// <summary>Reads what each row that goes on has got since the last step: its whole window at first and after that was cut, else its
-    /// last token.</summary>
+    /// <summary>Reads the new tokens of each running row: its whole window at first and after a cut, else its last token.</summary>
     public virtual void Read(GenerationRow[] rows)
     {
         var (parts, total) = (0, 0);

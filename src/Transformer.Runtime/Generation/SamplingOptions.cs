@@ -21,8 +21,8 @@ public sealed record SamplingOptions : IValidated
     public int? TopK { get; init; }
 
     /// <summary>
-    /// Only the fewest most probable tokens stay that have this probability together (Holtzman et al. 2019, arXiv:1904.09751). All if
-    /// absent.
+    /// Only the smallest set of most probable tokens stays whose probabilities add up to this (Holtzman et
+    /// al. 2019, arXiv:1904.09751). All if absent.
     /// </summary>
     public double? TopP { get; init; }
 
@@ -33,7 +33,7 @@ public sealed record SamplingOptions : IValidated
     public double? MinP { get; init; }
 
     /// <summary>
-    /// What the logit of every token that stands in the prompt or the text so far is divided by where it is positive and multiplied by
+    /// What the logit of every token that occurred in the prompt or the text so far is divided by where it is positive and multiplied by
     /// where it is negative (Keskar et al. 2019, arXiv:1909.05858, in Hugging Face's form); 1 is none, 1.2 the paper's choice.
     /// </summary>
     public double RepetitionPenalty { get; init; } = 1;
@@ -50,8 +50,8 @@ public sealed record SamplingOptions : IValidated
     public IReadOnlyList<string> Stop { get; init; } = [];
 
     /// <summary>
-    /// What a row's text must be as a whole: tokens that cannot follow are made impossible before all other steps. A row ends when nothing
-    /// else can follow, and where it has its greatest number of tokens before, its text is a beginning only. Anything where absent.
+    /// What a row's text must match as a whole: tokens that cannot follow are excluded before all other steps. A row ends when nothing more
+    /// can follow; if it reaches its greatest number of tokens before, its text is incomplete. No constraint if absent.
     /// </summary>
     [JsonIgnore]
     public TextConstraint? Constraint { get; init; }
@@ -73,7 +73,7 @@ public sealed record SamplingOptions : IValidated
         if (Stop.Contains("")) yield return new("stop", "found an empty text, expected at least one character");
     }
 
-    /// <summary>Throws where an option is wrong; the message lists all that are.</summary>
+    /// <summary>Throws if an option is wrong; the message lists all that are.</summary>
     internal void Check()
     {
         var problems = Problems().ToList();

@@ -6,9 +6,9 @@ namespace Transformer.Generation;
 
 /// <summary>
 /// Logits of one row, with draft tokens read ahead (Leviathan et al. 2023): a pass over the last token and K draft tokens takes about as
-/// long as one over the token alone. As long as the chosen token is the draft token, its successor's logits are there already; else the
-/// state drops the rest. A state that cannot drop tokens goes back to a copy of the row from before the pass, and reads the accepted tokens
-/// again.
+/// long as one over the token alone. While the chosen token is the draft token, its successor's logits have been computed already; else the
+/// state drops the rest. A state that cannot drop tokens is restored from a copy of the row taken before the pass, and the accepted tokens
+/// are read again.
 /// </summary>
 internal sealed class SpeculativeLogits : RowLogits
 {
@@ -18,10 +18,10 @@ internal sealed class SpeculativeLogits : RowLogits
     private int row, draftedCount, output;
     private int passes, allDrafted, accepted;
 
-    /// <param name="model">The model; it stays the caller's. A pass over several tokens gives what single steps do.</param>
+    /// <param name="model">The model; it stays the caller's. A pass over several tokens must give the same as single steps.</param>
     /// <param name="capacity">The most tokens of the row.</param>
-    /// <param name="proposer">What proposes draft tokens; it ends with this.</param>
-    /// <param name="draftTokens">K, the most draft tokens of a pass; no more than the state can hold are made.</param>
+    /// <param name="proposer">What proposes draft tokens; this disposes it.</param>
+    /// <param name="draftTokens">K, the most draft tokens of a pass; fewer where the state has no room.</param>
     public SpeculativeLogits(InferenceModel model, int capacity, Proposer proposer, int draftTokens) : base(model, StateOf(model, capacity))
     {
         (this.proposer, drafted) = (proposer, new int[draftTokens]);
@@ -42,7 +42,7 @@ internal sealed class SpeculativeLogits : RowLogits
             return;
         }
         GoBack(text.Length - rows[0].Unread);
-        // The last token of all needs no successor.
+        // The last token that may be generated needs no successor.
         var room = Math.Min(Math.Min(drafted.Length, State.Capacity - text.Length), rows[0].Remaining - 1);
         draftedCount = room > 0 ? proposer.Propose(text, drafted.AsSpan(0, room)) : 0;
         var unread = text[State.Lengths[row]..];
@@ -61,7 +61,7 @@ internal sealed class SpeculativeLogits : RowLogits
     public override DraftToken DraftTokenOf(int row) =>
         output < draftedCount ? new(drafted[output], proposer.ProbabilitiesOf(output)) : default;
 
-    // Of the text so many tokens have been chosen and read; what was read after them is dropped.
+    // Keeps so many tokens of the text, and drops the draft tokens read after them.
     private void GoBack(int length)
     {
         if (State.CanTruncate || length == 0 || length == State.Lengths[row]) State.Truncate(row, Math.Min(length, State.Lengths[row]));

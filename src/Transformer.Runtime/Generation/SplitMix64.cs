@@ -1,8 +1,8 @@
 namespace Transformer.Generation;
 
 /// <summary>
-/// A stream of random numbers by counting and mixing (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators"): what a
-/// seed means stays the same on every system and in every version.
+/// Random numbers by counting and mixing (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators"): a seed gives the
+/// same numbers on every system and in every version.
 /// </summary>
 internal struct SplitMix64
 {

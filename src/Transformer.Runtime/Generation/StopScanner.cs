@@ -2,19 +2,19 @@
 namespace Transformer.Generation;
 
 /// <summary>
-/// Looks for stop strings in a text that comes in pieces. What might still become one is held back. Of several the one that is complete
-/// first counts, so that the borders of the pieces change nothing.
+/// Looks for stop strings in a text that arrives in pieces. Text that may be the beginning of one is held back. Of several the one that is
+/// complete first counts, however the text is split into pieces.
 /// </summary>
 /// <param name="stops">The stop strings, none empty.</param>
 internal sealed class StopScanner(IReadOnlyList<string> stops)
 {
     private string held = "";
 
-    /// <summary>Whether a stop string has come.</summary>
+    /// <summary>Whether a stop string was found.</summary>
     public bool Stopped { get; private set; }
 
-    /// <summary>Takes the next piece.</summary>
-    /// <returns>The text that is now known to stand before any stop string.</returns>
+    /// <summary>Adds the next piece.</summary>
+    /// <returns>The text that is certain to precede any stop string.</returns>
     public string Append(string text)
     {
         held += text;
@@ -29,7 +29,7 @@ internal sealed class StopScanner(IReadOnlyList<string> stops)
     }
 
     /// <summary>Ends the text.</summary>
-    /// <returns>What was held back.</returns>
+    /// <returns>The text that was held back.</returns>
     public string Flush() => Stopped ? "" : Release(held.Length);
 
     private string Release(int length)
@@ -39,7 +39,7 @@ internal sealed class StopScanner(IReadOnlyList<string> stops)
         return released;
     }
 
-    // The longest end of the text with which a stop string begins.
+    // The longest suffix of the text that is a prefix of a stop string.
     private int Unsure()
     {
         for (var length = Math.Min(held.Length, stops.Count == 0 ? 0 : stops.Max(stop => stop.Length) - 1); length > 0; length--)

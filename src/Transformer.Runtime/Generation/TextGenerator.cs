@@ -8,12 +8,12 @@ namespace Transformer.Generation;
 // T tokens · V vocabulary
 
 /// <summary>
-/// Continues prompts: one pass over all of them fills the state, then each step adds a token to every row (autoregressive decoding).
+/// Continues prompts: one pass reads all of them into the state, then each step adds a token to every row (autoregressive decoding).
 /// Prompts of unequal length share a batch. One generation at a time per model.
 /// </summary>
 /// <remarks>
-/// A text may grow past the model's context of T tokens. When a row has filled it, the row goes on from its last T / 2 tokens as if they
-/// were the prompt, so that the model always sees its last T / 2 to T tokens. Other rows of the batch do not notice.
+/// A text may grow past the model's context of T tokens. A row that reaches it continues from its last T / 2 tokens as if they were the
+/// prompt, so that the model always sees its last T / 2 to T tokens. Other rows of the batch are not affected.
 /// </remarks>
 public sealed class TextGenerator
 {
@@ -24,9 +24,8 @@ public sealed class TextGenerator
     private TokenVocabulary? vocabulary;
 
     /// <param name="model">The model; it stays the caller's.</param>
-    /// <param name="tokenizer">
-    /// Its tokenizer. Logits beyond its vocabulary (padding of the model's) are never chosen. Without one there are tokens only.
-    /// </param>
+    /// <param name="tokenizer">Its tokenizer. Tokens beyond its vocabulary (padding of the model's) are never chosen. Without one the
+    /// results have tokens only.</param>
     public TextGenerator(InferenceModel model, Tokenizer? tokenizer = null)
     {
         (this.model, this.tokenizer) = (model, tokenizer);
@@ -38,21 +37,21 @@ public sealed class TextGenerator
 
     /// <summary>
     /// How many draft tokens are read ahead where one text is generated alone; 0 for none. They come from the text itself, which changes
-    /// the pace and never the tokens, or from a <see cref="Draft"/>. There are none where angles follow the length, so that a pass over
-    /// several tokens is not what single steps are.
+    /// the speed and never the tokens, or from a <see cref="Draft"/>. There are none where angles follow the length, since a pass over
+    /// several tokens then differs from single steps.
     /// </summary>
     public int DraftTokens { get; init; }
 
     /// <summary>
-    /// A smaller model of the same tokens, whose draft tokens are taken instead (speculative decoding: Leviathan et al. 2023; Chen et al.
-    /// 2023); it stays the caller's. Each token comes as often as without it; greedy ones are the same.
+    /// A smaller model of the same tokenizer that proposes the draft tokens instead (speculative decoding: Leviathan et al. 2023; Chen et
+    /// al. 2023); it stays the caller's. The distribution of the tokens is the same as without it; greedy tokens are the same.
     /// </summary>
     public InferenceModel? Draft { get; init; }
 
     /// <summary>Continues texts.</summary>
     /// <param name="prompts">One per row; they become tokens by <see cref="Encode"/>.</param>
     /// <param name="options">How tokens are chosen.</param>
-    /// <param name="onText">Called with the row and each piece of its text as soon as that is sure to belong to it.</param>
+    /// <param name="onText">Called with the row and each piece of its text as soon as it is final.</param>
     /// <param name="cancellation">Ends all rows after the current step.</param>
     /// <returns>One result per prompt.</returns>
     /// <exception cref="InputException">An option is wrong, or a prompt cannot be encoded or is longer than the context.</exception>
@@ -85,7 +84,7 @@ public sealed class TextGenerator
     /// <param name="prompts">One per row, each of at least one token.</param>
     /// <param name="options">How tokens are chosen.</param>
     /// <param name="onToken">Called with the row and each token as soon as it is chosen.</param>
-    /// <param name="onText">Called with the row and each piece of its text as soon as that is sure to belong to it.</param>
+    /// <param name="onText">Called with the row and each piece of its text as soon as it is final.</param>
     /// <param name="cancellation">Ends all rows after the current step.</param>
     /// <returns>One result per prompt.</returns>
     /// <exception cref="InputException">
@@ -114,11 +113,11 @@ public sealed class TextGenerator
         return rows.Select(row => row.Result with { Speculation = speculation }).ToArray();
     }
 
-    /// <summary>Throws where a prompt cannot be continued.</summary>
+    /// <summary>Throws if a prompt cannot be continued.</summary>
     /// <param name="prompt">The tokens to continue.</param>
     /// <param name="options">How tokens are chosen.</param>
     /// <param name="name">What messages call the prompt.</param>
-    /// <exception cref="InputException">The options or the prompt cannot be followed; the message says why.</exception>
+    /// <exception cref="InputException">An option or the prompt is wrong; the message says why.</exception>
     internal void Check(int[] prompt, SamplingOptions options, string name = "prompt")
     {
         options.Check();
@@ -129,16 +128,16 @@ public sealed class TextGenerator
         CheckPrompt(prompt, name);
     }
 
-    /// <summary>A row that begins, of what passed <see cref="Check"/>.</summary>
+    /// <summary>A new row, of arguments that passed <see cref="Check"/>.</summary>
     /// <param name="prompt">The tokens to continue.</param>
     /// <param name="options">How tokens are chosen.</param>
     /// <param name="row">Which of the seed's streams of random numbers.</param>
     /// <param name="constraint">What <see cref="Masks"/> made of the options' constraint.</param>
-    /// <exception cref="InputException">No token can begin a text as the constraint asks.</exception>
+    /// <exception cref="InputException">The constraint allows no first token.</exception>
     internal GenerationRow NewRow(int[] prompt, SamplingOptions options, int row, TokenMasks? constraint) =>
         new(options, row, prompt, model.Config.ContextLength, vocabularySize, tokenizer, constraint);
 
-    /// <summary>A constraint in the terms of the vocabulary, for rows of one thread.</summary>
+    /// <summary>A constraint over the vocabulary, for rows of one thread.</summary>
     internal TokenMasks? Masks(TextConstraint? constraint)
     {
         if (constraint is null) return null;
@@ -150,7 +149,7 @@ public sealed class TextGenerator
     {
         var obstacle = Draft is null ? null
             : rows > 1 ? $"draft tokens are for one text alone, found {rows} prompts"
-            : model.AnglesFollowLength ? "where angles follow the length, a pass over several tokens is not what single steps are"
+            : model.AnglesFollowLength ? "where angles follow the length, a pass over several tokens differs from single steps"
             : Draft.Config.VocabularySize < vocabularySize
                 ? $"found a vocabulary of {Draft.Config.VocabularySize} tokens, expected the model's {vocabularySize}"
             : null;

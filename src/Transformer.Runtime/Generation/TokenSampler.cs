@@ -31,10 +31,10 @@ public sealed class TokenSampler
         random = new SplitMix64(options.Seed, row);
     }
 
-    /// <summary>What the text must be; anything where null.</summary>
+    /// <summary>The constraint of the text; none where null.</summary>
     internal TokenConstraint? Constraint { get; init; }
 
-    /// <summary>Takes note of a token of the prompt, for the repetition penalty.</summary>
+    /// <summary>Records a token of the prompt for the repetition penalty.</summary>
     public void Observe(int token)
     {
         if (occurs[token]) return;
@@ -42,15 +42,15 @@ public sealed class TokenSampler
         occurring[occurringCount++] = token;
     }
 
-    /// <summary>Chooses the next token and takes note of it.</summary>
+    /// <summary>Chooses and records the next token.</summary>
     /// <param name="logits">[V]; overwritten.</param>
-    /// <exception cref="InputException">The logits are not numbers, or no token can go on as the constraint asks.</exception>
+    /// <exception cref="InputException">The logits are not finite numbers, or no token satisfies the constraint.</exception>
     public int Next(Span<float> logits) => Next(logits, draft: default);
 
-    /// <summary>Chooses the next token where there is a draft of it, each as often as without the draft, and takes note of it.</summary>
+    /// <summary>Chooses and records the next token where there is a draft of it, with the same distribution as without.</summary>
     /// <param name="logits">[V]; overwritten.</param>
     /// <param name="draft">The draft token, and the probabilities by which it was drawn.</param>
-    /// <exception cref="InputException">The logits are not numbers, or no token can go on as the constraint asks.</exception>
+    /// <exception cref="InputException">The logits are not finite numbers, or no token satisfies the constraint.</exception>
     internal int Next(Span<float> logits, DraftToken draft)
     {
         Constraint?.Mask(logits);
@@ -63,11 +63,11 @@ public sealed class TokenSampler
     }
 
     /// <summary>
-    /// Draws a draft token for <see cref="Next(Span{float}, DraftToken)"/> of another sampler; repetitions are not made less likely.
+    /// Draws a draft token for <see cref="Next(Span{float}, DraftToken)"/> of another sampler; without repetition penalty.
     /// </summary>
     /// <param name="logits">[V]</param>
     /// <param name="probabilities">q, by which it was drawn: [V].</param>
-    /// <exception cref="InputException">The logits are not numbers.</exception>
+    /// <exception cref="InputException">The logits are not finite numbers.</exception>
     internal int Propose(ReadOnlySpan<float> logits, Span<float> probabilities)
     {
         var mostProbable = ArgMax(logits);
@@ -98,7 +98,7 @@ public sealed class TokenSampler
         return float.IsFinite(logits[best]) ? best : throw NotNumbers();
     }
 
-    // Weights are probabilities without their denominator: the most probable token weighs 1.
+    // Weights are unnormalised probabilities: that of the most probable token is 1.
     private Span<Candidate> Candidates(ReadOnlySpan<float> logits, float largest)
     {
         var least = options.TopK is { } k && k < logits.Length ? KthLargest(logits, k) : float.NegativeInfinity;
@@ -111,8 +111,8 @@ public sealed class TokenSampler
         return options.MinP is { } minP ? AtLeast(kept, minP) : kept;
     }
 
-    // Sorting the whole vocabulary would cost more than a small model: of n tokens that weigh less than (1 - p) / n each of all, even all
-    // together have less than 1 - p, so none of them is needed.
+    // Sorting the whole vocabulary would cost more than a small model. Of n tokens, those whose probability is below (1 - p) / n add up to
+    // less than 1 - p, so none of them is needed.
     private static Span<Candidate> Nucleus(Span<Candidate> candidates, double topP)
     {
         var total = Total(candidates);
@@ -131,9 +131,9 @@ public sealed class TokenSampler
         return candidates[..count];
     }
 
-    // Keeps x ~ q with probability min(1, p(x) / q(x)), else draws from max(0, p - q): together p (Leviathan et al. 2023, algorithm 1). A
-    // draft token that is certain would be kept with probability p(x); a draw from p gives it as often, and the token that it would have
-    // been without the draft.
+    // Keeps x ~ q with probability min(1, p(x) / q(x)), else draws from max(0, p - q), which gives p (Leviathan et al. 2023,
+    // algorithm 1). A draft token that was not drawn would be kept with probability p(x); drawing from p gives it as often,
+    // and the same token as without the draft.
     private int Verify(DraftToken draft, Span<Candidate> candidates)
     {
         var q = draft.Probabilities;
@@ -147,8 +147,7 @@ public sealed class TokenSampler
         return Total(candidates) > 0 ? Draw(candidates) : fallback;
     }
 
-    // Where p and q are so near that rounding leaves nothing of p - q: the draft token if it is possible at all, else the most probable
-    // one.
+    // Where p and q are so close that p - q rounds to zero: the draft token if p allows it, else the most probable token.
     private static int Fallback(ReadOnlySpan<Candidate> candidates, int draft)
     {
         var mostProbable = candidates[0];

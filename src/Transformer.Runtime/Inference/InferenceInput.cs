@@ -2,7 +2,7 @@ namespace Transformer.Inference;
 
 // N tokens · C width
 
-/// <summary>What a model reads: token ids or, where something other than text enters, embeddings in their place.</summary>
+/// <summary>What a model reads: token ids or, where something other than text enters, embeddings.</summary>
 public readonly ref struct InferenceInput
 {
     private InferenceInput(ReadOnlySpan<int> ids, ReadOnlySpan<float> embeddings, int width)

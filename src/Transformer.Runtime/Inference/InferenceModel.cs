@@ -5,9 +5,9 @@ namespace Transformer.Inference;
 // N tokens · C width · V vocabulary
 
 /// <summary>
-/// A model that reads texts and predicts how they go on, whatever computes it. All that generation does goes through it: tokens enter by
-/// <see cref="Read(SequenceState, ReadOnlySpan{int}, ReadOnlySpan{int}, InferenceInput, bool)"/>, a <see cref="SequenceState"/> carries
-/// what has been read. One call at a time.
+/// A language model, whatever computes it. Generation uses nothing else of a model: tokens enter by <see
+/// cref="Read(SequenceState, ReadOnlySpan{int}, ReadOnlySpan{int}, InferenceInput, bool)"/>, a <see cref="SequenceState"/>
+/// holds what has been read. One call at a time.
 /// </summary>
 public abstract class InferenceModel : IDisposable
 {
@@ -17,20 +17,19 @@ public abstract class InferenceModel : IDisposable
     /// <summary>The architecture.</summary>
     public abstract ModelConfig Config { get; }
 
-    /// <summary>What computes the model, and where: cpu, torch/cuda, onnx. States of one backend mean nothing to another.</summary>
+    /// <summary>What computes the model, and where: cpu, torch/cuda, onnx. A state of one backend cannot be used by another.</summary>
     public abstract string Backend { get; }
 
-    /// <summary>A hash of the weights as they are packed; computed once, when it is first asked for.</summary>
+    /// <summary>A hash of the weights as they are packed; computed once, on first use.</summary>
     public string WeightsHash => weightsHash ??= HashWeights();
 
-    // A pass rotates all of its tokens by the angles of its last one: the same text read in other parts gives other numbers.
+    // A pass rotates all of its tokens by the angles of its last one, so that a text split into passes in another way gives other numbers.
     internal bool AnglesFollowLength => Config.Position is RotaryPositionConfig { Scaling: DynamicNtkScalingConfig };
 
     /// <summary>The state of rows that have no tokens yet.</summary>
     /// <param name="rows">How many texts it holds.</param>
     /// <param name="capacity">The most tokens of a text, at most the context length; the context length where null.</param>
-    /// <exception cref="ArgumentOutOfRangeException">There are no rows, or the capacity is none or more than the context
-    /// length.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There are no rows, or the capacity is not from 1 to the context length.</exception>
     public SequenceState NewState(int rows, int? capacity = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
@@ -40,8 +39,8 @@ public abstract class InferenceModel : IDisposable
     /// <summary>Loads a state that <see cref="SequenceState.Save"/> saved, perhaps in another process.</summary>
     /// <param name="path">The file.</param>
     /// <param name="tokenizerHash">A hash of the tokenizer; null where it does not matter.</param>
-    /// <exception cref="InputException">The file is no state, damaged, or another backend's, model's or tokenizer's; or ranks share the
-    /// model.</exception>
+    /// <exception cref="InputException">The file is no state, is damaged, or belongs to another backend, model or
+    /// tokenizer; or ranks share the model.</exception>
     public SequenceState LoadState(string path, string? tokenizerHash = null)
     {
         RefuseUnsavable();
@@ -49,7 +48,7 @@ public abstract class InferenceModel : IDisposable
     }
 
     /// <summary>Continues texts: reads the tokens of several rows, one behind the other.</summary>
-    /// <param name="state">What <see cref="NewState"/> of this model made; it takes in the tokens.</param>
+    /// <param name="state">What <see cref="NewState"/> of this model made; the tokens are appended to it.</param>
     /// <param name="rows">The rows that go on, each once.</param>
     /// <param name="counts">How many tokens each of them gets, one or more.</param>
     /// <param name="input">The tokens, those of the first row first.</param>
@@ -70,35 +69,35 @@ public abstract class InferenceModel : IDisposable
     public void Read(SequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, ReadOnlySpan<int> input, bool all = false) =>
         Read(state, rows, counts, (InferenceInput)input, all);
 
-    /// <summary>The logits that the last call of Read made. The caller may overwrite them; the next call ends the span.</summary>
+    /// <summary>The logits of the last call of Read, valid until the next one. The caller may overwrite them.</summary>
     /// <param name="output">Which of its rows or, where the logits of every token were wanted, of its tokens.</param>
     /// <returns>[V]</returns>
     /// <exception cref="ArgumentOutOfRangeException">The last call has no such output.</exception>
     public Span<float> Logits(int output) => LogitsOf(Checked(output));
 
-    /// <summary>The normalised last hidden state, of which the logits are made; the next call of Read ends the span.</summary>
+    /// <summary>The normalised last hidden state, from which the head makes logits; valid until the next call of Read.</summary>
     /// <param name="output">As for <see cref="Logits"/>.</param>
     /// <returns>[C]</returns>
     /// <exception cref="ArgumentOutOfRangeException">The last call has no such output.</exception>
     /// <exception cref="InputException">This backend gives logits only.</exception>
     public ReadOnlySpan<float> Hidden(int output) => HiddenOf(Checked(output));
 
-    /// <summary>Makes a state; the numbers are checked.</summary>
+    /// <summary>Makes a state. The arguments have been checked.</summary>
     protected abstract SequenceState CreateState(int rows, int capacity);
 
-    /// <summary>Reads what has been checked, and advances the state. There is at least one row.</summary>
+    /// <summary>Reads tokens and advances the state. The arguments have been checked; there is at least one row.</summary>
     protected abstract void Compute(SequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, InferenceInput input, bool all);
 
-    /// <summary>The logits of an output that there is.</summary>
+    /// <summary>The logits of an output that exists.</summary>
     protected abstract Span<float> LogitsOf(int output);
 
-    /// <summary>The hidden state of an output that there is.</summary>
+    /// <summary>The hidden state of an output that exists.</summary>
     protected abstract ReadOnlySpan<float> HiddenOf(int output);
 
     /// <summary>Computes <see cref="WeightsHash"/>.</summary>
     protected abstract string HashWeights();
 
-    /// <summary>Throws where states can be neither saved nor loaded.</summary>
+    /// <summary>Throws if states can be neither saved nor loaded.</summary>
     internal virtual void RefuseUnsavable()
     {
     }
@@ -106,16 +105,16 @@ public abstract class InferenceModel : IDisposable
     /// <inheritdoc/>
     public abstract void Dispose();
 
-    /// <summary>The most tokens of a row, from what was asked for.</summary>
-    internal static int CapacityOf(ModelConfig config, int? asked)
+    /// <summary>The most tokens of a row for a requested capacity.</summary>
+    internal static int CapacityOf(ModelConfig config, int? requested)
     {
-        var capacity = asked ?? config.ContextLength;
+        var capacity = requested ?? config.ContextLength;
         return capacity >= 1 && capacity <= config.ContextLength
             ? capacity
-            : throw new ArgumentOutOfRangeException(nameof(asked), capacity, $"the context length is {config.ContextLength}");
+            : throw new ArgumentOutOfRangeException(nameof(requested), capacity, $"the context length is {config.ContextLength}");
     }
 
-    /// <summary>Throws where a text of so many tokens is too long.</summary>
+    /// <summary>Throws if a text of so many tokens is too long.</summary>
     internal static void CheckLength(long length, int limit)
     {
         if (length > limit)

@@ -3,7 +3,7 @@ namespace Transformer.Inference;
 
 /// <summary>
 /// Everything that a model carries from one token to the next, for several texts. Each row holds one text of its own length: rows begin,
-/// end and are used again without regard to the others. Made by <see cref="InferenceModel.NewState"/>.
+/// end and are reused independently of each other. Made by <see cref="InferenceModel.NewState"/>.
 /// </summary>
 public abstract class SequenceState : IDisposable
 {
@@ -21,12 +21,12 @@ public abstract class SequenceState : IDisposable
     /// <summary>The most tokens that a row may have.</summary>
     public int Capacity { get; }
 
-    /// <summary>The bytes that the state takes.</summary>
+    /// <summary>The size of the state in bytes.</summary>
     public abstract long Bytes { get; }
 
     /// <summary>
-    /// Whether the last tokens of a row can be dropped: where all tokens are kept, not where a window or a recurrence overwrites them or
-    /// where the angles of all keys follow the length. Where they cannot, keep a copy of the row to go back to.
+    /// Whether the last tokens of a row can be dropped: true where all tokens are kept, false where a window or a recurrence overwrites
+    /// them or where the angles of all keys follow the length. If false, keep a copy of the row to go back to.
     /// </summary>
     public abstract bool CanTruncate { get; }
 
@@ -39,7 +39,7 @@ public abstract class SequenceState : IDisposable
         lengths[row] = 0;
     }
 
-    /// <summary>Makes a row equal to another: both go on from the same text.</summary>
+    /// <summary>Copies a row to another, so that both continue the same text.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such row.</exception>
     public void Copy(int from, int to)
     {
@@ -72,8 +72,9 @@ public abstract class SequenceState : IDisposable
         lengths[row] = length;
     }
 
-    /// <summary>Saves all rows to a file, from which <see cref="InferenceModel.LoadState"/> of the same model goes on to the last
-    /// bit.</summary>
+    /// <summary>
+    /// Saves all rows to a file, from which <see cref="InferenceModel.LoadState"/> of the same model continues bit-identically.
+    /// </summary>
     /// <param name="path">The file, replaced if it exists.</param>
     /// <param name="tokenizerHash">A hash of the tokenizer; null where it does not matter.</param>
     /// <exception cref="Configuration.InputException">The file cannot be written, or ranks share the model.</exception>
@@ -84,10 +85,11 @@ public abstract class SequenceState : IDisposable
         StateFile.Write(path, model, this, tokenizerHash);
     }
 
-    /// <summary>How many of a text's first tokens need not be read where a row has read others; its last token must be, for its
-    /// logits.</summary>
-    /// <param name="held">What the row has read.</param>
-    /// <param name="text">What it shall have read; at least one token.</param>
+    /// <summary>
+    /// How many of a text's first tokens need not be read again in a row that holds others. The last token is always read, for its logits.
+    /// </summary>
+    /// <param name="held">The tokens that the row holds.</param>
+    /// <param name="text">The tokens that it is to hold, at least one.</param>
     internal int ReusablePrefix(ReadOnlySpan<int> held, ReadOnlySpan<int> text)
     {
         var common = Math.Min(held.CommonPrefixLength(text), text.Length - 1);
@@ -96,38 +98,40 @@ public abstract class SequenceState : IDisposable
 
     internal bool BelongsTo(object model) => owner == model;
 
-    // Behind the rows lies memory that nobody guards.
+    // The rows are backed by memory without bounds checks.
     internal void Check(int row)
     {
         if ((uint)row >= (uint)lengths.Length)
             throw new ArgumentOutOfRangeException(nameof(row), row, $"the state has {lengths.Length} rows");
     }
 
-    /// <summary>Takes note of tokens that a row has read.</summary>
+    /// <summary>Adds to the number of tokens that a row holds.</summary>
     internal void Advance(int row, int tokens) => lengths[row] += tokens;
 
-    /// <summary>Sets the lengths of rows that have no tokens yet, whose parts are loaded next.</summary>
+    /// <summary>Sets the lengths of empty rows whose parts are loaded next.</summary>
     internal void Prepare(IReadOnlyList<int> lengths)
     {
         for (var row = 0; row < this.lengths.Length; row++) this.lengths[row] = lengths[row];
         PrepareParts();
     }
 
-    /// <summary>What a row's tokens have left.</summary>
+    /// <summary>The parts of a row's state.</summary>
     internal abstract IEnumerable<StatePart> Parts(int row);
 
-    /// <summary>Makes room for the parts of rows of the present lengths.</summary>
+    /// <summary>Allocates the parts of rows of the present lengths.</summary>
     internal virtual void PrepareParts()
     {
     }
 
-    /// <summary>Makes a row that of an empty text.</summary>
+    /// <summary>Resets a row to an empty text.</summary>
     protected abstract void ClearRow(int row);
 
-    /// <summary>Gives a row what another one holds.</summary>
+    /// <summary>Copies a row to another.</summary>
     protected abstract void CopyRow(int from, int to);
 
-    /// <summary>Prepares a row that has at least one token for fewer; where slots follow the length there is nothing to do.</summary>
+    /// <summary>
+    /// Drops all but the first tokens of a row, at least one. There is nothing to do where only the length says which slots count.
+    /// </summary>
     protected virtual void TruncateRow(int row, int length)
     {
     }

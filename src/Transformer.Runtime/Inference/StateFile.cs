@@ -7,8 +7,8 @@ using Transformer.Formats;
 namespace Transformer.Inference;
 
 /// <summary>
-/// A state in a Safetensors file: for each row the numbers that its tokens have left, and in the metadata what they mean something to. It
-/// is bound to the backend, the architecture and the weights as they are packed, and goes on to the last bit in another process.
+/// A state in a Safetensors file: the tensors of each row, and in the metadata the backend and the hashes of architecture, weights as
+/// packed and tokenizer, to which the state is bound. It continues bit-identically in another process.
 /// </summary>
 internal static class StateFile
 {
@@ -17,9 +17,9 @@ internal static class StateFile
     private const string FormatKey = "format", VersionKey = "version", BackendKey = "backend", ArchitectureKey = "architecture",
         WeightsKey = "weights", TokenizerKey = "tokenizer", CapacityKey = "capacity", LengthsKey = "lengths", DataKey = "data";
 
-    /// <summary>Writes a state whole or not at all.</summary>
+    /// <summary>Writes a state atomically.</summary>
     /// <param name="path">The file, replaced if it exists.</param>
-    /// <param name="model">The model that reads with it.</param>
+    /// <param name="model">The model that uses it.</param>
     /// <param name="state">The state.</param>
     /// <param name="tokenizerHash">A hash of the tokenizer; null where it does not matter.</param>
     /// <exception cref="InputException">The file cannot be written.</exception>
@@ -43,9 +43,9 @@ internal static class StateFile
 
     /// <summary>Reads a state.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="model">The model that shall read with it.</param>
+    /// <param name="model">The model that will use it.</param>
     /// <param name="tokenizerHash">A hash of the tokenizer; null where it does not matter.</param>
-    /// <exception cref="InputException">The file is no state, damaged, or another backend's, model's or tokenizer's.</exception>
+    /// <exception cref="InputException">The file is no state, is damaged, or belongs to another backend, model or tokenizer.</exception>
     public static SequenceState Read(string path, InferenceModel model, string? tokenizerHash)
     {
         using var file = SafetensorsFile.Open(path);

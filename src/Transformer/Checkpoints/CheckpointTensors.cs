@@ -11,7 +11,7 @@ public static class CheckpointTensors
     /// <summary>A new CPU tensor with the file's type.</summary>
     public static Tensor Read(this CheckpointFolder checkpoint, string name) => checkpoint.Tensor(name).ToTensor();
 
-    /// <summary>The tensors that a run needs to go on.</summary>
+    /// <summary>The tensors that a run resumes from.</summary>
     /// <exception cref="InputException">The checkpoint has none.</exception>
     public static TrainingTensors OpenTraining(this CheckpointFolder checkpoint) => TrainingTensors.Open(checkpoint.Folder);
 

@@ -7,7 +7,7 @@ internal static class TensorBytes
 {
     private const long ChunkElements = 1 << 26; // a span has at most 2^31 bytes, an element at most 8
 
-    /// <summary>Reads or fills one piece.</summary>
+    /// <summary>Reads or writes one piece.</summary>
     public delegate void Visitor(Span<byte> chunk);
 
     /// <summary>Visits all bytes in order. What is written to a span is in the tensor, whether or not it requires gradients.</summary>

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Checkpoints;
 
-/// <summary>Between libtorch's tensors and stored ones.</summary>
+/// <summary>Conversion between libtorch's tensors and stored ones.</summary>
 public static class TensorStorage
 {
     private static readonly (ElementType Stored, ScalarType Scalar)[] Types =
@@ -33,9 +33,7 @@ public static class TensorStorage
         ? Types[index].Stored
         : throw new ArgumentException($"Files hold {string.Join(", ", Types.Select(pair => pair.Scalar))}, not {type}.", nameof(type));
 
-    /// <summary>
-    /// A tensor as files hold it. Nothing is copied here: each visit reads the elements as they are then, from any device.
-    /// </summary>
+    /// <summary>A tensor as files hold it. Nothing is copied here: each visit reads the current elements, from any device.</summary>
     /// <exception cref="ArgumentException">No file holds such elements.</exception>
     public static StoredTensor ToStored(this Tensor tensor, string name) => new TorchTensor(name, tensor);
 

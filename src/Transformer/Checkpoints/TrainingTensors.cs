@@ -6,9 +6,9 @@ using static TorchSharp.torch;
 namespace Transformer.Checkpoints;
 
 /// <summary>
-/// The tensors that a run needs to go on: in <c>training.safetensors</c>, or in one <c>training-00001-of-00004.safetensors</c> a rank. A
-/// name that ends with @ and a number is a part of something, the number being its first place; any part can be read, from wherever its
-/// numbers lie.
+/// The tensors that a run resumes from: in <c>training.safetensors</c>, or in one <c>training-00001-of-00004.safetensors</c>
+/// per rank. A name that ends with @ and a number is a part of a tensor, the number being the index of its first element; any
+/// range can be read, whichever ranks wrote it.
 /// </summary>
 public sealed class TrainingTensors : IDisposable
 {
@@ -59,8 +59,8 @@ public sealed class TrainingTensors : IDisposable
     /// <exception cref="InputException">That rank has no such tensor.</exception>
     public Tensor Read(string name, int rank = 0) => files[rank].Read(name);
 
-    /// <summary>Copies a tensor of some rank, or a part of one of whatever ranks, into an existing one of the same size.</summary>
-    /// <exception cref="InputException">It is not there, or it has another size.</exception>
+    /// <summary>Copies a tensor of one rank, or a range of one that several ranks wrote, into an existing one of the same size.</summary>
+    /// <exception cref="InputException">It does not exist, or it has another size.</exception>
     public void ReadInto(string name, Tensor destination, int rank = 0)
     {
         if (!IsPart(name))

@@ -4,7 +4,7 @@ namespace Transformer.Layers;
 
 /// <summary>
 /// What the layers of a training pass add to the loss beside the prediction's: the penalty of learned spans, the balance of experts. The
-/// terms outlive the scopes of the layers that made them; <see cref="Total"/> hands them over to the scope of whoever made the pass.
+/// terms outlive the scopes of their layers; <see cref="Total"/> moves them to the scope of the caller of the pass.
 /// </summary>
 public sealed class AuxiliaryLosses
 {
@@ -13,7 +13,7 @@ public sealed class AuxiliaryLosses
     /// <summary>Adds a scalar, weight included.</summary>
     public void Add(Tensor term) => terms.Add(term.DetachFromDisposeScope());
 
-    /// <summary>Hands the terms over, one by one; whoever takes them frees them.</summary>
+    /// <summary>Hands over the terms one by one; the caller disposes them.</summary>
     internal IReadOnlyList<Tensor> Take()
     {
         Tensor[] taken = [.. terms];
@@ -21,7 +21,7 @@ public sealed class AuxiliaryLosses
         return taken;
     }
 
-    /// <summary>The sum of all terms, which end with it: a scalar, or null where there are none.</summary>
+    /// <summary>The sum of all terms, which it disposes: a scalar, or null where there are none.</summary>
     public Tensor? Total()
     {
         if (terms.Count == 0) return null;

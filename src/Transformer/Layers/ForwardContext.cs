@@ -7,7 +7,7 @@ namespace Transformer.Layers;
 
 // B batch · T tokens · S cached tokens · H heads
 
-/// <summary>What the layers of one forward pass share. One a pass; no layer keeps it.</summary>
+/// <summary>What the layers of one forward pass share: one per pass, which no layer keeps.</summary>
 public sealed record ForwardContext
 {
     /// <summary>
@@ -42,20 +42,20 @@ public sealed record ForwardContext
     public IReadOnlyList<int> CachedLengths { get; init; } = [];
 
     /// <summary>
-    /// For each row of the batch how many of its T tokens are text, from the left; the rest is padding, which no state may keep. Empty
-    /// where all are.
+    /// For each row of the batch how many of its T tokens are text, from the left; the rest is padding,
+    /// which no state may keep. Empty where all are.
     /// </summary>
     public IReadOnlyList<int> NewTokens { get; init; } = [];
 
-    /// <summary>What generation carries of each mixer from pass to pass; null for a pass without a state.</summary>
+    /// <summary>The state of each mixer in generation; null for a pass without a state.</summary>
     public IReadOnlyDictionary<TokenMixer, LayerState>? States { get; init; }
 
-    /// <summary>A mixer's part of <see cref="States"/>; null for a pass without a state.</summary>
+    /// <summary>A mixer's state, of <see cref="States"/>; null for a pass without a state.</summary>
     public LayerState? StateOf(TokenMixer mixer) => States?[mixer];
 
     /// <summary>
     /// v_1, the values of the first layer that has a value residual: [B, T, G, D]. Set by that layer; null before it. It outlives that
-    /// layer's scope and ends with the one around it.
+    /// layer's scope and is disposed with the enclosing one.
     /// </summary>
     public Tensor? FirstValues { get; private set; }
 
@@ -66,7 +66,7 @@ public sealed record ForwardContext
     /// <param name="newTokens">For each row how many of its T tokens are text, from the left; all where null.</param>
     /// <param name="rotary">The model's rotary positions; null for a model without.</param>
     /// <param name="contextLength">How many positions the model has.</param>
-    /// <param name="device">Where the pass computes.</param>
+    /// <param name="device">The device of the pass.</param>
     public static ForwardContext For(
         int rows, int tokens, IReadOnlyList<int>? cachedLengths, IReadOnlyList<int>? newTokens,
         RotaryPosition? rotary, int contextLength, Device device)
@@ -112,33 +112,32 @@ public sealed record ForwardContext
     /// <summary>The type in which this pass computes products. Parameters and the residual stream are fp32 whatever it is.</summary>
     public ScalarType ProductType { get; init; } = ScalarType.Float32;
 
-    /// <summary>
-    /// What a sub-layer reads, rounded to <see cref="ProductType"/>: its products are computed in the type that they are given.
-    /// </summary>
+    /// <summary>A sub-layer's input, rounded to <see cref="ProductType"/>: its products are computed in the type of their input.</summary>
     public Tensor ForMatmul(Tensor x) => ProductType == ScalarType.Float32 ? x : x.to(ProductType);
 
-    /// <summary>The ranks that have split heads and hidden units among them; null where this process has all.</summary>
+    /// <summary>The ranks that share heads and hidden units; null where this process has all.</summary>
     public TensorParallelGroup? TensorParallelGroup { get; init; }
 
-    /// <summary>The output of a sub-layer from what all ranks that share it make of x.</summary>
+    /// <summary>The output of a sub-layer, summed over the ranks that share it.</summary>
     /// <param name="x">[B, T, C]</param>
     /// <param name="sublayer">The mixer or the MLP, or this rank's share of it: [B, T, C] to [B, T, C].</param>
     /// <returns>[B, T, C]</returns>
     internal Tensor OverRanks(Tensor x, Func<Tensor, Tensor> sublayer) =>
         TensorParallelGroup is null ? sublayer(x) : TensorParallelGroup.Apply(x, sublayer);
 
-    /// <summary>Where layers leave what they add to the loss; null outside training.</summary>
+    /// <summary>Collects what layers add to the loss; null outside training.</summary>
     public AuxiliaryLosses? AuxiliaryLosses { get; init; }
 
     /// <summary>
-    /// Asks blocks to keep their input only and to compute themselves again in the backward pass; null where they keep what that needs.
+    /// Activation checkpointing: blocks keep their input only and are recomputed in the backward
+    /// pass. Null where they keep all activations.
     /// </summary>
     public Recomputation? Recomputation { get; init; }
 
-    /// <summary>What a block that is computed twice sees each time: the same, but with terms of the loss of its own.</summary>
+    /// <summary>A copy for each computation of a recomputed block: the same, but with its own terms of the loss.</summary>
     internal ForwardContext ForRecomputation(Tensor? firstValues) =>
         this with { FirstValues = firstValues, AuxiliaryLosses = AuxiliaryLosses is null ? null : new() };
 
-    /// <summary>Where learned windows leave the mean span of each head in this pass, in tokens; null where nobody asks.</summary>
+    /// <summary>Collects the mean span of each head with a learned window in this pass, in tokens; null where it is not needed.</summary>
     public IDictionary<LearnedSpan, IReadOnlyList<float>>? MeanSpans { get; init; }
 }

@@ -4,23 +4,24 @@ namespace Transformer.Layers;
 
 // B rows
 
-/// <summary>What one layer carries from one step of generation to the next. Changed in place, so it is for inference only.</summary>
+/// <summary>The state of one layer between steps of generation. Changed in place, so that it is for inference only.</summary>
 public abstract class LayerState : IDisposable
 {
     private readonly Tensor[] tensors;
 
-    /// <param name="tensors">All that it holds, each [B, ...]; they end with it.</param>
+    /// <param name="tensors">Its tensors, each [B, ...]; this disposes them.</param>
     private protected LayerState(params IEnumerable<Tensor?> tensors) =>
         this.tensors = [.. tensors.OfType<Tensor>().Select(tensor => tensor.DetachFromDisposeScope())];
 
-    /// <summary>The bytes that the state holds, however much of them is in use.</summary>
+    /// <summary>The size of the state in bytes, used or not.</summary>
     public long Bytes => tensors.Sum(tensor => tensor.numel() * tensor.element_size());
 
     /// <summary>Whether the last tokens of a row can be dropped by changing its length only.</summary>
     public abstract bool CanTruncate { get; }
 
-    /// <summary>Makes a row that of an empty text. What is not in use is zero: padding that sees it does not depend on the texts
-    /// before.</summary>
+    /// <summary>
+    /// Resets a row to an empty text. Unused numbers are zero, so that padding that reads them does not depend on earlier texts.
+    /// </summary>
     /// <param name="row">The row.</param>
     /// <param name="length">How many tokens it holds.</param>
     internal void Clear(int row, int length)
@@ -28,7 +29,7 @@ public abstract class LayerState : IDisposable
         foreach (var used in Used(row, length)) used.zero_();
     }
 
-    /// <summary>Gives a row what another one holds.</summary>
+    /// <summary>Copies a row to another.</summary>
     /// <param name="from">The row to be copied.</param>
     /// <param name="to">The row that becomes equal to it.</param>
     /// <param name="length">How many tokens the longer of the two holds.</param>
@@ -44,7 +45,7 @@ public abstract class LayerState : IDisposable
     internal virtual void Truncate(int row, int length, int held) =>
         throw new NotSupportedException("this state cannot drop single tokens");
 
-    /// <summary>What a row's tokens have left in each tensor: views.</summary>
+    /// <summary>A row's part of each tensor: views.</summary>
     /// <param name="row">The row.</param>
     /// <param name="length">How many tokens it holds.</param>
     internal IEnumerable<Tensor> Used(int row, int length) => tensors.Select(tensor => Used(tensor, row, length));

@@ -7,8 +7,8 @@ namespace Transformer.Layers;
 // I inputs · O outputs
 
 /// <summary>
-/// x W^T + b, computed in the type of x: W and b are fp32 and are rounded to that type on their way into the product, where PyTorch's
-/// autocast would do it unseen. Their gradients pass the same way back and arrive in fp32.
+/// x W^T + b, computed in the type of x: W and b are fp32 and are cast to that type for the product, explicitly where PyTorch's autocast
+/// does it implicitly. Their gradients are cast back to fp32.
 /// </summary>
 public sealed class Linear : nn.Module<Tensor, Tensor>
 {
@@ -25,7 +25,7 @@ public sealed class Linear : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    /// <summary>Whether b is added here: not where the product is one of several that add up, and b stands beside another.</summary>
+    /// <summary>Whether b is added here: false where the product is one of several ranks' summands and another rank adds b.</summary>
     internal bool AddsBias { get; set; } = true;
 
     /// <summary>[O, I]</summary>

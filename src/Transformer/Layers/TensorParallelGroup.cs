@@ -8,11 +8,11 @@ namespace Transformer.Layers;
 // N ranks · B batch · T tokens · C width
 
 /// <summary>
-/// The ranks that work on every sub-layer together (Shoeybi et al. 2019, arXiv:1909.08053, section 3): each has a share of the heads or
-/// hidden units, and what they make of the same x adds up, Y = sum over r of act(X A_r) B_r. A sub-layer costs a sum over the ranks of its
-/// outputs going forward and one of its input's gradients going backward.
+/// The ranks that share every sub-layer (Shoeybi et al. 2019, arXiv:1909.08053, section 3): each has a share of the heads or hidden units,
+/// and their outputs for the same x add up, Y = sum over r of act(X A_r) B_r. A sub-layer costs an all-reduce of its outputs in the forward
+/// pass and one of its input's gradients in the backward pass.
 /// </summary>
-/// <param name="collective">The processes. Each begins the same passes over the same numbers.</param>
+/// <param name="collective">The processes. Each runs the same passes over the same inputs.</param>
 public sealed class TensorParallelGroup(ICollective collective)
 {
     private ExceptionDispatchInfo? failure;
@@ -27,8 +27,8 @@ public sealed class TensorParallelGroup(ICollective collective)
     public int Count => collective.Ranks;
 
     /// <summary>The output of a sub-layer, the same on all ranks bit for bit.</summary>
-    /// <param name="x">What it reads, the same on all ranks: [B, T, C].</param>
-    /// <param name="share">What this rank's heads or hidden units make of it: [B, T, C] to [B, T, C].</param>
+    /// <param name="x">Its input, the same on all ranks: [B, T, C].</param>
+    /// <param name="share">This rank's heads or hidden units: [B, T, C] to [B, T, C].</param>
     /// <returns>[B, T, C], fp32</returns>
     public Tensor Apply(Tensor x, Func<Tensor, Tensor> share) => ReduceFromRanks.apply(share(CopyToRanks.apply(x, this)).ToFloat32(), this);
 
@@ -57,19 +57,16 @@ public sealed class TensorParallelGroup(ICollective collective)
         return scope.MoveToOuter(cat([.. shares.unbind()], dimension));
     }
 
-    /// <summary>Rank 0's numbers, by which all ranks go where a last digit could part their ways.</summary>
+    /// <summary>Rank 0's numbers, which all ranks take so that rounding cannot make them diverge.</summary>
     public double[] OfFirst(params double[] mine) => collective.Gather(mine)[0];
 
-    /// <summary>Whether it is so on any rank.</summary>
+    /// <summary>Whether the flag is set on any rank.</summary>
     public bool Any(bool mine) => collective.Any(mine);
 
-    /// <summary>
-    /// To be called after a backward pass: throws what went wrong between the ranks in it. The gradients are of no use then.
-    /// </summary>
+    /// <summary>To be called after a backward pass: throws an error of its collectives, after which the gradients are invalid.</summary>
     public void ThrowIfFailed() => failure?.Throw();
 
-    // The paper's f: all ranks read the same, so the gradients of what each has made of it add up. Must not throw: it is called by
-    // libtorch.
+    // The paper's f: all ranks read the same input, so that its gradients add up. Must not throw: it is called by libtorch.
     private sealed class CopyToRanks : Operator<CopyToRanks>
     {
         public override Tensor forward(autograd.AutogradContext context, params object[] inputs)

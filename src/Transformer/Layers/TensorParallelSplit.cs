@@ -6,9 +6,8 @@ namespace Transformer.Layers;
 // N ranks
 
 /// <summary>
-/// Which part of each parameter of a model a rank has under tensor parallelism, as its spec says. Of matrices that make heads or hidden
-/// units ranks have rows, of those that lead back into the stream columns (Shoeybi et al. 2019, section 3); what stands outside of mixers
-/// and MLPs all have whole.
+/// A rank's part of each parameter under tensor parallelism, as its spec says: rows of the matrices into heads or hidden units, columns of
+/// those back into the stream (Shoeybi et al. 2019, section 3). Parameters outside of mixers and MLPs are whole on every rank.
 /// </summary>
 internal static class TensorParallelSplit
 {
@@ -20,7 +19,7 @@ internal static class TensorParallelSplit
         return whole.narrow(dimension, ranks.Rank * length, length);
     }
 
-    /// <summary>A parameter of the whole model from the parts of all ranks, which must all ask for it.</summary>
+    /// <summary>A parameter of the whole model from the parts of all ranks, which must all call this.</summary>
     public static Tensor Join(ParameterSpec spec, Tensor part, TensorParallelGroup ranks) =>
         spec.SplitDimension is { } dimension ? ranks.Join(part, dimension) : part;
 

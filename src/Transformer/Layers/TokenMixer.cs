@@ -4,14 +4,16 @@ using static TorchSharp.torch;
 
 namespace Transformer.Layers;
 
-/// <summary>What a block uses to move information between positions: <c>forward(x [B, T, C], context, state) -> [B, T, C]</c>.</summary>
+/// <summary>
+/// The mixer of a block, which moves information between positions: <c>forward(x [B, T, C], context, state) -> [B, T, C]</c>.
+/// </summary>
 /// <param name="name">The name of the module's kind.</param>
 public abstract class TokenMixer(string name) : nn.Module<Tensor, ForwardContext, LayerState?, Tensor>(name)
 {
     /// <summary>An empty state for generation.</summary>
     /// <param name="rows">B, the number of sequences.</param>
     /// <param name="length">The greatest number of tokens that a sequence may reach.</param>
-    /// <param name="device">Where the state lives.</param>
+    /// <param name="device">The state's device.</param>
     public abstract LayerState NewState(int rows, int length, Device device);
 
     /// <summary>The mixer of a block.</summary>

@@ -8,7 +8,7 @@ namespace Transformer.Model;
 // B batch · T tokens · C width
 
 /// <summary>
-/// One layer of the stack, a list of sub-layers: tokens exchange information, then each is worked on by itself. How a sub-layer meets the
+/// One layer of the stack, a list of sub-layers: tokens exchange information, then each is processed by itself. How a sub-layer joins the
 /// stream is up to its residual; for pre-norm (Xiong et al. 2020) it is x + attention(norm(x)), then x + mlp(norm(x)).
 /// </summary>
 public sealed class Block : nn.Module<Tensor, ForwardContext, Tensor>
@@ -23,7 +23,7 @@ public sealed class Block : nn.Module<Tensor, ForwardContext, Tensor>
     public Block(ModelConfig config, BlockSpec block)
         : this([.. block.Sublayers.Select(sublayer => Sublayer.FromConfig(config, block, sublayer))], block.Depth, config.Dropout) { }
 
-    /// <param name="sublayers">What the stream goes through, in this order; the first opens the stream and the last closes it.</param>
+    /// <param name="sublayers">The sub-layers in order; the first opens the stream and the last closes it.</param>
     /// <param name="depth">How many blocks come before this one.</param>
     /// <param name="dropout">The probability with which numbers of the sub-layers' outputs are dropped in training.</param>
     public Block(IReadOnlyList<Sublayer> sublayers, int depth, double dropout = 0) : base(nameof(Block))
@@ -36,7 +36,7 @@ public sealed class Block : nn.Module<Tensor, ForwardContext, Tensor>
     /// <summary>How many blocks come before this one.</summary>
     public int Depth { get; }
 
-    /// <summary>Its mixers, in the order in which the stream meets them.</summary>
+    /// <summary>Its mixers, in the order of the stream.</summary>
     public IEnumerable<TokenMixer> Mixers => sublayers.Select(sublayer => sublayer.Function).OfType<TokenMixer>();
 
     /// <inheritdoc cref="Residual.Open"/>

@@ -8,23 +8,23 @@ namespace Transformer.Model;
 // B batch · T tokens · C width · G key/value heads · D head width
 
 /// <summary>
-/// A block that leaves nothing for the backward pass but what it was given (Chen et al. 2016, arXiv:1604.06174): it is computed without a
-/// graph, and once more with one when its gradients are due, from the same random numbers and so to the same bits.
+/// Activation checkpointing: a block that keeps nothing for the backward pass but its input (Chen et al. 2016, arXiv:1604.06174): it is
+/// computed without a graph, and again with one in the backward pass, from the same random numbers and so bit-identically.
 /// </summary>
 internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<CheckpointedBlock>
 {
     /// <inheritdoc/>
     public override string Name => nameof(CheckpointedBlock);
 
-    /// <summary>What <c>block.call(stream, context)</c> gives and leaves in the context.</summary>
+    /// <summary>What <c>block.call(stream, context)</c> gives, with its side effects on the context.</summary>
     /// <param name="block">The block.</param>
     /// <param name="stream">[B, T, C], or what the residual made of it.</param>
     /// <param name="context">What the layers of this pass share; its tensors live until the backward pass.</param>
-    /// <param name="parameters">Brings the block's parameters while they are needed; gives null where they are always there.</param>
+    /// <param name="parameters">Gathers the block's parameters while they are needed; gives null where they are always in memory.</param>
     public static Tensor Apply(Block block, Tensor stream, ForwardContext context, Func<IDisposable?> parameters)
     {
         using var scope = NewDisposeScope();
-        // Parameters are no inputs of this function: above frozen embeddings the stream must require a gradient instead.
+        // Parameters are not inputs of this function, so that the stream must require a gradient even above frozen embeddings.
         if (!stream.requires_grad) stream = stream.detach().requires_grad_(true);
         var computation = new Computation(block, context, parameters);
         var results = apply(stream, context.FirstValues!, computation);
@@ -56,7 +56,7 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
         try
         {
             var saved = context.get_saved_variables();
-            // The stream and, where there are, v_1.
+            // The stream and, where there is one, v_1.
             Tensor[] inputs = [.. saved.Skip(1).Select(input => input.detach().requires_grad_(true))];
             set_rng_state(saved[0]);
             using var parameters = computation.Parameters();
@@ -80,13 +80,13 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
         }
     }
 
-    // A block with what its pass gives it, to be computed twice.
+    // A block with its inputs, to be computed twice.
     private sealed class Computation(Block block, ForwardContext context, Func<IDisposable?> parameters)
     {
-        /// <summary>Brings the block's parameters, until the result is disposed.</summary>
+        /// <summary>Gathers the block's parameters until the result is disposed.</summary>
         public IDisposable? Parameters() => parameters();
 
-        /// <summary>Whether the block's values are those that later blocks mix theirs with.</summary>
+        /// <summary>Whether later blocks mix their values with this block's.</summary>
         public bool GivesValues { get; private set; }
 
         /// <summary>The stream after the block, its terms of the loss and, where it gives them, its values.</summary>

@@ -48,13 +48,13 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, Tensor>
     /// <summary>What positions add to the scores in every block, or null.</summary>
     public ScoreBias? PositionBias => position_bias;
 
-    /// <summary>What stands around each block, or null.</summary>
+    /// <summary>Hooks around each block, or null.</summary>
     internal BlockHooks? Hooks { set => layers.Hooks = value; }
 
     /// <summary>[V, C]; also the head where that is tied.</summary>
     public Parameter TokenEmbedding => embed_tokens.weight!;
 
-    /// <summary>What tokens are to the stack, their positions aside.</summary>
+    /// <summary>The embeddings of tokens, without positions.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
     /// <returns>[B, T, C]</returns>
     public Tensor Embed(Tensor ids) => embed_tokens.call(ids);

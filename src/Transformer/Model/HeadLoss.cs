@@ -6,9 +6,9 @@ namespace Transformer.Model;
 // N tokens · C width · V vocabulary · n rows of a chunk
 
 /// <summary>
-/// The losses of a head whose logits are never whole: those of n tokens are made, replaced by their own gradient in place, used for the
-/// gradients of what the head was given and of its weight, and overwritten by the next. The forward pass does all of it, so that no product
-/// is computed twice.
+/// The losses of a head whose logits are computed in chunks: those of n tokens are replaced in place by their gradient,
+/// used for the gradients of the head's input and weight, and overwritten by the next chunk. The forward pass does all of
+/// it, so that no product is computed twice.
 /// </summary>
 internal sealed class HeadLoss : autograd.MultiTensorFunction<HeadLoss>
 {
@@ -51,8 +51,8 @@ internal sealed class HeadLoss : autograd.MultiTensorFunction<HeadLoss>
             crossEntropy.add_(((partition - logits.gather(1, label)) * counts).sum());
             squares.add_((partition.square() * counts).sum());
 
-            // Of logit v: softmax_v (1 + 2 z ln Z), less one at the label. Divided by the number of tokens only at the end, or fp16 would
-            // lose the small ones.
+            // Of logit v: softmax_v (1 + 2 z ln Z), less one at the label. Divided by the number of tokens only at the end, since small
+            // gradients would underflow in fp16.
             var gradients = logits.sub_(partition).exp_().mul_(counts * scale * (1 + 2 * zLoss * partition))
                 .scatter_add_(1, label, -scale * counts).to(head.dtype);
             hiddenGradient?.narrow(0, first, count).copy_(matmul(gradients, head));
@@ -79,7 +79,7 @@ internal sealed class HeadLoss : autograd.MultiTensorFunction<HeadLoss>
         using var scope = NewDisposeScope();
         using var share = gradients[1];
         var saved = new Queue<Tensor>(context.get_saved_variables());
-        // On a device to ask would be to wait for it, and a product with one costs little.
+        // Reading the value would wait for the device, and a product with one costs little.
         var whole = share.device_type == TorchSharp.DeviceType.CPU && share.item<float>() == 1;
         return BackwardPass.Return(scope, [Next("hidden")!, Next("head")!, null!, null!, null!, null!, null!]);
 

@@ -12,12 +12,12 @@ public static class LanguageModelLoss
     /// <summary>The label of a token that does not count.</summary>
     public const long Ignored = -100;
 
-    /// <summary>How many bytes of logits are made at once; where all together take no more, they are whole.</summary>
+    /// <summary>How many bytes of logits are computed at once; if all of them take no more, they are computed whole.</summary>
     public const long LogitBytes = 32 << 20;
 
     /// <summary>
-    /// Both losses of a head from what it is given, [B, T, V] logits never being whole where they would be large: a chunk of tokens is
-    /// brought to its loss and its gradients before the next one's logits are made.
+    /// Both losses of a head from its input, without all [B, T, V] logits in memory where they would be large: the loss and gradients of a
+    /// chunk of tokens are computed before the next chunk's logits.
     /// </summary>
     /// <param name="hidden">[B, T, C]</param>
     /// <param name="head">[V, C]</param>
@@ -25,7 +25,7 @@ public static class LanguageModelLoss
     /// <param name="zLoss">The weight of <see cref="SquaredPartition"/>.</param>
     /// <param name="logitScale">What logits are multiplied by.</param>
     /// <param name="ignored">The label of a token that does not count.</param>
-    /// <param name="logitBytes">How many bytes of logits may be made at once.</param>
+    /// <param name="logitBytes">How many bytes of logits may be computed at once.</param>
     /// <returns>The mean cross-entropy, and its sum with the weighted z-loss, which is the one to be differentiated: two scalars.</returns>
     public static (Tensor CrossEntropy, Tensor Total) OfHead(
         Tensor hidden, Tensor head, Tensor targets, double zLoss = 0, double logitScale = 1,
@@ -41,10 +41,10 @@ public static class LanguageModelLoss
         return (scope.MoveToOuter(loss), zLoss == 0 ? loss : scope.MoveToOuter(total));
     }
 
-    /// <summary>For how many tokens logits are made at once: all, or as many as there is room for, at least one.</summary>
+    /// <summary>For how many tokens logits are computed at once: all, or as many as fit, at least one.</summary>
     /// <param name="tokens">All of them.</param>
     /// <param name="vocabulary">V.</param>
-    /// <param name="logitBytes">How many bytes of logits may be made at once.</param>
+    /// <param name="logitBytes">How many bytes of logits may be computed at once.</param>
     public static long RowsAtOnce(long tokens, long vocabulary, long logitBytes = LogitBytes) =>
         Math.Clamp(logitBytes / (sizeof(float) * vocabulary), 1, Math.Max(1, tokens));
 

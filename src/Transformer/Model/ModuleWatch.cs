@@ -5,12 +5,12 @@ using static TorchSharp.torch;
 namespace Transformer.Model;
 
 /// <summary>
-/// Reports when the modules of a model begin and end, in forward and in backward passes, until it is disposed. A module's way back is
-/// framed by two identities, one behind its result and one before its input, whose gradients pass where its own work begins and ends.
+/// Reports when the modules of a model begin and end, in forward and in backward passes, until it is disposed. A module's backward pass is
+/// framed by two identity functions, after its output and before its input, whose gradients mark its beginning and end.
 /// </summary>
 internal sealed class ModuleWatch : IDisposable
 {
-    /// <param name="Begin">A module begins: its name, such as model.layers.0.mlp, and whether on the way back.</param>
+    /// <param name="Begin">A module begins: its name, such as model.layers.0.mlp, and whether in the backward pass.</param>
     /// <param name="End">The module that began last, of those that have not ended, ends.</param>
     public sealed record Listener(Action<string, bool> Begin, Action End);
 
@@ -25,7 +25,7 @@ internal sealed class ModuleWatch : IDisposable
             var frame = new Frame(name, listener);
             switch (module)
             {
-                case Decoder or Stack: break;    // all of a pass, which is no part of one
+                case Decoder or Stack: break;    // the whole pass, which is not a part of the model
                 case nn.Module<Tensor, Tensor> plain:
                     Remember(
                         plain.register_forward_pre_hook((_, x) => frame.Enter(x)),
@@ -59,7 +59,7 @@ internal sealed class ModuleWatch : IDisposable
         foreach (var remove in removals) remove();
     }
 
-    // One module, which may be inside itself only if it is computed again on the way back.
+    // One module, which may be nested in itself only if it is recomputed in the backward pass.
     private sealed class Frame(string name, Listener listener)
     {
         private readonly Stack<bool> framed = [];

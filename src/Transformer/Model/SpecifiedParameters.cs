@@ -3,13 +3,13 @@ using Transformer.Layers;
 
 namespace Transformer.Model;
 
-/// <summary>Pairs the parameters of a model that was made with the specs of its configuration.</summary>
+/// <summary>Pairs the parameters of a model with the specs of its configuration.</summary>
 internal static class SpecifiedParameters
 {
     /// <summary>The specs by name, in their order.</summary>
     /// <param name="config">The architecture of the whole model.</param>
     /// <param name="found">The model's parameters, or this rank's parts of them.</param>
-    /// <param name="group">The ranks that have split the model; null where it is whole.</param>
+    /// <param name="group">The ranks that share the model; null where it is whole.</param>
     /// <exception cref="InvalidOperationException">A layer and its config record differ in a name or a shape.</exception>
     public static IReadOnlyDictionary<string, ParameterSpec> Of(
         ModelConfig config, IEnumerable<(string Name, long[] Shape)> found, TensorParallelGroup? group)

@@ -6,9 +6,9 @@ namespace Transformer.Model;
 // B batch · T tokens · C width
 
 /// <summary>
-/// The depth of a model: nodes that the residual stream goes through one after the other. The leaves are blocks; whatever else maps the
-/// stream to the stream can be a node among them. The stack opens the stream before its first node and closes it after the last, and it
-/// alone knows what stands around a block: hooks, and activation checkpointing.
+/// The depth of a model: nodes that the residual stream passes in order. The leaves are blocks; anything else that maps the stream to the
+/// stream can be a node among them. The stack opens the stream before its first node and closes it after the last, and it alone applies
+/// hooks and activation checkpointing to a block.
 /// </summary>
 public sealed class Stack : nn.Module<Tensor, ForwardContext, Tensor>
 {
@@ -25,7 +25,7 @@ public sealed class Stack : nn.Module<Tensor, ForwardContext, Tensor>
     /// <summary>The blocks from the embedding to the head.</summary>
     public IReadOnlyList<Block> Blocks { get; }
 
-    /// <summary>What stands around each block, or null.</summary>
+    /// <summary>Hooks around each block, or null.</summary>
     internal BlockHooks? Hooks { get; set; }
 
     /// <param name="x">[B, T, C]</param>

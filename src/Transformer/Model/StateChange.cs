@@ -1,6 +1,6 @@
 namespace Transformer.Model;
 
-/// <summary>A change of a state that is no pass.</summary>
+/// <summary>A change of a state outside of a pass.</summary>
 /// <param name="Kind">What is done.</param>
 /// <param name="Row">The row; that which is copied from.</param>
 /// <param name="Argument">The row that is copied to, or the length that stays.</param>

@@ -1,6 +1,6 @@
 namespace Transformer.Model;
 
-/// <summary>The changes of a state that are no passes.</summary>
+/// <summary>The changes of a state outside of a pass.</summary>
 internal enum StateChangeKind
 {
     /// <summary>A row ends its text.</summary>

@@ -10,8 +10,8 @@ namespace Transformer.Model;
 // B batch · T tokens · C width
 
 /// <summary>
-/// One sub-layer of a block: a function between norms, within the residual through which it meets the stream. It is no module itself: its
-/// parts are the block's modules, by the names that checkpoints know.
+/// One sub-layer of a block: a function between norms, within a residual. It is not a module itself: its parts are modules of
+/// the block, by their names in checkpoints.
 /// </summary>
 public sealed class Sublayer
 {
@@ -54,10 +54,10 @@ public sealed class Sublayer
     /// <summary>The function's module: a <see cref="TokenMixer"/> or an <see cref="Mlp"/>.</summary>
     public nn.Module Function => module;
 
-    /// <summary>How the function meets the stream.</summary>
+    /// <summary>How the function joins the stream.</summary>
     public Residual Residual => residual;
 
-    /// <summary>Norms and function by name, in the order in which the stream meets them.</summary>
+    /// <summary>Norms and function by name, in the order of the stream.</summary>
     internal IEnumerable<(string Name, nn.Module Module)> Modules
     {
         get

@@ -25,7 +25,7 @@ public sealed class TorchSequenceState : SequenceState
     /// <inheritdoc/>
     public override bool CanTruncate { get; }
 
-    /// <summary>Called before each change that is no pass: ranks that share the model make it too.</summary>
+    /// <summary>Called before each change outside of a pass, which the other ranks that share the model make too.</summary>
     internal Action<StateChange>? Changing { get; set; }
 
     internal void Advance(IReadOnlyList<int> tokens)
@@ -33,8 +33,9 @@ public sealed class TorchSequenceState : SequenceState
         for (var row = 0; row < Lengths.Count; row++) Advance(row, tokens[row]);
     }
 
-    /// <summary>The state of some neighbouring rows: the same memory, under row numbers from 0 on. What it reads, its owner has to
-    /// count.</summary>
+    /// <summary>
+    /// The state of some neighbouring rows: the same memory, under row numbers from 0 on. The caller has to count the tokens that it reads.
+    /// </summary>
     internal TorchSequenceState Narrow(int first, int count)
     {
         var part = new TorchSequenceState(this, [.. Layers.Select(layer => layer.Narrow(first, count))], count, Capacity, CanTruncate);

@@ -6,25 +6,25 @@ namespace Transformer.Model;
 // B batch · T tokens · C width · V vocabulary
 
 /// <summary>
-/// The bytes that a training run has in use at its peak, computed from its configuration. The process holds somewhat more: code, the
-/// allocator's gaps, and what the run does beside its steps. Activations are counted as fp32, of which a run in 16 bits keeps less.
+/// The bytes that a training run has in use at its peak, computed from its configuration. The process holds somewhat more: code,
+/// fragmentation, and what the run does beside its steps. Activations are counted as fp32; a 16-bit run keeps less.
 /// </summary>
 /// <param name="Parameters">The parameters.</param>
 /// <param name="Gradients">Their gradients.</param>
-/// <param name="Moments">What the optimizer remembers.</param>
+/// <param name="Moments">The optimizer's state.</param>
 /// <param name="Average">The running mean of the weights, where there is one.</param>
 /// <param name="Activations">What the forward pass keeps for the backward pass.</param>
-/// <param name="Workspace">What comes and goes beside it: logits, or a block that is worked on backward, whichever is more.</param>
+/// <param name="Workspace">Temporary memory: logits, or the backward pass of a block, whichever is more.</param>
 public sealed record TrainingMemory(long Parameters, long Gradients, long Moments, long Average, long Activations, long Workspace)
 {
-    /// <summary>All of it.</summary>
+    /// <summary>The sum.</summary>
     public long Bytes => Parameters + Gradients + Moments + Average + StepBytes;
 
-    /// <summary>What comes and goes with every step.</summary>
+    /// <summary>What is allocated and freed in every step.</summary>
     public long StepBytes => Activations + Workspace;
 
     /// <summary>
-    /// The bytes that an optimizer remembers: two moments a parameter for AdamW; for Muon's hidden matrices their momentum only.
+    /// The bytes of an optimizer's state: two moments per parameter for AdamW; for Muon's hidden matrices their momentum only.
     /// </summary>
     public static long MomentBytes(ModelSize size, OptimizerConfig optimizer)
     {
@@ -41,10 +41,10 @@ public sealed record TrainingMemory(long Parameters, long Gradients, long Moment
 
     /// <summary>The memory of a run.</summary>
     /// <param name="size">The model.</param>
-    /// <param name="training">The optimizer, the average and whether blocks are computed again.</param>
+    /// <param name="training">The optimizer, the average and activation checkpointing.</param>
     /// <param name="rows">B, the sequences of a forward pass.</param>
     /// <param name="tokens">T, the tokens of a sequence.</param>
-    /// <param name="labelled">The share of the tokens that have a target, and so logits.</param>
+    /// <param name="labelled">The fraction of the tokens that have a target, and so logits.</param>
     public static TrainingMemory Of(ModelSize size, TrainingConfig training, long rows, long tokens, double labelled = 1)
     {
         var checkpointing = training.ActivationCheckpointing;

@@ -24,14 +24,14 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     private Precision precision;
 
     /// <param name="config">The architecture; its vocabulary size is known. Parameters are drawn by libtorch's generator.</param>
-    /// <param name="device">Where parameters live; the CPU where null.</param>
-    /// <param name="draw">False where the parameters are loaded next, so that drawing them would be time lost.</param>
+    /// <param name="device">The device of the parameters; the CPU where null.</param>
+    /// <param name="draw">False where the parameters are loaded next and need not be drawn.</param>
     public TransformerModel(ModelConfig config, Device? device = null, bool draw = true) : this(config, device, draw, group: null) { }
 
     /// <param name="config">The architecture of the whole model.</param>
-    /// <param name="device">Where parameters live; the CPU where null.</param>
+    /// <param name="device">The device of the parameters; the CPU where null.</param>
     /// <param name="draw">Whether they are drawn, which only those of a whole model can be.</param>
-    /// <param name="group">The ranks of which each has a share of the heads and hidden units; null where this process has all.</param>
+    /// <param name="group">The ranks that share heads and hidden units; null where this process has all.</param>
     internal TransformerModel(ModelConfig config, Device? device, bool draw, TensorParallelGroup? group) : base(nameof(TransformerModel))
     {
         (Config, TensorParallelGroup) = (config, group);
@@ -51,18 +51,17 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     public ModelConfig Config { get; }
 
     /// <summary>
-    /// The ranks that have split heads and hidden units among them; every pass needs all of them. Null where this process has the whole
-    /// model.
+    /// The ranks that share heads and hidden units, all of which take part in every pass; null where this process has the whole model.
     /// </summary>
     public TensorParallelGroup? TensorParallelGroup { get; }
 
-    /// <summary>Where the parameters live.</summary>
+    /// <summary>The device of the parameters.</summary>
     public Device Device { get; }
 
     /// <summary>
-    /// The type of the products of every pass from now on; fp32 at first. Parameters are fp32 and stay so: each product rounds what it
-    /// takes, and norms, softmax, loss, recurrent states and the residual stream are fp32 under all of them (Micikevicius et al. 2018,
-    /// arXiv:1710.03740). tf32 is a switch of the process.
+    /// The type of the products of every later pass; fp32 by default. Parameters stay fp32: each product casts its inputs, and norms,
+    /// softmax, loss, recurrent states and the residual stream are fp32 under all of them (Micikevicius et al. 2018, arXiv:1710.03740).
+    /// tf32 is a switch of the process.
     /// </summary>
     /// <exception cref="InputException">tf32 for a model that is not on an NVIDIA GPU.</exception>
     public Precision Precision
@@ -82,17 +81,17 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         }
     }
 
-    /// <summary>What is known of each parameter of the whole model, by name, in the order in which they are drawn.</summary>
+    /// <summary>The spec of each parameter of the whole model, by name, in the order in which they are drawn.</summary>
     public IReadOnlyDictionary<string, ParameterSpec> ParameterSpecs { get; }
 
-    /// <summary>What stands around each block in every pass, or null.</summary>
+    /// <summary>Hooks around each block in every pass, or null.</summary>
     internal BlockHooks? BlockHooks { set => model.Hooks = value; }
 
     /// <summary>All parameters by the names under which checkpoints hold them.</summary>
     public IEnumerable<(string Name, Tensor Value)> Weights =>
         named_parameters().Select(parameter => (parameter.name, (Tensor)parameter.parameter));
 
-    /// <summary>The state of a generation that has not begun.</summary>
+    /// <summary>The state of rows that have no tokens yet.</summary>
     /// <param name="rows">B, the number of sequences.</param>
     /// <param name="capacity">The greatest number of tokens a sequence, at most the context length; the context length where null.</param>
     public TorchSequenceState NewState(int rows, int? capacity = null) =>
@@ -105,9 +104,8 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     }
 
     /// <param name="ids">[B, T], integers below V.</param>
-    /// <param name="state">
-    /// Null for a pass over whole sequences; else the tokens continue those that the state holds, which it then holds too.
-    /// </param>
+    /// <param name="state">Null for a pass over whole sequences; else the tokens continue those that the
+    /// state holds, and are appended to it.</param>
     /// <returns>The logits of each token's successor: [B, T, V].</returns>
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
     public override Tensor forward(Tensor ids, TorchSequenceState? state)
@@ -116,7 +114,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         return Logits(hidden);
     }
 
-    /// <summary>What tokens are to the blocks, their positions aside.</summary>
+    /// <summary>The embeddings of tokens, without positions.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
     /// <returns>[B, T, C]</returns>
     public Tensor Embed(Tensor ids) => model.Embed(ids);
@@ -136,9 +134,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         return Pass(embeddings, state, newTokens);
     }
 
-    /// <summary>
-    /// As <see cref="Hidden"/>, for what need not be the embedding of a token. Positions that are added to embeddings are added here too.
-    /// </summary>
+    /// <summary>As <see cref="Hidden"/>, for embeddings that need not be those of tokens. Positions are added here.</summary>
     /// <param name="embeddings">[B, T, C], such as <see cref="Embed"/> makes.</param>
     /// <param name="state">As for <see cref="forward"/>.</param>
     /// <param name="newTokens">As for <see cref="Hidden"/>.</param>
@@ -149,9 +145,8 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
 
     /// <summary>A pass of training over whole sequences: what <see cref="Hidden"/> gives, and what the layers add to the loss.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
-    /// <param name="recomputation">
-    /// Asks blocks to keep their input only; to be asked after the backward pass whether it failed. Null where they keep everything.
-    /// </param>
+    /// <param name="recomputation">Activation checkpointing; reports after the backward pass whether it failed. Null
+    /// where blocks keep all activations.</param>
     /// <returns>[B, T, C] and a scalar, weights included; null where no layer adds anything.</returns>
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
     public (Tensor Hidden, Tensor? Penalty) HiddenAndPenalty(Tensor ids, Recomputation? recomputation = null)
@@ -178,7 +173,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             TensorParallelGroup?.Join(tensor([.. own]), 0).data<float>().ToArray() ?? own;
     }
 
-    // Outputs of the ranks add up, so that a bias which all of them have is added once.
+    // The ranks' outputs are summed, so that a bias which all of them have is added by one.
     private void LeaveOutputBiasesToFirstRank()
     {
         foreach (var (name, layer) in named_modules())
@@ -215,7 +210,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             scope.MoveToOuter(rotation.Sin);
         }
         var hidden = model.call(embeddings, context);
-        if (ReferenceEquals(hidden, embeddings)) hidden = embeddings.alias();    // no block has changed what the caller owns
+        if (ReferenceEquals(hidden, embeddings)) hidden = embeddings.alias();    // no block changes the caller's numbers
         state?.Advance(counts);
         return scope.MoveToOuter(hidden);
     }

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// Adam with decoupled weight decay (Kingma and Ba 2015; Loshchilov and Hutter 2019). Parameters that lie together and are treated alike
-/// make one range, and libtorch's fused kernel passes over each range once.
+/// Adam with decoupled weight decay (Kingma and Ba 2015; Loshchilov and Hutter 2019). Adjacent parameters with the same rates form one
+/// range, and libtorch's fused kernel makes one pass over each range.
 /// </summary>
 public sealed class AdamW : Optimizer
 {
@@ -20,7 +20,7 @@ public sealed class AdamW : Optimizer
 
     /// <param name="config">Rates and decays.</param>
     /// <param name="parameters">Which parameters of the space this rule changes.</param>
-    /// <param name="space">Where they lie.</param>
+    /// <param name="space">The space of the parameters.</param>
     public AdamW(AdamWConfig config, IReadOnlyList<ParameterView> parameters, ParameterSpace space)
     {
         (this.config, this.space) = (config, space);
@@ -29,8 +29,8 @@ public sealed class AdamW : Optimizer
         var type = config.StatePrecision == StatePrecision.Bf16 ? ScalarType.BFloat16 : ScalarType.Float32;
         means = zeros(size, type, space.Values.device).DetachFromDisposeScope();
         squares = zeros(size, type, space.Values.device).DetachFromDisposeScope();
-        steps = zeros(1).DetachFromDisposeScope();    // here, so that counting asks no device
-        long used = 0;    // the moments of the ranges lie one after the other
+        steps = zeros(1).DetachFromDisposeScope();    // on the CPU, so that counting does not wait for a device
+        long used = 0;    // the moments of the ranges are contiguous
         foreach (var alike in parameters.GroupBy(parameter => (
             parameter.Decays, RateScale: parameter.LearningRateScale * parameter.WidthScale)))
         {
@@ -50,8 +50,8 @@ public sealed class AdamW : Optimizer
         }
     }
 
-    // What lies together in the space and is treated alike: the parameters and, in the same order, what the kernel needs of each. Its count
-    // of steps is a tensor.
+    // Adjacent ranges with the same rates: the parameters and, in the same order, the kernel's other
+    // arguments. Its count of steps is a tensor.
     private sealed record ParameterRange(long Offset, Tensor Values, Tensor Gradients, Tensor Means, Tensor Squares, Tensor Step)
     {
         public long Length => Values.numel();
@@ -66,11 +66,11 @@ public sealed class AdamW : Optimizer
     {
         get
         {
-            var places = groups.SelectMany(group => group.Ranges).Select(range => (range.Offset, range.Length)).ToList();
+            var ranges = groups.SelectMany(group => group.Ranges).Select(range => (range.Offset, range.Length)).ToList();
             return
             [
-                .. space.Pieces("adamw.means", means, places),
-                .. space.Pieces("adamw.squares", squares, places),
+                .. space.Pieces("adamw.means", means, ranges),
+                .. space.Pieces("adamw.squares", squares, ranges),
                 ("adamw.steps", steps),
             ];
         }
@@ -99,8 +99,8 @@ public sealed class AdamW : Optimizer
         [.. ranges.Select(range => range.Step)],
         config.LearningRate * scale, config.Beta1, config.Beta2, decays ? config.WeightDecay : 0, config.Epsilon, gradientScale);
 
-    // A piece at a time the moments are widened, updated and rounded again. Where a number lies in the space and the step decide how it is
-    // rounded, so that neither threads nor pieces nor an interruption change it.
+    // The moments are widened, updated and rounded piece by piece. The rounding of a number depends only on its index in the space and on
+    // the step, so that threads, pieces and interruptions do not change it.
     private void UpdateRounded(ParameterRange range, bool decays, double scale, Tensor? gradientScale)
     {
         var step = (long)Count - 1;
@@ -125,7 +125,7 @@ public sealed class AdamW : Optimizer
         foreach (var tensor in (Tensor[])[means, squares, steps]) tensor.Dispose();
     }
 
-    // Neighbours become one range.
+    // Merges adjacent ranges.
     private static IEnumerable<(long Offset, long Length)> Join(IEnumerable<ParameterView> parameters)
     {
         (long Offset, long Length)? open = null;

@@ -3,11 +3,11 @@ using static TorchSharp.torch;
 
 namespace Transformer.Training;
 
-/// <summary>A run of parameters whose gradients are ready together: those of a block, or what stands before or after the blocks.</summary>
+/// <summary>A run of parameters whose gradients are ready together: those of a block, or those before or after the blocks.</summary>
 /// <param name="Block">Which block; null where it is none.</param>
 /// <param name="Offset">Where it begins in the space.</param>
 /// <param name="Length">How many numbers it takes there; the ranks divide it.</param>
-/// <param name="Parameters">What lies in it.</param>
+/// <param name="Parameters">Its parameters.</param>
 internal sealed record Bucket(BlockSpec? Block, long Offset, long Length, IReadOnlyList<ParameterView> Parameters)
 {
     /// <summary>The bucket in a buffer of the whole space.</summary>

@@ -7,13 +7,12 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// Adds up the gradients of all ranks while they are made: what the backward pass leaves at the entrance of a block is final for that
-/// block, so its bucket is sent off there, and the block below computes meanwhile (Li et al. 2020). Every rank sends the same buckets in
-/// the same order.
+/// Sums the gradients of all ranks during the backward pass: once it has reached the input of a block, that block's gradients are final, so
+/// that its bucket is reduced while the block below is computed (Li et al. 2020). Every rank reduces the same buckets in the same order.
 /// </summary>
 internal class GradientReduction : BlockHooks
 {
-    private const int MostUnderway = 2;    // of those that have a buffer of their own
+    private const int MostUnderway = 2;    // of the buckets with their own buffer
 
     private readonly ParameterSpace space;
     private readonly Bucket[] order;    // as the backward pass leaves them
@@ -36,7 +35,7 @@ internal class GradientReduction : BlockHooks
         ];
     }
 
-    /// <summary>Told how long each reduction takes; null where nobody asks.</summary>
+    /// <summary>Records how long each reduction takes; null if not profiled.</summary>
     public StepProfile? Profile { get; set; }
 
     /// <summary>
@@ -59,7 +58,9 @@ internal class GradientReduction : BlockHooks
     public override Tensor BeforeBlock(int layer, Tensor stream) =>
         is_grad_enabled() && stream.requires_grad ? BackwardHook.apply(stream, this, layer) : stream;
 
-    /// <summary>Sends off what is final once the backward pass has come out of a block. Must not throw: it is called by libtorch.</summary>
+    /// <summary>
+    /// Starts the reduction of what is final once the backward pass has left a block. Must not throw: it is called by libtorch.
+    /// </summary>
     private void GradientsReady(int layer)
     {
         if (!isActive || failure is not null) return;
@@ -89,7 +90,7 @@ internal class GradientReduction : BlockHooks
         }
     }
 
-    // The backward pass has left each gradient in a tensor of its own; they are together only until they are added up.
+    // The backward pass leaves each gradient in its own tensor; they are copied to one buffer only for the reduction.
     private void BeginSharded(Bucket bucket)
     {
         while (underway.Count >= MostUnderway) Complete();
@@ -97,7 +98,7 @@ internal class GradientReduction : BlockHooks
         using var scope = NewDisposeScope();
         foreach (var parameter in bucket.Parameters)
         {
-            if (parameter.Value.grad is not { } gradient) continue;    // nothing came to it
+            if (parameter.Value.grad is not { } gradient) continue;    // it has no gradient
             bucket.View(buffer, parameter).copy_(gradient);
             parameter.Value.grad = null;
             gradient.Dispose();
@@ -121,7 +122,7 @@ internal class GradientReduction : BlockHooks
         buffer.Dispose();
     }
 
-    // Hands the stream through; its backward is the place where the block's gradients are final and those of the block below are not begun.
+    // Passes the stream through; in its backward the block's gradients are final and those of the block below have not begun.
     private sealed class BackwardHook : Operator<BackwardHook>
     {
         public override Tensor forward(autograd.AutogradContext context, params object[] inputs)

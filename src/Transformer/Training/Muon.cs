@@ -7,8 +7,8 @@ namespace Transformer.Training;
 
 /// <summary>
 /// Muon (Jordan et al. 2024): the Nesterov momentum of each hidden matrix is replaced by the nearest matrix whose singular values are all
-/// about one, found by Newton-Schulz steps, so that rare directions learn as fast as common ones. Matrices of one shape are worked on
-/// together. Everything that is not a hidden matrix is left to AdamW.
+/// about one, found by Newton-Schulz steps, so that rare directions learn as fast as common ones. Matrices of one shape are batched. All
+/// other parameters are left to AdamW.
 /// </summary>
 public sealed class Muon : Optimizer
 {

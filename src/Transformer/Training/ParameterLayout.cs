@@ -8,18 +8,18 @@ using Transformer.Runs;
 namespace Transformer.Training;
 
 /// <summary>
-/// Which of a model's parameters are trained and where each of them lies in the <see cref="ParameterSpace"/>: block by block, in a block
-/// the matrices first, so that those that decay lie together. Every view begins on a 64-byte boundary, and every bucket is filled up until
-/// the ranks divide it.
+/// Which of a model's parameters are trained, and the range of each in the <see cref="ParameterSpace"/>: block by block, in a
+/// block the matrices first, so that those with weight decay are contiguous. Every view begins on a 64-byte boundary, and every
+/// bucket is padded to a multiple of the ranks.
 /// </summary>
 internal sealed class ParameterLayout
 {
     private const int Alignment = 16;    // floats: every view and every slice begins on a 64-byte boundary
 
     /// <summary>Lays out the parameters of a model.</summary>
-    /// <param name="model">The model; its frozen parameters no longer ask for a gradient.</param>
+    /// <param name="model">The model; its frozen parameters no longer require a gradient.</param>
     /// <param name="rules">Learning rates and freezing by name; of several that fit a parameter the first holds.</param>
-    /// <param name="ranks">N, between whom every bucket is cut.</param>
+    /// <param name="ranks">N, among which every bucket is divided.</param>
     /// <exception cref="InputException">A rule fits no parameter, or all are frozen.</exception>
     public ParameterLayout(TransformerModel model, IReadOnlyList<ParameterRule> rules, int ranks)
     {
@@ -56,13 +56,13 @@ internal sealed class ParameterLayout
         (Buckets, Parameters) = (buckets, parameters);
     }
 
-    /// <summary>The parameters of each block, and what stands before and after the blocks.</summary>
+    /// <summary>The parameters of each block, and those before and after the blocks.</summary>
     public IReadOnlyList<Bucket> Buckets { get; }
 
-    /// <summary>All of them, in the order in which they lie.</summary>
+    /// <summary>All of them, in the order of the space.</summary>
     public IReadOnlyList<ParameterView> Parameters { get; }
 
-    /// <summary>P, the numbers of all parameters with the zeros between them.</summary>
+    /// <summary>P, the length of the space: all parameters with the padding between them.</summary>
     public long Size { get; }
 
     private readonly record struct Ruled(ParameterSpec Spec, Parameter Value, ParameterRule? Rule)
@@ -75,7 +75,7 @@ internal sealed class ParameterLayout
     // Whether a name fits a pattern in which * stands for any run of characters.
     private static bool Matches(string pattern, string name) => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false);
 
-    // Neighbours of one block, or of none.
+    // Adjacent parameters of one block, or of none.
     private static IEnumerable<List<Ruled>> Neighbours(List<Ruled> parameters)
     {
         for (var (first, end) = (0, 1); end <= parameters.Count; end++)

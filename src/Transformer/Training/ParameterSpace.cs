@@ -9,8 +9,8 @@ namespace Transformer.Training;
 /// <summary>
 /// The trainable parameters of a model as views into one buffer, and their gradients into a second, both in the order of the blocks.
 /// Clipping, optimizer steps, averaging and, between ranks, reduction are then a few operations on ranges instead of many on small tensors.
-/// Between N ranks the parameters of a block are a bucket of N slices; where buffers are sharded, a rank's hold its slice of every bucket
-/// and nothing else.
+/// Between N ranks the parameters of a block are a bucket of N slices; where buffers are sharded, those of a rank hold only its slice of
+/// every bucket.
 /// </summary>
 public sealed class ParameterSpace : IDisposable
 {
@@ -25,10 +25,8 @@ public sealed class ParameterSpace : IDisposable
     /// </summary>
     /// <param name="model">The model; its parameters stay usable as before.</param>
     /// <param name="rules">Learning rates and freezing by name.</param>
-    /// <param name="ranks">
-    /// The processes between which batches are shared; this one alone where null, and where the model is a share of which all ranks work on
-    /// every batch. All begin with the parameters of rank 0.
-    /// </param>
+    /// <param name="ranks">The processes that batches are divided among; this one alone where null, or where the ranks share the model and
+    /// every batch. All start from the parameters of rank 0.</param>
     /// <param name="strategy">What each of them keeps.</param>
     public ParameterSpace(
         TransformerModel model, IReadOnlyList<ParameterRule>? rules = null, ICollective? ranks = null,
@@ -47,16 +45,16 @@ public sealed class ParameterSpace : IDisposable
         model.BlockHooks = reduction;
     }
 
-    /// <summary>The processes between which batches are shared.</summary>
+    /// <summary>The processes that batches are divided among.</summary>
     public ICollective Ranks { get; }
 
-    /// <summary>The processes that take each step together: <see cref="Ranks"/>, or those that share the model.</summary>
+    /// <summary>The processes that take part in each step: <see cref="Ranks"/>, or those that share the model.</summary>
     internal ICollective Processes => parallel?.Processes ?? Ranks;
 
-    /// <summary>The parameters of each block, and what stands before and after the blocks.</summary>
+    /// <summary>The parameters of each block, and those before and after the blocks.</summary>
     internal IReadOnlyList<Bucket> Buckets => layout.Buckets;
 
-    /// <summary>P, the numbers of all parameters with the zeros between them.</summary>
+    /// <summary>P, the length of the space: all parameters with the padding between them.</summary>
     internal long Size => layout.Size;
 
     internal bool ShardsOptimizer => strategy is DistributedStrategy.Zero1 or DistributedStrategy.Zero2 or DistributedStrategy.Zero3;
@@ -65,12 +63,10 @@ public sealed class ParameterSpace : IDisposable
 
     internal bool ShardsParameters => strategy == DistributedStrategy.Zero3;
 
-    /// <summary>
-    /// All trained parameters, one after the other, with zeros between them up to the next boundary: [P], or this rank's [P/N].
-    /// </summary>
+    /// <summary>All trained parameters in order, each padded with zeros to the next boundary: [P], or this rank's [P/N].</summary>
     public Tensor Values { get; }
 
-    /// <summary>Their gradients, in the same places: [P], or this rank's [P/N]. The backward pass adds to them.</summary>
+    /// <summary>Their gradients, at the same offsets: [P], or this rank's [P/N]. The backward pass adds to them.</summary>
     public Tensor Gradients { get; }
 
     /// <summary>The parameters in the order of the space.</summary>
@@ -87,8 +83,8 @@ public sealed class ParameterSpace : IDisposable
     }
 
     /// <summary>
-    /// This rank's part of the square of that length, where the gradients lie: a scalar in double precision, in which the square of a float
-    /// is exact.
+    /// This rank's part of the square of that length, on the device of the gradients: a scalar in double precision,
+    /// in which the square of a float is exact.
     /// </summary>
     internal Tensor OwnSquares()
     {
@@ -100,7 +96,7 @@ public sealed class ParameterSpace : IDisposable
 
     /// <summary>
     /// Makes all gradients zero for the next step, and makes sure that the backward pass still writes into this space: a gradient that was
-    /// replaced elsewhere (zero_grad does that) would never be seen by the optimizer.
+    /// replaced elsewhere (as zero_grad does) would never reach the optimizer.
     /// </summary>
     public void ZeroGradients()
     {
@@ -111,10 +107,10 @@ public sealed class ParameterSpace : IDisposable
         Gradients.zero_();
     }
 
-    /// <summary>Runs a forward and a backward pass, after whose last one of a step the gradients are the sums over all ranks.</summary>
+    /// <summary>Runs a forward and a backward pass, after the last of which in a step the gradients are the sums over all ranks.</summary>
     /// <param name="isLast">Whether no more gradients are added before the step.</param>
-    /// <param name="pass">What makes the gradients; the loss that it gives is handed through.</param>
-    /// <param name="profile">Told how long each reduction takes; null where nobody asks.</param>
+    /// <param name="pass">Computes the gradients; its loss is returned.</param>
+    /// <param name="profile">Records how long each reduction takes; null if not profiled.</param>
     public Tensor Backward(bool isLast, Func<Tensor> pass, StepProfile? profile = null)
     {
         if (reduction is null)
@@ -127,7 +123,7 @@ public sealed class ParameterSpace : IDisposable
         return reduction.Backward(isLast, pass);
     }
 
-    /// <summary>Brings bounded parameters back between 0 and 1 after a step, each rank those that it has stepped.</summary>
+    /// <summary>Clamps bounded parameters to [0, 1] after a step, each rank those that it has stepped.</summary>
     public void ClampBounded()
     {
         using var _ = no_grad();
@@ -136,7 +132,7 @@ public sealed class ParameterSpace : IDisposable
             this.Cut(Values, offset, length).clamp_(0, 1);
     }
 
-    /// <summary>Brings the parameters that the ranks have stepped to all of them.</summary>
+    /// <summary>Gathers on all ranks the parameters that each has stepped.</summary>
     public void GatherUpdated()
     {
         if (!ShardsOptimizer || ShardsParameters) return;
@@ -146,14 +142,13 @@ public sealed class ParameterSpace : IDisposable
     }
 
     /// <summary>
-    /// Where parameters are sharded, brings those together that stand before and after the blocks until the result is disposed. No pass can
-    /// do without them.
+    /// Where parameters are sharded, gathers those before and after the blocks, which every pass needs, until the result is disposed.
     /// </summary>
     public IDisposable? GatherOutsideBlocks() => (reduction as ShardedBlocks)?.GatherOutsideBlocks();
 
     /// <summary>
-    /// Reads or changes all parameters in the model; where they are sharded they are brought together for it, and this rank's slices taken
-    /// back.
+    /// Reads or changes all parameters in the model; where they are sharded they are gathered for
+    /// it, and this rank's slices are copied back.
     /// </summary>
     public void WithFullParameters(Action act)
     {
@@ -192,14 +187,14 @@ public sealed class ParameterSpace : IDisposable
         foreach (var bucket in Buckets)
         {
             using var scope = NewDisposeScope();
-            var place = ShardsParameters ? zeros(bucket.Length, device: Values.device) : bucket.Of(Values);
-            foreach (var parameter in bucket.Parameters) bucket.View(place, parameter).copy_(parameter.Value);
-            Ranks.Broadcast(place, root: 0);
-            if (ShardsParameters) Own(Values, bucket).copy_(bucket.Slice(place, Ranks.Rank, Ranks.Ranks));
+            var buffer = ShardsParameters ? zeros(bucket.Length, device: Values.device) : bucket.Of(Values);
+            foreach (var parameter in bucket.Parameters) bucket.View(buffer, parameter).copy_(parameter.Value);
+            Ranks.Broadcast(buffer, root: 0);
+            if (ShardsParameters) Own(Values, bucket).copy_(bucket.Slice(buffer, Ranks.Rank, Ranks.Ranks));
             foreach (var parameter in bucket.Parameters)
             {
                 if (ShardsParameters) parameter.Value.set_(empty(0, device: Values.device));
-                else parameter.Value.set_(bucket.View(place, parameter));
+                else parameter.Value.set_(bucket.View(buffer, parameter));
                 if (!ShardsGradients)
                     parameter.Value.grad = parameter.Gradient = bucket.View(bucket.Of(Gradients), parameter).DetachFromDisposeScope();
             }

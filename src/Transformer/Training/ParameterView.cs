@@ -4,14 +4,13 @@ using static TorchSharp.torch;
 
 namespace Transformer.Training;
 
-/// <summary>One parameter's place in a <see cref="ParameterSpace"/>.</summary>
-/// <param name="Spec">What is known of it, its shape being that of the whole model's.</param>
-/// <param name="Value">
-/// The parameter itself, a view of the space's values; empty where these are sharded and its block is not at work.
-/// </param>
-/// <param name="Shape">Its dimensions here, where ranks may have split it.</param>
+/// <summary>One parameter's range in a <see cref="ParameterSpace"/>.</summary>
+/// <param name="Spec">Its spec, whose shape is that of the whole model's.</param>
+/// <param name="Value">The parameter itself, a view of the space's values; empty where these are sharded and
+/// its block is not being computed.</param>
+/// <param name="Shape">Its dimensions on this rank.</param>
 /// <param name="Offset">Where it begins in the space.</param>
-/// <param name="Length">How many numbers it takes there, the zeros up to the next boundary included.</param>
+/// <param name="Length">Its length there, with the padding to the next boundary.</param>
 /// <param name="LearningRateScale">What the learning rate is multiplied by, as the rules say.</param>
 /// <param name="WidthScale">
 /// What Adam's learning rate is multiplied by beside that: under muP less for wider hidden matrices, else 1.
@@ -28,6 +27,6 @@ public sealed record ParameterView(
     /// <summary>Its gradient, a view of the space's gradients; null where these are sharded.</summary>
     public Tensor? Gradient { get; internal set; }
 
-    /// <summary>The number of its numbers.</summary>
+    /// <summary>The number of its elements.</summary>
     public long Count => Shape.Aggregate(1L, (product, size) => product * size);
 }

@@ -5,17 +5,16 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// How what ranks remember of their shares lies in a checkpoint: as parts of the whole parameters' numbers, as if each rank had a range of
-/// them, so that any number of ranks, whatever they share, finds its own.
+/// The optimizer state of tensor-parallel ranks in a checkpoint: as ranges of the whole parameters, so that any number of ranks, however
+/// they share the model, can read its own part.
 /// </summary>
 internal static class TensorParallelCheckpoint
 {
-    /// <summary>What this rank writes of what it remembers; all ranks must ask together.</summary>
+    /// <summary>This rank's tensors of the checkpoint; all ranks must call this.</summary>
     /// <param name="ranks">The ranks.</param>
     /// <param name="space">The parameters of this rank's share.</param>
-    /// <param name="state">
-    /// What it remembers, by names that end with a parameter's and @0 where that is a number for each of the parameter's.
-    /// </param>
+    /// <param name="state">The state by name; a name that ends with a parameter's and @0 has one
+    /// number for each of the parameter's.</param>
     public static IReadOnlyList<(string Name, Tensor Value)> Parts(
         TensorParallelGroup ranks, ParameterSpace space, IEnumerable<(string Name, Tensor Value)> state)
     {
@@ -38,7 +37,7 @@ internal static class TensorParallelCheckpoint
         return (At(name, begin), scope.MoveToOuter(whole.narrow(0, begin, end - begin).clone()));
     }
 
-    /// <summary>Reads this rank's share of something that <see cref="Parts"/>, or any other number of ranks, wrote.</summary>
+    /// <summary>Reads this rank's part of a tensor that <see cref="Parts"/>, or any other number of ranks, wrote.</summary>
     public static void ReadInto(TrainingTensors file, TensorParallelGroup ranks, ParameterSpace space, string name, Tensor value)
     {
         var (parameter, dimension) = Split(space, name);

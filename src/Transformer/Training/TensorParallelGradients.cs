@@ -5,9 +5,9 @@ using static TorchSharp.torch;
 namespace Transformer.Training;
 
 /// <summary>
-/// What the gradients of a rank's share of a model lack under tensor parallelism. Those of its own heads and hidden units are whole, and so
-/// are those of what stands outside of them, the same on all ranks; what all heads share, a norm of queries for one, has had a gradient
-/// from this rank's heads only.
+/// Completes the gradients of a rank's share of a model under tensor parallelism. Those of its own heads and hidden units are
+/// complete, and those outside of them are the same on all ranks; parameters that all heads share, such as a norm of queries,
+/// have a gradient from this rank's heads only.
 /// </summary>
 internal sealed class TensorParallelGradients
 {
@@ -16,20 +16,20 @@ internal sealed class TensorParallelGradients
     private readonly IReadOnlyList<ParameterView> partial, counted;
 
     /// <param name="ranks">The ranks.</param>
-    /// <param name="parameters">What this one trains.</param>
-    /// <param name="device">Where they lie.</param>
+    /// <param name="parameters">This rank's trained parameters.</param>
+    /// <param name="device">Their device.</param>
     public TensorParallelGradients(TensorParallelGroup ranks, IReadOnlyList<ParameterView> parameters, Device device)
     {
         (this.ranks, this.device) = (ranks, device);
         partial = [.. parameters.Where(parameter => parameter.Spec.IsPartial)];
-        // A parameter that all have whole is rank 0's, so that none counts twice.
+        // Parameters that all ranks have whole are counted by rank 0 only.
         counted = [.. parameters.Where(parameter => ranks.Rank == 0 || parameter.Spec.SplitDimension is not null)];
     }
 
     /// <summary>The ranks' processes.</summary>
     public ICollective Processes => ranks.Collective;
 
-    /// <summary>Adds up over the ranks what is not whole yet.</summary>
+    /// <summary>Sums the partial gradients over the ranks.</summary>
     public void Sum()
     {
         if (partial.Count == 0) return;

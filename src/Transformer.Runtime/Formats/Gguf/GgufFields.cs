@@ -17,7 +17,7 @@ internal sealed class GgufFields(IReadOnlyDictionary<string, object> values, str
             throw Bad(key, $"found {Shown(values[key])}, and this library does not know what it does to the model");
     }
 
-    /// <summary>An integer from 1 to a limit that no honest model passes.</summary>
+    /// <summary>An integer from 1 to a limit above that of any real model.</summary>
     public int Size(string key, int limit, int? absent = null) => Take(key, absent, $"an integer from 1 to {limit}", (value, out number) =>
     {
         number = value is byte or ushort or uint or int or long ? (int)Math.Clamp(Convert.ToInt64(value), 0, int.MaxValue) : 0;

@@ -4,8 +4,8 @@ using Transformer.Configuration;
 namespace Transformer.Formats.Gguf;
 
 /// <summary>
-/// A GGUF file, as llama.cpp reads and writes them: what is known about the model as keys and values, then the tensors, plain or quantised
-/// in blocks. The header is checked on opening, before anything is allocated for a tensor.
+/// A GGUF file, as llama.cpp reads and writes them: metadata as keys and values, then the tensors, plain or quantised in blocks. The header
+/// is checked on opening, before anything is allocated for a tensor.
 /// </summary>
 public sealed class GgufFile : IDisposable
 {

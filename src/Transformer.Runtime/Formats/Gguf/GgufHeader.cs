@@ -3,8 +3,7 @@ using Transformer.Configuration;
 namespace Transformer.Formats.Gguf;
 
 /// <summary>
-/// What stands before the tensors of a GGUF file: what is known about the model, and what lies where. Nothing is believed before it is
-/// checked.
+/// The header of a GGUF file: metadata of the model, and the position of each tensor. Nothing is used before it is checked.
 /// </summary>
 internal sealed class GgufHeader
 {

@@ -27,7 +27,7 @@ public static class GgufModel
             foreach (var name in file.Names)
                 foreach (var ours in GgufNames.FromGguf(path, model, file.Tensor(name)))
                     if (!tensors.TryAdd(ours.Name, ours))
-                        throw new InputException($"{path}: {UntrustedText.Shown(name)}: a part of it stands there twice");
+                        throw new InputException($"{path}: {UntrustedText.Shown(name)}: a part of it is there twice");
             var fields = new GgufFields(file.Metadata, path);
             var tokenizer = GgufTokenizer.Read(fields);
             var template = fields.Has(TemplateKey) ? fields.Text(TemplateKey) : null;
@@ -40,7 +40,7 @@ public static class GgufModel
         }
     }
 
-    /// <summary>Writes a model whole or not at all.</summary>
+    /// <summary>Writes a model atomically.</summary>
     /// <param name="path">The file, replaced if it exists.</param>
     /// <param name="model">The architecture.</param>
     /// <param name="weights">The model's tensors by our names.</param>
@@ -76,7 +76,7 @@ public static class GgufModel
         GgufWriter.Write(path, metadata, [.. tensors]);
     }
 
-    /// <summary>Why no GGUF file can be this model: the first key that differs; null where one can.</summary>
+    /// <summary>Why no GGUF file can express this model: the first key that differs; null if one can.</summary>
     public static string? Obstacle(ModelConfig model) => model.Position switch
     {
         LearnedPositionConfig => HuggingFaceConfig.Gpt2Obstacle(model) ?? (model.Mlp is GeluTanhMlpConfig ? null : "mlp.kind"),

@@ -4,8 +4,8 @@ using Transformer.Configuration;
 namespace Transformer.Formats.Gguf;
 
 /// <summary>
-/// The names of GGUF's tensors and ours. Its llama has the rows of q and k in pairs side by side (<see cref="RotaryPairs"/>), its gpt2 the
-/// rows of q, k and v in one matrix.
+/// The names of GGUF's tensors and ours. Its llama has the rows of q and k in adjacent pairs (<see cref="RotaryPairs"/>), its
+/// gpt2 the rows of q, k and v in one matrix.
 /// </summary>
 internal static partial class GgufNames
 {
@@ -84,7 +84,7 @@ internal static partial class GgufNames
         return [RotaryPairs.HalfSplit(value, heads) with { Name = $"{prefix}.{ours}.{kind}" }];
 
         string Ours((string Gguf, string Ours)[] table, string module) =>
-            table.FirstOrDefault(pair => pair.Gguf == module).Ours ?? throw Bad("a tensor that this library cannot place in such a model");
+            table.FirstOrDefault(pair => pair.Gguf == module).Ours ?? throw Bad("a tensor that such a model does not have");
 
         InputException Bad(string problem) => new($"{file}: {UntrustedText.Shown(value.Name)}: {problem}");
     }
@@ -93,7 +93,7 @@ internal static partial class GgufNames
 
     private static bool IsJoined(ModelConfig model) => model.Position is LearnedPositionConfig;
 
-    // How many heads the rows of a matrix make that are turned.
+    // The number of heads in the rows of a matrix whose outputs are rotated; null for others.
     private static long? Heads(ModelConfig model, string part) => (part, model.Attention) switch
     {
         _ when IsJoined(model) => null,

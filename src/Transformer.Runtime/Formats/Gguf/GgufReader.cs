@@ -4,7 +4,7 @@ using Transformer.Configuration;
 
 namespace Transformer.Formats.Gguf;
 
-/// <summary>Takes the parts of a GGUF header from a file. Nothing longer than what is left of the file is ever allocated.</summary>
+/// <summary>Reads the parts of a GGUF header from a file. Nothing longer than the rest of the file is ever allocated.</summary>
 internal sealed class GgufReader(string file, Stream stream)
 {
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);

@@ -18,7 +18,7 @@ internal static class GgufTokenizer
 
     /// <summary>The fields of a tokenizer.</summary>
     /// <param name="tokenizer">What makes the model's tokens.</param>
-    /// <param name="vocabulary">The model's vocabulary; what is beyond the tokenizer's is filled up with unused tokens.</param>
+    /// <param name="vocabulary">The model's vocabulary; it is padded with unused tokens beyond the tokenizer's.</param>
     /// <exception cref="InputException">GGUF has no such tokenizer.</exception>
     public static IEnumerable<KeyValuePair<string, object>> Write(Tokenizer tokenizer, int vocabulary) => tokenizer switch
     {
@@ -71,8 +71,8 @@ internal static class GgufTokenizer
         yield return new($"{Prefix}add_space_prefix", true);
     }
 
-    // llama.cpp takes some token of this kind for the end of a text always: where the vocabulary has none, the zero byte's, which stands in
-    // no text.
+    // llama.cpp always needs a token of this kind that ends a text: if the vocabulary has none, it is that
+    // of the zero byte, which no text contains.
     private static IEnumerable<KeyValuePair<string, object>> Bpe(BpeTokenizer tokenizer, int vocabulary)
     {
         var end = (uint)(tokenizer.EndOfText ?? tokenizer.Encode("\0")[0]);
@@ -144,7 +144,7 @@ internal static class GgufTokenizer
     {
         var tokens = Array.ConvertAll(fields.Array<string>($"{Prefix}tokens"), Unescaped);
         var foreign = Array.FindIndex(tokens, token => token is null);
-        if (foreign >= 0) throw new InputException($"token {foreign} is not a single byte, as this library knows them");
+        if (foreign >= 0) throw new InputException($"token {foreign} is not a single byte");
         if (tokens.Length == 256 && tokens.Select((token, id) => token == id).All(same => same)) return new ByteTokenizer();
         if (Array.FindIndex(tokens, token => token > 127) is >= 0 and var half)
             throw new InputException($"token {half} is half of a character");

@@ -5,18 +5,16 @@ using Transformer.Quantization;
 
 namespace Transformer.Formats.Gguf;
 
-/// <summary>
-/// Writes GGUF files: version 3, the tensors on boundaries of 32 bytes. What is to be quantised is so while it is written.
-/// </summary>
+/// <summary>Writes GGUF files: version 3, the tensors on boundaries of 32 bytes. Matrices are quantised while they are written.</summary>
 internal static class GgufWriter
 {
     private const uint ArrayType = 9;
     private const int BlocksAtOnce = 4096, NumbersAtOnce = 1 << 14;
 
-    /// <summary>Writes a file whole or not at all.</summary>
+    /// <summary>Writes a file atomically.</summary>
     /// <param name="path">The file, replaced if it exists.</param>
     /// <param name="metadata">Keys and values: uint, int, float, bool, string, and arrays of int, float and string.</param>
-    /// <param name="tensors">The tensors, with the types that they shall have there.</param>
+    /// <param name="tensors">The tensors, with the types that they are to have in the file.</param>
     /// <exception cref="InputException">The file cannot be written: no folder, no permission, no space.</exception>
     public static void Write(
         string path,

@@ -11,7 +11,7 @@ internal sealed class AutomatonState(Expression rest, int byteClasses)
     /// <summary>Whether the text may end here.</summary>
     public bool Accepts => rest.AcceptsEmpty;
 
-    /// <summary>The states after each class of bytes, as far as they are known.</summary>
+    /// <summary>The states after each class of bytes, as far as they have been computed.</summary>
     public Successor[] Successors { get; } = new Successor[byteClasses];
 
     /// <summary>What follows a byte.</summary>

@@ -27,9 +27,9 @@ internal sealed class RegexParser
     /// <param name="table">The table of the expression.</param>
     /// <param name="pattern">The pattern.</param>
     /// <param name="encode">The expression of a set of characters; UTF-8 where null.</param>
-    /// <param name="search">Whether the text must match for other readers, in their dialects: the pattern may match anywhere in a text,
-    /// unless it has <c>^</c> and <c>$</c>, and <c>. \d \w \s</c> and their opposites match what all dialects accept. Otherwise the pattern
-    /// is the whole text.</param>
+    /// <param name="search">Whether the text must match in other dialects of regular expressions: the pattern may match anywhere in
+    /// a text, unless it has <c>^</c> and <c>$</c>, and <c>. \d \w \s</c> and their opposites match what all dialects accept.
+    /// Otherwise the pattern is the whole text.</param>
     /// <exception cref="InputException">The pattern is not one, or not one of this kind.</exception>
     public static Expression Parse(
         ExpressionTable table, string pattern, Func<CharacterSet, Expression>? encode = null, bool search = false)

@@ -7,8 +7,8 @@ namespace Transformer.Inference.Cpu;
 // N tokens · I width
 
 /// <summary>
-/// Vectors of tokens, [N, I], and on demand their form for quantised weights: blocks of 32 numbers of 8 bits, each with a scale and the sum
-/// of the 8-bit numbers, by which a kernel takes away what the weights' bias added.
+/// Vectors of tokens, [N, I], and on demand their 8-bit form for quantised weights: blocks of 32 numbers, each with a scale and the sum of
+/// its numbers, from which a kernel computes the correction for the weights' bias.
 /// </summary>
 internal sealed unsafe class Activations : IDisposable
 {

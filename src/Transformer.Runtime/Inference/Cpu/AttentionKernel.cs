@@ -6,13 +6,15 @@ namespace Transformer.Inference.Cpu;
 // N tokens · S keys · H heads · G key/value heads · D head width
 
 /// <summary>
-/// softmax(scale q k^T + bias) v for the tokens of a batch, a head at a time, and of a text that is read on four neighbouring tokens at a
-/// time: the keys that they see are read once for their scores, the values once for their means.
+/// softmax(scale q k^T + bias) v for the tokens of a batch, one head at a time. Where a row has several tokens, four neighbouring ones are
+/// computed at once, so that the keys and values that they see are read once for all four.
 /// </summary>
 internal sealed unsafe class AttentionKernel : IParallelKernel
 {
     private const int Neighbours = AttentionMath.Neighbours;
-    private const int Margin = 16;    // scores that are written before the first and behind the last key, since keys lie together
+
+    // Scores are computed for whole groups of eight keys, which may begin before the first key and end behind the last.
+    private const int Margin = 16;
 
     private readonly ThreadTeam team;
     private readonly Activations q, z;
@@ -30,7 +32,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
     /// <param name="config">Heads and options.</param>
     /// <param name="q">[N, H D]</param>
     /// <param name="z">[N, H D]</param>
-    /// <param name="spans">How far back tokens see; all the way where null.</param>
+    /// <param name="spans">How far back tokens see; without limit where null.</param>
     public AttentionKernel(InferencePlan plan, SoftmaxAttentionConfig config, Activations q, Activations z, AttentionSpans? spans)
     {
         (team, this.q, this.z, this.spans, bias) = (plan.Team, q, z, spans, plan.Bias);
@@ -61,7 +63,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
     {
         var (token, count, head) = (firsts[piece / heads], counts[piece / heads], piece % heads);
         var last = token + count - 1;
-        if (count == Neighbours && SeeMuchTheSame(token, head)) Four(token, head, thread);
+        if (count == Neighbours && SpansOverlap(token, head)) Four(token, head, thread);
         else
             for (; token <= last; token++) One(token, head, thread);
     }
@@ -74,16 +76,15 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
         var keys = cache.Keys(batch.Row(token), head / sharing);
         var values = cache.Values(batch.Row(token), head / sharing);
         var scores = scratch[thread].Pointer + Margin;
-        for (var s = first; s < end; s = Turn(s, end))
-            AttentionMath.Scores(query, scale, keys, width, s % cache.Slots, Turn(s, end) - s, scores + s - first);
+        for (var s = first; s < end; s = RunEnd(s, end))
+            AttentionMath.Scores(query, scale, keys, width, s % cache.Slots, RunEnd(s, end) - s, scores + s - first);
         var sum = Weigh(token, head, scores, end - first, thread);
         new Span<float>(mean, width).Clear();
         AddValues(scores, first, end, values, mean);
         VectorKernels.Scale(1 / sum, mean, mean, width);
     }
 
-    // What One does, in the same order, for four neighbours: all keys are read once for their scores, and once the values that all four
-    // see.
+    // As One, in the same order of operations, for four neighbouring tokens: all keys, and the values that all four see, are read once.
     private void Four(int token, int head, int thread)
     {
         var (first, end) = (First(token, head), batch.Position(token + Neighbours - 1) + 1);
@@ -93,8 +94,8 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
         var keys = cache.Keys(batch.Row(token), head / sharing);
         var values = cache.Values(batch.Row(token), head / sharing);
         var scores = scratch[thread].Pointer + Margin;
-        for (var s = first; s < end; s = Turn(s, end))
-            AttentionMath.Scores(query, q.Width, scale, keys, width, s % cache.Slots, Turn(s, end) - s, scores + s - first, row);
+        for (var s = first; s < end; s = RunEnd(s, end))
+            AttentionMath.Scores(query, q.Width, scale, keys, width, s % cache.Slots, RunEnd(s, end) - s, scores + s - first, row);
         var sums = stackalloc float[Neighbours];
         for (var t = 0; t < Neighbours; t++)
         {
@@ -103,9 +104,9 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
             new Span<float>(mean + t * z.Width, width).Clear();
             AddValues(scores + t * row + own - first, own, firstOfAll, values, mean + t * z.Width);
         }
-        for (var s = firstOfAll; s < endOfAll; s = Turn(s, endOfAll))
+        for (var s = firstOfAll; s < endOfAll; s = RunEnd(s, endOfAll))
             AttentionMath.AddValues(
-                scores + s - first, row, values + (long)(s % cache.Slots) * width, Turn(s, endOfAll) - s, mean, z.Width, width);
+                scores + s - first, row, values + (long)(s % cache.Slots) * width, RunEnd(s, endOfAll) - s, mean, z.Width, width);
         for (var t = 0; t < Neighbours; t++)
         {
             AddValues(scores + t * row + endOfAll - first, endOfAll, batch.Position(token + t) + 1, values, mean + t * z.Width);
@@ -113,8 +114,9 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
         }
     }
 
-    // Whether each of four neighbours sees on from the one before or a little later, and all see the first one's key.
-    private bool SeeMuchTheSame(int token, int head)
+    // Whether the spans of four neighbouring tokens begin within four keys of each other, in order, and
+    // all of them reach the first one's own key.
+    private bool SpansOverlap(int token, int head)
     {
         var first = First(token, head);
         for (var (t, before) = (1, first); t < Neighbours; t++)
@@ -130,10 +132,10 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
     private int First(int token, int head) =>
         spans is null ? 0 : (int)Math.Max(0, batch.Position(token) - (long)(spans.Of(token, head) + spans.Ramp));
 
-    // The places are a ring: the first key behind the span of neighbouring places that begins with key s.
-    private int Turn(int s, int end) => (int)Math.Min(end, s + (long)(cache.Slots - s % cache.Slots));
+    // The slots are a ring buffer: one past the last key of the contiguous run that begins with key s.
+    private int RunEnd(int s, int end) => (int)Math.Min(end, s + (long)(cache.Slots - s % cache.Slots));
 
-    // The weights of a token's keys in place of their scores, and the sum of the weights.
+    // Replaces the scores of a token's keys by their weights. Returns the sum of the weights.
     private float Weigh(int token, int head, float* scores, int count, int thread)
     {
         bias?.Add(head, q.Row(token) + head * width, scale, scores, count, scratch[thread].Pointer + Neighbours * row);
@@ -148,7 +150,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
         for (var key = 0; key < count; key++) scores[key] = cap * MathF.Tanh(scores[key] / cap);
     }
 
-    // The soft mask, m(x) = clamp(1 + (z - x) / R, 0, 1) at distance x, and the sum of what it leaves.
+    // Multiplies by the soft mask m(x) = clamp(1 + (z - x) / R, 0, 1) at distance x. Returns the sum.
     private static float Fade(float* weights, int count, float span, int ramp)
     {
         var sum = 0f;
@@ -159,7 +161,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
 
     private void AddValues(float* weights, int first, int end, float* values, float* mean)
     {
-        for (var s = first; s < end; s = Turn(s, end))
-            AttentionMath.AddValues(weights + s - first, values + (long)(s % cache.Slots) * width, Turn(s, end) - s, mean, width);
+        for (var s = first; s < end; s = RunEnd(s, end))
+            AttentionMath.AddValues(weights + s - first, values + (long)(s % cache.Slots) * width, RunEnd(s, end) - s, mean, width);
     }
 }

@@ -7,17 +7,17 @@ namespace Transformer.Inference.Cpu;
 // S keys · D head width
 
 /// <summary>
-/// The loops of attention, for one query and for four at a time. A query gets its numbers by the same operations in the same order from
-/// both: a score as two sums, over the even and the odd components, and a mean by adding one value after the other.
+/// The loops of attention, for one query and for four at a time. Both compute a query's numbers by the same operations in the same order: a
+/// score as two sums, over the even and the odd components, and a mean by adding one value after the other.
 /// </summary>
 internal static unsafe class AttentionMath
 {
-    /// <summary>The queries of the form for several.</summary>
+    /// <summary>The number of queries that are computed at once.</summary>
     public const int Neighbours = 4;
 
     private const int Lanes = KeyValueState.Lanes;
 
-    /// <summary>scale q k_s of neighbouring keys. Up to seven numbers are written before the first and behind the last.</summary>
+    /// <summary>scale q k_s for neighbouring keys. Up to seven numbers before the first and behind the last are overwritten.</summary>
     /// <param name="q">[D]</param>
     /// <param name="scale">What the products are multiplied by.</param>
     /// <param name="keys">[S / 8, D, 8]</param>
@@ -29,9 +29,9 @@ internal static unsafe class AttentionMath
     public static void Scores(float* q, float scale, float* keys, int width, int first, int count, float* scores)
     {
         scores -= first % Lanes;
-        for (var place = first / Lanes * Lanes; place < first + count; place += Lanes, scores += Lanes)
+        for (var slot = first / Lanes * Lanes; slot < first + count; slot += Lanes, scores += Lanes)
         {
-            var k = keys + (long)place * width;
+            var k = keys + (long)slot * width;
             var (even, odd) = (Vector256<float>.Zero, Vector256<float>.Zero);
             var d = 0;
             for (; d + 2 <= width; d += 2, k += 2 * Lanes)
@@ -61,9 +61,9 @@ internal static unsafe class AttentionMath
         var q2 = q1 + stride;
         var q3 = q2 + stride;
         scores -= first % Lanes;
-        for (var place = first / Lanes * Lanes; place < first + count; place += Lanes, scores += Lanes)
+        for (var slot = first / Lanes * Lanes; slot < first + count; slot += Lanes, scores += Lanes)
         {
-            var k = keys + (long)place * width;
+            var k = keys + (long)slot * width;
             var (even0, even1, even2, even3) = (Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero);
             var (odd0, odd1, odd2, odd3) = (Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero);
             var d = 0;
@@ -94,7 +94,7 @@ internal static unsafe class AttentionMath
         }
     }
 
-    /// <summary>e^(score - the greatest) in place of the scores.</summary>
+    /// <summary>Replaces scores by e^(score - the greatest).</summary>
     /// <returns>Their sum.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Exponentials(float* scores, int count)
@@ -115,7 +115,7 @@ internal static unsafe class AttentionMath
     }
 
     /// <summary>
-    /// mean = mean + sum over s of weight_s v_s. Thirty-two components at a time stay in registers while the values batch by.
+    /// mean = mean + sum over s of weight_s v_s. Thirty-two components at a time stay in registers while all values are read.
     /// </summary>
     /// <param name="weights">[S]</param>
     /// <param name="values">[S, D]</param>
@@ -188,10 +188,12 @@ internal static unsafe class AttentionMath
     private static (Vector256<float> Low, Vector256<float> High) Load(float* x) => (Vector256.Load(x), Vector256.Load(x + 8));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector256<float> Low, Vector256<float> High) Add(float weight, (Vector256<float> Low, Vector256<float> High) v, (
-        Vector256<float> Low, Vector256<float> High) sum) =>
-        (Vector256.FusedMultiplyAdd(Vector256.Create(weight), v.Low, sum.Low), Vector256.FusedMultiplyAdd(
-            Vector256.Create(weight), v.High, sum.High));
+    private static (Vector256<float> Low, Vector256<float> High) Add(
+        float weight, (Vector256<float> Low, Vector256<float> High) v, (Vector256<float> Low, Vector256<float> High) sum)
+    {
+        var factor = Vector256.Create(weight);
+        return (Vector256.FusedMultiplyAdd(factor, v.Low, sum.Low), Vector256.FusedMultiplyAdd(factor, v.High, sum.High));
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Store((Vector256<float> Low, Vector256<float> High) v, float* x)

@@ -4,7 +4,7 @@ namespace Transformer.Inference.Cpu;
 
 // N tokens · C width · W tokens seen
 
-/// <summary>A mixer that is a short convolution and nothing else.</summary>
+/// <summary>A mixer that is a short convolution alone.</summary>
 internal sealed unsafe class ConvolutionInference : MixerInference
 {
     private readonly int width, seen;

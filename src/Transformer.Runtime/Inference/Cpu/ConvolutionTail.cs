@@ -20,7 +20,7 @@ internal sealed unsafe class ConvolutionTail(int rows, int seen, int width) : Mi
 
     /// <summary>y_t = sum over w of weight_w x_(t - W + 1 + w) for some components of a row's new tokens, in place.</summary>
     /// <param name="row">The row.</param>
-    /// <param name="x">The first token's vector, [C]; the next one lies C further.</param>
+    /// <param name="x">The first token's vector, [C]; the others follow it.</param>
     /// <param name="tokens">T.</param>
     /// <param name="weight">[C, W]</param>
     /// <param name="first">The first component.</param>

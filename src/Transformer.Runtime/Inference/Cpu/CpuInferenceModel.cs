@@ -6,17 +6,17 @@ namespace Transformer.Inference.Cpu;
 // N tokens · C width · V vocabulary
 
 /// <summary>
-/// A model on the processor: the same numbers as libtorch's pass, to rounding, computed by kernels of this project's own that stream each
-/// weight once per token, without libtorch and without allocating. Weights are read where the model has them, or packed into fewer bits.
+/// A model on the CPU: the same numbers as libtorch's pass, to rounding, computed by this project's own kernels, which stream each weight
+/// once per token, without libtorch and without allocating. Weights are read where the model has them, or packed into fewer bits.
 /// </summary>
 /// <remarks>
-/// What a row computes does not depend on the rows beside it, nor on how its text is cut into passes: the same tokens give the same logits
-/// to the last bit; except for dynamic NTK past its original length, where a pass rotates all of its tokens by the angles of its last. One
-/// call at a time.
+/// The results of a row depend neither on the other rows nor on how its text is split into passes: the same tokens give
+/// bit-identical logits. The exception is dynamic NTK past its original length, where a pass rotates all of its tokens by the
+/// angles of its last one. One call at a time.
 /// </remarks>
 public sealed unsafe class CpuInferenceModel : InferenceModel
 {
-    private const int MostTokens = 192;    // of a batch: enough to make full use of each weight that is read
+    private const int MostTokens = 192;    // of a batch: enough to amortise reading each weight
 
     private readonly CpuWeights weights;
     private readonly ThreadTeam team;
@@ -58,12 +58,10 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     /// <inheritdoc/>
     public override string Backend => "cpu";
 
-    /// <summary>
-    /// Makes an engine of a checkpoint, without libtorch: the file is mapped into memory and its weights are read where they lie, or packed.
-    /// </summary>
-    /// <param name="checkpoint">The checkpoint; where there is an engine, it ends with it.</param>
-    /// <param name="format">How matrices lie in memory.</param>
-    /// <param name="threads">How many threads work.</param>
+    /// <summary>Opens a checkpoint without libtorch: the file is mapped into memory, and its weights are read in place or packed.</summary>
+    /// <param name="checkpoint">The checkpoint; the model, where there is one, disposes it.</param>
+    /// <param name="format">The format of matrices in memory.</param>
+    /// <param name="threads">The number of threads.</param>
     /// <returns>Null where the kernels do not know a part of the model, or do not read the type of a weight.</returns>
     /// <exception cref="InputException">The checkpoint's tensors are not those of its model; the message lists all that differ.</exception>
     public static CpuInferenceModel? TryCreate(CheckpointFolder checkpoint, WeightFormat format, int threads)
@@ -74,7 +72,7 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
         return weights is null ? null : Create(checkpoint.Model, weights, threads);
     }
 
-    /// <summary>Makes an engine of weights, which end with it.</summary>
+    /// <summary>Makes a model of weights, which it disposes.</summary>
     internal static CpuInferenceModel Create(ModelConfig config, CpuWeights weights, int threads)
     {
         var team = new ThreadTeam(threads);
@@ -155,7 +153,7 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
             VectorKernels.AddScaled(1f / this.streams, streams + other * Config.Width, x, Config.Width);
     }
 
-    // Advances the rows, and puts aside what logits are made of.
+    // Advances the rows, and keeps the hidden states that logits are made of.
     private void Keep(CpuSequenceState state, int firstPart, int endPart, int firstToken, bool all)
     {
         for (var span = 0; span < batch.Spans; span++)

@@ -2,7 +2,7 @@ namespace Transformer.Inference.Cpu;
 
 /// <summary>
 /// What a <see cref="CpuInferenceModel"/> carries from one token to the next: for each block and row the keys and values of the tokens that
-/// are still seen, or what a recurrence has made of all of them.
+/// are still visible, or the state of a recurrence.
 /// </summary>
 public sealed class CpuSequenceState : SequenceState
 {

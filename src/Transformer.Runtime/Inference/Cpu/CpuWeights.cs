@@ -6,8 +6,10 @@ namespace Transformer.Inference.Cpu;
 
 // I inputs · O outputs
 
-/// <summary>A model's weights by name, where they lie: matrices are read in place or packed into another format, vectors are copied.
-/// Memory that is read in place stays as long as this does, whatever becomes of the model.</summary>
+/// <summary>
+/// A model's weights by name: matrices are read in place or packed into another format, vectors are copied. Memory that is read in place
+/// stays valid as long as this does, whatever becomes of the model.
+/// </summary>
 internal sealed unsafe class CpuWeights : IDisposable
 {
     private readonly Dictionary<string, MemoryTensor> tensors;
@@ -17,15 +19,16 @@ internal sealed unsafe class CpuWeights : IDisposable
     private CpuWeights(Dictionary<string, MemoryTensor> tensors, WeightFormat format, List<IDisposable> owned) =>
         (this.tensors, this.format, this.owned) = (tensors, format, owned);
 
-    /// <summary>The weights of a model; null where a tensor's type is none that the kernels read.</summary>
+    /// <summary>The weights of a model; null where the kernels cannot read a tensor's type.</summary>
     /// <param name="tensors">All tensors of the model.</param>
-    /// <param name="format">How matrices lie in memory.</param>
-    /// <param name="owned">What holds the tensors' memory; where there are weights, it ends with them.</param>
+    /// <param name="format">The format of matrices in memory.</param>
+    /// <param name="owned">What holds the tensors' memory; the weights, where there are any, dispose it.</param>
     public static CpuWeights? Of(IEnumerable<MemoryTensor> tensors, WeightFormat format, params IEnumerable<IDisposable> owned)
     {
         var byName = tensors.ToDictionary(tensor => tensor.Name);
-        return byName.Values.All(tensor => tensor.Type is ElementType.F32 or ElementType.BF16 or ElementType.F16) ? new(
-            byName, format, [.. owned]) : null;
+        return byName.Values.All(tensor => tensor.Type is ElementType.F32 or ElementType.BF16 or ElementType.F16) 
+            ? new(byName, format, [.. owned])
+            : null;
     }
 
     /// <summary>Whether there is such a tensor.</summary>
@@ -34,7 +37,7 @@ internal sealed unsafe class CpuWeights : IDisposable
     /// <summary>A matrix of the layers or the head, in the format that was asked for.</summary>
     public WeightMatrix Matrix(string name) => Own(MatrixPacking.Pack(Plain(name), format));
 
-    /// <summary>A matrix that is too small or too delicate for few bits, as it is.</summary>
+    /// <summary>A matrix that is never packed, being too small or too sensitive to rounding.</summary>
     public WeightMatrix Exact(string name) => Own(Plain(name));
 
     /// <summary>All numbers of a tensor in single precision, in a row.</summary>
@@ -59,7 +62,7 @@ internal sealed unsafe class CpuWeights : IDisposable
         return copy.Pointer;
     }
 
-    /// <summary>A hash of all numbers that a model has asked for, as they are packed.</summary>
+    /// <summary>A hash of all weights that the model has read, as they are packed.</summary>
     public string Hash()
     {
         var hash = new XxHash128();

@@ -6,8 +6,8 @@ namespace Transformer.Inference.Cpu;
 // H heads · D head width · S distances · K maximum
 
 /// <summary>
-/// What the distance of query and key adds to a scaled score: numbers of each head that are known beforehand (ALiBi, T5), or products of
-/// the query with a learned vector of each distance (Shaw et al. 2018), made for each query.
+/// What the distance of query and key adds to a scaled score: a table for each head (ALiBi, T5), or the products of the query with a
+/// learned vector for each distance (Shaw et al. 2018).
 /// </summary>
 internal sealed unsafe class DistanceBias
 {

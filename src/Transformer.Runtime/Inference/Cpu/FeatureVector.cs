@@ -8,7 +8,7 @@ namespace Transformer.Inference.Cpu;
 /// <summary>The features of one query or key, as <see cref="LinearAttentionConfig"/> defines them.</summary>
 internal static unsafe class FeatureVector
 {
-    /// <summary>Whether they are known here.</summary>
+    /// <summary>Whether these features are implemented.</summary>
     public static bool Supports(LinearFeatures features) => features is LinearFeatures.Identity
         or LinearFeatures.UnitLength or LinearFeatures.Elu or LinearFeatures.Dpfp or LinearFeatures.Taylor;
 
@@ -16,7 +16,7 @@ internal static unsafe class FeatureVector
     /// <param name="config">The rule.</param>
     /// <param name="x">[D]</param>
     /// <param name="width">D.</param>
-    /// <param name="features">[F]; another place than x.</param>
+    /// <param name="features">[F]; must not overlap x.</param>
     public static void Of(LinearAttentionConfig config, float* x, int width, float* features)
     {
         switch (config.Rule.Features)

@@ -6,14 +6,14 @@ namespace Transformer.Inference.Cpu;
 // N tokens · I inputs · O outputs
 
 /// <summary>
-/// A matrix of floating-point weights. One token streams the weights through four rows at a time; many tokens meet each four rows three at
-/// a time, so that twelve sums in registers share seven loads. Eight partial sums an output, in the order of the inputs, whatever the
-/// number of tokens.
+/// A matrix of floating-point weights. For one token, weights are streamed four rows at a time; for many, each four rows are multiplied
+/// with three tokens at a time, so that twelve sums in registers share seven loads. Each output is eight partial sums, in the order of the
+/// inputs, whatever the number of tokens.
 /// </summary>
-/// <typeparam name="TElement">How a weight lies in memory.</typeparam>
+/// <typeparam name="TElement">The format of a weight in memory.</typeparam>
 internal sealed unsafe class FloatMatrix<TElement> : WeightMatrix where TElement : struct, IWeightElement
 {
-    private const int Block = 48;    // tokens whose inputs stay in the core's own cache while all rows batch by
+    private const int Block = 48;    // tokens whose inputs stay in the core's own cache while all rows are read
 
     private readonly byte* weights;
     private readonly IDisposable? owned;
@@ -21,7 +21,7 @@ internal sealed unsafe class FloatMatrix<TElement> : WeightMatrix where TElement
     /// <param name="weights">[O, I], row by row.</param>
     /// <param name="outputs">O.</param>
     /// <param name="inputs">I.</param>
-    /// <param name="owned">The memory where it ends with the matrix; null where it is another's.</param>
+    /// <param name="owned">Memory that the matrix owns; null where it is the caller's.</param>
     public FloatMatrix(byte* weights, int outputs, int inputs, IDisposable? owned = null) : base(outputs, inputs)
     {
         this.weights = weights;
@@ -159,7 +159,7 @@ internal sealed unsafe class FloatMatrix<TElement> : WeightMatrix where TElement
         y[3] = Finish(c3, w3, q, i);
     }
 
-    // The sum of the eight sums and of the products that no eight are left for.
+    // Adds up the eight partial sums and the products of the remaining inputs.
     private float Finish(Vector256<float> sum, byte* w, float* x, int i)
     {
         var rest = 0f;

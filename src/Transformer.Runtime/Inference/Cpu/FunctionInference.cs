@@ -10,7 +10,7 @@ internal abstract class FunctionInference
     /// <param name="length">The most tokens of a row.</param>
     public abstract MixerState? NewState(int rows, int length);
 
-    /// <summary>y = f(x), y being the buffer that the function was made with; the state takes in the tokens.</summary>
+    /// <summary>y = f(x), into the buffer that the function was made with. Advances the state.</summary>
     /// <param name="batch">Which tokens these are.</param>
     /// <param name="x">[N, C]; kept, but its 8-bit form may be made.</param>
     /// <param name="state">The block's state.</param>

@@ -6,8 +6,8 @@ namespace Transformer.Inference.Cpu;
 /// <summary>Eight 16-bit floating-point numbers at once; .NET has no instruction for them.</summary>
 internal static class HalfPrecision
 {
-    // A half's exponent is biased by 15, a single's by 127: its bits in a single's places stand for a number 2^112 times too small,
-    // subnormal ones included.
+    // A half's exponent is biased by 15, a single's by 127: a half's bits, shifted into those of a single, are a number 2^112 times too
+    // small, also for subnormal ones.
     private const float Rebias = 5.192296858534828e33f;
 
     /// <summary>Finite halves as singles, exactly.</summary>
@@ -20,7 +20,7 @@ internal static class HalfPrecision
         return (magnitude.AsUInt32() | sign).AsSingle();
     }
 
-    /// <summary>Sixteen bits in the place of thirty-two.</summary>
+    /// <summary>Widens sixteen bits to thirty-two.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<uint> Widen(Vector128<ushort> bits) => Vector256.Create(Vector128.WidenLower(bits), Vector128.WidenUpper(bits));
 }

@@ -4,21 +4,21 @@ using System.Runtime.Intrinsics;
 namespace Transformer.Inference.Cpu;
 
 /// <summary>
-/// How the numbers of eight rows' blocks of 32 lie in memory: in eight vectors, of which each holds four neighbouring numbers of every row.
-/// They run from 0 on and stand for those a bias lower.
+/// The format in memory of the numbers of eight rows' blocks of 32: eight vectors, each with four neighbouring numbers of every row.
+/// Numbers are stored without sign, a bias being added to them.
 /// </summary>
 internal unsafe interface IQuantizedNumbers
 {
     /// <summary>The bytes of eight blocks, scales not counted.</summary>
     static abstract int Bytes { get; }
 
-    /// <summary>What every number is too high by.</summary>
+    /// <summary>The bias that is added to every number.</summary>
     static abstract int Bias { get; }
 
     /// <summary>Vectors i and i + 4 of the eight.</summary>
     static abstract (Vector256<byte> First, Vector256<byte> Second) Load(byte* blocks, int i);
 
-    /// <summary>Puts number i of a row's 32 into memory that was zero.</summary>
+    /// <summary>Sets number i of a row's 32 in memory that is zero.</summary>
     static abstract void Store(byte value, byte* blocks, int row, int i);
 
     /// <summary>Number i of a row's 32.</summary>

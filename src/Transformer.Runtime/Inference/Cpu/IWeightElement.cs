@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Transformer.Inference.Cpu;
 
-/// <summary>How one weight lies in memory, and how eight of them become single precision.</summary>
+/// <summary>The format of one weight in memory, and its conversion to single precision, eight at a time.</summary>
 internal unsafe interface IWeightElement
 {
     /// <summary>The bytes of a weight.</summary>
@@ -15,7 +15,7 @@ internal unsafe interface IWeightElement
     /// <summary>Weight i.</summary>
     static abstract float Single(byte* weights, long i);
 
-    /// <summary>Puts a number in the place of weight i, rounded to the nearest.</summary>
+    /// <summary>Sets weight i, rounded to the nearest.</summary>
     static abstract void Store(float value, byte* weights, long i);
 }
 
@@ -60,7 +60,7 @@ internal readonly unsafe struct Float16Element : IWeightElement
 
     public static float Single(byte* weights, long i) => (float)((Half*)weights)[i];
 
-    // What is beyond the greatest half becomes that: an infinite weight would make every logit no number.
+    // Numbers beyond the greatest half are clamped to it: an infinite weight would make every logit NaN.
     public static void Store(float value, byte* weights, long i) =>
         ((Half*)weights)[i] = (Half)Math.Clamp(value, -(float)Half.MaxValue, (float)Half.MaxValue);
 }

@@ -5,7 +5,7 @@ namespace Transformer.Inference.Cpu;
 /// <summary>What the layers of a model share while they are made: its configuration and weights, the team and the buffers.</summary>
 /// <param name="Model">The architecture.</param>
 /// <param name="Weights">The weights by name.</param>
-/// <param name="Team">Who works.</param>
+/// <param name="Team">The threads.</param>
 /// <param name="Workspace">The buffers of a batch.</param>
 /// <param name="RotaryAngles">The angles of a batch; null for models without rotary positions.</param>
 /// <param name="Bias">What distances add to scores; null for models without such positions.</param>
@@ -17,16 +17,16 @@ internal sealed record InferencePlan(
 
     /// <summary>A linear map in the model's format, with a bias where there is one.</summary>
     /// <param name="name">Its name without .weight and .bias.</param>
-    /// <param name="output">Where its result goes.</param>
+    /// <param name="output">The buffer of its result.</param>
     public unsafe LinearMap Map(string name, Activations output) =>
         new(Weights.Matrix($"{name}.weight"), Weights.VectorIfAny($"{name}.bias"), output);
 
-    /// <summary>A linear map that is too small or too delicate for few bits.</summary>
+    /// <summary>A linear map that is never packed, being too small or too sensitive to rounding.</summary>
     /// <param name="name">Its name without .weight and .bias.</param>
-    /// <param name="output">Where its result goes.</param>
+    /// <param name="output">The buffer of its result.</param>
     public unsafe LinearMap ExactMap(string name, Activations output) =>
         new(Weights.Exact($"{name}.weight"), Weights.VectorIfAny($"{name}.bias"), output);
 
-    /// <summary>Maps that have the same input, computed together.</summary>
+    /// <summary>Maps of the same input, computed in one parallel step.</summary>
     public MatrixProducts Products(params LinearMap[] maps) => new(Team, maps);
 }

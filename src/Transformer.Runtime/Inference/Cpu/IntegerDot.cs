@@ -23,7 +23,7 @@ internal static class IntegerDot
         return sums + even + Avx2.MultiplyAddAdjacent((w.AsUInt16() >> 8).AsInt16(), x.AsInt16() >> 8);
     }
 
-    /// <summary>The same without instructions of one kind of processor.</summary>
+    /// <summary>The same without processor-specific instructions.</summary>
     public static Vector256<int> Portable(Vector256<int> sums, Vector256<byte> w, Vector256<sbyte> x)
     {
         for (var k = 0; k < 4; k++) sums += (w.AsInt32() >> 8 * k & Vector256.Create(0xFF)) * (x.AsInt32() << 24 - 8 * k >> 24);

@@ -6,14 +6,14 @@ namespace Transformer.Inference.Cpu;
 // B rows · S slots · G key/value heads · D head width
 
 /// <summary>
-/// Keys and values of the tokens so far. Token s of a row lies in slot s mod S. Without a window S is the most tokens that a row may have;
-/// with one it is what the window reaches and the tokens of a batch, so that none of them overwrites what another still sees. Keys lie
-/// eight together, component by component, so that a vector holds one component of each and eight scores come out side by side; values lie
-/// one behind the other.
+/// Keys and values of the tokens so far. Token s of a row is in slot s mod S. Without a window S is the most tokens that a row may have;
+/// with one it is the window's reach plus the tokens of a batch, so that no token overwrites what another one still sees. Eight keys are
+/// interleaved component by component, so that a vector holds one component of each and eight scores are computed at once; values are
+/// contiguous.
 /// </summary>
 internal sealed unsafe class KeyValueState : MixerState
 {
-    /// <summary>How many keys lie together.</summary>
+    /// <summary>How many keys are interleaved.</summary>
     public const int Lanes = 8;
 
     private readonly NativeArray<float> keys, values;
@@ -25,7 +25,7 @@ internal sealed unsafe class KeyValueState : MixerState
     /// <param name="slots">S at least; it becomes a multiple of eight.</param>
     /// <param name="width">D.</param>
     /// <param name="isWhole">Whether every token of a row has a slot of its own.</param>
-    /// <param name="keepsUnrotated">Whether keys come unrotated, and are rotated again in each batch.</param>
+    /// <param name="keepsUnrotated">Whether keys are stored unrotated and rotated again in each batch.</param>
     public KeyValueState(int rows, int heads, int slots, int width, bool isWhole, bool keepsUnrotated)
     {
         Slots = (slots + Lanes - 1) / Lanes * Lanes;
@@ -39,7 +39,7 @@ internal sealed unsafe class KeyValueState : MixerState
     public int Slots { get; }
 
     /// <inheritdoc/>
-    /// <remarks>Not where angles follow the length: what tokens became beside later ones is not what they are without them.</remarks>
+    /// <remarks>False where angles follow the length: keys rotated for the longer text are wrong for the shorter one.</remarks>
     public override bool CanTruncate { get; }
 
     /// <inheritdoc/>
@@ -51,7 +51,7 @@ internal sealed unsafe class KeyValueState : MixerState
     /// <summary>The values of a row's head: [S, D].</summary>
     public float* Values(int row, int head) => values.Pointer + At(row, head);
 
-    /// <summary>Takes in the key and the value of a token.</summary>
+    /// <summary>Stores the key and the value of a token.</summary>
     /// <param name="row">Its row.</param>
     /// <param name="head">The head.</param>
     /// <param name="position">Its position in its row.</param>
@@ -65,7 +65,7 @@ internal sealed unsafe class KeyValueState : MixerState
         new ReadOnlySpan<float>(value, width).CopyTo(new Span<float>(Values(row, head) + slot * width, width));
     }
 
-    /// <summary>Rotates a row's keys, where they come unrotated.</summary>
+    /// <summary>Rotates a row's keys, where they are stored unrotated.</summary>
     /// <param name="rotation">The angles.</param>
     /// <param name="row">The row.</param>
     /// <param name="count">How many keys there are.</param>
@@ -80,7 +80,7 @@ internal sealed unsafe class KeyValueState : MixerState
             for (var s = 0; s < count; s++)
             {
                 unrotated!.Span(At(row, head) + s * width, width).CopyTo(new Span<float>(key, width));
-                RotaryAngles.Turn(key, (float*)cos + s * width / 2, (float*)sin + s * width / 2, width);
+                RotaryAngles.Rotate(key, (float*)cos + s * width / 2, (float*)sin + s * width / 2, width);
                 StoreKey(Keys(row, head), s, key);
             }
         }
@@ -126,7 +126,7 @@ internal sealed unsafe class KeyValueState : MixerState
         }
     }
 
-    // The numbers of a head that so many tokens use, from the first slot on; eight keys lie together.
+    // How many numbers of a head so many tokens use, from the first slot on; keys are in groups of eight.
     private int Used(int length) => (Math.Min(length, Slots) + Lanes - 1) / Lanes * Lanes * width;
 
     private void StoreKey(float* keys, int slot, float* key)

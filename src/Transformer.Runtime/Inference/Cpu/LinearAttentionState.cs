@@ -5,7 +5,7 @@ namespace Transformer.Inference.Cpu;
 // B rows · H heads · F feature width · E value width
 
 /// <summary>
-/// What linear attention carries of each row: a matrix a head, the sum of the keys' features where outputs are normalised by it, and the
+/// What linear attention keeps of each row: a matrix a head, the sum of the keys' features where outputs are normalised by it, and the
 /// convolutions' last inputs. Its size does not depend on the length of the text.
 /// </summary>
 /// <param name="rows">B.</param>

@@ -7,8 +7,8 @@ namespace Transformer.Inference.Cpu;
 // N tokens · H heads · D head width · F feature width · E value width
 
 /// <summary>
-/// The recurrence of linear attention, S = alpha S + k u^T and o = S^T q, a head of a row at a time and in it a token at a time:
-/// convolutions and features before it, the norm behind it.
+/// The recurrence of linear attention, S = alpha S + k u^T and o = S^T q, one head of a row at a time, token by token, with the
+/// convolutions and features before it and the norm behind it.
 /// </summary>
 internal sealed unsafe class LinearKernel : IParallelKernel
 {
@@ -31,7 +31,7 @@ internal sealed unsafe class LinearKernel : IParallelKernel
     /// <param name="o">[N, H E]</param>
     public LinearKernel(InferencePlan plan, LinearAttentionConfig config, string name, LinearBuffers buffers, Activations o)
     {
-        if (!Supports(config.Rule)) throw new InputException($"the engine does not know rule {config.Rule} of linear attention");
+        if (!Supports(config.Rule)) throw new InputException($"the CPU kernels do not know rule {config.Rule} of linear attention");
         (team, this.config, rule, this.buffers, this.o) = (plan.Team, config, config.Rule, buffers, o);
         rotation = config.ObstacleTo(plan.Model.Position) is null ? plan.RotaryAngles : null;
         (heads, headWidth, features, values) = (
@@ -45,7 +45,7 @@ internal sealed unsafe class LinearKernel : IParallelKernel
         scratch = [.. Enumerable.Range(0, team.Threads).Select(thread => plan.Workspace.Scratch(thread, 2 * features + 2 * values))];
     }
 
-    /// <summary>Whether the features and the decay of a rule are known here.</summary>
+    /// <summary>Whether the features and the decay of a rule are implemented.</summary>
     public static bool Supports(LinearRule rule) => FeatureVector.Supports(rule.Features)
         && rule.Decay is LinearDecay.None or LinearDecay.Constant or LinearDecay.Component or LinearDecay.Step;
 
@@ -93,8 +93,8 @@ internal sealed unsafe class LinearKernel : IParallelKernel
         var normaliser = rule.IsNormalised ? Normaliser(q, k, state.KeySum(row, head)) : 1;
         if (rotation is not null)
         {
-            rotation.Turn(token, q, 1);
-            rotation.Turn(token, k, 1);
+            rotation.Rotate(token, q, 1);
+            rotation.Rotate(token, k, 1);
         }
 
         var result = o.Row(token) + head * values;
@@ -106,7 +106,7 @@ internal sealed unsafe class LinearKernel : IParallelKernel
         else VectorKernels.RmsNorm(result, norm, (float)LinearAttentionConfig.NormEpsilon, result, values);
     }
 
-    // alpha S, alpha being one number a head or one a component of the key.
+    // alpha S, alpha being one number per head or one per component of the key.
     private void Decay(float* matrix, int token, int head, float step)
     {
         switch (rule.Decay)

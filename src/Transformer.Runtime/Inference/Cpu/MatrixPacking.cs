@@ -5,10 +5,10 @@ namespace Transformer.Inference.Cpu;
 
 // I inputs · O outputs
 
-/// <summary>Puts a matrix into another format, its rows shared out over the processor's cores.</summary>
+/// <summary>Converts a matrix to another format, its rows distributed over the processor's cores.</summary>
 internal static unsafe class MatrixPacking
 {
-    /// <summary>The matrix in the format; itself where that is how it is.</summary>
+    /// <summary>The matrix in the format; the matrix itself where it has that format.</summary>
     public static WeightMatrix Pack(WeightMatrix matrix, WeightFormat format) => format switch
     {
         WeightFormat.AsIs => matrix,

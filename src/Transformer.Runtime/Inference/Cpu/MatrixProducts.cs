@@ -5,13 +5,13 @@ namespace Transformer.Inference.Cpu;
 
 /// <summary>
 /// Several linear maps of the same inputs in one parallel step: queries, keys and values, or gate and up. The rows of all of them are cut
-/// into pieces, and whoever is free takes the next.
+/// into pieces, and each free thread takes the next.
 /// </summary>
 internal sealed unsafe class MatrixProducts : IParallelKernel
 {
     private const int PiecesAThread = 8;
     private const long LeastBytes = 16 << 10;
-    private const int RowsPerGroup = QuantizedBlocks.Rows;    // no piece ends within rows that lie together
+    private const int RowsPerGroup = QuantizedBlocks.Rows;    // no piece ends within interleaved rows
 
     private readonly ThreadTeam team;
     private readonly LinearMap[] maps;
@@ -20,7 +20,7 @@ internal sealed unsafe class MatrixProducts : IParallelKernel
     private Activations x = null!;
     private int tokens;
 
-    /// <param name="team">Who works.</param>
+    /// <param name="team">The threads.</param>
     /// <param name="maps">Maps of equal inputs.</param>
     public MatrixProducts(ThreadTeam team, params LinearMap[] maps)
     {

@@ -3,22 +3,22 @@ namespace Transformer.Inference.Cpu;
 /// <summary>What one block's mixer carries of every row from one token to the next.</summary>
 internal abstract class MixerState : IDisposable
 {
-    /// <summary>The bytes that it takes.</summary>
+    /// <summary>Its size in bytes.</summary>
     public abstract long Bytes { get; }
 
     /// <summary>Whether the last tokens of a row can be dropped by changing its length only.</summary>
     public abstract bool CanTruncate { get; }
 
-    /// <summary>Makes a row that of an empty text.</summary>
+    /// <summary>Resets a row to an empty text.</summary>
     public abstract void Clear(int row);
 
-    /// <summary>Gives a row what another one holds.</summary>
+    /// <summary>Copies a row to another.</summary>
     /// <param name="from">The row to be copied.</param>
     /// <param name="to">The row that becomes equal to it.</param>
     /// <param name="length">How many tokens the first one holds.</param>
     public abstract void Copy(int from, int to, int length);
 
-    /// <summary>What a row's tokens have left.</summary>
+    /// <summary>The parts of a row's state.</summary>
     /// <param name="row">The row.</param>
     /// <param name="length">How many tokens it holds.</param>
     public abstract StatePart[] Parts(int row, int length);

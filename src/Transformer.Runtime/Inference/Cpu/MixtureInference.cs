@@ -5,7 +5,7 @@ namespace Transformer.Inference.Cpu;
 // N tokens · C width · E experts · K active experts of a token
 
 /// <summary>
-/// E MLPs, of which each token takes the K that a router finds most probable. An expert works on its own tokens only, all of them at once.
+/// E MLPs, of which each token takes the K most probable ones by a router. An expert computes only its own tokens, all of them at once.
 /// </summary>
 internal sealed unsafe class MixtureInference : MlpInference
 {
@@ -46,7 +46,7 @@ internal sealed unsafe class MixtureInference : MlpInference
 
     private float Weight(int token, int expert) => weights.Row(token)[expert];
 
-    // The K greatest probabilities, made to sum to one; a single one stays what it is.
+    // The K greatest probabilities, normalised to a sum of one; a single one is left as it is.
     private void Choose(float* logits, float* weights)
     {
         var (greatest, sum, chosenSum) = (float.NegativeInfinity, 0f, 0f);

@@ -1,8 +1,8 @@
 namespace Transformer.Inference.Cpu;
 
-/// <summary>What is done for each token by itself, shared out where there are many.</summary>
-/// <param name="team">Who works.</param>
-/// <param name="work">What is done for a token.</param>
+/// <summary>Work on each token by itself, distributed over the threads where there are many.</summary>
+/// <param name="team">The threads.</param>
+/// <param name="work">The work on a token.</param>
 internal sealed class PerTokenKernel(ThreadTeam team, Action<int> work) : IParallelKernel
 {
     private const int TokensPerPiece = 2;    // some microseconds of work, more than sharing it costs

@@ -4,15 +4,15 @@ using System.Runtime.Intrinsics.X86;
 namespace Transformer.Inference.Cpu;
 
 /// <summary>
-/// Brings the weights that are needed next into the core's own cache while those that are there are used for many tokens, so that the
-/// memory does not rest meanwhile. A wish: it changes nothing but the time.
+/// Fetches the weights that are needed next into the core's own cache while the present ones are used for many
+/// tokens. Prefetch hint; never changes results.
 /// </summary>
 internal static unsafe class Prefetch
 {
     private const int Line = 64;
 
-    /// <summary>Wishes for a span of memory.</summary>
-    /// <param name="start">Where the span begins; it may lie past the end of the weights.</param>
+    /// <summary>Prefetches a span of memory.</summary>
+    /// <param name="start">The start of the span; it may be past the end of the weights.</param>
     /// <param name="bytes">Its length.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Into(byte* start, int bytes)
@@ -21,8 +21,8 @@ internal static unsafe class Prefetch
         for (var at = 0; at < bytes; at += Line) Sse.Prefetch0(start + at);
     }
 
-    /// <summary>Wishes for the share of a span of memory that falls to one of several tokens.</summary>
-    /// <param name="start">Where the span begins; it may lie past the end of the weights.</param>
+    /// <summary>Prefetches one token's part of a span of memory that is divided among several tokens.</summary>
+    /// <param name="start">The start of the span; it may be past the end of the weights.</param>
     /// <param name="bytes">Its length.</param>
     /// <param name="token">Which token.</param>
     /// <param name="tokens">How many there are.</param>

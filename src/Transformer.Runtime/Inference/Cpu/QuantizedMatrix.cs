@@ -8,15 +8,15 @@ namespace Transformer.Inference.Cpu;
 
 /// <summary>
 /// A matrix in blocks of 32 weights d (u - b). Inputs come in blocks too, d' v, so that a block of an output is d d' (sum u v - b sum v):
-/// integer products, and one multiplication by the scales. Eight rows lie together, block by block as they are read, so that a vector holds
-/// a sum of each and memory is one stream.
+/// integer products, and one multiplication by the scales. Eight rows are interleaved block by block, in the order in which they are read,
+/// so that a vector holds a sum of each and memory is one stream.
 /// </summary>
-/// <typeparam name="TNumbers">How the numbers lie in memory.</typeparam>
+/// <typeparam name="TNumbers">The format of the numbers in memory.</typeparam>
 internal sealed unsafe class QuantizedMatrix<TNumbers> : WeightMatrix where TNumbers : struct, IQuantizedNumbers
 {
     private const int Rows = QuantizedBlocks.Rows;
-    private const int Block = 64;    // tokens whose inputs stay in the core's own cache while all rows batch by
-    private const int Reach = 2048;  // bytes between what is used and what is fetched
+    private const int Block = 64;    // tokens whose inputs stay in the core's own cache while all rows are read
+    private const int Reach = 2048;  // how many bytes ahead are fetched
 
     // Two blocks of eight rows at a time: their scales, 2 x 8 halves, and their numbers.
     private static readonly int Step = 2 * (Rows * sizeof(ushort) + TNumbers.Bytes);
@@ -24,7 +24,7 @@ internal sealed unsafe class QuantizedMatrix<TNumbers> : WeightMatrix where TNum
     private readonly NativeArray<byte> memory;
     private readonly int pairs;
 
-    /// <summary>A matrix of zeros, to be filled by <see cref="Write"/>.</summary>
+    /// <summary>A matrix of zeros, to be set by <see cref="Write"/>.</summary>
     /// <param name="outputs">O.</param>
     /// <param name="inputs">I.</param>
     public QuantizedMatrix(int outputs, int inputs) : base(outputs, inputs)

@@ -4,7 +4,7 @@ namespace Transformer.Inference.Cpu;
 
 // N tokens · C width · n streams
 
-/// <summary>How one sub-layer joins the residual stream: what it reads is made before it, what it gave is added after it.</summary>
+/// <summary>How one sub-layer joins the residual stream: its input is made before it, its output is added after it.</summary>
 internal abstract unsafe class ResidualInference
 {
     /// <summary>x, what the sub-layer reads, from the stream.</summary>
@@ -76,7 +76,9 @@ internal sealed unsafe class ReZeroInference(float alpha) : ResidualInference
         VectorKernels.AddScaled(alpha, y.Values, stream.Values, tokens * stream.Width);
 }
 
-/// <summary>n streams: the sub-layer reads a mixture of them, they mix among themselves, and each gets its share of the output.</summary>
+/// <summary>
+/// n streams: the sub-layer reads a mixture of them, they mix among themselves, and each gets the output times a weight of its own.
+/// </summary>
 internal sealed unsafe class HyperConnectionsInference : ResidualInference
 {
     private readonly NormInference norm;

@@ -35,12 +35,10 @@ internal sealed unsafe class RotaryAngles : IDisposable
         (keyCos, keySin) = (new(keys), new(keys));
     }
 
-    /// <summary>
-    /// Whether the angles of a text of this length are others than those of a short one, so that its cached keys must be turned anew.
-    /// </summary>
+    /// <summary>Whether a text of this length has other angles than a short one, so that its cached keys must be rotated again.</summary>
     public bool HasGrownAt(int length) => config.Scaling is DynamicNtkScalingConfig dynamic && length > dynamic.OriginalLength;
 
-    /// <summary>Whether that can happen, so that keys are cached as they are.</summary>
+    /// <summary>Whether that can happen, so that keys are cached unrotated.</summary>
     public bool FollowsLength => config.Scaling is DynamicNtkScalingConfig;
 
     /// <summary>Makes the angles of a batch.</summary>
@@ -50,18 +48,18 @@ internal sealed unsafe class RotaryAngles : IDisposable
             Angles(batch.Position(token), batch.Length(token), cos.Pointer + token * headWidth / 2, sin.Pointer + token * headWidth / 2);
     }
 
-    /// <summary>Turns the vectors of a token's heads in place.</summary>
+    /// <summary>Rotates the vectors of a token's heads in place.</summary>
     /// <param name="token">The token.</param>
     /// <param name="x">[heads, D]</param>
     /// <param name="heads">How many.</param>
-    public void Turn(int token, float* x, int heads)
+    public void Rotate(int token, float* x, int heads)
     {
         for (var head = 0; head < heads; head++)
-            Turn(x + head * headWidth, cos.Pointer + token * headWidth / 2, sin.Pointer + token * headWidth / 2, headWidth);
+            Rotate(x + head * headWidth, cos.Pointer + token * headWidth / 2, sin.Pointer + token * headWidth / 2, headWidth);
     }
 
-    /// <summary>Turns one vector by given angles.</summary>
-    public static void Turn(float* x, float* cos, float* sin, int width)
+    /// <summary>Rotates one vector by the given angles.</summary>
+    public static void Rotate(float* x, float* cos, float* sin, int width)
     {
         var (half, i) = (width / 2, 0);
         var upper = x + half;
@@ -77,21 +75,21 @@ internal sealed unsafe class RotaryAngles : IDisposable
     /// <summary>The cosines and sines of a position in a text of a length: 2 x [D/2].</summary>
     public void Angles(int position, int length, float* cosines, float* sines)
     {
-        var turns = frequencies;
+        var angles = frequencies;
         if (HasGrownAt(length))
         {
             if (grownTo != length) (grown, grownTo) = (Frequencies(length), length);
-            turns = grown;
+            angles = grown;
         }
-        for (var i = 0; i < turns.Length; i++)
+        for (var i = 0; i < angles.Length; i++)
         {
-            var (s, c) = Math.SinCos(position * turns[i]);
+            var (s, c) = Math.SinCos(position * angles[i]);
             (cosines[i], sines[i]) = ((float)(amplitude * c), (float)(amplitude * s));
         }
     }
 
     /// <summary>
-    /// The angles of all positions of a text of a length, from 0 on, for keys that are cached as they are: 2 x [length, D/2].
+    /// The angles of all positions of a text of a length, from 0 on, for keys that are cached unrotated: 2 x [length, D/2].
     /// </summary>
     public (nint Cosines, nint Sines) OfKeys(int length)
     {

@@ -4,7 +4,7 @@ namespace Transformer.Inference.Cpu;
 
 // N tokens · C width · H heads · G key/value heads · D head width
 
-/// <summary>Causal softmax attention over the cached keys and values of each token's row, with all that its configuration knows.</summary>
+/// <summary>Causal softmax attention over the cached keys and values of each token's row, with all of its options.</summary>
 internal sealed unsafe class SoftmaxInference : MixerInference
 {
     private readonly SoftmaxAttentionConfig config;
@@ -58,7 +58,7 @@ internal sealed unsafe class SoftmaxInference : MixerInference
         if (config.ValueResidual) MixWithFirst(batch.Tokens);
         (this.batch, cache) = (batch, (KeyValueState)state);
         keeping.Run(batch.Tokens);
-        if (rotation is { FollowsLength: true }) TurnAll(batch, cache);
+        if (rotation is { FollowsLength: true }) RotateCached(batch, cache);
         spans?.Prepare(batch, x);
         attention.Run(batch, cache);                                                // [N, H D]
         output.Run(z, batch.Tokens);                                                // [N, C]
@@ -77,13 +77,13 @@ internal sealed unsafe class SoftmaxInference : MixerInference
         VectorKernels.AddScaled(valueMix[0], firstValues!.Values, v.Values, count);
     }
 
-    // Queries and keys become what scores are made of, and keys and values go to the others of their row.
+    // Normalises and rotates queries and keys, and stores keys and values in the row's cache.
     private void Keep(int token)
     {
         Normalise(q.Row(token), queryNorm, heads);
         Normalise(k.Row(token), keyNorm, keyValueHeads);
-        rotation?.Turn(token, q.Row(token), heads);
-        if (rotation is { FollowsLength: false }) rotation.Turn(token, k.Row(token), keyValueHeads);
+        rotation?.Rotate(token, q.Row(token), heads);
+        if (rotation is { FollowsLength: false }) rotation.Rotate(token, k.Row(token), keyValueHeads);
         for (var head = 0; head < keyValueHeads; head++)
             cache.Keep(batch.Row(token), head, batch.Position(token), k.Row(token) + head * headWidth, v.Row(token) + head * headWidth);
     }
@@ -96,7 +96,7 @@ internal sealed unsafe class SoftmaxInference : MixerInference
             VectorKernels.RmsNorm(x + head * headWidth, weight, Epsilon, x + head * headWidth, headWidth);
     }
 
-    private void TurnAll(TokenBatch batch, KeyValueState cache)
+    private void RotateCached(TokenBatch batch, KeyValueState cache)
     {
         for (var span = 0; span < batch.Spans; span++)
         {

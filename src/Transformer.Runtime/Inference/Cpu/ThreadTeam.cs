@@ -4,13 +4,13 @@ using System.Runtime.InteropServices;
 namespace Transformer.Inference.Cpu;
 
 /// <summary>
-/// Threads that stay awake between two pieces of work. A token takes some sixty parallel steps of a few microseconds to a few hundred, so
-/// that waking a thread for each would cost more than the work: the others watch a ticket. Left alone for a while they sleep. Nobody waits
-/// for a thread that has not come: where the processor has other things to do, those that are there do all of the work.
+/// Threads that stay awake between two parallel steps. A token takes some sixty steps of a few microseconds to a few hundred, so that
+/// waking a thread for each would cost more than the work: idle threads poll a ticket, and sleep after a while without work. No step waits
+/// for a thread that is not running: where the processor is busy with something else, the threads that run do all of the work.
 /// </summary>
 internal sealed class ThreadTeam : IDisposable
 {
-    // About a tenth of a millisecond of watching, then a while that leaves the core to whoever else wants it.
+    // About a tenth of a millisecond of polling, then a while of yielding the core to other threads.
     private const int Watching = 4_000, Yielding = 8_000;
     private const int Closed = int.MaxValue;
 
@@ -23,7 +23,7 @@ internal sealed class ThreadTeam : IDisposable
     private bool ends;
     private ExceptionDispatchInfo? failure;
 
-    /// <param name="threads">How many threads work, the caller's included.</param>
+    /// <param name="threads">The number of threads, the caller's included.</param>
     public ThreadTeam(int threads)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
@@ -37,11 +37,11 @@ internal sealed class ThreadTeam : IDisposable
         }
     }
 
-    /// <summary>How many threads work, the caller's included.</summary>
+    /// <summary>The number of threads, the caller's included.</summary>
     public int Threads => others.Length + 1;
 
-    /// <summary>Does all pieces, several at once, and returns when the last is done. Whoever is free takes the next one.</summary>
-    /// <param name="work">What is done.</param>
+    /// <summary>Does all pieces, several at once, and returns when the last is done. Each free thread takes the next one.</summary>
+    /// <param name="work">The work.</param>
     /// <param name="pieces">How many pieces it has.</param>
     public void Run(IParallelKernel work, int pieces)
     {
@@ -70,8 +70,8 @@ internal sealed class ThreadTeam : IDisposable
         foreach (var other in others) other.Join();
     }
 
-    // A ticket is the round's number and the next piece's. While what is to be done changes it is closed, and belongs to no earlier round
-    // any more.
+    // A ticket holds the numbers of the round and of the next piece. It is closed while the work is being
+    // changed, and then belongs to no earlier round.
     private void Open(IParallelKernel? work, int pieces)
     {
         round++;
@@ -120,7 +120,7 @@ internal sealed class ThreadTeam : IDisposable
         else Thread.Yield();
     }
 
-    // What is read between looking at the ticket and taking it belongs to its round, since the exchange fails where the round has changed.
+    // What is read between reading and exchanging the ticket belongs to its round, since the exchange fails where the round has changed.
     private void Take(int thread)
     {
         var done = 0;
@@ -159,7 +159,7 @@ internal sealed class ThreadTeam : IDisposable
 
     private static int PieceOf(long ticket) => (int)ticket;
 
-    // What several threads write, each on cache lines of its own.
+    // Fields that several threads write, each on cache lines of its own.
     [StructLayout(LayoutKind.Explicit, Size = 384)]
     private struct Shared
     {

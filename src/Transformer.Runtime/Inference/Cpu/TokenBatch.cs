@@ -3,8 +3,8 @@ namespace Transformer.Inference.Cpu;
 // N tokens
 
 /// <summary>
-/// The tokens that go through the model together: spans of one or more rows, one behind the other without padding. Each span continues what
-/// the state holds of its row.
+/// The tokens of one batch: spans of one or more rows, one behind the other without padding. Each span
+/// continues what the state holds of its row.
 /// </summary>
 /// <param name="most">The most tokens.</param>
 internal sealed class TokenBatch(int most)
@@ -18,14 +18,14 @@ internal sealed class TokenBatch(int most)
     /// <summary>How many spans there are.</summary>
     public int Spans { get; private set; }
 
-    /// <summary>Forgets everything.</summary>
+    /// <summary>Removes all spans.</summary>
     public void Clear() => Tokens = Spans = 0;
 
     /// <summary>Adds tokens of a row.</summary>
     /// <param name="row">The row of the state.</param>
     /// <param name="start">How many tokens the row has before them.</param>
     /// <param name="count">How many are added.</param>
-    /// <param name="length">How many the row will have when all of the text that is being read has been.</param>
+    /// <param name="length">How many the row will have when the whole text has been read.</param>
     public void Add(int row, int start, int count, int length)
     {
         (spanRows[Spans], spanFirsts[Spans], spanCounts[Spans], spanLengths[Spans]) = (row, Tokens, count, length);
@@ -48,6 +48,6 @@ internal sealed class TokenBatch(int most)
     /// <summary>A token's position in its row, from 0 on.</summary>
     public int Position(int token) => positions[token];
 
-    /// <summary>The length that a token's row will have when all of the text that is being read has been.</summary>
+    /// <summary>The length that a token's row will have when the whole text has been read.</summary>
     public int Length(int token) => lengths[token];
 }

@@ -4,9 +4,7 @@ using Transformer.Numerics;
 
 namespace Transformer.Inference.Cpu;
 
-/// <summary>
-/// What happens to a vector between two matrix products, eight numbers at a time. Each adds up in one order, whatever else goes on.
-/// </summary>
+/// <summary>The operations on vectors between two matrix products, eight numbers at a time. Each sums in a fixed order.</summary>
 internal static unsafe class VectorKernels
 {
     /// <summary>y = y + a x</summary>

@@ -3,7 +3,9 @@ using Transformer.Configuration;
 
 namespace Transformer.Inference.Cpu;
 
-/// <summary>How the matrices of a model lie in memory while it writes. A token reads all of them, so the bytes set the pace.</summary>
+/// <summary>
+/// The format of a model's matrices in memory during generation. A token reads all of them, so their bytes determine the speed.
+/// </summary>
 [JsonConverter(typeof(JsonStringEnumConverter<WeightFormat>))]
 public enum WeightFormat
 {
@@ -28,7 +30,7 @@ public enum WeightFormat
     Q4,
 }
 
-/// <summary>What formats are called and cost.</summary>
+/// <summary>The names and sizes of formats.</summary>
 public static class WeightFormats
 {
     private static readonly Dictionary<string, WeightFormat> Names = new()

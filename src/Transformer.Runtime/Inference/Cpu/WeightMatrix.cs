@@ -3,8 +3,8 @@ namespace Transformer.Inference.Cpu;
 // N tokens · I inputs · O outputs
 
 /// <summary>
-/// The weights of a linear map as a kernel reads them, [O, I]. Every kernel computes each output by the same operations in the same order
-/// however many tokens there are and whoever shares the work, so a text comes out the same to the last bit alone and in a batch.
+/// The weights of a linear map as a kernel reads them, [O, I]. Every kernel computes each output by the same operations in the same order,
+/// however many tokens and threads there are, so that a text is bit-identical alone and in a batch.
 /// </summary>
 internal abstract unsafe class WeightMatrix(int outputs, int inputs) : IDisposable
 {
@@ -14,10 +14,10 @@ internal abstract unsafe class WeightMatrix(int outputs, int inputs) : IDisposab
     /// <summary>I.</summary>
     public int Inputs { get; } = inputs;
 
-    /// <summary>What one batch over all weights reads.</summary>
+    /// <summary>The bytes that one batch reads.</summary>
     public abstract long Bytes { get; }
 
-    /// <summary>Where the packed weights lie, one behind the other: <see cref="Bytes"/> of them.</summary>
+    /// <summary>The packed weights, one behind the other: <see cref="Bytes"/> of them.</summary>
     public abstract byte* Address { get; }
 
     /// <summary>Whether the kernel reads the inputs as <see cref="Activations.Quantize(int)"/> makes them.</summary>

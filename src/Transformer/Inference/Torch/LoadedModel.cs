@@ -19,9 +19,9 @@ public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer, st
     /// <summary>Loads a model and its tokenizer.</summary>
     /// <param name="path">A run's folder, a checkpoint's folder or a .safetensors file, as for <see cref="CheckpointFolder.Open"/>, or a
     /// .gguf file.</param>
-    /// <param name="device">Where the model shall live; the CPU where null.</param>
-    /// <param name="group">The ranks of which each loads its share of the heads and hidden units, to compute together; null for the whole
-    /// model.</param>
+    /// <param name="device">The model's device; the CPU where null.</param>
+    /// <param name="group">The ranks that share the model, each with its part of the heads and hidden
+    /// units; null for the whole model.</param>
     /// <exception cref="InputException">There is no model at this path, it is not valid, it lacks its tokenizer, or so many ranks cannot
     /// split it.</exception>
     public static LoadedModel Open(string path, Device? device = null, TensorParallelGroup? group = null)
@@ -45,7 +45,7 @@ public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer, st
     /// <summary>A model that was read from another tool's files.</summary>
     /// <param name="imported">Its configuration and weights, which are copied.</param>
     /// <param name="tokenizer">What its ids mean.</param>
-    /// <param name="device">Where the model shall live; the CPU where null.</param>
+    /// <param name="device">The model's device; the CPU where null.</param>
     /// <exception cref="InputException">Configuration, weights and tokenizer do not belong together.</exception>
     public static LoadedModel Of(ImportedModel imported, Tokenizer tokenizer, Device? device = null) =>
         Filled(imported.Origin, imported.Model, tokenizer, imported.ChatTemplate, imported.CopyInto, device);

@@ -26,7 +26,7 @@ internal sealed class ModelCommands(ICollective collective)
         return states++;
     }
 
-    /// <summary>Takes note of this rank's state of a number.</summary>
+    /// <summary>Records this rank's state under a number.</summary>
     public void Name(TorchSequenceState state, int number) => numbers.Add(state, number);
 
     /// <summary>Asks for a change of a state.</summary>
@@ -39,7 +39,7 @@ internal sealed class ModelCommands(ICollective collective)
             StateChangeKind.Truncate => ModelCommandKind.Truncate,
             _ => ModelCommandKind.DisposeState,
         };
-        // What ends after a failure or after the model itself concerns nobody else.
+        // A state that ends after a failure or after the model itself is not reported to the other ranks.
         if (kind == ModelCommandKind.DisposeState && (isBroken || hasEnded)) return;
         Send(new(kind, numbers[state], change.Row, change.Argument));
         if (kind == ModelCommandKind.DisposeState) numbers.Remove(state);
@@ -56,10 +56,10 @@ internal sealed class ModelCommands(ICollective collective)
             All = all,
         });
 
-    /// <summary>Sends no more.</summary>
+    /// <summary>Stops sending, after a failure.</summary>
     public void Break() => isBroken = true;
 
-    /// <summary>Lets the others go, unless something failed.</summary>
+    /// <summary>Ends the loops of the other ranks, unless something failed.</summary>
     public void End()
     {
         if (isBroken || hasEnded) return;
@@ -89,7 +89,7 @@ internal sealed class ModelCommands(ICollective collective)
     {
         if (isBroken || hasEnded)
             throw new InvalidOperationException(
-                isBroken ? "a pass failed, after which ranks cannot go on together" : "the model has been disposed");
+                isBroken ? "a pass failed, after which the ranks are out of step" : "the model has been disposed");
         try
         {
             Broadcast(

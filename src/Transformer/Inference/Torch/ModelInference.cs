@@ -6,19 +6,21 @@ using Transformer.Tokenization;
 
 namespace Transformer.Inference.Torch;
 
-/// <summary>Inference with a model of libtorch: by the processor's own kernels where they cover it, else by libtorch's.</summary>
+/// <summary>Inference with a model of libtorch: by the CPU kernels where they support it, else by libtorch.</summary>
 public static class ModelInference
 {
-    /// <summary>What computes a model as it is now; after a step of training make another.</summary>
+    /// <summary>Inference with the current weights of a model; after a step of training make another.</summary>
     /// <param name="model">The model; it stays the caller's, and is in evaluation meanwhile where libtorch computes.</param>
-    /// <param name="format">How matrices lie in memory.</param>
+    /// <param name="format">The format of matrices in memory.</param>
     /// <param name="threads">How many threads compute; as many as libtorch's where null.</param>
-    /// <exception cref="InputException">The weights shall be packed, and libtorch computes.</exception>
+    /// <exception cref="InputException">The weights are to be packed, but libtorch computes the model.</exception>
     public static InferenceModel Of(TransformerModel model, WeightFormat format = WeightFormat.AsIs, int? threads = null) =>
         (InferenceModel?)Choose(model, format, threads) ?? new TorchInferenceModel(model);
 
-    /// <summary>Continues token sequences with a model as it is now. Ranks that share the model call this together: rank 0 generates, the
-    /// others get nothing.</summary>
+    /// <summary>
+    /// Continues token sequences with the current weights of a model. All ranks that share the model call this:
+    /// rank 0 generates, the others get nothing.
+    /// </summary>
     /// <inheritdoc cref="TextGenerator.Generate"/>
     public static IReadOnlyList<GeneratedText> Generate(
         this TransformerModel model, IReadOnlyList<int[]> prompts, SamplingOptions options, Tokenizer? tokenizer = null,
@@ -31,7 +33,7 @@ public static class ModelInference
         return [];
     }
 
-    /// <summary>The processor's own kernels; null where libtorch has to compute.</summary>
+    /// <summary>The CPU kernels; null where libtorch has to compute.</summary>
     internal static CpuInferenceModel? Choose(TransformerModel model, WeightFormat format, int? threads)
     {
         if (CpuInferenceModel.TryCreate(model, format, threads) is { } kernels) return kernels;
@@ -39,7 +41,7 @@ public static class ModelInference
         if (CpuKernels.Supports(model.Config) is { } reason)
             throw new InputException($"quantize: weights are packed for the CPU kernels only. {reason}");
         throw new InputException(model.TensorParallelGroup is null
-            ? "quantize: weights are packed for the processor's own kernels, and this model is on another device. Leave it out."
+            ? "quantize: weights are packed for the CPU kernels only, and this model is on another device. Leave it out."
             : "quantize: weights are packed where one process has the whole model. Leave it out, or do not share the model.");
     }
 }

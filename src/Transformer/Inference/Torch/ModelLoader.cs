@@ -12,7 +12,8 @@ public static class ModelLoader
     /// <summary>Loads a model with its tokenizer.</summary>
     /// <param name="path">Whatever <see cref="LoadedModel.Open"/> takes.</param>
     /// <param name="request">How it is to be loaded.</param>
-    /// <returns>On a processor a checkpoint is read by the kernels that compute it; libtorch is loaded for what they do not read.</returns>
+    /// <returns>On a CPU a checkpoint is read and computed by the CPU kernels; libtorch is loaded
+    /// only for what they do not support.</returns>
     /// <exception cref="InputException">There is no such model, it lacks its tokenizer, or it cannot be packed, shared or put on the
     /// device.</exception>
     public static LoadedInference Open(string path, LoadRequest request)
@@ -26,7 +27,7 @@ public static class ModelLoader
         try
         {
             if (ModelInference.Choose(loaded.Model, request.Format, request.Threads) is not { } packed) return Torch(loaded);
-            // The kernels hold on to the memory that they read.
+            // The kernels keep a reference to the memory that they read.
             loaded.Dispose();
             return new(packed, loaded.Tokenizer);
         }
@@ -38,7 +39,7 @@ public static class ModelLoader
     }
 
     /// <summary>Loads libtorch, and sets how many threads it uses.</summary>
-    /// <param name="threads">Its own choice where null.</param>
+    /// <param name="threads">libtorch's default where null.</param>
     public static void LoadLibTorch(int? threads)
     {
         LibTorch.Load();

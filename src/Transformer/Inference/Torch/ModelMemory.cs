@@ -7,22 +7,21 @@ using static TorchSharp.torch;
 
 namespace Transformer.Inference.Torch;
 
-/// <summary>Runs a model of libtorch's by kernels of this project's own, on the weights where libtorch has them.</summary>
+/// <summary>Computes a model of libtorch by this project's own kernels, on libtorch's weights in place.</summary>
 public static class ModelMemory
 {
     extension(CpuInferenceModel)
     {
         /// <summary>
-        /// Makes an engine of a model as it is now. After a step of training make another: some weights are copies, others the model's own
-        /// numbers.
+        /// Makes an inference model of the current weights. After a step of training make another: some weights are
+        /// copies, others are the model's own memory.
         /// </summary>
-        /// <param name="model">The model; its weights are not copied unless they are packed, and stay as long as the engine does.</param>
-        /// <param name="format">How matrices lie in memory.</param>
-        /// <param name="threads">How many threads work; as many as libtorch's where null.</param>
-        /// <returns>
-        /// Null where the kernels do not know a part of the model, or its weights are not all in this process's own memory in a type that
-        /// they read.
-        /// </returns>
+        /// <param name="model">The model; its weights are not copied unless they are packed, and stay
+        /// alive as long as the inference model.</param>
+        /// <param name="format">The format of matrices in memory.</param>
+        /// <param name="threads">The number of threads; as many as libtorch's where null.</param>
+        /// <returns>Null where the kernels do not support a part of the model, or its weights are not all in this process's memory in a
+        /// type that they read.</returns>
         public static CpuInferenceModel? TryCreate(TransformerModel model, WeightFormat format = WeightFormat.AsIs, int? threads = null)
         {
             if (CpuKernels.Supports(model.Config) is not null) return null;
@@ -33,7 +32,7 @@ public static class ModelMemory
         }
     }
 
-    // A weight without numbers lies with other ranks.
+    // A weight without elements is on other ranks.
     private static bool IsInPlace(Tensor tensor) =>
         tensor.device_type == TorchSharp.DeviceType.CPU && tensor.numel() > 0 && tensor.is_contiguous()
         && tensor.dtype is ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16;

@@ -11,9 +11,9 @@ namespace Transformer.Inference.Torch;
 
 /// <summary>A model that libtorch computes, on any device, alone or shared among ranks.</summary>
 /// <remarks>
-/// Rows of one pass are padded on the right to the longest; those that get one token and those that get more have a pass each. Of ranks
-/// that share the model rank 0 drives: the others call <see cref="Follow"/> and take part in whatever it does, until it disposes the model.
-/// Logits are those of rank 0.
+/// Rows of one pass are padded on the right to the longest; rows that get one token and rows that get more are computed in separate passes.
+/// If ranks share the model, rank 0 drives: the others call <see cref="Follow"/> and take part in whatever it does, until it disposes the
+/// model. Logits are those of rank 0.
 /// </remarks>
 public sealed class TorchInferenceModel : InferenceModel
 {
@@ -23,7 +23,7 @@ public sealed class TorchInferenceModel : InferenceModel
     private float[] logits = [], hidden = [];
 
     /// <param name="model">The model; it is in evaluation meanwhile.</param>
-    /// <param name="ownsModel">Whether it ends with this.</param>
+    /// <param name="ownsModel">Whether this disposes the model.</param>
     public TorchInferenceModel(TransformerModel model, bool ownsModel = false)
     {
         (this.model, this.ownsModel, wasTraining) = (model, ownsModel, model.training);
@@ -41,11 +41,11 @@ public sealed class TorchInferenceModel : InferenceModel
     /// <summary>Whether another rank drives, so that this one can only <see cref="Follow"/>.</summary>
     public bool IsFollower => model.TensorParallelGroup is { Rank: > 0 };
 
-    /// <summary>Takes part in all that rank 0 does with the model, until rank 0 disposes it.</summary>
-    /// <exception cref="InvalidOperationException">Another rank does not drive this one, or a pass failed here.</exception>
+    /// <summary>Takes part in every call of rank 0, until rank 0 disposes the model.</summary>
+    /// <exception cref="InvalidOperationException">No other rank drives this one, or a pass failed here.</exception>
     public void Follow()
     {
-        if (!IsFollower) throw new InvalidOperationException("rank 0 drives, and has nobody to follow");
+        if (!IsFollower) throw new InvalidOperationException("rank 0 drives and cannot follow");
         var states = new Dictionary<int, TorchSequenceState>();
         try
         {
@@ -53,7 +53,7 @@ public sealed class TorchInferenceModel : InferenceModel
         }
         catch (InputException e)
         {
-            // Rank 0 has checked what came from outside: here it is a failure of this rank alone.
+            // Rank 0 has checked the arguments, so that an exception here is a failure of this rank alone.
             throw new InvalidOperationException(e.Message, e);
         }
         finally
@@ -258,6 +258,6 @@ public sealed class TorchInferenceModel : InferenceModel
         else model.train(wasTraining);
     }
 
-    // A row's tokens: from the first one of the input on, and where their logits go.
+    // A row's tokens: the index of the first one in the input, and the index of its logits.
     private readonly record struct Part(int Row, int First, int Count, int Output);
 }

@@ -21,7 +21,7 @@ public sealed class AdaptiveSpan : LearnedSpan
         RegisterComponents();
     }
 
-    /// <summary>What the widest head sees now: generation keeps no more.</summary>
+    /// <summary>The span of the widest head: generation keeps no more keys.</summary>
     public override int Keys(int length)
     {
         using var _ = no_grad();
@@ -29,6 +29,6 @@ public sealed class AdaptiveSpan : LearnedSpan
         return (int)Math.Min(length, new Window(config.Maximum * Shares(span), config.Ramp).Keys());
     }
 
-    // A checkpoint may hold anything, and caches are as long as the greatest span.
+    // A checkpoint may hold any number, but caches are as long as the greatest span.
     private protected override Tensor Shares(Tensor x) => span.to(ScalarType.Float32).clamp(0, 1).view(1, -1, 1);
 }

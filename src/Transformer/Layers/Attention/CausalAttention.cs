@@ -8,13 +8,13 @@ namespace Transformer.Layers.Attention;
 // B batch · T tokens · H heads · G key/value heads · D head width
 
 /// <summary>
-/// Rotation and causal attention, within a window where there is one, as one operator with its own gradient: what training on the CPU
-/// spends its time on beside the plain products. Equal to rotating q and k, then <see cref="SoftmaxAttention.Explicit"/>; nothing of size T
-/// x T is kept.
+/// Rotation and causal attention, within a window where there is one, as one operator with its own gradient: most of the time of
+/// training on the CPU beside the plain matrix products. Equal to rotating q and k, then <see
+/// cref="SoftmaxAttention.Explicit"/>; nothing of size T x T is kept.
 /// </summary>
 internal sealed unsafe class CausalAttention : Operator<CausalAttention>
 {
-    /// <summary>Whether the operator covers these tensors: fp32 on the CPU, where libtorch's BLAS can be called.</summary>
+    /// <summary>Whether the operator supports these tensors: fp32 on the CPU, where libtorch's BLAS can be called.</summary>
     public static bool Supports(Tensor q) => Kernels.Supports(q) && Blas.IsAvailable;
 
     /// <param name="q">[B, T, H, D]</param>

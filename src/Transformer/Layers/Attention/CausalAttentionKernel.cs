@@ -9,18 +9,18 @@ namespace Transformer.Layers.Attention;
 // B batch · T tokens · H heads · G key/value heads · D head width · R rows of a block
 
 /// <summary>
-/// The arithmetic of <see cref="CausalAttention"/> on the CPU, in fp32. One piece of work is a key/value head of one sequence with the
-/// query heads that share it; its numbers fit the core's own cache. Rows are taken R at a time and are multiplied only with the keys that
-/// they see: without a window about half of the products are never computed, and a window of W keys leaves W - 1 + R a block. The scores of
-/// a block are the only ones in memory (Dao et al. 2022).
+/// The arithmetic of <see cref="CausalAttention"/> on the CPU, in fp32. A parallel piece is a key/value head of one sequence with the query
+/// heads that share it; it fits the core's own cache. Rows are taken R at a time and are multiplied only with the keys that they see:
+/// without a window about half of the products are never computed, and a window of W keys leaves W - 1 + R a block. Only the scores of one
+/// block are in memory (Dao et al. 2022).
 /// </summary>
 internal static unsafe class CausalAttentionKernel
 {
     private const long R = 48;
 
     /// <summary>
-    /// What the kernels work on. q, z: [B, T, H, D]; k, v: [B, T, G, D]; cos, sin: [T, D/2] or null; logSums: [B, H, T]; spans: [B, H, T]
-    /// or null, where rows see everything before them. The backward pass adds to the gradient of v.
+    /// The arguments of the kernels. q, z: [B, T, H, D]; k, v: [B, T, G, D]; cos, sin: [T, D/2] or null; logSums: [B, H, T]; spans: [B, H,
+    /// T] or null, where rows see everything before them. The backward pass adds to the gradient of v.
     /// </summary>
     public struct Work
     {
@@ -131,7 +131,7 @@ internal static unsafe class CausalAttentionKernel
         ? new(0, t + 1, keys, 0, 0)
         : new(t - Reach(w, b, h, t) - from, t + 1 - from, keys, w->Spans[(b * w->Heads + h) * w->Tokens + t], w->Ramp);
 
-    // How many tokens row t sees back; none where a span is out of its bounds.
+    // How many tokens back row t sees; none where a span is out of its bounds.
     private static long Reach(Work* w, long b, long h, long t) =>
         Math.Clamp((long)(w->Spans[(b * w->Heads + h) * w->Tokens + t] + w->Ramp), 0, t);
 
@@ -146,7 +146,7 @@ internal static unsafe class CausalAttentionKernel
         }
     }
 
-    // The gradient of a rotation is the rotation back.
+    // The gradient of a rotation is the inverse rotation.
     private static void RotateBack(Work* w, float* from, float* to, long stride)
     {
         var half = w->Width / 2;

@@ -5,8 +5,8 @@ namespace Transformer.Layers.Attention;
 // C tokens of a chunk · F feature width
 
 /// <summary>
-/// The decays between the tokens of a chunk. Each is e to a sum of logarithms that are never positive, and every sum is taken by itself:
-/// quotients of products would overflow under strong decays, and differences of long sums would lose the weak ones beside them.
+/// The decays between the tokens of a chunk. Each is e to a sum of logarithms that are never positive, and every sum is computed
+/// separately: quotients of products would overflow under strong decays, and differences of long sums would lose weak ones to rounding.
 /// </summary>
 internal sealed class ChunkDecay
 {

@@ -5,7 +5,7 @@ namespace Transformer.Layers.Attention;
 
 // B batch · T tokens · C width · W tokens seen
 
-/// <summary>A block's mixer that is a short convolution and nothing else: it sees the last W tokens, component by component.</summary>
+/// <summary>A block's mixer that is a short convolution alone: it sees the last W tokens, component by component.</summary>
 public sealed class Convolution : TokenMixer
 {
     private readonly ShortConvolution conv1d;

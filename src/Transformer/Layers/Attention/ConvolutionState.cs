@@ -21,7 +21,7 @@ public sealed class ConvolutionState : LayerState
 
     internal override ConvolutionState Narrow(int first, int count) => new(Tail.narrow(0, first, count));
 
-    /// <summary>Puts the last inputs before the new ones, and keeps those that are last now; padding is left out.</summary>
+    /// <summary>Prepends the last inputs to the new ones, and keeps the new last ones; padding is left out.</summary>
     /// <param name="x">[B, T, C]</param>
     /// <param name="context">How many tokens each row gets.</param>
     /// <returns>[B, W - 1 + T, C]</returns>

@@ -7,8 +7,8 @@ namespace Transformer.Layers.Attention;
 // B batch · T tokens · C width · H heads · R ramp
 
 /// <summary>
-/// Spans that the model learns and pays for (Sukhbaatar et al. 2019, arXiv:1905.07799): the mask falls over R tokens past z, from where z
-/// has its gradient, and the loss gets lambda times the mean span, a layer.
+/// Spans that the model learns and pays for (Sukhbaatar et al. 2019, arXiv:1905.07799): the mask falls over R tokens past z, which gives z
+/// its gradient, and each layer adds lambda times its mean span to the loss.
 /// </summary>
 /// <param name="name">The name of the module's kind.</param>
 /// <param name="config">Greatest span, ramp and penalty.</param>
@@ -28,6 +28,6 @@ public abstract class LearnedSpan(string name, LearnedWindowConfig config) : Att
     /// <inheritdoc/>
     public override int Keys(int length) => (int)config.KeysAt(length - 1);
 
-    /// <summary>z as shares of the greatest span, 0 to 1: [B or 1, H, T or 1], fp32.</summary>
+    /// <summary>z as a fraction of the greatest span, 0 to 1: [B or 1, H, T or 1], fp32.</summary>
     private protected abstract Tensor Shares(Tensor x);
 }

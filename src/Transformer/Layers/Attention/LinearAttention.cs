@@ -10,8 +10,8 @@ namespace Transformer.Layers.Attention;
 
 /// <summary>
 /// Linear attention and its relatives around one recurrence (<see cref="LinearRecurrence"/>): projections and short convolutions make
-/// queries, keys and values, gates make the decay and the strength of writing, a norm and a gate finish what was read. The default is Gated
-/// DeltaNet (Yang, Kautz and Hatamizadeh 2024, arXiv:2412.06464). Parameters are named as in flash-linear-attention.
+/// queries, keys and values, gates make the decay and the write strength, a norm and a gate follow the read. The default is Gated DeltaNet
+/// (Yang, Kautz and Hatamizadeh 2024, arXiv:2412.06464). Parameters are named as in flash-linear-attention.
 /// </summary>
 public sealed class LinearAttention : TokenMixer
 {
@@ -168,8 +168,7 @@ public sealed class LinearAttention : TokenMixer
         return rule.HasConvolution ? nn.functional.silu(x) : x;
     }
 
-    // True at the tokens that are padding: [B, 1, T, 1]; null where there is none. A token whose key is zero and that lets nothing decay
-    // leaves the state as it was.
+    // True at padding tokens: [B, 1, T, 1]; null where there are none. A token with a zero key and no decay leaves the state unchanged.
     private static Tensor? Padding(ForwardContext context, Tensor k) => context.NewTokens.Count == 0
         ? null
         : (arange(k.shape[2]) >= tensor(context.NewTokens.Select(count => (long)count).ToArray()).unsqueeze(1))
@@ -182,7 +181,7 @@ public sealed class LinearAttention : TokenMixer
         return g_proj is null ? o : o * nn.functional.silu(g_proj.call(x));
     }
 
-    // A short text is one chunk, no longer than it must be.
+    // A short text is one chunk, no longer than needed.
     private int Chunk(long tokens) =>
         (int)Math.Min(config.ChunkLength, (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)tokens));
 

@@ -36,8 +36,8 @@ public static class LinearRecurrence
     }
 
     /// <summary>
-    /// All tokens at once, with T x T scores as in softmax attention: what is read is the sum of what was written, each by the product of
-    /// query and key and the decay between the two. Under the delta rule what was written, U, solves one triangular system.
+    /// All tokens at once, with T x T scores as in softmax attention: each output is the sum of the values written, weighted by the product
+    /// of query and key and the decay between the two. Under the delta rule the values written, U, solve one triangular system.
     /// </summary>
     public static (Tensor Output, Tensor State) Explicit(Tensor q, Tensor k, Tensor v, Tensor? logDecay, Tensor? beta, Tensor? state)
     {
@@ -58,9 +58,9 @@ public static class LinearRecurrence
     }
 
     /// <summary>
-    /// Chunk by chunk, which is how whole texts are worked on in time that grows with T (Yang et al. 2024, arXiv:2406.06484 and
-    /// arXiv:2412.06464): inside all chunks at once as <see cref="Explicit"/> does, and only the states go from chunk to chunk. C is a
-    /// power of two and changes the speed, not the result: the last chunk is filled up with tokens that write nothing.
+    /// Chunk by chunk, which computes whole texts in time that grows with T (Yang et al. 2024, arXiv:2406.06484 and arXiv:2412.06464):
+    /// inside all chunks at once as <see cref="Explicit"/> does, and only the states go from chunk to chunk. C is a power of two and
+    /// changes the speed, not the result: the last chunk is padded with tokens that write nothing.
     /// </summary>
     public static (Tensor Output, Tensor State) Chunkwise(
         Tensor q, Tensor k, Tensor v, Tensor? logDecay, Tensor? beta, Tensor? state, int chunk)

@@ -5,7 +5,7 @@ namespace Transformer.Layers.Attention;
 // B batch · H heads · F feature width · E value width
 
 /// <summary>
-/// What linear attention carries through a text: a matrix a head, the sum of the keys' features where outputs are normalised by it, and the
+/// The state of linear attention: a matrix per head, the sum of the keys' features where outputs are normalised by it, and the
 /// convolutions' last tokens. Its size does not depend on the length of the text.
 /// </summary>
 public sealed class RecurrentState : LayerState

@@ -6,8 +6,8 @@ namespace Transformer.Layers.Attention;
 // B batch · T tokens · S keys · G key/value heads · D head width · W window
 
 /// <summary>
-/// The keys and values of the last W tokens, which is all that a window of W keys can see: a row's token s lies in slot s mod W and is
-/// overwritten by token s + W. However long the text, it takes 2 G D W numbers a row and layer.
+/// The keys and values of the last W tokens, which is all that a window of W keys can see: a row's token s is in slot s mod W and is
+/// overwritten by token s + W. It takes 2 G D W numbers per row and layer, however long the text.
 /// </summary>
 public sealed class RollingKeyValueCache : LayerState
 {
@@ -32,7 +32,7 @@ public sealed class RollingKeyValueCache : LayerState
     // [G, S, D]
     private protected override Tensor Used(Tensor tensor, int row, int length) => tensor[row].narrow(1, 0, Math.Min(length, size));
 
-    /// <summary>Takes in the keys and values of each row's new tokens; padding is left out.</summary>
+    /// <summary>Stores the keys and values of each row's new tokens; padding is left out.</summary>
     /// <param name="k">[B, G, T, D]</param>
     /// <param name="v">[B, G, T, D]</param>
     /// <param name="context">How many tokens each row has and gets.</param>

@@ -25,12 +25,12 @@ public sealed class ShortConvolution : nn.Module<Tensor, ForwardContext, Convolu
 
     /// <summary>The state of a text that has not begun.</summary>
     /// <param name="rows">B, the number of sequences.</param>
-    /// <param name="device">Where the state lives.</param>
+    /// <param name="device">The state's device.</param>
     public ConvolutionState NewState(int rows, Device device) => new(rows, (int)weight.shape[2] - 1, (int)weight.shape[0], device);
 
     /// <param name="x">[B, T, C]</param>
     /// <param name="context">How many tokens of each row are text.</param>
-    /// <param name="state">The tokens before, or null where these are the first and nothing follows.</param>
+    /// <param name="state">The state after the tokens before, or null for a pass over whole sequences.</param>
     /// <returns>[B, T, C]</returns>
     public override Tensor forward(Tensor x, ForwardContext context, ConvolutionState? state)
     {

@@ -102,8 +102,7 @@ public sealed class SoftmaxAttention : TokenMixer
         var mask = context.Causal ? CausalMask(q.shape[2], q.device) : context.Mask;
         var keys = arange(k.shape[2], device: k.device);
         var bias = context.Bias?.call(q, context.Positions ?? keys, keys);      // [B or 1, H, T, S]
-        // Under a learned bias the fused kernel computes otherwise where there is a graph than where there is none; a block that is
-        // computed twice may not.
+        // With a learned bias the fused kernel gives other bits with a graph than without one, which a recomputed block must not.
         if (softCap is not null || (training && context.Bias!.IsLearned)) return Explicit(q, k, v, scale, mask, softCap, drop, bias);
         if (mask is not null) bias = bias!.masked_fill(mask.logical_not(), double.NegativeInfinity);
         return Fused(q, k, v, bias!.to(q.dtype), drop, causal: false, scale);
@@ -127,9 +126,7 @@ public sealed class SoftmaxAttention : TokenMixer
     /// <param name="softCap">c in c * tanh(score / c); none where null.</param>
     /// <param name="dropout">The probability with which weights are dropped.</param>
     /// <param name="bias">Added to the scaled scores; broadcastable to [B, H, T, S].</param>
-    /// <param name="softMask">
-    /// What weights are multiplied by before they are brought to a sum of one again; broadcastable to [B, H, T, S].
-    /// </param>
+    /// <param name="softMask">What weights are multiplied by before they are normalised again; broadcastable to [B, H, T, S].</param>
     /// <returns>[B, H, T, D]</returns>
     public static Tensor Explicit(
         Tensor q, Tensor k, Tensor v, double scale, Tensor? mask,

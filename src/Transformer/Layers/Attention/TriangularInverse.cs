@@ -9,12 +9,12 @@ namespace Transformer.Layers.Attention;
 // M matrices · C rows and columns
 
 /// <summary>
-/// (I + L)^-1 for many small L at once, where L is what stands below the diagonal: forward substitution in the core's own cache, where
+/// (I + L)^-1 for many small L at once, where L is the part below the diagonal: forward substitution in the core's own cache, where
 /// libtorch on the CPU solves matrix by matrix on one thread. Its gradient is two products, -(I + L)^-T dT (I + L)^-T.
 /// </summary>
 internal sealed unsafe class TriangularInverse : Operator<TriangularInverse>
 {
-    /// <param name="matrices">[..., C, C]; only what stands below the diagonal is read.</param>
+    /// <param name="matrices">[..., C, C]; only the part below the diagonal is read.</param>
     /// <returns>[..., C, C]</returns>
     public static Tensor Of(Tensor matrices)
     {

@@ -15,7 +15,7 @@ namespace Transformer.Layers.Attention;
 /// <param name="Ramp">R; 0 where nothing is masked softly.</param>
 internal readonly unsafe record struct VisibleKeys(long First, long End, long Count, float Span, float Ramp)
 {
-    /// <summary>Replaces scores s by weights m e^s / N and those of unseen keys into zeros.</summary>
+    /// <summary>Replaces scores s by weights m e^s / N, and those of unseen keys by zeros.</summary>
     /// <returns>ln N: the sum of m e^s, and under a soft mask <see cref="LearnedWindowConfig.Epsilon"/> times that of e^s.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public float Weigh(float* scores)
@@ -84,8 +84,8 @@ internal readonly unsafe record struct VisibleKeys(long First, long End, long Co
         return sum + Vector256.Sum(sum8);
     }
 
-    // On the ramp both weights and gradients are those of an open mask so far. Each gradient is what opening the mask there would change,
-    // which is the span's gradient; on the bounds it counts, as clamp's does in libtorch.
+    // On the ramp weights and gradients are still those of an open mask. Each gradient is that of the mask there, whose sum is the span's
+    // gradient; the bounds are included, as in libtorch's clamp.
     private float FadeGradients(float* weights, float* gradients, float leak)
     {
         float sum = 0;

@@ -6,17 +6,17 @@ namespace Transformer.Layers.Attention;
 // B batch · T queries · S keys · H heads · R ramp
 
 /// <summary>
-/// How far back the queries of one pass see: keys up to z tokens back in full, and over R tokens more less and less (Sukhbaatar et al.
-/// 2019). Without a ramp the edge is hard, and a window of W keys is z = W - 1.
+/// How far back the queries of one pass see: keys up to z tokens back in full, fading out over R more (Sukhbaatar et al. 2019). Without a
+/// ramp the edge is hard, and a window of W keys is z = W - 1.
 /// </summary>
 /// <param name="Spans">z in tokens: [B or 1, H or 1, T].</param>
 /// <param name="Ramp">R in tokens; 0 for a hard edge.</param>
-/// <param name="Most">The most keys that a query could see whatever its span; null where nothing is known of it.</param>
+/// <param name="Most">The most keys that a query could see whatever its span; null if unknown.</param>
 public sealed record Window(Tensor Spans, int Ramp, long? Most = null)
 {
     /// <summary>
-    /// The most keys that any of the queries sees, its own included. On a device to ask the spans would be to wait for them, and what is
-    /// known without is taken.
+    /// The most keys that any of the queries sees, its own included. On another device than the CPU reading the spans would wait for it, so
+    /// that the known bound is taken.
     /// </summary>
     public long Keys()
     {
@@ -31,7 +31,7 @@ public sealed record Window(Tensor Spans, int Ramp, long? Most = null)
     public Tensor Reaches(Tensor distance) => (distance >= 0).logical_and(distance <= Spans.unsqueeze(-1) + Ramp);
 
     /// <summary>
-    /// The soft mask m(x) = clamp(1 + (z - x) / R, 0, 1), by which weights are multiplied before they are brought to a sum of one again.
+    /// The soft mask m(x) = clamp(1 + (z - x) / R, 0, 1), by which weights are multiplied before they are normalised again.
     /// </summary>
     /// <param name="distance">x, as for <see cref="Reaches"/>.</param>
     /// <returns>[B or 1, H or 1, T, S]; null where the edge is hard.</returns>

@@ -8,9 +8,9 @@ namespace Transformer.Layers.Mlp;
 // B batch · T tokens · N = B T tokens of the batch · C width · E experts · K active experts of a token
 
 /// <summary>
-/// E MLPs, of which each token takes the K that a router finds most probable (Shazeer et al. 2017; as in Mixtral, Jiang et al. 2024): y =
-/// sum over the K of weight_e expert_e(x), the weights being the router's probabilities made to sum to one. An expert computes its own
-/// tokens only.
+/// E MLPs, of which each token takes the K that a router finds most probable (Shazeer et al. 2017; as in Mixtral, Jiang
+/// et al. 2024): y = sum over the K of weight_e expert_e(x), the weights being the router's probabilities made to sum to
+/// one. An expert computes only its own tokens.
 /// </summary>
 public sealed class MixtureOfExperts : Mlp
 {
@@ -59,7 +59,7 @@ public sealed class MixtureOfExperts : Mlp
         return experts * (shares * probabilities.mean([0L])).sum();
     }
 
-    // The tokens are brought into the order of their experts, each expert works on its own, and the results are added to their tokens.
+    // Tokens are sorted by expert, each expert computes its own, and the results are added to their tokens.
     private Tensor Dispatch(Tensor tokens, Tensor weights, Tensor chosen, ForwardContext context)
     {
         var (_, order) = chosen.flatten().sort(dim: 0, descending: false, stable: true);     // 2 x [N K], by expert, then by token
@@ -81,13 +81,13 @@ public sealed class MixtureOfExperts : Mlp
         Tensor TokenOf(Tensor choice) => choice.div(active, RoundingMode.floor);
     }
 
-    // How many choices each expert has: [E]. bincount would ask the device for the greatest number first.
+    // How many tokens chose each expert: [E]. bincount would wait for the device to find the greatest number.
     private static Tensor Counts(Tensor chosen, long experts) =>
         zeros(experts, ScalarType.Int64, chosen.device)
             .scatter_add_(0, chosen.flatten(), ones(chosen.numel(), ScalarType.Int64, chosen.device));
 
-    // In training an expert that is full drops its last tokens, for which the stream passes by; in a row, none is dropped for the sake of a
-    // later one.
+    // In training, overflow tokens skip a full expert. Earlier tokens of a row have precedence, so
+    // that none is dropped because of a later one.
     private long Capacity(long tokens) => capacityFactor is { } factor && training
         ? (long)Math.Ceiling(factor * tokens * active / experts.Count)
         : tokens;

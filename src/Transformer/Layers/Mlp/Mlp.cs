@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Layers.Mlp;
 
-/// <summary>What a block computes at each position by itself: <c>forward(x [..., C], context) -> [..., C]</c>.</summary>
+/// <summary>The feed-forward layer of a block, at each position by itself: <c>forward(x [..., C], context) -> [..., C]</c>.</summary>
 /// <param name="name">The name of the module's kind.</param>
 public abstract class Mlp(string name) : nn.Module<Tensor, ForwardContext, Tensor>(name)
 {

@@ -10,7 +10,7 @@ internal static unsafe class SquaredReluKernel
 {
     private const long Grain = 8192;    // numbers that are worth a thread
 
-    /// <summary>What the kernels work on; all of one length.</summary>
+    /// <summary>The arguments of the kernels; all of one length.</summary>
     public struct Work
     {
         public long Count;

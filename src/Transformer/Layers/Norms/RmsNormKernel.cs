@@ -13,7 +13,7 @@ internal static unsafe class RmsNormKernel
 {
     private const long Grain = 64;    // rows that are worth a thread
 
-    /// <summary>What the kernels work on. x, y and their gradients: [N, C]; weight: [C]; inverses: [N].</summary>
+    /// <summary>The arguments of the kernels. x, y and their gradients: [N, C]; weight: [C]; inverses: [N].</summary>
     public struct Work
     {
         public long Rows, Width;
@@ -22,7 +22,7 @@ internal static unsafe class RmsNormKernel
         public float* YGradient, XGradient;
 
         /// <summary>
-        /// Each Grain rows add their part of the weight's gradient to a line of their own: [ceil(N / Grain), C], zeros before.
+        /// Each Grain rows add their part of the weight's gradient to their own line: [ceil(N / Grain), C], zeros before.
         /// </summary>
         public float* WeightGradients;
     }

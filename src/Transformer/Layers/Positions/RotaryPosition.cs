@@ -19,7 +19,7 @@ public sealed class RotaryPosition : IDisposable
     /// <param name="config">The base of the wavelengths and how they are scaled.</param>
     /// <param name="headWidth">D, even.</param>
     /// <param name="length">The number of positions to prepare.</param>
-    /// <param name="device">Where queries and keys live.</param>
+    /// <param name="device">The device of queries and keys.</param>
     /// <exception cref="InputException">No rotation is known for the kind of scaling.</exception>
     public RotaryPosition(RotaryPositionConfig config, int headWidth, int length, Device device)
     {
@@ -39,8 +39,8 @@ public sealed class RotaryPosition : IDisposable
     }
 
     /// <summary>
-    /// Whether the angle of a position depends on the length of its text (dynamic NTK). Keys are then cached as they are and rotated in
-    /// every pass; else they are rotated once, before they are cached.
+    /// Whether the angle of a position depends on the length of its text (dynamic NTK). Keys are then cached unrotated and rotated in every
+    /// pass; else they are rotated once, before they are cached.
     /// </summary>
     public bool FollowsLength { get; }
 

@@ -7,7 +7,7 @@ namespace Transformer.Layers.Positions;
 
 /// <summary>
 /// Positions that act through the scores: a number for each query and key that depends on how far apart they are, added to the scaled
-/// scores. Asked for any queries and keys, so that a kernel that works in blocks asks for a block.
+/// scores. Computed for any queries and keys, so that blocked kernels compute it block by block.
 /// </summary>
 /// <param name="name">The name of the module's kind.</param>
 public abstract class ScoreBias(string name) : nn.Module<Tensor, Tensor, Tensor, Tensor>(name)
@@ -17,7 +17,7 @@ public abstract class ScoreBias(string name) : nn.Module<Tensor, Tensor, Tensor,
 
     /// <param name="q">The queries: [B, H, T, D].</param>
     /// <param name="queries">Their positions: [T] or [B, T], integers.</param>
-    /// <param name="keys">The keys' positions: [S] or [B, S], integers. What a key after its query gets does not matter.</param>
+    /// <param name="keys">The keys' positions: [S] or [B, S], integers. Entries of keys after their query are ignored.</param>
     /// <returns>[B or 1, H, T, S]</returns>
     public abstract override Tensor forward(Tensor q, Tensor queries, Tensor keys);
 

@@ -5,8 +5,8 @@ namespace Transformer.Layers.Residuals;
 
 /// <summary>
 /// norm(a x + f(x)) with a = (2 L)^(1/4) for a decoder of L blocks (Wang et al. 2022, arXiv:2203.00555): post-norm whose stream outweighs
-/// what is added, so that one step changes the output by a bounded amount at any depth. The other half of it is how v, o and the MLP start,
-/// divided by (8 L)^(1/4).
+/// what is added, so that one step changes the output by a bounded amount at any depth. Its other half is the initialization of v, o and
+/// the MLP, divided by (8 L)^(1/4).
 /// </summary>
 public sealed class DeepNormResidual : Residual
 {

@@ -7,12 +7,12 @@ namespace Transformer.Layers.Residuals;
 
 /// <summary>
 /// n streams in place of one (Zhu et al. 2024, arXiv:2409.19606, the static form): with learned weights a sub-layer reads a mixture of
-/// them, they mix among themselves, and its output is added to each. At first each reads one stream, the next sub-layer the next, none
-/// mixes and all are written alike, which makes every stream that of pre-norm.
+/// them, they are mixed with each other, and its output is added to each. At initialization each sub-layer reads one stream in turn,
+/// streams are not mixed, and the output is added to all alike, so that every stream equals that of pre-norm.
 /// </summary>
 public sealed class HyperConnections : Residual
 {
-    // Vectors, also the matrix of the streams, so that they do not decay and Muon leaves them alone.
+    // All are stored as vectors, also the matrix of the streams, so that neither weight decay nor Muon applies to them.
     private readonly Parameter input;
     private readonly Parameter mixing;
     private readonly Parameter output;
@@ -51,6 +51,6 @@ public sealed class HyperConnections : Residual
     /// <returns>[B, T, C]</returns>
     public override Tensor Close(Tensor stream) => stream.mean([0L]);                                      // [B, T, C]
 
-    // Each row of the weights [m, n] makes one stream of the n: [m, B, T, C].
+    // Each row of the weights [m, n] mixes the n streams into one: [m, B, T, C].
     private static Tensor Mix(Tensor weights, Tensor stream) => matmul(weights, stream.flatten(1)).unflatten(1, stream.shape[1..]);
 }

@@ -5,7 +5,7 @@ namespace Transformer.Layers.Residuals;
 
 /// <summary>
 /// How one sub-layer of a block joins the residual stream. A kind whose stream is not a plain [B, T, C] opens it before the first block and
-/// closes it after the last. Norms are the block's modules, whose names checkpoints know; a residual only says where they stand.
+/// closes it after the last. Norms are modules of the block, by their names in checkpoints; a residual only applies them.
 /// </summary>
 /// <param name="name">The name of the module's kind.</param>
 public abstract class Residual(string name) : nn.Module(name)
