@@ -4,7 +4,7 @@ namespace Transformer.Onnx.Graph;
 
 // B batch · T tokens · C width · W tokens seen
 
-/// <summary>A causal depthwise convolution over the last W tokens, which carries W - 1 of them from context to context.</summary>
+/// <summary>A causal depthwise convolution over the last W tokens, which carries W - 1 of them from run to run.</summary>
 internal static class ConvolutionGraph
 {
     /// <param name="context">Weights and mask.</param>

@@ -11,17 +11,17 @@ namespace Transformer.Onnx.Graph;
 /// </summary>
 internal sealed class GraphContext
 {
-    /// <summary>What inputs and outputs are called; a state before and after a context differ in the prefix.</summary>
+    /// <summary>What inputs and outputs are called; a state before and after a run differ in the prefix.</summary>
     public const string IdsName = "input_ids", MaskName = "attention_mask", PositionsName = "position_ids", LogitsName = "logits",
         PastPrefix = "past_key_values.", PresentPrefix = "present.";
 
     /// <summary>
-    /// The length of a cache that does not grow where it has room: what a context adds is written behind a row's tokens, over padding, so
+    /// The length of a cache that does not grow where it has room: what a run adds is written behind a row's tokens, over padding, so
     /// that one tensor can be input and output.
     /// </summary>
     public const string CacheAxis = "cache_length";
 
-    /// <summary>The length of the mask, and after a context of a cache that grows by it.</summary>
+    /// <summary>The length of the mask, and after a run of a cache that grows by it.</summary>
     public const string AllAxis = "total_sequence_length";
 
     private const string Batch = "batch_size", New = "sequence_length", Past = "past_sequence_length";
