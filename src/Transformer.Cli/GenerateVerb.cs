@@ -7,6 +7,7 @@ using Transformer.Generation;
 using Transformer.Inference.Cpu;
 using Transformer.Inference.Torch;
 using Transformer.Layers;
+using Transformer.Onnx;
 using static Transformer.Cli.GenerateOptions;
 
 namespace Transformer.Cli;
@@ -47,18 +48,24 @@ internal static class GenerateVerb
             : (TextWriter.Null, TextWriter.Null);
         if (ranks.Ranks > 1) SharedOptions.UseThreads(request, ranks);
         CheckRanks(request, ranks);
-        var (options, prompt, prompts, models) = ranks.RunOnAll(() => Prepare(request, ranks));
-        using var opened = models;
+        var (options, prompt, prompts, draftTokens) = ranks.RunOnAll(() => Understand(request));
+        var group = ranks.Ranks > 1 ? new TensorParallelGroup(ranks) : null;
+        var load = new LoadRequest(
+            WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!), request.GetRequiredValue(SharedOptions.Device),
+            SharedOptions.ThreadsOf(request), group);
+        using var main = ranks.RunOnAll(() => OnnxLoader.Open(request.GetRequiredValue(Source), load));
         ranks.RequireEqual(
-            $"{models.ContextLength} {models.Tokenizer.VocabularySize} {new ModelSize(models.Model.Config).Parameters}",
+            $"{main.Model.Config.ContextLength} {main.Tokenizer.VocabularySize} {new ModelSize(main.Model.Config).Parameters}",
             (rank, _, _) => $"generate: rank {rank} has another model than rank 0. Give all machines the same files.");
         ranks.CurrentOperation = "generating";
-        if (models.Model is TorchInferenceModel && CpuKernels.FallbackNote(models.Model.Config) is { } note) error.WriteLine(note);
-        if (models.Follower is { } follower)
+        var couldUseKernels = group is null && load.Device == "cpu" && main.Model is TorchInferenceModel;
+        if (couldUseKernels && CpuKernels.FallbackNote(main.Model.Config) is { } note) error.WriteLine(note);
+        if (main.Model is TorchInferenceModel { IsFollower: true } follower)
         {
             follower.Follow();
             return CommandLine.Done;
         }
+        using var models = GenerationModels.WithDraft(main, request.GetValue(Draft), load, draftTokens);
         var (count, json) = (request.GetValue(Count), request.GetValue(SharedOptions.Json));
         if (prompts is not null)
             return GenerateBatch.Run(output, error, models, prompts, count, request.GetValue(GenerateOptions.Parallel), json, cancellation);
@@ -137,14 +144,12 @@ internal static class GenerateVerb
                 "so that they share the model, or leave out mpirun or srun.");
     }
 
-    private static (SamplingOptions Options, string Prompt, IReadOnlyList<PromptLine>? Prompts, GenerationModels Models) Prepare(
-        ParseResult request, ICollective ranks)
+    private static (SamplingOptions Options, string Prompt, IReadOnlyList<PromptLine>? Prompts, int DraftTokens) Understand(
+        ParseResult request)
     {
         RefuseWhatDoesNotGoTogether(request);
         var (options, prompt, count) = (Sampling(request), ReadPrompt(request), request.GetValue(Count));
         if (count < 1) throw new InputException($"--count: found {count}, expected 1 or more.");
-        var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
-        var threads = SharedOptions.ThreadsOf(request);
         var (draft, parallel) = (request.GetValue(Draft), request.GetValue(GenerateOptions.Parallel));
         var draftTokens = request.GetValue(DraftTokens) ?? (draft is null ? 0 : DefaultDraftTokens);
         var least = draft is null ? 0 : 1;
@@ -154,10 +159,7 @@ internal static class GenerateVerb
             throw new InputException(
                 $"--count: found {count}, but draft tokens are for one text alone; leave out --draft-tokens and --draft, or this.");
         if (parallel < 1) throw new InputException($"--parallel: found {parallel}, expected 1 or more.");
-        var prompts = request.GetValue(Prompts) is { } file ? PromptLine.Read(file, options) : null;
-        var group = ranks.Ranks > 1 ? new TensorParallelGroup(ranks) : null;
-        var load = new LoadRequest(format, request.GetRequiredValue(SharedOptions.Device), threads, group);
-        return (options, prompt, prompts, GenerationModels.Open(request.GetRequiredValue(Source), draft, load, draftTokens));
+        return (options, prompt, request.GetValue(Prompts) is { } file ? PromptLine.Read(file, options) : null, draftTokens);
     }
 
     /// <summary>Reports how many samples of a constraint may not be whole.</summary>

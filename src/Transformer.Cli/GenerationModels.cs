@@ -22,15 +22,12 @@ internal sealed record GenerationModels(LoadedInference Main, LoadedInference? D
     /// <summary>The most tokens that the model sees.</summary>
     public int ContextLength => Model.Config.ContextLength;
 
-    /// <summary>The model as a follower where another rank drives; else null.</summary>
-    public TorchInferenceModel? Follower => Model is TorchInferenceModel { IsFollower: true } follower ? follower : null;
-
     /// <summary>What continues prompts.</summary>
     public TextGenerator Generator => new(Model, Tokenizer) { DraftTokens = DraftTokens, Draft = Draft?.Model };
 
-    /// <summary>Loads the models.</summary>
+    /// <summary>Loads both models.</summary>
     /// <param name="path">The path of the model that generates.</param>
-    /// <param name="draft">The path of the smaller model; null for none. It is computed by this process alone.</param>
+    /// <param name="draft">The path of the smaller model; null for none.</param>
     /// <param name="request">How they are to be loaded.</param>
     /// <param name="draftTokens">As <see cref="TextGenerator.DraftTokens"/>.</param>
     /// <exception cref="InputException">There is no such model, it lacks its tokenizer, it cannot be loaded in this way, or the smaller
@@ -40,9 +37,7 @@ internal sealed record GenerationModels(LoadedInference Main, LoadedInference? D
         var main = OnnxLoader.Open(path, request);
         try
         {
-            var isNeeded = draft is not null && request.Group is not { Rank: > 0 };
-            var smaller = isNeeded ? OpenDraft(draft!, request with { Group = null }, main.Tokenizer) : null;
-            return new(main, smaller, draftTokens);
+            return WithDraft(main, draft, request, draftTokens);
         }
         catch
         {
@@ -50,6 +45,16 @@ internal sealed record GenerationModels(LoadedInference Main, LoadedInference? D
             throw;
         }
     }
+
+    /// <summary>Loads the smaller model, which this process computes alone, beside one that is loaded.</summary>
+    /// <param name="main">The model that generates; disposed with these, unless this throws.</param>
+    /// <param name="draft">The path of the smaller model; null for none.</param>
+    /// <param name="request">How it is to be loaded.</param>
+    /// <param name="draftTokens">As <see cref="TextGenerator.DraftTokens"/>.</param>
+    /// <exception cref="InputException">There is no such model, it lacks its tokenizer, it cannot be loaded in this way, or its tokens
+    /// are not those of the model that generates.</exception>
+    public static GenerationModels WithDraft(LoadedInference main, string? draft, LoadRequest request, int draftTokens) =>
+        new(main, draft is null ? null : OpenDraft(draft, request with { Group = null }, main.Tokenizer), draftTokens);
 
     private static LoadedInference OpenDraft(string path, LoadRequest request, Tokenizer tokenizer)
     {

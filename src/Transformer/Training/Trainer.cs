@@ -236,20 +236,25 @@ public sealed class Trainer : IDisposable
         Seconds = Progress.Seconds,
     };
 
+    // Where the parameters are shared out, every forward pass needs all ranks.
+    private bool IsSampledByOne => !state.Space.ShardsParameters && state.Model.TensorParallelGroup is null;
+
     // After the checkpoint of the same step, so that a sample that fails loses nothing.
     private void SampleIfDue()
     {
         var isDue = IsOver || (Training.SampleEvery is { } every && Progress.Step % every == 0);
         if (!isDue || Training.SampleTokens == 0 || Progress.SampledStep == Progress.Step) return;
         Progress = Progress with { SampledStep = Progress.Step };
-        if (!sampledBefore && CpuKernels.FallbackNote(Model) is { } note) log?.Report(new TrainingEvent.Warned(note));
+        var couldUseKernels = IsSampledByOne && state.Model.Device.type == TorchSharp.DeviceType.CPU;
+        if (!sampledBefore && couldUseKernels && CpuKernels.FallbackNote(Model) is { } note) log?.Report(new TrainingEvent.Warned(note));
         sampledBefore = true;
         try
         {
             Sample();
         }
-        catch (Exception failure) when (failure is not CollectiveException)
+        catch (Exception failure) when (failure is InputException || IsSampledByOne)
         {
+            // Where ranks sample together, only bad input surely fails on all of them; after anything else they would lose step.
             log?.Report(new TrainingEvent.Warned($"The sample after step {Progress.Step} failed, and the run goes on: {failure.Message}"));
         }
     }
@@ -257,8 +262,7 @@ public sealed class Trainer : IDisposable
     // A text is sampled at nanoGPT's temperature; an answer is generated greedily.
     private void Sample()
     {
-        // With sharded parameters every forward pass needs all ranks.
-        if (log is null && !state.Space.ShardsParameters && state.Model.TensorParallelGroup is null) return;
+        if (log is null && IsSampledByOne) return;
         var (prompt, answer) = data.SamplePrompt();
         var options = new SamplingOptions
         {

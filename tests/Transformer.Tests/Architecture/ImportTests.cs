@@ -62,10 +62,10 @@ public sealed partial class ImportTests
             .MaxBy(row => row.Length) ?? folder;
 
     private static bool IsAllowed(string project, string folder, string imported) =>
-        Everywhere[project].Any(room => Covers(room, imported))
-            || (Tables[project].Of(folder)?.Any(room => Covers(room, imported)) ?? false);
+        Everywhere[project].Any(room => IsWithin(room, imported))
+            || (Tables[project].Of(folder)?.Any(room => IsWithin(room, imported)) ?? false);
 
-    private static bool Covers(string room, string imported) =>
+    private static bool IsWithin(string room, string imported) =>
         imported == room || imported.StartsWith(room + "/", StringComparison.Ordinal);
 
     [GeneratedRegex(@"^\s*(?:global )?using (?:static |\w+ = )?Transformer\.([\w.]+);")]

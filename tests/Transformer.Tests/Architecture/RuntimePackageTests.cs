@@ -75,8 +75,10 @@ public sealed class RuntimePackageTests(ITestOutputHelper output) : IDisposable
             "dotnet", folder["source"], "publish", "-c", "Release", "-o", folder["out"],
             $"-p:RestoreAdditionalProjectSources={folder["feed"]}", $"-p:RestorePackagesPath={folder["packages"]}",
             $"-p:RestoreFallbackFolders={cache}");
-        if (code != 0 && log.Split('\n').FirstOrDefault(line => line.Contains("error NU", StringComparison.Ordinal)) is { } missing)
-            Assert.Skip($"what a trimmed program needs cannot be restored here: {missing.Trim()}");
+        var unrestored = log.Split('\n').FirstOrDefault(
+            line => line.Contains("error NU", StringComparison.Ordinal) && !line.Contains($" {Package}", StringComparison.Ordinal));
+        if (code != 0 && unrestored is not null)
+            Assert.Skip($"what a trimmed program needs cannot be restored here: {unrestored.Trim()}");
         Assert.True(code == 0, log);
     }
 

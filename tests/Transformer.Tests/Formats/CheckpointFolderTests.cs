@@ -41,6 +41,16 @@ public sealed class CheckpointFolderTests : IDisposable
         foreach (var (expected, actual) in saved.Zip(other)) TensorAssert.Same(expected.Value, actual.Value, expected.Name);
     }
 
+    [Fact]
+    public void A_configuration_of_more_blocks_and_experts_than_tensors_is_refused_at_once()
+    {
+        var experts = new MixtureMlpConfig { Experts = 4, Active = 1, Expert = new GeluMlpConfig() };
+        var larger = Model with { Layers = 4, Mlp = experts };
+        CheckpointFolder.Save(folder["step-1"], larger, Weights(1).ToStored());
+        using var checkpoint = CheckpointFolder.Open(folder["step-1"]);
+        Assert.Contains("larger than its", Assert.Throws<InputException>(checkpoint.CheckSize).Message);
+    }
+
     public static TheoryData<string> Deep => [.. Tiny.Deep.Keys];
 
     [Theory]

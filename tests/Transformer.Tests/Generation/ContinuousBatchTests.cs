@@ -273,7 +273,8 @@ public sealed class ContinuousBatchTests
         var later = Submit(batch, [1], Greedy with { Constraint = TextConstraint.Regex("bz") }, told.Add);
         var good = Submit(batch, [3], Greedy with { MaxTokens = 5 });
         while (batch.Step()) ;
-        foreach (var bad in new[] { first, later }) Assert.Contains("requires 'z' next", (await Assert.ThrowsAsync<InputException>(() => bad)).Message);
+        foreach (var bad in new[] { first, later })
+            Assert.Contains("requires 'z' next", (await Assert.ThrowsAsync<InputException>(() => bad)).Message);
         Assert.Equal([1], told);
         Assert.Equal(Alone(engine, [3], 5), (await good).Tokens);
     }

@@ -91,6 +91,20 @@ public sealed class SavedStateTests : IDisposable
         Assert.Contains("is no saved state", Refusal(() => kernels.LoadState(folder["checkpoint/model.safetensors"])));
     }
 
+    [Fact]
+    public void A_file_does_not_tell_what_a_row_held_before()
+    {
+        Save().Dispose();
+        var expected = File.ReadAllBytes(Saved);
+        using var state = kernels.NewState(rows: 2);
+        kernels.Read(state, [0, 1], [8, 8], [7, 6, 5, 4, 3, 2, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7]);
+        state.Clear(0);
+        state.Clear(1);
+        kernels.Read(state, [0, 1], [5, 3], [1, 5, 2, 7, 3, 4, 4, 1]);
+        state.Save(Saved, "tokens");
+        Assert.Equal(expected, File.ReadAllBytes(Saved));
+    }
+
     private SequenceState Save()
     {
         var state = kernels.NewState(rows: 2);

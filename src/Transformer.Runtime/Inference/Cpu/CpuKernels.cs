@@ -26,7 +26,9 @@ public static class CpuKernels
     /// <returns>Null where they do; else the reason: the key, what they know and what was found.</returns>
     public static string? Supports(ModelConfig model) => Known.ObstacleTo(model) ?? UnknownRule(model);
 
-    /// <summary>What to say in one line where libtorch generates because the kernels do not compute a part of the model; else null.</summary>
+    /// <summary>
+    /// What to say in one line where libtorch generates because the kernels do not compute a part of the model; else null.
+    /// </summary>
     public static string? FallbackNote(ModelConfig model) =>
         Supports(model) is { } reason ? $"Generating by libtorch, which is slower: {reason}." : null;
 

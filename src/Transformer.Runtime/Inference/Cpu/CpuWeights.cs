@@ -26,7 +26,7 @@ internal sealed unsafe class CpuWeights : IDisposable
     public static CpuWeights? Of(IEnumerable<MemoryTensor> tensors, WeightFormat format, params IEnumerable<IDisposable> owned)
     {
         var byName = tensors.ToDictionary(tensor => tensor.Name);
-        return byName.Values.All(tensor => tensor.Type is ElementType.F32 or ElementType.BF16 or ElementType.F16) 
+        return byName.Values.All(tensor => tensor.Type is ElementType.F32 or ElementType.BF16 or ElementType.F16)
             ? new(byName, format, [.. owned])
             : null;
     }

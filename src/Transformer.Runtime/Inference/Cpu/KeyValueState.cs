@@ -106,18 +106,27 @@ internal sealed unsafe class KeyValueState : MixerState
     /// <inheritdoc/>
     public override StatePart[] Parts(int row, int length) =>
     [
-        unrotated is null ? Part("keys", keys, row, length) : Part("unrotated_keys", unrotated, row, length),
-        Part("values", values, row, length),
+        unrotated is null
+            ? Part("keys", keys, row, length, KeyAt)
+            : Part("unrotated_keys", unrotated, row, length, ValueAt),
+        Part("values", values, row, length, ValueAt),
     ];
 
-    private StatePart Part(string name, NativeArray<float> numbers, int row, int length)
+    // Slots of the last group that no token is in are saved as zeros: what was there before must not tell two states apart.
+    private StatePart Part(string name, NativeArray<float> numbers, int row, int length, Func<int, int, int> indexOf)
     {
         var count = Used(length);
         return new(name, heads * count, CopyTo, CopyFrom);
 
         void CopyTo(Span<float> to)
         {
-            for (var head = 0; head < heads; head++) numbers.Span(At(row, head), count).CopyTo(to[(head * count)..]);
+            for (var head = 0; head < heads; head++)
+            {
+                var part = to.Slice(head * count, count);
+                numbers.Span(At(row, head), count).CopyTo(part);
+                for (var slot = Math.Min(length, Slots); slot < count / width; slot++)
+                    for (var d = 0; d < width; d++) part[indexOf(slot, d)] = 0;
+            }
         }
 
         void CopyFrom(ReadOnlySpan<float> from)
@@ -131,9 +140,13 @@ internal sealed unsafe class KeyValueState : MixerState
 
     private void StoreKey(float* keys, int slot, float* key)
     {
-        var to = keys + slot / Lanes * Lanes * width + slot % Lanes;
+        var to = keys + KeyAt(slot, 0);
         for (var d = 0; d < width; d++) to[d * Lanes] = key[d];
     }
+
+    private int KeyAt(int slot, int d) => (slot / Lanes * width + d) * Lanes + slot % Lanes;
+
+    private int ValueAt(int slot, int d) => slot * width + d;
 
     private long At(int row, int head) => ((long)row * heads + head) * Slots * width;
 

@@ -1,5 +1,6 @@
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
+using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Model;
 using Transformer.Native;
@@ -35,8 +36,9 @@ public sealed class TorchInferenceModel : InferenceModel
     public override ModelConfig Config => model.Config;
 
     /// <inheritdoc/>
-    public override string Backend =>
-        model.Device.type == TorchSharp.DeviceType.CPU ? "torch" : $"torch/{model.Device.type.ToString().ToLowerInvariant()}";
+    public override string Backend => model.Device.type == TorchSharp.DeviceType.CPU
+        ? "torch"
+        : $"torch/{model.Device.type.ToString().ToLowerInvariant()}";
 
     /// <summary>Whether another rank drives, so that this one can only <see cref="Follow"/>.</summary>
     public bool IsFollower => model.TensorParallelGroup is { Rank: > 0 };
@@ -105,7 +107,7 @@ public sealed class TorchInferenceModel : InferenceModel
         foreach (var (_, weight) in model.Weights)
         {
             using var scope = NewDisposeScope();
-            hash.Append(weight.detach().cpu().contiguous().bytes);
+            TensorBytes.Visit(weight.detach().cpu().contiguous(), chunk => hash.Append(chunk));
         }
         return Convert.ToHexStringLower(hash.GetCurrentHash());
     }

@@ -23,7 +23,7 @@ public sealed class GgufFileTests : IDisposable
         [
             new("a.number", 7u), new("a.signed.number", -7), new("a.float", 1e-5f), new("a.flag", true),
             new("a.text", "Grüße \u2581 💡"), new("nothing", ""),
-            new("numbers", new[] { 1, -2, 3 }), new("floats", new[] { 0.5f, float.NegativeInfinity }), 
+            new("numbers", new[] { 1, -2, 3 }), new("floats", new[] { 0.5f, float.NegativeInfinity }),
             new("texts", new[] { "", "a", "é" }), new("none", Array.Empty<string>()),
         ];
         using var file = Written(metadata, []);
