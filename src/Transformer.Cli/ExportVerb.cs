@@ -1,12 +1,12 @@
 using System.CommandLine;
 using Transformer.Checkpoints;
 using Transformer.Configuration;
-using Transformer.Inference.Torch;
 using Transformer.Data;
 using Transformer.Distributed;
 using Transformer.Evaluation;
 using Transformer.Formats;
 using Transformer.Formats.Gguf;
+using Transformer.Inference.Torch;
 using Transformer.Onnx;
 using Transformer.Tokenization;
 using static TorchSharp.torch;

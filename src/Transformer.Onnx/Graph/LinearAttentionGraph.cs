@@ -49,7 +49,7 @@ internal sealed class LinearAttentionGraph
         var normaliser = rule.IsNormalised ? Normaliser(q, k) : null;                                         // [B, H, T, 1]
         if (rule.TakesRotation && context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), rotation.Apply(k));
         var o = context.Graph.IsFused ? Fused(q, k, v, logDecay, beta) : Recurrence(q, k, v, logDecay?.Apply("Exp"), beta);
-                                                                                                                // [B, T, H, E]
+        // [B, T, H, E]
         if (normaliser is not null) o /= normaliser.Transpose(0, 2, 1, 3);
         return context.Weights.Linear(Finish(o, x), $"{name}.o_proj");                                             // [B, T, C]
     }

@@ -140,7 +140,7 @@ public sealed record LinearAttentionConfig : HeadedAttentionConfig
         var tokens = ChunkLength;
         var written = heads * (2 * headWidth + 2 * features + value               // q and k before and after they are rotated, v
             + (hasDecay ? 2 * features : 0)                                       // q from the start of a chunk, k to its end
-            // what is written, replaced; products of pairs
+                                                                                  // what is written, replaced; products of pairs
             + (isDelta ? (hasDecay ? 3 : 2) * features + 2 * value + 4 * tokens : 2 * tokens)
             + (isComponent ? 2 * features * (1 + BitOperations.Log2((ulong)tokens)) : 0)         // decays of components, half by half
             + 2 * features * value / tokens + (isDelta && hasDecay ? features * features / tokens : 0));    // the states

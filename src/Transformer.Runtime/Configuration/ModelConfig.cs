@@ -58,7 +58,8 @@ public sealed record ModelConfig : IValidated
     {
         var mixing = ValueResidualLayers().Skip(1).ToHashSet();
         return Enumerable.Range(0, Math.Max(0, Layers)).Select(depth => new BlockSpec(
-            $"model.layers.{depth}", depth, AttentionAt(depth), Mlp, Sublayers(depth)) { MixesValues = mixing.Contains(depth) });
+            $"model.layers.{depth}", depth, AttentionAt(depth), Mlp, Sublayers(depth))
+        { MixesValues = mixing.Contains(depth) });
     }
 
     /// <summary>All parameters of a model whose vocabulary size is known, in the order in which they are drawn.</summary>

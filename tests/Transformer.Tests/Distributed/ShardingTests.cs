@@ -85,8 +85,11 @@ public sealed class ShardingTests
     [InlineData(DistributedStrategy.Zero3)]
     public void Frozen_parameters_stay_and_the_others_train_as_on_one_rank(DistributedStrategy strategy)
     {
-        var config = Config with { Parameters = [
-            new ParameterRule { Pattern = "model.layers.0.*", Frozen = true }, new ParameterRule { Pattern = "*embed*", Frozen = true }] };
+        var config = Config with
+        {
+            Parameters = [
+            new ParameterRule { Pattern = "model.layers.0.*", Frozen = true }, new ParameterRule { Pattern = "*embed*", Frozen = true }]
+        };
         AssertNear(Train("rope", 1, DistributedStrategy.DataParallel, config), Train("rope", 2, strategy, config));
     }
 

@@ -47,8 +47,11 @@ public sealed class TensorParallelTests
     [Fact]
     public void Frozen_parameters_stay_and_the_others_train_as_in_one_process()
     {
-        var config = Config with { Parameters = [
-            new ParameterRule { Pattern = "*.down_proj.*", Frozen = true }, new ParameterRule { Pattern = "*embed*", Frozen = true }] };
+        var config = Config with
+        {
+            Parameters = [
+            new ParameterRule { Pattern = "*.down_proj.*", Frozen = true }, new ParameterRule { Pattern = "*embed*", Frozen = true }]
+        };
         AssertNear(Train("biases and norms of queries and keys", 1, config), Train("biases and norms of queries and keys", 2, config));
     }
 

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
-using Transformer.Inference.Torch;
 using Transformer.Formats;
 using Transformer.Formats.Gguf;
+using Transformer.Inference.Torch;
 using Transformer.Tests.Formats.Gguf;
 
 namespace Transformer.Tests.EndToEnd;

@@ -1,5 +1,5 @@
-using Transformer.Inference.Torch;
 using Transformer.Generation;
+using Transformer.Inference.Torch;
 using Transformer.Runs;
 using Transformer.Training;
 

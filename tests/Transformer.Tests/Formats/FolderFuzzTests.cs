@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
 using Transformer.Checkpoints;
 using Transformer.Configuration;
-using Transformer.Inference.Torch;
 using Transformer.Formats;
+using Transformer.Inference.Torch;
 using Transformer.Model;
 using Transformer.Native;
 using Transformer.Tests.Formats.Gguf;

@@ -1,8 +1,8 @@
 using TorchSharp;
 using Transformer.Configuration;
-using Transformer.Inference.Torch;
 using Transformer.Formats;
 using Transformer.Generation;
+using Transformer.Inference.Torch;
 using Transformer.Tokenization;
 
 namespace Transformer.Tests.Generation;

@@ -68,11 +68,14 @@ public sealed partial class DeviceStepTests
         Assert.StartsWith(
             "training.activation_checkpointing: a block that is computed twice on meta", failure.Message, StringComparison.Ordinal);
 
-        config = config with { Training = config.Training with
+        config = config with
         {
-            ActivationCheckpointing = false,
-            Distributed = new() { Strategy = DistributedStrategy.Zero3 }
-        } };
+            Training = config.Training with
+            {
+                ActivationCheckpointing = false,
+                Distributed = new() { Strategy = DistributedStrategy.Zero3 }
+            }
+        };
         var agreed = Assert.Throws<CollectiveException>(() => Trainer.Start(config, here["run"], ranks: new Alone(), device: Elsewhere));
         Assert.StartsWith(
             "training.distributed.strategy: zero3: a block that is computed twice on meta", agreed.Message, StringComparison.Ordinal);

@@ -72,7 +72,8 @@ internal sealed class RegexParser
             case '[': return encode(Class());
             case '.': at++; return encode(search ? CharacterSet.NoLineBreaks : CharacterSet.All.Except(CharacterSet.Range('\n', '\n')));
             case '\\': return encode(Escape());
-            case '^' or '$': throw Bad(
+            case '^' or '$':
+                throw Bad(
                 $"'{pattern[at]}' is neither at the beginning nor at the end of the text; write \\{pattern[at]} for the character");
             case '*' or '+' or '?': throw Bad($"'{pattern[at]}' has nothing to repeat; write \\{pattern[at]} for the character");
             case '{' when Counts() is not null: throw Bad("'{' has nothing to repeat; write \\{ for the character");
@@ -184,7 +185,8 @@ internal sealed class RegexParser
             case 'x': return Hexadecimal(escape, digits: 2);
             case 'u': return Hexadecimal(escape, digits: 4);
             case var other when char.IsAscii(other) && !char.IsAsciiLetterOrDigit(other): return One(other);
-            default: throw Bad($"'\\{Shown(pattern[at - 1])}' is unknown here, expected one of \\d \\w \\s \\D \\W \\S \\t \\n \\r \\f " +
+            default:
+                throw Bad($"'\\{Shown(pattern[at - 1])}' is unknown here, expected one of \\d \\w \\s \\D \\W \\S \\t \\n \\r \\f " +
                 "\\v \\xHH \\uHHHH or a sign of punctuation", escape);
         }
 

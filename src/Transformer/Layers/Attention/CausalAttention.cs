@@ -79,21 +79,21 @@ internal sealed unsafe class CausalAttention : Operator<CausalAttention>
 
     private static Work Describe(
         Tensor q, Tensor k, Tensor v, Tensor? cos, Tensor? sin, Tensor? spans, Tensor z, Tensor logSums, double scale, float ramp) => new()
-    {
-        Batch = q.shape[0],
-        Tokens = q.shape[1],
-        Heads = q.shape[2],
-        KeyValueHeads = k.shape[2],
-        Width = q.shape[3],
-        Scale = (float)scale,
-        Ramp = ramp,
-        Q = Kernels.Pointer(q),
-        K = Kernels.Pointer(k),
-        V = Kernels.Pointer(v),
-        Cos = Kernels.Pointer(cos),
-        Sin = Kernels.Pointer(sin),
-        Spans = Kernels.Pointer(spans),
-        Z = Kernels.Pointer(z),
-        LogSums = Kernels.Pointer(logSums),
-    };
+        {
+            Batch = q.shape[0],
+            Tokens = q.shape[1],
+            Heads = q.shape[2],
+            KeyValueHeads = k.shape[2],
+            Width = q.shape[3],
+            Scale = (float)scale,
+            Ramp = ramp,
+            Q = Kernels.Pointer(q),
+            K = Kernels.Pointer(k),
+            V = Kernels.Pointer(v),
+            Cos = Kernels.Pointer(cos),
+            Sin = Kernels.Pointer(sin),
+            Spans = Kernels.Pointer(spans),
+            Z = Kernels.Pointer(z),
+            LogSums = Kernels.Pointer(logSums),
+        };
 }

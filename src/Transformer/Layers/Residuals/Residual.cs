@@ -19,15 +19,15 @@ public abstract class Residual(string name) : nn.Module(name)
     public static Residual FromConfig(
         ModelConfig config, SublayerSpec sublayer, nn.Module<Tensor, Tensor>? normBefore, nn.Module<Tensor, Tensor>? normAfter) =>
         config.Residual switch
-    {
-        PreNormResidualConfig => new PreNormResidual(normBefore!),
-        PostNormResidualConfig => new PostNormResidual(normAfter!),
-        SandwichResidualConfig => new SandwichResidual(normBefore!, normAfter!),
-        DeepNormResidualConfig => new DeepNormResidual(normAfter!, config.Layers),
-        ReZeroResidualConfig => new ReZeroResidual(),
-        HyperConnectionsResidualConfig hyper => new HyperConnections(normBefore!, hyper.Streams, sublayer.Index),
-        var other => throw Kind.Unknown("model.residual", other, "layer"),
-    };
+        {
+            PreNormResidualConfig => new PreNormResidual(normBefore!),
+            PostNormResidualConfig => new PostNormResidual(normAfter!),
+            SandwichResidualConfig => new SandwichResidual(normBefore!, normAfter!),
+            DeepNormResidualConfig => new DeepNormResidual(normAfter!, config.Layers),
+            ReZeroResidualConfig => new ReZeroResidual(),
+            HyperConnectionsResidualConfig hyper => new HyperConnections(normBefore!, hyper.Streams, sublayer.Index),
+            var other => throw Kind.Unknown("model.residual", other, "layer"),
+        };
 
     /// <summary>The stream as the first block takes it.</summary>
     /// <param name="x">[B, T, C]</param>

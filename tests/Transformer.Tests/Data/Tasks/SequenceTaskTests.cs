@@ -8,24 +8,24 @@ public sealed class SequenceTaskTests
 {
     private static readonly Dictionary<string, (TaskConfig Config, Func<string[], IEnumerable<(int Place, string Answer)>> Solve)> Tasks =
         new()
-    {
-        ["mqar"] = (
+        {
+            ["mqar"] = (
             new MqarTaskConfig { Length = 32, Pairs = 5, Vocabulary = 64, RandomFilling = false }, words => Recall(words, pairs: 5)),
-        ["associative_retrieval"] = (new AssociativeRetrievalTaskConfig { Length = 6, Keys = 6, Values = 4 }, Retrieve),
-        ["associative_retrieval with replacement"] = (
+            ["associative_retrieval"] = (new AssociativeRetrievalTaskConfig { Length = 6, Keys = 6, Values = 4 }, Retrieve),
+            ["associative_retrieval with replacement"] = (
             new AssociativeRetrievalTaskConfig { Length = 12, Keys = 3, Values = 9, Replacement = true }, Retrieve),
-        ["copy"] = (new CopyTaskConfig { Length = 7, Symbols = 11 }, words => AfterBar(words, 7, text => text)),
-        ["reverse"] = (new ReverseTaskConfig { Length = 7, Symbols = 11 }, words => AfterBar(words, 7, text => text.Reverse())),
-        ["selective_copy"] = (
+            ["copy"] = (new CopyTaskConfig { Length = 7, Symbols = 11 }, words => AfterBar(words, 7, text => text)),
+            ["reverse"] = (new ReverseTaskConfig { Length = 7, Symbols = 11 }, words => AfterBar(words, 7, text => text.Reverse())),
+            ["selective_copy"] = (
             new SelectiveCopyTaskConfig { Length = 9, Marked = 4 }, words => AfterBar(words, 9, text => text.Where(word => word != "."))),
-        ["selective_copy of all places"] = (
+            ["selective_copy of all places"] = (
             new SelectiveCopyTaskConfig { Length = 5, Marked = 5 }, words => AfterBar(words, 5, text => text)),
-        ["induction_heads"] = (
+            ["induction_heads"] = (
             new InductionHeadsTaskConfig { Length = 9, Symbols = 5 }, words => [(8, words[Array.IndexOf(words, "*") + 1])]),
-        ["the shortest induction"] = (new InductionHeadsTaskConfig { Length = 3 }, words => [(2, words[1])]),
-        ["addition"] = (new AdditionTaskConfig { Length = 4 }, words => Sum(words, digits: 4, reversed: false)),
-        ["addition reversed"] = (new AdditionTaskConfig { Length = 4, Reversed = true }, words => Sum(words, digits: 4, reversed: true)),
-    };
+            ["the shortest induction"] = (new InductionHeadsTaskConfig { Length = 3 }, words => [(2, words[1])]),
+            ["addition"] = (new AdditionTaskConfig { Length = 4 }, words => Sum(words, digits: 4, reversed: false)),
+            ["addition reversed"] = (new AdditionTaskConfig { Length = 4, Reversed = true }, words => Sum(words, digits: 4, reversed: true)),
+        };
 
     public static TheoryData<string> Kinds => [.. Tasks.Keys];
 

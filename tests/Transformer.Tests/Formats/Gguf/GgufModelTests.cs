@@ -1,10 +1,10 @@
 using TorchSharp;
 using Transformer.Checkpoints;
 using Transformer.Configuration;
-using Transformer.Inference.Torch;
 using Transformer.Formats;
 using Transformer.Formats.Gguf;
 using Transformer.Generation;
+using Transformer.Inference.Torch;
 using Transformer.Model;
 using Transformer.Tokenization;
 using static TorchSharp.torch;

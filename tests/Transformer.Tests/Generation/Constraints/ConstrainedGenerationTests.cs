@@ -120,8 +120,14 @@ public sealed class ConstrainedGenerationTests
         var tokenizer = TokenMasksTests.Tokenizers["byte"];
         using var model = Model(tokenizer);
         using var engine = CpuInferenceModel.TryCreate(model)!;
-        var options = new SamplingOptions { Temperature = temperature, Seed = 5, MaxTokens = 100, Constraint = TextConstraint.Regex(
-            "((ab|ba)[0-9]{2}-){4,20}") };
+        var options = new SamplingOptions
+        {
+            Temperature = temperature,
+            Seed = 5,
+            MaxTokens = 100,
+            Constraint = TextConstraint.Regex(
+            "((ab|ba)[0-9]{2}-){4,20}")
+        };
         var plain = Generate(new(engine, tokenizer), "ab12-ab12-ab", options);
         Assert.Equal(plain.Tokens, Generate(new(engine, tokenizer) { DraftTokens = 4 }, "ab12-ab12-ab", options).Tokens);
         Assert.Matches(@"^(?:(ab|ba)[0-9]{2}-){4,20}", plain.Text);

@@ -12,7 +12,10 @@ public sealed unsafe class AttentionKernelsTests
 
     // Whole vectors and what is left over; keys that begin and end within those that lie together.
     public static TheoryData<int, int, int> Spans =>
-        new(from width in (int[])[1, 5, 16, 24, 33, 64] from first in (int[])[0, 3, 8] from count in (int[])[1, 7, 8, 30] select (width,
+        new(from width in (int[])[1, 5, 16, 24, 33, 64]
+            from first in (int[])[0, 3, 8]
+            from count in (int[])[1, 7, 8, 30]
+            select (width,
             first, count));
 
     [Theory]

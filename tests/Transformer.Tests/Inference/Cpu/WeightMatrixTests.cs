@@ -11,8 +11,11 @@ public sealed unsafe class WeightMatrixTests
 {
     // Whole vectors, blocks and groups, and what is left over of each.
     public static TheoryData<WeightFormat, int, int> Shapes =>
-        new(from format in Enum.GetValues<WeightFormat>() from outputs in (int[])[1, 4, 11] from inputs in (int[])[5, 32, 100, 288,
-            512] select (format, outputs, inputs));
+        new(from format in Enum.GetValues<WeightFormat>()
+            from outputs in (int[])[1, 4, 11]
+            from inputs in (int[])[5, 32, 100, 288,
+            512]
+            select (format, outputs, inputs));
 
     [Theory]
     [MemberData(nameof(Shapes))]
