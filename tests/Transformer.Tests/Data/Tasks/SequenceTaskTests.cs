@@ -24,7 +24,8 @@ public sealed class SequenceTaskTests
             new InductionHeadsTaskConfig { Length = 9, Symbols = 5 }, words => [(8, words[Array.IndexOf(words, "*") + 1])]),
             ["the shortest induction"] = (new InductionHeadsTaskConfig { Length = 3 }, words => [(2, words[1])]),
             ["addition"] = (new AdditionTaskConfig { Length = 4 }, words => Sum(words, digits: 4, reversed: false)),
-            ["addition reversed"] = (new AdditionTaskConfig { Length = 4, Reversed = true }, words => Sum(words, digits: 4, reversed: true)),
+            ["addition reversed"] = (
+                new AdditionTaskConfig { Length = 4, Reversed = true }, words => Sum(words, digits: 4, reversed: true)),
         };
 
     public static TheoryData<string> Kinds => [.. Tasks.Keys];

@@ -28,13 +28,16 @@ public sealed class GgufHostileFileTests
             file => file.Header(0, 1).Value("a", 9).Number(12u).Number(1ul << 61).Raw(new byte[20]), $"{1ul << 61} numbers"),
             ["an array of texts beyond the file"] = (
             file => file.Header(0, 1).Value("a", 9).Number(8u).Number(5ul).Raw(new byte[39]), "5 texts"),
-            ["an array of arrays"] = (file => file.Header(0, 1).Value("a", 9).Number(9u).Number(1ul).Raw(new byte[20]), "an array of arrays"),
+            ["an array of arrays"] = (
+                file => file.Header(0, 1).Value("a", 9).Number(9u).Number(1ul).Raw(new byte[20]), "an array of arrays"),
             ["an array of an unknown type"] = (
             file => file.Header(0, 1).Value("a", 9).Number(77u).Number(1ul).Raw(new byte[20]), "an array of type 77"),
-            ["a key twice"] = (file => file.Header(0, 2).Value("a", 4).Number(7u).Value("a", 4).Number(7u), "a stands twice in the metadata"),
+            ["a key twice"] = (
+                file => file.Header(0, 2).Value("a", 4).Number(7u).Value("a", 4).Number(7u), "a stands twice in the metadata"),
             ["an alignment of three"] = (file => file.Header(0, 1).Value("general.alignment", 4).Number(3u), "general.alignment: found 3"),
             ["an alignment of none"] = (file => file.Header(0, 1).Value("general.alignment", 4).Number(0u), "general.alignment: found 0"),
-            ["an alignment in words"] = (file => file.Header(0, 1).Value("general.alignment", 8).Text("wide"), "general.alignment: found wide"),
+            ["an alignment in words"] = (
+                file => file.Header(0, 1).Value("general.alignment", 8).Text("wide"), "general.alignment: found wide"),
             ["a tensor of five dimensions"] = (file => file.Header(1, 0).Tensor("a", 0, 0, 1, 1, 1, 1, 1), "a: 5 dimensions"),
             ["a tensor of all dimensions"] = (
             file => file.Header(1, 0).Text("a").Number(uint.MaxValue).Raw(new byte[40]), "a: 4294967295 dimensions"),
@@ -48,7 +51,8 @@ public sealed class GgufHostileFileTests
             file => file.Header(1, 0).Tensor("a", 0, 0, 1ul << 33, 1ul << 31).Data(16), "is larger than the file"),
             ["rows that are no whole blocks"] = (
             file => file.Header(1, 0).Tensor("a", 8, 0, 16, 2).Data(34), "a: rows of 16, but Q8_0 has blocks of 32"),
-            ["a tensor twice"] = (file => file.Header(2, 0).Tensor("a", 0, 0, 4).Tensor("a", 0, 32, 4).Data(16).Data(16), "a: stands twice"),
+            ["a tensor twice"] = (
+                file => file.Header(2, 0).Tensor("a", 0, 0, 4).Tensor("a", 0, 32, 4).Data(16).Data(16), "a: stands twice"),
             ["tensors that overlap"] = (
             file => file.Header(2, 0).Tensor("a", 0, 0, 4).Tensor("b", 0, 0, 4).Data(16).Data(16),
             "b: begins at byte 0 of the data, expected 32"),
