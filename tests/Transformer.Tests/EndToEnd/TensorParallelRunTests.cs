@@ -91,6 +91,17 @@ public sealed class TensorParallelRunTests : IDisposable
     }
 
     [Fact]
+    public async Task A_draft_that_rank_0_cannot_load_ends_all_ranks_with_one_message()
+    {
+        await here.Train("run", [.. Options, "--set", "training.steps=1"]);
+        using var command = Command.StartRanks(
+            here.Folder, 2, "generate", "run", "--prompt", "line ", "--tensor-parallel", "--draft", "none");
+        var (code, output, error) = command.Wait();
+        Assert.True(code != 0 && output.Length == 0, output);
+        Assert.Single(error.Split('\n'), line => line.Contains("none: no such file or folder"));
+    }
+
+    [Fact]
     public async Task Ranks_that_would_each_generate_the_same_are_refused_once_and_so_is_one_process_that_is_to_share()
     {
         await here.Train("run", [.. Options, "--set", "training.steps=1"]);
