@@ -5,6 +5,7 @@ using System.CommandLine.Parsing;
 using System.Runtime.InteropServices;
 using Transformer.Configuration;
 using Transformer.Distributed;
+using Transformer.Layers;
 using Transformer.Native;
 
 namespace Transformer.Cli;
@@ -54,6 +55,7 @@ internal static class CommandLine
             // Where libtorch does not load, TorchSharp says so at length and on standard output; here it is one line.
             LibTorch.IsDeferred = VerbOf(request) == GenerateVerb.Name && Launch.Ranks == 1;
             if (!LibTorch.IsDeferred && NeedsLibTorch(request)) LibTorch.Load();
+            foreach (var path in request.GetValue(SharedOptions.Kinds) ?? []) Kinds.Load(path);
             return await request.InvokeAsync(configuration, interruption.Token).ConfigureAwait(false);
         }
         catch (Exception failure)

@@ -30,6 +30,7 @@ internal static class Program
         DoctorVerb.Create(),
         new HelpOption(),
         new VersionOption(),
+        SharedOptions.Kinds,
         SharedOptions.Verbose,
     };
 }

@@ -13,6 +13,15 @@ internal static class SharedOptions
     /// <summary>Whether an error is followed by its stack trace; every verb has it.</summary>
     public static Option<bool> Verbose { get; } = new("--verbose") { Description = "Show the stack trace of an error.", Recursive = true };
 
+    /// <summary>Assemblies that add kinds of mixers, MLPs and norms; every verb has it.</summary>
+    public static Option<string[]> Kinds { get; } = new("--kinds")
+    {
+        Description = "Add the kinds of an assembly, so that configurations can name them; may be given again.",
+        HelpName = "FILE.dll",
+        DefaultValueFactory = _ => [],
+        Recursive = true,
+    };
+
     /// <summary>Whether one JSON object for scripts goes to standard output.</summary>
     public static Option<bool> Json { get; } = new("--json") { Description = "Print one JSON object on standard output." };
 

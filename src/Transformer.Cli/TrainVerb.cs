@@ -108,7 +108,9 @@ internal static class TrainVerb
             }
             catch (OperationCanceledException)
             {
-                throw new OperationCanceledException($"interrupted; saved. Continue with: train --resume {trainer.Folder}", cancellation);
+                var kinds = string.Concat(request.GetRequiredValue(SharedOptions.Kinds).Select(path => $" --kinds {path}"));
+                throw new OperationCanceledException(
+                    $"interrupted; saved. Continue with: train --resume {trainer.Folder}{kinds}", cancellation);
             }
             if (ranks.Rank > 0) return CommandLine.Done;
             display.Finish(outcome);
@@ -128,7 +130,7 @@ internal static class TrainVerb
             if (request.GetValue(Source) is not null || request.GetValue(SharedOptions.Set)!.Length > 0 || request.GetValue(Out) is not null
                 || request.GetValue(Overfit) || onlyMeasures)
                 throw new InputException("--resume: the run's folder says what to train; " +
-                    "leave out the recipe and every option but --threads, --device, --profile and --json.");
+                    "leave out the recipe and every option but --threads, --device, --kinds, --profile and --json.");
             return (device, null);
         }
         if (ranks.Ranks > 1 && onlyMeasures)

@@ -25,7 +25,7 @@ public abstract record AttentionConfig
     /// <summary>What the mixer costs.</summary>
     /// <param name="width">C, the width of the residual stream.</param>
     /// <param name="mixesValues">Whether its values are mixed with those of an earlier block.</param>
-    internal abstract MixerCost CostAt(int width, bool mixesValues);
+    public abstract MixerCost CostAt(int width, bool mixesValues);
 
     /// <summary>Why the mixer cannot be split between however many ranks; paths are relative to the record.</summary>
     internal virtual IEnumerable<ConfigProblem> SplitObstacles() =>

@@ -95,9 +95,12 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
         if (value is null) Wrong(Join(path, key), $"missing; expected one of {allowed}");
         else if (value.GetValueKind() != JsonValueKind.String) WrongType(value, Join(path, key), $"one of {allowed}");
         else if (kinds.TryGetValue(value.GetValue<string>(), out var type)) return options.GetTypeInfo(type);
-        else Wrong(Join(path, key), Spelling.NotOneOf(value.GetValue<string>(), kinds.Keys));
+        else Wrong(Join(path, key), Spelling.NotOneOf(value.GetValue<string>(), kinds.Keys) + Elsewhere(declared.Type));
         return null;
     }
+
+    private static string Elsewhere(Type family) =>
+        AddedKinds.Families.Contains(family) ? "; a kind of your own needs --kinds FILE.dll" : "";
 
     // An unknown key that is nearly a known one is checked as that one, so that problems inside are reported at the same time.
     private JsonPropertyInfo? Meant(JsonObject record, JsonTypeInfo info, string key, string path)

@@ -7,11 +7,24 @@ using System.Text.Json.Serialization.Metadata;
 namespace Transformer.Configuration;
 
 /// <summary>The JSON form of configuration records: snake_case names, parts told apart by <c>kind</c>, unknown keys refused.</summary>
-internal static class ConfigContract
+/// <param name="resolver">What knows the properties of the library's records.</param>
+internal sealed class ConfigContract(IJsonTypeInfoResolver resolver)
 {
-    /// <summary>The options for records of which a resolver knows the properties.</summary>
-    public static JsonSerializerOptions Options(IJsonTypeInfoResolver resolver)
+    private volatile Renewable current = Create(resolver);
+
+    /// <summary>The options, which know all kinds that have been added so far.</summary>
+    public JsonSerializerOptions Options
     {
+        get
+        {
+            if (current.Kinds != AddedKinds.Names) current = Create(resolver);
+            return current.Options;
+        }
+    }
+
+    private static Renewable Create(IJsonTypeInfoResolver resolver)
+    {
+        var kinds = AddedKinds.Names;
         var options = new JsonSerializerOptions
         {
             PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
@@ -21,14 +34,16 @@ internal static class ConfigContract
             // The files are read by people, not embedded in HTML: quotes and accents are not escaped.
             Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
             WriteIndented = true,
-            TypeInfoResolver = resolver.WithAddedModifier(Adapt),
+            TypeInfoResolver = JsonTypeInfoResolver.Combine(resolver, AddedKinds.Resolver).WithAddedModifier(type => Adapt(type, kinds)),
         };
         options.MakeReadOnly();
-        return options;
+        return new(kinds, options);
     }
 
-    private static void Adapt(JsonTypeInfo type)
+    private static void Adapt(JsonTypeInfo type, IReadOnlyDictionary<Type, string> kinds)
     {
+        foreach (var (record, name) in kinds)
+            if (AddedKinds.FamilyOf(record) == type.Type) type.PolymorphismOptions!.DerivedTypes.Add(new(record, name));
         KeepSettableProperties(type);
         OrderAsDeclared(type);
         KeepInitialValues(type);
@@ -58,4 +73,6 @@ internal static class ConfigContract
         type.CreateObject = () => constructor.Invoke([]);
         foreach (var property in type.Properties) property.Set = ((PropertyInfo)property.AttributeProvider!).SetValue;
     }
+
+    private sealed record Renewable(IReadOnlyDictionary<Type, string> Kinds, JsonSerializerOptions Options);
 }

@@ -27,7 +27,7 @@ public sealed record ConvolutionConfig : AttentionConfig
         [new("conv1d.weight", [width, 1, Tokens], new ConvolutionDraw())];
 
     /// <inheritdoc/>
-    internal override MixerCost CostAt(int width, bool mixesValues) =>
+    public override MixerCost CostAt(int width, bool mixesValues) =>
         new(_ => 6.0 * Tokens * width, 2 * width, 2 * width, _ => (Tokens - 1L) * width);
 
     /// <inheritdoc/>

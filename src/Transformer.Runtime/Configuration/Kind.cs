@@ -16,6 +16,7 @@ public static class Kind
     /// <param name="part">The record's type.</param>
     public static string NameOf(Type part)
     {
+        if (AddedKinds.Names.TryGetValue(part, out var added)) return added;
         for (var family = part.BaseType; family is not null; family = family.BaseType)
         {
             var kinds = family.GetCustomAttributes<JsonDerivedTypeAttribute>(inherit: false);
@@ -23,6 +24,13 @@ public static class Kind
         }
         return part.Name;
     }
+
+    /// <summary>The words of all kinds of a family, those that have been added too.</summary>
+    internal static IEnumerable<string> NamesOf(Type family) =>
+    [
+        .. family.GetCustomAttributes<JsonDerivedTypeAttribute>(inherit: false).Select(kind => $"{kind.TypeDiscriminator}"),
+        .. AddedKinds.Names.Where(kind => AddedKinds.FamilyOf(kind.Key) == family).Select(kind => kind.Value),
+    ];
 
     /// <summary>The error for a kind, to be thrown at the end of a <c>switch</c> over kinds.</summary>
     /// <param name="path">The part's key, such as <c>model.attention</c>.</param>

@@ -130,7 +130,7 @@ public sealed record LinearAttentionConfig : HeadedAttentionConfig
     ];
 
     /// <inheritdoc/>
-    internal override MixerCost CostAt(int width, bool mixesValues)
+    public override MixerCost CostAt(int width, bool mixesValues)
     {
         long heads = Heads, headWidth = HeadWidthAt(width), features = FeatureWidthAt(width), value = ValueWidthAt(width);
         var convolved = heads * (2 * headWidth + value);

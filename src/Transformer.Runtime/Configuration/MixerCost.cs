@@ -9,4 +9,4 @@ namespace Transformer.Configuration;
 /// About how many numbers a token takes beside those while the layer is worked on, forward or backward, at most.
 /// </param>
 /// <param name="StateNumbers">How many numbers generation keeps after T tokens.</param>
-internal sealed record MixerCost(Func<long, double> MixingFlops, long Activations, long Workspace, Func<long, long> StateNumbers);
+public sealed record MixerCost(Func<long, double> MixingFlops, long Activations, long Workspace, Func<long, long> StateNumbers);

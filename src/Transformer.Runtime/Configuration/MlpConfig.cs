@@ -42,7 +42,7 @@ public abstract record MlpConfig : IValidated
 
     /// <summary>What the layer costs.</summary>
     /// <param name="width">C, the width of the residual stream.</param>
-    internal virtual MlpCost CostAt(int width)
+    public virtual MlpCost CostAt(int width)
     {
         long hidden = HiddenAt(width), into = IsGated ? 2 : 1;
         return new((into + 1) * width * hidden, (into + 1) * hidden, into * hidden);
@@ -128,7 +128,7 @@ public sealed record MixtureMlpConfig : MlpConfig
 
     // An active expert keeps its copy of the token and its output, which is multiplied by the router's weight.
     /// <inheritdoc/>
-    internal override MlpCost CostAt(int width)
+    public override MlpCost CostAt(int width)
     {
         var expert = Expert.CostAt(width);
         return new(
@@ -172,7 +172,7 @@ public sealed record NoMlpConfig : MlpConfig
     public override IEnumerable<ParameterSpec> Parameters(int width) => [];
 
     /// <inheritdoc/>
-    internal override MlpCost CostAt(int width) => new(0, 0, 0);
+    public override MlpCost CostAt(int width) => new(0, 0, 0);
 
     /// <inheritdoc/>
     internal override MlpConfig ShareOf(int width, int ranks) => this;

@@ -6,4 +6,4 @@ namespace Transformer.Configuration;
 /// <param name="Workspace">
 /// About how many numbers a token takes beside those while the layer is worked on, forward or backward, at most.
 /// </param>
-internal sealed record MlpCost(long MatrixParameters, long Activations, long Workspace);
+public sealed record MlpCost(long MatrixParameters, long Activations, long Workspace);

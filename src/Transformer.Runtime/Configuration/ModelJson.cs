@@ -7,11 +7,11 @@ namespace Transformer.Configuration;
 /// <summary>The JSON form of a model's configuration, as the config.json of a checkpoint holds it.</summary>
 public static class ModelJson
 {
-    private static readonly JsonSerializerOptions Options = ConfigContract.Options(ConfigContext.Default);
+    private static readonly ConfigContract Contract = new(ConfigContext.Default);
 
     /// <summary>A configuration as JSON, every key written.</summary>
     public static JsonNode ToJson(ModelConfig model) =>
-        JsonSerializer.SerializeToNode(model, (JsonTypeInfo<ModelConfig>)Options.GetTypeInfo(typeof(ModelConfig)))!;
+        JsonSerializer.SerializeToNode(model, (JsonTypeInfo<ModelConfig>)Contract.Options.GetTypeInfo(typeof(ModelConfig)))!;
 
     /// <summary>A configuration read from JSON and checked.</summary>
     /// <param name="json">What <see cref="ToJson"/> gave, or what a user wrote.</param>
@@ -20,7 +20,7 @@ public static class ModelJson
     public static ModelConfig FromJson(JsonNode? json, string origin)
     {
         var problems = new List<ConfigProblem>();
-        var model = new ConfigCheck(Options, problems).Bind<ModelConfig>(json);
+        var model = new ConfigCheck(Contract.Options, problems).Bind<ModelConfig>(json);
         ConfigProblem.ThrowIfAny(problems, origin);
         return model!;
     }

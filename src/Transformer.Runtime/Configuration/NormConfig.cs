@@ -12,7 +12,7 @@ public abstract record NormConfig : IValidated
     public double Epsilon { get; init; } = 1e-5;
 
     /// <inheritdoc/>
-    public IEnumerable<ConfigProblem> Problems()
+    public virtual IEnumerable<ConfigProblem> Problems()
     {
         if (Epsilon <= 0) yield return new("epsilon", $"found {Epsilon}, expected more than 0");
     }

@@ -36,17 +36,17 @@ public sealed record ParameterSpec(string Name, long[] Shape, ParameterDraw Draw
     public long Count => Shape.Aggregate(1L, (product, size) => product * size);
 
     /// <summary>The parameter as one of a module that contains its own.</summary>
-    internal ParameterSpec Within(string module) => this with { Name = $"{module}.{Name}" };
+    public ParameterSpec Within(string module) => this with { Name = $"{module}.{Name}" };
 
     /// <summary>A vector that begins with ones, a norm's weight for one.</summary>
-    internal static ParameterSpec Ones(string name, long length) => new(name, [length], new ConstantDraw(1));
+    public static ParameterSpec Ones(string name, long length) => new(name, [length], new ConstantDraw(1));
 
     /// <summary>A linear map that every rank has whole.</summary>
-    internal static ParameterSpec Matrix(string name, long outputs, long inputs, MatrixRole role) =>
+    public static ParameterSpec Matrix(string name, long outputs, long inputs, MatrixRole role) =>
         new(name, [outputs, inputs], new NormalDraw(role));
 
     /// <summary>A linear map whose outputs are split: heads or hidden units (Shoeybi et al. 2019, arXiv:1909.08053, section 3).</summary>
-    internal static IEnumerable<ParameterSpec> ColumnParallel(
+    public static IEnumerable<ParameterSpec> ColumnParallel(
         string module, long outputs, long inputs, bool hasBias = false, MatrixRole role = MatrixRole.Hidden)
     {
         yield return Matrix($"{module}.weight", outputs, inputs, role) with { SplitDimension = 0 };
@@ -57,7 +57,7 @@ public sealed record ParameterSpec(string Name, long[] Shape, ParameterDraw Draw
     /// A linear map whose inputs are split, back into the residual stream: the ranks' outputs add up, and one of them adds the bias (the
     /// same section).
     /// </summary>
-    internal static IEnumerable<ParameterSpec> RowParallel(string module, long outputs, long inputs, bool hasBias = false)
+    public static IEnumerable<ParameterSpec> RowParallel(string module, long outputs, long inputs, bool hasBias = false)
     {
         yield return Matrix($"{module}.weight", outputs, inputs, MatrixRole.ResidualProjection) with { SplitDimension = 1 };
         if (hasBias) yield return new($"{module}.bias", [outputs], new ConstantDraw(0)) { IsPartial = true };

@@ -70,7 +70,7 @@ public sealed record SoftmaxAttentionConfig : HeadedAttentionConfig
     }
 
     /// <inheritdoc/>
-    internal override MixerCost CostAt(int width, bool mixesValues)
+    public override MixerCost CostAt(int width, bool mixesValues)
     {
         var (queries, keys) = Widths(width);
         return new(

@@ -24,7 +24,13 @@ public static class TensorParallelShare
     public static IEnumerable<ConfigProblem> Obstacles(ModelConfig model)
     {
         foreach (var (path, mixer) in model.MixersByPath())
-            foreach (var problem in mixer.SplitObstacles()) yield return problem with { Path = $"{path}.{problem.Path}" };
+            foreach (var problem in Added(mixer) ?? mixer.SplitObstacles()) yield return problem with { Path = $"{path}.{problem.Path}" };
+        foreach (var problem in Added(model.Mlp) ?? []) yield return problem with { Path = $"model.mlp.{problem.Path}" };
+
+        // How a kind from outside of the library would be split, the library does not know.
+        static IEnumerable<ConfigProblem>? Added(object part) => AddedKinds.Names.TryGetValue(part.GetType(), out var name)
+            ? [new("kind", $"tensor_parallel cannot split {name}, which another assembly adds; take another kind, or another strategy")]
+            : null;
     }
 
     /// <summary>Why so many ranks cannot split a model, <see cref="Obstacles"/> included; paths are those of a run.</summary>

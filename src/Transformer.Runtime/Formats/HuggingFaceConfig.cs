@@ -31,12 +31,12 @@ public static class HuggingFaceConfig
     /// <summary>The config.json of a Hugging Face Llama.</summary>
     /// <exception cref="InputException">No Llama is this model.</exception>
     public static JsonObject ToLlama(ModelConfig config) =>
-        LlamaObstacle(config) is { } key ? throw Inexpressible("Llama", key) : HuggingFaceLlama.Write(config)!;
+        LlamaObstacle(config) is { } key ? throw Inexpressible(config, key, "Hugging Face's Llama") : HuggingFaceLlama.Write(config)!;
 
     /// <summary>The config.json of a Hugging Face GPT-2.</summary>
     /// <exception cref="InputException">No GPT-2 is this model.</exception>
     public static JsonObject ToGpt2(ModelConfig config) =>
-        Gpt2Obstacle(config) is { } key ? throw Inexpressible("GPT-2", key) : HuggingFaceGpt2.Write(config)!;
+        Gpt2Obstacle(config) is { } key ? throw Inexpressible(config, key, "Hugging Face's GPT-2") : HuggingFaceGpt2.Write(config)!;
 
     internal static ModelConfig Read(JsonFields fields)
     {
@@ -94,6 +94,14 @@ public static class HuggingFaceConfig
         Dropout = 0,
     };
 
-    private static InputException Inexpressible(string family, string key) =>
-        new($"model.{key}: Hugging Face's {family} cannot express it. Save the model in this library's own format, or change it.");
+    /// <summary>The error that a format has no place for what a key of the model says.</summary>
+    /// <param name="config">The model.</param>
+    /// <param name="key">The key within the model.</param>
+    /// <param name="format">The format's name.</param>
+    internal static InputException Inexpressible(ModelConfig config, string key, string format)
+    {
+        var value = key.Split('.').Aggregate((JsonNode?)ModelJson.ToJson(config), (node, name) => (node as JsonObject)?[name]);
+        var what = value is JsonValue ? $"found {value}, which {format} cannot express" : $"{format} cannot express it";
+        return new($"model.{key}: {what}. Save the model in this library's own format, or change it.");
+    }
 }

@@ -10,7 +10,7 @@ public abstract class LayerState : IDisposable
     private readonly Tensor[] tensors;
 
     /// <param name="tensors">Its tensors, each [B, ...]; this disposes them.</param>
-    private protected LayerState(params IEnumerable<Tensor?> tensors) =>
+    protected LayerState(params IEnumerable<Tensor?> tensors) =>
         this.tensors = [.. tensors.OfType<Tensor>().Select(tensor => tensor.DetachFromDisposeScope())];
 
     /// <summary>The size of the state in bytes, used or not.</summary>
@@ -42,7 +42,7 @@ public abstract class LayerState : IDisposable
     /// <param name="row">The row.</param>
     /// <param name="length">How many tokens stay.</param>
     /// <param name="held">How many it holds.</param>
-    internal virtual void Truncate(int row, int length, int held) =>
+    public virtual void Truncate(int row, int length, int held) =>
         throw new NotSupportedException("this state cannot drop single tokens");
 
     /// <summary>A row's part of each tensor: views.</summary>
@@ -51,10 +51,10 @@ public abstract class LayerState : IDisposable
     internal IEnumerable<Tensor> Used(int row, int length) => tensors.Select(tensor => Used(tensor, row, length));
 
     /// <summary>The state of some neighbouring rows: the same memory, under row numbers from 0 on.</summary>
-    internal abstract LayerState Narrow(int first, int count);
+    public abstract LayerState Narrow(int first, int count);
 
     /// <summary>The part of a tensor that a row of so many tokens uses: a view.</summary>
-    private protected virtual Tensor Used(Tensor tensor, int row, int length) => tensor[row];
+    protected virtual Tensor Used(Tensor tensor, int row, int length) => tensor[row];
 
     /// <inheritdoc/>
     public void Dispose()

@@ -8,9 +8,11 @@ namespace Transformer.Runs;
 /// <summary>The JSON form of all configuration records, those of a run as well as those of its model.</summary>
 public static class ConfigJson
 {
-    /// <summary>The options by which every configuration record is read and written.</summary>
-    public static JsonSerializerOptions Options { get; } =
-        ConfigContract.Options(JsonTypeInfoResolver.Combine(ConfigContext.Default, new DefaultJsonTypeInfoResolver()));
+    private static readonly ConfigContract Contract =
+        new(JsonTypeInfoResolver.Combine(ConfigContext.Default, new DefaultJsonTypeInfoResolver()));
+
+    /// <summary>The options by which every configuration record is read and written. Others once a kind has been added.</summary>
+    public static JsonSerializerOptions Options => Contract.Options;
 
     /// <summary>A record as JSON, every key written.</summary>
     public static JsonNode ToJson<T>(T record) where T : notnull => JsonSerializer.SerializeToNode(record, Options)!;

@@ -11,7 +11,8 @@ public static class ConfigSchema
     /// <summary>The schema (draft 2020-12). Descriptions are the records' XML documentation, if its file is beside the assembly.</summary>
     public static JsonObject Create()
     {
-        var summaries = XmlSummaries.Load(typeof(ConfigSchema).Assembly, typeof(ModelConfig).Assembly);
+        var summaries = XmlSummaries.Load(
+            [typeof(ConfigSchema).Assembly, typeof(ModelConfig).Assembly, .. AddedKinds.Names.Keys.Select(kind => kind.Assembly)]);
         var exporter = new JsonSchemaExporterOptions
         {
             TreatNullObliviousAsNonNullable = true,

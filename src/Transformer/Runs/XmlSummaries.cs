@@ -12,8 +12,8 @@ internal sealed partial class XmlSummaries
     private XmlSummaries(Dictionary<string, string> summaries) => this.summaries = summaries;
 
     /// <summary>Reads the files beside the assemblies; where there is none, no member has a summary.</summary>
-    public static XmlSummaries Load(params IEnumerable<Assembly> assemblies) => new(assemblies
-        .Select(assembly => Path.Combine(AppContext.BaseDirectory, $"{assembly.GetName().Name}.xml"))
+    public static XmlSummaries Load(params IEnumerable<Assembly> assemblies) => new(assemblies.Distinct()
+        .Select(assembly => Path.ChangeExtension(assembly.Location, ".xml"))
         .Where(File.Exists)
         .SelectMany(path => XDocument.Load(path).Descendants("member"))
         .Where(member => member.Element("summary") is not null)

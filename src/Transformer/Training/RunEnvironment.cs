@@ -4,6 +4,7 @@ using System.Text.Json;
 using Transformer.Configuration;
 using Transformer.Distributed;
 using Transformer.Files;
+using Transformer.Layers;
 using Transformer.Native;
 using Transformer.Runs;
 using static TorchSharp.torch;
@@ -21,9 +22,10 @@ namespace Transformer.Training;
 /// <param name="Device">Where the model lives.</param>
 /// <param name="Ranks">The number of processes that train together.</param>
 /// <param name="Backend">The communication library with its version; null for one process.</param>
+/// <param name="Kinds">The assemblies from which kinds were added; null for none.</param>
 public sealed record RunEnvironment(
     string Version, string Dotnet, string Torchsharp, string Libtorch, string System, string Processor, int Threads, string Device = "cpu",
-    int Ranks = 1, string? Backend = null)
+    int Ranks = 1, string? Backend = null, IReadOnlyList<AddedAssembly>? Kinds = null)
 {
     private static readonly JsonSerializerOptions Format = new(ConfigJson.Options) { WriteIndented = true };
 
@@ -40,7 +42,8 @@ public sealed record RunEnvironment(
         get_num_threads(),
         $"{device ?? CPU}",
         ranks?.Ranks ?? 1,
-        ranks?.Backend);
+        ranks?.Backend,
+        Layers.Kinds.Assemblies is [_, ..] added ? [.. added] : null);
 
     /// <summary>Reads what <see cref="Write"/> wrote; null where there is nothing to read.</summary>
     /// <exception cref="InputException">The file is not what <see cref="Write"/> wrote.</exception>
@@ -80,7 +83,10 @@ public sealed record RunEnvironment(
         if (Processor != earlier.Processor) yield return $"processor: {earlier.Processor} before, {Processor} now";
         if (Libtorch != earlier.Libtorch) yield return $"libtorch: {earlier.Libtorch} before, {Libtorch} now";
         if (Torchsharp != earlier.Torchsharp) yield return $"TorchSharp: {earlier.Torchsharp} before, {Torchsharp} now";
+        if (KindsText != earlier.KindsText) yield return $"kinds: {earlier.KindsText} before, {KindsText} now";
     }
+
+    private string KindsText => Kinds is null ? "none" : string.Join(", ", Kinds);
 
     private static string ProcessorName() => File.Exists("/proc/cpuinfo")
         ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1]

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.IO.Compression;
 using Transformer.Configuration;
 using Transformer.Formats;
+using Transformer.Tests.EndToEnd;
 using Transformer.Tokenization;
 
 namespace Transformer.Tests.Architecture;
@@ -12,9 +13,9 @@ public sealed class RuntimePackageTests(ITestOutputHelper output) : IDisposable
     private const string Package = "Transformer.Runtime", Sample = "Transformer.RuntimeSample", Stories = "stories260k/";
     private const long MostBytes = 15_000_000;
 
-    private readonly TemporaryFolder folder = new();
+    private readonly PackageFeed feed = new();
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => feed.Dispose();
 
     [Fact]
     public void The_runtime_refers_to_no_assembly_with_native_files()
@@ -26,14 +27,13 @@ public sealed class RuntimePackageTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public void A_trimmed_program_that_knows_only_the_package_writes_the_story_to_the_byte()
     {
-        Pack();
-        AssertNoNativeFile();
-        Publish();
+        AssertNoNativeFile(feed.Pack(Package));
+        feed.Make("publish", Sample, to: "out");
         SaveStories();
 
-        var program = new FileInfo(Path.Combine(folder["out"], OperatingSystem.IsWindows() ? $"{Sample}.exe" : Sample));
+        var program = new FileInfo(Path.Combine(feed["out"], OperatingSystem.IsWindows() ? $"{Sample}.exe" : Sample));
         var watch = Stopwatch.StartNew();
-        using var process = Start(program.FullName, folder.Path, folder["model"]);
+        using var process = Process.Start(new ProcessStartInfo(program.FullName, [feed["model"]]) { RedirectStandardOutput = true })!;
         var text = new MemoryStream();
         text.WriteByte((byte)process.StandardOutput.BaseStream.ReadByte());
         var start = watch.ElapsedMilliseconds;
@@ -45,67 +45,18 @@ public sealed class RuntimePackageTests(ITestOutputHelper output) : IDisposable
         Assert.InRange(program.Length, 1, MostBytes);
     }
 
-    // From what the build of these tests left, so that no file of another test is written again.
-    private void Pack()
+    private static void AssertNoNativeFile(string path)
     {
-        var configuration = Path.GetFileName(Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory))!);
-        var (code, log) = Run(
-            "dotnet", SourceTree.Root, "pack", Path.Combine("src", Package), "-c", configuration, "--no-build", "-o", folder["feed"],
-            "-p:GenerateDocumentationFile=false");
-        Assert.True(code == 0, log);
-    }
-
-    private void AssertNoNativeFile()
-    {
-        using var package = ZipFile.OpenRead(Directory.GetFiles(folder["feed"]).Single());
+        using var package = ZipFile.OpenRead(path);
         var names = package.Entries.Select(entry => entry.FullName);
         var binaries = names.Where(name => Path.GetExtension(name) is ".dll" or ".so" or ".dylib" or ".a");
         Assert.Equal([$"lib/net10.0/{Package}.dll"], binaries);
-    }
-
-    // A package cache of its own: another version of the package under the same number must neither be taken nor be left behind.
-    private void Publish()
-    {
-        Directory.CreateDirectory(folder["source"]);
-        foreach (var file in Directory.GetFiles(Path.Combine(SourceTree.Root, "tests", Sample)))
-            File.Copy(file, Path.Combine(folder["source"], Path.GetFileName(file)));
-        var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
-        var cache = Environment.GetEnvironmentVariable("NUGET_PACKAGES") ?? Path.Combine(home, ".nuget", "packages");
-        var (code, log) = Run(
-            "dotnet", folder["source"], "publish", "-c", "Release", "-o", folder["out"],
-            $"-p:RestoreAdditionalProjectSources={folder["feed"]}", $"-p:RestorePackagesPath={folder["packages"]}",
-            $"-p:RestoreFallbackFolders={cache}");
-        var unrestored = log.Split('\n').FirstOrDefault(
-            line => line.Contains("error NU", StringComparison.Ordinal) && !line.Contains($" {Package}", StringComparison.Ordinal));
-        if (code != 0 && unrestored is not null)
-            Assert.Skip($"what a trimmed program needs cannot be restored here: {unrestored.Trim()}");
-        Assert.True(code == 0, log);
     }
 
     private void SaveStories()
     {
         using var stories = ModelImport.Import(Golden.PathOf($"{Stories}stories260K.bin"));
         var tokenizer = LlamaTokenizer.FromLlama2C(Golden.PathOf($"{Stories}tok512.bin"));
-        CheckpointFolder.Save(folder["model"], stories.Model, stories.Tensors.Values, tokenizer);
-    }
-
-    private static (int Code, string Log) Run(string program, string folder, params string[] arguments)
-    {
-        using var process = Start(program, folder, arguments);
-        var log = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return (process.ExitCode, log);
-    }
-
-    // No server of the build stays behind: it would hold the pipes open.
-    private static Process Start(string program, string folder, params string[] arguments)
-    {
-        var start = new ProcessStartInfo(program, arguments)
-        {
-            WorkingDirectory = folder,
-            RedirectStandardOutput = true,
-            Environment = { ["DOTNET_CLI_UI_LANGUAGE"] = "en", ["MSBUILDDISABLENODEREUSE"] = "1", ["UseSharedCompilation"] = "false" },
-        };
-        return Process.Start(start)!;
+        CheckpointFolder.Save(feed["model"], stories.Model, stories.Tensors.Values, tokenizer);
     }
 }

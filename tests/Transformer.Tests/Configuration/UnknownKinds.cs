@@ -41,7 +41,7 @@ internal sealed record UnknownAttention : AttentionConfig
 
     public override IEnumerable<ParameterSpec> Parameters(int width, bool mixesValues = false) => [];
 
-    internal override MixerCost CostAt(int width, bool mixesValues) => new(_ => 0, 0, 0, _ => 0);
+    public override MixerCost CostAt(int width, bool mixesValues) => new(_ => 0, 0, 0, _ => 0);
 }
 
 internal sealed record UnknownWindow : WindowConfig

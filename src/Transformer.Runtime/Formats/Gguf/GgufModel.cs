@@ -53,9 +53,7 @@ public static class GgufModel
         string? chatTemplate = null)
     {
         var architecture = model.Position is LearnedPositionConfig ? GgufGpt2.Name : GgufLlama.Name;
-        if (Obstacle(model) is { } key)
-            throw new InputException(
-                $"model.{key}: GGUF's {architecture} cannot express it. Save the model in this library's own format, or change it.");
+        if (Obstacle(model) is { } key) throw HuggingFaceConfig.Inexpressible(model, key, $"GGUF's {architecture}");
         var tensors = GgufNames.ToGguf(model, weights.ToDictionary(weight => weight.Name))
             .Select(tensor => (tensor, TypeOf(tensor, precision)));
         List<KeyValuePair<string, object>> metadata =

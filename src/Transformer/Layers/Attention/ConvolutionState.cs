@@ -19,7 +19,8 @@ public sealed class ConvolutionState : LayerState
     /// <inheritdoc/>
     public override bool CanTruncate => false;
 
-    internal override ConvolutionState Narrow(int first, int count) => new(Tail.narrow(0, first, count));
+    /// <inheritdoc/>
+    public override ConvolutionState Narrow(int first, int count) => new(Tail.narrow(0, first, count));
 
     /// <summary>Prepends the last inputs to the new ones, and keeps the new last ones; padding is left out.</summary>
     /// <param name="x">[B, T, C]</param>

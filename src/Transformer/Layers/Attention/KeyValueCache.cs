@@ -23,15 +23,18 @@ public sealed class KeyValueCache : LayerState
     /// <inheritdoc/>
     public override bool CanTruncate => true;
 
-    internal override void Truncate(int row, int length, int held)
+    /// <inheritdoc/>
+    public override void Truncate(int row, int length, int held)
     {
         foreach (var used in Used(row, held)) used.narrow(1, length, held - length).zero_();
     }
 
-    internal override KeyValueCache Narrow(int first, int count) => new(keys.narrow(0, first, count), values.narrow(0, first, count));
+    /// <inheritdoc/>
+    public override KeyValueCache Narrow(int first, int count) => new(keys.narrow(0, first, count), values.narrow(0, first, count));
 
     // [G, length, D]
-    private protected override Tensor Used(Tensor tensor, int row, int length) => tensor[row].narrow(1, 0, length);
+    /// <inheritdoc/>
+    protected override Tensor Used(Tensor tensor, int row, int length) => tensor[row].narrow(1, 0, length);
 
     /// <summary>Writes the keys and values of the new tokens of each row behind those that it has; padding is left out.</summary>
     /// <param name="k">[B, G, T, D]</param>

@@ -32,7 +32,8 @@ public sealed class RecurrentState : LayerState
     /// <inheritdoc/>
     public override bool CanTruncate => false;
 
-    internal override RecurrentState Narrow(int first, int count) => new(
+    /// <inheritdoc/>
+    public override RecurrentState Narrow(int first, int count) => new(
         Matrix.narrow(0, first, count), KeySum?.narrow(0, first, count), Queries?.Narrow(first, count), Keys?.Narrow(first, count),
         Values?.Narrow(first, count));
 }

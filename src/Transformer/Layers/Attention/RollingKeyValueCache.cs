@@ -26,11 +26,13 @@ public sealed class RollingKeyValueCache : LayerState
     /// <inheritdoc/>
     public override bool CanTruncate => false;
 
-    internal override RollingKeyValueCache Narrow(int first, int count) =>
+    /// <inheritdoc/>
+    public override RollingKeyValueCache Narrow(int first, int count) =>
         new(keys.narrow(0, first, count), values.narrow(0, first, count));
 
     // [G, S, D]
-    private protected override Tensor Used(Tensor tensor, int row, int length) => tensor[row].narrow(1, 0, Math.Min(length, size));
+    /// <inheritdoc/>
+    protected override Tensor Used(Tensor tensor, int row, int length) => tensor[row].narrow(1, 0, Math.Min(length, size));
 
     /// <summary>Stores the keys and values of each row's new tokens; padding is left out.</summary>
     /// <param name="k">[B, G, T, D]</param>

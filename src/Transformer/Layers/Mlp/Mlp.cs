@@ -21,7 +21,7 @@ public abstract class Mlp(string name) : nn.Module<Tensor, ForwardContext, Tenso
             ReluSquaredMlpConfig => new PlainMlp(width, hidden, config.Bias, SquaredRelu.Apply),
             SwiGluMlpConfig => new GatedMlp(width, hidden, config.Bias),
             MixtureMlpConfig mixture => new MixtureOfExperts(mixture, width),
-            _ => throw Kind.Unknown("model.mlp", config, "layer"),
+            _ => Kinds.Create<Mlp>("model.mlp", config, width),
         };
     }
 }
