@@ -13,7 +13,14 @@ public sealed class KnownKinds(string backend, params Type[] kinds)
     public string? ObstacleTo(ModelConfig model) => (
         from part in Parts(model)
         where !kinds.Contains(part.Kind.GetType())
-        select $"{part.Path}.kind: {backend} know {Known(part.Family)}, not {Kind.NameOf(part.Kind)}").FirstOrDefault();
+        select $"{part.Path}.kind: {backend} know {Known(part.Family)}, not {Kind.NameOf(part.Kind)}").FirstOrDefault()
+        ?? ExplicitKernel(model);
+
+    // A change to the equation takes effect where it stands, not in a backend's own code.
+    private string? ExplicitKernel(ModelConfig model) => (
+        from part in model.MixersByPath()
+        where part.Mixer is SoftmaxAttentionConfig { Kernel: SoftmaxKernel.Explicit }
+        select $"{part.Path}.kernel: {backend} have code of their own; explicit is what libtorch computes").FirstOrDefault();
 
     /// <summary>The kinds of a family as a phrase: <c>softmax, linear and convolution</c>.</summary>
     private string Known(Type family)

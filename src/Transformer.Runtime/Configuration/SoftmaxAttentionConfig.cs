@@ -31,6 +31,12 @@ public sealed record SoftmaxAttentionConfig : HeadedAttentionConfig
     /// </summary>
     public bool ValueResidual { get; init; }
 
+    /// <summary>
+    /// Which code computes it: fused kernels, or the paper's equation as SoftmaxAttention.Explicit writes it, so that a change to that
+    /// method trains and generates. The CPU's kernels and other formats refuse explicit.
+    /// </summary>
+    public SoftmaxKernel Kernel { get; init; }
+
     /// <summary>Which earlier tokens a query sees.</summary>
     public WindowConfig Window { get; init; } = new FullWindowConfig();
 

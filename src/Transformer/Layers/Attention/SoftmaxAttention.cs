@@ -17,6 +17,7 @@ public sealed class SoftmaxAttention : TokenMixer
     private readonly int heads, keyValueHeads, headWidth;
     private readonly double scale, dropout;
     private readonly double? softCap;
+    private readonly SoftmaxKernel kernel;
     private readonly Linear q_proj;
     private readonly Linear k_proj;
     private readonly Linear v_proj;
@@ -38,6 +39,7 @@ public sealed class SoftmaxAttention : TokenMixer
     {
         (heads, keyValueHeads, headWidth) = (config.Heads, config.KvHeads ?? config.Heads, config.HeadWidthAt(width));
         (dropout, softCap, this.scale) = (config.Dropout, config.LogitSoftCap, scale ?? 1 / Math.Sqrt(headWidth));
+        kernel = config.Kernel;
         q_proj = new Linear(width, heads * headWidth, hasBias: config.Bias);
         k_proj = new Linear(width, keyValueHeads * headWidth, hasBias: config.Bias);
         v_proj = new Linear(width, keyValueHeads * headWidth, hasBias: config.Bias);
@@ -68,45 +70,50 @@ public sealed class SoftmaxAttention : TokenMixer
         if (valueResidual) v = MixWithFirst(v, context);
         if (q_norm is not null && k_norm is not null)
             (q, k) = (q_norm.call(q.ToFloat32()).to(v.dtype), k_norm.call(k.ToFloat32()).to(v.dtype));
-        var reach = window?.call(x, context);
-        var isPlain = state is null && softCap is null && !(training && dropout > 0);
-        if (isPlain && context is { Causal: true, Mask: null, Bias: null } && CausalAttention.Supports(q))
-            return o_proj.call(CausalAttention.Apply(q, k, v, context.Rotation, scale, reach).flatten(2));
-
-        (q, k, v) = (q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2));  // [B, H, T, D], 2 x [B, G, T, D]
-        if (context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), context.CacheRotation is null ? rotation.Apply(k) : k);
-        if (reach is not null) return o_proj.call(Join(AttendWithin(reach, q, k, v, context, state)));
-        if (state is KeyValueCache cache) (k, v) = cache.Append(k, v, context);    // 2 x [B, G, S, D]
-        if (context.CacheRotation is { } keysRotation) k = keysRotation.Apply(k);
-        return o_proj.call(Join(Attend(q, k, v, context)));                     // [B, T, C]
+        var z = Attend(q, k, v, window?.call(x, context), context, state);      // [B, T, H, D]
+        return o_proj.call(z.flatten(2));                                       // [B, T, C]
     }
 
     // l1 v_1 + l2 v (Zhou et al. 2024, arXiv:2410.17897); the first layer's are v_1 itself.
     private Tensor MixWithFirst(Tensor v, ForwardContext context) => value_mix is null
         ? context.KeepFirstValues(v)
-        : value_mix[0] * context.FirstValues! + value_mix[1] * v;                // [B, T, G, D]
+        : value_mix[0] * context.FirstValues! + value_mix[1] * v;               // [B, T, G, D]
 
-    private Tensor AttendWithin(Window reach, Tensor q, Tensor k, Tensor v, ForwardContext context, LayerState? state)
-    {
-        var queries = context.Positions ?? arange(q.shape[2], device: q.device);    // [T] or [B, T]
-        var keys = queries;
-        if (state is RollingKeyValueCache cache) (k, v, keys) = cache.Append(k, v, context);    // 2 x [B, G, S, D], [B, S]
-        return WindowedAttention.Apply(q, k, v, reach, queries, keys, scale, softCap, training ? dropout : 0, context.Bias);
-    }
-
-    private Tensor Attend(Tensor q, Tensor k, Tensor v, ForwardContext context)
+    // Rotation and softmax(scale q k^T + mask) v by the fastest kernel that knows what this pass needs. All of them equal Explicit.
+    private Tensor Attend(Tensor q, Tensor k, Tensor v, Window? reach, ForwardContext context, LayerState? state)
     {
         var drop = training ? dropout : 0;
-        if (softCap is null && context.Bias is null)
-            return Fused(q, k, v, context.Mask, drop, context.Causal, scale);
+        var isPlain = kernel == SoftmaxKernel.Fused && state is null && softCap is null && drop == 0;
+        if (isPlain && context is { Causal: true, Mask: null, Bias: null } && CausalAttention.Supports(q))
+            return CausalAttention.Apply(q, k, v, context.Rotation, scale, reach);
+
+        (q, k, v) = (q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2));  // [B, H, T, D], 2 x [B, G, T, D]
+        if (context.Rotation is { } rotation) (q, k) = (rotation.Apply(q), context.CacheRotation is null ? rotation.Apply(k) : k);
+        if (reach is not null) return AttendWithin(reach, q, k, v, drop, context, state).transpose(1, 2);
+        if (state is KeyValueCache cache) (k, v) = cache.Append(k, v, context); // 2 x [B, G, S, D]
+        if (context.CacheRotation is { } keysRotation) k = keysRotation.Apply(k);
+        if (kernel == SoftmaxKernel.Fused && softCap is null && context.Bias is null)
+            return Fused(q, k, v, context.Mask, drop, context.Causal, scale).transpose(1, 2);
+
         var mask = context.Causal ? CausalMask(q.shape[2], q.device) : context.Mask;
-        var keys = arange(k.shape[2], device: k.device);
-        var bias = context.Bias?.call(q, context.Positions ?? keys, keys);      // [B or 1, H, T, S]
+        var bias = context.Bias?.call(q, Queries(q, context), arange(k.shape[2], device: k.device));    // [B or 1, H, T, S]
         // With a learned bias the fused kernel gives other bits with a graph than without one, which a recomputed block must not.
-        if (softCap is not null || (training && context.Bias!.IsLearned)) return Explicit(q, k, v, scale, mask, softCap, drop, bias);
+        if (kernel == SoftmaxKernel.Explicit || softCap is not null || (training && context.Bias!.IsLearned))
+            return Explicit(q, k, v, scale, mask, softCap, drop, bias).transpose(1, 2);
         if (mask is not null) bias = bias!.masked_fill(mask.logical_not(), double.NegativeInfinity);
-        return Fused(q, k, v, bias!.to(q.dtype), drop, causal: false, scale);
+        return Fused(q, k, v, bias!.to(q.dtype), drop, causal: false, scale).transpose(1, 2);
     }
+
+    private Tensor AttendWithin(Window reach, Tensor q, Tensor k, Tensor v, double drop, ForwardContext context, LayerState? state)
+    {
+        var queries = Queries(q, context);
+        var keys = queries;
+        if (state is RollingKeyValueCache cache) (k, v, keys) = cache.Append(k, v, context);    // 2 x [B, G, S, D], [B, S]
+        return WindowedAttention.Apply(q, k, v, reach, queries, keys, scale, softCap, drop, context.Bias, kernel);
+    }
+
+    // The positions of the queries: [T] or [B, T].
+    private static Tensor Queries(Tensor q, ForwardContext context) => context.Positions ?? arange(q.shape[2], device: q.device);
 
     /// <summary>The same by libtorch's fused kernel.</summary>
     internal static Tensor Fused(Tensor q, Tensor k, Tensor v, Tensor? mask, double dropout, bool causal, double scale) =>
@@ -115,8 +122,9 @@ public sealed class SoftmaxAttention : TokenMixer
             mask?.ForMatmul(), dropout, causal, scale).to(v.dtype);
 
     /// <summary>
-    /// The paper's equation, softmax(scale q k^T + mask) v, with the T x S scores in memory: the reference of the fused kernels, and what
-    /// computes soft caps and, block by block, soft masks. Scores and weights are fp32 where q, k and v are 16-bit.
+    /// The paper's equation, softmax(scale q k^T + mask) v, with the T x S scores in memory: the reference of the fused kernels, what
+    /// computes soft caps and, block by block, soft masks, and everything under <see cref="SoftmaxKernel.Explicit"/>. Scores and weights
+    /// are fp32 where q, k and v are 16-bit.
     /// </summary>
     /// <param name="q">[B, H, T, D]</param>
     /// <param name="k">[B, G, S, D]</param>
@@ -148,6 +156,4 @@ public sealed class SoftmaxAttention : TokenMixer
     public static Tensor CausalMask(long tokens, Device device) => ones(tokens, tokens, ScalarType.Bool, device).tril();
 
     private Tensor Split(Tensor x, long n) => x.view(x.shape[0], x.shape[1], n, headWidth);
-
-    private Tensor Join(Tensor z) => z.transpose(1, 2).reshape(z.shape[0], z.shape[2], heads * headWidth);
 }

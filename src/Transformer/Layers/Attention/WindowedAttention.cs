@@ -1,4 +1,4 @@
-using Transformer.Distributed;
+using Transformer.Configuration;
 using Transformer.Layers.Positions;
 using static TorchSharp.torch;
 
@@ -24,13 +24,14 @@ internal static class WindowedAttention
     /// <param name="softCap">c in c * tanh(score / c); none where null.</param>
     /// <param name="dropout">The probability with which weights are dropped.</param>
     /// <param name="bias">What the distance adds to the scaled scores; none where null.</param>
+    /// <param name="kernel">Whether fused kernels may compute a block.</param>
     /// <returns>[B, H, T, D]</returns>
     public static Tensor Apply(
         Tensor q, Tensor k, Tensor v, Window window, Tensor queries, Tensor keys,
-        double scale, double? softCap, double dropout, ScoreBias? bias)
+        double scale, double? softCap, double dropout, ScoreBias? bias, SoftmaxKernel kernel)
     {
         var (T, S) = (q.shape[2], k.shape[2]);
-        if (T <= Rows) return Block(q, k, v, window, queries, keys, scale, softCap, dropout, bias);
+        if (T <= Rows) return Block(q, k, v, window, queries, keys, scale, softCap, dropout, bias, kernel);
 
         // In chunks rather than in slices: the gradient of a slice is as large as the whole, that of a chunk is not.
         long[] rows = [.. Enumerable.Range(0, (int)((T + Rows - 1) / Rows)).Select(block => Math.Min(Rows, T - block * Rows))];
@@ -44,20 +45,20 @@ internal static class WindowedAttention
             var count = ks[from..(block + 2)].Sum(chunk => chunk.shape[2]);
             blocks.Add(Block(
                 qs[block], cat(ks[from..(block + 2)], 2), cat(vs[from..(block + 2)], 2), window.Of(first, rows[block]),
-                queries.narrow(-1, first, rows[block]), keys.narrow(-1, last - count, count), scale, softCap, dropout, bias));
+                queries.narrow(-1, first, rows[block]), keys.narrow(-1, last - count, count), scale, softCap, dropout, bias, kernel));
         }
         return cat(blocks, 2);
     }
 
     private static Tensor Block(
         Tensor q, Tensor k, Tensor v, Window window, Tensor queries, Tensor keys,
-        double scale, double? softCap, double dropout, ScoreBias? bias)
+        double scale, double? softCap, double dropout, ScoreBias? bias, SoftmaxKernel kernel)
     {
         var distance = queries.unsqueeze(-1) - keys.unsqueeze(-2);                                  // [T, S] or [B, T, S]
         distance = distance.dim() == 2 ? distance.unsqueeze(0).unsqueeze(0) : distance.unsqueeze(1);
         var exists = keys.dim() == 1 ? keys >= 0 : (keys >= 0).unsqueeze(1).unsqueeze(1);           // [S] or [B, 1, 1, S]
         var visible = window.Reaches(distance).logical_and(exists);                                 // [B or 1, H or 1, T, S]
-        if (window.Ramp == 0 && softCap is null && bias is null)
+        if (kernel == SoftmaxKernel.Fused && window.Ramp == 0 && softCap is null && bias is null)
             return SoftmaxAttention.Fused(q, k, v, visible, dropout, causal: false, scale);
         return SoftmaxAttention.Explicit(
             q, k, v, scale, visible, softCap, dropout, bias?.call(q, queries, keys), window.SoftMask(distance));

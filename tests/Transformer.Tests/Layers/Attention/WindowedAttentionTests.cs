@@ -1,3 +1,4 @@
+using Transformer.Configuration;
 using Transformer.Layers.Attention;
 using static TorchSharp.torch;
 
@@ -155,6 +156,6 @@ public sealed class WindowedAttentionTests
         var positions = arange(q.shape[1]);
         return WindowedAttention.Apply(
             q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), window, positions, positions, WindowCases.Scale, null, 0,
-            null).transpose(1, 2);
+            null, SoftmaxKernel.Fused).transpose(1, 2);
     }
 }
