@@ -110,6 +110,20 @@ internal static class Tiny
         ["gated_delta_without_convolution"] = new LinearAttentionConfig { Heads = 2, ConvolutionWidth = 0 },
     };
 
+    public static IReadOnlyDictionary<string, AttentionConfig> Latent { get; } = new Dictionary<string, AttentionConfig>
+    {
+        ["latent"] = new LatentAttentionConfig { Heads = 4, KvRank = 6, RopeWidth = 6, ValueWidth = 5 },
+        ["latent, compressed queries"] = new LatentAttentionConfig
+        {
+            Heads = 6,
+            HeadWidth = 4,
+            KvRank = 9,
+            QueryRank = 7,
+            RopeWidth = 0,
+            Bias = true
+        },
+    };
+
     /// <summary>Models of all kinds of positions, mixers, windows and residuals, by their distinguishing feature.</summary>
     public static IReadOnlyDictionary<string, ModelConfig> Models { get; } = new Dictionary<string, ModelConfig>(
     [
@@ -122,7 +136,7 @@ internal static class Tiny
             Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = Windows["sliding 3"] }
         }),
         .. Deep,
-        .. Linear.Select(mixer => KeyValuePair.Create(mixer.Key, OnlyWith(mixer.Value))),
+        .. Linear.Concat(Latent).Select(mixer => KeyValuePair.Create(mixer.Key, OnlyWith(mixer.Value))),
         KeyValuePair.Create(
             "convolution", Config with { Attention = new ConvolutionConfig { Tokens = 3 }, Position = new LearnedPositionConfig() }),
         KeyValuePair.Create("hybrid", Config with

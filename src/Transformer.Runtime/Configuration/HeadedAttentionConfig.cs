@@ -17,6 +17,12 @@ public abstract record HeadedAttentionConfig : AttentionConfig
     /// <summary>D for a model of this width.</summary>
     public int HeadWidthAt(int width) => HeadWidth ?? width / Math.Max(1, Heads);
 
+    /// <summary>How many components of a query and a key rotary positions rotate, in a model of this width: the whole head.</summary>
+    public virtual int RotaryWidthAt(int width) => HeadWidthAt(width);
+
+    /// <summary>The key that sets <see cref="RotaryWidthAt"/>.</summary>
+    internal virtual string RotaryWidthKey => "head_width";
+
     /// <inheritdoc/>
     public override IEnumerable<ConfigProblem> ProblemsAt(int width, PositionConfig position)
     {
@@ -32,10 +38,12 @@ public abstract record HeadedAttentionConfig : AttentionConfig
             yield return new("heads", $"{Heads} heads do not divide width {width}. Take {choice}, or set head_width.");
         }
         if (HeadWidth is < 1) yield return new("head_width", $"found {HeadWidth}, expected 1 or more");
-        if (position is RotaryPositionConfig && ObstacleTo(position) is null && HeadWidthAt(width) % 2 != 0)
-            yield return new("head_width", $"rotary positions rotate pairs, so a head needs an even width, not {HeadWidthAt(width)}");
-        if (position is RotaryPositionConfig { Scaling: NtkScalingConfig or DynamicNtkScalingConfig } && HeadWidthAt(width) == 2)
-            yield return new("head_width", "NTK scaling leaves the first pair of a head as it is, and a head of width 2 has no other");
+        if (position is not RotaryPositionConfig rope || ObstacleTo(position) is not null) yield break;
+        var rotated = RotaryWidthAt(width);
+        if (rotated % 2 != 0)
+            yield return new(RotaryWidthKey, $"rotary positions rotate pairs, so a head needs an even width, not {rotated}");
+        if (rotated == 2 && rope.Scaling is NtkScalingConfig or DynamicNtkScalingConfig)
+            yield return new(RotaryWidthKey, "NTK scaling leaves the first pair of a head as it is, and a head of width 2 has no other");
     }
 
     /// <inheritdoc/>

@@ -93,8 +93,8 @@ public sealed record ModelConfig : IValidated
     /// <summary>What logits are multiplied by: 1, or base_width / C under muP.</summary>
     public double LogitScale => Initialization.WidthScale(Width);
 
-    /// <summary>D of the heads that rotary positions rotate; null where none are.</summary>
-    public int? RotaryWidth => Position is RotaryPositionConfig ? PositionedMixers.FirstOrDefault()?.HeadWidthAt(Width) : null;
+    /// <summary>How many components of a head rotary positions rotate, D for most mixers; null where they rotate none.</summary>
+    public int? RotaryWidth => Position is RotaryPositionConfig ? PositionedMixers.FirstOrDefault()?.RotaryWidthAt(Width) : null;
 
     /// <summary>The ways to move information between positions by their keys in the configuration of a run.</summary>
     internal IEnumerable<(string Path, AttentionConfig Mixer)> MixersByPath() =>
@@ -191,10 +191,10 @@ public sealed record ModelConfig : IValidated
         foreach (var name in Mixers.Keys.Except(Pattern ?? []))
             yield return new($"mixers.{name}", "no block has it; name it in pattern or leave it out");
         var rotated = Mixers.Values.OfType<HeadedAttentionConfig>().Where(mixer => mixer.ObstacleTo(Position) is null);
-        if (Position is RotaryPositionConfig && rotated.Select(mixer => mixer.HeadWidthAt(Width)).Distinct().Count() > 1)
+        if (Position is RotaryPositionConfig && rotated.Select(mixer => mixer.RotaryWidthAt(Width)).Distinct().Count() > 1)
         {
-            yield return new(
-                "mixers", "heads of different widths; rotary positions are made for one, so give all mixers the same head_width");
+            var keys = string.Join(" and ", rotated.Select(mixer => mixer.RotaryWidthKey).Distinct());
+            yield return new("mixers", $"heads of different widths; rotary positions are made for one, so give all mixers the same {keys}");
         }
         foreach (var (name, mixer) in Mixers)
             foreach (var problem in mixer.ProblemsAt(Width, Position)) yield return problem with { Path = $"mixers.{name}.{problem.Path}" };

@@ -26,6 +26,7 @@ public abstract class TokenMixer(string name) : nn.Module<Tensor, ForwardContext
             softmax, config.Width, config.ScoreScale(softmax), givesFirstValues: config.ValueResidualLayers().FirstOrDefault(-1) == layer),
         LinearAttentionConfig linear => new LinearAttention(linear, config.Width),
         ConvolutionConfig convolution => new Convolution(convolution, config.Width),
+        LatentAttentionConfig latent => new LatentAttention(latent, config.Width, latent.ScoreScaleIn(config)),
         var added => Kinds.Create<TokenMixer>("model.attention", added, config.Width),
     };
 }

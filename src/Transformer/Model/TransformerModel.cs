@@ -173,12 +173,12 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             TensorParallelGroup?.Join(tensor([.. own]), 0).data<float>().ToArray() ?? own;
     }
 
-    // The ranks' outputs are summed, so that a bias which all of them have is added by one.
+    // The outputs of a map whose inputs are split are summed over the ranks, so that its bias, which all of them have, is added by one.
     private void LeaveOutputBiasesToFirstRank()
     {
         foreach (var (name, layer) in named_modules())
         {
-            if (layer is Linear output && ParameterSpecs.TryGetValue($"{name}.bias", out var bias) && bias.IsPartial)
+            if (layer is Linear output && ParameterSpecs.TryGetValue($"{name}.weight", out var weight) && weight.SplitDimension == 1)
                 output.AddsBias = false;
         }
     }

@@ -24,7 +24,8 @@ public sealed class KnownKindsTests
     {
         Assert.Null(CpuKernels.FallbackNote(Tiny.Config));
         Assert.StartsWith(
-            "Generating by libtorch, which is slower: model.attention.kind: the CPU kernels know softmax, linear and convolution, not ",
+            "Generating by libtorch, which is slower: model.attention.kind: " +
+            "the CPU kernels know softmax, linear, convolution and latent, not ",
             CpuKernels.FallbackNote(UnknownKinds.Models["model.attention"]), StringComparison.Ordinal);
     }
 
@@ -59,7 +60,7 @@ public sealed class KnownKindsTests
 
     [Fact]
     public void The_reason_lists_what_is_known() => Assert.Equal(
-        "model.attention.kind: the CPU kernels know softmax, linear and convolution, not UnknownAttention",
+        "model.attention.kind: the CPU kernels know softmax, linear, convolution and latent, not UnknownAttention",
         CpuKernels.Supports(UnknownKinds.Models["model.attention"]));
 
     [Fact]
@@ -71,8 +72,14 @@ public sealed class KnownKindsTests
             .. Tiny.Norms.Values.Select(norm => Tiny.Config with { Norm = norm }), Tiny.Config with { Mlp = new NoMlpConfig() },
         ];
         Assert.All(models, model => Assert.Null(CpuKernels.Supports(model)));
-        Assert.All(models, model => Assert.Null(DecoderGraph.Supports(model)));
+        Assert.All(
+            models.Where(model => model.Attention is not LatentAttentionConfig), model => Assert.Null(DecoderGraph.Supports(model)));
     }
+
+    [Fact]
+    public void The_ONNX_graphs_refuse_latent_attention_by_name() => Assert.Equal(
+        "model.attention.kind: the ONNX graphs know softmax, linear and convolution, not latent",
+        DecoderGraph.Supports(Tiny.Models["latent"]));
 
     [Fact]
     public void Each_part_of_the_CPU_kernels_refuses_what_it_does_not_know()

@@ -43,6 +43,10 @@ internal static class TensorCases
         {
             Attention = new SoftmaxAttentionConfig { Heads = 4, Window = new DynamicWindowConfig { Maximum = 6, Ramp = 2, Penalty = 0.1 } }
         }, 4)),
+        KeyValuePair.Create("latent vectors with biases", (Tiny.Config with
+        {
+            Attention = new LatentAttentionConfig { Heads = 4, KvRank = 6, QueryRank = 7, RopeWidth = 2, Bias = true }
+        }, 4)),
         KeyValuePair.Create(
             "mup", (Tiny.Config with { Initialization = new MupInitializationConfig { BaseWidth = 4, Deviation = 0.3 } }, 2)),
         KeyValuePair.Create("no mlp", (Tiny.Config with { Mlp = new NoMlpConfig() }, 2)),

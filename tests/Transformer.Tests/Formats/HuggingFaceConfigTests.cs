@@ -71,6 +71,7 @@ public sealed class HuggingFaceConfigTests : IDisposable
         { "vocabulary_size", Llama with { VocabularySize = null } },
         { "position.kind", Gpt2 },
         { "mlp.kind", Llama with { Mlp = new NoMlpConfig() } },
+        { "attention.kind", Llama with { Attention = new LatentAttentionConfig { Heads = 6, KvRank = 16 } } },
     };
 
     [Theory, MemberData(nameof(NoLlamas))]

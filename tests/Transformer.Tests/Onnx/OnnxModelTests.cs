@@ -19,9 +19,9 @@ public sealed class OnnxModelTests : IDisposable
 
     public static TheoryData<string, OnnxOperators> Kinds => InBothForms(Models.Keys);
 
-    public static TheoryData<string, OnnxOperators> SomeKinds => InBothForms([.. Tiny.Models.Keys, .. GroupQuery.Keys, .. Mixed.Keys]);
+    public static TheoryData<string, OnnxOperators> SomeKinds => InBothForms([.. Graphs.Keys, .. GroupQuery.Keys, .. Mixed.Keys]);
 
-    public static TheoryData<string> TinyKinds => [.. Tiny.Models.Keys];
+    public static TheoryData<string> TinyKinds => [.. Graphs.Keys];
 
     [Theory]
     [MemberData(nameof(Kinds))]

@@ -37,6 +37,15 @@ internal sealed unsafe class CpuWeights : IDisposable
     /// <summary>A matrix of the layers or the head, in the format that was asked for.</summary>
     public WeightMatrix Matrix(string name) => Own(MatrixPacking.Pack(Plain(name), format));
 
+    /// <summary>A matrix that was made of the model's own, in the format that was asked for.</summary>
+    /// <param name="made">What was made; this disposes it.</param>
+    public WeightMatrix Matrix(WeightMatrix made)
+    {
+        var packed = Own(MatrixPacking.Pack(made, format));
+        if (packed != made) made.Dispose();
+        return packed;
+    }
+
     /// <summary>A matrix that is never packed, being too small or too sensitive to rounding.</summary>
     public WeightMatrix Exact(string name) => Own(Plain(name));
 

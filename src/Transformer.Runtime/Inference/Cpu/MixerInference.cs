@@ -9,7 +9,7 @@ internal abstract class MixerInference : FunctionInference
 {
     /// <summary>The kinds that <see cref="Of"/> makes.</summary>
     public static IReadOnlyList<Type> Known { get; } =
-        [typeof(SoftmaxAttentionConfig), typeof(LinearAttentionConfig), typeof(ConvolutionConfig)];
+        [typeof(SoftmaxAttentionConfig), typeof(LinearAttentionConfig), typeof(ConvolutionConfig), typeof(LatentAttentionConfig)];
 
     /// <inheritdoc/>
     public abstract override MixerState NewState(int rows, int length);
@@ -25,6 +25,7 @@ internal abstract class MixerInference : FunctionInference
         SoftmaxAttentionConfig softmax => new SoftmaxInference(plan, softmax, name, y),
         LinearAttentionConfig linear => new LinearInference(plan, linear, name, y),
         ConvolutionConfig convolution => new ConvolutionInference(plan, convolution, name, y),
+        LatentAttentionConfig latent => new LatentInference(plan, latent, name, y),
         _ => throw Kind.Unknown("model.attention", config, "CPU kernel"),
     };
 }

@@ -104,6 +104,7 @@ public sealed class GgufModelTests : IDisposable
         { "hyper_connections", "model.residual.kind" }, { "value_residual", "model.attention.value_residual" },
         { "mixture", "model.mlp.kind" },
         { "elu", "model.attention.kind" }, { "gated_delta", "model.attention.kind" }, { "convolution", "model.attention.kind" },
+        { "latent", "model.attention.kind" },
         { "hybrid", "model.mixers" },
     };
 

@@ -47,6 +47,10 @@ public sealed class CpuInferenceModelTests
         ["heads of 32"] = Tiny.Config with { Attention = FourHeads with { HeadWidth = 32 } },
         ["heads of 48"] = Tiny.Config with { Attention = FourHeads with { HeadWidth = 48, QueryKeyNorm = true } },
         ["heads of 64"] = Tiny.Config with { Attention = FourHeads with { HeadWidth = 64, Window = Tiny.Windows["sliding 3"] } },
+        ["latent vectors of 64"] = Tiny.Config with
+        {
+            Attention = new LatentAttentionConfig { Heads = 3, HeadWidth = 40, KvRank = 64, QueryRank = 32, RopeWidth = 32 }
+        },
         ["muP"] = Tiny.Config with { Initialization = new MupInitializationConfig { BaseWidth = 4, Deviation = 0.3 } },
         ["no MLP"] = Tiny.Config with { Mlp = new NoMlpConfig() },
         ["no layers"] = Tiny.Config with { Layers = 0 },
@@ -163,6 +167,7 @@ public sealed class CpuInferenceModelTests
     [InlineData("rope")]
     [InlineData("gated_delta")]
     [InlineData("convolution")]
+    [InlineData("latent")]
     public void A_prompt_of_several_passes_gives_the_same_bits_as_its_tokens_one_by_one(string kind)
     {
         manual_seed(12);
