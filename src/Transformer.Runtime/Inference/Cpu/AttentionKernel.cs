@@ -19,7 +19,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
     private readonly ThreadTeam team;
     private readonly Activations q, z;
     private readonly AttentionSpans? spans;
-    private readonly DistanceBias? bias;
+    private readonly AttentionBias? bias;
     private readonly int heads, sharing, width;
     private readonly float scale, cap;
     private readonly NativeArray<float>[] scratch;
@@ -29,15 +29,21 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
     private KeyValueState cache = null!;
 
     /// <param name="plan">What all blocks share.</param>
-    /// <param name="config">Heads and options.</param>
+    /// <param name="config">The heads.</param>
+    /// <param name="keyValueHeads">G.</param>
+    /// <param name="scale">What q k^T is multiplied by.</param>
     /// <param name="q">[N, H D]</param>
     /// <param name="z">[N, H D]</param>
+    /// <param name="bias">What is added to the scores; nothing where null.</param>
     /// <param name="spans">How far back tokens see; without limit where null.</param>
-    public AttentionKernel(InferencePlan plan, SoftmaxAttentionConfig config, Activations q, Activations z, AttentionSpans? spans)
+    /// <param name="softCap">c in c * tanh(score / c); none where null.</param>
+    public AttentionKernel(
+        InferencePlan plan, HeadedAttentionConfig config, int keyValueHeads, double scale, Activations q, Activations z, AttentionBias? bias,
+        AttentionSpans? spans = null, double? softCap = null)
     {
-        (team, this.q, this.z, this.spans, bias) = (plan.Team, q, z, spans, plan.Bias);
-        (heads, sharing, width) = (config.Heads, config.Heads / (config.KvHeads ?? config.Heads), config.HeadWidthAt(plan.Width));
-        (scale, cap) = ((float)plan.Model.ScoreScale(config), (float)(config.LogitSoftCap ?? 0));
+        (team, this.q, this.z, this.spans, this.bias) = (plan.Team, q, z, spans, bias);
+        (heads, sharing, width) = (config.Heads, config.Heads / keyValueHeads, config.HeadWidthAt(plan.Width));
+        (this.scale, cap) = ((float)scale, (float)(softCap ?? 0));
         row = Margin + plan.Model.ContextLength + Margin;
         scratch = [
             .. Enumerable.Range(0, team.Threads).Select(thread => plan.Workspace.Scratch(thread, Neighbours * row + (bias?.Scratch ?? 0)))];
@@ -138,7 +144,9 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
     // Replaces the scores of a token's keys by their weights. Returns the sum of the weights.
     private float Weigh(int token, int head, float* scores, int count, int thread)
     {
-        bias?.Add(head, q.Row(token) + head * width, scale, scores, count, scratch[thread].Pointer + Neighbours * row);
+        bias?.Add(
+            new(batch.Row(token), head, batch.Position(token)), q.Row(token) + head * width, scale, scores, count,
+            scratch[thread].Pointer + Neighbours * row);
         if (cap > 0) Cap(scores, count);
         var sum = AttentionMath.Exponentials(scores, count);
         if (spans is not { Ramp: > 0 }) return sum;

@@ -9,7 +9,7 @@ namespace Transformer.Inference.Cpu;
 /// What the distance of query and key adds to a scaled score: a table for each head (ALiBi, T5), or the products of the query with a
 /// learned vector for each distance (Shaw et al. 2018).
 /// </summary>
-internal sealed unsafe class DistanceBias
+internal sealed unsafe class DistanceBias : AttentionBias
 {
     private readonly float* table, vectors;
     private readonly int length, headWidth;
@@ -50,19 +50,13 @@ internal sealed unsafe class DistanceBias
         }
     }
 
-    /// <summary>How many numbers of scratch memory <see cref="Add"/> needs.</summary>
-    public int Scratch => vectors is null ? 0 : length;
+    /// <inheritdoc/>
+    public override int Scratch => vectors is null ? 0 : length;
 
-    /// <summary>Adds to the scores of a query's keys.</summary>
-    /// <param name="head">The query's head.</param>
-    /// <param name="q">The query: [D].</param>
-    /// <param name="scale">What q k^T was multiplied by.</param>
-    /// <param name="scores">The scores of neighbouring keys, the last being the query's own.</param>
-    /// <param name="count">How many.</param>
-    /// <param name="scratch">Memory for <see cref="Scratch"/> numbers.</param>
-    public void Add(int head, float* q, float scale, float* scores, int count, float* scratch)
+    /// <inheritdoc/>
+    public override void Add(QueryPlace query, float* q, float scale, float* scores, int count, float* scratch)
     {
-        var numbers = vectors is null ? table + (long)head * length : scratch;
+        var numbers = vectors is null ? table + (long)query.Head * length : scratch;
         var most = Math.Min(length, count);
         if (vectors is not null)
             for (var distance = 0; distance < most; distance++)

@@ -40,7 +40,8 @@ internal sealed unsafe class SoftmaxInference : MixerInference
         rotation = plan.RotaryAngles;
         spans = AttentionSpans.Of(config, plan, name);
         keeping = new PerTokenKernel(plan.Team, Keep);
-        attention = new AttentionKernel(plan, config, q, z, spans);
+        attention = new AttentionKernel(
+            plan, config, keyValueHeads, plan.Model.ScoreScale(config), q, z, plan.Bias, spans, config.LogitSoftCap);
     }
 
     /// <inheritdoc/>
