@@ -124,6 +124,15 @@ internal static class Tiny
         },
     };
 
+    public static IReadOnlyDictionary<string, AttentionConfig> Forgetting { get; } = new Dictionary<string, AttentionConfig>
+    {
+        ["forgetting"] = new ForgettingAttentionConfig { Heads = 4, KvHeads = 2 },
+        ["forgetting, pro"] = new ForgettingAttentionConfig { Heads = 4, QueryKeyNorm = true, KeyValueShift = true, OutputGate = true },
+    };
+
+    /// <summary>Whether there is an ONNX graph of one of <see cref="Models"/>.</summary>
+    public static bool HasGraph(string name) => !Latent.ContainsKey(name) && !Forgetting.ContainsKey(name);
+
     /// <summary>Models of all kinds of positions, mixers, windows and residuals, by their distinguishing feature.</summary>
     public static IReadOnlyDictionary<string, ModelConfig> Models { get; } = new Dictionary<string, ModelConfig>(
     [
@@ -136,7 +145,7 @@ internal static class Tiny
             Attention = new SoftmaxAttentionConfig { Heads = 4, KvHeads = 2, Window = Windows["sliding 3"] }
         }),
         .. Deep,
-        .. Linear.Concat(Latent).Select(mixer => KeyValuePair.Create(mixer.Key, OnlyWith(mixer.Value))),
+        .. Linear.Concat(Latent).Concat(Forgetting).Select(mixer => KeyValuePair.Create(mixer.Key, OnlyWith(mixer.Value))),
         KeyValuePair.Create(
             "convolution", Config with { Attention = new ConvolutionConfig { Tokens = 3 }, Position = new LearnedPositionConfig() }),
         KeyValuePair.Create("hybrid", Config with

@@ -8,6 +8,7 @@ namespace Transformer.Configuration;
 [JsonDerivedType(typeof(LinearAttentionConfig), "linear")]
 [JsonDerivedType(typeof(ConvolutionConfig), "convolution")]
 [JsonDerivedType(typeof(LatentAttentionConfig), "latent")]
+[JsonDerivedType(typeof(ForgettingAttentionConfig), "forgetting")]
 public abstract record AttentionConfig
 {
     /// <summary>Why the mixer cannot use these positions; null where it can. Beside mixers that can, it goes without.</summary>

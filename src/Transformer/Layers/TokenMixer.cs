@@ -27,6 +27,8 @@ public abstract class TokenMixer(string name) : nn.Module<Tensor, ForwardContext
         LinearAttentionConfig linear => new LinearAttention(linear, config.Width),
         ConvolutionConfig convolution => new Convolution(convolution, config.Width),
         LatentAttentionConfig latent => new LatentAttention(latent, config.Width, latent.ScoreScaleIn(config)),
+        ForgettingAttentionConfig forgetting => new ForgettingAttention(
+            forgetting, config.Width, forgetting.ScoreScaleIn(config), config.Norm.Epsilon),
         var added => Kinds.Create<TokenMixer>("model.attention", added, config.Width),
     };
 }

@@ -25,7 +25,7 @@ public sealed class KnownKindsTests
         Assert.Null(CpuKernels.FallbackNote(Tiny.Config));
         Assert.StartsWith(
             "Generating by libtorch, which is slower: model.attention.kind: " +
-            "the CPU kernels know softmax, linear, convolution and latent, not ",
+            "the CPU kernels know softmax, linear, convolution, latent and forgetting, not ",
             CpuKernels.FallbackNote(UnknownKinds.Models["model.attention"]), StringComparison.Ordinal);
     }
 
@@ -60,7 +60,7 @@ public sealed class KnownKindsTests
 
     [Fact]
     public void The_reason_lists_what_is_known() => Assert.Equal(
-        "model.attention.kind: the CPU kernels know softmax, linear, convolution and latent, not UnknownAttention",
+        "model.attention.kind: the CPU kernels know softmax, linear, convolution, latent and forgetting, not UnknownAttention",
         CpuKernels.Supports(UnknownKinds.Models["model.attention"]));
 
     [Fact]
@@ -73,13 +73,16 @@ public sealed class KnownKindsTests
         ];
         Assert.All(models, model => Assert.Null(CpuKernels.Supports(model)));
         Assert.All(
-            models.Where(model => model.Attention is not LatentAttentionConfig), model => Assert.Null(DecoderGraph.Supports(model)));
+            models.Where(model => model.Attention is not (LatentAttentionConfig or ForgettingAttentionConfig)),
+            model => Assert.Null(DecoderGraph.Supports(model)));
     }
 
-    [Fact]
-    public void The_ONNX_graphs_refuse_latent_attention_by_name() => Assert.Equal(
-        "model.attention.kind: the ONNX graphs know softmax, linear and convolution, not latent",
-        DecoderGraph.Supports(Tiny.Models["latent"]));
+    [Theory]
+    [InlineData("latent")]
+    [InlineData("forgetting")]
+    public void The_ONNX_graphs_refuse_mixers_without_a_graph_by_name(string kind) => Assert.Equal(
+        $"model.attention.kind: the ONNX graphs know softmax, linear and convolution, not {kind}",
+        DecoderGraph.Supports(Tiny.Models[kind]));
 
     [Fact]
     public void Each_part_of_the_CPU_kernels_refuses_what_it_does_not_know()

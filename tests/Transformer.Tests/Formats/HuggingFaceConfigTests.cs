@@ -72,6 +72,7 @@ public sealed class HuggingFaceConfigTests : IDisposable
         { "position.kind", Gpt2 },
         { "mlp.kind", Llama with { Mlp = new NoMlpConfig() } },
         { "attention.kind", Llama with { Attention = new LatentAttentionConfig { Heads = 6, KvRank = 16 } } },
+        { "attention.kind", Llama with { Attention = new ForgettingAttentionConfig { Heads = 6 } } },
     };
 
     [Theory, MemberData(nameof(NoLlamas))]

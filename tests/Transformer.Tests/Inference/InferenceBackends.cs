@@ -17,7 +17,7 @@ internal static class InferenceBackends
     private static readonly string[] Kinds =
     [
         "rope", "alibi", "sliding 3", "dynamic", "gated_delta", "elu", "hybrid", "rope_dynamic_ntk", "hyper_connections", "value_residual",
-        "mixture", "convolution", "latent", "latent, compressed queries",
+        "mixture", "convolution", "latent", "latent, compressed queries", "forgetting", "forgetting, pro",
     ];
 
     // Heads that ONNX Runtime's own attention takes.
@@ -28,7 +28,7 @@ internal static class InferenceBackends
         .. from backend in (string[])[Cpu, Torch, Ranks, Onnx]
            from kind in Kinds
            where backend != Ranks || kind != "convolution"    // ranks cannot share it
-           where backend != Onnx || !Tiny.Latent.ContainsKey(kind)    // there is no graph of it
+           where backend != Onnx || Tiny.HasGraph(kind)
            select (backend, kind),
         .. WideKinds.Select(kind => (FusedOnnx, kind)),
     ];

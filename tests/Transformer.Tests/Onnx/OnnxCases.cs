@@ -9,9 +9,9 @@ namespace Transformer.Tests.Onnx;
 /// <summary>Models to be exported: <see cref="Graphs"/>, and options that those leave at their defaults.</summary>
 internal static class OnnxCases
 {
-    /// <summary>All of <see cref="Tiny.Models"/> but latent attention, which has no graph.</summary>
+    /// <summary>All of <see cref="Tiny.Models"/> that have a graph.</summary>
     public static IReadOnlyDictionary<string, ModelConfig> Graphs { get; } =
-        Tiny.Models.Where(model => !Tiny.Latent.ContainsKey(model.Key)).ToDictionary();
+        Tiny.Models.Where(model => Tiny.HasGraph(model.Key)).ToDictionary();
 
     /// <summary>Models whose heads are wide enough for ONNX Runtime's GroupQueryAttention.</summary>
     public static IReadOnlyDictionary<string, ModelConfig> GroupQuery { get; } = new Dictionary<string, ModelConfig>

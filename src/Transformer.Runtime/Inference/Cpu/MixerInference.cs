@@ -9,7 +9,10 @@ internal abstract class MixerInference : FunctionInference
 {
     /// <summary>The kinds that <see cref="Of"/> makes.</summary>
     public static IReadOnlyList<Type> Known { get; } =
-        [typeof(SoftmaxAttentionConfig), typeof(LinearAttentionConfig), typeof(ConvolutionConfig), typeof(LatentAttentionConfig)];
+    [
+        typeof(SoftmaxAttentionConfig), typeof(LinearAttentionConfig), typeof(ConvolutionConfig), typeof(LatentAttentionConfig),
+        typeof(ForgettingAttentionConfig),
+    ];
 
     /// <inheritdoc/>
     public abstract override MixerState NewState(int rows, int length);
@@ -26,6 +29,7 @@ internal abstract class MixerInference : FunctionInference
         LinearAttentionConfig linear => new LinearInference(plan, linear, name, y),
         ConvolutionConfig convolution => new ConvolutionInference(plan, convolution, name, y),
         LatentAttentionConfig latent => new LatentInference(plan, latent, name, y),
+        ForgettingAttentionConfig forgetting => new ForgettingInference(plan, forgetting, name, y),
         _ => throw Kind.Unknown("model.attention", config, "CPU kernel"),
     };
 }

@@ -51,6 +51,11 @@ public sealed class CpuInferenceModelTests
         {
             Attention = new LatentAttentionConfig { Heads = 3, HeadWidth = 40, KvRank = 64, QueryRank = 32, RopeWidth = 32 }
         },
+        ["forgetting, heads of 40"] = Tiny.Config with
+        {
+            Attention = new ForgettingAttentionConfig { Heads = 3, HeadWidth = 40, OutputGate = true },
+            Position = new NoPositionConfig(),
+        },
         ["muP"] = Tiny.Config with { Initialization = new MupInitializationConfig { BaseWidth = 4, Deviation = 0.3 } },
         ["no MLP"] = Tiny.Config with { Mlp = new NoMlpConfig() },
         ["no layers"] = Tiny.Config with { Layers = 0 },
