@@ -37,8 +37,7 @@ internal static class CommandLine
     public static async Task<int> RunAsync(Command root, string[] arguments, TextWriter output, TextWriter error)
     {
         var request = root.Parse(arguments);
-        if (request.Action is null or ParseErrorAction || (request.Errors.Count == 0 && Stray(request) is not null))
-            return Refuse(request, error);
+        if (ProblemOf(request) is not null) return Refuse(request, error);
 
         using var interruption = new CancellationTokenSource();
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
@@ -83,6 +82,12 @@ internal static class CommandLine
         _ => (Failed, failure.Message.ReplaceLineEndings(" ")),
     };
 
+    /// <summary>Why a request names no verb, or gives it what it does not take; null where it can be run.</summary>
+    public static string? ProblemOf(ParseResult request) =>
+        request.Action is null or ParseErrorAction || (request.Errors.Count == 0 && Stray(request) is not null)
+            ? Stray(request) is { } stray ? Unknown(stray, request) : request.Errors[0].Message
+            : null;
+
     private static bool NeedsLibTorch(ParseResult request) =>
         request.Action is not HelpAction && VerbOf(request) is { } verb && !WithoutLibTorch.Contains(verb);
 
@@ -97,8 +102,7 @@ internal static class CommandLine
 
     private static int Refuse(ParseResult request, TextWriter error)
     {
-        var what = Stray(request) is { } stray ? Unknown(stray, request.CommandResult.Command) : request.Errors[0].Message;
-        var refusal = new InputException($"{what}\nSee {string.Join(' ', Lineage(request).Select(command => command.Name))} --help.");
+        var refusal = new InputException($"{ProblemOf(request)}\nSee {string.Join(' ', Lineage(request).Select(command => command.Name))} --help.");
         try
         {
             if (Launch.Ranks == 1 || request.CommandResult.Command.Name is not (TrainVerb.Name or GenerateVerb.Name)) throw refusal;
@@ -111,16 +115,16 @@ internal static class CommandLine
         {
             return Report(failure, error, verbose: false);
         }
+    }
 
-        string Unknown(string token, Command command)
-        {
-            var isOption = token.StartsWith('-');
-            var options = Lineage(request).SelectMany(verb => verb.Options).Select(option => option.Name);
-            string[] known = [.. isOption ? options : command.Subcommands.Select(verb => verb.Name)];
-            var nearest = Spelling.Nearest(token, known);
-            return $"{token}: unknown {(isOption ? "option" : known.Length > 0 ? "verb" : "argument")}"
-                + (nearest is null ? "" : $"; did you mean {nearest}?");
-        }
+    private static string Unknown(string token, ParseResult request)
+    {
+        var isOption = token.StartsWith('-');
+        var options = Lineage(request).SelectMany(verb => verb.Options).Select(option => option.Name);
+        string[] known = [.. isOption ? options : request.CommandResult.Command.Subcommands.Select(verb => verb.Name)];
+        var nearest = Spelling.Nearest(token, known);
+        return $"{token}: unknown {(isOption ? "option" : known.Length > 0 ? "verb" : "argument")}"
+            + (nearest is null ? "" : $"; did you mean {nearest}?");
     }
 
     // A token that no verb, option or argument takes. An unknown option is taken by an argument, where there is one.

@@ -10,6 +10,8 @@ namespace Transformer.Configuration;
 /// </summary>
 internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProblem> problems)
 {
+    private const string KindKey = "kind";
+
     // Paths of keys whose values could not be used.
     private readonly List<string> unusable = [];
 
@@ -17,14 +19,15 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
     public T? Bind<T>(JsonNode? json) where T : notnull =>
         Sound(json, typeof(T), "") is { } sound ? sound.Deserialize((JsonTypeInfo<T>)options.GetTypeInfo(typeof(T))) : default;
 
-    // The node without what is wrong in it; null where it cannot be bound to the type. What is wrong has joined the problems.
-    private JsonNode? Sound(JsonNode? node, Type type, string path)
+    // The node without what is wrong in it; null where it cannot be bound to the type. What is wrong has joined the problems. The initial
+    // value is the one that the owner of the node would have without it.
+    private JsonNode? Sound(JsonNode? node, Type type, string path, object? initial = null)
     {
         var info = options.GetTypeInfo(Nullable.GetUnderlyingType(type) ?? type);
         if (node is null) return Wrong(path, $"found {ConfigScalar.Found(node)}, expected {ConfigScalar.Expected(info)}");
         return info.Kind switch
         {
-            JsonTypeInfoKind.Object => node is JsonObject record ? SoundRecord(record, info, path)
+            JsonTypeInfoKind.Object => node is JsonObject record ? SoundRecord(record, info, path, initial)
                 : WrongType(node, path, "keys and values"),
             JsonTypeInfoKind.Enumerable => node is JsonArray list ? SoundList(list, info, path) : WrongType(node, path, "a list"),
             JsonTypeInfoKind.Dictionary => node is JsonObject map ? SoundMap(map, info, path) : WrongType(node, path, "keys and values"),
@@ -45,10 +48,11 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
         return entries.Exists(entry => entry.Value is null) ? null : new JsonObject(entries);
     }
 
-    private JsonObject? SoundRecord(JsonObject record, JsonTypeInfo declared, string path)
+    private JsonObject? SoundRecord(JsonObject record, JsonTypeInfo declared, string path, object? initial)
     {
         if (Concrete(record, declared, path) is not { } info) return null;
         var discriminator = declared.PolymorphismOptions?.TypeDiscriminatorPropertyName;
+        var owner = info.CreateObject?.Invoke();
         var sound = new JsonObject();
         foreach (var (key, value) in record)
         {
@@ -57,18 +61,39 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
                 sound[key] = value!.DeepClone();
                 continue;
             }
+            if (discriminator is null && IsOnlyKind(key, value, info, path)) continue;
             var property = Property(info, key) ?? Meant(record, info, key, path);
             if (property is null) continue;
+            var part = Join(path, property.Name);
             if (value is null && AllowsNull(property)) sound[property.Name] = null;
-            else if (Sound(value, property.PropertyType, Join(path, property.Name)) is { } part) sound[property.Name] = part;
-            else unusable.Add(Join(path, property.Name));
+            else if (Sound(value, property.PropertyType, part, Initial(owner, property)) is { } node) sound[property.Name] = node;
+            else unusable.Add(part);
         }
+        if (discriminator is null && initial is not null) AddMissing(sound, JsonSerializer.SerializeToNode(initial, info)!.AsObject(), path);
         var missing = info.Properties.Where(property => property.IsRequired && !sound.ContainsKey(property.Name)).ToList();
         foreach (var property in missing.Where(property => !unusable.Contains(Join(path, property.Name))))
             Wrong(Join(path, property.Name), $"missing; expected {ConfigScalar.Expected(options.GetTypeInfo(property.PropertyType))}");
         if (missing.Count > 0) return null;
         Validate(sound.Deserialize(declared), path);
         return sound;
+    }
+
+    private static object? Initial(object? owner, JsonPropertyInfo property) => owner is null ? null : property.Get?.Invoke(owner);
+
+    // Where there is no choice of kinds, a part that is given in part has its owner's values in the other keys.
+    private void AddMissing(JsonObject sound, JsonObject initial, string path)
+    {
+        foreach (var (key, value) in initial)
+            if (!sound.ContainsKey(key) && !unusable.Contains(Join(path, key))) sound[key] = value?.DeepClone();
+    }
+
+    // A part that can be of one kind only may say so.
+    private bool IsOnlyKind(string key, JsonNode? value, JsonTypeInfo info, string path)
+    {
+        if (key != KindKey || Property(info, key) is not null || Kind.NameOf(info.Type) is var kind && kind == info.Type.Name) return false;
+        if (value?.GetValueKind() != JsonValueKind.String || value.GetValue<string>() != kind)
+            Wrong(Join(path, key), $"found {ConfigScalar.Found(value)}, expected {kind}");
+        return true;
     }
 
     // A key that could not be used has its default here, so that problems of its record are not the user's and are dropped.

@@ -29,6 +29,7 @@ public static class ConfigSchema
             node = new JsonObject { ["enum"] = Words(LinearRule.All.Select(rule => rule.Name)) };
         if (node is not JsonObject schema) return node;
         if (context.TypeInfo.Type == typeof(ModelConfig)) AddPreset(schema);
+        if (context.TypeInfo.Type == typeof(AdamWConfig) && context.BaseTypeInfo is null) AddOnlyKind(schema);
         if (context.TypeInfo.Type == typeof(DataConfig)) schema["anyOf"] = new JsonArray(Requires("path"), Requires("task"));
         // The property's summary if there is one, else the type's.
         var summary = summaries.Of((MemberInfo?)context.PropertyInfo?.AttributeProvider ?? context.TypeInfo.Type);
@@ -46,6 +47,13 @@ public static class ConfigSchema
         });
         model.Remove("required", out var required);
         model["anyOf"] = new JsonArray(Requires("preset"), new JsonObject { ["required"] = required });
+    }
+
+    // The AdamW of muon: its kind may be given and is always the same, and every key has a default.
+    private static void AddOnlyKind(JsonObject part)
+    {
+        part["properties"]!.AsObject().Insert(0, "kind", new JsonObject { ["const"] = Kind.NameOf(typeof(AdamWConfig)) });
+        part.Remove("required");
     }
 
     private static JsonArray Words(IEnumerable<string> words) => new([.. words.Select(word => JsonValue.Create(word))]);

@@ -76,7 +76,7 @@ public sealed record MuonConfig : OptimizerConfig
     /// <summary>The number of Newton-Schulz steps; after five the singular values are near one.</summary>
     public int NewtonSchulzSteps { get; init; } = 5;
 
-    /// <summary>The optimizer of everything that is not a hidden matrix.</summary>
+    /// <summary>The optimizer of everything that is not a hidden matrix. Keys that are not given have the defaults of this part.</summary>
     public AdamWConfig Adamw { get; init; } = new() { LearningRate = 3e-3, WeightDecay = 0 };
 
     /// <inheritdoc/>

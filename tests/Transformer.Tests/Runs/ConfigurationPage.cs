@@ -19,6 +19,7 @@ internal sealed partial class ConfigurationPage
     private readonly XmlSummaries summaries = XmlSummaries.Load(typeof(RunConfig).Assembly, typeof(ModelConfig).Assembly);
     private readonly StringBuilder page = new();
     private readonly Dictionary<Type, string> titles = [];
+    private readonly Dictionary<Type, object> initial = [];    // the values of a part that its owner has from the start
     private List<(string Title, Type Type)> parts = [];
 
     /// <summary>All sections, from the run's own on, each part after what it is a part of.</summary>
@@ -37,7 +38,7 @@ internal sealed partial class ConfigurationPage
         var info = ConfigJson.Options.GetTypeInfo(type);
         if (info.PolymorphismOptions is not { } choice)
         {
-            Keys(info.Properties, type, path);
+            Keys(info.Properties, type, path, initial.GetValueOrDefault(type));
         }
         else
         {
@@ -63,13 +64,15 @@ internal sealed partial class ConfigurationPage
         foreach (var part in parts) Section(part.Title, part.Type);
     }
 
-    private void Keys(IEnumerable<JsonPropertyInfo> properties, Type type, string path)
+    private void Keys(IEnumerable<JsonPropertyInfo> properties, Type type, string path, object? given = null)
     {
-        var made = Activator.CreateInstance(type);
+        var made = given ?? Activator.CreateInstance(type)!;
         page.Append("| key | value | default | meaning |\n| --- | --- | --- | --- |\n");
         foreach (var property in properties)
         {
-            var value = property.IsRequired ? "**required**" : Default(property.Get!(made!));
+            var initially = property.Get!(made);
+            var value = property.IsRequired && given is null ? "**required**" : Default(initially);
+            if (initially is not null) initial.TryAdd(property.PropertyType, initially);
             page.Append(CultureInfo.InvariantCulture, $"| `{property.Name}` | {Value(property.PropertyType, path + property.Name)} | " +
                 $"{value} | {Summary((MemberInfo)property.AttributeProvider!)} |\n");
         }
