@@ -1,0 +1,31 @@
+using Transformer.Generation;
+using Transformer.Inference.Torch;
+using Transformer.Runs;
+using Transformer.Training;
+
+namespace Transformer.Tests.EndToEnd;
+
+/// <summary>The program that the README shows.</summary>
+public sealed class LibraryUseTests : IDisposable
+{
+    private readonly TemporaryFolder temporary = new();
+
+    public void Dispose() => temporary.Dispose();
+
+    [Fact]
+    public void A_program_of_eight_lines_trains_and_generates()
+    {
+        var folder = temporary["run"];
+
+        var config = ConfigFile.Load("names", ["training.steps=50"]);
+        using (var trainer = Trainer.Start(config, folder))
+            Console.WriteLine($"validation loss {trainer.Run().ValidationLoss:f4}");
+
+        using var loaded = ModelLoader.Open(folder, new LoadRequest());
+        var generator = new TextGenerator(loaded.Model, loaded.Tokenizer);
+        var sample = generator.GenerateText(["Ann"], new SamplingOptions { Temperature = 0.8, MaxTokens = 20 })[0];
+        Console.WriteLine(sample.Text);
+
+        Assert.NotEmpty(sample.Text);
+    }
+}
