@@ -102,7 +102,8 @@ internal static class CommandLine
 
     private static int Refuse(ParseResult request, TextWriter error)
     {
-        var refusal = new InputException($"{ProblemOf(request)}\nSee {string.Join(' ', Lineage(request).Select(command => command.Name))} --help.");
+        var verb = string.Join(' ', Lineage(request).Select(command => command.Name));
+        var refusal = new InputException($"{ProblemOf(request)}\nSee {verb} --help.");
         try
         {
             if (Launch.Ranks == 1 || request.CommandResult.Command.Name is not (TrainVerb.Name or GenerateVerb.Name)) throw refusal;

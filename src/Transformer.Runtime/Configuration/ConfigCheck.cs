@@ -69,7 +69,8 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
             else if (Sound(value, property.PropertyType, part, Initial(owner, property)) is { } node) sound[property.Name] = node;
             else unusable.Add(part);
         }
-        if (discriminator is null && initial is not null) AddMissing(sound, JsonSerializer.SerializeToNode(initial, info)!.AsObject(), path);
+        if (discriminator is null && initial is not null)
+            AddMissing(sound, JsonSerializer.SerializeToNode(initial, info)!.AsObject(), path);
         var missing = info.Properties.Where(property => property.IsRequired && !sound.ContainsKey(property.Name)).ToList();
         foreach (var property in missing.Where(property => !unusable.Contains(Join(path, property.Name))))
             Wrong(Join(path, property.Name), $"missing; expected {ConfigScalar.Expected(options.GetTypeInfo(property.PropertyType))}");

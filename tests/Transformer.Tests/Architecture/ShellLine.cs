@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Transformer.Tests.Architecture;
 
-/// <summary>The words of a shell's command line, as far as the documentation's commands need it: quotes, comments, continued lines.</summary>
+/// <summary>The words of a command line, as far as the documentation's need it: quotes, comments, continued lines.</summary>
 internal static class ShellLine
 {
     private const string Command = "transformer", Built = "dotnet run";

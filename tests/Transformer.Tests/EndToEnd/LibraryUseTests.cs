@@ -23,7 +23,7 @@ public sealed class LibraryUseTests : IDisposable
 
         using var loaded = ModelLoader.Open(folder, new LoadRequest());
         var generator = new TextGenerator(loaded.Model, loaded.Tokenizer);
-        var sample = generator.GenerateText(["Ann"], new SamplingOptions { Temperature = 0.8, MaxTokens = 20 })[0];
+        var sample = generator.GenerateText(["ann"], new SamplingOptions { Temperature = 0.8, MaxTokens = 20 })[0];
         Console.WriteLine(sample.Text);
 
         Assert.NotEmpty(sample.Text);

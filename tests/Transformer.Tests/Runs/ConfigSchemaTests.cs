@@ -48,6 +48,15 @@ public class ConfigSchemaTests
     }
 
     [Fact]
+    public void The_AdamW_of_muon_may_give_its_kind_and_needs_no_key()
+    {
+        var muon = At("training", "optimizer")["anyOf"]!.AsArray().Single(kind => (string?)kind!["properties"]!["kind"]!["const"] == "muon");
+        var adamw = muon!["properties"]!["adamw"]!;
+        Assert.Equal("adamw", (string?)adamw["properties"]!["kind"]!["const"]);
+        Assert.Null(adamw["required"]);
+    }
+
+    [Fact]
     public void Words_of_a_choice_are_listed()
     {
         Assert.Equal("""["shuffled","random",null]""", At("data", "sampling")["enum"]!.ToJsonString());
