@@ -50,7 +50,8 @@ public class ConfigSchemaTests
     [Fact]
     public void The_AdamW_of_muon_may_give_its_kind_and_needs_no_key()
     {
-        var muon = At("training", "optimizer")["anyOf"]!.AsArray().Single(kind => (string?)kind!["properties"]!["kind"]!["const"] == "muon");
+        var kinds = At("training", "optimizer")["anyOf"]!.AsArray();
+        var muon = kinds.Single(kind => (string?)kind!["properties"]!["kind"]!["const"] == "muon");
         var adamw = muon!["properties"]!["adamw"]!;
         Assert.Equal("adamw", (string?)adamw["properties"]!["kind"]!["const"]);
         Assert.Null(adamw["required"]);
