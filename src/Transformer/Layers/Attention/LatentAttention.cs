@@ -98,7 +98,7 @@ public sealed class LatentAttention : TokenMixer
     /// <param name="keyMaps">W_UK: [H, D, d_c].</param>
     /// <param name="valueMaps">W_UV: [H, E, d_c].</param>
     /// <param name="scale">What scores are multiplied by.</param>
-    /// <param name="mask">Broadcastable to [B, H, T, S], true is visible; null where every query sees every key.</param>
+    /// <param name="mask">[B or 1, 1, T, S], true is visible; null where every query sees every key.</param>
     /// <returns>[B, H, T, E]</returns>
     public static Tensor Explicit(
         Tensor q, Tensor qRotary, Tensor latent, Tensor keyMaps, Tensor valueMaps, double scale, Tensor? mask)
@@ -111,15 +111,17 @@ public sealed class LatentAttention : TokenMixer
 
     /// <summary>
     /// The same without keys and values: q^T W_UK c is a product of c with W_UK^T q, and the sum over W_UV c is W_UV times the sum over c.
-    /// It is multi-query attention whose keys are the latent vectors, and whose values are the first d_c components of the keys.
+    /// All heads have the same keys, the latent vectors, whose first d_c components are the values, so that they are queries of one head.
     /// </summary>
     /// <inheritdoc cref="Explicit"/>
     public static Tensor Absorbed(
         Tensor q, Tensor qRotary, Tensor latent, Tensor keyMaps, Tensor valueMaps, double scale, Tensor? mask)
     {
-        var query = cat([Product(q, keyMaps), qRotary], -1);                                      // [B, H, T, d_c + d_r]
-        var z = SoftmaxAttention.Fused(query, latent, latent, mask, dropout: 0, causal: false, scale);
-        return Product(z.narrow(-1, 0, keyMaps.shape[2]), valueMaps.transpose(1, 2));             // [B, H, T, E]
+        var (heads, latentWidth) = (keyMaps.shape[0], keyMaps.shape[2]);
+        var query = cat([Product(q, keyMaps), qRotary], -1).flatten(1, 2).unsqueeze(1);           // [B, 1, H T, d_c + d_r]
+        var z = SoftmaxAttention.Fused(query, latent, latent, mask?.repeat(1, 1, heads, 1), dropout: 0, causal: false, scale);
+        z = z.narrow(-1, 0, latentWidth).squeeze(1).unflatten(1, [heads, -1]);                    // [B, H, T, d_c]
+        return Product(z, valueMaps.transpose(1, 2));                                             // [B, H, T, E]
     }
 
     // kv_b_proj's rows are, head by head, W_UK and then W_UV: [H, D, d_c], [H, E, d_c].
