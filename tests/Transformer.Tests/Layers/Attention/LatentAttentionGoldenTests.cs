@@ -36,13 +36,33 @@ public sealed class LatentAttentionGoldenTests
     {
         using var scope = NewDisposeScope();
         var forward = Forward(golden);
-        using var model = Model(golden);
-        using var layer = new LatentAttention((LatentAttentionConfig)model.Config.Attention!, model.Config.Width);
+        using var rotary = new RotaryPosition(new RotaryPositionConfig(), 8, 24, CPU);
+        Near.Equal(forward["attention_output"], LayerOutput(golden, forward, rotary.At(0, 24), scale: null), 1e-5);
+    }
+
+    // Their YaRN has two factors of its own, which are given by hand here: one of cosines and sines in place of ours, one of all scores.
+    [Theory]
+    [InlineData("v2_yarn_mscale", 1.0648216253695715, 0.28585849156279275)]
+    [InlineData("v3_yarn", 1, 0.32411924819517657)]
+    public void The_output_of_a_layer_under_YaRN_is_the_reference_s(string golden, double amplitude, double scale)
+    {
+        using var scope = NewDisposeScope();
+        var forward = Forward(golden);
+        var yarn = new RotaryPositionConfig { Scaling = new YarnScalingConfig { Factor = 4, OriginalLength = 16 } };
+        using var rotary = new RotaryPosition(yarn, 8, 24, CPU);
+        var (cos, sin) = (rotary.At(0, 24).Cos / yarn.Amplitude, rotary.At(0, 24).Sin / yarn.Amplitude);
+        Near.Equal(
+            forward["attention_output"], LayerOutput(golden, forward, new(cos * amplitude, sin * amplitude), scale), 1e-5);
+    }
+
+    private static Tensor LayerOutput(string golden, Dictionary<string, Tensor> forward, Rotation rotation, double? scale)
+    {
+        var config = Config(golden);
+        var layer = new LatentAttention((LatentAttentionConfig)config.Attention!, config.Width, scale);
+        var weights = Golden.Read($"mla/{golden}/model.safetensors");
         using (no_grad())
-            foreach (var (name, parameter) in layer.named_parameters()) parameter.copy_(model.Weight(Layer + name));
-        using var rotary = new RotaryPosition((RotaryPositionConfig)model.Config.Position, 8, 24, CPU);
-        var found = layer.call(forward["attention_input"], new ForwardContext { Rotation = rotary.At(0, 24) }, null);
-        Near.Equal(forward["attention_output"], found, 1e-5);
+            foreach (var (name, parameter) in layer.named_parameters()) parameter.copy_(HalfSplit(golden, name, weights[Layer + name]));
+        return layer.call(forward["attention_input"], new ForwardContext { Rotation = rotation }, null);
     }
 
     [Theory]
