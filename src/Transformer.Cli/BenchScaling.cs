@@ -27,6 +27,7 @@ internal static class BenchScaling
         ("sliding", "{kind: softmax, heads: 6, window: {kind: sliding, size: 256}}"),
         ("length_scaled", "{kind: softmax, heads: 6, window: {kind: length_scaled}}"),
         ("dynamic", "{kind: softmax, heads: 6, window: {kind: dynamic, maximum: 224}}"),
+        ("latent", "{kind: latent, heads: 6, kv_rank: 128, rope_width: 0}"),
         ("elu", "{kind: linear, rule: elu, heads: 6}"),
         ("gla", "{kind: linear, rule: gla, heads: 6}"),
         ("delta", "{kind: linear, rule: delta, heads: 6}"),
