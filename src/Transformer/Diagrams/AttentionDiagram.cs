@@ -66,13 +66,14 @@ public static class AttentionDiagram
         {
             var settings = string.Join(", ", PartSettings.Of(mixer.Window).Prepend(Kind.NameOf(mixer.Window)));
             var position = model.Position is ScoreBiasPositionConfig ? $", {Kind.NameOf(model.Position)}" : "";
+            var start = mixer.Window.Parameters(mixer.Heads, model.Width).Any() ? ", before training" : "";
             var heads = AttentionWeights.OfEqualScores(model, mixer, tokens);
             var areAlike = heads.All(head => AreEqual(head, heads[0]));
             foreach (var (head, weights) in heads.Index())
             {
                 if (shown.Exists(other => AreEqual(other, weights))) continue;
                 shown.Add(weights);
-                yield return ($"window {settings}{position}{(areAlike ? "" : $", head {head}")}", weights);
+                yield return ($"causal attention, window {settings}{position}{start}{(areAlike ? "" : $", head {head}")}", weights);
             }
         }
     }
