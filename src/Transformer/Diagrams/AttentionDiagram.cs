@@ -38,49 +38,52 @@ public static class AttentionDiagram
                 $"found {(kinds.Length == 0 ? "no blocks" : kinds)}.");
         }
         var (page, x, y, right) = (new SvgPage(), Margin, 0, 0);
-        foreach (var (name, weights) in matrices)
+        foreach (var matrix in matrices)
         {
             var width = Math.Max(Label + tokens * Step, Math.Max(
-                TextWidth.Of(name, Card.Size, isBold: true), TextWidth.Of(Axes, Card.SmallSize)));
+                TextWidth.Of(matrix.Name, Card.Size, isBold: true), TextWidth.Of(matrix.Settings, Card.SmallSize)));
             if (x > Margin && x + width > WidestRow) (x, y) = (Margin, y + Top + Label + tokens * Step);
-            page.Text("title", x, y + 34, name, Card.Size);
-            page.Text("muted", x, y + 54, Axes, Card.SmallSize);
-            DrawMatrix(page, weights, x, y + Top);
+            page.Text("title", x, y + 34, matrix.Name, Card.Size);
+            page.Text("muted", x, y + 52, matrix.Settings, Card.SmallSize);
+            DrawWeights(page, matrix.Weights, x, y + Top);
             right = Math.Max(right, x + width);
             x += width + Gap;
         }
         var bottom = y + Top + Label + tokens * Step + 14;
         var legend = DrawLegend(page, Margin + Label, bottom, matrices.Exists(matrix => matrix.Weights.Cast<double>().Any(IsShade)));
+        page.Text("muted", Margin + Label, bottom + Cell + 22, Axes, Card.SmallSize);
+        var axes = Margin + Label + TextWidth.Of(Axes, Card.SmallSize);
         return page.Finish(
-            Math.Max(right, legend) + Margin, bottom + Cell + Margin,
-            $"Which of {tokens} keys each query sees. {string.Join("; ", matrices.Select(matrix => matrix.Name))}");
+            Math.Max(Math.Max(right, axes), legend) + Margin, bottom + Cell + 22 + Margin,
+            $"Which of {tokens} keys each query sees: {string.Join("; ", matrices.Select(matrix => matrix.Name))}");
     }
 
     private static bool IsShade(double weight) => weight is > 0 and < 1;
 
     // Heads and mixers whose matrices are those of one before are left out.
-    private static IEnumerable<(string Name, double[,] Weights)> Matrices(ModelConfig model, int tokens)
+    private static IEnumerable<(string Name, string Settings, double[,] Weights)> Matrices(ModelConfig model, int tokens)
     {
         var shown = new List<double[,]>();
         foreach (var mixer in model.SoftmaxMixers())
         {
-            var settings = string.Join(", ", PartSettings.Of(mixer.Window).Prepend(Kind.NameOf(mixer.Window)));
             var position = model.Position is ScoreBiasPositionConfig ? $", {Kind.NameOf(model.Position)}" : "";
-            var start = mixer.Window.Parameters(mixer.Heads, model.Width).Any() ? ", before training" : "";
+            var name = $"causal attention, window {Kind.NameOf(mixer.Window)}{position}";
+            var isLearned = mixer.Window.Parameters(mixer.Heads, model.Width).Any();
+            var settings = string.Join(", ", [.. PartSettings.Of(mixer.Window), .. isLearned ? ["before training"] : (string[])[]]);
             var heads = AttentionWeights.OfEqualScores(model, mixer, tokens);
             var areAlike = heads.All(head => AreEqual(head, heads[0]));
             foreach (var (head, weights) in heads.Index())
             {
                 if (shown.Exists(other => AreEqual(other, weights))) continue;
                 shown.Add(weights);
-                yield return ($"causal attention, window {settings}{position}{start}{(areAlike ? "" : $", head {head}")}", weights);
+                yield return (areAlike ? name : $"{name}, head {head}", settings, weights);
             }
         }
     }
 
     private static bool AreEqual(double[,] one, double[,] other) => one.Cast<double>().SequenceEqual(other.Cast<double>());
 
-    private static void DrawMatrix(SvgPage page, double[,] weights, int x, int y)
+    private static void DrawWeights(SvgPage page, double[,] weights, int x, int y)
     {
         var tokens = weights.GetLength(0);
         for (var t = 0; t < tokens; t++)
