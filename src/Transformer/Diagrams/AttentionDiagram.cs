@@ -34,8 +34,7 @@ public static class AttentionDiagram
         {
             var kinds = string.Join(", ", model.Blocks().Select(block => Kind.NameOf(block.Mixer)).Distinct());
             throw new InputException(
-                "model.attention: only softmax attention has a matrix of queries and keys to draw; " +
-                $"found {(kinds.Length == 0 ? "no blocks" : kinds)}.");
+                $"model.attention: only the mask of softmax attention is drawn; found {(kinds.Length == 0 ? "no blocks" : kinds)}.");
         }
         var (page, x, y, right) = (new SvgPage(), Margin, 0, 0);
         foreach (var matrix in matrices)

@@ -9,13 +9,13 @@ namespace Transformer.Diagrams;
 
 // T tokens · C width · H heads · D head width
 
-/// <summary>What masks, windows and fixed biases make of attention by themselves, computed by the layers that attention is made of.</summary>
+/// <summary>What masks, windows and fixed biases by themselves make of attention, computed by the layers that have them.</summary>
 internal static class AttentionWeights
 {
     /// <summary>
-    /// The weights where all queries match all keys alike, as shares of the greatest of their row: 1 where a key is seen in full, less where
-    /// a ramp or a bias takes some of it away, 0 where it is not seen. Learned windows are as they are before training, learned biases
-    /// left out.
+    /// The weights where all queries match all keys alike, as shares of the greatest of their row: 1 where a key is seen in full, less
+    /// where a ramp or a bias takes some of it away, 0 where it is not seen. Learned windows are as they are before training, learned
+    /// biases left out.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="attention">One of its mixers.</param>
@@ -33,16 +33,16 @@ internal static class AttentionWeights
         var distance = (positions.unsqueeze(-1) - positions.unsqueeze(-2)).view(1, 1, tokens, tokens);
         var mask = reach is null ? SoftmaxAttention.CausalMask(tokens, CPU) : reach.Reaches(distance);
         var same = zeros(1, attention.Heads, tokens, attention.HeadWidthAt(model.Width));             // [1, H, T, D]
-        var values = eye(tokens).expand(1, attention.Heads, -1, -1);                                  // the output is the weights themselves
+        var values = eye(tokens).expand(1, attention.Heads, -1, -1);                                  // so that the output is the weights
         var weights = SoftmaxAttention.Explicit(
             same, same, values, scale: 1, mask, attention.LogitSoftCap,
             bias: bias is { IsLearned: false } ? bias.call(same, positions, positions) : null, softMask: reach?.SoftMask(distance));
         var shares = (weights / weights.amax([-1L], keepdim: true)).ToHost();                         // [1, H, T, T]
-        return [.. Enumerable.Range(0, attention.Heads).Select(head => Matrix(shares.AsSpan(head * tokens * tokens, tokens * tokens), tokens))];
+        return [.. shares.Chunk(tokens * tokens).Select(head => Matrix(head, tokens))];
     }
 
     // To two decimals, which is what an eye can tell and what every processor agrees on.
-    private static double[,] Matrix(ReadOnlySpan<double> shares, int tokens)
+    private static double[,] Matrix(double[] shares, int tokens)
     {
         var matrix = new double[tokens, tokens];
         for (var at = 0; at < shares.Length; at++) matrix[at / tokens, at % tokens] = Math.Round(shares[at], 2);

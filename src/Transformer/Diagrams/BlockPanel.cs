@@ -4,7 +4,7 @@ namespace Transformer.Diagrams;
 
 // B batch · T tokens · C width
 
-/// <summary>One block: its sub-layers from top to bottom, the stream that passes each by, and the norms where the residual has them.</summary>
+/// <summary>One block: its sub-layers from top to bottom, the stream that passes each by, norms where the residual has them.</summary>
 internal sealed class BlockPanel : Panel
 {
     private readonly ModelConfig model;

@@ -93,6 +93,10 @@ internal sealed class PartCards
     private long Count(ModelComponent component) =>
         parameters.Where(parameter => parameter.Component == component).Sum(parameter => parameter.Count);
 
-    private string Count(BlockSpec block, string module) => Card.Count(parameters
-        .Where(parameter => parameter.Name.StartsWith($"{block.Path}.{module}.", StringComparison.Ordinal)).Sum(parameter => parameter.Count));
+    private string Count(BlockSpec block, string module)
+    {
+        var path = $"{block.Path}.{module}.";
+        return Card.Count(parameters.Where(parameter => parameter.Name.StartsWith(path, StringComparison.Ordinal))
+            .Sum(parameter => parameter.Count));
+    }
 }

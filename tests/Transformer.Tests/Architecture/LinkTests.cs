@@ -8,7 +8,8 @@ public sealed partial class LinkTests
     public static TheoryData<string> Pages =>
     [
         "README.md",
-        .. Directory.EnumerateFiles(Path.Combine(SourceTree.Root, "docs"), "*.md", SearchOption.AllDirectories).Select(SourceTree.Shown).Order(),
+        .. Directory.EnumerateFiles(Path.Combine(SourceTree.Root, "docs"), "*.md", SearchOption.AllDirectories)
+            .Select(SourceTree.Shown).Order(),
     ];
 
     [Theory, MemberData(nameof(Pages))]

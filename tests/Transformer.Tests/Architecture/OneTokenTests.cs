@@ -119,15 +119,17 @@ public sealed partial class OneTokenTests
     {
         foreach (var table in Tables.Where(IsInput))
         {
-            if (table.Columns[0].Name != "matrix")
-                Set(table.Columns[0].Name == "token" ? "model.embed_tokens.weight" : "model.embed_positions.weight", table.Columns[^1].Cells);
+            if (table.Columns[0].Name == "token") Set("model.embed_tokens.weight", table.Columns[^1].Cells);
+            else if (table.Columns[0].Name == "position") Set("model.embed_positions.weight", table.Columns[^1].Cells);
             else
+            {
                 for (var row = 0; row < table.Columns[0].Cells.Count; row++)
                 {
                     var name = table.Columns[0].Cells[row];
                     var parent = name is "up_proj" or "down_proj" ? "mlp" : "self_attn";
                     Set($"model.layers.0.{parent}.{name}.weight", [table.Columns[1].Cells[row], table.Columns[2].Cells[row]]);
                 }
+            }
         }
 
         void Set(string name, IReadOnlyList<string> rows) => model.Weight(name).copy_(stack(

@@ -1,7 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Diagrams;
 using Transformer.Layers;
-using Transformer.Layers.Attention;
 using Transformer.Tests.Cli;
 using static TorchSharp.torch;
 
@@ -50,9 +49,9 @@ public class AttentionDiagramTests
     }
 
     [Fact]
-    public async Task What_has_no_matrix_is_refused_by_name() => await CliRun.Refuses(
+    public async Task A_mixer_without_a_mask_is_refused_by_name() => await CliRun.Refuses(
         "config show names --set model.attention.kind=linear --mask mask.svg",
-        "only softmax attention has a matrix of queries and keys to draw; found linear");
+        "only the mask of softmax attention is drawn; found linear");
 
     [Fact]
     public async Task A_matrix_too_large_to_see_is_refused() =>
