@@ -2,8 +2,10 @@ using System.CommandLine;
 using Spectre.Console;
 using Transformer.Configuration;
 using Transformer.Data;
+using Transformer.Diagrams;
 using Transformer.Distributed;
 using Transformer.Model;
+using Transformer.Native;
 using Transformer.Runs;
 using Transformer.Training;
 
@@ -24,14 +26,38 @@ internal static class ConfigVerb
         HelpName = "N"
     };
 
+    private static readonly Option<string?> Diagram = new("--diagram")
+    {
+        Description = "Draw the model and its blocks as an SVG picture.",
+        HelpName = "FILE",
+    };
+
+    private static readonly Option<string?> Mask = new("--mask")
+    {
+        Description = "Draw which keys each query of softmax attention sees, as an SVG picture.",
+        HelpName = "FILE",
+    };
+
+    private static readonly Option<int> MaskTokens = new("--mask-tokens")
+    {
+        Description = $"How many tokens --mask shows, {FewestTokens} to {MostTokens}.",
+        HelpName = "N",
+        DefaultValueFactory = _ => 16,
+    };
+
+    private const int FewestTokens = 2, MostTokens = 64;
+
     /// <summary>The verb with its subcommands.</summary>
     public static Command Create()
     {
-        var show = new Command("show", "Prints the resolved configuration, and the model's size and cost.")
+        var show = new Command("show", "Prints the resolved configuration, and the model's size and cost; draws the model.")
         {
             Source,
             SharedOptions.Set,
             Ranks,
+            Diagram,
+            Mask,
+            MaskTokens,
             SharedOptions.Json,
         };
         show.SetAction(Show);
@@ -47,6 +73,7 @@ internal static class ConfigVerb
         var size = Size(run);
         var ranks = request.GetValue(Ranks);
         if (ranks < 1) throw new InputException($"--ranks: found {ranks}, expected 1 or more.");
+        Draw(request, run.Model, (int?)size?.Vocabulary);
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json))
             ScriptJson.Write(output, new
@@ -59,6 +86,19 @@ internal static class ConfigVerb
             output.Write(ConfigFile.ToYaml(run));
         WriteSize(request.InvocationConfiguration.Error, run, size);
         if (ranks is not null && size is not null) WriteStrategies(request.InvocationConfiguration.Error, run, size, ranks.Value);
+    }
+
+    // Before anything is printed: a picture that cannot be written is an error of the whole request.
+    private static void Draw(ParseResult request, ModelConfig model, int? vocabularySize)
+    {
+        if (request.GetValue(Diagram) is { } diagram)
+            ModelDiagram.Write(diagram, model, Path.GetFileNameWithoutExtension(request.GetRequiredValue(Source)), vocabularySize);
+        if (request.GetValue(Mask) is not { } mask) return;
+        var tokens = request.GetValue(MaskTokens);
+        if (tokens is < FewestTokens or > MostTokens)
+            throw new InputException($"--mask-tokens: found {tokens}, expected {FewestTokens} to {MostTokens}.");
+        LibTorch.Load();    // the masks are those that the layers compute
+        AttentionDiagram.Write(mask, model, tokens);
     }
 
     // An open vocabulary size comes from the data's tokenizer; where the data cannot be read there is no size to show.

@@ -15,6 +15,9 @@ namespace Transformer.Configuration;
 [JsonDerivedType(typeof(RelativePositionConfig), "relative")]
 public abstract record PositionConfig
 {
+    /// <summary>Whether positions are vectors that are added to those of the tokens; else the mixers use them, or nobody.</summary>
+    internal virtual bool IsAddedToEmbedding => false;
+
     /// <summary>What positions learn, named relative to the decoder.</summary>
     /// <param name="model">The model that they are the positions of.</param>
     public virtual IEnumerable<ParameterSpec> Parameters(ModelConfig model) => [];
@@ -30,6 +33,9 @@ public sealed record NoPositionConfig : PositionConfig;
 public sealed record LearnedPositionConfig : PositionConfig
 {
     /// <inheritdoc/>
+    internal override bool IsAddedToEmbedding => true;
+
+    /// <inheritdoc/>
     public override IEnumerable<ParameterSpec> Parameters(ModelConfig model) =>
         [ParameterSpec.Matrix("embed_positions.weight", model.ContextLength, model.Width, MatrixRole.Embedding)];
 }
@@ -39,6 +45,9 @@ public sealed record SinusoidalPositionConfig : PositionConfig
 {
     /// <summary>The base of the geometric series of wavelengths.</summary>
     internal const double Base = 10_000;
+
+    /// <inheritdoc/>
+    internal override bool IsAddedToEmbedding => true;
 }
 
 /// <summary>Queries and keys are rotated by an angle proportional to their position (Su et al. 2021).</summary>

@@ -1,0 +1,102 @@
+using Transformer.Configuration;
+
+namespace Transformer.Diagrams;
+
+// B batch · T tokens · C width · H heads · D head width · F hidden width · V vocabulary
+
+/// <summary>The cards of a model's parts: names, settings and parameters, all from the records of its configuration.</summary>
+internal sealed class PartCards
+{
+    /// <summary>The shape of what sub-layers are given and give.</summary>
+    public const string Vectors = "[B, T, C]";
+
+    private readonly ModelConfig model;
+    private readonly int? vocabularySize;
+    private readonly ParameterSpec[] parameters;
+
+    /// <param name="model">The model.</param>
+    /// <param name="vocabularySize">V; null where it is unknown, and with it the parameters that depend on it.</param>
+    public PartCards(ModelConfig model, int? vocabularySize)
+    {
+        (this.model, this.vocabularySize) = (model, vocabularySize);
+        parameters = [.. (model with { VocabularySize = vocabularySize ?? 1 }).Parameters()];
+    }
+
+    /// <summary>All parameters; null where they are unknown.</summary>
+    public long? Parameters => vocabularySize is null ? null : parameters.Sum(parameter => parameter.Count);
+
+    /// <summary>The shape of the stream between sub-layers.</summary>
+    public string Stream => model.Residual.StreamCount == 1 ? Vectors : $"[{model.Residual.StreamCount}, B, T, C]";
+
+    /// <summary>The lookup of the tokens' vectors.</summary>
+    public Card Embedding => Card.Of("embedding", "", "token embedding", OfVocabulary(ModelComponent.Embedding), []);
+
+    /// <summary>The positions; null where there are none.</summary>
+    public Card? Position => model.Position is NoPositionConfig ? null : Card.Of(
+        "position", "position", Kind.NameOf(model.Position), Card.Count(Count(ModelComponent.Positions)), OrNumbers(model.Position));
+
+    /// <summary>A norm.</summary>
+    /// <param name="role">norm, or last norm.</param>
+    public Card Norm(string role) => Card.Of(
+        "norm", role, Kind.NameOf(model.Norm), Card.Count(model.Norm.Parameters(model.Width).Sum(parameter => parameter.Count)),
+        PartSettings.Of(model.Norm));
+
+    /// <summary>The map to the logits.</summary>
+    public Card Head => Card.Of(
+        "embedding", "", "head", OfVocabulary(ModelComponent.Head), model.TiedHead ? ["tied: the token embedding's weights"] : []);
+
+    /// <summary>The function of a sub-layer.</summary>
+    public Card Function(BlockSpec block, SublayerSpec sublayer) => sublayer.Name == SublayerSpec.Mixer ? Mixer(block) : Mlp(block);
+
+    /// <summary>Whether a block's mixer uses the positions, rather than finding them in the stream.</summary>
+    public bool TakesPosition(BlockSpec block) =>
+        model.Position is not NoPositionConfig && !model.Position.IsAddedToEmbedding && block.Mixer.ObstacleTo(model.Position) is null;
+
+    /// <summary>A block in the picture of the whole model.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="name">What it is called.</param>
+    /// <param name="count">How many of them follow each other.</param>
+    public Card Block(BlockSpec block, string name, int count)
+    {
+        var each = parameters.Where(parameter => parameter.Block?.Depth == block.Depth).Sum(parameter => parameter.Count);
+        string[] kinds = [Kind.NameOf(block.Mixer), .. block.Mlp is NoMlpConfig ? (string[])[] : [Kind.NameOf(block.Mlp)]];
+        return new Card(
+            "block", "", name, count == 1 ? "" : $"\u00d7 {count}",
+            [string.Join(" \u00b7 ", kinds), $"{Card.Count(each)}{(count == 1 ? "" : " each")}"]);
+    }
+
+    private Card Mixer(BlockSpec block)
+    {
+        string[] heads = block.Mixer is HeadedAttentionConfig headed
+            ? [$"{headed.Heads} {(headed.Heads == 1 ? "head" : "heads")} of width {headed.HeadWidthAt(model.Width)}"]
+            : [];
+        var settings = PartSettings.Of(block.Mixer, "heads", "head_width");
+        return Card.Of(
+            "mixer", "mixer", Kind.NameOf(block.Mixer), Count(block, SublayerSpec.Mixer),
+            [
+                .. heads,
+                .. heads.Length + settings.Count == 0 ? PartSettings.Numbers(block.Mixer) : settings,
+                .. TakesPosition(block) ? [$"position {Kind.NameOf(model.Position)}"] : (string[])[],
+                .. block.MixesValues ? [$"values mixed with those of block {model.ValueResidualLayers().First()}"] : (string[])[],
+            ]);
+    }
+
+    private Card Mlp(BlockSpec block) => Card.Of(
+        "mlp", "MLP", Kind.NameOf(block.Mlp), Count(block, SublayerSpec.FeedForward),
+        PartSettings.Of(block.Mlp, "hidden").Prepend($"hidden width {block.Mlp.HiddenAt(model.Width)}"));
+
+    private static IReadOnlyList<string> OrNumbers(object part) =>
+        PartSettings.Of(part) is { Count: > 0 } settings ? settings : PartSettings.Numbers(part);
+
+    private string OfVocabulary(ModelComponent component) => vocabularySize is null ? "" : Card.Count(Count(component));
+
+    private long Count(ModelComponent component) =>
+        parameters.Where(parameter => parameter.Component == component).Sum(parameter => parameter.Count);
+
+    private string Count(BlockSpec block, string module)
+    {
+        var path = $"{block.Path}.{module}.";
+        return Card.Count(parameters.Where(parameter => parameter.Name.StartsWith(path, StringComparison.Ordinal))
+            .Sum(parameter => parameter.Count));
+    }
+}
