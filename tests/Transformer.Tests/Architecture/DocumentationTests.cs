@@ -1,3 +1,4 @@
+using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
@@ -60,7 +61,7 @@ public sealed partial class DocumentationTests
         from Match code in Inline().Matches(WithoutFences(Page.Read(page).Text))
         let words = ShellLine.Words(code.Groups["command"].Value)
         where words.Count > 1 && Verbs.Contains(words[0])
-        let known = Program.Commands().Parse(words).CommandResult.Command.Options.Select(option => option.Name)
+        let known = OptionsOf(Program.Commands().Parse(words))
         from word in words
         where word.StartsWith("--", StringComparison.Ordinal) && !known.Contains(word)
         select $"{page}: {code.Value}: {words[0]} has no {word}");
@@ -69,6 +70,10 @@ public sealed partial class DocumentationTests
         Assert.True(!problems.Any(), string.Join('\n', problems.Prepend("what a page shows is not so:")));
 
     private static IEnumerable<string> Verbs => Program.Commands().Subcommands.Select(verb => verb.Name);
+
+    private static IEnumerable<string> OptionsOf(ParseResult request) =>
+        request.CommandResult.Command.Options.Concat(request.RootCommandResult.Command.Options.Where(option => option.Recursive))
+            .Select(option => option.Name);
 
     private static string? CodeProblem(Fence fence)
     {
