@@ -38,7 +38,8 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
     /// <param name="spans">How far back tokens see; without limit where null.</param>
     /// <param name="softCap">c in c * tanh(score / c); none where null.</param>
     public AttentionKernel(
-        InferencePlan plan, HeadedAttentionConfig config, int keyValueHeads, double scale, Activations q, Activations z, AttentionBias? bias,
+        InferencePlan plan, HeadedAttentionConfig config, int keyValueHeads, double scale, Activations q, Activations z,
+        AttentionBias? bias,
         AttentionSpans? spans = null, double? softCap = null)
     {
         (team, this.q, this.z, this.spans, this.bias) = (plan.Team, q, z, spans, bias);
