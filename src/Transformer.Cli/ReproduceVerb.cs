@@ -21,6 +21,7 @@ internal static class ReproduceVerb
         [
             ResidualGradientsReport.Create(),
             AssociativeRetrievalReport.Create(),
+            ParityReport.Create(),
         ];
         var verb = new Command("reproduce", "Repeats published experiments; lists them if none is named.") { SharedOptions.Json };
         foreach (var experiment in experiments) verb.Subcommands.Add(experiment);

@@ -108,6 +108,14 @@ internal static class Tiny
         ["delta"] = new LinearAttentionConfig { Rule = new DeltaRule(), Heads = 4, ConvolutionWidth = 2, ChunkLength = 4 },
         ["gated_delta"] = new LinearAttentionConfig { Heads = 4, ChunkLength = 4 },
         ["gated_delta_without_convolution"] = new LinearAttentionConfig { Heads = 2, ConvolutionWidth = 0 },
+        ["delta, negative eigenvalues"] = new LinearAttentionConfig
+        {
+            Rule = new DeltaRule(),
+            Heads = 4,
+            NegativeEigenvalues = true,
+            ChunkLength = 4
+        },
+        ["gated_delta, negative eigenvalues"] = new LinearAttentionConfig { Heads = 4, NegativeEigenvalues = true },
     };
 
     public static IReadOnlyDictionary<string, AttentionConfig> Latent { get; } = new Dictionary<string, AttentionConfig>

@@ -39,7 +39,7 @@ internal sealed class LinearAttentionGraph
         var q = Features(Split(Project(x, "q"), headWidth));                                                    // [B, H, T, F]
         var k = Features(Split(Project(x, "k"), headWidth));                                                    // [B, H, T, F]
         var v = Split(Project(x, "v"), valueWidth);                                                             // [B, H, T, E]
-        var beta = rule.IsDelta ? PerHead(context.Weights.Linear(x, $"{name}.b_proj")).Apply("Sigmoid") : null;  // [B, H, T, 1]
+        var beta = rule.IsDelta ? Beta(x) : null;                                                               // [B, H, T, 1]
         var (logDecay, step) = Decay(x);                                                                  // [B, H, T, 1 or F], [B, H, T, 1]
         if (step is not null) k *= step;
         if (!rule.IsNormalised) q *= 1 / Math.Sqrt(headWidth);
@@ -98,6 +98,12 @@ internal sealed class LinearAttentionGraph
             ("update_rule", rule), ("q_num_heads", (long)heads), ("kv_num_heads", (long)heads), ("scale", 1f));
         context.Keep(layer, "recurrent", outputs[1], heads, featureWidth, valueWidth);
         return outputs[0].Reshape(0, 0, heads, valueWidth);                                                     // [B, T, H, E]
+    }
+
+    private Value Beta(Value x)
+    {
+        var beta = PerHead(context.Weights.Linear(x, $"{name}.b_proj")).Apply("Sigmoid");
+        return config.GreatestBeta == 1 ? beta : beta * config.GreatestBeta;
     }
 
     private Value Normaliser(Value q, Value k)

@@ -48,6 +48,12 @@ public sealed record LinearAttentionConfig : HeadedAttentionConfig
     /// </summary>
     public bool? OutputGate { get; init; }
 
+    /// <summary>
+    /// For delta and gated_delta: whether beta goes up to 2 instead of 1, so that what a key holds can change its sign and the matrix can
+    /// count modulo two, as parity needs (Grazzi et al. 2024).
+    /// </summary>
+    public bool NegativeEigenvalues { get; init; }
+
     /// <summary>How many tokens are worked on at once where the text is known; a power of two. It changes the speed only.</summary>
     public int ChunkLength { get; init; } = 32;
 
@@ -65,6 +71,12 @@ public sealed record LinearAttentionConfig : HeadedAttentionConfig
 
     /// <summary>Whether silu of a projection gates the output.</summary>
     internal bool IsOutputGated => !Rule.IsNormalised && (OutputGate ?? Rule.GatesOutput);
+
+    /// <summary>
+    /// Under the delta rule beta is this times a sigmoid. I - beta k k^T, which a token multiplies the matrix by, has the eigenvalue
+    /// 1 - beta along a key of length one: 0 to 1, or -1 to 1.
+    /// </summary>
+    internal int GreatestBeta => NegativeEigenvalues ? 2 : 1;
 
     /// <inheritdoc/>
     public override string? ObstacleTo(PositionConfig position) => position switch
@@ -91,6 +103,8 @@ public sealed record LinearAttentionConfig : HeadedAttentionConfig
             yield return new("convolution_width", $"found {ConvolutionWidth}, expected 2 or more, or 0 for none");
         if (OutputGate is not null && Rule.IsNormalised)
             yield return new("output_gate", $"{LinearRule.Names(rule => rule.IsNormalised)} have none; leave it out");
+        if (NegativeEigenvalues && !Rule.IsDelta)
+            yield return new("negative_eigenvalues", $"only {LinearRule.Names(rule => rule.IsDelta)} have it; leave it out");
         if (ChunkLength < 1 || !int.IsPow2(ChunkLength)) yield return new("chunk_length", $"found {ChunkLength}, expected a power of two");
     }
 

@@ -15,6 +15,7 @@ namespace Transformer.Runs;
 [JsonDerivedType(typeof(SelectiveCopyTaskConfig), "selective_copy")]
 [JsonDerivedType(typeof(InductionHeadsTaskConfig), "induction_heads")]
 [JsonDerivedType(typeof(AdditionTaskConfig), "addition")]
+[JsonDerivedType(typeof(ParityTaskConfig), "parity")]
 public abstract record TaskConfig : IValidated
 {
     /// <summary>Another seed is another set of rows. The order in which training sees them follows training.seed.</summary>
@@ -193,6 +194,17 @@ public sealed record AdditionTaskConfig : TaskConfig
 
     /// <summary>Whether the sum is written from its last digit to its first, in the order in which carries arise.</summary>
     public bool Reversed { get; init; }
+
+    private protected override IEnumerable<ConfigProblem> OwnProblems() => [];
+}
+
+/// <summary>
+/// Parity: random bits, each to be answered with the parity of the bits so far, its own included. Length is the number of bits.
+/// </summary>
+public sealed record ParityTaskConfig : TaskConfig
+{
+    /// <inheritdoc/>
+    public override int Length { get; init; } = 40;
 
     private protected override IEnumerable<ConfigProblem> OwnProblems() => [];
 }

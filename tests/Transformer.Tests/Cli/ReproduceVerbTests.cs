@@ -32,7 +32,21 @@ public class ReproduceVerbTests
         Assert.All(results, result => Assert.InRange((double)result!["loss"]!, 0, 0.001));
     }
 
+    [Fact]
+    public async Task Parity_has_a_curve_for_every_seed_without_and_with_negative_eigenvalues()
+    {
+        var results = (await CliRun.Of("reproduce parity --steps 2 --seeds 2 --seed 5 --convolution-width 2 --json")).Json.AsArray();
+        Assert.Equal(
+            [(false, 5), (false, 6), (true, 5), (true, 6)],
+            results.Select(result => ((bool)result!["negative_eigenvalues"]!, (int)result["seed"]!)));
+        Assert.All(results, result => Assert.Equal(
+            [40, 64, 128, 256], result!["curve"]!.AsArray().Select(point => (int)point!["length"]!)));
+        Assert.Matches(@"-1 to 1 +5 +0\.\d{4}", (await CliRun.Of("reproduce parity --steps 1 --seeds 1 --seed 5")).Output);
+    }
+
     [Theory]
+    [InlineData("reproduce parity --seeds 0", "--seeds: found 0, expected 1 or more")]
+    [InlineData("reproduce parity --convolution-width 1", "--convolution-width: found 1, expected 2 or more, or 0 for none")]
     [InlineData("reproduce associative-retrieval --rule ell", "--rule")]
     [InlineData("reproduce associative-retrieval --keys 0", "--keys: found 0, expected 1 or more")]
     [InlineData("reproduce residual-gradiants", "did you mean residual-gradients?")]

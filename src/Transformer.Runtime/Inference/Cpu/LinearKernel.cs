@@ -100,7 +100,8 @@ internal sealed unsafe class LinearKernel : IParallelKernel
         var result = o.Row(token) + head * values;
         var matrix = state.Matrix(row, head);
         Decay(matrix, token, head, step);
-        if (rule.IsDelta) value = Correction(matrix, k, value, VectorKernels.Sigmoid(buffers.Betas.Row(token)[head]), u);
+        if (rule.IsDelta)
+            value = Correction(matrix, k, value, config.GreatestBeta * VectorKernels.Sigmoid(buffers.Betas.Row(token)[head]), u);
         WriteAndRead(matrix, q, k, value, result);
         if (rule.IsNormalised) VectorKernels.Scale(1 / normaliser, result, result, values);
         else VectorKernels.RmsNorm(result, norm, (float)LinearAttentionConfig.NormEpsilon, result, values);

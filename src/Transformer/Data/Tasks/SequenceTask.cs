@@ -28,6 +28,7 @@ internal abstract class SequenceTask
         SelectiveCopyTaskConfig selective => new SelectiveCopyTask(selective),
         InductionHeadsTaskConfig induction => new InductionHeadsTask(induction),
         AdditionTaskConfig addition => new AdditionTask(addition),
+        ParityTaskConfig => new ParityTask(),
         _ => throw new ArgumentOutOfRangeException(nameof(config), config, "no such task"),
     };
 

@@ -83,7 +83,7 @@ public sealed class LinearAttention : TokenMixer
         var q = features(Split(Convolve(q_conv1d, q_proj.call(x), context, past?.Queries), headWidth));     // [B, H, T, F]
         var k = features(Split(Convolve(k_conv1d, k_proj.call(x), context, past?.Keys), headWidth));        // [B, H, T, F]
         var v = Split(Convolve(v_conv1d, v_proj.call(x), context, past?.Values), valueWidth);               // [B, H, T, E]
-        var beta = b_proj is null ? null : PerHead(b_proj.call(x)).sigmoid();                               // [B, H, T, 1]
+        var beta = b_proj is null ? null : config.GreatestBeta * PerHead(b_proj.call(x)).sigmoid();         // [B, H, T, 1]
         var (logDecay, step) = Decay(x, k);                                                      // [B, H, T, 1 or F], [B, H, T, 1]
         if (step is not null) k = step * k;
         if (!rule.IsNormalised) q = q / Math.Sqrt(headWidth);

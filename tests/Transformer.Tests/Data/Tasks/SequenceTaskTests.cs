@@ -26,6 +26,9 @@ public sealed class SequenceTaskTests
             ["addition"] = (new AdditionTaskConfig { Length = 4 }, words => Sum(words, digits: 4, reversed: false)),
             ["addition reversed"] = (
                 new AdditionTaskConfig { Length = 4, Reversed = true }, words => Sum(words, digits: 4, reversed: true)),
+            ["parity"] = (
+            new ParityTaskConfig { Length = 9 },
+            words => words.Index().Select(word => (word.Index, words.Take(word.Index + 1).Count(bit => bit == "1") % 2 == 0 ? "0" : "1"))),
         };
 
     public static TheoryData<string> Kinds => [.. Tasks.Keys];
@@ -42,8 +45,9 @@ public sealed class SequenceTaskTests
     [Theory, MemberData(nameof(Kinds))]
     public void Answers_are_given_before_the_next_one_is_asked_for(string kind)
     {
+        if (kind is "mqar" or "parity") return;    // their answers are never read
         foreach (var row in TaskRows.Of(Tasks[kind].Config, rows: 50))
-            foreach (var place in row.Answers.Keys.Where(place => row.Answers.ContainsKey(place + 1)).Where(_ => kind != "mqar"))
+            foreach (var place in row.Answers.Keys.Where(place => row.Answers.ContainsKey(place + 1)))
                 Assert.Equal(row.Answers[place], row.Words[place + 1]);
     }
 
@@ -53,7 +57,7 @@ public sealed class SequenceTaskTests
         foreach (var (kind, symbols) in new (TaskConfig, int)[]
         {
             (new CopyTaskConfig(), 10), (new InductionHeadsTaskConfig(), 15), (new AssociativeRetrievalTaskConfig { Keys = 64 }, 32),
-            (new SelectiveCopyTaskConfig(), 10),
+            (new SelectiveCopyTaskConfig(), 10), (new ParityTaskConfig(), 2),
         })
         {
             var counts = TaskRows.Of(kind, rows: 2000).Select(row => row.Answers.Values.First()).CountBy(answer => answer).ToDictionary();

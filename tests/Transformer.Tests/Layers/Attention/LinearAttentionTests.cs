@@ -16,17 +16,19 @@ public sealed class LinearAttentionTests
 
     public LinearAttentionTests() => manual_seed(1);
 
-    [Fact]
-    public void A_layer_of_gated_deltanet_is_the_paper_s_equations()
+    [Theory]
+    [InlineData("gated_delta", 1)]
+    [InlineData("gated_delta, negative eigenvalues", 2)]
+    public void A_layer_of_gated_deltanet_is_the_paper_s_equations(string rule, int greatestBeta)
     {
         using var scope = NewDisposeScope();
-        var layer = Layer("gated_delta");
+        var layer = Layer(rule);
         var x = randn(2, 11, Width);
         var (q, k, v) = (Convolved(layer, "q", x), Convolved(layer, "k", x), Convolved(layer, "v", x));                // 3 x [B, H, T, D]
         (q, k) = (nn.functional.normalize(q, dim: -1) / 2, nn.functional.normalize(k, dim: -1));                       // D = 4
         var step = nn.functional.softplus(Projected(layer, "a_proj", x) + layer.Weight("dt_bias"));                     // [B, T, H]
         var decay = (-layer.Weight("A_log").exp() * step).transpose(1, 2).unsqueeze(-1);
-        var beta = Projected(layer, "b_proj", x).sigmoid().transpose(1, 2).unsqueeze(-1);
+        var beta = greatestBeta * Projected(layer, "b_proj", x).sigmoid().transpose(1, 2).unsqueeze(-1);
         var o = LinearRecurrence.Recurrent(q, k, v, decay, beta, null).Output;
         Near.Equal(Finished(layer, o, x), Pass(layer, x), 2e-5);
     }

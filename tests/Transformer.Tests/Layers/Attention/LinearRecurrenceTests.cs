@@ -12,7 +12,11 @@ public sealed class LinearRecurrenceTests
     /// <summary>
     /// Every combination of decay and replacement: those of the rules of linear attention, and the two that no rule has yet.
     /// </summary>
-    private static readonly string[] Rules = ["sum", "decay", "vector decay", "delta", "decay and delta", "vector decay and delta"];
+    private static readonly string[] Rules =
+    [
+        "sum", "decay", "vector decay", "delta", "decay and delta", "vector decay and delta",
+        "delta to minus one", "decay and delta to minus one",
+    ];
 
     public static TheoryData<string, int> RulesAndLengths =>
         new(from rule in Rules from tokens in (int[])[1, 2, 16, 37] select (rule, tokens));
@@ -210,7 +214,7 @@ public sealed class LinearRecurrenceTests
             Leaf(nn.functional.normalize(randn(2, 3, tokens, 8), dim: -1)),
             Leaf(randn(2, 3, tokens, 5)),
             rule.Contains("decay") ? Leaf(nn.functional.logsigmoid(randn(2, 3, tokens, rule.Contains("vector") ? 8 : 1) + 1)) : null,
-            rule.Contains("delta") ? Leaf(rand(2, 3, tokens, 1)) : null,
+            rule.Contains("delta") ? Leaf(rand(2, 3, tokens, 1) * (rule.Contains("minus one") ? 2 : 1)) : null,
             started ? Leaf(randn(2, 3, 8, 5)) : null,
             randn(2, 3, tokens, 5))
         {
