@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Transformer.Configuration;
-using Transformer.Data;
 using Transformer.Data.Tasks;
 using Transformer.Evaluation;
 using Transformer.Model;
