@@ -33,8 +33,8 @@ public sealed class TensorParallelTests
     public void Logits_loss_every_gradient_and_the_weights_after_clipped_steps_are_those_of_one_process(string kind)
     {
         // The sums that normalise dpfp come near zero after another layer: changing weights by half their last bit changes this gradient by
-        // 6e-4. Under negative eigenvalues the gradient of q_proj was 3.1e-5 apart once. That is taken to be rounding: a state that does not
-        // decay keeps it. It has not been shown by changing weights, as for dpfp.
+        // 6e-4. Under negative eigenvalues the gradient of q_proj was 3.1e-5 apart once. That is taken to be rounding, which a state that
+        // does not decay keeps. It has not been shown by changing weights, as for dpfp.
         var tolerance = kind == "hybrid" ? 1e-3 : kind == "delta, negative eigenvalues" ? 5e-5 : 1e-5;
         AssertNear(Train(kind, 1), Train(kind, TensorCases.Models[kind].Ranks), tolerance);
     }
