@@ -19,7 +19,8 @@ public sealed class AverageState(Tensor sum) : LayerState(sum)
     internal Tensor Continue(Tensor sums, ForwardContext context)
     {
         sums = sums + sum.unsqueeze(1);
-        for (var row = 0; row < sum.shape[0]; row++) sum[row].copy_(sums[row, context.NewTokensOf(row, sums.shape[1]) - 1]);
+        for (var row = 0; row < sum.shape[0]; row++)
+            if (context.NewTokensOf(row, sums.shape[1]) is > 0 and var count) sum[row].copy_(sums[row, count - 1]);
         return sums;
     }
 

@@ -17,8 +17,9 @@ internal sealed class ConfigContract(IJsonTypeInfoResolver resolver)
     {
         get
         {
-            if (current.Kinds != AddedKinds.Names) current = Create(resolver);
-            return current.Options;
+            var options = current;
+            if (options.Kinds != AddedKinds.Names) current = options = Create(resolver);
+            return options.Options;
         }
     }
 

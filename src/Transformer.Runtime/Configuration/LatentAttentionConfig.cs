@@ -25,7 +25,7 @@ public sealed record LatentAttentionConfig : HeadedAttentionConfig
 
     /// <summary>
     /// d_r, how many components of a query and a key are rotated, in addition to head_width; the rotated part of a key is one for all
-    /// heads. Half of head_width where absent; 0 without rotary positions. qk_rope_head_dim in DeepSeek's models.
+    /// heads. Half of head_width where absent; set it to 0 without rotary positions. qk_rope_head_dim in DeepSeek's models.
     /// </summary>
     public int? RopeWidth { get; init; }
 
@@ -74,7 +74,7 @@ public sealed record LatentAttentionConfig : HeadedAttentionConfig
         }
         else if (position is RotaryPositionConfig && RopeWidth is null && RotaryWidthAt(width) == 0)
             yield return new("rope_width", "missing; half of head_width 1 is none, so give one");
-        if (position is RotaryPositionConfig { Scaling: DynamicNtkScalingConfig })
+        if (position is RotaryPositionConfig { Scaling: DynamicNtkScalingConfig } && RotaryWidthAt(width) > 0)
         {
             yield return new(
                 "kind", "dynamic_ntk rotates all keys of the cache anew in each pass, and latent attention keeps rotated ones; " +

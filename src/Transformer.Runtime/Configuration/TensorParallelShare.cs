@@ -25,7 +25,8 @@ public static class TensorParallelShare
     {
         foreach (var (path, mixer) in model.MixersByPath())
             foreach (var problem in Added(mixer) ?? mixer.SplitObstacles()) yield return problem with { Path = $"{path}.{problem.Path}" };
-        foreach (var problem in Added(model.Mlp) ?? []) yield return problem with { Path = $"model.mlp.{problem.Path}" };
+        var (mlpPath, mlp) = model.Mlp is MixtureMlpConfig mixture ? ("model.mlp.expert", mixture.Expert) : ("model.mlp", model.Mlp);
+        foreach (var problem in Added(mlp) ?? []) yield return problem with { Path = $"{mlpPath}.{problem.Path}" };
 
         // How a kind from outside of the library would be split, the library does not know.
         static IEnumerable<ConfigProblem>? Added(object part) => AddedKinds.Names.TryGetValue(part.GetType(), out var name)

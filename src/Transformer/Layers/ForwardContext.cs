@@ -42,8 +42,8 @@ public sealed record ForwardContext
     public IReadOnlyList<int> CachedLengths { get; init; } = [];
 
     /// <summary>
-    /// For each row of the batch how many of its T tokens are text, from the left; the rest is padding,
-    /// which no state may keep. Empty where all are.
+    /// For each row of the batch how many of its T tokens are text, from the left, perhaps none; the rest is padding, which no state may
+    /// keep. Empty where all are.
     /// </summary>
     public IReadOnlyList<int> NewTokens { get; init; } = [];
 

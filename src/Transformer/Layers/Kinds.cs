@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Reflection;
 using System.Text.Json.Serialization.Metadata;
 using System.Text.RegularExpressions;
@@ -13,12 +14,12 @@ namespace Transformer.Layers;
 /// </summary>
 public static partial class Kinds
 {
-    private static readonly Dictionary<Type, ConstructorInfo> Layers = [];
-    private static readonly List<AddedAssembly> Loaded = [];
+    private static readonly ConcurrentDictionary<Type, ConstructorInfo> Layers = [];
+    private static volatile IReadOnlyList<AddedAssembly> loaded = [];
     private static readonly Lock Lock = new();
 
     /// <summary>The assemblies that <see cref="Load"/> has added, in their order.</summary>
-    public static IReadOnlyList<AddedAssembly> Assemblies => Loaded;
+    public static IReadOnlyList<AddedAssembly> Assemblies => loaded;
 
     /// <summary>Adds one kind.</summary>
     /// <typeparam name="TConfig">A record with a <see cref="KindAttribute"/>.</typeparam>
@@ -50,7 +51,8 @@ public static partial class Kinds
             var assembly = Assembly.LoadFrom(Path.GetFullPath(path));
             var words = Add(assembly);
             var added = AddedAssembly.Of(assembly, path);
-            if (!Loaded.Contains(added)) Loaded.Add(added);
+            lock (Lock)
+                if (!loaded.Contains(added)) loaded = [.. loaded, added];
             return words;
         }
         catch (Exception error) when (error is BadImageFormatException or IOException or TypeLoadException or ReflectionTypeLoadException)
@@ -76,7 +78,9 @@ public static partial class Kinds
             ?? throw new InputException($"{record.Name}: expected [Kind(\"name\", typeof(Layer))] on the record");
         var family = AddedKinds.FamilyOf(record) ?? throw Wrong(
             $"expected a record that derives from {string.Join(", ", AddedKinds.Families.Select(known => known.Name))}");
-        if (record.IsAbstract) throw Wrong("the record is abstract");
+        if (record.IsAbstract || kind.Layer.IsAbstract) throw Wrong("the record or its layer is abstract");
+        if (record.GetConstructor([]) is null)
+            throw Wrong("the record has no constructor without parameters; make its keys properties: public int Taps { get; init; } = 4");
         if (!Word().IsMatch(kind.Name)) throw Wrong("expected lower case letters, digits and underscores as its name");
         var needed = LayerOf(family);
         if (!needed.IsAssignableFrom(kind.Layer)) throw Wrong($"{kind.Layer.Name} is not derived from {Name(needed)}");

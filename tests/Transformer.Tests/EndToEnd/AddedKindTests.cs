@@ -74,9 +74,11 @@ public sealed class AddedKindTests(AddedKindTests.Sample sample) : IClassFixture
     [Fact]
     public void Ranks_that_split_layers_refuse_them_by_name()
     {
-        var (code, _, error) = sample.Run("train", "kinds.yaml", "--set", "training.distributed.strategy=tensor_parallel");
+        const string Expert = "model.mlp={kind: mixture, experts: 2, active: 1, expert: {kind: reglu, hidden: 24}}";
+        var (code, _, error) = sample.Run("train", "kinds.yaml", "--set", Expert, "--set", "training.distributed.strategy=tensor_parallel");
         Assert.Equal(CommandLine.Refused, code);
-        Assert.Contains("tensor_parallel cannot split average", error);
+        Assert.Contains("model.attention.kind: tensor_parallel cannot split average", error);
+        Assert.Contains("model.mlp.expert.kind: tensor_parallel cannot split reglu", error);
     }
 
     private (string Output, string Error) Done(params string[] arguments)

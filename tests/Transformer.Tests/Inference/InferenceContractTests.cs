@@ -73,6 +73,20 @@ public sealed class InferenceContractTests
             Last(reference, texts[1], model, output: 1);
         });
 
+    // Rows 0 and 2 are one range of rows to a backend that computes ranges; row 1 within it gets nothing, at first and later.
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void A_row_between_two_that_go_on_keeps_its_text(string backend, string kind) =>
+        InferenceBackends.With(backend, kind, (model, reference) =>
+        {
+            int[][] texts = [Text(3, 1), Text(5, 4), Text(3, 9)];
+            using var state = model.NewState(rows: 3);
+            model.Read(state, [0, 2, 1], [1, 1, 3], [texts[0][0], texts[2][0], .. texts[1][..3]]);
+            model.Read(state, [0, 2], [2, 2], [.. texts[0][1..], .. texts[2][1..]]);
+            model.Read(state, [1], [2], texts[1].AsSpan(3..));
+            Last(reference, texts[1], model, output: 0);
+        });
+
     [Theory]
     [MemberData(nameof(Cases))]
     public void A_copied_row_goes_on_as_the_first(string backend, string kind) =>

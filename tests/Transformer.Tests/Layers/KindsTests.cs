@@ -39,6 +39,7 @@ public sealed class KindsTests
 
         using var state = mixer.NewState(2, 7, CPU);
         var first = mixer.call(x.narrow(1, 0, 4), Context([0, 0], [4, 2], 4), state);
+        mixer.call(randn(2, 2, Width), Context([4, 2], [0, 0], 2), state);    // padding alone
         var rest = mixer.call(stack([x[0].narrow(0, 4, 3), x[1].narrow(0, 2, 3)]), Context([4, 2], [3, 3], 3), state);
         Near.Equal(whole[0], cat([first[0], rest[0]]), 1e-6);
         Near.Equal(whole[1].narrow(0, 0, 5), cat([first[1].narrow(0, 0, 2), rest[1]]), 1e-6);
@@ -65,6 +66,10 @@ public sealed class KindsTests
     [Fact]
     public void A_layer_without_the_constructor_is_refused() =>
         Refused<WrongConstructor>("ReGlu has no public constructor (WrongConstructor config, int width)");
+
+    [Fact]
+    public void A_record_whose_keys_are_parameters_of_its_constructor_is_refused() =>
+        Refused<Positional>("no constructor without parameters");
 
     [Fact]
     public void An_assembly_without_kinds_is_refused() =>
@@ -97,6 +102,9 @@ public sealed class KindsTests
 
     [Kind("wrong_constructor", typeof(ReGlu))]
     private sealed record WrongConstructor : MlpConfig;
+
+    [Kind("positional", typeof(ReGlu))]
+    private sealed record Positional(int Taps) : MlpConfig;
 
     private sealed class TakenLayer(TakenWord config, int width) : Transformer.Layers.Mlp.Mlp(nameof(TakenLayer))
     {

@@ -56,9 +56,10 @@ public sealed class ForgettingCache : LayerState
         var before = (lastKeys!.to(k.dtype, copy: true), lastValues!.to(v.dtype, copy: true));
         for (var row = 0; row < k.shape[0]; row++)
         {
-            var last = context.NewTokensOf(row, k.shape[1]) - 1;
-            lastKeys[row].copy_(k[row].narrow(0, last, 1));
-            lastValues[row].copy_(v[row].narrow(0, last, 1));
+            var count = context.NewTokensOf(row, k.shape[1]);
+            if (count == 0) continue;
+            lastKeys[row].copy_(k[row].narrow(0, count - 1, 1));
+            lastValues[row].copy_(v[row].narrow(0, count - 1, 1));
         }
         return before;
     }
