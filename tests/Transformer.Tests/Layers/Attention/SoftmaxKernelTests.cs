@@ -21,12 +21,19 @@ public sealed class SoftmaxKernelTests
         using var scope = NewDisposeScope();
         var (fused, written) = Models(kind);
         var ids = Tiny.Ids(2, 9);
+        // The dpfp layer of the hybrid magnifies rounding: see TensorParallelTests.
+        var tolerance = kind == "hybrid" ? 1e-3 : 1e-5;
         var (expected, found) = (fused.call(ids, null), written.call(ids, null));
         Near.Equal(expected, found, 1e-5);
         expected.square().mean().backward();
         found.square().mean().backward();
         foreach (var ((name, of), (_, its)) in fused.named_parameters().Zip(written.named_parameters()))
-            Near.Equal(of.grad!, its.grad!, 1e-5, name);
+        {
+            // An expert that no token took has none.
+            Assert.Equal(of.grad is null, its.grad is null);
+            if (of.grad is null) continue;
+            Near.Equal(of.grad, its.grad!, tolerance * Math.Max(1, of.grad.abs().max().item<float>()), name);
+        }
     }
 
     [Theory]
