@@ -32,9 +32,6 @@ public sealed record ForgettingAttentionConfig : HeadedAttentionConfig
     /// <summary>G.</summary>
     internal int KeyValueHeads => KvHeads ?? Heads;
 
-    /// <summary>What scores are multiplied by in a model: 1 / sqrt(D), or 1 / D under muP.</summary>
-    internal double ScoreScaleIn(ModelConfig model) => model.Initialization.ScoreScale(HeadWidthAt(model.Width));
-
     /// <inheritdoc/>
     public override string? ObstacleTo(PositionConfig position) => position is ScoreBiasPositionConfig
         ? "forgetting attention computes what distance takes from a score; take none, learned, sinusoidal or rope"
@@ -47,12 +44,7 @@ public sealed record ForgettingAttentionConfig : HeadedAttentionConfig
         if (Heads < 1) yield break;
         if (KvHeads is < 1) yield return new("kv_heads", $"found {KvHeads}, expected 1 or more");
         else if (KvHeads is { } kv && Heads % kv != 0) yield return new("kv_heads", $"{kv} key/value heads do not divide {Heads} heads");
-        if (position is RotaryPositionConfig { Scaling: DynamicNtkScalingConfig })
-        {
-            yield return new(
-                "kind", "dynamic_ntk rotates all keys of the cache anew in each pass, and forgetting attention keeps rotated ones; " +
-                "take another scaling");
-        }
+        foreach (var problem in RotatedCacheProblems(position, "forgetting attention")) yield return problem;
     }
 
     /// <inheritdoc/>

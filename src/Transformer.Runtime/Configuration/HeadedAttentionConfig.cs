@@ -17,6 +17,9 @@ public abstract record HeadedAttentionConfig : AttentionConfig
     /// <summary>D for a model of this width.</summary>
     public int HeadWidthAt(int width) => HeadWidth ?? width / Math.Max(1, Heads);
 
+    /// <summary>The width of a query and a key in a model of this width: that of the head.</summary>
+    internal virtual int KeyWidthAt(int width) => HeadWidthAt(width);
+
     /// <summary>How many components of a query and a key rotary positions rotate, in a model of this width: the whole head.</summary>
     public virtual int RotaryWidthAt(int width) => HeadWidthAt(width);
 
@@ -44,6 +47,16 @@ public abstract record HeadedAttentionConfig : AttentionConfig
             yield return new(RotaryWidthKey, $"rotary positions rotate pairs, so a head needs an even width, not {rotated}");
         if (rotated == 2 && rope.Scaling is NtkScalingConfig or DynamicNtkScalingConfig)
             yield return new(RotaryWidthKey, "NTK scaling leaves the first pair of a head as it is, and a head of width 2 has no other");
+    }
+
+    /// <summary>What is wrong with dynamic_ntk where a mixer's cache holds rotated keys; nothing with other positions.</summary>
+    /// <param name="position">The model's positions.</param>
+    /// <param name="mixer">What the mixer is called.</param>
+    private protected static IEnumerable<ConfigProblem> RotatedCacheProblems(PositionConfig position, string mixer)
+    {
+        if (position is not RotaryPositionConfig { Scaling: DynamicNtkScalingConfig }) yield break;
+        yield return new(
+            "kind", $"dynamic_ntk rotates all keys of the cache anew in each pass, and {mixer} keeps rotated ones; take another scaling");
     }
 
     /// <inheritdoc/>

@@ -44,9 +44,8 @@ public sealed record LatentAttentionConfig : HeadedAttentionConfig
     /// <inheritdoc/>
     internal override string RotaryWidthKey => "rope_width";
 
-    /// <summary>What scores are multiplied by in a model: 1 / sqrt(D + d_r), or 1 / (D + d_r) under muP.</summary>
-    internal double ScoreScaleIn(ModelConfig model) =>
-        model.Initialization.ScoreScale(HeadWidthAt(model.Width) + RotaryWidthAt(model.Width));
+    /// <summary>D + d_r.</summary>
+    internal override int KeyWidthAt(int width) => HeadWidthAt(width) + RotaryWidthAt(width);
 
     /// <inheritdoc/>
     public override string? ObstacleTo(PositionConfig position) => position switch
@@ -74,12 +73,8 @@ public sealed record LatentAttentionConfig : HeadedAttentionConfig
         }
         else if (position is RotaryPositionConfig && RopeWidth is null && RotaryWidthAt(width) == 0)
             yield return new("rope_width", "missing; half of head_width 1 is none, so give one");
-        if (position is RotaryPositionConfig { Scaling: DynamicNtkScalingConfig } && RotaryWidthAt(width) > 0)
-        {
-            yield return new(
-                "kind", "dynamic_ntk rotates all keys of the cache anew in each pass, and latent attention keeps rotated ones; " +
-                "take another scaling");
-        }
+        if (RotaryWidthAt(width) > 0)
+            foreach (var problem in RotatedCacheProblems(position, "latent attention")) yield return problem;
     }
 
     /// <inheritdoc/>
@@ -113,7 +108,7 @@ public sealed record LatentAttentionConfig : HeadedAttentionConfig
     /// <inheritdoc/>
     public override MixerCost CostAt(int width, bool mixesValues)
     {
-        long heads = Heads, key = HeadWidthAt(width) + RotaryWidthAt(width), value = ValueWidthAt(width), padded = Math.Max(key, value);
+        long heads = Heads, key = KeyWidthAt(width), value = ValueWidthAt(width), padded = Math.Max(key, value);
         long state = KvRank + RotaryWidthAt(width);
         return new(
             tokens => 3.0 * tokens * heads * (key + value),                      // q k^T and the sum over v, three times, over T / 2 keys

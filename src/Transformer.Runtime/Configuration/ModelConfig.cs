@@ -87,8 +87,8 @@ public sealed record ModelConfig : IValidated
     public IEnumerable<int> ValueResidualLayers() =>
         Enumerable.Range(0, Math.Max(0, Layers)).Where(layer => AttentionAt(layer) is SoftmaxAttentionConfig { ValueResidual: true });
 
-    /// <summary>What q k^T is multiplied by: 1 / sqrt(D), or 1 / D under muP.</summary>
-    public double ScoreScale(SoftmaxAttentionConfig attention) => Initialization.ScoreScale(attention.HeadWidthAt(Width));
+    /// <summary>What q k^T is multiplied by: 1 / sqrt(D), or 1 / D under muP, D being the width of a query and a key.</summary>
+    public double ScoreScale(HeadedAttentionConfig attention) => Initialization.ScoreScale(attention.KeyWidthAt(Width));
 
     /// <summary>What logits are multiplied by: 1, or base_width / C under muP.</summary>
     public double LogitScale => Initialization.WidthScale(Width);

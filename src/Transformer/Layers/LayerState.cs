@@ -38,12 +38,17 @@ public abstract class LayerState : IDisposable
         foreach (var tensor in tensors) Used(tensor, to, length).copy_(Used(tensor, from, length));
     }
 
-    /// <summary>Drops a row's last tokens, where <see cref="CanTruncate"/> is true.</summary>
+    /// <summary>
+    /// Drops a row's last tokens, where <see cref="CanTruncate"/> is true: those of every tensor [B, n, S, ...] become zeros.
+    /// </summary>
     /// <param name="row">The row.</param>
     /// <param name="length">How many tokens stay.</param>
     /// <param name="held">How many it holds.</param>
-    public virtual void Truncate(int row, int length, int held) =>
-        throw new NotSupportedException("this state cannot drop single tokens");
+    public virtual void Truncate(int row, int length, int held)
+    {
+        if (!CanTruncate) throw new NotSupportedException("this state cannot drop single tokens");
+        foreach (var used in Used(row, held)) used.narrow(1, length, held - length).zero_();
+    }
 
     /// <summary>A row's part of each tensor: views.</summary>
     /// <param name="row">The row.</param>
@@ -55,6 +60,22 @@ public abstract class LayerState : IDisposable
 
     /// <summary>The part of a tensor that a row of so many tokens uses: a view.</summary>
     protected virtual Tensor Used(Tensor tensor, int row, int length) => tensor[row];
+
+    /// <summary>Writes the new tokens of each row behind those that it has; padding is left out.</summary>
+    /// <param name="context">How many tokens each row has and gets.</param>
+    /// <param name="tensors">Buffers [B, n, S, ...] and what goes into them, [B, n, T, ...].</param>
+    /// <returns>How many tokens the longest row then has.</returns>
+    private protected static long Append(ForwardContext context, params ReadOnlySpan<(Tensor Buffer, Tensor New)> tensors)
+    {
+        long used = 0;
+        for (var row = 0; row < context.CachedLengths.Count; row++)
+        {
+            var (start, count) = (context.CachedLengths[row], context.NewTokensOf(row, tensors[0].New.shape[2]));
+            foreach (var (buffer, added) in tensors) buffer[row].narrow(1, start, count).copy_(added[row].narrow(1, 0, count));
+            used = Math.Max(used, start + count);
+        }
+        return used;
+    }
 
     /// <inheritdoc/>
     public void Dispose()

@@ -26,9 +26,9 @@ public abstract class TokenMixer(string name) : nn.Module<Tensor, ForwardContext
             softmax, config.Width, config.ScoreScale(softmax), givesFirstValues: config.ValueResidualLayers().FirstOrDefault(-1) == layer),
         LinearAttentionConfig linear => new LinearAttention(linear, config.Width),
         ConvolutionConfig convolution => new Convolution(convolution, config.Width),
-        LatentAttentionConfig latent => new LatentAttention(latent, config.Width, latent.ScoreScaleIn(config)),
+        LatentAttentionConfig latent => new LatentAttention(latent, config.Width, config.ScoreScale(latent)),
         ForgettingAttentionConfig forgetting => new ForgettingAttention(
-            forgetting, config.Width, forgetting.ScoreScaleIn(config), config.Norm.Epsilon),
+            forgetting, config.Width, config.ScoreScale(forgetting), config.Norm.Epsilon),
         var added => Kinds.Create<TokenMixer>("model.attention", added, config.Width),
     };
 }

@@ -58,7 +58,7 @@ public sealed partial class DocumentationTests
 
     [Theory, MemberData(nameof(Pages))]
     public void Options_within_a_sentence_exist(string page) => AssertNone(
-        from Match code in Inline().Matches(WithoutFences(Page.Read(page).Text))
+        from Match code in Inline().Matches(Page.WithoutFences(Page.Read(page).Text))
         let words = ShellLine.Words(code.Groups["command"].Value)
         where words.Count > 1 && Verbs.Contains(words[0])
         let known = OptionsOf(Program.Commands().Parse(words))
@@ -138,11 +138,6 @@ public sealed partial class DocumentationTests
     }
 
     private static string WithoutIndent(string code) => string.Join('\n', code.Trim().Split('\n').Select(line => line.Trim()));
-
-    private static string WithoutFences(string text) => FencedBlock().Replace(text, "");
-
-    [GeneratedRegex(@"^[ ]*```.*?^[ ]*```", RegexOptions.Multiline | RegexOptions.Singleline)]
-    private static partial Regex FencedBlock();
 
     [GeneratedRegex(@"\[[^\]]+\]\((?<target>[^)#]+\.(?:cs|csproj))\)")]
     private static partial Regex SourceLink();

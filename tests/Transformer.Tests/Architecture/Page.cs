@@ -1,7 +1,9 @@
+using System.Text.RegularExpressions;
+
 namespace Transformer.Tests.Architecture;
 
 /// <summary>A page of the documentation and the fenced blocks in it.</summary>
-internal sealed record Page(string Path, string Text)
+internal sealed partial record Page(string Path, string Text)
 {
     /// <summary>The README and all pages below docs, as paths from the repository's root.</summary>
     public static IEnumerable<string> All =>
@@ -39,6 +41,12 @@ internal sealed record Page(string Path, string Text)
     }
 
     private const string Mark = "```";
+
+    /// <summary>A text without its fenced blocks.</summary>
+    public static string WithoutFences(string text) => FencedBlock().Replace(text, "");
+
+    [GeneratedRegex(@"^[ ]*```.*?^[ ]*```", RegexOptions.Multiline | RegexOptions.Singleline)]
+    private static partial Regex FencedBlock();
 }
 
 /// <summary>A fenced block.</summary>

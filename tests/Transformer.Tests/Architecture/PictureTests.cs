@@ -9,9 +9,8 @@ public sealed partial class PictureTests : IDisposable
     private readonly TemporaryFolder here = new();
 
     private static IEnumerable<(string Page, string Command, string Picture)> Commands =>
-        from page in Directory.EnumerateFiles(Path.Combine(SourceTree.Root, "docs"), "*.md", SearchOption.AllDirectories)
-            .Append(Path.Combine(SourceTree.Root, "README.md"))
-        from Match command in Command().Matches(File.ReadAllText(page))
+        from page in Page.All
+        from Match command in Command().Matches(Page.Read(page).Text)
         select (page, command.Groups[1].Value, command.Groups[2].Value);
 
     public static TheoryData<string> Lines => [.. Commands.Select(command => command.Command).Distinct()];
@@ -36,7 +35,7 @@ public sealed partial class PictureTests : IDisposable
         Assert.Equal(pictures.Order(), Commands.Select(command => command.Picture).Distinct().Order());
         foreach (var (page, command, picture) in Commands)
         {
-            var text = File.ReadAllText(page);
+            var text = Page.Read(page).Text;
             var shown = text.IndexOf($"images/{Path.GetFileName(picture)})", StringComparison.Ordinal);
             Assert.InRange(shown, 0, text.IndexOf($"`transformer {command}`", StringComparison.Ordinal));
         }

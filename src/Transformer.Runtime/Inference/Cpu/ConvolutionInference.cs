@@ -27,7 +27,7 @@ internal sealed unsafe class ConvolutionInference : MixerInference
     /// <inheritdoc/>
     public override void Run(TokenBatch batch, Activations x, MixerState state)
     {
-        VectorKernels.Scale(1, x.Values, y.Values, batch.Tokens * width);
+        VectorKernels.Copy(x.Values, y.Values, batch.Tokens * width);
         for (var span = 0; span < batch.Spans; span++)
             ((ConvolutionTail)state).Convolve(batch.RowOf(span), y.Row(batch.First(span)), batch.Count(span), weight, 0, width);
     }

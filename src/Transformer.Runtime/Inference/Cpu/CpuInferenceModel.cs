@@ -142,7 +142,7 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
         if (input.IsEmbeddings) input.Embeddings.Slice(token * Config.Width, Config.Width).CopyTo(new(x, Config.Width));
         else embedding.Read(input.Ids[token], x);
         if (positions is not null) VectorKernels.AddScaled(1, positions + (long)batch.Position(token) * Config.Width, x, Config.Width);
-        for (var copy = 1; copy < streams; copy++) VectorKernels.Scale(1, x, x + copy * Config.Width, Config.Width);
+        for (var copy = 1; copy < streams; copy++) VectorKernels.Copy(x, x + copy * Config.Width, Config.Width);
     }
 
     // The mean of the streams.
@@ -162,9 +162,9 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
             state.Advance(batch.RowOf(span), count);
             if (all)
                 for (var token = first; token < first + count; token++)
-                    VectorKernels.Scale(1, hidden.Row(token), last.Row(firstToken + token), Config.Width);
+                    VectorKernels.Copy(hidden.Row(token), last.Row(firstToken + token), Config.Width);
             else if (firstPart + span < endPart)
-                VectorKernels.Scale(1, hidden.Row(first + count - 1), last.Row(firstPart + span), Config.Width);
+                VectorKernels.Copy(hidden.Row(first + count - 1), last.Row(firstPart + span), Config.Width);
         }
     }
 

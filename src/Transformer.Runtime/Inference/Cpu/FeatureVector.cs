@@ -22,7 +22,7 @@ internal static unsafe class FeatureVector
         switch (config.Rule.Features)
         {
             case LinearFeatures.Identity:
-                VectorKernels.Scale(1, x, features, width);
+                VectorKernels.Copy(x, features, width);
                 break;
             case LinearFeatures.Elu:
                 for (var i = 0; i < width; i++) features[i] = x[i] > 0 ? x[i] + 1 : MathF.Exp(x[i]);

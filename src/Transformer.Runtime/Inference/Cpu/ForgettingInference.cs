@@ -48,7 +48,7 @@ internal sealed unsafe class ForgettingInference : MixerInference
         keyNorm = weights.VectorIfAny(name + "k_norm.weight");
         outputNorm = weights.VectorIfAny(name + "o_norm.weight");
         (keeping, finishing) = (new PerTokenKernel(plan.Team, Keep), new PerTokenKernel(plan.Team, Finish));
-        attention = new AttentionKernel(plan, config, keyValueHeads, config.ScoreScaleIn(plan.Model), q, z, bias);
+        attention = new AttentionKernel(plan, config, keyValueHeads, plan.Model.ScoreScale(config), q, z, bias);
         output = plan.Products(plan.Map(name + "o_proj", y));
     }
 
@@ -76,9 +76,9 @@ internal sealed unsafe class ForgettingInference : MixerInference
         var (first, end) = (batch.First(span), batch.First(span) + batch.Count(span));
         var last = state.Last(batch.RowOf(span));
         var before = earlier!.Row(0);
-        Copy(last, before, earlier.Width);
-        Copy(k.Row(end - 1), last, k.Width);
-        Copy(v.Row(end - 1), last + k.Width, v.Width);
+        VectorKernels.Copy(last, before, earlier.Width);
+        VectorKernels.Copy(k.Row(end - 1), last, k.Width);
+        VectorKernels.Copy(v.Row(end - 1), last + k.Width, v.Width);
         for (var token = end - 1; token >= first; token--)
         {
             Mix(k.Row(token), token == first ? before : k.Row(token - 1), keyShares!.Row(token));
@@ -125,6 +125,4 @@ internal sealed unsafe class ForgettingInference : MixerInference
         for (var at = 0; at < count * headWidth; at += headWidth)
             VectorKernels.RmsNorm(x + at, weight + at, epsilon, x + at, headWidth);
     }
-
-    private static void Copy(float* from, float* to, int count) => new ReadOnlySpan<float>(from, count).CopyTo(new Span<float>(to, count));
 }

@@ -58,7 +58,7 @@ internal sealed unsafe class LatentInference : MixerInference
             [.. Enumerable.Range(0, heads).Select(head => plan.Weights.Matrix(Transposed(maps, head * rows, headWidth)))]);
         toValues = new(plan.Team, means, values, rows - headWidth,
             [.. Enumerable.Range(0, heads).Select(head => plan.Weights.Matrix(Rows(maps, head * rows + headWidth, rows - headWidth)))]);
-        attention = new LatentKernel(plan, (float)config.ScoreScaleIn(plan.Model), queries, means, width);
+        attention = new LatentKernel(plan, (float)plan.Model.ScoreScale(config), queries, means, width);
         normalising = new PerTokenKernel(plan.Team, token => Normalise(compressedQueries!, queryNorm, token));
         keeping = new PerTokenKernel(plan.Team, Keep);
         output = plan.Products(plan.Map(name + "o_proj", y));
@@ -95,15 +95,13 @@ internal sealed unsafe class LatentInference : MixerInference
         {
             var query = q.Row(token) + head * width;
             rotation?.Rotate(token, query + headWidth, heads: 1);
-            Copy(query, headQueries[head].Row(token), headWidth);
-            Copy(query + headWidth, queries.Row(token) + head * (latentWidth + ropeWidth) + latentWidth, ropeWidth);
+            VectorKernels.Copy(query, headQueries[head].Row(token), headWidth);
+            VectorKernels.Copy(query + headWidth, queries.Row(token) + head * (latentWidth + ropeWidth) + latentWidth, ropeWidth);
         }
     }
 
     private static void Normalise(Activations x, float* weight, int token, int? width = null) => VectorKernels.RmsNorm(
         x.Row(token), weight, (float)LatentAttentionConfig.NormEpsilon, x.Row(token), width ?? x.Width);
-
-    private static void Copy(float* from, float* to, int count) => new ReadOnlySpan<float>(from, count).CopyTo(new Span<float>(to, count));
 
     private static FloatMatrix<Float32Element> Rows(WeightMatrix matrix, int first, int count)
     {

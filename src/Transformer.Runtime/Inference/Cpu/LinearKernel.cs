@@ -144,7 +144,7 @@ internal sealed unsafe class LinearKernel : IParallelKernel
     // The delta rule: beta (v - S^T k).
     private float* Correction(float* matrix, float* k, float* value, float beta, float* u)
     {
-        VectorKernels.Scale(1, value, u, values);
+        VectorKernels.Copy(value, u, values);
         for (var f = 0; f < features; f++) VectorKernels.AddScaled(-k[f], matrix + f * values, u, values);
         VectorKernels.Scale(beta, u, u, values);
         return u;

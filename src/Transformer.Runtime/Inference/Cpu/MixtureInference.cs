@@ -35,7 +35,7 @@ internal sealed unsafe class MixtureInference : MlpInference
         {
             var taken = 0;
             for (var token = 0; token < tokens; token++)
-                if (Weight(token, e) != 0) VectorKernels.Scale(1, x.Row(token), gathered.Row(taken++), x.Width);
+                if (Weight(token, e) != 0) VectorKernels.Copy(x.Row(token), gathered.Row(taken++), x.Width);
             if (taken == 0) continue;
             experts[e].Run(gathered, taken);                                       // [taken, C]
             taken = 0;

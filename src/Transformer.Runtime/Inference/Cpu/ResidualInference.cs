@@ -119,7 +119,7 @@ internal sealed unsafe class HyperConnectionsInference : ResidualInference
                 Mix(mixing + to * streams, stream.Row(token), mixed.Row(token) + to * width, width);
                 VectorKernels.AddScaled(output[to], y.Row(token), mixed.Row(token) + to * width, width);
             }
-            VectorKernels.Scale(1, mixed.Row(token), stream.Row(token), stream.Width);
+            VectorKernels.Copy(mixed.Row(token), stream.Row(token), stream.Width);
         }
     }
 

@@ -71,7 +71,7 @@ internal sealed unsafe class SoftmaxInference : MixerInference
         var count = tokens * v.Width;
         if (valueMix is null)
         {
-            VectorKernels.Scale(1, v.Values, firstValues!.Values, count);
+            VectorKernels.Copy(v.Values, firstValues!.Values, count);
             return;
         }
         VectorKernels.Scale(valueMix[1], v.Values, v.Values, count);

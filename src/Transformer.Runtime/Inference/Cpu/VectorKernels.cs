@@ -26,6 +26,9 @@ internal static unsafe class VectorKernels
         for (; i < count; i++) y[i] = MathF.FusedMultiplyAdd(a, y[i], x[i]);
     }
 
+    /// <summary>y = x</summary>
+    public static void Copy(float* x, float* y, int count) => new ReadOnlySpan<float>(x, count).CopyTo(new Span<float>(y, count));
+
     /// <summary>y = a x</summary>
     public static void Scale(float a, float* x, float* y, int count)
     {

@@ -31,12 +31,6 @@ public sealed class ForgettingCache : LayerState
     public override bool CanTruncate => lastKeys is null;
 
     /// <inheritdoc/>
-    public override void Truncate(int row, int length, int held)
-    {
-        foreach (var used in Used(row, held)) used.narrow(1, length, held - length).zero_();
-    }
-
-    /// <inheritdoc/>
     public override ForgettingCache Narrow(int first, int count) => new(
         keys.narrow(0, first, count), values.narrow(0, first, count), gates.narrow(0, first, count),
         lastKeys?.narrow(0, first, count), lastValues?.narrow(0, first, count));
@@ -72,15 +66,7 @@ public sealed class ForgettingCache : LayerState
     /// <returns>All up to the longest row's last token: 2 x [B, G, S, D] in the type of k and v, and [B, H, S].</returns>
     internal (Tensor Keys, Tensor Values, Tensor LogForget) Append(Tensor k, Tensor v, Tensor logForget, ForwardContext context)
     {
-        long used = 0;
-        for (var row = 0; row < context.CachedLengths.Count; row++)
-        {
-            var (start, count) = (context.CachedLengths[row], context.NewTokensOf(row, k.shape[2]));
-            keys[row].narrow(1, start, count).copy_(k[row].narrow(1, 0, count));
-            values[row].narrow(1, start, count).copy_(v[row].narrow(1, 0, count));
-            gates[row].narrow(1, start, count).copy_(logForget[row].narrow(1, 0, count));
-            used = Math.Max(used, start + count);
-        }
+        var used = Append(context, (keys, k), (values, v), (gates, logForget));
         return (keys.narrow(2, 0, used).to(k.dtype), values.narrow(2, 0, used).to(v.dtype), gates.narrow(2, 0, used));
     }
 }

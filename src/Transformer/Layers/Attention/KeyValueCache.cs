@@ -24,12 +24,6 @@ public sealed class KeyValueCache : LayerState
     public override bool CanTruncate => true;
 
     /// <inheritdoc/>
-    public override void Truncate(int row, int length, int held)
-    {
-        foreach (var used in Used(row, held)) used.narrow(1, length, held - length).zero_();
-    }
-
-    /// <inheritdoc/>
     public override KeyValueCache Narrow(int first, int count) => new(keys.narrow(0, first, count), values.narrow(0, first, count));
 
     // [G, length, D]
@@ -44,14 +38,7 @@ public sealed class KeyValueCache : LayerState
     /// the buffers.</returns>
     internal (Tensor Keys, Tensor Values) Append(Tensor k, Tensor v, ForwardContext context)
     {
-        long used = 0;
-        for (var row = 0; row < context.CachedLengths.Count; row++)
-        {
-            var (start, count) = (context.CachedLengths[row], context.NewTokensOf(row, k.shape[2]));
-            keys[row].narrow(1, start, count).copy_(k[row].narrow(1, 0, count));
-            values[row].narrow(1, start, count).copy_(v[row].narrow(1, 0, count));
-            used = Math.Max(used, start + count);
-        }
+        var used = Append(context, (keys, k), (values, v));
         return (keys.narrow(2, 0, used).to(k.dtype), values.narrow(2, 0, used).to(v.dtype));
     }
 }

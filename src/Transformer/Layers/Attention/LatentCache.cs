@@ -22,12 +22,6 @@ public sealed class LatentCache : LayerState
     public override bool CanTruncate => true;
 
     /// <inheritdoc/>
-    public override void Truncate(int row, int length, int held)
-    {
-        foreach (var used in Used(row, held)) used.narrow(1, length, held - length).zero_();
-    }
-
-    /// <inheritdoc/>
     public override LatentCache Narrow(int first, int count) => new(tokens.narrow(0, first, count));
 
     // [1, length, d_c + d_r]
@@ -39,15 +33,6 @@ public sealed class LatentCache : LayerState
     /// <param name="context">How many tokens each row has and gets.</param>
     /// <returns>All tokens up to the longest row's last: [B, 1, S, d_c + d_r], in the type of the new ones; in fp32 a view of the
     /// buffer.</returns>
-    internal Tensor Append(Tensor latent, ForwardContext context)
-    {
-        long used = 0;
-        for (var row = 0; row < context.CachedLengths.Count; row++)
-        {
-            var (start, count) = (context.CachedLengths[row], context.NewTokensOf(row, latent.shape[2]));
-            tokens[row].narrow(1, start, count).copy_(latent[row].narrow(1, 0, count));
-            used = Math.Max(used, start + count);
-        }
-        return tokens.narrow(2, 0, used).to(latent.dtype);
-    }
+    internal Tensor Append(Tensor latent, ForwardContext context) =>
+        tokens.narrow(2, 0, Append(context, (tokens, latent))).to(latent.dtype);
 }

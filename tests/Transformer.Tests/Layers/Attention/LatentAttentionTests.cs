@@ -110,8 +110,8 @@ public sealed class LatentAttentionTests
     public void Scores_are_divided_by_the_width_of_a_whole_query_under_muP_and_by_its_root_else()
     {
         var attention = new LatentAttentionConfig { Heads = 4, HeadWidth = 12, KvRank = 8, RopeWidth = 4 };
-        Assert.Equal(1 / 4.0, attention.ScoreScaleIn(Tiny.Config));
-        Assert.Equal(1 / 16.0, attention.ScoreScaleIn(Tiny.Config with { Initialization = new MupInitializationConfig { BaseWidth = 4 } }));
+        Assert.Equal(1 / 4.0, Tiny.Config.ScoreScale(attention));
+        Assert.Equal(1 / 16.0, (Tiny.Config with { Initialization = new MupInitializationConfig { BaseWidth = 4 } }).ScoreScale(attention));
     }
 
     private static LatentAttention Layer(LatentAttentionConfig config)
