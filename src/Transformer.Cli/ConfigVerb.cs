@@ -38,14 +38,13 @@ internal static class ConfigVerb
         HelpName = "FILE",
     };
 
-    private static readonly Option<int> MaskTokens = new("--mask-tokens")
+    private static readonly Option<int?> MaskTokens = new("--mask-tokens")
     {
-        Description = $"How many tokens --mask shows, {FewestTokens} to {MostTokens}.",
+        Description = $"How many tokens --mask shows, {FewestTokens} to {MostTokens}; default: {DefaultTokens}.",
         HelpName = "N",
-        DefaultValueFactory = _ => 16,
     };
 
-    private const int FewestTokens = 2, MostTokens = 64;
+    private const int FewestTokens = 2, MostTokens = 64, DefaultTokens = 16;
 
     /// <summary>The verb with its subcommands.</summary>
     public static Command Create()
@@ -91,14 +90,16 @@ internal static class ConfigVerb
     // Before anything is printed: a picture that cannot be written is an error of the whole request.
     private static void Draw(ParseResult request, ModelConfig model, int? vocabularySize)
     {
-        if (request.GetValue(Diagram) is { } diagram)
-            ModelDiagram.Write(diagram, model, Path.GetFileNameWithoutExtension(request.GetRequiredValue(Source)), vocabularySize);
-        if (request.GetValue(Mask) is not { } mask) return;
         var tokens = request.GetValue(MaskTokens);
         if (tokens is < FewestTokens or > MostTokens)
             throw new InputException($"--mask-tokens: found {tokens}, expected {FewestTokens} to {MostTokens}.");
+        if (tokens is not null && request.GetValue(Mask) is null)
+            throw new InputException("--mask-tokens: only --mask shows tokens; add --mask FILE.");
+        if (request.GetValue(Diagram) is { } diagram)
+            ModelDiagram.Write(diagram, model, Path.GetFileNameWithoutExtension(request.GetRequiredValue(Source)), vocabularySize);
+        if (request.GetValue(Mask) is not { } mask) return;
         LibTorch.Load();    // the masks are those that the layers compute
-        AttentionDiagram.Write(mask, model, tokens);
+        AttentionDiagram.Write(mask, model, tokens ?? DefaultTokens);
     }
 
     // An open vocabulary size comes from the data's tokenizer; where the data cannot be read there is no size to show.
@@ -138,17 +139,14 @@ internal static class ConfigVerb
     private static IEnumerable<RankBytes> Strategies(RunConfig run, ModelSize size, int ranks) => Enum.GetValues<DistributedStrategy>()
         .Where(strategy => !(run.Training with { Distributed = run.Training.Distributed with { Strategy = strategy } }).Problems().Any())
         .Where(strategy => strategy != DistributedStrategy.TensorParallel || !TensorParallelShare.Problems(run.Model, ranks).Any())
-        .Select(strategy => new RankBytes(
-            strategy,
-            RankMemory.Bytes(size, run.Training, strategy, ranks, isMixed: false),
-            RankMemory.Bytes(size, run.Training, strategy, ranks, isMixed: true)));
+        .Select(strategy => new RankBytes(strategy, RankMemory.Bytes(size, run.Training, strategy, ranks)));
 
     private static void WriteStrategies(TextWriter error, RunConfig run, ModelSize size, int ranks)
     {
         var table = new Table().Border(TableBorder.Simple).AddColumn($"each of {ranks} ranks keeps")
-            .AddColumn(new TableColumn("fp32").RightAligned()).AddColumn(new TableColumn("16 bits, fp32 masters").RightAligned());
+            .AddColumn(new TableColumn("").RightAligned());
         foreach (var line in Strategies(run, size, ranks))
-            table.AddRow(ConfigJson.ToJson(line)["strategy"]!.GetValue<string>(), Gigabytes(line.Fp32Bytes), Gigabytes(line.MixedBytes));
+            table.AddRow(ConfigJson.ToJson(line)["strategy"]!.GetValue<string>(), Gigabytes(line.Bytes));
         AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) }).Write(table);
         foreach (var problem in TensorParallelShare.Problems(run.Model, ranks))
             error.WriteLine($"tensor_parallel is not among them: {problem}");
@@ -156,7 +154,7 @@ internal static class ConfigVerb
         static string Gigabytes(long bytes) => bytes < 1e9 ? $"{bytes / 1e6:0.00} MB" : $"{bytes / 1e9:0.00} GB";
     }
 
-    private sealed record RankBytes(DistributedStrategy Strategy, long Fp32Bytes, long MixedBytes);
+    private sealed record RankBytes(DistributedStrategy Strategy, long Bytes);
 
     private static void WriteSize(TextWriter error, RunConfig run, ModelSize? size)
     {

@@ -126,7 +126,7 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
     }
 
     private static string Elsewhere(Type family) =>
-        AddedKinds.Families.Contains(family) ? "; a kind of your own needs --kinds FILE.dll" : "";
+        AddedKinds.Families.Contains(family) && AddedKinds.Names.Count == 0 ? "; a kind of your own needs --kinds FILE.dll" : "";
 
     // An unknown key that is nearly a known one is checked as that one, so that problems inside are reported at the same time.
     private JsonPropertyInfo? Meant(JsonObject record, JsonTypeInfo info, string key, string path)

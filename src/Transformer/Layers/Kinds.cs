@@ -27,14 +27,14 @@ public static partial class Kinds
     public static void Add<TConfig>() => Add(typeof(TConfig));
 
     /// <summary>Adds all kinds of an assembly.</summary>
-    /// <param name="assembly">Its public records with a <see cref="KindAttribute"/>.</param>
+    /// <param name="assembly">Its records with a <see cref="KindAttribute"/>.</param>
     /// <returns>Their words.</returns>
     /// <exception cref="InputException">There is none, or one is not what a kind needs.</exception>
     public static IReadOnlyList<string> Add(Assembly assembly)
     {
-        Type[] records = [.. assembly.GetExportedTypes().Where(type => type.GetCustomAttribute<KindAttribute>() is not null)];
+        Type[] records = [.. assembly.GetTypes().Where(type => type.GetCustomAttribute<KindAttribute>() is not null)];
         if (records.Length == 0)
-            throw new InputException($"{assembly.GetName().Name}: adds no kind; no public record has [Kind(\"name\", typeof(Layer))]");
+            throw new InputException($"{assembly.GetName().Name}: adds no kind; no record has [Kind(\"name\", typeof(Layer))]");
         foreach (var record in records) Add(record);
         return [.. records.Select(Kind.NameOf)];
     }

@@ -11,6 +11,7 @@ internal static class SpecifiedParameters
     /// <param name="found">The model's parameters, or this rank's parts of them.</param>
     /// <param name="group">The ranks that share the model; null where it is whole.</param>
     /// <exception cref="InvalidOperationException">A layer and its config record differ in a name or a shape.</exception>
+    /// <exception cref="InputException">They do, in a model with added kinds.</exception>
     public static IReadOnlyDictionary<string, ParameterSpec> Of(
         ModelConfig config, IEnumerable<(string Name, long[] Shape)> found, TensorParallelGroup? group)
     {
@@ -23,10 +24,19 @@ internal static class SpecifiedParameters
             .. specs.Values.Where(spec => shapes.ContainsKey(spec.Name) && !WholeShape(spec).SequenceEqual(spec.Shape))
                 .Select(spec => $"{spec.Name}: specified as {Text(spec.Shape)}, but the layer's is {Text(WholeShape(spec))}"),
         ];
-        return problems.Length == 0 ? specs : throw new InvalidOperationException(string.Join('\n', problems));
+        if (problems.Length == 0) return specs;
+        string[] added = [.. AddedKindsOf(config)];
+        throw added.Length == 0 ? new InvalidOperationException(string.Join('\n', problems)) : new InputException(
+            $"What the record of an added kind ({string.Join(", ", added)}) says in Parameters and what its layer has differ:\n" +
+            string.Join('\n', problems));
 
         long[] WholeShape(ParameterSpec spec) =>
             group is null ? shapes[spec.Name] : TensorParallelSplit.WholeShape(spec, shapes[spec.Name], group);
+
+        static IEnumerable<string> AddedKindsOf(ModelConfig config) =>
+            from part in (object[])[.. config.Blocks().Select(block => block.Mixer).Distinct(), config.Mlp, config.Norm]
+            where AddedKinds.Names.ContainsKey(part.GetType())
+            select $"{Kind.NameOf(part)}: {part.GetType().Name}";
 
         static string Text(long[] shape) => $"[{string.Join(", ", shape)}]";
     }

@@ -9,8 +9,8 @@ namespace Transformer.Runs;
 public sealed record DistributedConfig
 {
     /// <summary>
-    /// What each rank keeps of parameters, gradients and the optimizer's moments. The steps are the same: bit for bit where ranks divide
-    /// the batch, up to rounding where they divide the layers (tensor_parallel).
+    /// What each rank keeps of parameters, gradients and the optimizer's moments. All strategies take the same steps: bit for bit
+    /// those that divide the batch, up to rounding the one that divides layers (tensor_parallel) and the run of one process.
     /// </summary>
     public DistributedStrategy Strategy { get; init; }
 }

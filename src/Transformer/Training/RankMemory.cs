@@ -16,34 +16,31 @@ public static class RankMemory
     /// <param name="training">Optimizer and average.</param>
     /// <param name="strategy">What is sharded.</param>
     /// <param name="ranks">N.</param>
-    /// <param name="isMixed">As for <see cref="BytesPerParameter"/>.</param>
     /// <returns>Bytes on each rank.</returns>
     /// <exception cref="InputException">This model cannot be split among so many ranks.</exception>
-    public static long Bytes(ModelSize size, TrainingConfig training, DistributedStrategy strategy, int ranks, bool isMixed)
+    public static long Bytes(ModelSize size, TrainingConfig training, DistributedStrategy strategy, int ranks)
     {
         if (strategy == DistributedStrategy.TensorParallel)
-            return Bytes(size.ShareOf(ranks), training, DistributedStrategy.DataParallel, 1, isMixed);
+            return Bytes(size.ShareOf(ranks), training, DistributedStrategy.DataParallel, 1);
         var average = training.EmaDecay is null ? 0 : size.ParameterBytes;    // sharded like the parameters
         return (long)(size.Parameters * BytesPerParameter(
-            strategy, ranks, isMixed, (double)TrainingMemory.MomentBytes(size, training.Optimizer) / size.Parameters))
+            strategy, ranks, (double)TrainingMemory.MomentBytes(size, training.Optimizer) / size.Parameters))
             + (strategy == DistributedStrategy.Zero3 ? average / ranks : average);
     }
 
     /// <param name="strategy">What is sharded; not tensor parallelism, which depends on the model: see <see cref="Bytes"/>.</param>
     /// <param name="ranks">N.</param>
-    /// <param name="isMixed">Whether parameters and gradients have 16 bits beside parameters of 32 that the optimizer keeps; else all have
-    /// 32.</param>
     /// <param name="moments">The bytes of optimizer state per parameter: Adam's two numbers.</param>
-    /// <returns>Bytes per parameter of the model.</returns>
-    public static double BytesPerParameter(DistributedStrategy strategy, int ranks, bool isMixed, double moments = 8)
+    /// <returns>Bytes per parameter of the model; parameters and gradients are fp32.</returns>
+    public static double BytesPerParameter(DistributedStrategy strategy, int ranks, double moments = 8)
     {
-        var (parameters, gradients, optimizer) = isMixed ? (2.0, 2.0, 4 + moments) : (4.0, 4.0, moments);
+        const double parameters = 4, gradients = 4;
         return strategy switch
         {
-            DistributedStrategy.DataParallel => parameters + gradients + optimizer,
-            DistributedStrategy.Zero1 => parameters + gradients + optimizer / ranks,
-            DistributedStrategy.Zero2 => parameters + (gradients + optimizer) / ranks,
-            DistributedStrategy.Zero3 => (parameters + gradients + optimizer) / ranks,
+            DistributedStrategy.DataParallel => parameters + gradients + moments,
+            DistributedStrategy.Zero1 => parameters + gradients + moments / ranks,
+            DistributedStrategy.Zero2 => parameters + (gradients + moments) / ranks,
+            DistributedStrategy.Zero3 => (parameters + gradients + moments) / ranks,
             _ => throw new ArgumentOutOfRangeException(nameof(strategy), strategy, "no such strategy"),
         };
     }

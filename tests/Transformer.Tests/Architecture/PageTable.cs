@@ -10,12 +10,14 @@ internal sealed record PageTable(IReadOnlyList<(string Name, IReadOnlyList<strin
         var rows = new List<string[]>();
         foreach (var line in page.Split('\n').Append(""))
         {
-            if (line.StartsWith('|')) rows.Add([.. line.Trim('|').Split('|').Select(cell => cell.Trim())]);
-            else if (rows.Count > 2)
+            if (line.StartsWith('|'))
             {
-                tables.Add(new([.. rows[0].Select((name, at) => (name, (IReadOnlyList<string>)[.. rows.Skip(2).Select(row => row[at])]))]));
-                rows.Clear();
+                rows.Add([.. line.Trim('|').Split('|').Select(cell => cell.Trim())]);
+                continue;
             }
+            if (rows.Count > 2)
+                tables.Add(new([.. rows[0].Select((name, at) => (name, (IReadOnlyList<string>)[.. rows.Skip(2).Select(row => row[at])]))]));
+            rows.Clear();
         }
         return tables;
     }

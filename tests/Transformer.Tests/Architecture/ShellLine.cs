@@ -49,6 +49,7 @@ internal static class ShellLine
         }
     }
 
-    // Nothing, or what starts several processes.
-    private static bool IsStart(List<string> before) => before.Count == 0 || before[0] is "mpirun" or "srun";
+    // Variables of the environment, then nothing or what starts several processes.
+    private static bool IsStart(List<string> before) =>
+        before.SkipWhile(word => word.Contains('=', StringComparison.Ordinal)).FirstOrDefault() is null or "mpirun" or "srun";
 }

@@ -84,7 +84,7 @@ public class CommandLineTests
             "config", "show", "names", "--set", "model.preset=gpt2",
             "--set", $"training={{steps: 1, batch_size: 4, optimizer: {optimizer}}}", "--ranks", "4", "--json");
         Assert.True(output.Length > 0, error);
-        var ranks = JsonNode.Parse(output)!["ranks"]!.AsArray().Select(line => $"{line!["strategy"]} {(long)line["fp32_bytes"]! / 1000}");
+        var ranks = JsonNode.Parse(output)!["ranks"]!.AsArray().Select(line => $"{line!["strategy"]} {(long)line["bytes"]! / 1000}");
         Assert.Equal(kilobytes, string.Join(' ', ranks));
     }
 

@@ -48,7 +48,7 @@ public sealed class TensorParallelShareTests
                 .Sum(tensor => tensor.numel() * tensor.element_size());
             Assert.Equal(size.ShareOf(ranks).Parameters, model.parameters().Sum(parameter => parameter.numel()));
         });
-        double expected = RankMemory.Bytes(size, training, DistributedStrategy.TensorParallel, ranks, isMixed: false);
+        double expected = RankMemory.Bytes(size, training, DistributedStrategy.TensorParallel, ranks);
         Assert.All(bytes, found => Assert.InRange(found, 0.98 * expected, 1.02 * expected));
         Assert.InRange(
             expected, 16 * whole.parameters().Sum(parameter => parameter.numel()) / ranks,

@@ -54,8 +54,11 @@ public class AttentionDiagramTests
         "only the mask of softmax attention is drawn; found linear");
 
     [Fact]
-    public async Task A_matrix_too_large_to_see_is_refused() =>
+    public async Task A_matrix_too_large_to_see_or_without_a_picture_is_refused()
+    {
         await CliRun.Refuses("config show names --mask mask.svg --mask-tokens 1000", "--mask-tokens: found 1000, expected 2 to 64.");
+        await CliRun.Refuses("config show names --mask-tokens 8", "--mask-tokens: only --mask shows tokens; add --mask FILE.");
+    }
 
     private static IEnumerable<(int Query, int Key, double Weight)> KeysThatAreDrawn(ModelConfig config)
     {

@@ -72,6 +72,15 @@ public sealed class AddedKindTests(AddedKindTests.Sample sample) : IClassFixture
     }
 
     [Fact]
+    public void A_record_that_names_other_parameters_than_its_layer_has_is_refused_by_name()
+    {
+        var (code, _, error) = sample.Run("train", "kinds.yaml", "--set", "model.mlp={kind: forgets_gate}");
+        Assert.Equal(CommandLine.Refused, code);
+        Assert.Contains("an added kind (average: AverageConfig, forgets_gate: ForgetsGate, scale: ScaleNormConfig)", error);
+        Assert.Contains("model.layers.1.mlp.gate_proj.weight: a layer has it, but it is not specified", error);
+    }
+
+    [Fact]
     public void Ranks_that_split_layers_refuse_them_by_name()
     {
         const string Expert = "model.mlp={kind: mixture, experts: 2, active: 1, expert: {kind: reglu, hidden: 24}}";
@@ -98,6 +107,31 @@ public sealed class AddedKindTests(AddedKindTests.Sample sample) : IClassFixture
         {
             feed.Pack("Transformer.Runtime");
             feed.Pack("Transformer");
+            feed.Add("ForgetsGate.cs", """
+                using Transformer.Configuration;
+                using Transformer.Layers;
+                using static TorchSharp.torch;
+
+                namespace Transformer.KindsSample;
+
+                /// <summary>A record without the gate that its layer has. It need not be public.</summary>
+                [Kind("forgets_gate", typeof(Layer))]
+                internal sealed record ForgetsGate : MlpConfig
+                {
+                    internal sealed class Layer : Layers.Mlp.Mlp
+                    {
+                        private readonly ReGlu inner;
+
+                        public Layer(ForgetsGate config, int width) : base(nameof(Layer))
+                        {
+                            inner = new ReGlu(new ReGluConfig { Hidden = config.HiddenAt(width) }, width);
+                            foreach (var (name, part) in inner.named_children()) register_module(name, part);
+                        }
+
+                        public override Tensor forward(Tensor x, ForwardContext context) => inner.call(x, context);
+                    }
+                }
+                """);
             feed.Make("build", "Transformer.KindsSample", to: "out");
             here.Write("kinds.yaml", """
                 model:

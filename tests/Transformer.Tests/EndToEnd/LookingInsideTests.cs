@@ -16,28 +16,31 @@ public sealed class LookingInsideTests : IDisposable
     public void Dispose() => temporary.Dispose();
 
     [Fact]
-    public void A_hook_sees_an_activation_and_a_parameter_has_its_gradient()
+    public void A_hook_keeps_an_activation_with_its_gradient_and_parameters_have_theirs()
     {
         using (var trainer = Trainer.Start(ConfigFile.Load("names", ["training.steps=2"]), temporary["run"])) trainer.Run();
 
-        var (shape, norms) = Look(temporary["run"]);
+        var (activation, gradient, norms) = Look(temporary["run"]);
 
-        Assert.Equal([1, 3, 64], shape);
+        Assert.Equal([1, 3, 64], activation.shape);
+        Assert.Equal([1, 3, 64], gradient.shape);
+        Assert.True(gradient.abs().max().ToSingle() > 0);
         Assert.All(norms, norm => Assert.True(norm > 0 && double.IsFinite(norm)));
         Assert.Equal(3, norms.Count);
     }
 
-    private static (long[] Shape, List<double> Norms) Look(string folder)
+    private static (Tensor Activation, Tensor Gradient, List<double> Norms) Look(string folder)
     {
         using var loaded = LoadedModel.Open(folder);
         var model = loaded.Model;
         var parts = model.named_modules().ToDictionary(part => part.name, part => part.module);
         var attention = (TokenMixer)parts["model.layers.1.self_attn"];
-        long[] shape = [];
+        Tensor? activation = null;
         attention.register_forward_hook((_, input, context, state, output) =>
         {
-            shape = output.shape;                                       // [B, T, C]: what attention adds to the stream
-            return output;                                              // another tensor here would take its place
+            activation = output.alias().DetachFromDisposeScope();       // [B, T, C]: what attention adds to the stream
+            activation.retain_grad();
+            return activation;                                          // takes the output's place
         });
 
         using var ids = tensor(loaded.Tokenizer.Encode("anna").Select(id => (long)id).ToArray()).unsqueeze(0);
@@ -48,6 +51,6 @@ public sealed class LookingInsideTests : IDisposable
         var norms = new List<double>();
         foreach (var (name, weight) in model.Weights)
             if (name.EndsWith("q_proj.weight", StringComparison.Ordinal)) norms.Add(weight.grad!.norm().ToSingle());
-        return (shape, norms);
+        return (activation!, activation!.grad!, norms);
     }
 }

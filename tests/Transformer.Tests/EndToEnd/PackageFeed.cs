@@ -24,6 +24,13 @@ internal sealed class PackageFeed : IDisposable
         return Directory.GetFiles(folder["feed"], $"{project}.?.*.nupkg").Single();
     }
 
+    /// <summary>Adds a file to the project that <see cref="Make"/> copies.</summary>
+    public void Add(string file, string text)
+    {
+        Directory.CreateDirectory(folder["source"]);
+        File.WriteAllText(Path.Combine(folder["source"], file), text);
+    }
+
     /// <summary>
     /// Builds or publishes a copy of a project of the tests. Skips the test where packages that are not the library's own cannot be
     /// restored.

@@ -125,10 +125,10 @@ public sealed class TensorParallelRunTests : IDisposable
             "--json", "--ranks"];
         var (_, output, _) = await Workplace.Request([.. show, "2"]);
         var bytes = JsonNode.Parse(output)!["ranks"]!.AsArray()
-            .Single(line => (string)line!["strategy"]! == "tensor_parallel")!["fp32_bytes"]!.GetValue<long>();
+            .Single(line => (string)line!["strategy"]! == "tensor_parallel")!["bytes"]!.GetValue<long>();
         var config = ConfigFile.Load(here["tiny.yaml"], ["model.attention.heads=4", "model.vocabulary_size=65"]);
         var size = new ModelSize(config.Model);
-        Assert.Equal(RankMemory.Bytes(size, config.Training, DistributedStrategy.TensorParallel, 2, isMixed: false), bytes);
+        Assert.Equal(RankMemory.Bytes(size, config.Training, DistributedStrategy.TensorParallel, 2), bytes);
         Assert.InRange(bytes, 16 * size.Parameters / 2, 16 * size.Parameters);
 
         (_, output, var error) = await Workplace.Request([.. show, "3"]);
