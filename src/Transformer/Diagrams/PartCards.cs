@@ -70,7 +70,7 @@ internal sealed class PartCards
         string[] heads = block.Mixer is HeadedAttentionConfig headed
             ? [$"{headed.Heads} {(headed.Heads == 1 ? "head" : "heads")} of width {headed.HeadWidthAt(model.Width)}"]
             : [];
-        var settings = PartSettings.Of(block.Mixer, "heads", "head_width");
+        var settings = PartSettings.Of(block.Mixer, "heads", "head_width", "kernel");    // which code computes it is no part of the model
         return Card.Of(
             "mixer", "mixer", Kind.NameOf(block.Mixer), Count(block, SublayerSpec.Mixer),
             [
