@@ -42,7 +42,7 @@ internal sealed class OtherWork
     public static string Advice(double others, int cores, int threads, string instead)
     {
         var free = OtherLoad.FreeCores(others, cores);
-        return $"other work holds {others:f1} of {cores} cores, and threads that wait for a core delay all others. End it"
+        return $"Other work holds {others:f1} of {cores} cores, which slows training. End it"
             + (threads > free ? $", or {instead} --threads {free}." : ".");
     }
 }

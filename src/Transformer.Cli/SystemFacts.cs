@@ -37,7 +37,7 @@ internal sealed partial record SystemFacts(
         if (OperatingSystem.IsLinux() && CLibrary() is null)
             yield return "libtorch needs glibc: take a system such as Debian, Ubuntu or Fedora.";
         if (OtherCores is { } others && OtherLoad.IsInTheWay(Cores, others, Cores))
-            yield return OtherWork.Advice(others, Cores, Cores, "compute with") is var advice ? char.ToUpperInvariant(advice[0]) + advice[1..] : "";
+            yield return OtherWork.Advice(others, Cores, Cores, "train with");
         if (FreeMemoryBytes < LeastMemory)
             yield return $"Only {Numbers.Bytes(FreeMemoryBytes)} of memory are free: end other programs, or take a smaller batch.";
         if (FreeDiskBytes < LeastDisk)

@@ -58,8 +58,8 @@ internal abstract class TrainingDisplay : IDisposable
     public void Finish(TrainingOutcome outcome) => Line(
         $"done: {outcome.Steps:n0} steps, {outcome.Tokens:n0} tokens in {outcome.Seconds:f0} s; training loss {outcome.TrainLoss:f4}, " +
         $"validation loss {outcome.ValidationLoss:f4}, accuracy {outcome.ValidationAccuracy:p1}\n" +
-        $"cost: {1e6 * outcome.CoreSecondsPerToken:g3} core-microseconds per token" +
-        $"{(outcome.JoulesPerToken is { } joules ? $", {1e3 * joules:g3} mJ per token" : "")}\n" +
+        (outcome.CoreSecondsPerToken is { } seconds ? $"processor time: {1e6 * seconds:g3} us per token, all cores together" +
+            $"{(outcome.JoulesPerToken is { } joules ? $"; energy: {1e3 * joules:g3} mJ per token" : "")}\n" : "") +
         $"run: {outcome.Run}\nsample from it: generate {outcome.Run} --prompt \"...\"");
 
     /// <inheritdoc/>

@@ -44,6 +44,9 @@ public sealed class RunTests : IDisposable
         Assert.Equal((40, 40 * 2 * 16), (outcome["steps"]!.GetValue<int>(), outcome["tokens"]!.GetValue<int>()));
         Assert.Equal(
             here.Metrics("run").Average(line => line["train_loss"]!.GetValue<double>()), outcome["train_loss"]!.GetValue<double>());
+        var environment = JsonNode.Parse(File.ReadAllText(here["run/environment.json"]))!;
+        Assert.Matches(@"^\d+\.\d+\.\d+$", (string)environment["libtorch_version"]!);
+        Assert.StartsWith(".NET ", (string)environment["dotnet"]!);
         Assert.InRange(outcome["train_loss"]!.GetValue<double>(), 0.5, 3.5);    // the text has 18 characters, ln 18 = 2.9
     }
 
@@ -137,13 +140,13 @@ public sealed class RunTests : IDisposable
     public void A_dry_run_predicts_the_peak_of_the_process_that_trains()
     {
         Assert.SkipUnless(File.Exists("/proc/self/status"), "Only Linux tells the peak of another process in a file.");
-        string[] run = ["train", "tiny.yaml", "--set", "training.steps=1000000", "--set", "model.width=128", "--set", "training.batch_size=64"];
+        string[] run = ["train", "tiny.yaml", "--set", "training.steps=1000000", "--set", "training.evaluate_every=100"];
         var (code, output, error) = Command.Run(here.Folder, [.. run, "--dry-run", "--json"]);
         Assert.True(code == 0, error);
         var predicted = JsonNode.Parse(output)!["memory_bytes"]!.GetValue<long>() / 1048576.0;
 
         using var training = Command.Start(here.Folder, [.. run, "--out", "run"]);
-        training.Until(() => here.Steps("run") >= 30);
+        training.Until(() => here.Steps("run") >= 1000);
         var peak = double.Parse(
             File.ReadLines($"/proc/{training.Id}/status").Single(line => line.StartsWith("VmHWM:", StringComparison.Ordinal))
                 .Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], System.Globalization.CultureInfo.InvariantCulture) / 1024;
