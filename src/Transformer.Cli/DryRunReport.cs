@@ -13,53 +13,87 @@ namespace Transformer.Cli;
 /// <summary><c>train --dry-run</c>: what a run will take, from its configuration and a few steps.</summary>
 internal static class DryRunReport
 {
-    private const int Steps = 3;
+    private const int Steps = 3, ThreadPasses = 20, SampledRows = 8;
 
-    /// <summary>Runs one step to warm up and three more, writes the estimate and leaves no files behind.</summary>
-    public static int Write(RunConfig given, ParseResult request)
+    /// <summary>
+    /// Writes the memory, predicted before anything of the run's size is allocated, and the time, measured with one step to warm up and three
+    /// more where the memory is there for them. Leaves no files behind.
+    /// </summary>
+    /// <param name="given">The run.</param>
+    /// <param name="request">The request.</param>
+    /// <param name="choosesThreads">Whether the run will choose how many threads it takes, and so the measurement does.</param>
+    public static int Write(RunConfig given, ParseResult request, bool choosesThreads)
     {
         using var data = Dataset.Open(given.Data);
         data.RequireContext(given.Model.ContextLength);
         var config = Trainer.Resolve(given, data);
-        var size = new ModelSize(config.Model);
-        var (seconds, batch) = Measure(config, data);
-        var labelled = (double)batch.Predictions / batch.Inputs.Length;
-        var memory = TrainingMemory.Of(size, config.Training, batch.Rows, batch.Columns, labelled).Bytes;
-        var estimate = new
-        {
-            Steps = config.Training.Steps,
-            Tokens = config.Training.Steps * batch.Inputs.LongLength * config.Training.GradientAccumulation,
-            Parameters = size.Parameters,
-            Seconds = seconds * config.Training.Steps,
-            MemoryBytes = memory,
-        };
-        if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(request.InvocationConfiguration.Output, estimate);
+        var (size, rows) = (new ModelSize(config.Model), config.Training.BatchSize);
+        var (columns, labelled) = Shape(config, data);
+        var step = TrainingMemory.Of(size, config.Training, rows, columns, labelled).Bytes;
+        var runtime = RuntimeBytes();
+        var free = SystemFacts.FreeMemory();
+        var tokens = (long)config.Training.Steps * rows * columns * config.Training.GradientAccumulation;
+
+        var (output, isJson) = (request.InvocationConfiguration.Output, request.GetValue(SharedOptions.Json));
+        if (!isJson)
+            output.WriteLine(
+                $"{config.Training.Steps:n0} steps, {tokens:n0} tokens, {Numbers.Count(size.Parameters)} parameters\n" +
+                $"memory  about {Numbers.Bytes(step + runtime)} at its peak: {Numbers.Bytes(step)} for the model and its steps, " +
+                $"{Numbers.Bytes(runtime)} for .NET, libtorch and the data");
+        var seconds = step <= free ? Measure(config, data, choosesThreads) * config.Training.Steps : (double?)null;
+        if (isJson)
+            ScriptJson.Write(output, new
+            {
+                config.Training.Steps,
+                Tokens = tokens,
+                size.Parameters,
+                Seconds = seconds,
+                MemoryBytes = step + runtime,
+                RuntimeBytes = runtime,
+                FreeMemoryBytes = free,
+            });
         else
-        {
-            request.InvocationConfiguration.Output.WriteLine(
-                $"{estimate.Steps:n0} steps, {estimate.Tokens:n0} tokens, {Numbers.Count(estimate.Parameters)} parameters\n" +
-                $"time    about {TimeSpan.FromSeconds(estimate.Seconds):h\\:mm\\:ss}, evaluations not counted\n" +
-                $"memory  about {Numbers.Bytes(memory)} at its peak");
-        }
+            output.WriteLine(
+                seconds is { } time ? $"time    about {TimeSpan.FromSeconds(time):h\\:mm\\:ss}, evaluations not counted"
+                    : $"time    not measured: a step needs {Numbers.Bytes(step)}, and {Numbers.Bytes(free)} are free here. " +
+                        "Lower training.batch_size and raise training.gradient_accumulation, or set training.activation_checkpointing.");
         return CommandLine.Done;
     }
 
-    // Seconds per step, and the first batch, which is as large as the others.
-    private static (double Seconds, Batch Batch) Measure(RunConfig config, Dataset data)
+    // The tokens of a row, and the share of them that have a target: alike in all batches.
+    private static (int Columns, double Labelled) Shape(RunConfig config, Dataset data)
+    {
+        var few = config.Training with { BatchSize = Math.Min(SampledRows, config.Training.BatchSize) };
+        using var stream = data.Train(config with { Training = few });
+        var batch = stream.At(0);
+        return (batch.Columns, (double)batch.Predictions / batch.Inputs.Length);
+    }
+
+    // What this process holds once it has trained something: code, the data, and the matrices by which a run measures the machine.
+    private static long RuntimeBytes()
     {
         Allocator.KeepFreedMemory();
+        LibTorchFacts.TrainOneStep();
+        _ = MachineRate.MatrixFlopsPerSecond(CPU);
+        return Environment.WorkingSet;
+    }
+
+    // Seconds per step.
+    private static double Measure(RunConfig config, Dataset data, bool choosesThreads)
+    {
         manual_seed(config.Training.Seed);
         using var model = new TransformerModel(config.Model) { Precision = config.Training.Precision };
         using var space = new ParameterSpace(model, config.Training.Parameters);
         using var optimizer = Optimizer.FromConfig(config.Training.Optimizer, space);
         var trainingStep = new TrainingStep(model, space, optimizer, config.Training);
         using var stream = data.Train(config);
+        if (choosesThreads) _ = ThreadChoice.Measure(trainingStep, stream.At(0), ThreadPasses);
         var watch = new Stopwatch();
         for (var step = 0; step <= Steps; step++)
         {
             if (step == 1) watch.Start();
             trainingStep.Run(1, [.. Enumerable.Range(0, config.Training.GradientAccumulation).Select(_ => stream.Next())]);
         }
-        return (watch.Elapsed.TotalSeconds / Steps, stream.At(0));
+        return watch.Elapsed.TotalSeconds / Steps;
     }
 }

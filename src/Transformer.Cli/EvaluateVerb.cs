@@ -2,6 +2,7 @@ using System.CommandLine;
 using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Evaluation;
+using Transformer.Formats;
 using Transformer.Inference.Torch;
 using Transformer.Onnx;
 using Transformer.Runs;
@@ -13,8 +14,6 @@ namespace Transformer.Cli;
 /// <summary><c>evaluate</c>: how well models predict a text, or solve the task that they were trained on.</summary>
 internal static class EvaluateVerb
 {
-    private const int RowsAtOnce = 64;
-
     private static readonly Argument<string[]> Models = new("PATH")
     {
         Description = "Runs, checkpoints, .safetensors or .gguf files, or folders with ONNX models.",
@@ -35,12 +34,19 @@ internal static class EvaluateVerb
         DefaultValueFactory = _ => [],
     };
 
+    private static readonly Option<string?> Products = new("--precision")
+    {
+        Description = $"The type of matrix products: {string.Join(", ", Enum.GetValues<Precision>().Select(ScriptJson.Name))}; " +
+            "default: that in which a run was trained, fp32 for other models.",
+        HelpName = "TYPE",
+    };
+
     /// <summary>The verb.</summary>
     public static Command Create()
     {
         var verb = new Command("evaluate", "Measures how well models predict a text or solve their task.")
         {
-            Models, Data, Set, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
+            Models, Data, Set, Products, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -55,8 +61,10 @@ internal static class EvaluateVerb
             throw new InputException(
                 $"--set {misplaced}: changes what a run is measured on, so it takes keys that begin with data. and goes without --data.");
         var device = SharedOptions.DeviceOf(request);
-        Line[] lines = [.. request.GetRequiredValue(Models).Select(model => Measure(model, given, overrides, device, cancellation))];
-        var output = request.InvocationConfiguration.Output;
+        var precision = request.GetValue(Products) is { } name ? Named(name) : (Precision?)null;
+        var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
+        Line[] lines = [.. request.GetRequiredValue(Models).Select(
+            model => Measure(model, given, overrides, device, precision, error, cancellation))];
         if (request.GetValue(SharedOptions.Json))
         {
             ScriptJson.Write(output, lines);
@@ -73,22 +81,53 @@ internal static class EvaluateVerb
         return CommandLine.Done;
     }
 
-    private static Line Measure(string path, TextSource? given, string[] overrides, Device device, CancellationToken cancellation)
+    private static Line Measure(
+        string path, TextSource? given, string[] overrides, Device device, Precision? precision, TextWriter error,
+        CancellationToken cancellation)
     {
-        var (result, bytes) = OnnxInferenceModel.IsAt(path) ? WithOnnx(path, given, cancellation)
-            : WithOurs(path, given, overrides, device, cancellation);
+        var isOnnx = OnnxInferenceModel.IsAt(path);
+        if (isOnnx && precision is not null)
+            throw new InputException($"--precision: {path} is an ONNX model, which computes in the types of its graph; leave it out.");
+        var used = isOnnx ? (Precision?)null : precision ?? OfTraining(path, device, error);
+        var (result, bytes) = used is { } type ? WithOurs(path, given, overrides, device, type, cancellation)
+            : WithOnnx(path, given, cancellation);
         if (!double.IsFinite(result.Perplexity))
             throw new InvalidOperationException(
                 $"{path}: the loss is {result.Loss}; its weights are damaged, or its training has diverged.");
         return new(
-            path, result.Loss, result.Perplexity, bytes is { } length ? result.BitsPerByte(length) : null, result.Accuracy, result.Tokens,
-            bytes);
+            path, result.Loss, result.Perplexity, bytes is > 0 and { } length ? result.BitsPerByte(length) : null, result.Accuracy,
+            result.Tokens, bytes, used);
+    }
+
+    // The precision in which the run of a model was trained, and so validated; fp32 for a model without a run.
+    private static Precision OfTraining(string path, Device device, TextWriter error)
+    {
+        if (ConfigOf(path) is not { } config) return Precision.Fp32;
+        var trained = ConfigFile.Load(config, []).Training.Precision;
+        if (trained == Precision.Fp32) return trained;
+        if (trained == Precision.Tf32 && device.type != TorchSharp.DeviceType.CUDA)
+        {
+            error.WriteLine($"{path}: was trained in tf32, which {device} does not have; measured in fp32.");
+            return Precision.Fp32;
+        }
+        error.WriteLine($"{path}: measured in {ScriptJson.Name(trained)}, as it was trained; for fp32 add --precision fp32.");
+        return trained;
+    }
+
+    // The configuration of the run that a folder is, or that a checkpoint belongs to.
+    private static string? ConfigOf(string path)
+    {
+        var folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(File.Exists(path) ? Path.Combine(path, "..") : path));
+        var checkpoints = Path.GetDirectoryName(folder);
+        string?[] runs = [folder, Path.GetFileName(checkpoints) == CheckpointPointer.CheckpointsName ? Path.GetDirectoryName(checkpoints) : null];
+        return runs.OfType<string>().Select(run => Path.Combine(run, "config.yaml")).FirstOrDefault(File.Exists);
     }
 
     private static (EvaluationResult Result, long? Bytes) WithOurs(
-        string path, TextSource? given, string[] overrides, Device device, CancellationToken cancellation)
+        string path, TextSource? given, string[] overrides, Device device, Precision precision, CancellationToken cancellation)
     {
         using var loaded = LoadedModel.Open(path, device);
+        loaded.Model.Precision = precision;
         return given is null
             ? OnItsOwn(path, loaded, overrides, cancellation)
             : OnText(path, given, loaded.Tokenizer, text => text.Measure(loaded.Model, cancellation));
@@ -121,11 +160,10 @@ internal static class EvaluateVerb
     private static (EvaluationResult Result, long? Bytes) OnItsOwn(
         string run, LoadedModel loaded, string[] overrides, CancellationToken cancellation)
     {
-        var config = Path.Combine(run, "config.yaml");
-        if (!File.Exists(config))
-            throw new InputException(
-                $"{run}: is no run (no config.yaml), so its validation data are not known. Name a text with --data FILE.");
-        using var data = Dataset.Open(ConfigFile.Load(config, overrides).Data);
+        var path = ConfigOf(run) ?? throw new InputException(
+            $"{run}: is no run (no config.yaml), so its validation data are not known. Name a text with --data FILE.");
+        var config = ConfigFile.Load(path, overrides);
+        using var data = Dataset.Open(config.Data);
         data.RequireContext(loaded.Model.Config.ContextLength);
         if (!Words(data.Tokenizer).SequenceEqual(Words(loaded.Tokenizer)))
             throw new InputException(overrides.Length > 0
@@ -133,14 +171,19 @@ internal static class EvaluateVerb
                     "what is measured must have the same."
                 : $"{run}: was trained with other tokens than its data gives now; the data has changed since. " +
                     "Name a text with --data FILE.");
-        if (data is not Corpus corpus)
-            return (ModelEvaluation.Measure(loaded.Model, data.HeldOut(RowsAtOnce, loaded.Model.Config.ContextLength), cancellation), null);
-        return (new TextEvaluation(corpus.Validation, corpus.ValidationBytes).Measure(loaded.Model, cancellation), corpus.ValidationBytes);
+        // The batches of the run's own validation, so that the last digits are its too.
+        var heldOut = data.HeldOut(config.Training.BatchSize, loaded.Model.Config.ContextLength);
+        return (ModelEvaluation.Measure(loaded.Model, heldOut, cancellation), data is Corpus corpus ? TextEvaluation.Of(corpus).Bytes : null);
     }
+
+    private static Precision Named(string name) =>
+        Enum.GetValues<Precision>().Cast<Precision?>().FirstOrDefault(known => ScriptJson.Name(known!.Value) == name) ?? throw new InputException(
+            $"--precision: found {name}, expected {string.Join(", ", Enum.GetValues<Precision>().Select(ScriptJson.Name))}.");
 
     private static IEnumerable<string> Words(Tokenizer tokenizer) =>
         Enumerable.Range(0, tokenizer.VocabularySize).Select(id => tokenizer.Decode([id]));
 
     private sealed record Line(
-        string Model, double Loss, double Perplexity, double? BitsPerByte, double Accuracy, long Tokens, long? Bytes);
+        string Model, double Loss, double Perplexity, double? BitsPerByte, double Accuracy, long Tokens, long? Bytes,
+        Precision? Precision);
 }

@@ -60,7 +60,8 @@ internal sealed record LibTorchFacts(
             cuda.is_available() ? cuda.device_count() : 0);
     }
 
-    private static void TrainOneStep()
+    /// <summary>Trains a tiny model for a step.</summary>
+    public static void TrainOneStep()
     {
         var config = new ModelConfig
         {

@@ -78,7 +78,7 @@ internal static class SharedOptions
     /// <summary>The number of threads.</summary>
     public static Option<int?> Threads { get; } = new("--threads")
     {
-        Description = "The number of threads; default: all cores, divided among the ranks of a machine.",
+        Description = "The number of threads; default: all cores, divided among the ranks of a machine; a new run takes fewer where that is faster.",
         HelpName = "N",
     };
 
@@ -94,6 +94,11 @@ internal static class SharedOptions
     public static int? ThreadsOf(ParseResult request) =>
         request.GetValue(Threads) is < 1 and var threads ? throw new InputException($"--threads: found {threads}, expected 1 or more.")
             : request.GetValue(Threads);
+
+    /// <summary>Whether a run of one process on the CPU finds the number of its threads itself: the user has named none.</summary>
+    public static bool ChoosesThreads(ParseResult request, ICollective ranks, Device device) =>
+        ranks.Ranks == 1 && device.type == TorchSharp.DeviceType.CPU && request.GetValue(Threads) is null
+        && Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is null;
 
     /// <summary>
     /// Lets libtorch use as many threads as the request says or, on each of several ranks, its part of the cores. All ranks call it

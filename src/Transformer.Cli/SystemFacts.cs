@@ -11,8 +11,10 @@ namespace Transformer.Cli;
 /// <param name="FreeDiskBytes">The free space where runs are written, the current folder.</param>
 /// <param name="Mpi">The name of the MPI library; null where there is none.</param>
 /// <param name="HasGraphicsDriver">Whether a driver for NVIDIA's GPUs is loaded.</param>
+/// <param name="OtherCores">How many of the cores other work holds at the moment; null where the system does not tell.</param>
 internal sealed partial record SystemFacts(
-    string System, string Dotnet, int Cores, long FreeMemoryBytes, long FreeDiskBytes, string? Mpi, bool HasGraphicsDriver)
+    string System, string Dotnet, int Cores, long FreeMemoryBytes, long FreeDiskBytes, string? Mpi, bool HasGraphicsDriver,
+    double? OtherCores = null)
 {
     private const long LeastMemory = 1L << 30, LeastDisk = 2L << 30;
 
@@ -26,13 +28,16 @@ internal sealed partial record SystemFacts(
         new DriveInfo(Environment.CurrentDirectory).AvailableFreeSpace,
         ((string[])["libmpi.so.40", "libmpi.so.12", "libmpi.dylib", "msmpi.dll"])
             .FirstOrDefault(name => NativeLibrary.TryLoad(name, out _)),
-        File.Exists("/proc/driver/nvidia/version") || File.Exists(Path.Combine(Environment.SystemDirectory, "nvcuda.dll")));
+        File.Exists("/proc/driver/nvidia/version") || File.Exists(Path.Combine(Environment.SystemDirectory, "nvcuda.dll")),
+        Others());
 
     /// <summary>What is wrong with them, and what to do about it.</summary>
     public IEnumerable<string> Problems()
     {
         if (OperatingSystem.IsLinux() && CLibrary() is null)
             yield return "libtorch needs glibc: take a system such as Debian, Ubuntu or Fedora.";
+        if (OtherCores is { } others && OtherLoad.IsInTheWay(Cores, others, Cores))
+            yield return OtherWork.Advice(others, Cores, Cores, "train with");
         if (FreeMemoryBytes < LeastMemory)
             yield return $"Only {Numbers.Bytes(FreeMemoryBytes)} of memory are free: end other programs, or take a smaller batch.";
         if (FreeDiskBytes < LeastDisk)
@@ -41,7 +46,15 @@ internal sealed partial record SystemFacts(
             yield return $"{LibTorch.CacheFolder} cannot be written ({reason}): allow it, or name another folder in XDG_DATA_HOME.";
     }
 
-    private static long FreeMemory() => OperatingSystem.IsLinux()
+    private static double? Others()
+    {
+        var load = OtherLoad.TryStart();
+        if (load is not null) Thread.Sleep(TimeSpan.FromSeconds(0.5));    // the system counts in hundredths of a second
+        return load?.Cores();
+    }
+
+    /// <summary>The memory that is free, for this process.</summary>
+    public static long FreeMemory() => OperatingSystem.IsLinux()
         && File.ReadLines("/proc/meminfo").FirstOrDefault(line => line.StartsWith("MemAvailable:")) is { } line
             ? Math.Min(
                 1024 * long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]),

@@ -90,8 +90,13 @@ internal static class TrainVerb
     private static int Run(ParseResult request, ICollective ranks, Device device, RunConfig? config, CancellationToken cancellation)
     {
         var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
-        if (config is null) return Train(report => Trainer.Resume(request.GetValue(Resume)!, report, ranks, device));
-        if (request.GetValue(DryRun)) return DryRunReport.Write(config, request);
+        var choosesThreads = SharedOptions.ChoosesThreads(request, ranks, device);
+        if (config is null)
+        {
+            if (choosesThreads) UseThreadsOf(request.GetValue(Resume)!);
+            return Train(report => Trainer.Resume(request.GetValue(Resume)!, report, ranks, device));
+        }
+        if (request.GetValue(DryRun)) return DryRunReport.Write(config, request, choosesThreads);
         if (request.GetValue(Range)) return LearningRateRangeReport.Write(config, request, cancellation);
         var folder = request.GetValue(Out) ?? NewFolder(Path.GetFileNameWithoutExtension(SourceOf(request)));
         return Train(report => Trainer.Start(config, folder, report, ranks, device));
@@ -100,6 +105,8 @@ internal static class TrainVerb
         {
             using var display = TrainingDisplay.On(error);
             using var trainer = start(display.Show);
+            if (choosesThreads && config is not null) display.Show(trainer.ChooseThreads());
+            if (ranks.Ranks == 1) display.WatchOthers(trainer.Folder, get_num_threads());
             trainer.Profile = request.GetValue(Profile) ? new StepProfile() : null;
             TrainingOutcome outcome;
             try
@@ -118,6 +125,13 @@ internal static class TrainVerb
             if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(output, outcome);
             return CommandLine.Done;
         }
+    }
+
+    // A run goes on with the threads of its beginning, since they move last digits; where there are fewer cores now it says so.
+    private static void UseThreadsOf(string folder)
+    {
+        if (RunEnvironment.Read(Path.Combine(folder, RunEnvironment.FileName)) is { Ranks: 1, Device: "cpu", Threads: var threads })
+            set_num_threads(Math.Clamp(threads, 1, Environment.ProcessorCount));
     }
 
     // The device and, for a new run, its configuration.

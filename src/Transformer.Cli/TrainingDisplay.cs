@@ -6,9 +6,24 @@ namespace Transformer.Cli;
 /// <summary>Shows a run while it goes on: a bar that is drawn over on a terminal, a line now and then elsewhere.</summary>
 internal abstract class TrainingDisplay : IDisposable
 {
+    private OtherWork? others;
+
     /// <summary>The display for a writer: a bar where it is the terminal's standard error.</summary>
     public static TrainingDisplay On(TextWriter error) =>
         ReferenceEquals(error, Console.Error) && !Console.IsErrorRedirected ? new Bar() : new Lines(error);
+
+    /// <summary>Says from time to time when other work holds the cores that a run of one process computes on.</summary>
+    /// <param name="run">The run's folder.</param>
+    /// <param name="threads">Its threads.</param>
+    public void WatchOthers(string run, int threads) => others = OtherWork.TryWatch(run, threads);
+
+    /// <summary>Shows how many threads a run has chosen, where they are not all.</summary>
+    public void Show(ThreadChoice choice)
+    {
+        if (choice.Threads < choice.Most)
+            Line($"threads: {choice.Threads} of {choice.Most}, since more are slower here and now: {1000 * choice.MostSeconds:f0} ms a pass " +
+                $"with {choice.Most}, {1000 * choice.Seconds:f0} ms with {choice.Threads}; --threads {choice.Most} takes all");
+    }
 
     /// <summary>Shows an event.</summary>
     public void Show(TrainingEvent happened)
@@ -16,6 +31,7 @@ internal abstract class TrainingDisplay : IDisposable
         switch (happened)
         {
             case TrainingEvent.Stepped stepped:
+                if (others?.Notice() is { } notice) Line($"warning: {notice}");
                 Step(stepped.Metrics, TimeSpan.FromSeconds(stepped.SecondsLeft));
                 break;
             case TrainingEvent.Rescaled rescaled:
@@ -42,6 +58,8 @@ internal abstract class TrainingDisplay : IDisposable
     public void Finish(TrainingOutcome outcome) => Line(
         $"done: {outcome.Steps:n0} steps, {outcome.Tokens:n0} tokens in {outcome.Seconds:f0} s; training loss {outcome.TrainLoss:f4}, " +
         $"validation loss {outcome.ValidationLoss:f4}, accuracy {outcome.ValidationAccuracy:p1}\n" +
+        (outcome.CoreSecondsPerToken is { } seconds ? $"processor time: {1e6 * seconds:g3} us per token, all cores together" +
+            $"{(outcome.JoulesPerToken is { } joules ? $"; energy: {1e3 * joules:g3} mJ per token" : "")}\n" : "") +
         $"run: {outcome.Run}\nsample from it: generate {outcome.Run} --prompt \"...\"");
 
     /// <inheritdoc/>
@@ -53,9 +71,9 @@ internal abstract class TrainingDisplay : IDisposable
     /// <summary>Writes a line that stays.</summary>
     protected abstract void Line(string text);
 
-    private static string Numbers(Metrics metrics, TimeSpan left) =>
+    private string Numbers(Metrics metrics, TimeSpan left) =>
         $"loss {metrics.TrainLoss?.ToString("f4") ?? "overflowed"}  {metrics.TokensPerSecond:n0} tokens/s  {metrics.Utilization:p0} of " +
-            $"the matrix rate  {left:h\\:mm\\:ss} left";
+            $"the matrix rate  {left:h\\:mm\\:ss} left{others?.Now}";
 
     private sealed class Lines(TextWriter error) : TrainingDisplay
     {

@@ -65,8 +65,8 @@ public sealed record ZeroProjectionInitializationConfig : InitializationConfig
 
 /// <summary>
 /// Maximal update parametrisation (Yang et al. 2022): with m = width / base_width, hidden matrices start at N(0, deviation / sqrt(m)) and
-/// learn at rate / m with AdamW, logits are divided by m and attention scores by D instead of sqrt(D), so that the best rate of a small
-/// model is the best rate of a large one.
+/// learn at rate / m with AdamW, whose decay of them is multiplied by m; logits are divided by m and attention scores by D instead of
+/// sqrt(D), so that the best rate of a small model is the best rate of a large one.
 /// </summary>
 public sealed record MupInitializationConfig : InitializationConfig
 {

@@ -29,7 +29,7 @@ public sealed class Corpus : Dataset
     /// <summary>The tokens to validate on; none of them is trained on.</summary>
     public TokenSequence Validation { get; }
 
-    /// <summary>The UTF-8 bytes of the validation text, for bits per byte.</summary>
+    /// <summary>The UTF-8 bytes of the validation text.</summary>
     public long ValidationBytes { get; }
 
     /// <summary>xxHash-128 of all tokens, in hexadecimal: the same for the same corpus, as text or prepared.</summary>

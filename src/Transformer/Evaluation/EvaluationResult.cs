@@ -12,7 +12,7 @@ public sealed record EvaluationResult(double Loss, long Tokens, long Correct)
     /// <summary>The share of the tokens that greedy choice gets right, from 0 to 1.</summary>
     public double Accuracy => (double)Correct / Tokens;
 
-    /// <summary>The loss of the whole text in bits, divided by its length: comparable between tokenizers.</summary>
-    /// <param name="bytes">The text's UTF-8 bytes.</param>
+    /// <summary>The loss of all predicted tokens in bits, divided by their length: comparable between tokenizers.</summary>
+    /// <param name="bytes">The UTF-8 bytes of the predicted tokens, which <see cref="TextEvaluation.Bytes"/> counts.</param>
     public double BitsPerByte(long bytes) => Loss * Tokens / Math.Log(2) / bytes;
 }

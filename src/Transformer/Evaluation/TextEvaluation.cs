@@ -6,9 +6,9 @@ using Transformer.Tokenization;
 
 namespace Transformer.Evaluation;
 
-/// <summary>A text as tokens to predict, and its length.</summary>
+/// <summary>A text as tokens to predict, and the length of what is predicted.</summary>
 /// <param name="Tokens">The tokens; the first one is only read, the others are predicted.</param>
-/// <param name="Bytes">The UTF-8 bytes of the text.</param>
+/// <param name="Bytes">The UTF-8 bytes of the tokens that are predicted, for bits per byte.</param>
 public sealed record TextEvaluation(TokenSequence Tokens, long Bytes) : IDisposable
 {
     private const int BatchSize = 8;
@@ -21,11 +21,18 @@ public sealed record TextEvaluation(TokenSequence Tokens, long Bytes) : IDisposa
         var ids = new List<int>();
         using (var reader = text.Open())
             foreach (var piece in tokenizer.Encode(reader)) ids.AddRange(piece);
-        var bytes = ids.Sum(id => (long)tokenizer.BytesOf(id).Length);
         if (tokenizer.BeginOfText is { } begin) ids.Insert(0, begin);
         if (ids.Count < 2)
             throw new InputException($"{text.Name}: {ids.Count} token, but the first one is only read; expected two or more.");
-        return new(new TokenArray([.. ids]), bytes);
+        return new(new TokenArray([.. ids]), ids.Zip(ids.Skip(1), (previous, id) => (long)tokenizer.BytesOf(id, previous).Length).Sum());
+    }
+
+    /// <summary>The validation text of a corpus. The corpus keeps the tokens.</summary>
+    public static TextEvaluation Of(Corpus corpus)
+    {
+        var first = new long[1];
+        corpus.Validation.Read(0, first);
+        return new(corpus.Validation, corpus.ValidationBytes - corpus.Tokenizer.BytesOf((int)first[0]).Length);
     }
 
     /// <summary>

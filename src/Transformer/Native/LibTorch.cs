@@ -10,8 +10,10 @@ namespace Transformer.Native;
 /// Finds and loads libtorch before TorchSharp does. On Linux there are two reasons: TorchSharp's native library requires the C++ runtime of
 /// GCC 13, which Debian 12 and Ubuntu 22.04 lack although nothing of it is used, and <c>TRANSFORMER_LIBTORCH</c> may name another libtorch
 /// (for example the <c>torch/lib</c> folder of a Python install with CUDA). Elsewhere TorchSharp's own search is enough.
+/// A program that uses this library before TorchSharp needs no call of its own; one whose first call is TorchSharp's calls <see cref="Load"/>
+/// before it, since nothing of this library has run by then.
 /// </summary>
-public static class LibTorch
+public static partial class LibTorch
 {
     /// <summary>The environment variable that names the folder of another libtorch.</summary>
     public const string FolderVariable = "TRANSFORMER_LIBTORCH";
@@ -31,6 +33,9 @@ public static class LibTorch
     /// How TorchSharp's native library was loaded: the original, or a copy that accepts an older C++ runtime; and with which libtorch.
     /// </summary>
     public static string How { get; private set; } = "not loaded";
+
+    /// <summary>The version of libtorch, which it tells itself: another one than the packages' may be in use.</summary>
+    public static string Version => $"{AbiVersion() >> 56}.{(AbiVersion() >> 48) & 0xFF}.{(AbiVersion() >> 40) & 0xFF}";
 
     /// <summary>The folder of the copy for an older C++ runtime.</summary>
     public static string CacheFolder
@@ -104,6 +109,7 @@ public static class LibTorch
         }
 
         Folder = folder;
+        OpenMp.SpinBriefly();
         foreach (var library in (string[])["libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so", "libtorch.so"])
         {
             if (!File.Exists(Path.Combine(folder, library))) continue;
@@ -120,6 +126,9 @@ public static class LibTorch
         How = accepted ? "as it is" : "as a copy that accepts an older C++ runtime";
         if (given is not null) How += $", beside the libtorch of {given}";
     }
+
+    [LibraryImport(CpuLibrary, EntryPoint = "aoti_torch_abi_version")]
+    private static partial ulong AbiVersion();
 
     private static string? FindBeside(string file)
     {

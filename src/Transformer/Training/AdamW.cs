@@ -32,7 +32,8 @@ public sealed class AdamW : Optimizer
         steps = zeros(1).DetachFromDisposeScope();    // on the CPU, so that counting does not wait for a device
         long used = 0;    // the moments of the ranges are contiguous
         foreach (var alike in parameters.GroupBy(parameter => (
-            parameter.Decays, RateScale: parameter.LearningRateScale * parameter.WidthScale)))
+            Decay: parameter.Decays ? config.WeightDecay / parameter.WidthScale : 0,    // times the rate, so that the width cancels
+            RateScale: parameter.LearningRateScale * parameter.WidthScale)))
         {
             var ranges = new List<ParameterRange>();
             foreach (var (offset, length) in Join(alike).SelectMany(range => space.Owned(range.Offset, range.Length)))
@@ -46,7 +47,7 @@ public sealed class AdamW : Optimizer
                     zeros(1, device: space.Values.device).DetachFromDisposeScope()));
                 used += length;
             }
-            groups.Add(new Group(alike.Key.Decays, alike.Key.RateScale, ranges));
+            groups.Add(new Group(alike.Key.Decay, alike.Key.RateScale, ranges));
         }
     }
 
@@ -59,7 +60,7 @@ public sealed class AdamW : Optimizer
         public IEnumerable<Tensor> Tensors => [Values, Gradients, Means, Squares, Step];
     }
 
-    private sealed record Group(bool Decays, double RateScale, IReadOnlyList<ParameterRange> Ranges);
+    private sealed record Group(double Decay, double RateScale, IReadOnlyList<ParameterRange> Ranges);
 
     /// <inheritdoc/>
     public override IEnumerable<(string Name, Tensor Value)> State
@@ -81,27 +82,27 @@ public sealed class AdamW : Optimizer
     {
         using var _ = no_grad();
         steps.add_(1);
-        foreach (var (decays, scale, ranges) in groups)
+        foreach (var (decay, scale, ranges) in groups)
         {
             foreach (var range in ranges) range.Step.fill_(Count);
-            if (config.StatePrecision == StatePrecision.Fp32) Update(ranges, decays, scale * schedule, gradientScale);
-            else foreach (var range in ranges) UpdateRounded(range, decays, scale * schedule, gradientScale);
+            if (config.StatePrecision == StatePrecision.Fp32) Update(ranges, decay, scale * schedule, gradientScale);
+            else foreach (var range in ranges) UpdateRounded(range, decay, scale * schedule, gradientScale);
         }
     }
 
     private float Count => steps.data<float>()[0];
 
-    private void Update(IReadOnlyList<ParameterRange> ranges, bool decays, double scale, Tensor? gradientScale) => Aten.FusedAdamW(
+    private void Update(IReadOnlyList<ParameterRange> ranges, double decay, double scale, Tensor? gradientScale) => Aten.FusedAdamW(
         [.. ranges.Select(range => range.Values)],
         [.. ranges.Select(range => range.Gradients)],
         [.. ranges.Select(range => range.Means)],
         [.. ranges.Select(range => range.Squares)],
         [.. ranges.Select(range => range.Step)],
-        config.LearningRate * scale, config.Beta1, config.Beta2, decays ? config.WeightDecay : 0, config.Epsilon, gradientScale);
+        config.LearningRate * scale, config.Beta1, config.Beta2, decay, config.Epsilon, gradientScale);
 
     // The moments are widened, updated and rounded piece by piece. The rounding of a number depends only on its index in the space and on
     // the step, so that threads, pieces and interruptions do not change it.
-    private void UpdateRounded(ParameterRange range, bool decays, double scale, Tensor? gradientScale)
+    private void UpdateRounded(ParameterRange range, double decay, double scale, Tensor? gradientScale)
     {
         var step = (long)Count - 1;
         for (long first = 0; first < range.Length; first += Piece)
@@ -112,7 +113,7 @@ public sealed class AdamW : Optimizer
             var piece = new ParameterRange(
                 range.Offset + first, range.Values.narrow(0, first, length), range.Gradients.narrow(0, first, length),
                 means.to(ScalarType.Float32), squares.to(ScalarType.Float32), range.Step);
-            Update([piece], decays, scale, gradientScale);
+            Update([piece], decay, scale, gradientScale);
             StochasticRounding.Store(piece.Means, means, seed: 2 * step, piece.Offset);
             StochasticRounding.Store(piece.Squares, squares, seed: 2 * step + 1, piece.Offset);
         }

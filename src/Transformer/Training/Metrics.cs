@@ -48,4 +48,15 @@ public sealed record Metrics
 
     /// <summary>Seconds since the run began, interruptions left out.</summary>
     public required double Seconds { get; init; }
+
+    /// <summary>
+    /// The processor time of the step, summed over all cores and ranks, per token; absent in logs of earlier versions.
+    /// </summary>
+    public double? CoreSecondsPerToken { get; init; }
+
+    /// <summary>
+    /// The energy that the processor took during the step, per token, whatever else ran on it; absent where the machine does not count it or
+    /// shows it to root only, and with several ranks.
+    /// </summary>
+    public double? JoulesPerToken { get; init; }
 }

@@ -23,10 +23,16 @@ namespace Transformer.Training;
 /// <param name="Ranks">The number of processes that train together.</param>
 /// <param name="Backend">The communication library with its version; null for one process.</param>
 /// <param name="Kinds">The assemblies from which kinds were added; null for none.</param>
+/// <param name="LibtorchVersion">The version that libtorch tells itself; null in records of earlier versions.</param>
+/// <param name="OnnxRuntime">The version of ONNX Runtime, where this process had loaded it.</param>
 public sealed record RunEnvironment(
     string Version, string Dotnet, string Torchsharp, string Libtorch, string System, string Processor, int Threads, string Device = "cpu",
-    int Ranks = 1, string? Backend = null, IReadOnlyList<AddedAssembly>? Kinds = null)
+    int Ranks = 1, string? Backend = null, IReadOnlyList<AddedAssembly>? Kinds = null, string? LibtorchVersion = null,
+    string? OnnxRuntime = null)
 {
+    /// <summary>The name of the file in the run's folder.</summary>
+    public const string FileName = "environment.json";
+
     private static readonly JsonSerializerOptions Format = new(ConfigJson.Options) { WriteIndented = true };
 
     /// <summary>The environment of this process.</summary>
@@ -43,7 +49,10 @@ public sealed record RunEnvironment(
         $"{device ?? CPU}",
         ranks?.Ranks ?? 1,
         ranks?.Backend,
-        Layers.Kinds.Assemblies is [_, ..] added ? [.. added] : null);
+        Layers.Kinds.Assemblies is [_, ..] added ? [.. added] : null,
+        LibTorch.Version,
+        AppDomain.CurrentDomain.GetAssemblies().Select(assembly => assembly.GetName())
+            .FirstOrDefault(name => name.Name == "Microsoft.ML.OnnxRuntime")?.Version?.ToString(3));
 
     /// <summary>Reads what <see cref="Write"/> wrote; null where there is nothing to read.</summary>
     /// <exception cref="InputException">The file is not what <see cref="Write"/> wrote.</exception>
@@ -82,6 +91,8 @@ public sealed record RunEnvironment(
         if (Device != earlier.Device) yield return $"device: {earlier.Device} before, {Device} now";
         if (Processor != earlier.Processor) yield return $"processor: {earlier.Processor} before, {Processor} now";
         if (Libtorch != earlier.Libtorch) yield return $"libtorch: {earlier.Libtorch} before, {Libtorch} now";
+        if (earlier.LibtorchVersion is { } version && version != LibtorchVersion)
+            yield return $"libtorch's version: {version} before, {LibtorchVersion} now";
         if (Torchsharp != earlier.Torchsharp) yield return $"TorchSharp: {earlier.Torchsharp} before, {Torchsharp} now";
         if (KindsText != earlier.KindsText) yield return $"kinds: {earlier.KindsText} before, {KindsText} now";
     }

@@ -9,9 +9,6 @@ namespace Transformer.Training;
 /// <summary>The folder of one run, locked by one process at a time: the resolved configuration, metrics, samples and checkpoints.</summary>
 public sealed class RunFolder : IDisposable
 {
-    /// <summary>The name of the file with the environment of the run's start.</summary>
-    internal const string EnvironmentName = "environment.json";
-
     private const string ConfigName = "config.yaml";
     private readonly FileStream? hold;
 
@@ -106,7 +103,7 @@ public sealed class RunFolder : IDisposable
     {
         if (hold is null) return;
         Dispose();
-        string[] written = [ConfigName, EnvironmentName, MetricsLog.FileName, "events.out.tfevents.*"];
+        string[] written = [ConfigName, RunEnvironment.FileName, MetricsLog.FileName, "events.out.tfevents.*"];
         foreach (var file in written.SelectMany(name => Directory.GetFiles(Path, name))) File.Delete(file);
         if (!Directory.EnumerateFileSystemEntries(Path).Any()) Directory.Delete(Path);
     }

@@ -56,13 +56,37 @@ internal sealed class RunLog : IDisposable
         Report(new TrainingEvent.Saved(progress.Step, folder));
     }
 
+    /// <summary>What the log of a whole run says.</summary>
+    /// <param name="TrainLoss">The mean training loss of the last hundred steps; null where all of them overflowed.</param>
+    /// <param name="CoreSecondsPerToken">The processor time per token, over the steps that have it.</param>
+    /// <param name="JoulesPerToken">The energy per token, over the steps that have it.</param>
+    public readonly record struct Summary(double? TrainLoss, double? CoreSecondsPerToken, double? JoulesPerToken);
+
     /// <summary>Draws the loss over the whole run.</summary>
-    /// <returns>The mean training loss of the last hundred steps; null where all of them overflowed.</returns>
-    public double? Finish()
+    public Summary Finish()
     {
         Metrics[] lines = [.. MetricsLog.Read(run.PathOf(MetricsLog.FileName))];
         LossPlot.Write(lines, run.PathOf("loss.svg"));
-        return lines.TakeLast(100).Average(line => line.TrainLoss);
+        return Summarize(lines);
+    }
+
+    /// <summary>The summary of a log.</summary>
+    internal static Summary Summarize(IReadOnlyList<Metrics> lines)
+    {
+        return new(
+            lines.TakeLast(100).Average(line => line.TrainLoss), PerToken(line => line.CoreSecondsPerToken), PerToken(line => line.JoulesPerToken));
+
+        // A line has the tokens of all steps so far.
+        double? PerToken(Func<Metrics, double?> value)
+        {
+            var (sum, tokens, before) = (0.0, 0L, 0L);
+            foreach (var line in lines)
+            {
+                if (value(line) is { } perToken) (sum, tokens) = (sum + perToken * (line.Tokens - before), tokens + line.Tokens - before);
+                before = line.Tokens;
+            }
+            return tokens > 0 ? sum / tokens : null;
+        }
     }
 
     /// <inheritdoc/>

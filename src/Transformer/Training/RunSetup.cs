@@ -49,7 +49,7 @@ internal sealed class RunSetup
             ranks.RunOnAll(() =>
             {
                 run = ranks.Rank == 0 ? RunFolder.Create(folder, resolved) : RunFolder.HeldByRank0(folder, resolved);
-                if (ranks.Rank == 0) environment.Write(run.PathOf(RunFolder.EnvironmentName));
+                if (ranks.Rank == 0) environment.Write(run.PathOf(RunEnvironment.FileName));
             });
             return new RunSetup(run!, data, checkpoint: null, Beginning(data), isNew: true);
         }
@@ -80,7 +80,7 @@ internal sealed class RunSetup
             var hasCheckpoint = ranks.Gather(run.HasCheckpoint ? 1 : 0)[0][0] == 1;
             var progress = ranks.RunOnAll(() =>
             {
-                if (ranks.Rank == 0) foreach (var difference in environment.ChangesSince(run.PathOf(RunFolder.EnvironmentName)))
+                if (ranks.Rank == 0) foreach (var difference in environment.ChangesSince(run.PathOf(RunEnvironment.FileName)))
                     report?.Invoke(new TrainingEvent.Warned($"The last digits may differ from an uninterrupted run: {difference}."));
                 if (!hasCheckpoint) return Beginning(data);
                 checkpoint = CheckpointFolder.Open(run.Path);

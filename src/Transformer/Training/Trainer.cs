@@ -19,6 +19,8 @@ namespace Transformer.Training;
 /// </summary>
 public sealed class Trainer : IDisposable
 {
+    private const int StepsPerPass = 20;    // of the measurement of threads
+
     private readonly ICollective ranks;
     private readonly RunFolder run;
     private readonly Dataset data;
@@ -27,6 +29,7 @@ public sealed class Trainer : IDisposable
     private readonly TrainingBatches batches;
     private readonly ModelSize size;
     private readonly RunLog? log;    // rank 0's
+    private readonly EnergyCounter? energy;    // of the whole machine, so that several ranks would count it more than once
     private int? savedStep;
     private bool sampledBefore;
 
@@ -40,6 +43,7 @@ public sealed class Trainer : IDisposable
         batches = data.Train(run.Config, Progress.Position);
         size = new ModelSize(Model);
         log = ranks.Rank == 0 ? new RunLog(run, Progress, report) : null;
+        energy = ranks.Ranks == 1 ? EnergyCounter.TryOpen() : null;
     }
 
     /// <summary>The run's folder.</summary>
@@ -108,6 +112,19 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>
+    /// Chooses how many threads a new run of one process on the CPU computes with, and records them in environment.json. What is measured
+    /// takes about as long as a twentieth of the steps at most, and changes nothing in the run but last digits, which depend on the threads.
+    /// </summary>
+    /// <exception cref="InputException">The run's folder can no longer be written.</exception>
+    public ThreadChoice ChooseThreads()
+    {
+        state.Model.train();
+        var choice = ThreadChoice.Measure(trainingStep, batches.At(0), Training.Steps / StepsPerPass);
+        RunEnvironment.Current(ranks, state.Model.Device).Write(run.PathOf(RunEnvironment.FileName));
+        return choice;
+    }
+
+    /// <summary>
     /// Trains to the last step. Cancellation, on any rank, saves a checkpoint first. Only rank 0 has the mean training loss.
     /// </summary>
     /// <exception cref="OperationCanceledException">The run was cancelled; it is saved.</exception>
@@ -140,9 +157,10 @@ public sealed class Trainer : IDisposable
         }
 
         var final = validation ?? Evaluate(isFullPass: true);
+        var summary = log?.Finish();
         return new TrainingOutcome(
-            run.Path, Progress.Step, Progress.Tokens, Progress.Seconds, log?.Finish(), final.Loss, Progress.BestLoss!.Value,
-            final.Accuracy);
+            run.Path, Progress.Step, Progress.Tokens, Progress.Seconds, summary?.TrainLoss, final.Loss, Progress.BestLoss!.Value,
+            final.Accuracy, summary?.CoreSecondsPerToken, summary?.JoulesPerToken);
     }
 
     private bool IsOver => Progress.Step >= Training.Steps || Progress.IsSolved;
@@ -150,14 +168,16 @@ public sealed class Trainer : IDisposable
     // Every given number of steps, and after the last one.
     private bool IsDue(int every) => Progress.Step % every == 0 || IsOver;
 
-    private readonly record struct StepTaken(TrainingStep.Result Result, double LearningRate, long Tokens, double Flops, double Seconds);
+    private readonly record struct StepTaken(
+        TrainingStep.Result Result, double LearningRate, long Tokens, double Flops, double Seconds, double CoreSeconds, double? Joules);
 
     private StepTaken Step()
     {
         ranks.CurrentOperation = $"step {Progress.Step + 1}";
         trainingStep.Profile = Profile?.BeginsStep() is true ? Profile : null;
         using var whole = trainingStep.Profile?.Measure("step");
-        var watch = Stopwatch.StartNew();
+        var (watch, processor) = (Stopwatch.StartNew(), Environment.CpuUsage.TotalTime);
+        _ = energy?.Joules();
         var position = batches.Position;
         var reading = trainingStep.Profile?.Measure("batches");
         Batch[] drawn = [
@@ -182,8 +202,12 @@ public sealed class Trainer : IDisposable
         if (state.Scaler is { } scaler && scaler.Scale != scale)
             log?.Report(new TrainingEvent.Rescaled(Progress.Step, scaler.Scale, Skipped: !result.IsFinite));
         if (result.IsFinite) state.Average?.Update(Progress.Step);
-        return new(result, Training.Optimizer.LearningRate * schedule, tokens, flops, watch.Elapsed.TotalSeconds);
+        return new(
+            result, Training.Optimizer.LearningRate * schedule, tokens, flops, watch.Elapsed.TotalSeconds,
+            OfAllRanks((Environment.CpuUsage.TotalTime - processor).TotalSeconds), energy?.Joules());
     }
+
+    private double OfAllRanks(double own) => ranks.Ranks == 1 ? own : ranks.Gather(own).Sum(rank => rank[0]);
 
     private TrainingStep.Result Update(double schedule, Batch[] drawn)
     {
@@ -234,6 +258,8 @@ public sealed class Trainer : IDisposable
         TokensPerSecond = step.Tokens / step.Seconds,
         Utilization = step.Flops / step.Seconds / ranks.Ranks / matrixFlopsPerSecond,
         Seconds = Progress.Seconds,
+        CoreSecondsPerToken = step.CoreSeconds / step.Tokens,
+        JoulesPerToken = step.Joules / step.Tokens,
     };
 
     // Where the parameters are shared out, every forward pass needs all ranks.

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Transformer.Training;
 
 /// <summary>The outcome of a finished run.</summary>
@@ -9,6 +11,11 @@ namespace Transformer.Training;
 /// <param name="ValidationLoss">The loss over the whole validation text after the last step.</param>
 /// <param name="BestValidationLoss">The lowest validation loss of the run's evaluations, quick estimates included.</param>
 /// <param name="ValidationAccuracy">The share of all validation tokens that had the greatest of all logits after the last step.</param>
+/// <param name="CoreSecondsPerToken">The processor time of the steps per token: the mean of <see cref="Metrics.CoreSecondsPerToken"/>; null
+/// where no step has it.</param>
+/// <param name="JoulesPerToken">The energy of the steps per token: the mean of <see cref="Metrics.JoulesPerToken"/>; null where no step has
+/// it.</param>
 public sealed record TrainingOutcome(
     string Run, int Steps, long Tokens, double Seconds, double? TrainLoss, double ValidationLoss, double BestValidationLoss,
-    double ValidationAccuracy);
+    double ValidationAccuracy, double? CoreSecondsPerToken = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? JoulesPerToken = null);

@@ -48,6 +48,15 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         return result;
     }
 
+    /// <summary>Computes gradients and drops them, so that nothing changes but the state of the random generator.</summary>
+    /// <param name="batches">As for <see cref="Run"/>.</param>
+    internal void Rehearse(IReadOnlyList<Batch> batches)
+    {
+        using var scope = NewDisposeScope();
+        _ = Gradients(batches);
+        space.ZeroGradients();
+    }
+
     // This rank's part of the mean loss of the batches; their gradients are accumulated in the space. Batches are weighted by their
     // predicted tokens, so that the gradient is that of the mean over all tokens, whatever the number of batches and ranks.
     private Tensor Gradients(IReadOnlyList<Batch> batches)

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 
 namespace Transformer.Tests.EndToEnd;
 
@@ -90,6 +91,32 @@ public sealed class KilledRunTests : IDisposable
         Assert.DoesNotContain("warning", Command.Run(here.Folder, "train", "--resume", "run").Error);
         Assert.Contains("warning: The last digits may differ from an uninterrupted run: threads: 1 before, 2 now.",
             Command.Run(here.Folder, "train", "--resume", "run", "--threads", "2").Error);
+    }
+
+    [Fact]
+    public void A_resumed_run_keeps_the_threads_of_its_beginning()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.ProcessorCount > 1, "Takes env, and two threads to choose from.");
+        Assert.Equal(0, Command.Run(here.Folder, "train", "tiny.yaml", "--out", "run", "--threads", "1", "--set", "training.steps=2").Code);
+
+        using var resumed = Command.StartInShell(here.Folder, ["env", "-u", "OMP_NUM_THREADS"], "train", "--resume", "run");
+        var (code, _, error) = resumed.Wait();
+        Assert.Equal(0, code);
+        Assert.DoesNotContain("warning: The last digits", error);
+    }
+
+    [Fact]
+    public void A_new_run_records_the_threads_that_it_has_chosen()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Takes env.");
+        using var run = Command.StartInShell(
+            here.Folder, ["env", "-u", "OMP_NUM_THREADS"], "train", "tiny.yaml", "--out", "run", "--set", "training.steps=100");
+        var (code, _, error) = run.Wait();
+        Assert.Equal(0, code);
+        var chosen = Regex.Match(error, @"^threads: (\d+) of", RegexOptions.Multiline);
+        Assert.Equal(
+            chosen.Success ? int.Parse(chosen.Groups[1].Value) : Environment.ProcessorCount,
+            (int)JsonNode.Parse(File.ReadAllText(here["run/environment.json"]))!["threads"]!);
     }
 
     [Theory]

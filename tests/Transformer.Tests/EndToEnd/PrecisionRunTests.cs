@@ -98,6 +98,28 @@ public sealed class PrecisionRunTests : IDisposable
         RunConfig RunFolderConfig() => ConfigFile.Load(here["run/config.yaml"], []);
     }
 
+    [Theory]
+    [InlineData("bf16")]
+    [InlineData("fp16")]
+    public async Task A_run_is_evaluated_in_its_own_precision_and_has_the_loss_of_its_last_validation(string precision)
+    {
+        var (_, output, _) = await here.Train("run", "--set", $"training.precision={precision}", "--json");
+        var trained = JsonNode.Parse(output)!["validation_loss"]!.GetValue<double>();
+
+        foreach (var path in (string[])["run", "run/checkpoints/step-40"])
+        {
+            (var code, output, var error) = await Workplace.Request("evaluate", here[path], "--json");
+            Assert.True(code == CommandLine.Done, error);
+            Assert.Contains($"measured in {precision}, as it was trained", error);
+            var line = JsonNode.Parse(output)![0]!;
+            Assert.Equal((precision, trained), (line["precision"]!.GetValue<string>(), line["loss"]!.GetValue<double>()));
+        }
+
+        (_, output, var silent) = await Workplace.Request("evaluate", here["run"], "--precision", "fp32", "--json");
+        Assert.Equal("", silent);
+        Assert.NotEqual(trained, JsonNode.Parse(output)![0]!["loss"]!.GetValue<double>());
+    }
+
     [Fact]
     public async Task Tf32_on_the_cpu_is_refused_and_leaves_nothing()
     {

@@ -24,7 +24,9 @@ public sealed class RunTests : IDisposable
         using var best = CheckpointFolder.Open(here[$"run/checkpoints/{File.ReadAllText(here["run/checkpoints/best"]).Trim()}"]);
         Assert.True(File.Exists(Path.Combine(best.Folder, "training.json")));
 
-        string[] fields = ["step", "tokens", "train_loss", "learning_rate", "gradient_norm", "tokens_per_second", "utilization", "seconds"];
+        string[] fields = [
+            "step", "tokens", "train_loss", "learning_rate", "gradient_norm", "tokens_per_second", "utilization", "seconds",
+            "core_seconds_per_token"];
         Assert.All(here.Metrics("run"), line => Assert.Subset(line.Select(field => field.Key).ToHashSet(), fields.ToHashSet()));
         Assert.Equal(
             [10, 20, 30, 40],
@@ -32,11 +34,19 @@ public sealed class RunTests : IDisposable
 
         var outcome = JsonNode.Parse(output)!.AsObject();
         Assert.Equal(
-            ["run", "steps", "tokens", "seconds", "train_loss", "validation_loss", "best_validation_loss", "validation_accuracy"],
-            outcome.Select(field => field.Key));
+            ["run", "steps", "tokens", "seconds", "train_loss", "validation_loss", "best_validation_loss", "validation_accuracy",
+                "core_seconds_per_token"],
+            outcome.Select(field => field.Key).Where(name => name != "joules_per_token"));    // few machines show their energy
+        Assert.Equal(
+            here.Metrics("run").Average(line => line["core_seconds_per_token"]!.GetValue<double>()),
+            outcome["core_seconds_per_token"]!.GetValue<double>(), 1e-12);
+        Assert.InRange(outcome["core_seconds_per_token"]!.GetValue<double>(), 1e-8, 1);
         Assert.Equal((40, 40 * 2 * 16), (outcome["steps"]!.GetValue<int>(), outcome["tokens"]!.GetValue<int>()));
         Assert.Equal(
             here.Metrics("run").Average(line => line["train_loss"]!.GetValue<double>()), outcome["train_loss"]!.GetValue<double>());
+        var environment = JsonNode.Parse(File.ReadAllText(here["run/environment.json"]))!;
+        Assert.Matches(@"^\d+\.\d+\.\d+$", (string)environment["libtorch_version"]!);
+        Assert.StartsWith(".NET ", (string)environment["dotnet"]!);
         Assert.InRange(outcome["train_loss"]!.GetValue<double>(), 0.5, 3.5);    // the text has 18 characters, ln 18 = 2.9
     }
 
@@ -105,8 +115,42 @@ public sealed class RunTests : IDisposable
         var estimate = JsonNode.Parse(output)!;
         Assert.Equal((40, 40 * 2 * 16), (estimate["steps"]!.GetValue<int>(), estimate["tokens"]!.GetValue<int>()));
         Assert.InRange(estimate["seconds"]!.GetValue<double>(), 1e-4, 60);
-        Assert.InRange(estimate["memory_bytes"]!.GetValue<long>(), 4 * 4 * estimate["parameters"]!.GetValue<long>(), 10_000_000);
+        var runtime = estimate["runtime_bytes"]!.GetValue<long>();
+        Assert.InRange(runtime, 50_000_000, 5_000_000_000);    // this process has run other tests
+        Assert.InRange(
+            estimate["memory_bytes"]!.GetValue<long>() - runtime, 4 * 4 * estimate["parameters"]!.GetValue<long>(), 10_000_000);
         Assert.False(Directory.Exists(here["run"]));
+    }
+
+    [Fact]
+    public async Task A_dry_run_does_not_try_steps_that_the_machine_cannot_hold()
+    {
+        string[] enormous = ["--dry-run", "--set", "training.batch_size=1000000000"];
+        var (code, output, error) = await here.Train("run", [.. enormous, "--json"]);
+        Assert.True(code == CommandLine.Done, error);
+        var estimate = JsonNode.Parse(output)!;
+        Assert.Null(estimate["seconds"]);
+        Assert.True(estimate["memory_bytes"]!.GetValue<long>() > estimate["free_memory_bytes"]!.GetValue<long>());
+
+        (_, output, _) = await here.Train("run", enormous);
+        Assert.Matches(@"memory  about [\d.]+ TiB at its peak: .*\ntime    not measured: a step needs .* Lower training\.batch_size", output);
+    }
+
+    [Fact]
+    public void A_dry_run_predicts_the_peak_of_the_process_that_trains()
+    {
+        Assert.SkipUnless(File.Exists("/proc/self/status"), "Only Linux tells the peak of another process in a file.");
+        string[] run = ["train", "tiny.yaml", "--set", "training.steps=1000000", "--set", "training.evaluate_every=100"];
+        var (code, output, error) = Command.Run(here.Folder, [.. run, "--dry-run", "--json"]);
+        Assert.True(code == 0, error);
+        var predicted = JsonNode.Parse(output)!["memory_bytes"]!.GetValue<long>() / 1048576.0;
+
+        using var training = Command.Start(here.Folder, [.. run, "--out", "run"]);
+        training.Until(() => here.Steps("run") >= 1000);
+        var peak = double.Parse(
+            File.ReadLines($"/proc/{training.Id}/status").Single(line => line.StartsWith("VmHWM:", StringComparison.Ordinal))
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], System.Globalization.CultureInfo.InvariantCulture) / 1024;
+        Assert.True(Math.Abs(predicted / peak - 1) <= 0.25, $"predicted {predicted:f0} MiB, the process took {peak:f0} MiB");
     }
 
     [Fact]

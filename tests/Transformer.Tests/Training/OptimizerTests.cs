@@ -139,6 +139,29 @@ public sealed class OptimizerTests
         }
     }
 
+    [Fact]
+    public void Under_mup_a_step_shrinks_hidden_matrices_by_rate_times_decay_whatever_the_width()
+    {
+        Shrinks(new AdamWConfig { LearningRate = 1e-2, WeightDecay = 0.5 });
+        Shrinks(new AdamWConfig { LearningRate = 1e-2, WeightDecay = 0.5, StatePrecision = StatePrecision.Bf16 });
+        Shrinks(new MuonConfig { LearningRate = 1e-2, WeightDecay = 0.5 });
+
+        // Without a gradient only the decay moves a matrix.
+        static void Shrinks(OptimizerConfig config)
+        {
+            using var model = new TransformerModel(Tiny.Config with { Initialization = new MupInitializationConfig { BaseWidth = 4 } });
+            using var space = new ParameterSpace(model);
+            using var optimizer = Optimizer.FromConfig(config, space);
+            using var _ = no_grad();
+            var hidden = space.Parameters.Where(parameter => parameter.WidthScale < 1).ToList();
+            Assert.NotEmpty(hidden);
+            var before = hidden.Select(parameter => parameter.Value.clone()).ToList();
+            optimizer.Step(1);
+            foreach (var (parameter, value) in hidden.Zip(before))
+                Near.Equal(value * (1 - 1e-2 * 0.5), parameter.Value, 1e-6, $"{config}, {parameter.Name}");
+        }
+    }
+
     // The rest of the parameters is updated by AdamW; its change of hidden matrices is overwritten with Muon's result.
     private static void PlainMuon(
         Dictionary<string, Parameter> hidden, Dictionary<string, Tensor> momenta, MuonConfig config, double schedule, Action stepRest)
