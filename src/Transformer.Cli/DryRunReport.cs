@@ -21,6 +21,8 @@ internal static class DryRunReport
         using var data = Dataset.Open(given.Data);
         data.RequireContext(given.Model.ContextLength);
         var config = Trainer.Resolve(given, data);
+        if (config.Training.Schedule.WarningFor(config.Training.Steps) is { } warning)
+            request.InvocationConfiguration.Error.WriteLine($"warning: {warning}");
         var size = new ModelSize(config.Model);
         var (seconds, batch) = Measure(config, data);
         var labelled = (double)batch.Predictions / batch.Inputs.Length;
@@ -38,7 +40,7 @@ internal static class DryRunReport
         {
             request.InvocationConfiguration.Output.WriteLine(
                 $"{estimate.Steps:n0} steps, {estimate.Tokens:n0} tokens, {Numbers.Count(estimate.Parameters)} parameters\n" +
-                $"time    about {TimeSpan.FromSeconds(estimate.Seconds):h\\:mm\\:ss}, evaluations not counted\n" +
+                $"time    about {Numbers.Duration(TimeSpan.FromSeconds(estimate.Seconds))}, evaluations not counted\n" +
                 $"memory  about {Numbers.Bytes(memory)} at its peak");
         }
         return CommandLine.Done;

@@ -57,12 +57,12 @@ internal sealed class RunLog : IDisposable
     }
 
     /// <summary>Draws the loss over the whole run.</summary>
-    /// <returns>The mean training loss of the last hundred steps; null where all of them overflowed.</returns>
+    /// <returns>The mean training loss of the last steps; null where all of them overflowed.</returns>
     public double? Finish()
     {
         Metrics[] lines = [.. MetricsLog.Read(run.PathOf(MetricsLog.FileName))];
         LossPlot.Write(lines, run.PathOf("loss.svg"));
-        return lines.TakeLast(100).Average(line => line.TrainLoss);
+        return lines.TakeLast(TrainingOutcome.TrainLossSteps).Average(line => line.TrainLoss);
     }
 
     /// <inheritdoc/>
