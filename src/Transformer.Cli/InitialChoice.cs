@@ -61,9 +61,9 @@ internal sealed record InitialChoice(string Tokenizer, int Vocabulary, long Toke
           # validation_fraction: 0.1    # the end of the text, which is not trained on
 
         model:
-          width: {{(IsSmall ? 64 : 128),-10}}    # more width and layers learn more, and take longer
+          width: {{(IsSmall ? 64 : 128)}}    # more width and layers learn more, and take longer
           layers: {{(IsSmall ? 3 : 4)}}
-          context_length: {{Context,-10}}    # the most tokens that the model sees at once
+          context_length: {{Context}}    # the most tokens that the model sees at once
           attention: {kind: softmax, heads: 4, query_key_norm: true}
           position: {kind: rope}
           mlp: {kind: relu_squared}
@@ -72,7 +72,7 @@ internal sealed record InitialChoice(string Tokenizer, int Vocabulary, long Toke
           # dropout: 0.1    # where the validation loss rises while the training loss falls
 
         training:
-          steps: {{Steps,-10}}    # each reads batch_size x context_length of the text's {{Tokens:n0}} tokens
+          steps: {{Steps}}    # each reads batch_size x context_length of the text's {{Tokens:n0}} tokens
           batch_size: {{BatchSize}}
           optimizer:
             kind: muon
@@ -82,7 +82,7 @@ internal sealed record InitialChoice(string Tokenizer, int Vocabulary, long Toke
           schedule: {kind: cosine, warmup_steps: {{Steps / 20}}, final_ratio: 0.0}
           evaluate_every: {{Steps / 8}}
           checkpoint_every: {{Steps / 4}}
-          sample_every: {{Steps / 4,-10}}    # a text of the model
+          sample_every: {{Steps / 4}}    # a text of the model
           # seed: 1337
           # precision: bf16    # faster where the processor has it
           # ema_decay: 0.99    # an average of the weights, which is evaluated and saved

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Transformer.Configuration;
 using Transformer.Distributed;
-using Transformer.Formats;
 using Transformer.Runs;
 using Transformer.Training;
 using static TorchSharp.torch;
@@ -103,7 +102,8 @@ internal static class TrainVerb
                 request.GetValue(Resume)!, report, ranks, device, request.GetRequiredValue(SharedOptions.Set)));
         if (request.GetValue(DryRun)) return DryRunReport.Write(config, request);
         if (request.GetValue(Range)) return LearningRateRangeReport.Write(config, request, cancellation);
-        var folder = request.GetValue(Out) ?? NewFolder(Path.GetFileNameWithoutExtension(SourceOf(request)));
+        // rank 0's counts
+        var folder = request.GetValue(Out) ?? (ranks.Rank > 0 ? "" : NewFolder(Path.GetFileNameWithoutExtension(SourceOf(request))));
         return Train(report => Trainer.Start(config, folder, report, ranks, device));
 
         int Train(Func<Action<TrainingEvent>, Trainer> start)
@@ -153,23 +153,17 @@ internal static class TrainVerb
         if (request.GetValue(InitFrom) is { } weights)
             overrides = [
                 .. request.GetValue(Source) is null ? ModelOf(weights, overrides) : [], .. overrides,
-                $"training.init_from={Quoted(weights)}"];
+                $"training.init_from={ConfigJson.ToJson(weights).ToJsonString()}"];
         return (device, TrainingSource.Load(SourceOf(request), overrides, Name));
     }
 
-    // The model and the tokenizer of weights, as overrides of a recipe.
+    // What begins with weights and names no recipe has their model and their tokenizer.
     private static IEnumerable<string> ModelOf(string weights, IEnumerable<string> overrides)
     {
         if (overrides.FirstOrDefault(set => set.StartsWith("model.preset", StringComparison.Ordinal)) is { } preset)
             throw new InputException($"--set {preset}: the model is that of --init-from {weights}. Leave it out, or name a recipe.");
-        using var checkpoint = CheckpointFolder.Open(weights);
-        yield return $"model={ModelJson.ToJson(checkpoint.Model).ToJsonString()}";
-        if (checkpoint.HasTokenizer)
-            yield return $"data.tokenizer={{kind: file, path: {Quoted(Path.Combine(checkpoint.Folder, "tokenizer.json"))}}}";
+        return InitialWeights.Overrides(weights);
     }
-
-    // As YAML reads it back, whatever is in it.
-    private static string Quoted(string text) => ConfigJson.ToJson(text).ToJsonString();
 
     private static string SourceOf(ParseResult request) => request.GetValue(Source) ?? ConfigLibrary.DefaultRecipe;
 

@@ -77,9 +77,12 @@ internal abstract class TrainingDisplay : IDisposable
         return $"model: {Cli.Numbers.Count(run.Parameters)} parameters, {model.Layers} blocks of width {model.Width}, " +
             $"context {model.ContextLength}\n" +
             $"data: {ShortPath(run.Data.Name)}, vocabulary {run.Data.Tokenizer.VocabularySize:n0}{tokens}\n" +
-            $"run: {(run.Step == 0 ? "" : $"from step {run.Step:n0} on, ")}{training.Steps:n0} steps of {batch} tokens, {here.Device}, " +
+            $"run: {Steps(run.Step, training.Steps)} of {batch} tokens, {here.Device}, " +
             $"{(here.Ranks == 1 ? "" : $"{here.Ranks} ranks of ")}{here.Threads} thread{(here.Threads == 1 ? "" : "s")}, in {run.Folder}";
     }
+
+    private static string Steps(int done, int steps) => done == 0 ? $"{steps:n0} steps"
+        : done < steps ? $"steps {done + 1:n0} to {steps:n0}" : $"all {steps:n0} steps done";
 
     // A path below the working directory as it is usually typed.
     private static string ShortPath(string name) =>

@@ -55,7 +55,8 @@ public static class ConfigFile
     {
         var problems = new List<ConfigProblem>();
         if (YamlReader.Read(text, origin, problems) is not JsonObject root)
-            throw new InputException($"{origin}: found no keys, expected model, data and training");
+            throw new InputException($"{origin}: found no keys, expected model, data and training, as in " +
+                ShellCommand.Of("recipes", "names"));
         if (folder is not null) ConfigPaths.Resolve(root, folder);
         var sets = overrides.Select(ConfigOverride.Parse).ToLookup(set => set.Path == ConfigPreset.Path);
         foreach (var preset in sets[true]) ConfigPreset.Choose(root, preset.Value);
