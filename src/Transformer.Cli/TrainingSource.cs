@@ -59,7 +59,9 @@ internal static partial class TrainingSource
             $"or write a configuration for it: {ShellCommand.Of(InitVerb.Name, file)}";
     }
 
-    private static bool IsText(string file) => Path.GetExtension(file) is not ".json" && !Head(file).Contains('\0');
+    // UTF-8 without control characters, as far as its beginning tells.
+    private static bool IsText(string file) =>
+        Path.GetExtension(file) is not ".json" && Head(file).AsSpan().IndexOfAny('\0', '\uFFFD') < 0;
 
     private static bool HasKeys(string file) => ConfigurationKey().IsMatch(Head(file));
 

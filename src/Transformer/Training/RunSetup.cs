@@ -167,7 +167,8 @@ internal sealed class RunSetup
         if (changes.Count == 0) return changes;
         if (run.Config.Training.Steps < progress.Step)
             throw new InputException(
-                $"training.steps: found {run.Config.Training.Steps}, but {run.Path} has done {progress.Step} steps. Take that many or more.");
+                $"training.steps: found {run.Config.Training.Steps}, but {run.Path} has done {progress.Step} steps. " +
+                "Take that many or more.");
         run.WriteConfig();
         if (run.Config.Training.Steps != run.Before.Training.Steps) Warn(run.Config, report);
         return RunChanges.OfSchedule(run.Before, run.Config, progress.Step) is { } schedule ? [.. changes, schedule] : changes;

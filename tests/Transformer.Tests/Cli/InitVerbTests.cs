@@ -22,7 +22,8 @@ public sealed class InitVerbTests : IDisposable
         Assert.Equal((0, ""), (code, output));
         Assert.Contains("transformer train 'my corpus.yaml'", error);
         (code, _, error) = Command.Run(
-            here.Folder, "train", "my corpus.yaml", "--set", "training.steps=2", "--set", "training.schedule.warmup_steps=1", "--out", "run");
+            here.Folder, "train", "my corpus.yaml", "--set", "training.steps=2", "--set", "training.schedule.warmup_steps=1",
+            "--out", "run");
         Assert.True(code == 0, error);
         Assert.DoesNotContain("warning", error);
         Assert.Equal(2, here.Steps("run"));
@@ -59,7 +60,8 @@ public sealed class InitVerbTests : IDisposable
     [InlineData(100_000, "", 128, "byte", 2000)]
     public async Task Tokenizer_context_and_steps_follow_from_the_text(int length, string unit, int context, string tokenizer, int steps)
     {
-        here.Write("text.txt", string.Concat(Enumerable.Range(0, length).Select(i => unit.Length > 0 ? unit : $"{(char)(0x4e00 + i % 300)}")));
+        here.Write("text.txt", string.Concat(
+            Enumerable.Range(0, length).Select(i => unit.Length > 0 ? unit : $"{(char)(0x4e00 + i % 300)}")));
 
         await Written(here["text.txt"]);
 

@@ -43,7 +43,9 @@ public sealed class TrainingDisplayTests : IDisposable
     }
 
     [Theory]
-    [InlineData("training.steps=5", "{kind: cosine, warmup_steps: 5}", "training.schedule.warmup_steps: 5 steps of warm-up, but the run has 5")]
+    [InlineData(
+        "training.steps=5", "{kind: cosine, warmup_steps: 5}",
+        "training.schedule.warmup_steps: 5 steps of warm-up, but the run has 5")]
     [InlineData(
         "training.steps=20", "{kind: warmup_stable_decay, warmup_steps: 10, decay_steps: 11}",
         "training.schedule.decay_steps: 10 steps of warm-up and 11 of decay, but the run has 20")]

@@ -83,6 +83,15 @@ public sealed class ExtendedRunTests : IDisposable
     }
 
     [Fact]
+    public async Task A_checkpoint_that_is_named_in_place_of_its_run_is_told_from_it()
+    {
+        await here.Train("run", "--set", "training.steps=1");
+        var (code, _, error) = await Workplace.Request("train", "--resume", here["run/checkpoints/step-1"]);
+        Assert.Equal(2, code);
+        Assert.Contains($"It is a checkpoint of the run {here["run"]}: transformer train --resume {here["run"]}", error);
+    }
+
+    [Fact]
     public async Task A_run_without_a_checkpoint_does_not_block_its_folder()
     {
         await here.Train("run", "--set", "training.steps=10");

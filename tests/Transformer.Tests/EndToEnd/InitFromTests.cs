@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using Transformer.Checkpoints;
+using Transformer.Formats;
 
 namespace Transformer.Tests.EndToEnd;
 
@@ -6,7 +8,8 @@ namespace Transformer.Tests.EndToEnd;
 public sealed class InitFromTests : IDisposable
 {
     // A step that changes no number of the model.
-    private static readonly string[] Still = ["--set", "training.steps=1", "--set", "training.optimizer={kind: adamw, learning_rate: 1e-30}"];
+    private static readonly string[] Still =
+        ["--set", "training.steps=1", "--set", "training.optimizer={kind: adamw, learning_rate: 1e-30}"];
 
     private readonly Workplace here = new();
 
@@ -26,6 +29,26 @@ public sealed class InitFromTests : IDisposable
         Assert.Equal(Weights("first/checkpoints/step-10"), Weights("second/checkpoints/step-1"));
         Assert.Equal(1, here.Steps("second"));
         Assert.Equal(1, (int)JsonNode.Parse(File.ReadAllText(here["second/checkpoints/step-1/training.json"]))!["step"]!);
+    }
+
+    [Theory]
+    [InlineData("data_parallel")]
+    [InlineData("zero3")]
+    [InlineData("tensor_parallel")]
+    public async Task Several_ranks_begin_with_them_too(string strategy)
+    {
+        await here.Train("first", "--set", "training.steps=10");
+
+        using var ranks = Command.StartRanks(here.Folder, 2, [
+            "train", "tiny.yaml", "--out", "second", "--init-from", "first", "--set", "model.dropout=0",
+            "--set", $"training.distributed.strategy={strategy}", .. Still]);
+        var (code, _, error) = ranks.Wait();
+
+        Assert.True(code == 0, error);
+        using var first = CheckpointFolder.Open(here["first"]);
+        using var second = CheckpointFolder.Open(here["second"]);
+        Assert.Equal(first.Names.Order(), second.Names.Order());
+        Assert.All(first.Names, name => Assert.True(first.Read(name).eq(second.Read(name)).all().item<bool>(), name));
     }
 
     [Fact]
