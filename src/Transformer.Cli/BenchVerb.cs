@@ -164,7 +164,8 @@ internal static class BenchVerb
 
     private static RunConfig Load(string? source, IEnumerable<string> overrides)
     {
-        var config = source is null ? ConfigFile.Parse(Default, "bench", overrides) : ConfigFile.Load(source, overrides);
+        var config = source is null ? ConfigFile.Parse(Default, "bench", overrides)
+            : TrainingSource.Load(source, overrides, "bench", "train");
         return config with { Model = config.Model with { VocabularySize = config.Model.VocabularySize ?? OpenVocabulary } };
     }
 

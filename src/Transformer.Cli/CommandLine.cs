@@ -26,7 +26,7 @@ internal static class CommandLine
     public const int Interrupted = 130;
 
     // Loading it takes a moment; and doctor reports why it does not load.
-    private static readonly string[] WithoutLibTorch = ["recipes", "config", "data", "doctor"];
+    private static readonly string[] WithoutLibTorch = ["recipes", "config", "data", "doctor", InitVerb.Name];
 
     /// <summary>Parses the arguments and runs the verb that they name.</summary>
     /// <param name="root">The command with all verbs.</param>

@@ -68,7 +68,7 @@ internal static class ConfigVerb
 
     private static void Show(ParseResult request)
     {
-        var run = ConfigFile.Load(request.GetRequiredValue(Source), request.GetRequiredValue(SharedOptions.Set));
+        var run = TrainingSource.Load(request.GetRequiredValue(Source), request.GetRequiredValue(SharedOptions.Set), "config", "show");
         var size = Size(run);
         var ranks = request.GetValue(Ranks);
         if (ranks < 1) throw new InputException($"--ranks: found {ranks}, expected 1 or more.");

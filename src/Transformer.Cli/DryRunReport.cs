@@ -27,6 +27,8 @@ internal static class DryRunReport
         using var data = Dataset.Open(given.Data);
         data.RequireContext(given.Model.ContextLength);
         var config = Trainer.Resolve(given, data);
+        if (config.Training.Schedule.WarningFor(config.Training.Steps) is { } warning)
+            request.InvocationConfiguration.Error.WriteLine($"warning: {warning}");
         var (size, rows) = (new ModelSize(config.Model), config.Training.BatchSize);
         var (columns, labelled) = Shape(config, data);
         var step = TrainingMemory.Of(size, config.Training, rows, columns, labelled).Bytes;
@@ -54,7 +56,7 @@ internal static class DryRunReport
             });
         else
             output.WriteLine(
-                seconds is { } time ? $"time    about {TimeSpan.FromSeconds(time):h\\:mm\\:ss}, evaluations not counted"
+                seconds is { } time ? $"time    about {Numbers.Duration(TimeSpan.FromSeconds(time))}, evaluations not counted"
                     : $"time    not measured: a step needs {Numbers.Bytes(step)}, and {Numbers.Bytes(free)} are free here. " +
                         "Lower training.batch_size and raise training.gradient_accumulation, or set training.activation_checkpointing.");
         return CommandLine.Done;

@@ -16,6 +16,9 @@ internal static class Numbers
     /// <summary>Bytes in binary units, e.g. 475 MiB.</summary>
     public static string Bytes(double bytes) => Scaled(bytes, 1024, ByteUnits);
 
+    /// <summary>A duration as hours, minutes and seconds, e.g. 0:01:23; days are hours.</summary>
+    public static string Duration(TimeSpan time) => $"{(long)time.TotalHours}:{time:mm\\:ss}";
+
     private static string Scaled(double number, double step, string[] units)
     {
         var unit = 0;

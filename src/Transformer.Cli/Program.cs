@@ -24,6 +24,7 @@ internal static class Program
         ExportVerb.Create(),
         DataVerb.Create(),
         RecipesVerb.Create(),
+        InitVerb.Create(),
         ConfigVerb.Create(),
         BenchVerb.Create(),
         ReproduceVerb.Create(),

@@ -14,7 +14,7 @@ internal sealed class ProgressLine(TextWriter error, string work)
     {
         if (watch.Elapsed - shown < TimeSpan.FromSeconds(isTerminal ? 0.2 : 5) && share < 1) return;
         shown = watch.Elapsed;
-        var text = $"{work} {share:p0}, {watch.Elapsed * ((1 - share) / share):h\\:mm\\:ss} left";
+        var text = $"{work} {share:p0}, {Numbers.Duration(watch.Elapsed * ((1 - share) / share))} left";
         if (!isTerminal) error.WriteLine(text);
         else error.Write(share < 1 ? $"\r{text}" : $"\r{text}{Environment.NewLine}");
     }

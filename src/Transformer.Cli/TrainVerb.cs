@@ -26,8 +26,15 @@ internal static class TrainVerb
     };
     private static readonly Option<string?> Resume = new("--resume")
     {
-        Description = "Resume the run in this folder from its last checkpoint.",
+        Description = "Resume the run in this folder from its last checkpoint. --set training.steps=N makes it longer or shorter: the " +
+            "schedule is then that of a run of N steps.",
         HelpName = "DIR"
+    };
+    private static readonly Option<string?> InitFrom = new("--init-from")
+    {
+        Description = "Begin a new run with these weights (training.init_from): a run, a checkpoint or a .safetensors file. Without " +
+            "RECIPE|FILE, model and tokenizer are theirs too.",
+        HelpName = "PATH"
     };
     private static readonly Option<bool> Overfit = new("--overfit-one-batch")
     {
@@ -49,7 +56,7 @@ internal static class TrainVerb
     {
         var verb = new Command(Name, "Trains a model: a recipe, a configuration file, or a run to resume.")
         {
-            Source, Out, Resume, SharedOptions.Set, SharedOptions.Threads, SharedOptions.Device, Overfit, DryRun, Range, Profile,
+            Source, Out, Resume, InitFrom, SharedOptions.Set, SharedOptions.Threads, SharedOptions.Device, Overfit, DryRun, Range, Profile,
             SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
@@ -94,11 +101,13 @@ internal static class TrainVerb
         if (config is null)
         {
             if (choosesThreads) UseThreadsOf(request.GetValue(Resume)!);
-            return Train(report => Trainer.Resume(request.GetValue(Resume)!, report, ranks, device));
+            return Train(report => Trainer.Resume(
+                request.GetValue(Resume)!, report, ranks, device, request.GetRequiredValue(SharedOptions.Set)));
         }
         if (request.GetValue(DryRun)) return DryRunReport.Write(config, request, choosesThreads);
         if (request.GetValue(Range)) return LearningRateRangeReport.Write(config, request, cancellation);
-        var folder = request.GetValue(Out) ?? NewFolder(Path.GetFileNameWithoutExtension(SourceOf(request)));
+        // rank 0's counts
+        var folder = request.GetValue(Out) ?? (ranks.Rank > 0 ? "" : NewFolder(Path.GetFileNameWithoutExtension(SourceOf(request))));
         return Train(report => Trainer.Start(config, folder, report, ranks, device));
 
         int Train(Func<Action<TrainingEvent>, Trainer> start)
@@ -115,9 +124,9 @@ internal static class TrainVerb
             }
             catch (OperationCanceledException)
             {
-                var kinds = string.Concat(request.GetRequiredValue(SharedOptions.Kinds).Select(path => $" --kinds {path}"));
+                var kinds = request.GetRequiredValue(SharedOptions.Kinds).SelectMany(path => new[] { "--kinds", path });
                 throw new OperationCanceledException(
-                    $"interrupted; saved. Continue with: train --resume {trainer.Folder}{kinds}", cancellation);
+                    $"interrupted; saved. Continue with: {ShellCommand.Of(["train", "--resume", trainer.Folder, .. kinds])}", cancellation);
             }
             if (ranks.Rank > 0) return CommandLine.Done;
             display.Finish(outcome);
@@ -141,10 +150,10 @@ internal static class TrainVerb
         var (onProcessor, onlyMeasures) = (device.type == TorchSharp.DeviceType.CPU, request.GetValue(DryRun) || request.GetValue(Range));
         if (request.GetValue(Resume) is not null)
         {
-            if (request.GetValue(Source) is not null || request.GetValue(SharedOptions.Set)!.Length > 0 || request.GetValue(Out) is not null
+            if (request.GetValue(Source) is not null || request.GetValue(Out) is not null || request.GetValue(InitFrom) is not null
                 || request.GetValue(Overfit) || onlyMeasures)
                 throw new InputException("--resume: the run's folder says what to train; " +
-                    "leave out the recipe and every option but --threads, --device, --kinds, --profile and --json.");
+                    "leave out the recipe and every option but --set, --threads, --device, --kinds, --profile and --json.");
             return (device, null);
         }
         if (ranks.Ranks > 1 && onlyMeasures)
@@ -152,17 +161,29 @@ internal static class TrainVerb
         if (onlyMeasures && (!onProcessor || request.GetValue(Profile)))
             throw new InputException(
                 "--dry-run and --learning-rate-range measure on the CPU and are not profiled; leave out --device and --profile.");
-        var overrides = request.GetValue(SharedOptions.Set)!.AsEnumerable();
+        IEnumerable<string> overrides = request.GetRequiredValue(SharedOptions.Set);
         if (request.GetValue(Overfit)) overrides = overrides.Append("training.overfit_one_batch=true");
-        return (device, ConfigFile.Load(SourceOf(request), overrides));
+        if (request.GetValue(InitFrom) is { } weights)
+            overrides = [
+                .. request.GetValue(Source) is null ? ModelOf(weights, overrides) : [], .. overrides,
+                $"training.init_from={ConfigJson.ToJson(weights).ToJsonString()}"];
+        return (device, TrainingSource.Load(SourceOf(request), overrides, Name));
+    }
+
+    // What begins with weights and names no recipe has their model and their tokenizer.
+    private static IEnumerable<string> ModelOf(string weights, IEnumerable<string> overrides)
+    {
+        if (overrides.FirstOrDefault(set => set.StartsWith("model.preset", StringComparison.Ordinal)) is { } preset)
+            throw new InputException($"--set {preset}: the model is that of --init-from {weights}. Leave it out, or name a recipe.");
+        return InitialWeights.Overrides(weights);
     }
 
     private static string SourceOf(ParseResult request) => request.GetValue(Source) ?? ConfigLibrary.DefaultRecipe;
 
-    // runs/NAME, or runs/NAME-2 and so on where that is taken.
+    // runs/NAME, or runs/NAME-2 and so on where a run is there.
     private static string NewFolder(string name)
     {
         var first = Path.Combine("runs", name);
-        return Enumerable.Range(1, int.MaxValue).Select(n => n == 1 ? first : $"{first}-{n}").First(folder => !Path.Exists(folder));
+        return Enumerable.Range(1, int.MaxValue).Select(n => n == 1 ? first : $"{first}-{n}").First(RunFolder.IsFree);
     }
 }

@@ -1,4 +1,6 @@
 using Spectre.Console;
+using Transformer.Configuration;
+using Transformer.Data;
 using Transformer.Training;
 
 namespace Transformer.Cli;
@@ -7,6 +9,7 @@ namespace Transformer.Cli;
 internal abstract class TrainingDisplay : IDisposable
 {
     private OtherWork? others;
+    private int steps;
 
     /// <summary>The display for a writer: a bar where it is the terminal's standard error.</summary>
     public static TrainingDisplay On(TextWriter error) =>
@@ -30,6 +33,11 @@ internal abstract class TrainingDisplay : IDisposable
     {
         switch (happened)
         {
+            case TrainingEvent.Started started:
+                steps = started.Config.Training.Steps;
+                Line(Header(started));
+                foreach (var change in started.Changes) Line($"changed: {change}");
+                break;
             case TrainingEvent.Stepped stepped:
                 if (others?.Notice() is { } notice) Line($"warning: {notice}");
                 Step(stepped.Metrics, TimeSpan.FromSeconds(stepped.SecondsLeft));
@@ -56,11 +64,12 @@ internal abstract class TrainingDisplay : IDisposable
 
     /// <summary>Reports the outcome of the run.</summary>
     public void Finish(TrainingOutcome outcome) => Line(
-        $"done: {outcome.Steps:n0} steps, {outcome.Tokens:n0} tokens in {outcome.Seconds:f0} s; training loss {outcome.TrainLoss:f4}, " +
+        $"done: {outcome.Steps:n0} steps, {outcome.Tokens:n0} tokens in {outcome.Seconds:f0} s\n" +
+        $"mean training loss of the last {Math.Min(outcome.Steps, TrainingOutcome.TrainLossSteps)} steps {outcome.TrainLoss:f4}, " +
         $"validation loss {outcome.ValidationLoss:f4}, accuracy {outcome.ValidationAccuracy:p1}\n" +
         (outcome.CoreSecondsPerToken is { } seconds ? $"processor time: {1e6 * seconds:g3} us per token, all cores together" +
             $"{(outcome.JoulesPerToken is { } joules ? $"; energy: {1e3 * joules:g3} mJ per token" : "")}\n" : "") +
-        $"run: {outcome.Run}\nsample from it: generate {outcome.Run} --prompt \"...\"");
+        $"run: {outcome.Run}\nsample from it: {ShellCommand.Of("generate", outcome.Run)} --prompt \"...\"");
 
     /// <inheritdoc/>
     public virtual void Dispose() { }
@@ -71,9 +80,31 @@ internal abstract class TrainingDisplay : IDisposable
     /// <summary>Writes a line that stays.</summary>
     protected abstract void Line(string text);
 
+    // What is most wanted first: a narrow terminal cuts the end.
     private string Numbers(Metrics metrics, TimeSpan left) =>
-        $"loss {metrics.TrainLoss?.ToString("f4") ?? "overflowed"}  {metrics.TokensPerSecond:n0} tokens/s  {metrics.Utilization:p0} of " +
-            $"the matrix rate  {left:h\\:mm\\:ss} left{others?.Now}";
+        $"step {metrics.Step,6} of {steps}  {Cli.Numbers.Duration(left)} left  loss {metrics.TrainLoss?.ToString("f4") ?? "overflowed"}  " +
+            $"{metrics.TokensPerSecond:n0} tokens/s  {metrics.Utilization:p0} of the matrix rate{others?.Now}";
+
+    private static string Header(TrainingEvent.Started run)
+    {
+        var (model, training, here) = (run.Config.Model, run.Config.Training, run.Environment);
+        var tokens = run.Data is Corpus corpus
+            ? $", {Cli.Numbers.Count(corpus.Training.Length)} tokens and {Cli.Numbers.Count(corpus.Validation.Length)} to validate on" : "";
+        var batch = $"{training.BatchSize * training.GradientAccumulation} x {model.ContextLength}";
+        return $"model: {Cli.Numbers.Count(run.Parameters)} parameters, {model.Layers} blocks of width {model.Width}, " +
+            $"context {model.ContextLength}\n" +
+            $"data: {ShortPath(run.Data.Name)}, vocabulary {run.Data.Tokenizer.VocabularySize:n0}{tokens}\n" +
+            $"run: {Steps(run.Step, training.Steps)} of {batch} tokens, {here.Device}, " +
+            $"{(here.Ranks == 1 ? "" : $"{here.Ranks} ranks of ")}{here.Threads} thread{(here.Threads == 1 ? "" : "s")}, in {run.Folder}";
+    }
+
+    private static string Steps(int done, int steps) => done == 0 ? $"{steps:n0} steps"
+        : done < steps ? $"steps {done + 1:n0} to {steps:n0}" : $"all {steps:n0} steps done";
+
+    // A path below the working directory as it is usually typed.
+    private static string ShortPath(string name) =>
+        Path.IsPathRooted(name) && Path.GetRelativePath(Environment.CurrentDirectory, name) is var below
+            && !below.StartsWith("..", StringComparison.Ordinal) ? below : name;
 
     private sealed class Lines(TextWriter error) : TrainingDisplay
     {
@@ -83,7 +114,7 @@ internal abstract class TrainingDisplay : IDisposable
         {
             if (DateTime.UtcNow < next) return;
             next = DateTime.UtcNow.AddSeconds(5);
-            error.WriteLine($"step {metrics.Step,6}  {Numbers(metrics, left)}");
+            error.WriteLine(Numbers(metrics, left));
         }
 
         protected override void Line(string text) => error.WriteLine(text);
@@ -101,7 +132,7 @@ internal abstract class TrainingDisplay : IDisposable
             next = DateTime.UtcNow.AddMilliseconds(200);
             var share = metrics.Seconds / (metrics.Seconds + left.TotalSeconds);
             var filled = (int)(20 * share);
-            var text = $"{new string('█', filled)}{new string('░', 20 - filled)} step {metrics.Step}  {Numbers(metrics, left)}";
+            var text = $"{new string('█', filled)}{new string('░', 20 - filled)} {Numbers(metrics, left)}";
             Console.Error.Write($"\r\u001b[2K{text[..Math.Min(text.Length, Math.Max(10, console.Profile.Width - 1))]}");
             drawn = true;
         }

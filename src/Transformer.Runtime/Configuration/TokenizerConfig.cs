@@ -7,6 +7,7 @@ namespace Transformer.Configuration;
 [JsonDerivedType(typeof(CharacterTokenizerConfig), "character")]
 [JsonDerivedType(typeof(ByteTokenizerConfig), "byte")]
 [JsonDerivedType(typeof(BpeTokenizerConfig), "bpe")]
+[JsonDerivedType(typeof(FileTokenizerConfig), "file")]
 public abstract record TokenizerConfig;
 
 /// <summary>One token a Unicode character of the corpus, in code-point order.</summary>
@@ -23,4 +24,11 @@ public sealed record BpeTokenizerConfig : TokenizerConfig
 
     /// <summary>The merges in order of rank, GPT-2's merges.txt.</summary>
     public required string Merges { get; init; }
+}
+
+/// <summary>A tokenizer that is there already, such as that of a model whose training goes on with another text.</summary>
+public sealed record FileTokenizerConfig : TokenizerConfig
+{
+    /// <summary>A tokenizer.json, as checkpoints and Hugging Face's folders have it.</summary>
+    public required string Path { get; init; }
 }

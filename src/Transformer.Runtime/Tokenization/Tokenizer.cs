@@ -30,6 +30,7 @@ public abstract class Tokenizer
         CharacterTokenizerConfig => CharacterTokenizer.FromCorpus(texts.Select(open => open())),
         ByteTokenizerConfig => new ByteTokenizer(),
         BpeTokenizerConfig bpe => BpeTokenizer.FromFiles(bpe.Vocabulary, bpe.Merges),
+        FileTokenizerConfig file => Load(file.Path),
         _ => throw new NotSupportedException($"{config.GetType().Name} has no tokenizer"),
     };
 

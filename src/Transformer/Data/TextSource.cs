@@ -1,12 +1,13 @@
 using System.Reflection;
 using Transformer.Configuration;
+using Transformer.Runs;
 
 namespace Transformer.Data;
 
 /// <summary>A text that can be read as often as needed: a UTF-8 file or a corpus that comes with the library.</summary>
 public sealed class TextSource
 {
-    private const string BuiltInPrefix = "builtin:", ResourceFolder = "corpora/", Extension = ".txt";
+    private const string BuiltInPrefix = DataConfig.BuiltInPrefix, ResourceFolder = "corpora/", Extension = ".txt";
     private readonly Func<Stream> open;
 
     private TextSource(string name, long byteLength, Func<Stream> open) => (Name, ByteLength, this.open) = (name, byteLength, open);

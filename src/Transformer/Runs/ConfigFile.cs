@@ -10,21 +10,35 @@ namespace Transformer.Runs;
 /// </summary>
 public static class ConfigFile
 {
-    /// <summary>Reads a file, or a recipe of the library by name.</summary>
+    /// <summary>
+    /// Reads a file, or a recipe of the library by name. Relative paths in the file count from its folder, those of overrides from the
+    /// working directory.
+    /// </summary>
     /// <param name="recipeOrFile">A path, or one of <see cref="ConfigLibrary.Recipes"/>.</param>
     /// <param name="overrides">As for <see cref="Parse"/>.</param>
     /// <exception cref="InputException">There is no such file or recipe, or it is wrong: one line per problem.</exception>
     public static RunConfig Load(string recipeOrFile, IEnumerable<string> overrides)
     {
-        if (File.Exists(recipeOrFile)) return Parse(ReadText(recipeOrFile), recipeOrFile, overrides);
+        if (File.Exists(recipeOrFile))
+        {
+            var folder = Path.GetDirectoryName(Path.GetFullPath(recipeOrFile));
+            return ParseIn(folder, ReadText(recipeOrFile), recipeOrFile, overrides);
+        }
         if (ConfigLibrary.Recipes.Contains(recipeOrFile)) return Parse(ConfigLibrary.Recipe(recipeOrFile), recipeOrFile, overrides);
         if (ConfigLibrary.Presets.Contains(recipeOrFile))
             throw new InputException(
                 $"{recipeOrFile} is a preset, the architecture of a run: take a recipe with --set model.preset={recipeOrFile}");
-        var nearest = Spelling.Nearest(recipeOrFile, ConfigLibrary.Recipes);
-        throw new InputException($"{recipeOrFile}: no such file or recipe; "
-            + (nearest is null ? $"the recipes are {string.Join(", ", ConfigLibrary.Recipes)}" : $"did you mean the recipe {nearest}?"));
+        throw new InputException($"{recipeOrFile}: no such file or recipe; " + (Nearest(recipeOrFile) switch
+        {
+            [] => $"the recipes are {string.Join(", ", ConfigLibrary.Recipes)}",
+            [var nearest] => $"did you mean the recipe {nearest}?",
+            var several => $"did you mean one of the recipes {string.Join(", ", several)}?",
+        }));
     }
+
+    // The one that is nearly spelt so, or all that begin so.
+    private static List<string> Nearest(string name) => Spelling.Nearest(name, ConfigLibrary.Recipes) is { } nearest ? [nearest]
+        : name.Length < 3 ? [] : [.. ConfigLibrary.Recipes.Where(recipe => recipe.StartsWith(name, StringComparison.Ordinal))];
 
     /// <summary>Reads a run from the text of a file.</summary>
     /// <param name="text">YAML or JSON.</param>
@@ -33,11 +47,17 @@ public static class ConfigFile
     /// <c>model.mlp={kind: gelu}</c>. They are applied to the file in their order. <c>model.preset</c> replaces the file's preset or, where
     /// it has none, its whole model.</param>
     /// <exception cref="InputException">The text is not YAML, or not a run: one line per problem.</exception>
-    public static RunConfig Parse(string text, string origin, IEnumerable<string> overrides)
+    public static RunConfig Parse(string text, string origin, IEnumerable<string> overrides) =>
+        ParseIn(null, text, origin, overrides);
+
+    // Paths in the text count from the folder; where it is null, they stay as they are.
+    private static RunConfig ParseIn(string? folder, string text, string origin, IEnumerable<string> overrides)
     {
         var problems = new List<ConfigProblem>();
         if (YamlReader.Read(text, origin, problems) is not JsonObject root)
-            throw new InputException($"{origin}: found no keys, expected model, data and training");
+            throw new InputException($"{origin}: found no keys, expected model, data and training, as in " +
+                ShellCommand.Of("recipes", "names"));
+        if (folder is not null) ConfigPaths.Resolve(root, folder);
         var sets = overrides.Select(ConfigOverride.Parse).ToLookup(set => set.Path == ConfigPreset.Path);
         foreach (var preset in sets[true]) ConfigPreset.Choose(root, preset.Value);
         ConfigPreset.Expand(root, problems);

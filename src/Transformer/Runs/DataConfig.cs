@@ -5,8 +5,12 @@ namespace Transformer.Runs;
 /// <summary>What a run learns from: a text with its tokenizer, or a generated task.</summary>
 public sealed record DataConfig : IValidated
 {
+    /// <summary>What the names of built-in corpora begin with.</summary>
+    internal const string BuiltInPrefix = "builtin:";
+
     /// <summary>
-    /// A text file, a folder of prepared token files, or a built-in corpus: <c>builtin:tinyshakespeare</c>, <c>builtin:names</c>.
+    /// A text file, a folder of prepared token files, or a built-in corpus: <c>builtin:tinyshakespeare</c>, <c>builtin:names</c>. A
+    /// relative path in a file counts from that file's folder, one of --set from the working directory.
     /// </summary>
     public string? Path { get; init; }
 

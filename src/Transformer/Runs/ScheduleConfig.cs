@@ -14,6 +14,11 @@ public abstract record ScheduleConfig : IValidated
     /// <summary>The number of steps over which the rate rises from near zero to its peak.</summary>
     public int WarmupSteps { get; init; }
 
+    /// <summary>Why the learning rate of a run of so many steps is not what the schedule means it to be; null where it is.</summary>
+    public virtual string? WarningFor(int steps) => WarmupSteps == 0 || WarmupSteps < steps ? null
+        : $"training.schedule.warmup_steps: {WarmupSteps} steps of warm-up, but the run has {steps}, so that the learning rate never " +
+            $"reaches its peak. Take fewer, e.g. --set training.schedule.warmup_steps={steps / 20}";
+
     /// <inheritdoc/>
     public virtual IEnumerable<ConfigProblem> Problems()
     {
@@ -49,6 +54,11 @@ public sealed record WarmupStableDecayScheduleConfig : DecayingScheduleConfig
 {
     /// <summary>The number of steps of the decay.</summary>
     public required int DecaySteps { get; init; }
+
+    /// <inheritdoc/>
+    public override string? WarningFor(int steps) => base.WarningFor(steps) ?? ((long)WarmupSteps + DecaySteps <= steps ? null
+        : $"training.schedule.decay_steps: {WarmupSteps} steps of warm-up and {DecaySteps} of decay, but the run has {steps}, so that " +
+            $"the decay begins below the peak. Take fewer, e.g. --set training.schedule.decay_steps={(steps - WarmupSteps) / 2}");
 
     /// <inheritdoc/>
     public override IEnumerable<ConfigProblem> Problems()

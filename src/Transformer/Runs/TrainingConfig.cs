@@ -24,6 +24,12 @@ public sealed record TrainingConfig : IValidated
     public int Seed { get; init; } = 1337;
 
     /// <summary>
+    /// The weights that the run begins with: a run's folder, a checkpoint's, or a .safetensors file, with the shapes and the tokenizer of
+    /// this run. Steps, optimizer and schedule begin anew. Default: drawn as model.initialization says.
+    /// </summary>
+    public string? InitFrom { get; init; }
+
+    /// <summary>
     /// The type of matrix products: fp32, bf16, fp16 (with loss scaling) or tf32 (on NVIDIA's GPUs). Parameters and checkpoints are fp32.
     /// </summary>
     public Precision Precision { get; init; } = Precision.Fp32;
@@ -88,6 +94,7 @@ public sealed record TrainingConfig : IValidated
         if (Steps < 1) yield return new("steps", $"found {Steps}, expected 1 or more");
         if (BatchSize < 1) yield return new("batch_size", $"found {BatchSize}, expected 1 or more");
         if (GradientAccumulation < 1) yield return new("gradient_accumulation", $"found {GradientAccumulation}, expected 1 or more");
+        if (InitFrom is { Length: 0 }) yield return new("init_from", "found an empty path, expected a run or a checkpoint");
         if (GradientClip is <= 0) yield return new("gradient_clip", $"found {GradientClip}, expected more than 0");
         if (ZLoss < 0) yield return new("z_loss", $"found {ZLoss}, expected 0 or more");
         if (EmaDecay is <= 0 or >= 1) yield return new("ema_decay", $"found {EmaDecay}, expected more than 0 and less than 1");

@@ -9,7 +9,10 @@ namespace Transformer.Training;
 /// <summary>The folder of one run, locked by one process at a time: the resolved configuration, metrics, samples and checkpoints.</summary>
 public sealed class RunFolder : IDisposable
 {
-    private const string ConfigName = "config.yaml";
+    /// <summary>The name of the file with the resolved configuration.</summary>
+    internal const string ConfigName = "config.yaml";
+
+    private const string TokenizerName = "tokenizer.json", LockName = ".lock";
     private readonly FileStream? hold;
 
     private RunFolder(string path, RunConfig config, FileStream? hold) => (Path, Config, this.hold) = (path, config, hold);
@@ -20,7 +23,37 @@ public sealed class RunFolder : IDisposable
     /// <summary>The resolved configuration, enough to repeat the run.</summary>
     public RunConfig Config { get; }
 
-    /// <summary>Creates the folder of a new run.</summary>
+    /// <summary>The configuration before what was changed when the run was opened.</summary>
+    internal RunConfig Before { get; private init; } = null!;
+
+    /// <summary>
+    /// Whether a new run can have a folder: there is none, or nothing but a run that ended before its first checkpoint.
+    /// </summary>
+    public static bool IsFree(string path)
+    {
+        if (!System.IO.Path.Exists(path)) return true;
+        if (!IsUnsaved(path)) return Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).All(IsLeftover);
+        try
+        {
+            Hold(path).Dispose();
+            return true;
+        }
+        catch (Exception e) when (e is InputException or UnauthorizedAccessException)
+        {
+            return false;    // another process trains there
+        }
+    }
+
+    /// <summary>Whether a folder holds a run without any checkpoint.</summary>
+    internal static bool IsUnsaved(string path) =>
+        File.Exists(System.IO.Path.Combine(path, ConfigName)) && new RunFolder(path, null!, hold: null) is var run
+        && !run.HasCheckpoint && run.Steps.Count == 0;
+
+    // What a process that was killed before it wrote the configuration has left.
+    private static bool IsLeftover(string entry) =>
+        System.IO.Path.GetFileName(entry) == LockName || entry.EndsWith(".partial", StringComparison.Ordinal);
+
+    /// <summary>Creates the folder of a new run. One that ended before its first checkpoint is replaced.</summary>
     /// <exception cref="InputException">A run is there already, or the folder cannot be written.</exception>
     public static RunFolder Create(string path, RunConfig config)
     {
@@ -29,11 +62,13 @@ public sealed class RunFolder : IDisposable
         {
             Directory.CreateDirectory(path);
             hold = Hold(path);
-            if (File.Exists(System.IO.Path.Combine(path, ConfigName)))
-                throw new InputException(
-                    $"{path}: a run exists there already. Resume it with --resume {path}, or choose another folder with --out.");
-            DurableFile.WriteText(System.IO.Path.Combine(path, ConfigName), ConfigFile.ToYaml(config));
-            return new RunFolder(path, config, hold);
+            if (File.Exists(System.IO.Path.Combine(path, ConfigName)) && !IsUnsaved(path))
+                throw new InputException($"{path}: a run exists there already. Choose another folder with --out, or resume it: " +
+                    ShellCommand.Of("train", "--resume", path));
+            var run = WithOwnTokenizer(new RunFolder(path, config, hold), replace: IsUnsaved(path));
+            if (IsUnsaved(path)) run.DeleteFiles();
+            run.WriteConfig();
+            return run;
         }
         catch (Exception failure)
         {
@@ -47,18 +82,23 @@ public sealed class RunFolder : IDisposable
     /// Opens the folder of an existing run. Files that a killed process left half written are deleted, and so are checkpoints later than
     /// the one that <c>checkpoints/latest</c> names: the run writes them again.
     /// </summary>
-    /// <exception cref="InputException">There is no run, another process has locked it, or the folder cannot be written.</exception>
-    public static RunFolder Open(string path)
+    /// <param name="path">Its path.</param>
+    /// <param name="overrides">What is to change, as for <see cref="ConfigFile.Parse"/>; written by <see cref="WriteConfig"/>.</param>
+    /// <exception cref="InputException">There is no run, another process has locked it, a key may not change, or the folder cannot be
+    /// written.</exception>
+    public static RunFolder Open(string path, IReadOnlyCollection<string>? overrides = null)
     {
         var config = System.IO.Path.Combine(path, ConfigName);
         if (!File.Exists(config))
-            throw new InputException(
-                $"{path}: no run there ({ConfigName} is missing). Expected a folder that `transformer train --out` made.");
+            throw new InputException($"{path}: no run there ({ConfigName} is missing). {Instead(path)}");
         FileStream? hold = null;
         try
         {
             hold = Hold(path);
-            var run = new RunFolder(path, ConfigFile.Load(config, []), hold);
+            var before = ConfigFile.Load(config, []);
+            var now = overrides is null or { Count: 0 } ? before : ConfigPaths.Absolute(ConfigFile.Load(config, overrides));
+            RunChanges.Between(path, before, now);
+            var run = new RunFolder(path, now, hold) { Before = before };
             run.CleanUp();
             return run;
         }
@@ -103,13 +143,50 @@ public sealed class RunFolder : IDisposable
     {
         if (hold is null) return;
         Dispose();
-        string[] written = [ConfigName, RunEnvironment.FileName, MetricsLog.FileName, "events.out.tfevents.*"];
-        foreach (var file in written.SelectMany(name => Directory.GetFiles(Path, name))) File.Delete(file);
+        DeleteFiles();
+        if (Config.Data.Tokenizer is FileTokenizerConfig) File.Delete(PathOf(TokenizerName));
         if (!Directory.EnumerateFileSystemEntries(Path).Any()) Directory.Delete(Path);
+    }
+
+    /// <summary>Writes the configuration.</summary>
+    /// <exception cref="InputException">It cannot be written.</exception>
+    internal void WriteConfig()
+    {
+        // from the run's own folder, so that the run can be moved with it
+        var data = Config.Data.Tokenizer is FileTokenizerConfig
+            ? Config.Data with { Tokenizer = new FileTokenizerConfig { Path = TokenizerName } } : Config.Data;
+        DurableFile.WriteText(PathOf(ConfigName), ConfigFile.ToYaml(Config with { Data = data }));
     }
 
     /// <inheritdoc/>
     public void Dispose() => hold?.Dispose();
+
+    // A tokenizer that lies in another run's checkpoint may be deleted there.
+    private static RunFolder WithOwnTokenizer(RunFolder run, bool replace)
+    {
+        if (run.Config.Data.Tokenizer is not FileTokenizerConfig file) return run;
+        var own = System.IO.Path.GetFullPath(run.PathOf(TokenizerName));
+        if (file.Path != own) File.Copy(file.Path, own, overwrite: replace);
+        var data = run.Config.Data with { Tokenizer = new FileTokenizerConfig { Path = own } };
+        return new(run.Path, run.Config with { Data = data }, run.hold);
+    }
+
+    private void DeleteFiles()
+    {
+        string[] written = [ConfigName, RunEnvironment.FileName, MetricsLog.FileName, SampleLog.FileName, "events.out.tfevents.*"];
+        foreach (var file in written.SelectMany(name => Directory.GetFiles(Path, name))) File.Delete(file);
+    }
+
+    // What a path that is no run could have been meant for.
+    private static string Instead(string path)
+    {
+        var parent = System.IO.Path.GetDirectoryName(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path)));
+        if (parent is not null && File.Exists(System.IO.Path.Combine(parent, ConfigName)))
+            return $"It is a checkpoint of the run {parent}: {ShellCommand.Of("train", "--resume", parent)}";
+        if (WeightFiles.In(path)) return $"It holds weights; a new run begins with them: {ShellCommand.Of("train", "--init-from", path)}";
+        if (File.Exists(path)) return $"It is a file; a new run of it is {ShellCommand.Of("train", path)}";
+        return "Expected a folder that `transformer train --out` made.";
+    }
 
     private string Checkpoints(string name) => System.IO.Path.Combine(Path, CheckpointPointer.CheckpointsName, name);
 
@@ -130,7 +207,7 @@ public sealed class RunFolder : IDisposable
     // Kept open exclusively while the process works on the run; the system releases it when the process ends, however it ends.
     private static FileStream Hold(string path)
     {
-        var file = System.IO.Path.Combine(path, ".lock");
+        var file = System.IO.Path.Combine(path, LockName);
         try
         {
             return new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);

@@ -15,14 +15,21 @@ internal sealed class RunSetup
 {
     private readonly bool isNew;
 
-    private RunSetup(RunFolder run, Dataset data, CheckpointFolder? checkpoint, TrainingProgress progress, bool isNew) =>
-        (Run, Data, Checkpoint, Progress, this.isNew) = (run, data, checkpoint, progress, isNew);
+    private RunSetup(
+        RunFolder run, Dataset data, RunEnvironment environment, CheckpointFolder? checkpoint, TrainingProgress progress, bool isNew) =>
+        (Run, Data, Environment, Checkpoint, Progress, this.isNew) = (run, data, environment, checkpoint, progress, isNew);
 
     /// <summary>The run's folder, with the resolved configuration; locked by rank 0.</summary>
     public RunFolder Run { get; }
 
     /// <summary>The run's data.</summary>
     public Dataset Data { get; }
+
+    /// <summary>Threads, ranks and device.</summary>
+    public RunEnvironment Environment { get; }
+
+    /// <summary>What a resumed run changes, one line each.</summary>
+    public IReadOnlyList<string> Changes { get; private init; } = [];
 
     /// <summary>The checkpoint to resume from; null for a new run.</summary>
     public CheckpointFolder? Checkpoint { get; }
@@ -32,7 +39,8 @@ internal sealed class RunSetup
 
     /// <summary>Sets up a new run.</summary>
     /// <inheritdoc cref="Trainer.Start"/>
-    public static RunSetup Start(RunConfig config, string folder, ICollective ranks, Device? device)
+    public static RunSetup Start(
+        RunConfig config, string folder, Action<TrainingEvent>? report, ICollective ranks, Device? device)
     {
         var environment = RunEnvironment.Current(ranks, device);
         Dataset? data = null;
@@ -42,16 +50,20 @@ internal sealed class RunSetup
             var resolved = ranks.RunOnAll(() =>
             {
                 data = OpenData(config, ranks, device);
-                return Trainer.Resolve(config, data);
+                return InitialWeights.Resolve(Trainer.Resolve(config, data), data);
             });
             folder = ranks.Gather(folder)[0];
             RankConsistency.Check(ranks, resolved, data!.Checksum, environment.Version);
             ranks.RunOnAll(() =>
             {
+                var replaces = ranks.Rank == 0 && RunFolder.IsUnsaved(folder);
                 run = ranks.Rank == 0 ? RunFolder.Create(folder, resolved) : RunFolder.HeldByRank0(folder, resolved);
                 if (ranks.Rank == 0) environment.Write(run.PathOf(RunEnvironment.FileName));
+                if (replaces)
+                    report?.Invoke(new TrainingEvent.Warned($"The run in {folder} ended before its first checkpoint and is replaced."));
             });
-            return new RunSetup(run!, data, checkpoint: null, Beginning(data), isNew: true);
+            if (ranks.Rank == 0) Warn(resolved, report);
+            return new RunSetup(run!, data, environment, checkpoint: null, Beginning(data), isNew: true);
         }
         catch
         {
@@ -63,17 +75,18 @@ internal sealed class RunSetup
 
     /// <summary>Sets up a run that is resumed.</summary>
     /// <inheritdoc cref="Trainer.Resume"/>
-    public static RunSetup Resume(string folder, Action<TrainingEvent>? report, ICollective ranks, Device? device)
+    public static RunSetup Resume(
+        string folder, Action<TrainingEvent>? report, ICollective ranks, Device? device, IReadOnlyCollection<string>? overrides)
     {
         var environment = RunEnvironment.Current(ranks, device);
-        var held = ranks.RunOnAll(() => ranks.Rank == 0 ? RunFolder.Open(folder) : null);
+        var held = ranks.RunOnAll(() => ranks.Rank == 0 ? RunFolder.Open(folder, overrides) : null);
         var config = ranks.Gather(held is null ? "" : ConfigFile.ToYaml(held.Config))[0];
         var run = held ?? RunFolder.HeldByRank0(folder, ConfigFile.Parse(config, folder, []));
         Dataset? data = null;
         CheckpointFolder? checkpoint = null;
         try
         {
-            ranks.RunOnAll(() => data = OpenData(run.Config, ranks, device));
+            ranks.RunOnAll(() => data = ReopenData(run, ranks, device));
             RankConsistency.Check(ranks, run.Config, data!.Checksum, environment.Version);
             // Rank 0 decides whether there is a checkpoint: a rank that does not see it must not start from the beginning beside the
             // others.
@@ -87,7 +100,8 @@ internal sealed class RunSetup
                 return ProgressOf(checkpoint, run, data);
             });
             RankConsistency.CheckProgress(ranks, progress);
-            return new RunSetup(run, data, checkpoint, progress, isNew: false);
+            var changes = ranks.RunOnAll(() => ranks.Rank == 0 ? Change(run, progress, report) : []);
+            return new RunSetup(run, data, environment, checkpoint, progress, isNew: false) { Changes = changes };
         }
         catch
         {
@@ -124,12 +138,45 @@ internal sealed class RunSetup
         }
     }
 
+    // A text may have been moved since.
+    private static Dataset ReopenData(RunFolder run, ICollective ranks, Device? device)
+    {
+        try
+        {
+            return OpenData(run.Config, ranks, device);
+        }
+        catch (InputException missing) when (ConfigPaths.Missing(run.Config) is { } key)
+        {
+            throw new InputException(
+                $"{missing.Message}\n  If it was moved: {ShellCommand.Of("train", "--resume", run.Path, "--set", $"{key}=...")}", missing);
+        }
+    }
+
     private static TrainingProgress ProgressOf(CheckpointFolder checkpoint, RunFolder run, Dataset data)
     {
         var progress = TrainingCheckpoint.Progress(checkpoint);
         return progress.Corpus == data.Checksum ? progress
             : throw new InputException(
                 $"{run.Path}: {data.Name} is not what the run began with. Restore it, or start a new run.");
+    }
+
+    // Writes the configuration where something changes. Everything else has been checked.
+    private static IReadOnlyList<string> Change(RunFolder run, TrainingProgress progress, Action<TrainingEvent>? report)
+    {
+        var changes = RunChanges.Between(run.Path, run.Before, run.Config);
+        if (changes.Count == 0) return changes;
+        if (run.Config.Training.Steps < progress.Step)
+            throw new InputException(
+                $"training.steps: found {run.Config.Training.Steps}, but {run.Path} has done {progress.Step} steps. " +
+                "Take that many or more.");
+        run.WriteConfig();
+        if (run.Config.Training.Steps != run.Before.Training.Steps) Warn(run.Config, report);
+        return RunChanges.OfSchedule(run.Before, run.Config, progress.Step) is { } schedule ? [.. changes, schedule] : changes;
+    }
+
+    private static void Warn(RunConfig config, Action<TrainingEvent>? report)
+    {
+        if (config.Training.Schedule.WarningFor(config.Training.Steps) is { } warning) report?.Invoke(new TrainingEvent.Warned(warning));
     }
 
     private static TrainingProgress Beginning(Dataset data) => new() { Corpus = data.Checksum };

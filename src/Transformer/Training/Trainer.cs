@@ -30,6 +30,7 @@ public sealed class Trainer : IDisposable
     private readonly ModelSize size;
     private readonly RunLog? log;    // rank 0's
     private readonly EnergyCounter? energy;    // of the whole machine, so that several ranks would count it more than once
+    private TrainingEvent.Started started;
     private int? savedStep;
     private bool sampledBefore;
 
@@ -44,6 +45,7 @@ public sealed class Trainer : IDisposable
         size = new ModelSize(Model);
         log = ranks.Rank == 0 ? new RunLog(run, Progress, report) : null;
         energy = ranks.Ranks == 1 ? EnergyCounter.TryOpen() : null;
+        started = new(run.Path, run.Config, data, size.Parameters, Progress.Step, setup.Environment, setup.Changes);
     }
 
     /// <summary>The run's folder.</summary>
@@ -70,7 +72,7 @@ public sealed class Trainer : IDisposable
         RunConfig config, string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null, Device? device = null)
     {
         ranks ??= new SingleProcess();
-        return Begin(RunSetup.Start(config, folder, ranks, device), ranks, report, device);
+        return Begin(RunSetup.Start(config, folder, report, ranks, device), ranks, report, device);
     }
 
     /// <summary>Continues a run from its last checkpoint, or from its beginning where it has none.</summary>
@@ -79,12 +81,17 @@ public sealed class Trainer : IDisposable
     /// <param name="ranks">The processes that train together, of which there may be more or fewer than before; this one alone where
     /// null.</param>
     /// <param name="device">Where the model lives; the CPU where null.</param>
-    /// <exception cref="InputException">There is no run, another process has locked it, or its data have changed.</exception>
+    /// <param name="overrides">What is to change, as for <see cref="ConfigFile.Parse"/>: the number of steps, what is measured and kept on
+    /// the way, and where the data lie. The schedule is then that of a run of so many steps. Rank 0's overrides count.</param>
+    /// <exception cref="InputException">There is no run, another process has locked it, its data have changed, or a key may not
+    /// change.</exception>
     /// <exception cref="CollectiveException">The same on some of several ranks.</exception>
-    public static Trainer Resume(string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null, Device? device = null)
+    public static Trainer Resume(
+        string folder, Action<TrainingEvent>? report = null, ICollective? ranks = null, Device? device = null,
+        IReadOnlyCollection<string>? overrides = null)
     {
         ranks ??= new SingleProcess();
-        return Begin(RunSetup.Resume(folder, report, ranks, device), ranks, report, device);
+        return Begin(RunSetup.Resume(folder, report, ranks, device, overrides), ranks, report, device);
     }
 
     private static Trainer Begin(RunSetup setup, ICollective ranks, Action<TrainingEvent>? report, Device? device)
@@ -101,14 +108,15 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    /// <summary>The configuration with the values that follow from the data.</summary>
+    /// <summary>The configuration with the values that follow from the data, and with absolute paths.</summary>
     public static RunConfig Resolve(RunConfig config, Dataset data)
     {
         var tokens = data.Tokenizer.VocabularySize;
         if (config.Model.VocabularySize is { } size && size < tokens)
             throw new InputException(
                 $"model.vocabulary_size: found {size}, but the tokenizer has {tokens} tokens. Leave it out, or set {tokens} or more.");
-        return config with { Model = config.Model with { VocabularySize = config.Model.VocabularySize ?? tokens } };
+        return ConfigPaths.Absolute(
+            config with { Model = config.Model with { VocabularySize = config.Model.VocabularySize ?? tokens } });
     }
 
     /// <summary>
@@ -120,7 +128,8 @@ public sealed class Trainer : IDisposable
     {
         state.Model.train();
         var choice = ThreadChoice.Measure(trainingStep, batches.At(0), Training.Steps / StepsPerPass);
-        RunEnvironment.Current(ranks, state.Model.Device).Write(run.PathOf(RunEnvironment.FileName));
+        started = started with { Environment = RunEnvironment.Current(ranks, state.Model.Device) };
+        started.Environment.Write(run.PathOf(RunEnvironment.FileName));
         return choice;
     }
 
@@ -135,6 +144,7 @@ public sealed class Trainer : IDisposable
         using var matrixRate = new MatrixRate(state.Model.Device, state.Model.Precision);
         var (before, watch) = (Progress, Stopwatch.StartNew());
         state.Model.train();
+        log?.Report(started);
         EvaluationResult? validation = null;
         SampleIfDue();    // a run that ended between a checkpoint and its sample
         while (!IsOver)

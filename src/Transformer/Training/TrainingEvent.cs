@@ -1,10 +1,24 @@
+using Transformer.Data;
 using Transformer.Evaluation;
+using Transformer.Runs;
 
 namespace Transformer.Training;
 
 /// <summary>An event of a run, for its display.</summary>
 public abstract record TrainingEvent
 {
+    /// <summary>A run begins or is resumed.</summary>
+    /// <param name="Folder">The run's folder.</param>
+    /// <param name="Config">The resolved configuration.</param>
+    /// <param name="Data">The run's data.</param>
+    /// <param name="Parameters">The number of the model's parameters.</param>
+    /// <param name="Step">The number of steps done before.</param>
+    /// <param name="Environment">Threads, ranks and device.</param>
+    /// <param name="Changes">What has changed since the run was begun, one line each.</param>
+    public sealed record Started(
+        string Folder, RunConfig Config, Dataset Data, long Parameters, int Step, RunEnvironment Environment,
+        IReadOnlyList<string> Changes) : TrainingEvent;
+
     /// <summary>A step was done.</summary>
     /// <param name="Metrics">Its numbers.</param>
     /// <param name="SecondsLeft">The estimated time of the remaining steps.</param>

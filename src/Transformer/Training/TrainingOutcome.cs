@@ -7,7 +7,8 @@ namespace Transformer.Training;
 /// <param name="Steps">The steps done.</param>
 /// <param name="Tokens">The tokens trained on.</param>
 /// <param name="Seconds">Seconds of work, interruptions left out.</param>
-/// <param name="TrainLoss">The mean training loss of the last hundred steps, in nats per token; null where all of them overflowed.</param>
+/// <param name="TrainLoss">The mean training loss of the last <see cref="TrainLossSteps"/> steps, in nats per token; null where all of
+/// them overflowed.</param>
 /// <param name="ValidationLoss">The loss over the whole validation text after the last step.</param>
 /// <param name="BestValidationLoss">The lowest validation loss of the run's evaluations, quick estimates included.</param>
 /// <param name="ValidationAccuracy">The share of all validation tokens that had the greatest of all logits after the last step.</param>
@@ -18,4 +19,8 @@ namespace Transformer.Training;
 public sealed record TrainingOutcome(
     string Run, int Steps, long Tokens, double Seconds, double? TrainLoss, double ValidationLoss, double BestValidationLoss,
     double ValidationAccuracy, double? CoreSecondsPerToken = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? JoulesPerToken = null);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? JoulesPerToken = null)
+{
+    /// <summary>The number of steps over which the training loss is averaged; all of them where the run has fewer.</summary>
+    public const int TrainLossSteps = 100;
+}

@@ -73,7 +73,11 @@ internal sealed class TrainingState : IDisposable
         var model = ranks.RunOnAll(() => group is not null && setup.Checkpoint is not null
             ? TensorParallelModel.Empty(config.Model, group, device)
             : new TransformerModel(config.Model, device));
-        ranks.RunOnAll(() => model.Precision = config.Training.Precision);
+        ranks.RunOnAll(() =>
+        {
+            model.Precision = config.Training.Precision;
+            if (setup.Checkpoint is null) InitialWeights.CopyInto(model, config.Training);
+        });
         if (group is null || setup.Checkpoint is not null) return model;
         using (model) return TensorParallelModel.ShareOf(model, group);
     }

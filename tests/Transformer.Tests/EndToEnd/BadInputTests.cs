@@ -37,6 +37,7 @@ public sealed class BadInputTests : IDisposable
     [InlineData("train HERE/latin1.txt", "latin1.txt: found bytes that are not UTF-8")]
     [InlineData("train --resume HERE/none", "none: no run there (config.yaml is missing)")]
     [InlineData("train --resume HERE/folder", "folder: no run there (config.yaml is missing)")]
+    [InlineData("train --resume HERE/tiny.yaml", "tiny.yaml: no run there (config.yaml is missing). It is a file; a new run of it is ")]
     [InlineData("train --resume HERE/none --overfit-one-batch", "--resume: the run's folder says what to train")]
     [InlineData("train --threads 0", "--threads: found 0, expected 1 or more.")]
     [InlineData("train --overfit-one-bach", "--overfit-one-bach: unknown option; did you mean --overfit-one-batch?")]
@@ -129,7 +130,9 @@ public sealed class BadInputTests : IDisposable
         await here.Train("run", "--set", "training.steps=1");
         var before = Files();
 
-        AssertRefused(await here.Train("run"), $"a run exists there already. Resume it with --resume {here["run"]}");
+        AssertRefused(
+            await here.Train("run"), "a run exists there already. Choose another folder with --out, or resume it: " +
+                $"transformer train --resume {here["run"]}");
 
         Assert.Equal(before, Files());
         (string, DateTime)[] Files() => [.. Directory.GetFiles(here["run"], "*", SearchOption.AllDirectories).Order()

@@ -217,7 +217,7 @@ public class ConfigErrorTests
               model.attention.heads: found 0.5, expected a whole number of at most ten digits
               model.mlp.hidden: found -1, expected 1 or more
               model.context_length: found 0, expected 1 or more
-              data.tokenizer.kind: found bytes, expected one of character, byte, bpe; did you mean byte?
+              data.tokenizer.kind: found bytes, expected one of character, byte, bpe, file; did you mean byte?
               data.validation_fraction: found 2, expected more than 0 and less than 1
               training.optimizer.beta2: found the text "yes", expected a finite number
               training.optimizer.beta1: found 1, expected 0 or more and less than 1

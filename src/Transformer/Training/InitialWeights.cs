@@ -1,0 +1,79 @@
+using Transformer.Checkpoints;
+using Transformer.Configuration;
+using Transformer.Data;
+using Transformer.Formats;
+using Transformer.Model;
+using Transformer.Runs;
+
+namespace Transformer.Training;
+
+/// <summary>The weights of <c>training.init_from</c>, with which a run begins instead of random ones.</summary>
+public static class InitialWeights
+{
+    /// <summary>The model and the tokenizer of weights, as overrides of a recipe that has others.</summary>
+    /// <param name="path">A run's folder, a checkpoint's, or a .safetensors file.</param>
+    /// <exception cref="InputException">There are no weights.</exception>
+    public static IReadOnlyList<string> Overrides(string path)
+    {
+        using var checkpoint = Open(path);
+        var model = $"model={ModelJson.ToJson(checkpoint.Model).ToJsonString()}";
+        return checkpoint.HasTokenizer ? [model, TokenizerOverride(checkpoint)] : [model];
+    }
+
+    /// <summary>
+    /// The run with the checkpoint that <c>training.init_from</c> stands for now, once it is clear that its weights fit the run's model and
+    /// mean its tokens.
+    /// </summary>
+    /// <exception cref="InputException">They do not; the message names all tensors that do not fit.</exception>
+    internal static RunConfig Resolve(RunConfig config, Dataset data)
+    {
+        if (config.Training.InitFrom is not { } path) return config;
+        using var checkpoint = Open(path);
+        if (checkpoint.HasTokenizer && checkpoint.ReadTokenizer() is var tokenizer && !tokenizer.HasTokensOf(data.Tokenizer))
+        {
+            throw new InputException(
+                $"training.init_from: {checkpoint.Folder} was trained with other tokens ({tokenizer.VocabularySize}) than {data.Name} " +
+                $"has here ({data.Tokenizer.VocabularySize}), so that its embedding would mean nothing.\n" +
+                $"  Take its tokenizer: --set {ShellCommand.Quoted(TokenizerOverride(checkpoint))}");
+        }
+        try
+        {
+            checkpoint.Check(config.Model.Parameters().Select(parameter => (parameter.Name, parameter.Shape)));
+        }
+        catch (InputException misfit)
+        {
+            throw new InputException($"training.init_from: {misfit.Message}\n  Take the weights' own model: " +
+                ShellCommand.Of("train", "--init-from", path) + ", without a recipe.", misfit);
+        }
+        return File.Exists(path) ? config : config with { Training = config.Training with { InitFrom = checkpoint.Folder } };
+    }
+
+    /// <summary>Copies them into the model of a new run; nothing where it begins with random ones.</summary>
+    /// <exception cref="InputException">They cannot be read, or do not fit.</exception>
+    internal static void CopyInto(TransformerModel model, TrainingConfig training)
+    {
+        if (training.InitFrom is not { } path) return;
+        using var checkpoint = Open(path);
+        checkpoint.CopyInto(model.Weights);
+    }
+
+    private static string TokenizerOverride(CheckpointFolder checkpoint)
+    {
+        var file = Path.GetFullPath(Path.Combine(checkpoint.Folder, CheckpointFolder.TokenizerName));
+        return $"data.tokenizer={{kind: file, path: {ConfigJson.ToJson(file).ToJsonString()}}}";
+    }
+
+    private static CheckpointFolder Open(string path)
+    {
+        try
+        {
+            return CheckpointFolder.Open(path);
+        }
+        catch (InputException unknown) when (Path.Exists(path) && !Directory.Exists(Path.Combine(path, CheckpointPointer.CheckpointsName)))
+        {
+            throw new InputException(
+                $"{unknown.Message}\n  Make a checkpoint of another tool's model: {ShellCommand.Of("import", path, "--out", "imported")}",
+                unknown);
+        }
+    }
+}

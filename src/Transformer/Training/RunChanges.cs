@@ -1,0 +1,57 @@
+using System.Text.Json.Nodes;
+using Transformer.Configuration;
+using Transformer.Runs;
+
+namespace Transformer.Training;
+
+/// <summary>What a run that is resumed may change: its length, what is measured and kept on the way, and where its data lie.</summary>
+internal static class RunChanges
+{
+    private static readonly string[] Changeable =
+    [
+        "training.steps", "training.evaluate_every", "training.evaluate_batches", "training.checkpoint_every",
+        "training.keep_checkpoints", "training.sample_every", "training.sample_tokens", "data.path", "data.validation_path",
+        "data.tokenizer.vocabulary", "data.tokenizer.merges",
+    ];
+
+    /// <summary>The differences, one line each.</summary>
+    /// <param name="run">The run's folder, for messages.</param>
+    /// <param name="before">The run as it was.</param>
+    /// <param name="now">The run with what is to change.</param>
+    /// <exception cref="InputException">A key differs that may not.</exception>
+    public static IReadOnlyList<string> Between(string run, RunConfig before, RunConfig now)
+    {
+        var changes = Differences("", ConfigJson.ToJson(before), ConfigJson.ToJson(now)).ToList();
+        string[] refused = [.. changes.Select(change => change.Key).Except(Changeable)];
+        if (refused.Length > 0)
+            throw new InputException(
+                $"--resume: a run keeps {string.Join(", ", refused)}; it may change {string.Join(", ", Changeable)}.\n" +
+                "  Begin another run with its weights: " +
+                ShellCommand.Of("train", Path.Combine(run, RunFolder.ConfigName), "--init-from", run) + " --set ...");
+        return [.. changes.Select(change => $"{change.Key}: {change.Before} before, {change.Now} now")];
+    }
+
+    /// <summary>What another number of steps means for the learning rate after so many of them; null where it is the same.</summary>
+    public static string? OfSchedule(RunConfig before, RunConfig now, int step)
+    {
+        var (earlier, later) = (RateOf(before), RateOf(now));
+        return before.Training.Steps == now.Training.Steps || earlier == later ? null
+            : $"the schedule is that of a run of {now.Training.Steps:n0} steps from here on: the learning rate goes on with {later:g3}, " +
+                $"where it would have been {earlier:g3}";
+
+        double RateOf(RunConfig run) =>
+            run.Training.Optimizer.LearningRate * LearningRate.At(run.Training.Schedule, step, run.Training.Steps);
+    }
+
+    // The lowest keys below which something differs; a part of another kind is one difference.
+    private static IEnumerable<(string Key, string Before, string Now)> Differences(string key, JsonNode? before, JsonNode? now)
+    {
+        if (JsonNode.DeepEquals(before, now)) return [];
+        if (before is not JsonObject old || now is not JsonObject given || !JsonNode.DeepEquals(old["kind"], given["kind"]))
+            return [(key, Text(before), Text(now))];
+        return old.Select(entry => entry.Key).Union(given.Select(entry => entry.Key))
+            .SelectMany(name => Differences(key.Length == 0 ? name : $"{key}.{name}", old[name], given[name]));
+    }
+
+    private static string Text(JsonNode? value) => value is null ? "none" : value.ToJsonString(ConfigJson.Options).Trim('"');
+}
