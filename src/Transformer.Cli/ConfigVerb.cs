@@ -20,11 +20,11 @@ internal static class ConfigVerb
         DefaultValueFactory = _ => ConfigLibrary.DefaultRecipe,
     };
 
-    private static readonly Option<int?> Ranks = new("--ranks")
+    private static readonly Option<int?> Ranks = new Option<int?>("--ranks")
     {
         Description = "Print the bytes that each of N ranks keeps, by strategy.",
         HelpName = "N"
-    };
+    }.Whole(1, 1_000_000);
 
     private static readonly Option<string?> Diagram = new("--diagram")
     {
@@ -38,12 +38,12 @@ internal static class ConfigVerb
         HelpName = "FILE",
     };
 
-    private static readonly Option<int> MaskTokens = new("--mask-tokens")
+    private static readonly Option<int> MaskTokens = new Option<int>("--mask-tokens")
     {
         Description = $"How many tokens --mask shows, {FewestTokens} to {MostTokens}.",
         HelpName = "N",
         DefaultValueFactory = _ => 16,
-    };
+    }.Whole(FewestTokens, MostTokens);
 
     private const int FewestTokens = 2, MostTokens = 64;
 
@@ -72,7 +72,6 @@ internal static class ConfigVerb
         var run = ConfigFile.Load(request.GetRequiredValue(Source), request.GetRequiredValue(SharedOptions.Set));
         var size = Size(run);
         var ranks = request.GetValue(Ranks);
-        if (ranks < 1) throw new InputException($"--ranks: found {ranks}, expected 1 or more.");
         Draw(request, run.Model, (int?)size?.Vocabulary);
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json))
@@ -95,8 +94,6 @@ internal static class ConfigVerb
             ModelDiagram.Write(diagram, model, Path.GetFileNameWithoutExtension(request.GetRequiredValue(Source)), vocabularySize);
         if (request.GetValue(Mask) is not { } mask) return;
         var tokens = request.GetValue(MaskTokens);
-        if (tokens is < FewestTokens or > MostTokens)
-            throw new InputException($"--mask-tokens: found {tokens}, expected {FewestTokens} to {MostTokens}.");
         LibTorch.Load();    // the masks are those that the layers compute
         AttentionDiagram.Write(mask, model, tokens);
     }

@@ -6,13 +6,13 @@ namespace Transformer.Cli;
 internal static class ReproduceVerb
 {
     /// <summary>Seeds everything that an experiment draws at random.</summary>
-    public static Option<int> Seed { get; } = new("--seed")
+    public static Option<int> Seed { get; } = new Option<int>("--seed")
     {
         Description =
             "The random seed; if there are several models, the first one's, from which the next ones count up.",
         HelpName = "N",
         DefaultValueFactory = _ => 1337,
-    };
+    }.Whole(int.MinValue, int.MaxValue - 1000);
 
     /// <summary>The verb with its experiments.</summary>
     public static Command Create()

@@ -46,7 +46,7 @@ public static class CheckpointPointer
     {
         try
         {
-            return File.ReadLines(mark).FirstOrDefault("").Trim();
+            return WholeFile.Lines(mark).FirstOrDefault("").Trim();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -109,11 +109,11 @@ public static class PreparedCorpus
     {
         try
         {
-            return JsonSerializer.Deserialize<Description>(File.ReadAllBytes(path), Format) ?? throw new JsonException("found null");
+            return JsonSerializer.Deserialize<Description>(WholeFile.Bytes(path), Format) ?? throw new JsonException("found null");
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be read ({e.Message}); prepare the text again", e);
+            throw new InputException($"{path}: cannot be read ({JsonProblem.Of(e)}); prepare the text again", e);
         }
     }
 

@@ -51,11 +51,12 @@ public sealed record RunEnvironment(
     {
         try
         {
-            return File.Exists(path) ? JsonSerializer.Deserialize<RunEnvironment>(File.ReadAllText(path), ConfigJson.Options) : null;
+            return File.Exists(path) ? JsonSerializer.Deserialize<RunEnvironment>(WholeFile.Text(path), ConfigJson.Options) : null;
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be read ({e.Message}). Delete it to resume the run without the comparison.", e);
+            throw new InputException($"{path}: cannot be read ({JsonProblem.Of(e)}). " +
+                "Delete it to resume the run without the comparison.", e);
         }
     }
 

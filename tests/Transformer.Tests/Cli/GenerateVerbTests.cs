@@ -156,7 +156,7 @@ public sealed class GenerateVerbTests : IDisposable
     [Theory]
     [InlineData("--beams 2 --temperature 0.5 --top-k 3", "--temperature, --top-k: means nothing beside --beams")]
     [InlineData("--greedy --temperature 0.5 --top-p 0.9", "--temperature, --top-p: means nothing beside --greedy")]
-    [InlineData("--draft-tokens 65", "--draft-tokens: found 65, expected 0 to 64")]
+    [InlineData("--draft-tokens 65", "--draft-tokens: found 65, expected a whole number from 0 to 64")]
     [InlineData("--beams 2 --draft-tokens 3", "--draft-tokens: means nothing beside --beams")]
     [InlineData("--beams 2 --stop a", "--stop: means nothing beside --beams")]
     [InlineData("--beams 2 --count 3", "at most the 2 beams")]

@@ -116,7 +116,7 @@ public sealed class RanksTests : IDisposable
         "training.parameters: no parameter is called head*",
         "train tiny.yaml --out run --set training.parameters=[{\"pattern\":\"head*\",\"frozen\":true}]")]
     [InlineData("corpus.txt/run: cannot be written", "train tiny.yaml --out corpus.txt/run")]
-    [InlineData("--threads: found 0, expected 1 or more", "train tiny.yaml --out run --threads 0")]
+    [InlineData("--threads: found 0, expected a whole number from 1 to", "train tiny.yaml --out run --threads 0")]
     [InlineData("run: no run there", "train --resume run")]
     [InlineData(
         "rank 1 has another configuration than rank 0: batch_size: 3, not batch_size: 2.",
