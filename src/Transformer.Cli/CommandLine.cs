@@ -89,6 +89,10 @@ internal static class CommandLine
         CollectiveException => (Done, ""),
         InputException => (Refused, failure.Message),
         OperationCanceledException => (Interrupted, failure.Message),
+        OutputException { IsClosedPipe: true } => (Done, ""),
+        TypeInitializationException { InnerException: { } cause } => (Failed, Describe(cause).Message),
+        FileNotFoundException { FileName: { } assembly } when assembly.Contains(", Version=") => (Failed,
+            $"{assembly.Split(',')[0]} cannot be loaded. Raise the limit of open files (ulimit -n), or install the command again."),
         _ => (Failed, failure.Message.ReplaceLineEndings(" ")),
     };
 
@@ -113,14 +117,14 @@ internal static class CommandLine
 
     private static int Refuse(ParseResult request, TextWriter error)
     {
-        var verb = string.Join(' ', Lineage(request).Select(command => command.Name));
-        var refusal = new InputException(WrongValue(request) ?? $"{ProblemOf(request)}\nSee {verb} --help.");
+        var help = PastedCommand.Of([.. Lineage(request).Skip(1).Select(command => command.Name), "--help"]);
+        var refusal = new InputException(WrongValue(request) ?? $"{ProblemOf(request)}\nSee {help}.");
         try
         {
             if (Launch.Ranks == 1 || request.CommandResult.Command.Name is not (TrainVerb.Name or GenerateVerb.Name)) throw refusal;
             // Ranks whose arguments were right wait for this one to join, and hear of the failure then.
             LibTorch.Load();
-            using var ranks = Launch.Join(error);
+            using var ranks = Launch.Join(error, request.CommandResult.Command.Name);
             return ranks.RunOnAll<int>(() => throw refusal);
         }
         catch (Exception failure)

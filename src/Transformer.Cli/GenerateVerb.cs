@@ -37,7 +37,7 @@ internal static class GenerateVerb
 
     private static int Run(ParseResult request, CancellationToken cancellation)
     {
-        using var ranks = Launch.Join(request.InvocationConfiguration.Error);
+        using var ranks = Launch.Join(request.InvocationConfiguration.Error, Name);
         return RankedVerb.Run(request, ranks, () => Run(request, ranks, cancellation), failure => failure is InputException);
     }
 
@@ -145,7 +145,7 @@ internal static class GenerateVerb
         var isShared = request.GetValue(TensorParallel);
         if (isShared && ranks.Ranks == 1)
             throw new InputException("--tensor-parallel: found one process, expected several. " +
-                "Start them by mpirun -np N transformer generate, or leave it out.");
+                $"Start them by mpirun -np N {PastedCommand.Of(Name)}, or leave it out.");
         if (!isShared && ranks.Ranks > 1)
             throw new InputException($"generate: {ranks.Ranks} ranks would each generate the same. Give --tensor-parallel, " +
                 "so that they share the model, or leave out mpirun or srun.");

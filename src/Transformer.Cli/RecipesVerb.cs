@@ -26,7 +26,7 @@ internal static class RecipesVerb
                 });
                 return;
             }
-            output.WriteLine("Recipes: transformer train RECIPE");
+            output.WriteLine($"Recipes: {PastedCommand.Of(TrainVerb.Name, "RECIPE")}");
             foreach (var (name, description) in recipes) output.WriteLine($"  {name,-26}{description}");
             output.WriteLine("Presets: model.preset in a file, or --set model.preset=PRESET");
             foreach (var (name, parameters) in presets) output.WriteLine($"  {name,-26}{Numbers.Count(parameters)} parameters");

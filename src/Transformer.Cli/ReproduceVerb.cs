@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Transformer.Configuration;
 
 namespace Transformer.Cli;
 
@@ -33,7 +34,7 @@ internal static class ReproduceVerb
                 ScriptJson.Write(output, experiments.Select(experiment => new { experiment.Name, experiment.Description }));
                 return;
             }
-            output.WriteLine("Run one of them: transformer reproduce EXPERIMENT");
+            output.WriteLine($"Run one of them: {PastedCommand.Of("reproduce", "EXPERIMENT")}");
             foreach (var experiment in experiments) output.WriteLine($"  {experiment.Name,-26}{experiment.Description}");
         });
         return verb;

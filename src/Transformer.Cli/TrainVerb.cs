@@ -59,7 +59,7 @@ internal static class TrainVerb
     private static int Run(ParseResult request, CancellationToken cancellation)
     {
         var error = request.InvocationConfiguration.Error;
-        using var processes = Launch.Join(error);
+        using var processes = Launch.Join(error, Name);
         ICollective ranks = processes;
         Nccl? devices = null;
         using var onCancel = ranks.Ranks == 1 ? default
@@ -108,9 +108,9 @@ internal static class TrainVerb
             }
             catch (OperationCanceledException)
             {
-                var kinds = string.Concat(request.GetRequiredValue(SharedOptions.Kinds).Select(path => $" --kinds {path}"));
+                var kinds = request.GetRequiredValue(SharedOptions.Kinds).SelectMany(path => new[] { "--kinds", path });
                 throw new OperationCanceledException(
-                    $"interrupted; saved. Continue with: train --resume {trainer.Folder}{kinds}", cancellation);
+                    $"interrupted; saved. Continue with: {PastedCommand.Of([Name, "--resume", trainer.Folder, .. kinds])}", cancellation);
             }
             if (ranks.Rank > 0) return CommandLine.Done;
             display.Finish(outcome);

@@ -1,4 +1,5 @@
 using Spectre.Console;
+using Transformer.Configuration;
 using Transformer.Training;
 
 namespace Transformer.Cli;
@@ -8,7 +9,7 @@ internal abstract class TrainingDisplay : IDisposable
 {
     /// <summary>The display for a writer: a bar where it is the terminal's standard error.</summary>
     public static TrainingDisplay On(TextWriter error) =>
-        ReferenceEquals(error, Console.Error) && !Console.IsErrorRedirected ? new Bar() : new Lines(error);
+        error is StandardWriter { IsTerminal: true } ? new Bar(error) : new Lines(error);
 
     /// <summary>Shows an event.</summary>
     public void Show(TrainingEvent happened)
@@ -42,7 +43,7 @@ internal abstract class TrainingDisplay : IDisposable
     public void Finish(TrainingOutcome outcome) => Line(
         $"done: {outcome.Steps:n0} steps, {outcome.Tokens:n0} tokens in {outcome.Seconds:f0} s; training loss {outcome.TrainLoss:f4}, " +
         $"validation loss {outcome.ValidationLoss:f4}, accuracy {outcome.ValidationAccuracy:p1}\n" +
-        $"run: {outcome.Run}\nsample from it: generate {outcome.Run} --prompt \"...\"");
+        $"run: {outcome.Run}\nsample from it: {PastedCommand.Of(GenerateVerb.Name, outcome.Run)}");
 
     /// <inheritdoc/>
     public virtual void Dispose() { }
@@ -71,9 +72,9 @@ internal abstract class TrainingDisplay : IDisposable
         protected override void Line(string text) => error.WriteLine(text);
     }
 
-    private sealed class Bar : TrainingDisplay
+    private sealed class Bar(TextWriter error) : TrainingDisplay
     {
-        private readonly IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
+        private readonly AnsiConsoleOutput terminal = new(error);
         private DateTime next = DateTime.MinValue;
         private bool drawn;
 
@@ -84,19 +85,19 @@ internal abstract class TrainingDisplay : IDisposable
             var share = metrics.Seconds / (metrics.Seconds + left.TotalSeconds);
             var filled = (int)(20 * share);
             var text = $"{new string('█', filled)}{new string('░', 20 - filled)} step {metrics.Step}  {Numbers(metrics, left)}";
-            Console.Error.Write($"\r\u001b[2K{text[..Math.Min(text.Length, Math.Max(10, console.Profile.Width - 1))]}");
+            error.Write($"\r\u001b[2K{text[..Math.Min(text.Length, Math.Max(10, terminal.Width - 1))]}");
             drawn = true;
         }
 
         protected override void Line(string text)
         {
-            if (drawn) Console.Error.Write("\r\u001b[2K");
-            console.WriteLine(text);
+            if (drawn) error.Write("\r\u001b[2K");
+            error.WriteLine(text);
         }
 
         public override void Dispose()
         {
-            if (drawn) Console.Error.WriteLine();
+            if (drawn) error.WriteLine();
             base.Dispose();
         }
     }

@@ -3,8 +3,8 @@ using System.Text;
 namespace Transformer.Files;
 
 /// <summary>
-/// Files that are read whole: settings, prompts, tokenizers. All are read here, within a bound, since what a path names may have no end (a
-/// device, a pipe).
+/// Files that are read whole: settings, prompts, tokenizers. All are read here, within a bound, since what a path names may have no end: a
+/// device, or a pipe.
 /// </summary>
 internal static class WholeFile
 {
@@ -17,7 +17,7 @@ internal static class WholeFile
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
     private static int waiting;
 
-    /// <summary>Whether something is being read whose writer may never write or end: a signal should then end the process at once.</summary>
+    /// <summary>Whether something is read whose writer may never write or end: a signal should then end the process at once.</summary>
     public static bool IsWaiting => Volatile.Read(ref waiting) > 0;
 
     /// <summary>The bytes of a file.</summary>

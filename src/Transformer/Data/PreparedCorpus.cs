@@ -36,22 +36,7 @@ public static class PreparedCorpus
             throw new InputException($"{folder}: already exists and is not empty; name a new folder for the token files");
         }
         var text = new CorpusText(config);
-        var partial = $"{folder}.{Guid.NewGuid():N}.partial";
-        try
-        {
-            Directory.CreateDirectory(partial);
-            Write(text, config, partial, report);
-            if (Directory.Exists(folder)) Directory.Delete(folder);
-            Directory.Move(partial, folder);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw DurableFile.Unwritable(folder, e);
-        }
-        finally
-        {
-            if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
-        }
+        DurableFolder.Write(folder, partial => Write(text, config, partial, report));
     }
 
     internal static Corpus Open(DataConfig config)

@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Transformer.Configuration;
@@ -33,7 +32,7 @@ public sealed record RunEnvironment(
     /// <param name="ranks">The ranks that train together; this process alone where null.</param>
     /// <param name="device">Where the model lives; the CPU where null.</param>
     public static RunEnvironment Current(ICollective? ranks = null, Device? device = null) => new(
-        typeof(RunEnvironment).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
+        Launch.Version,
         RuntimeInformation.FrameworkDescription,
         typeof(TorchSharp.torch).Assembly.GetName().Version!.ToString(3),
         LibTorch.How,

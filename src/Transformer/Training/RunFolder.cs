@@ -34,7 +34,8 @@ public sealed class RunFolder : IDisposable
             hold = Hold(path);
             if (File.Exists(System.IO.Path.Combine(path, ConfigName)))
                 throw new InputException(
-                    $"{path}: a run exists there already. Resume it with --resume {path}, or choose another folder with --out.");
+                    $"{path}: a run exists there already. Resume it with `{PastedCommand.Of("train", "--resume", path)}`, " +
+                    "or choose another folder with --out.");
             DurableFile.WriteText(System.IO.Path.Combine(path, ConfigName), ConfigFile.ToYaml(config));
             return new RunFolder(path, config, hold);
         }
@@ -56,7 +57,7 @@ public sealed class RunFolder : IDisposable
         var config = System.IO.Path.Combine(path, ConfigName);
         if (!File.Exists(config))
             throw new InputException(
-                $"{path}: no run there ({ConfigName} is missing). Expected a folder that `transformer train --out` made.");
+                $"{path}: no run there ({ConfigName} is missing). Expected a folder that `{PastedCommand.Of("train")}` made.");
         FileStream? hold = null;
         try
         {
@@ -121,9 +122,9 @@ public sealed class RunFolder : IDisposable
 
     private void CleanUp()
     {
-        DurableFolder.CleanUp(Path);
+        PartialPath.CleanUp(Path);
         if (!Directory.Exists(Checkpoints(""))) return;
-        DurableFolder.CleanUp(Checkpoints(""));
+        PartialPath.CleanUp(Checkpoints(""));
         var latest = HasCheckpoint ? StepOf(WholeFile.Text(Checkpoints(CheckpointPointer.Latest)).Trim()) : -1;
         foreach (var step in Steps.Where(step => step > latest)) Directory.Delete(Checkpoint(step), recursive: true);
         var best = Checkpoints(CheckpointPointer.Best);

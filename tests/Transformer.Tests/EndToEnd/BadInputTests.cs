@@ -129,7 +129,7 @@ public sealed class BadInputTests : IDisposable
         await here.Train("run", "--set", "training.steps=1");
         var before = Files();
 
-        AssertRefused(await here.Train("run"), $"a run exists there already. Resume it with --resume {here["run"]}");
+        AssertRefused(await here.Train("run"), $"a run exists there already. Resume it with `transformer train --resume {here["run"]}`");
 
         Assert.Equal(before, Files());
         (string, DateTime)[] Files() => [.. Directory.GetFiles(here["run"], "*", SearchOption.AllDirectories).Order()
