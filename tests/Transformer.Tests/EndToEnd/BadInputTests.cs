@@ -167,6 +167,10 @@ public sealed class BadInputTests : IDisposable
         Assert.Contains("cannot be written (No space left on device", error);
         Assert.Contains("disk/run/checkpoints/step-1/model.safetensors", output);
         Assert.DoesNotContain(".partial", output);
+        Assert.DoesNotContain("Nothing was changed", error);
+        Assert.Matches(
+            @"The run ended after step \d+\. Its last checkpoint, disk/run/checkpoints/step-\d+, is complete\. " +
+            @"Mend this, and resume: dotnet \S+Transformer\.Cli\.dll train --resume disk/run", error);
     }
 
     [Fact]
