@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Transformer.Configuration;
 using Transformer.Reproductions;
 
@@ -14,13 +15,14 @@ internal static class AssociativeRetrievalReport
         Description = "Only this rule; may be given again; default: all.",
         HelpName = "RULE",
         DefaultValueFactory = _ => Enum.GetValues<RetrievalRule>(),
+        CustomParser = result => [.. result.Tokens.Select(token => Rule(token.Value, result))],
     };
 
-    private static readonly Option<int[]> Keys = new("--keys")
+    private static readonly Option<int[]> Keys = new Option<int[]>("--keys")
     {
         Description = "This number of keys; may be given again; default: those of the paper.",
         HelpName = "S",
-    };
+    }.Whole(1, 10_000);
 
     private static readonly Option<bool> Replacement = new("--replacement")
     {
@@ -39,11 +41,17 @@ internal static class AssociativeRetrievalReport
         return verb;
     }
 
+    private static RetrievalRule Rule(string name, ArgumentResult result)
+    {
+        var known = Enum.GetValues<RetrievalRule>().ToDictionary(ScriptJson.Name);
+        if (known.TryGetValue(name, out var rule)) return rule;
+        result.AddError($"--rule: {Spelling.NotOneOf(name, known.Keys)}.");
+        return default;
+    }
+
     private static int Run(ParseResult request, CancellationToken cancellation)
     {
         var rules = request.GetRequiredValue(Rules);
-        if (request.GetValue(Keys)?.FirstOrDefault(keys => keys < 1, 1) is < 1 and var wrong)
-            throw new InputException($"--keys: found {wrong}, expected 1 or more.");
         if (request.GetValue(Replacement) && request.GetValue(Keys) is not { Length: > 0 })
             throw new InputException("--replacement: goes with --keys; the paper's table has both kinds.");
         var cells = request.GetValue(Keys) is { Length: > 0 } asked

@@ -41,12 +41,12 @@ internal static class BenchScaling
         DefaultValueFactory = _ => [.. Known.Select(mixer => mixer.Name)],
     };
 
-    private static readonly Option<int[]> Lengths = new("--length")
+    private static readonly Option<int[]> Lengths = new Option<int[]>("--length")
     {
         Description = "A number of tokens; may be given again; default: 1024, 2048 ... 32768.",
         HelpName = "T",
         DefaultValueFactory = _ => [1024, 2048, 4096, 8192, 16384, 32768],
-    };
+    }.Whole(1, 1 << 20);
 
     /// <summary>The subcommand.</summary>
     public static Command Create()

@@ -18,12 +18,12 @@ internal static class BenchSpeculation
         Description = "A run's folder, a checkpoint's folder, a .safetensors or .gguf file, or a folder with an ONNX model."
     };
 
-    private static readonly Option<int> DraftTokens = new("--draft-tokens")
+    private static readonly Option<int> DraftTokens = new Option<int>("--draft-tokens")
     {
         Description = "The most draft tokens of a pass.",
         HelpName = "N",
         DefaultValueFactory = _ => GenerateOptions.DefaultDraftTokens,
-    };
+    }.Whole(1, TextGenerator.MostDraftTokens);
 
     private static readonly Option<string> Prompt = new("--prompt")
     {
@@ -47,11 +47,9 @@ internal static class BenchSpeculation
 
     private static int Run(ParseResult request, int rounds, CancellationToken cancellation)
     {
-        if (rounds < 1) throw new InputException($"--rounds: found {rounds}, expected 1 or more.");
         var draftTokens = request.GetValue(DraftTokens);
-        if (draftTokens < 1) throw new InputException($"--draft-tokens: found {draftTokens}, expected 1 or more.");
         var format = WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!);
-        var load = new LoadRequest(format, Threads: SharedOptions.ThreadsOf(request));
+        var load = new LoadRequest(format, Threads: request.GetValue(SharedOptions.Threads));
         using var models = GenerationModels.Open(
             request.GetRequiredValue(Source), request.GetValue(GenerateOptions.Draft), load, draftTokens);
         var plain = new TextGenerator(models.Model, models.Tokenizer);

@@ -43,25 +43,25 @@ internal static class BenchVerb
         Arity = ArgumentArity.ZeroOrOne,
     };
 
-    private static readonly Option<int> Rounds = new("--rounds")
+    private static readonly Option<int> Rounds = new Option<int>("--rounds")
     {
         Description = "The number of alternating rounds of model and machine.",
         HelpName = "N",
         DefaultValueFactory = _ => 5,
-    };
+    }.Whole(1, 1000);
 
-    private static readonly Option<int> Sequences = new("--sequences")
+    private static readonly Option<int> Sequences = new Option<int>("--sequences")
     {
         Description = "How many texts are generated together.",
         HelpName = "N",
         DefaultValueFactory = _ => 1,
-    };
+    }.Whole(1, GenerateOptions.MostRows);
 
-    private static readonly Option<int?> PromptTokens = new("--prompt-tokens")
+    private static readonly Option<int?> PromptTokens = new Option<int?>("--prompt-tokens")
     {
         Description = "The number of tokens of each prompt; default: 128, or half the context.",
         HelpName = "N",
-    };
+    }.Whole(1, ModelConfig.LongestContext);
 
     /// <summary>The verb with its subcommands.</summary>
     public static Command Create()
@@ -85,7 +85,8 @@ internal static class BenchVerb
 
     private static int Train(ParseResult request, CancellationToken cancellation)
     {
-        var rounds = Prepare(request);
+        SharedOptions.UseThreads(request);
+        var rounds = request.GetValue(Rounds);
         var config = Load(request.GetValue(Source), request.GetValue(SharedOptions.Set)!);
         var result = TrainingBenchmark.Run(config, rounds, SharedOptions.DeviceOf(request), cancellation);
         if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(request.InvocationConfiguration.Output, result);
@@ -104,10 +105,10 @@ internal static class BenchVerb
 
     private static int Decode(ParseResult request, CancellationToken cancellation)
     {
-        var rounds = Prepare(request);
+        SharedOptions.UseThreads(request);
+        var rounds = request.GetValue(Rounds);
         var (format, sequences, promptTokens) = (
             WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!), request.GetValue(Sequences), request.GetValue(PromptTokens));
-        if (sequences < 1) throw new InputException($"--sequences: found {sequences}, expected 1 or more.");
         using var model = OpenModel(request.GetValue(Model), request.GetValue(SharedOptions.Set)!);
         var result = SharedOptions.OperatorsOf(request) is { } operators
             ? WithOnnxRuntime(model, rounds, format, operators, sequences, promptTokens, cancellation)
@@ -152,14 +153,6 @@ internal static class BenchVerb
         {
             folder.Delete(recursive: true);
         }
-    }
-
-    private static int Prepare(ParseResult request)
-    {
-        var rounds = request.GetValue(Rounds);
-        if (rounds < 1) throw new InputException($"--rounds: found {rounds}, expected 1 or more.");
-        SharedOptions.UseThreads(request);
-        return rounds;
     }
 
     private static RunConfig Load(string? source, IEnumerable<string> overrides)

@@ -5,6 +5,7 @@ using System.CommandLine.Parsing;
 using System.Runtime.InteropServices;
 using Transformer.Configuration;
 using Transformer.Distributed;
+using Transformer.Files;
 using Transformer.Layers;
 using Transformer.Native;
 
@@ -28,6 +29,14 @@ internal static class CommandLine
     // Loading it takes a moment; and doctor reports why it does not load.
     private static readonly string[] WithoutLibTorch = ["recipes", "config", "data", "doctor", InitVerb.Name];
 
+    // A text that begins with @ is that text, not the name of a file with arguments.
+    private static readonly ParserConfiguration Literal = new() { ResponseFileTokenReplacer = null };
+
+    /// <summary>The request that arguments stand for, which may be wrong.</summary>
+    /// <param name="root">The command with all verbs.</param>
+    /// <param name="arguments">What follows the command's name.</param>
+    public static ParseResult Parse(Command root, IReadOnlyList<string> arguments) => root.Parse(arguments, Literal);
+
     /// <summary>Parses the arguments and runs the verb that they name.</summary>
     /// <param name="root">The command with all verbs.</param>
     /// <param name="arguments">What follows the command's name.</param>
@@ -36,7 +45,7 @@ internal static class CommandLine
     /// <returns>The exit code.</returns>
     public static async Task<int> RunAsync(Command root, string[] arguments, TextWriter output, TextWriter error)
     {
-        var request = root.Parse(arguments);
+        var request = Parse(root, arguments);
         if (ProblemOf(request) is not null) return Refuse(request, error);
 
         using var interruption = new CancellationTokenSource();
@@ -62,10 +71,11 @@ internal static class CommandLine
             return Report(failure, error, request.GetValue(SharedOptions.Verbose));
         }
 
-        // The first signal asks the verb to save and stop; the second ends the process at once.
+        // The first signal asks the verb to save and stop; the second ends the process at once. There is nothing to save while a file is
+        // read that may have no end.
         void Cancel(PosixSignalContext signal)
         {
-            signal.Cancel = !interruption.IsCancellationRequested;
+            signal.Cancel = !interruption.IsCancellationRequested && !WholeFile.IsWaiting;
             interruption.Cancel();
         }
     }
@@ -79,12 +89,17 @@ internal static class CommandLine
         CollectiveException => (Done, ""),
         InputException => (Refused, failure.Message),
         OperationCanceledException => (Interrupted, failure.Message),
+        OutputException { IsClosedPipe: true } => (Done, ""),
+        TypeInitializationException { InnerException: { } cause } => (Failed, Describe(cause).Message),
+        FileNotFoundException { FileName: { } assembly } when assembly.Contains(", Version=") => (Failed,
+            $"{assembly.Split(',')[0]} cannot be loaded. Raise the limit of open files (ulimit -n), or install the command again."),
         _ => (Failed, failure.Message.ReplaceLineEndings(" ")),
     };
 
     /// <summary>Why a request names no verb, or gives it what it does not take; null where it can be run.</summary>
     public static string? ProblemOf(ParseResult request) =>
-        request.Action is null or ParseErrorAction || (request.Errors.Count == 0 && Stray(request) is not null)
+        WrongValue(request) is { } wrong ? wrong
+            : request.Action is null or ParseErrorAction || (request.Errors.Count == 0 && Stray(request) is not null)
             ? Stray(request) is { } stray ? Unknown(stray, request) : request.Errors[0].Message
             : null;
 
@@ -102,14 +117,14 @@ internal static class CommandLine
 
     private static int Refuse(ParseResult request, TextWriter error)
     {
-        var verb = string.Join(' ', Lineage(request).Select(command => command.Name));
-        var refusal = new InputException($"{ProblemOf(request)}\nSee {verb} --help.");
+        var help = ShellCommand.Of([.. Lineage(request).Skip(1).Select(command => command.Name), "--help"]);
+        var refusal = new InputException(WrongValue(request) ?? $"{ProblemOf(request)}\nSee {help}.");
         try
         {
             if (Launch.Ranks == 1 || request.CommandResult.Command.Name is not (TrainVerb.Name or GenerateVerb.Name)) throw refusal;
             // Ranks whose arguments were right wait for this one to join, and hear of the failure then.
             LibTorch.Load();
-            using var ranks = Launch.Join(error);
+            using var ranks = Launch.Join(error, request.CommandResult.Command.Name);
             return ranks.RunOnAll<int>(() => throw refusal);
         }
         catch (Exception failure)
@@ -117,6 +132,10 @@ internal static class CommandLine
             return Report(failure, error, verbose: false);
         }
     }
+
+    // Why an option does not take the value that it was given; null where all do.
+    private static string? WrongValue(ParseResult request) => request.Errors.FirstOrDefault(
+        error => (error.SymbolResult as OptionResult ?? error.SymbolResult?.Parent as OptionResult) is { Tokens.Count: > 0 })?.Message;
 
     private static string Unknown(string token, ParseResult request)
     {

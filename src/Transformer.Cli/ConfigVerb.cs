@@ -20,11 +20,11 @@ internal static class ConfigVerb
         DefaultValueFactory = _ => ConfigLibrary.DefaultRecipe,
     };
 
-    private static readonly Option<int?> Ranks = new("--ranks")
+    private static readonly Option<int?> Ranks = new Option<int?>("--ranks")
     {
         Description = "Print the bytes that each of N ranks keeps, by strategy.",
         HelpName = "N"
-    };
+    }.Whole(1, 1_000_000);
 
     private static readonly Option<string?> Diagram = new("--diagram")
     {
@@ -38,11 +38,11 @@ internal static class ConfigVerb
         HelpName = "FILE",
     };
 
-    private static readonly Option<int?> MaskTokens = new("--mask-tokens")
+    private static readonly Option<int?> MaskTokens = new Option<int?>("--mask-tokens")
     {
         Description = $"How many tokens --mask shows, {FewestTokens} to {MostTokens}; default: {DefaultTokens}.",
         HelpName = "N",
-    };
+    }.Whole(FewestTokens, MostTokens);
 
     private const int FewestTokens = 2, MostTokens = 64, DefaultTokens = 16;
 
@@ -71,7 +71,6 @@ internal static class ConfigVerb
         var run = TrainingSource.Load(request.GetRequiredValue(Source), request.GetRequiredValue(SharedOptions.Set), "config", "show");
         var size = Size(run);
         var ranks = request.GetValue(Ranks);
-        if (ranks < 1) throw new InputException($"--ranks: found {ranks}, expected 1 or more.");
         Draw(request, run.Model, (int?)size?.Vocabulary);
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json))
@@ -91,8 +90,6 @@ internal static class ConfigVerb
     private static void Draw(ParseResult request, ModelConfig model, int? vocabularySize)
     {
         var tokens = request.GetValue(MaskTokens);
-        if (tokens is < FewestTokens or > MostTokens)
-            throw new InputException($"--mask-tokens: found {tokens}, expected {FewestTokens} to {MostTokens}.");
         if (tokens is not null && request.GetValue(Mask) is null)
             throw new InputException("--mask-tokens: only --mask shows tokens; add --mask FILE.");
         if (request.GetValue(Diagram) is { } diagram)

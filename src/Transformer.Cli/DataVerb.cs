@@ -40,14 +40,14 @@ internal static class DataVerb
         var progress = new ProgressLine(request.InvocationConfiguration.Error, "preparing");
         PreparedCorpus.Prepare(recipe.Data with { Path = request.GetRequiredValue(Text) }, folder, progress.Show);
         Describe(folder, request);
-        request.InvocationConfiguration.Error.WriteLine($"train on it: train --set data.path={folder}");
+        request.InvocationConfiguration.Error.WriteLine($"train on it: {ShellCommand.Of(TrainVerb.Name, "--set", $"data.path={folder}")}");
     }
 
     private static void Describe(string folder, ParseResult request)
     {
         if (!PreparedCorpus.IsAt(folder))
             throw new InputException($"{folder}: {(Directory.Exists(folder) ? "holds no token files" : "no such folder")}, " +
-                "expected one that `data prepare` wrote.");
+                $"expected one that `{ShellCommand.Of("data", "prepare")}` wrote.");
         using var corpus = Corpus.Open(new DataConfig { Path = folder });
         var contents = new
         {

@@ -8,6 +8,7 @@ using Transformer.Formats;
 using Transformer.Formats.Gguf;
 using Transformer.Inference.Torch;
 using Transformer.Onnx;
+using Transformer.Quantization;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
 
@@ -109,6 +110,7 @@ internal static class ExportVerb
 
         var bytes = Size(path);
         error.WriteLine($"{path}: {Numbers.Bytes(bytes)}");
+        NoteUnquantized(error, original, precision);
         if (comparison is not null)
             error.WriteLine($"read back: logits differ by {comparison.Difference:g3} at most, " +
                 $"{comparison.Share:p3} of their range ({tolerance:p3} allowed); " +
@@ -132,6 +134,17 @@ internal static class ExportVerb
             });
         }
         return CommandLine.Done;
+    }
+
+    private static void NoteUnquantized(TextWriter error, LoadedModel model, Precision precision)
+    {
+        if (precision.Gguf is not (GgufPrecision.Q8 or GgufPrecision.Q4)) return;
+        long[] rows = [
+            .. model.Model.Weights.Select(weight => weight.Value).Where(value => value.dim() == 2).Select(value => value.shape[1])];
+        if (Array.Exists(rows, row => row % Q8_0.Format.Length == 0)) return;
+        error.WriteLine(
+            $"nothing was quantized: blocks have {Q8_0.Format.Length} weights, and no matrix has rows of a multiple of them " +
+            $"(here {string.Join(", ", rows.Distinct().Order())})");
     }
 
     // A file that cannot be read, or that is another model, is deleted. Logits are compared where there is a tolerance.

@@ -26,7 +26,13 @@ internal static class GenerateBatch
         TextWriter output, TextWriter error, GenerationModels models, IReadOnlyList<PromptLine> prompts, int count, int parallel, bool json,
         CancellationToken cancellation)
     {
-        using var batch = new ContinuousBatch(models.Model, parallel, models.Tokenizer);
+        if ((long)prompts.Count * count > GenerateOptions.MostSamples)
+            throw new InputException(
+                $"--count: {count} samples of each of {prompts.Count} prompts are {(long)prompts.Count * count}, " +
+                $"expected {GenerateOptions.MostSamples} together at most.");
+        var slots = Math.Min(parallel, prompts.Count * count);
+        models.RequireRoom("--parallel", slots, models.ContextLength);
+        using var batch = new ContinuousBatch(models.Model, slots, models.Tokenizer);
         var (watch, slid) = (Stopwatch.StartNew(), false);
         var samples = prompts.SelectMany(prompt => Enumerable.Range(0, count).Select(row => new Sample(prompt, Submit(prompt, row))))
             .ToArray();
@@ -82,7 +88,7 @@ internal static class GenerateBatch
 
         void NoteLength(int length)
         {
-            if (length <= models.ContextLength || slid) return;
+            if (slid || !GenerateVerb.IsCut(length, models.ContextLength)) return;
             slid = true;
             GenerateVerb.NoteFullContext(error, models.ContextLength, live: false);
         }

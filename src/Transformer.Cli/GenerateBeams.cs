@@ -23,14 +23,14 @@ internal static class GenerateBeams
         TextWriter output, GenerationModels models, string prompt, int beams, double lengthPenalty, int? maxTokens, int count, bool json,
         CancellationToken cancellation)
     {
-        if (beams < 1) throw new InputException($"--beams: found {beams}, expected 1 or more.");
         if (count > beams)
             throw new InputException($"--count: found {count}, expected at most the {beams} beams: a search ends with as many texts.");
         var watch = Stopwatch.StartNew();
         var tokens = models.Generator.Encode(prompt);
         var room = Math.Max(1, models.ContextLength - tokens.Length + 1);
-        var found = new BeamSearch(models.Model, models.Tokenizer)
-            .Search(tokens, beams, maxTokens ?? Math.Min(room, new SamplingOptions().MaxTokens), lengthPenalty, cancellation);
+        var most = maxTokens ?? Math.Min(room, new SamplingOptions().MaxTokens);
+        models.RequireRoom("--beams", beams, tokens.Length + (long)most);
+        var found = new BeamSearch(models.Model, models.Tokenizer).Search(tokens, beams, most, lengthPenalty, cancellation);
         var best = found.Take(count).ToArray();
         if (json)
             ScriptJson.Write(

@@ -11,6 +11,12 @@ internal static class GenerateOptions
     /// <summary>The draft tokens of a pass with --draft, by default.</summary>
     public const int DefaultDraftTokens = 4;
 
+    /// <summary>The most samples of one prompt, or of all prompts of a file.</summary>
+    public const int MostSamples = 100_000;
+
+    /// <summary>The most texts that are generated at once.</summary>
+    public const int MostRows = 1024;
+
     private static readonly SamplingOptions Defaults = new();
 
     public static readonly Argument<string> Source = new("PATH")
@@ -29,45 +35,45 @@ internal static class GenerateOptions
         HelpName = "FILE",
     };
 
-    public static readonly Option<int> MaxTokens = new("--max-tokens")
+    public static readonly Option<int> MaxTokens = new Option<int>("--max-tokens")
     {
         Description = "The greatest number of tokens per sample.",
         HelpName = "N",
         DefaultValueFactory = _ => Defaults.MaxTokens,
-    };
+    }.Whole(1, int.MaxValue);
 
     public static readonly Option<bool> Greedy = new("--greedy") { Description = "Always take the most probable token." };
 
-    public static readonly Option<double> Temperature = new("--temperature")
+    public static readonly Option<double> Temperature = new Option<double>("--temperature")
     {
         Description = "What logits are divided by; 0 is greedy.",
         HelpName = "X",
         DefaultValueFactory = _ => Defaults.Temperature,
-    };
+    }.Real(0, SamplingOptions.HighestTemperature);
 
-    public static readonly Option<int?> TopK = new("--top-k")
+    public static readonly Option<int?> TopK = new Option<int?>("--top-k")
     {
         Description = "Draw from the K most probable tokens only.",
         HelpName = "K"
-    };
-    public static readonly Option<double?> TopP = new("--top-p")
+    }.Whole(1, int.MaxValue);
+    public static readonly Option<double?> TopP = new Option<double?>("--top-p")
     {
         Description = "Draw from the fewest tokens with probability P together.",
         HelpName = "P",
-    };
+    }.Real(0, 1, isOpen: true);
 
-    public static readonly Option<double?> MinP = new("--min-p")
+    public static readonly Option<double?> MinP = new Option<double?>("--min-p")
     {
         Description = "Draw from tokens at least P times as probable as the most probable one.",
         HelpName = "P",
-    };
+    }.Real(0, 1);
 
-    public static readonly Option<double> RepetitionPenalty = new("--repetition-penalty")
+    public static readonly Option<double> RepetitionPenalty = new Option<double>("--repetition-penalty")
     {
         Description = "Make tokens that occurred less likely; 1 is off.",
         HelpName = "X",
         DefaultValueFactory = _ => Defaults.RepetitionPenalty,
-    };
+    }.Real(SamplingOptions.LeastPenalty, SamplingOptions.GreatestPenalty, advice: "1 is off");
 
     public static readonly Option<string[]> Stop = new("--stop")
     {
@@ -88,26 +94,26 @@ internal static class GenerateOptions
         HelpName = "FILE|TEXT",
     };
 
-    public static readonly Option<long> Seed = new("--seed")
+    public static readonly Option<long> Seed = new Option<long>("--seed")
     {
         Description = "Where the random numbers start.",
         HelpName = "N",
         DefaultValueFactory = _ => Defaults.Seed,
-    };
+    }.Whole(long.MinValue, long.MaxValue);
 
-    public static readonly Option<int> Count = new("--count")
+    public static readonly Option<int> Count = new Option<int>("--count")
     {
         Description = "The number of samples, made in one batch.",
         HelpName = "N",
         DefaultValueFactory = _ => 1,
-    };
+    }.Whole(1, MostSamples, "for more, run again with another --seed");
 
-    public static readonly Option<int?> DraftTokens = new("--draft-tokens")
+    public static readonly Option<int?> DraftTokens = new Option<int?>("--draft-tokens")
     {
         Description = "Speculative decoding with up to N draft tokens per pass, from the text itself or from --draft (then default: " +
             $"{DefaultDraftTokens}); changes the pace, not how likely a text is.",
         HelpName = "N",
-    };
+    }.Whole(0, TextGenerator.MostDraftTokens);
 
     public static readonly Option<string?> Draft = new("--draft")
     {
@@ -122,25 +128,25 @@ internal static class GenerateOptions
         HelpName = "FILE",
     };
 
-    public static readonly Option<int> Parallel = new("--parallel")
+    public static readonly Option<int> Parallel = new Option<int>("--parallel")
     {
         Description = "How many of --prompts are continued at once.",
         HelpName = "N",
         DefaultValueFactory = _ => 8,
-    };
+    }.Whole(1, MostRows, "each has a state of its own in memory");
 
-    public static readonly Option<int?> Beams = new("--beams")
+    public static readonly Option<int?> Beams = new Option<int?>("--beams")
     {
         Description = "Search for the most probable text among the N best of each length, instead of drawing tokens.",
         HelpName = "N",
-    };
+    }.Whole(1, MostRows, "each has a state of its own in memory");
 
-    public static readonly Option<double> LengthPenalty = new("--length-penalty")
+    public static readonly Option<double> LengthPenalty = new Option<double>("--length-penalty")
     {
         Description = "The power of its length by which a beam's log-probability is divided: 0 prefers short texts, 1 takes the mean.",
         HelpName = "X",
         DefaultValueFactory = _ => 1,
-    };
+    }.Real(-BeamSearch.StrongestLengthPenalty, BeamSearch.StrongestLengthPenalty);
 
     public static readonly Option<bool> TensorParallel = new("--tensor-parallel")
     {

@@ -37,7 +37,7 @@ internal static class GenerateVerb
 
     private static int Run(ParseResult request, CancellationToken cancellation)
     {
-        using var ranks = Launch.Join(request.InvocationConfiguration.Error);
+        using var ranks = Launch.Join(request.InvocationConfiguration.Error, Name);
         return RankedVerb.Run(request, ranks, () => Run(request, ranks, cancellation), failure => failure is InputException);
     }
 
@@ -52,7 +52,7 @@ internal static class GenerateVerb
         var group = ranks.Ranks > 1 ? new TensorParallelGroup(ranks) : null;
         var load = new LoadRequest(
             WeightFormats.Named(request.GetValue(SharedOptions.Quantize)!), request.GetRequiredValue(SharedOptions.Device),
-            SharedOptions.ThreadsOf(request), group);
+            request.GetValue(SharedOptions.Threads), group);
         using var main = ranks.RunOnAll(() => OnnxLoader.Open(request.GetRequiredValue(Source), load));
         ranks.RequireEqual(
             $"{main.Model.Config.ContextLength} {main.Tokenizer.VocabularySize} {new ModelSize(main.Model.Config).Parameters}",
@@ -80,20 +80,27 @@ internal static class GenerateVerb
         var live = !json && count == 1;
         var tokens = generator.Encode(prompt);
         double? firstToken = null;
-        var (lengths, slid) = (Enumerable.Repeat(tokens.Length, count).ToArray(), false);
+        var slid = false;
         var start = SinceProcessStart();
-        var samples = generator.Generate(
-            [.. Enumerable.Repeat(tokens, count)],
-            options,
-            onToken: (row, _) =>
-            {
-                if (firstToken is null) Begin();
-                if (++lengths[row] <= models.ContextLength || slid) return;
-                slid = true;
-                NoteFullContext(error, models.ContextLength, live);
-            },
-            onText: (_, text) => { if (live) output.Write(text); },
-            cancellation);
+        var samples = new List<GeneratedText>();
+        for (var atOnce = Math.Min(count, models.RowsAtOnce(tokens.Length + (long)options.MaxTokens)); samples.Count < count;)
+        {
+            var lengths = Enumerable.Repeat(tokens.Length, Math.Min(atOnce, count - samples.Count)).ToArray();
+            samples.AddRange(generator.Generate(
+                [.. lengths.Select(_ => tokens)],
+                options,
+                onToken: (row, _) =>
+                {
+                    if (firstToken is null) Begin();
+                    if (slid || !IsCut(++lengths[row], models.ContextLength)) return;
+                    slid = true;
+                    NoteFullContext(error, models.ContextLength, live);
+                },
+                onText: (_, text) => { if (live) output.Write(text); },
+                cancellation,
+                firstRow: samples.Count));
+            if (cancellation.IsCancellationRequested) break;
+        }
         var seconds = SinceProcessStart() - start;
         if (firstToken is null) Begin();
 
@@ -138,7 +145,7 @@ internal static class GenerateVerb
         var isShared = request.GetValue(TensorParallel);
         if (isShared && ranks.Ranks == 1)
             throw new InputException("--tensor-parallel: found one process, expected several. " +
-                "Start them by mpirun -np N transformer generate, or leave it out.");
+                $"Start them by mpirun -np N {ShellCommand.Of(Name)}, or leave it out.");
         if (!isShared && ranks.Ranks > 1)
             throw new InputException($"generate: {ranks.Ranks} ranks would each generate the same. Give --tensor-parallel, " +
                 "so that they share the model, or leave out mpirun or srun.");
@@ -148,17 +155,13 @@ internal static class GenerateVerb
         ParseResult request)
     {
         RefuseWhatDoesNotGoTogether(request);
-        var (options, prompt, count) = (Sampling(request), ReadPrompt(request), request.GetValue(Count));
-        if (count < 1) throw new InputException($"--count: found {count}, expected 1 or more.");
-        var (draft, parallel) = (request.GetValue(Draft), request.GetValue(GenerateOptions.Parallel));
+        var (options, prompt, count, draft) = (Sampling(request), ReadPrompt(request), request.GetValue(Count), request.GetValue(Draft));
         var draftTokens = request.GetValue(DraftTokens) ?? (draft is null ? 0 : DefaultDraftTokens);
-        var least = draft is null ? 0 : 1;
-        if (draftTokens < least || draftTokens > TextGenerator.MostDraftTokens)
-            throw new InputException($"--draft-tokens: found {draftTokens}, expected {least} to {TextGenerator.MostDraftTokens}.");
+        if (draft is not null && draftTokens == 0)
+            throw new InputException("--draft-tokens: found 0, but --draft needs 1 or more; leave one of the two out.");
         if (draftTokens > 0 && count > 1)
             throw new InputException(
                 $"--count: found {count}, but draft tokens are for one text alone; leave out --draft-tokens and --draft, or this.");
-        if (parallel < 1) throw new InputException($"--parallel: found {parallel}, expected 1 or more.");
         return (options, prompt, request.GetValue(Prompts) is { } file ? PromptLine.Read(file, options) : null, draftTokens);
     }
 
@@ -172,6 +175,11 @@ internal static class GenerateVerb
             error.WriteLine($"{cut} of {samples.Count} samples reached {most} before the constraint ended them; " +
                 "raise --max-tokens where the text is not whole.");
     }
+
+    /// <summary>Whether the last token of a text was chosen from less than all tokens before it.</summary>
+    /// <param name="length">The number of tokens, the last one included.</param>
+    /// <param name="context">The most tokens that the model sees.</param>
+    public static bool IsCut(int length, int context) => length > context + 1;
 
     /// <summary>Reports that a sample has outgrown the context.</summary>
     /// <param name="error">Where notes go.</param>

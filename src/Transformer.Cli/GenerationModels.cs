@@ -25,6 +25,30 @@ internal sealed record GenerationModels(LoadedInference Main, LoadedInference? D
     /// <summary>What continues prompts.</summary>
     public TextGenerator Generator => new(Model, Tokenizer) { DraftTokens = DraftTokens, Draft = Draft?.Model };
 
+    // Of the states of samples that are generated together, and how many there are at most.
+    private const long StateBudget = 1L << 30;
+    private const int MostRowsAtOnce = 64;
+
+    /// <summary>How many samples of one prompt are generated together: as many as have room for their states.</summary>
+    /// <param name="tokens">The tokens of a sample, the prompt's included.</param>
+    public int RowsAtOnce(long tokens) => (int)Math.Clamp(StateBudget / Math.Max(1, StateBytes(tokens)), 1, MostRowsAtOnce);
+
+    /// <summary>Throws if the states of texts that are generated together do not fit the memory.</summary>
+    /// <param name="option">The option that says how many they are.</param>
+    /// <param name="rows">Their number.</param>
+    /// <param name="tokens">The most tokens of a text, the prompt's included.</param>
+    /// <exception cref="InputException">They do not.</exception>
+    public void RequireRoom(string option, int rows, long tokens)
+    {
+        var (each, memory) = (StateBytes(tokens), GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+        if ((double)rows * each <= memory) return;
+        throw new InputException(
+            $"{option}: {rows} texts have a state of {Numbers.Bytes(each)} each, and this machine has {Numbers.Bytes(memory)} of memory. " +
+            $"Take {Math.Max(1, memory / each)} or fewer.");
+    }
+
+    private long StateBytes(long tokens) => new ModelSize(Model.Config).StateBytes(Math.Min(tokens, ContextLength));
+
     /// <summary>Loads both models.</summary>
     /// <param name="path">The path of the model that generates.</param>
     /// <param name="draft">The path of the smaller model; null for none.</param>

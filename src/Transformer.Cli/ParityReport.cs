@@ -8,25 +8,25 @@ namespace Transformer.Cli;
 /// <summary><c>reproduce parity</c>: accuracy by length of DeltaNet with eigenvalues from 0 to 1 and from -1 to 1.</summary>
 internal static class ParityReport
 {
-    private static readonly Option<int> Seeds = new("--seeds")
+    private static readonly Option<int> Seeds = new Option<int>("--seeds")
     {
         Description = "The number of models of each kind; default: 3.",
         HelpName = "N",
         DefaultValueFactory = _ => 3,
-    };
+    }.Whole(1, 1000);
 
-    private static readonly Option<int> Steps = new("--steps")
+    private static readonly Option<int> Steps = new Option<int>("--steps")
     {
         Description = $"The number of training steps; default: {Parity.DefaultSteps}.",
         HelpName = "N",
         DefaultValueFactory = _ => Parity.DefaultSteps,
-    };
+    }.Whole(1, 10_000_000);
 
-    private static readonly Option<int> ConvolutionWidth = new("--convolution-width")
+    private static readonly Option<int> ConvolutionWidth = new Option<int>("--convolution-width")
     {
         Description = "The tokens that the short convolution sees, 2 or more; default: 0 for none.",
         HelpName = "W",
-    };
+    }.Whole(0, 256);
 
     /// <summary>The experiment's verb.</summary>
     public static Command Create()
@@ -42,11 +42,8 @@ internal static class ParityReport
 
     private static int Run(ParseResult request, CancellationToken cancellation)
     {
-        foreach (var option in (Option<int>[])[Seeds, Steps])
-            if (request.GetValue(option) is < 1 and var found)
-                throw new InputException($"{option.Name}: found {found}, expected 1 or more.");
         var width = request.GetValue(ConvolutionWidth);
-        if (width is < 0 or 1)
+        if (width == 1)
             throw new InputException($"{ConvolutionWidth.Name}: found {width}, expected 2 or more, or 0 for none.");
         var seeds = Enumerable.Range(request.GetValue(ReproduceVerb.Seed), request.GetValue(Seeds));
         var results = from negative in (bool[])[false, true]

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using Transformer.Configuration;
 using Transformer.Distributed;
 
 namespace Transformer.Cli;
@@ -9,9 +10,27 @@ internal static class Program
 {
     private static async Task<int> Main(string[] arguments)
     {
+        // First of all, so that it is there whatever goes wrong: a process may not even have the files left to load a library.
+        var error = StandardWriter.Error;
+        try
+        {
+            return await RunAsync(arguments, error).ConfigureAwait(false);
+        }
+        catch (Exception failure)
+        {
+            error.WriteLine(failure.Message);
+            return CommandLine.Failed;
+        }
+    }
+
+    private static Task<int> RunAsync(string[] arguments, TextWriter error)
+    {
         // mpirun gives its ranks a terminal to write to, which then gets control sequences among the results.
         if (Launch.Ranks > 1) Environment.SetEnvironmentVariable("TERM", "dumb");
-        return await CommandLine.RunAsync(Commands(), arguments, Console.Out, Console.Error).ConfigureAwait(false);
+        ShellCommand.Program = ShellCommand.Invocation(
+            Environment.ProcessPath ?? "transformer", typeof(Program).Assembly.Location,
+            (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator), Environment.CurrentDirectory);
+        return CommandLine.RunAsync(Commands(), arguments, StandardWriter.Output, error);
     }
 
     /// <summary>All verbs under the root.</summary>

@@ -5,7 +5,7 @@ namespace Transformer.Cli;
 /// <summary>The progress of one piece of work: a line that is drawn over on a terminal, a line now and then elsewhere.</summary>
 internal sealed class ProgressLine(TextWriter error, string work)
 {
-    private readonly bool isTerminal = ReferenceEquals(error, Console.Error) && !Console.IsErrorRedirected;
+    private readonly bool isTerminal = error is StandardWriter { IsTerminal: true };
     private readonly Stopwatch watch = Stopwatch.StartNew();
     private TimeSpan shown;
 

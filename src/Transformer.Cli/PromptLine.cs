@@ -43,7 +43,7 @@ internal sealed record PromptLine(string Origin, string Text, SamplingOptions Op
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new InputException($"{origin}: is no JSON ({e.Message}); expected an object like {{\"{Key}\": \"Once\"}}.", e);
+            throw new InputException($"{origin}: is no JSON ({JsonProblem.Of(e)}); expected an object like {{\"{Key}\": \"Once\"}}.", e);
         }
         if (json is not JsonObject given || given[Key] is not JsonValue value || !value.TryGetValue<string>(out var text))
             throw new InputException($"{origin}: found {json?.ToJsonString() ?? "null"}, expected an object like {{\"{Key}\": \"Once\"}}.");

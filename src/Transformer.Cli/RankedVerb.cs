@@ -23,7 +23,7 @@ internal static class RankedVerb
         {
             var (code, message) = CommandLine.Describe(failure);
             if (isAlike(failure)) throw ranks.Rank == 0 ? new CollectiveException(message, failure) : new CollectiveException();
-            request.InvocationConfiguration.Error.WriteLine(
+            if (message.Length > 0) request.InvocationConfiguration.Error.WriteLine(
                 request.GetValue(SharedOptions.Verbose) ? failure.ToString() : $"rank {ranks.Rank}, {ranks.CurrentOperation}: {message}");
             ranks.Abort(code);
             return code;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Transformer.Configuration;
 
 namespace Transformer.Cli;
 
@@ -6,13 +7,13 @@ namespace Transformer.Cli;
 internal static class ReproduceVerb
 {
     /// <summary>Seeds everything that an experiment draws at random.</summary>
-    public static Option<int> Seed { get; } = new("--seed")
+    public static Option<int> Seed { get; } = new Option<int>("--seed")
     {
         Description =
             "The random seed; if there are several models, the first one's, from which the next ones count up.",
         HelpName = "N",
         DefaultValueFactory = _ => 1337,
-    };
+    }.Whole(int.MinValue, int.MaxValue - 1000);
 
     /// <summary>The verb with its experiments.</summary>
     public static Command Create()
@@ -33,7 +34,7 @@ internal static class ReproduceVerb
                 ScriptJson.Write(output, experiments.Select(experiment => new { experiment.Name, experiment.Description }));
                 return;
             }
-            output.WriteLine("Run one of them: transformer reproduce EXPERIMENT");
+            output.WriteLine($"Run one of them: {ShellCommand.Of("reproduce", "EXPERIMENT")}");
             foreach (var experiment in experiments) output.WriteLine($"  {experiment.Name,-26}{experiment.Description}");
         });
         return verb;

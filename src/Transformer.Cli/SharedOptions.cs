@@ -76,24 +76,17 @@ internal static class SharedOptions
         ranks.Ranks == 1 ? DeviceOf(request) : ComputeDevice.OfRank(request.GetRequiredValue(Device), Launch.LocalRank);
 
     /// <summary>The number of threads.</summary>
-    public static Option<int?> Threads { get; } = new("--threads")
+    public static Option<int?> Threads { get; } = new Option<int?>("--threads")
     {
         Description = "The number of threads; default: all cores, divided among the ranks of a machine; a new run takes fewer where that is faster.",
         HelpName = "N",
-    };
+    }.Whole(1, 1024, "more than there are cores make nothing faster");
 
     /// <summary>Lets libtorch use as many threads as the request says.</summary>
-    /// <exception cref="InputException">They are none.</exception>
     public static void UseThreads(ParseResult request)
     {
-        if (ThreadsOf(request) is { } threads) set_num_threads(threads);
+        if (request.GetValue(Threads) is { } threads) set_num_threads(threads);
     }
-
-    /// <summary>The number of threads that the request says; null where it says none.</summary>
-    /// <exception cref="InputException">They are none.</exception>
-    public static int? ThreadsOf(ParseResult request) =>
-        request.GetValue(Threads) is < 1 and var threads ? throw new InputException($"--threads: found {threads}, expected 1 or more.")
-            : request.GetValue(Threads);
 
     /// <summary>Whether a run of one process on the CPU finds the number of its threads itself: the user has named none.</summary>
     public static bool ChoosesThreads(ParseResult request, ICollective ranks, Device device) =>
@@ -104,10 +97,9 @@ internal static class SharedOptions
     /// Lets libtorch use as many threads as the request says or, on each of several ranks, its part of the cores. All ranks call it
     /// together.
     /// </summary>
-    /// <exception cref="CollectiveException">The number is not 1 or more, on some rank.</exception>
     public static void UseThreads(ParseResult request, ICollective ranks)
     {
-        ranks.RunOnAll(() => UseThreads(request));
+        UseThreads(request);
         var share = Launch.Threads(ranks);
         if (ranks.Ranks > 1 && request.GetValue(Threads) is null) set_num_threads(Math.Min(get_num_threads(), share));
     }

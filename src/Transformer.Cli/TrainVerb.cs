@@ -66,7 +66,7 @@ internal static class TrainVerb
     private static int Run(ParseResult request, CancellationToken cancellation)
     {
         var error = request.InvocationConfiguration.Error;
-        using var processes = Launch.Join(error);
+        using var processes = Launch.Join(error, Name);
         ICollective ranks = processes;
         Nccl? devices = null;
         using var onCancel = ranks.Ranks == 1 ? default
@@ -126,7 +126,7 @@ internal static class TrainVerb
             {
                 var kinds = request.GetRequiredValue(SharedOptions.Kinds).SelectMany(path => new[] { "--kinds", path });
                 throw new OperationCanceledException(
-                    $"interrupted; saved. Continue with: {ShellCommand.Of(["train", "--resume", trainer.Folder, .. kinds])}", cancellation);
+                    $"interrupted; saved. Continue with: {ShellCommand.Of([Name, "--resume", trainer.Folder, .. kinds])}", cancellation);
             }
             if (ranks.Rank > 0) return CommandLine.Done;
             display.Finish(outcome);

@@ -13,7 +13,7 @@ internal abstract class TrainingDisplay : IDisposable
 
     /// <summary>The display for a writer: a bar where it is the terminal's standard error.</summary>
     public static TrainingDisplay On(TextWriter error) =>
-        ReferenceEquals(error, Console.Error) && !Console.IsErrorRedirected ? new Bar() : new Lines(error);
+        error is StandardWriter { IsTerminal: true } ? new Bar(error) : new Lines(error);
 
     /// <summary>Says from time to time when other work holds the cores that a run of one process computes on.</summary>
     /// <param name="run">The run's folder.</param>
@@ -69,7 +69,7 @@ internal abstract class TrainingDisplay : IDisposable
         $"validation loss {outcome.ValidationLoss:f4}, accuracy {outcome.ValidationAccuracy:p1}\n" +
         (outcome.CoreSecondsPerToken is { } seconds ? $"processor time: {1e6 * seconds:g3} us per token, all cores together" +
             $"{(outcome.JoulesPerToken is { } joules ? $"; energy: {1e3 * joules:g3} mJ per token" : "")}\n" : "") +
-        $"run: {outcome.Run}\nsample from it: {ShellCommand.Of("generate", outcome.Run)} --prompt \"...\"");
+        $"run: {outcome.Run}\nsample from it: {ShellCommand.Of(GenerateVerb.Name, outcome.Run)}");
 
     /// <inheritdoc/>
     public virtual void Dispose() { }
@@ -120,9 +120,9 @@ internal abstract class TrainingDisplay : IDisposable
         protected override void Line(string text) => error.WriteLine(text);
     }
 
-    private sealed class Bar : TrainingDisplay
+    private sealed class Bar(TextWriter error) : TrainingDisplay
     {
-        private readonly IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
+        private readonly AnsiConsoleOutput terminal = new(error);
         private DateTime next = DateTime.MinValue;
         private bool drawn;
 
@@ -133,19 +133,19 @@ internal abstract class TrainingDisplay : IDisposable
             var share = metrics.Seconds / (metrics.Seconds + left.TotalSeconds);
             var filled = (int)(20 * share);
             var text = $"{new string('█', filled)}{new string('░', 20 - filled)} {Numbers(metrics, left)}";
-            Console.Error.Write($"\r\u001b[2K{text[..Math.Min(text.Length, Math.Max(10, console.Profile.Width - 1))]}");
+            error.Write($"\r\u001b[2K{text[..Math.Min(text.Length, Math.Max(10, terminal.Width - 1))]}");
             drawn = true;
         }
 
         protected override void Line(string text)
         {
-            if (drawn) Console.Error.Write("\r\u001b[2K");
-            console.WriteLine(text);
+            if (drawn) error.Write("\r\u001b[2K");
+            error.WriteLine(text);
         }
 
         public override void Dispose()
         {
-            if (drawn) Console.Error.WriteLine();
+            if (drawn) error.WriteLine();
             base.Dispose();
         }
     }

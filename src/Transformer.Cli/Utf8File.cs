@@ -1,5 +1,6 @@
 using System.Text;
 using Transformer.Configuration;
+using Transformer.Files;
 
 namespace Transformer.Cli;
 
@@ -14,7 +15,7 @@ internal static class Utf8File
     {
         try
         {
-            return File.ReadAllText(file, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true));
+            return WholeFile.Text(file);
         }
         catch (DecoderFallbackException e)
         {

@@ -56,7 +56,7 @@ public sealed class OnnxInferenceModel : InferenceModel
         if (!File.Exists(path))
             throw new InputException(
                 $"{folder}: holds no {OnnxFolder.ModelFolder}/{OnnxFolder.ModelName}, " +
-                "expected a folder that `transformer export --format onnx` wrote");
+                $"expected a folder that `{ShellCommand.Of("export", "--format", "onnx")}` wrote");
         var config = CheckpointConfig.Read(Path.Combine(folder, CheckpointConfig.FileName));
         var tokenizer = Path.Combine(folder, CheckpointFolder.TokenizerName);
         var known = File.Exists(tokenizer) ? Tokenizer.Load(tokenizer) : null;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
@@ -31,7 +32,7 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
                 : WrongType(node, path, "keys and values"),
             JsonTypeInfoKind.Enumerable => node is JsonArray list ? SoundList(list, info, path) : WrongType(node, path, "a list"),
             JsonTypeInfoKind.Dictionary => node is JsonObject map ? SoundMap(map, info, path) : WrongType(node, path, "keys and values"),
-            _ => ConfigScalar.Problem(node, info) is { } problem ? Wrong(path, problem) : node.DeepClone(),
+            _ => ConfigScalar.Problem(node, info) is { } problem ? Wrong(path, problem) : ConfigScalar.Plain(node, info),
         };
     }
 
@@ -50,8 +51,10 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
 
     private JsonObject? SoundRecord(JsonObject record, JsonTypeInfo declared, string path, object? initial)
     {
-        if (Concrete(record, declared, path) is not { } info) return null;
         var discriminator = declared.PolymorphismOptions?.TypeDiscriminatorPropertyName;
+        var defaultKind = discriminator is null || record.ContainsKey(discriminator) ? null : KindOf(initial, declared);
+        if (defaultKind is not null) record = WithKind(record, discriminator!, defaultKind);
+        if (Concrete(record, declared, path) is not { } info) return null;
         var owner = info.CreateObject?.Invoke();
         var sound = new JsonObject();
         foreach (var (key, value) in record)
@@ -62,26 +65,38 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
                 continue;
             }
             if (discriminator is null && IsOnlyKind(key, value, info, path)) continue;
-            var property = Property(info, key) ?? Meant(record, info, key, path);
+            var property = Property(info, key) ?? Meant(record, info, key, path, defaultKind);
             if (property is null) continue;
             var part = Join(path, property.Name);
             if (value is null && AllowsNull(property)) sound[property.Name] = null;
             else if (Sound(value, property.PropertyType, part, Initial(owner, property)) is { } node) sound[property.Name] = node;
             else unusable.Add(part);
         }
-        if (discriminator is null && initial is not null)
+        if (initial is not null && (discriminator is null || defaultKind is not null))
             AddMissing(sound, JsonSerializer.SerializeToNode(initial, info)!.AsObject(), path);
         var missing = info.Properties.Where(property => property.IsRequired && !sound.ContainsKey(property.Name)).ToList();
         foreach (var property in missing.Where(property => !unusable.Contains(Join(path, property.Name))))
             Wrong(Join(path, property.Name), $"missing; expected {ConfigScalar.Expected(options.GetTypeInfo(property.PropertyType))}");
         if (missing.Count > 0) return null;
-        Validate(sound.Deserialize(declared), path);
+        Validate(sound.Deserialize(declared), record, info, path);
         return sound;
     }
 
+    private static JsonObject WithKind(JsonObject record, string discriminator, string kind)
+    {
+        var named = new JsonObject { [discriminator] = kind };
+        foreach (var (key, value) in record) named[key] = value?.DeepClone();
+        return named;
+    }
+
+    // The kind that a part has where none is given; null where it has no default.
+    private static string? KindOf(object? initial, JsonTypeInfo declared) => initial is null ? null
+        : declared.PolymorphismOptions!.DerivedTypes.FirstOrDefault(kind => kind.DerivedType == initial.GetType())
+            .TypeDiscriminator as string;
+
     private static object? Initial(object? owner, JsonPropertyInfo property) => owner is null ? null : property.Get?.Invoke(owner);
 
-    // Where there is no choice of kinds, a part that is given in part has its owner's values in the other keys.
+    // Where there is no choice of kinds, or none is made, a part that is given in part has its owner's values in the other keys.
     private void AddMissing(JsonObject sound, JsonObject initial, string path)
     {
         foreach (var (key, value) in initial)
@@ -98,7 +113,7 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
     }
 
     // A key that could not be used has its default here, so that problems of its record are not the user's and are dropped.
-    private void Validate(object? record, string path)
+    private void Validate(object? record, JsonObject given, JsonTypeInfo info, string path)
     {
         if (record is not IValidated validated) return;
         foreach (var problem in validated.Problems())
@@ -106,8 +121,17 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
             string[] parts = problem.Alternative is { } other ? [Join(path, FirstKey(problem.Path)), Join(path, other)]
                 : [Join(path, FirstKey(problem.Path))];
             if (!parts.Any(part => unusable.Exists(key => key == part || key.StartsWith(part + ".") || key.StartsWith(part + "["))))
-                Wrong(Join(path, problem.Path), problem.Message);
+                Wrong(Join(path, problem.Path), AsTyped(problem, record, given, info));
         }
+    }
+
+    // Shows the value as it was typed: 1e2, not 100.
+    private static string AsTyped(ConfigProblem problem, object record, JsonObject given, JsonTypeInfo info)
+    {
+        if (given[problem.Path] is not { } typed || typed.GetValueKind() != JsonValueKind.Number) return problem.Message;
+        var shown = string.Create(CultureInfo.InvariantCulture, $"found {Property(info, problem.Path)?.Get?.Invoke(record)}");
+        return problem.Message.StartsWith(shown + ",", StringComparison.Ordinal)
+            ? $"found {ConfigScalar.Found(typed)}{problem.Message[shown.Length..]}" : problem.Message;
     }
 
     // The type that `kind` names, where there is a choice.
@@ -129,12 +153,13 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
         AddedKinds.Families.Contains(family) && AddedKinds.Names.Count == 0 ? "; a kind of your own needs --kinds FILE.dll" : "";
 
     // An unknown key that is nearly a known one is checked as that one, so that problems inside are reported at the same time.
-    private JsonPropertyInfo? Meant(JsonObject record, JsonTypeInfo info, string key, string path)
+    private JsonPropertyInfo? Meant(JsonObject record, JsonTypeInfo info, string key, string path, string? defaultKind)
     {
         var names = info.Properties.Select(property => property.Name).ToList();
         var nearest = Spelling.Nearest(key, names);
         Wrong(Join(path, key), nearest is null
             ? $"unknown key; expected {(names.Count == 0 ? "no keys" : $"one of {string.Join(", ", names)}")}"
+                + (defaultKind is null ? "" : $", since the kind is {defaultKind} where {Join(path, KindKey)} is not given")
             : $"unknown key; did you mean {Join(path, nearest)}?");
         return nearest is null || record.ContainsKey(nearest) ? null : Property(info, nearest);
     }

@@ -60,14 +60,30 @@ internal static class ConfigScalar
         },
     };
 
-    /// <summary>The value as an integer, or null where it is none or was written with a point or an exponent.</summary>
-    private static long? Integer(JsonNode node) => node is JsonValue value && value.TryGetValue(out long number) ? number : null;
+    /// <summary>A value that fits its type, in the form in which the serializer reads it: 1e2 is 100 where the number is whole.</summary>
+    public static JsonNode Plain(JsonNode node, JsonTypeInfo info) =>
+        Type.GetTypeCode(info.Type) is TypeCode.Int32 or TypeCode.Int64 && !info.Type.IsEnum ? JsonValue.Create(Integer(node)!.Value)
+            : node.DeepClone();
+
+    /// <summary>The value as an integer, however it is written; null where it is none.</summary>
+    private static long? Integer(JsonNode node)
+    {
+        if (node is not JsonValue value || value.GetValueKind() != JsonValueKind.Number) return null;
+        if (value.TryGetValue(out long number)) return number;
+        return Real(node) is { } real && double.IsInteger(real) && Math.Abs(real) < 1L << 53 ? (long)real : null;
+    }
 
     private static double? Real(JsonNode node) => node is JsonValue value && value.TryGetValue(out double number) ? number : null;
 
-    // JSON knows no NaN, so it cannot show one.
-    private static string Number(JsonNode node) =>
-        Real(node) is { } number && !double.IsFinite(number) ? number.ToString() : node.ToJsonString();
+    // As it was typed. JSON knows neither infinity nor NaN; YAML spells them so.
+    private static string Number(JsonNode node) => node is JsonValue value && value.TryGetValue(out JsonElement typed) ? typed.GetRawText()
+        : Real(node) switch
+        {
+            double.PositiveInfinity => ".inf",
+            double.NegativeInfinity => "-.inf",
+            double.NaN => ".nan",
+            _ => node.ToJsonString(),
+        };
 
     // The words that a value of this type may be; null if it is not one of a list of words.
     private static List<string>? Words(Type type, JsonTypeInfo info)

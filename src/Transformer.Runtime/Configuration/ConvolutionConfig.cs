@@ -8,6 +8,8 @@ namespace Transformer.Configuration;
 /// </summary>
 public sealed record ConvolutionConfig : AttentionConfig
 {
+    private const int MostTokens = 1 << 12;
+
     /// <summary>W, how many tokens it sees, its own included.</summary>
     public int Tokens { get; init; } = 4;
 
@@ -19,7 +21,8 @@ public sealed record ConvolutionConfig : AttentionConfig
     /// <inheritdoc/>
     public override IEnumerable<ConfigProblem> ProblemsAt(int width, PositionConfig position)
     {
-        if (Tokens < 2) yield return new("tokens", $"found {Tokens}, expected 2 or more; with one no token would see another");
+        if (Tokens is < 2 or > MostTokens)
+            yield return new("tokens", $"found {Tokens}, expected 2 to {MostTokens}; with one no token would see another");
     }
 
     /// <inheritdoc/>

@@ -5,6 +5,9 @@ namespace Transformer.Configuration;
 /// <summary>Attention in several heads, each with queries, keys and values of its own.</summary>
 public abstract record HeadedAttentionConfig : AttentionConfig
 {
+    /// <summary>The bounds of heads, above those of any model that was ever trained.</summary>
+    internal const int MostHeads = 1 << 16, WidestHead = 1 << 16;
+
     /// <summary>H, the number of query heads.</summary>
     public required int Heads { get; init; }
 
@@ -29,9 +32,9 @@ public abstract record HeadedAttentionConfig : AttentionConfig
     /// <inheritdoc/>
     public override IEnumerable<ConfigProblem> ProblemsAt(int width, PositionConfig position)
     {
-        if (Heads < 1)
+        if (Heads is < 1 or > MostHeads)
         {
-            yield return new("heads", $"found {Heads}, expected 1 or more");
+            yield return new("heads", $"found {Heads}, expected 1 to {MostHeads}");
             yield break;
         }
         if (HeadWidth is null && width > 0 && width % Heads != 0)
@@ -40,7 +43,7 @@ public abstract record HeadedAttentionConfig : AttentionConfig
             var choice = $"{string.Join(", ", divisors[..^1])} or {divisors[^1]}";
             yield return new("heads", $"{Heads} heads do not divide width {width}. Take {choice}, or set head_width.");
         }
-        if (HeadWidth is < 1) yield return new("head_width", $"found {HeadWidth}, expected 1 or more");
+        if (HeadWidth is < 1 or > WidestHead) yield return new("head_width", $"found {HeadWidth}, expected 1 to {WidestHead}");
         if (position is not RotaryPositionConfig rope || ObstacleTo(position) is not null) yield break;
         var rotated = RotaryWidthAt(width);
         if (rotated % 2 != 0)

@@ -77,7 +77,8 @@ public sealed record MupInitializationConfig : InitializationConfig
     public override IEnumerable<ConfigProblem> Problems()
     {
         foreach (var problem in base.Problems()) yield return problem;
-        if (BaseWidth < 1) yield return new("base_width", $"found {BaseWidth}, expected 1 or more");
+        if (BaseWidth is < 1 or > ModelConfig.WidestStream)
+            yield return new("base_width", $"found {BaseWidth}, expected 1 to {ModelConfig.WidestStream}");
     }
 
     /// <inheritdoc/>

@@ -61,11 +61,11 @@ public sealed record LatentAttentionConfig : HeadedAttentionConfig
     public override IEnumerable<ConfigProblem> ProblemsAt(int width, PositionConfig position)
     {
         foreach (var problem in base.ProblemsAt(width, position)) yield return problem;
-        if (Heads < 1) yield break;
-        if (KvRank < 1) yield return new("kv_rank", $"found {KvRank}, expected 1 or more");
-        if (QueryRank is < 1) yield return new("query_rank", $"found {QueryRank}, expected 1 or more");
-        if (ValueWidth is < 1) yield return new("value_width", $"found {ValueWidth}, expected 1 or more");
-        if (RopeWidth is < 0) yield return new("rope_width", $"found {RopeWidth}, expected 0 or more");
+        if (Heads is < 1 or > MostHeads) yield break;
+        if (KvRank is < 1 or > WidestHead) yield return new("kv_rank", $"found {KvRank}, expected 1 to {WidestHead}");
+        if (QueryRank is < 1 or > WidestHead) yield return new("query_rank", $"found {QueryRank}, expected 1 to {WidestHead}");
+        if (ValueWidth is < 1 or > WidestHead) yield return new("value_width", $"found {ValueWidth}, expected 1 to {WidestHead}");
+        if (RopeWidth is < 0 or > WidestHead) yield return new("rope_width", $"found {RopeWidth}, expected 0 to {WidestHead}");
         else if (position is not RotaryPositionConfig && RotaryWidthAt(width) > 0)
         {
             yield return new(

@@ -10,6 +10,8 @@ namespace Transformer.Configuration;
 /// </summary>
 public sealed record LinearAttentionConfig : HeadedAttentionConfig
 {
+    private const int LongestFilter = 1 << 12, LongestChunk = 1 << 16;
+
     /// <summary>The rank of the projection from which rule gla computes a decay a component (Yang et al. 2023).</summary>
     internal const int GateRank = 16;
 
@@ -92,20 +94,21 @@ public sealed record LinearAttentionConfig : HeadedAttentionConfig
     public override IEnumerable<ConfigProblem> ProblemsAt(int width, PositionConfig position)
     {
         foreach (var problem in base.ProblemsAt(width, position)) yield return problem;
-        if (ValueWidth is < 1) yield return new("value_width", $"found {ValueWidth}, expected 1 or more");
+        if (ValueWidth is < 1 or > WidestHead) yield return new("value_width", $"found {ValueWidth}, expected 1 to {WidestHead}");
         if (Nu is not null && Rule.Features != LinearFeatures.Dpfp)
             yield return new("nu", $"only {LinearRule.Names(rule => rule.Features == LinearFeatures.Dpfp)} has it; leave it out");
         else if (Nu is < 1 || Nu >= 2 * HeadWidthAt(width))
             yield return new("nu", $"found {Nu}, expected 1 to {2 * HeadWidthAt(width) - 1}, one less than twice the head's width");
         if (ConvolutionWidth is not null && !Rule.HasConvolution)
             yield return new("convolution_width", $"only {LinearRule.Names(rule => rule.HasConvolution)} have it; leave it out");
-        else if (ConvolutionWidth is < 0 or 1)
-            yield return new("convolution_width", $"found {ConvolutionWidth}, expected 2 or more, or 0 for none");
+        else if (ConvolutionWidth is < 0 or 1 or > LongestFilter)
+            yield return new("convolution_width", $"found {ConvolutionWidth}, expected 2 to {LongestFilter}, or 0 for none");
         if (OutputGate is not null && Rule.IsNormalised)
             yield return new("output_gate", $"{LinearRule.Names(rule => rule.IsNormalised)} have none; leave it out");
         if (NegativeEigenvalues && !Rule.IsDelta)
             yield return new("negative_eigenvalues", $"only {LinearRule.Names(rule => rule.IsDelta)} have it; leave it out");
-        if (ChunkLength < 1 || !int.IsPow2(ChunkLength)) yield return new("chunk_length", $"found {ChunkLength}, expected a power of two");
+        if (ChunkLength is < 1 or > LongestChunk || !int.IsPow2(ChunkLength))
+            yield return new("chunk_length", $"found {ChunkLength}, expected a power of two of at most {LongestChunk}");
     }
 
     /// <inheritdoc/>

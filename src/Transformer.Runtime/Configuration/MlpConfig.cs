@@ -15,6 +15,9 @@ namespace Transformer.Configuration;
 [JsonDerivedType(typeof(NoMlpConfig), "none")]
 public abstract record MlpConfig : IValidated
 {
+    /// <summary>The bounds of a layer, above those of any model that was ever trained.</summary>
+    private protected const int WidestHidden = 1 << 24, MostExperts = 1 << 16;
+
     /// <summary>F, the hidden width. Where absent, 4 x width; for swiglu two thirds of that, rounded up to a multiple of 32.</summary>
     public int? Hidden { get; init; }
 
@@ -65,7 +68,7 @@ public abstract record MlpConfig : IValidated
     /// <inheritdoc/>
     public virtual IEnumerable<ConfigProblem> Problems()
     {
-        if (Hidden is < 1) yield return new("hidden", $"found {Hidden}, expected 1 or more");
+        if (Hidden is < 1 or > WidestHidden) yield return new("hidden", $"found {Hidden}, expected 1 to {WidestHidden}");
     }
 }
 
@@ -151,7 +154,7 @@ public sealed record MixtureMlpConfig : MlpConfig
     {
         if (Hidden is not null) yield return new("hidden", "found beside experts, whose hidden width it is; give expert.hidden");
         if (Bias) yield return new("bias", "found beside experts, whose biases they are; give expert.bias");
-        if (Experts < 1) yield return new("experts", $"found {Experts}, expected 1 or more");
+        if (Experts is < 1 or > MostExperts) yield return new("experts", $"found {Experts}, expected 1 to {MostExperts}");
         if (Active < 1 || Active > Math.Max(1, Experts))
             yield return new("active", $"found {Active}, expected 1 to experts, that is {Math.Max(1, Experts)}");
         if (Expert is MixtureMlpConfig) yield return new("expert.kind", "found a mixture in a mixture, expected any other kind");

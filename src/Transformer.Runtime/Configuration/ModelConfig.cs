@@ -1,8 +1,15 @@
+using System.Globalization;
+
 namespace Transformer.Configuration;
 
 /// <summary>A decoder-only transformer: width, depth, context and the kind of each component.</summary>
 public sealed record ModelConfig : IValidated
 {
+    /// <summary>The bounds of a model's dimensions, above those of any that was ever trained.</summary>
+    internal const int WidestStream = 1 << 20, LongestContext = 1 << 27, MostLayers = 100_000, LargestVocabulary = 1 << 26;
+
+    private const double MostNumbers = 1e15;
+
     /// <summary>C, the width of the residual stream.</summary>
     public required int Width { get; init; }
 
@@ -110,18 +117,30 @@ public sealed record ModelConfig : IValidated
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
     {
-        if (Width < 1) yield return new("width", $"found {Width}, expected 1 or more");
-        if (ContextLength < 1) yield return new("context_length", $"found {ContextLength}, expected 1 or more");
-        if (Layers < 0) yield return new("layers", $"found {Layers}, expected 0 or more");
-        if (VocabularySize is < 1) yield return new("vocabulary_size", $"found {VocabularySize}, expected 1 or more");
+        if (Width is < 1 or > WidestStream) yield return new("width", $"found {Width}, expected 1 to {WidestStream}");
+        if (ContextLength is < 1 or > LongestContext)
+            yield return new("context_length", $"found {ContextLength}, expected 1 to {LongestContext}");
+        if (VocabularySize is < 1 or > LargestVocabulary)
+            yield return new("vocabulary_size", $"found {VocabularySize}, expected 1 to {LargestVocabulary}");
+        if (Layers is < 0 or > MostLayers) yield return new("layers", $"found {Layers}, expected 0 to {MostLayers}");
         if (Dropout is < 0 or >= 1) yield return new("dropout", $"found {Dropout}, expected 0 or more and less than 1");
+        if (Width > WidestStream || Layers > MostLayers) yield break;    // what follows looks at all blocks and divisors
         var mixers = MixerProblems().ToList();
         foreach (var problem in mixers) yield return problem;
         foreach (var problem in BiasProblems()) yield return problem;
         foreach (var problem in ResidualProblems()) yield return problem;
         if (mixers.Count > 0) yield break;
         foreach (var problem in ValueResidualProblems()) yield return problem;
+        if (!Mlp.Problems().Any() && NumbersOfBlocks() is > MostNumbers and var numbers)
+        {
+            yield return new("width", string.Create(CultureInfo.InvariantCulture,
+                $"the blocks would have about {numbers:0.#e0} parameters, expected {MostNumbers:0.#e0} at most; lower width or layers"));
+        }
     }
+
+    // As a double, which holds the number however great the dimensions are.
+    private double NumbersOfBlocks() => Blocks().GroupBy(block => (block.Mixer, block.Mlp)).Sum(alike => (double)alike.Count()
+        * alike.Key.Mixer.Parameters(Width).Concat(alike.Key.Mlp.Parameters(Width)).Sum(parameter => (double)parameter.Count));
 
     private IEnumerable<ConfigProblem> ResidualProblems()
     {

@@ -108,6 +108,8 @@ public sealed record AlibiPositionConfig : ScoreBiasPositionConfig
 /// </summary>
 public sealed record T5PositionConfig : ScoreBiasPositionConfig, IValidated
 {
+    private const int MostBuckets = 1 << 16;
+
     /// <summary>The number of buckets; the first half holds one distance each. 32 as in T5.</summary>
     public int Buckets { get; init; } = 32;
 
@@ -135,7 +137,7 @@ public sealed record T5PositionConfig : ScoreBiasPositionConfig, IValidated
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
     {
-        if (Buckets < 2) yield return new("buckets", $"found {Buckets}, expected 2 or more");
+        if (Buckets is < 2 or > MostBuckets) yield return new("buckets", $"found {Buckets}, expected 2 to {MostBuckets}");
         else if (MaximumDistance <= Buckets / 2)
         {
             yield return new(
@@ -151,6 +153,8 @@ public sealed record T5PositionConfig : ScoreBiasPositionConfig, IValidated
 /// </summary>
 public sealed record RelativePositionConfig : ScoreBiasPositionConfig, IValidated
 {
+    private const int MostDistances = 1 << 20;
+
     /// <summary>k, the distance from which on all share the last vector; the paper takes 16.</summary>
     public required int Maximum { get; init; }
 
@@ -173,6 +177,6 @@ public sealed record RelativePositionConfig : ScoreBiasPositionConfig, IValidate
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
     {
-        if (Maximum < 1) yield return new("maximum", $"found {Maximum}, expected 1 or more");
+        if (Maximum is < 1 or > MostDistances) yield return new("maximum", $"found {Maximum}, expected 1 to {MostDistances}");
     }
 }

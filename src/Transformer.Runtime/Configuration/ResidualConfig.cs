@@ -112,6 +112,8 @@ public sealed record ReZeroResidualConfig : ResidualConfig
 /// </summary>
 public sealed record HyperConnectionsResidualConfig : ResidualConfig, IValidated
 {
+    private const int MostStreams = 256;
+
     /// <summary>n, the number of streams; each takes a stream's memory in training.</summary>
     public int Streams { get; init; } = 4;
 
@@ -132,6 +134,6 @@ public sealed record HyperConnectionsResidualConfig : ResidualConfig, IValidated
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
     {
-        if (Streams < 1) yield return new("streams", $"found {Streams}, expected 1 or more");
+        if (Streams is < 1 or > MostStreams) yield return new("streams", $"found {Streams}, expected 1 to {MostStreams}");
     }
 }

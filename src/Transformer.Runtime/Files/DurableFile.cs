@@ -9,6 +9,8 @@ namespace Transformer.Files;
 /// <summary>Files that are there whole or not at all, whenever the process ends.</summary>
 internal static class DurableFile
 {
+    private const int DiskFull = 28, QuotaReached = 122, WindowsDiskFull = unchecked((int)0x80070070);
+
     // The files are read by people, not embedded in HTML: a quote or an accent stays what it is.
     private static readonly JsonSerializerOptions Readable = new()
     {
@@ -22,23 +24,19 @@ internal static class DurableFile
     /// <exception cref="InputException">The file cannot be written: no folder, no permission, no space.</exception>
     public static void Write(string path, Action<Stream> write)
     {
-        var partial = $"{path}.{Guid.NewGuid():N}.partial";
         try
         {
-            using (var stream = new FileStream(partial, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 1 << 16))
+            using var partial = new PartialPath(path);
+            using (var stream = new FileStream(partial.New, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 1 << 16))
             {
                 write(stream);
                 stream.Flush(flushToDisk: true);
             }
-            File.Move(partial, path, overwrite: true);
+            File.Move(partial.New, path, overwrite: true);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw Unwritable(path, e);
-        }
-        finally
-        {
-            if (File.Exists(partial)) File.Delete(partial);
         }
     }
 
@@ -52,6 +50,13 @@ internal static class DurableFile
 
     /// <summary>The message for a file or folder that cannot be written.</summary>
     public static InputException Unwritable(string path, Exception reason) =>
-        new($"{path}: cannot be written ({reason.Message})\n" +
-            "  Nothing was changed. Free space there, or choose another folder that exists and may be written.", reason);
+        new($"{path}: cannot be written ({reason.Message})\n  Nothing was changed. {Advice(path, reason)}", reason);
+
+    private static string Advice(string path, Exception reason)
+    {
+        if (reason.HResult is DiskFull or QuotaReached or WindowsDiskFull) return "Free space there, or choose another folder.";
+        for (var above = Path.GetDirectoryName(Path.GetFullPath(path)); above is not null; above = Path.GetDirectoryName(above))
+            if (File.Exists(above)) return $"{above} is a file, not a folder. Choose another folder.";
+        return "Choose another folder that exists and may be written.";
+    }
 }

@@ -39,9 +39,7 @@ internal static class ChatTemplate
     {
         try
         {
-            if (new FileInfo(path).Length > LongestFile)
-                throw new InputException($"{path}: larger than {LongestFile} bytes, expected a chat template");
-            return new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true).GetString(File.ReadAllBytes(path));
+            return WholeFile.Text(path, LongestFile);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or DecoderFallbackException)
         {

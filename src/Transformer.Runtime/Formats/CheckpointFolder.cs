@@ -40,7 +40,9 @@ public sealed class CheckpointFolder : IDisposable
     /// <param name="path">A checkpoint's folder; a run's folder, whose <c>checkpoints/latest</c> (or else <c>checkpoints/best</c>) is
     /// taken; or a .safetensors file with config.json beside it.</param>
     /// <exception cref="InputException">There is no model at this path, or it is not valid.</exception>
-    public static CheckpointFolder Open(string path)
+    public static CheckpointFolder Open(string path) => CheckpointPointer.Follow(path, () => OpenOnce(path));
+
+    private static CheckpointFolder OpenOnce(string path)
     {
         var folder = Directory.Exists(path) ? CheckpointPointer.Resolve(path) : Path.GetDirectoryName(Path.GetFullPath(path))!;
         if (Directory.Exists(path) ? !WeightFiles.In(folder) : !File.Exists(path) || Path.GetExtension(path) != ".safetensors")
@@ -54,7 +56,8 @@ public sealed class CheckpointFolder : IDisposable
         var weights = WeightFiles.Open(Directory.Exists(path) ? folder : path);
         if (!HuggingFaceNames.IsGpt2(weights.Names)) return new CheckpointFolder(folder, model, weights);
         weights.Dispose();
-        throw new InputException($"{path}: its tensors have GPT-2's names; `transformer import {path} --out FOLDER` converts them");
+        throw new InputException(
+            $"{path}: its tensors have GPT-2's names; `{ShellCommand.Of("import", path, "--out", "FOLDER")}` converts them");
     }
 
     /// <summary>

@@ -42,11 +42,37 @@ public static class CheckpointPointer
         return checkpoint;
     }
 
+    /// <summary>
+    /// Opens what a path stands for. A run that goes on deletes old checkpoints, perhaps the one that is being read: then its pointer names
+    /// another one by now, which is opened instead.
+    /// </summary>
+    /// <param name="path">A run's folder, or another path.</param>
+    /// <param name="open">Opens it; called once more where the pointer has moved on meanwhile.</param>
+    internal static T Follow<T>(string path, Func<T> open)
+    {
+        var before = NameOf(path);
+        try
+        {
+            return open();
+        }
+        catch (Exception e) when (e is InputException or IOException && before is not null && NameOf(path) is { } now && now != before)
+        {
+            return open();
+        }
+    }
+
+    // What the run's pointer names at present; null where the path is no run.
+    private static string? NameOf(string path)
+    {
+        var mark = Path.Combine(path, CheckpointsName, Latest);
+        return File.Exists(mark) ? ReadName(mark) : null;
+    }
+
     private static string ReadName(string mark)
     {
         try
         {
-            return File.ReadLines(mark).FirstOrDefault("").Trim();
+            return WholeFile.Lines(mark).FirstOrDefault("").Trim();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

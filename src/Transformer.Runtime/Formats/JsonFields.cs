@@ -1,14 +1,13 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
+using Transformer.Files;
 
 namespace Transformer.Formats;
 
 /// <summary>A JSON object from an untrusted file: every value is checked when it is taken, every error names file and key.</summary>
 internal sealed class JsonFields(JsonObject json, string origin)
 {
-    private const long LongestFile = 64 << 20;
-
     /// <summary>The file, for messages.</summary>
     public string Origin => origin;
 
@@ -21,16 +20,14 @@ internal sealed class JsonFields(JsonObject json, string origin)
     {
         try
         {
-            if (new FileInfo(path).Length > LongestFile)
-                throw new InputException($"{path}: larger than {LongestFile} bytes, expected a small JSON file");
             var node = JsonNode.Parse(
-                File.ReadAllBytes(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
+                WholeFile.Bytes(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
             Decode(node);
             return new JsonFields(node as JsonObject ?? throw new InputException($"{path}: expected a JSON object"), path);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new InputException($"{path}: not valid JSON ({e.Message})", e);
+            throw new InputException($"{path}: not valid JSON ({JsonProblem.Of(e)})", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

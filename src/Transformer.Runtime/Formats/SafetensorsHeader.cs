@@ -45,7 +45,7 @@ internal sealed class SafetensorsHeader
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException) // the latter for half of a surrogate pair
         {
-            throw header.Bad($"the header is not valid JSON ({e.Message})");
+            throw header.Bad($"the header is not valid JSON ({JsonProblem.Of(e)})");
         }
         header.CheckLayout(dataLength);
         return header;

@@ -12,6 +12,9 @@ namespace Transformer.Generation;
 /// </summary>
 public sealed class BeamSearch
 {
+    /// <summary>The strongest length penalty, either way: beyond it a power of the length no longer fits a number.</summary>
+    public const double StrongestLengthPenalty = 10;
+
     private readonly InferenceModel model;
     private readonly TextGenerator generator;
     private readonly Tokenizer? tokenizer;
@@ -41,7 +44,9 @@ public sealed class BeamSearch
         int[] prompt, int beams, int maxTokens, double lengthPenalty = 1, CancellationToken cancellation = default)
     {
         if (beams < 1) throw new InputException($"beams: found {beams}, expected 1 or more");
-        if (!double.IsFinite(lengthPenalty)) throw new InputException($"length_penalty: found {lengthPenalty}, expected a number");
+        if (!(Math.Abs(lengthPenalty) <= StrongestLengthPenalty))
+            throw new InputException(
+                $"length_penalty: found {lengthPenalty}, expected {-StrongestLengthPenalty} to {StrongestLengthPenalty}");
         generator.Check(prompt, SamplingOptions.Greedy with { MaxTokens = maxTokens });
         var room = model.Config.ContextLength - prompt.Length + 1;
         if (maxTokens > room)

@@ -15,9 +15,12 @@ public static class CheckpointInference
     /// <param name="threads">The number of threads.</param>
     /// <returns>Null where the kernels cannot read it: a GGUF file, or weights of another type.</returns>
     /// <exception cref="InputException">There is no model at this path, it is not valid, or it lacks its tokenizer.</exception>
-    public static LoadedInference? TryOpen(string path, WeightFormat format, int threads)
+    public static LoadedInference? TryOpen(string path, WeightFormat format, int threads) =>
+        File.Exists(path) && Path.GetExtension(path) == GgufModel.Extension ? null
+            : CheckpointPointer.Follow(path, () => TryOpenOnce(path, format, threads));
+
+    private static LoadedInference? TryOpenOnce(string path, WeightFormat format, int threads)
     {
-        if (File.Exists(path) && Path.GetExtension(path) == GgufModel.Extension) return null;
         var checkpoint = CheckpointFolder.Open(path);
         try
         {

@@ -10,6 +10,12 @@ namespace Transformer.Generation;
 /// </summary>
 public sealed record SamplingOptions : IValidated
 {
+    /// <summary>The highest temperature; at it all tokens are as good as equally likely.</summary>
+    public const double HighestTemperature = 1e6;
+
+    /// <summary>The bounds of the repetition penalty: beyond them logits no longer fit a float.</summary>
+    public const double LeastPenalty = 0.01, GreatestPenalty = 100;
+
     /// <summary>
     /// What logits are divided by: below 1 likely tokens become more likely; 0 always takes the most probable token (greedy decoding).
     /// </summary>
@@ -62,13 +68,14 @@ public sealed record SamplingOptions : IValidated
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
     {
-        if (Temperature is not (>= 0 and < double.PositiveInfinity))
-            yield return new("temperature", $"found {Temperature}, expected 0 (greedy) or more");
+        if (Temperature is not (>= 0 and <= HighestTemperature))
+            yield return new("temperature", $"found {Temperature}, expected 0 (greedy) to {HighestTemperature}");
         if (TopK is < 1) yield return new("top_k", $"found {TopK}, expected 1 or more");
         if (TopP is not (null or (> 0 and <= 1))) yield return new("top_p", $"found {TopP}, expected more than 0 and at most 1");
         if (MinP is not (null or (>= 0 and <= 1))) yield return new("min_p", $"found {MinP}, expected 0 or more and at most 1");
-        if (RepetitionPenalty is not (> 0 and < double.PositiveInfinity))
-            yield return new("repetition_penalty", $"found {RepetitionPenalty}, expected more than 0 (1 is none)");
+        if (RepetitionPenalty is not (>= LeastPenalty and <= GreatestPenalty))
+            yield return new(
+                "repetition_penalty", $"found {RepetitionPenalty}, expected {LeastPenalty} to {GreatestPenalty} (1 is none)");
         if (MaxTokens < 1) yield return new("max_tokens", $"found {MaxTokens}, expected 1 or more");
         if (Stop.Contains("")) yield return new("stop", "found an empty text, expected at least one character");
     }

@@ -86,6 +86,8 @@ public sealed class TextGenerator
     /// <param name="onToken">Called with the row and each token as soon as it is chosen.</param>
     /// <param name="onText">Called with the row and each piece of its text as soon as it is final.</param>
     /// <param name="cancellation">Ends all rows after the current step.</param>
+    /// <param name="firstRow">Which of the seed's streams of random numbers the first row has; the others have the next ones. Rows of a
+    /// later call are those of a larger batch.</param>
     /// <returns>One result per prompt.</returns>
     /// <exception cref="InputException">
     /// An option is wrong, a prompt is empty, has a token outside the vocabulary or is longer than the context, or there is a
@@ -96,18 +98,19 @@ public sealed class TextGenerator
         SamplingOptions options,
         Action<int, int>? onToken = null,
         Action<int, string>? onText = null,
-        CancellationToken cancellation = default)
+        CancellationToken cancellation = default,
+        int firstRow = 0)
     {
         options.Check();
         if (DraftTokens is < 0 or > MostDraftTokens)
             throw new InputException($"draft_tokens: found {DraftTokens}, expected 0 to {MostDraftTokens}");
         if (Draft is not null && DraftTokens == 0)
             throw new InputException("draft: a draft model needs draft tokens, but their number is 0; give one, or leave the draft out");
-        for (var row = 0; row < prompts.Count; row++) Check(prompts[row], options, $"prompt {row}");
+        for (var row = 0; row < prompts.Count; row++) Check(prompts[row], options, prompts.Count == 1 ? "prompt" : $"prompt {row}");
         if (prompts.Count == 0) return [];
 
         var constraint = Masks(options.Constraint);
-        var rows = prompts.Select((prompt, row) => NewRow(prompt, options, row, constraint)).ToArray();
+        var rows = prompts.Select((prompt, row) => NewRow(prompt, options, firstRow + row, constraint)).ToArray();
         var capacity = (int)Math.Min(model.Config.ContextLength, prompts.Max(prompt => prompt.Length) + (long)options.MaxTokens);
         var speculation = Run(Logits(options, rows.Length, capacity), rows, onToken, onText, cancellation);
         return rows.Select(row => row.Result with { Speculation = speculation }).ToArray();

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text;
 using System.Text.Json;
 using Transformer.Configuration;
+using Transformer.Files;
 
 namespace Transformer.Tokenization;
 
@@ -59,14 +60,16 @@ public sealed class BpeTokenizer : Tokenizer
     {
         try
         {
-            var vocabulary = JsonSerializer.Deserialize(File.ReadAllBytes(vocabularyPath), VocabularyContext.Default.DictionaryStringInt32)
+            var vocabulary = JsonSerializer.Deserialize(
+                WholeFile.Bytes(vocabularyPath, WholeFile.MostOfTable), VocabularyContext.Default.DictionaryStringInt32)
                 ?? throw new InputException("found null, expected an object of tokens and ids");
-            var lines = File.ReadLines(mergesPath).SkipWhile((line, i) => i == 0 && line.StartsWith("#version", StringComparison.Ordinal));
+            var lines = WholeFile.Lines(mergesPath, WholeFile.MostOfTable)
+                .SkipWhile((line, i) => i == 0 && line.StartsWith("#version", StringComparison.Ordinal));
             return new(vocabulary, [.. lines.Where(line => line.Length > 0).Select(ParseMerge)]);
         }
         catch (JsonException e)
         {
-            throw new InputException($"{vocabularyPath}: not a JSON object of tokens and ids ({e.Message})", e);
+            throw new InputException($"{vocabularyPath}: not a JSON object of tokens and ids ({JsonProblem.Of(e)})", e);
         }
         catch (InputException e)
         {

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
 using Transformer.Configuration;
+using Transformer.Files;
 
 namespace Transformer.Tokenization;
 
@@ -74,7 +75,7 @@ public sealed class LlamaTokenizer : Tokenizer
         byte[] file;
         try
         {
-            file = File.ReadAllBytes(path);
+            file = WholeFile.Bytes(path, WholeFile.MostOfTable);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
+using Transformer.Files;
 
 namespace Transformer.Tokenization;
 
@@ -14,7 +15,8 @@ internal static class TokenizerFileReader
     {
         try
         {
-            return Parse(JsonNode.Parse(File.ReadAllBytes(path))?.AsObject() ?? throw new InputException("found null"));
+            var file = JsonNode.Parse(WholeFile.Bytes(path, WholeFile.MostOfTable));
+            return Parse(file?.AsObject() ?? throw new InputException("found null"));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -22,7 +24,7 @@ internal static class TokenizerFileReader
         }
         catch (Exception e) when (e is JsonException or InputException or InvalidOperationException or FormatException or ArgumentException)
         {
-            throw new InputException($"{path}: not a tokenizer.json of a kind known here ({e.Message})", e);
+            throw new InputException($"{path}: not a tokenizer.json of a kind known here ({JsonProblem.Of(e)})", e);
         }
     }
 

@@ -46,7 +46,8 @@ public sealed class Corpus : Dataset
         {
             throw new InputException(
                 $"{path}: {text.ByteLength >> 20} MiB of text are too much for the memory. " +
-                "Write it as token files with the verb data prepare and give their folder as data.path");
+                $"Write it as token files with `{ShellCommand.Of("data", "prepare", path, "--out", "FOLDER")}` " +
+                "and give FOLDER as data.path");
         }
         var (training, validation) = (new TokenStatistics(text.Tokenizer), new TokenStatistics(text.Tokenizer));
         return new(

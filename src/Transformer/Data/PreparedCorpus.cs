@@ -36,22 +36,7 @@ public static class PreparedCorpus
             throw new InputException($"{folder}: already exists and is not empty; name a new folder for the token files");
         }
         var text = new CorpusText(config);
-        var partial = $"{folder}.{Guid.NewGuid():N}.partial";
-        try
-        {
-            Directory.CreateDirectory(partial);
-            Write(text, config, partial, report);
-            if (Directory.Exists(folder)) Directory.Delete(folder);
-            Directory.Move(partial, folder);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw DurableFile.Unwritable(folder, e);
-        }
-        finally
-        {
-            if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
-        }
+        DurableFolder.Write(folder, partial => Write(text, config, partial, report));
     }
 
     internal static Corpus Open(DataConfig config)
@@ -109,11 +94,11 @@ public static class PreparedCorpus
     {
         try
         {
-            return JsonSerializer.Deserialize<Description>(File.ReadAllBytes(path), Format) ?? throw new JsonException("found null");
+            return JsonSerializer.Deserialize<Description>(WholeFile.Bytes(path), Format) ?? throw new JsonException("found null");
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be read ({e.Message}); prepare the text again", e);
+            throw new InputException($"{path}: cannot be read ({JsonProblem.Of(e)}); prepare the text again", e);
         }
     }
 

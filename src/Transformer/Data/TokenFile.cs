@@ -43,7 +43,7 @@ public sealed class TokenFile : TokenSequence
             var header = new byte[HeaderLength];
             if (stream.ReadAtLeast(header, HeaderLength, throwOnEndOfStream: false) < HeaderLength || !header.AsSpan().StartsWith(Magic))
             {
-                throw new InputException($"{path}: not a token file; prepare one from text with the verb data prepare");
+                throw new InputException($"{path}: not a token file; prepare one from text with `{ShellCommand.Of("data", "prepare")}`");
             }
             var version = BinaryPrimitives.ReadInt32LittleEndian(header.AsSpan(8));
             var width = BinaryPrimitives.ReadInt32LittleEndian(header.AsSpan(12));

@@ -1,3 +1,4 @@
+using System.Reflection;
 using TorchSharp;
 using Transformer.Configuration;
 using Transformer.Native;
@@ -56,19 +57,53 @@ public static class Launch
         return new Nccl(ranks, device, nccl, cuda, error);
     }
 
-    /// <summary>Joins the other ranks, where there are any.</summary>
+    /// <summary>Joins the other ranks, where there are any, and agrees with them on what to do.</summary>
     /// <param name="error">Where the loss of another rank is reported before the job is ended.</param>
-    /// <exception cref="InputException">MPI is missing, or is not the launcher's.</exception>
-    public static ICollective Join(TextWriter error)
+    /// <param name="task">What this rank is to do, in a word such as train: ranks that did different things would wait for each other for
+    /// ever.</param>
+    /// <exception cref="InputException">MPI is missing, or is not the launcher's, or the other ranks do not join.</exception>
+    /// <exception cref="CollectiveException">Ranks have other tasks, or another version of this library.</exception>
+    public static ICollective Join(TextWriter error, string task)
     {
         if (Launcher() is not { } launcher || launcher.Ranks == 1) return new SingleProcess();
         var ranks = new Mpi(MpiLibrary.Load(launcher.IsOpenMpi), error);
-        if (ranks.Ranks == launcher.Ranks) return ranks;
+        if (ranks.Ranks == launcher.Ranks)
+        {
+            try
+            {
+                Agree(ranks, task, Version);
+                return ranks;
+            }
+            catch
+            {
+                ranks.Dispose();
+                throw;
+            }
+        }
         var found = ranks.Ranks;
         ranks.Dispose();
         throw new InputException(
             $"{launcher.Variable} says {launcher.Ranks} ranks, but MPI found {found}: it is not the launcher's.\n" +
             "  Start with the mpirun of the installed MPI; with Slurm, srun --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH).");
+    }
+
+    /// <summary>This library's version, with the commit that it was built from.</summary>
+    internal static string Version { get; } =
+        typeof(Launch).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+
+    /// <summary>Checks that all ranks are to do the same, by the same version, before they do anything else together.</summary>
+    /// <param name="ranks">All ranks, which must ask together.</param>
+    /// <param name="task">What this rank is to do.</param>
+    /// <param name="version">The version that it runs.</param>
+    /// <exception cref="CollectiveException">They differ.</exception>
+    internal static void Agree(ICollective ranks, string task, string version)
+    {
+        ranks.CurrentOperation = task;
+        ranks.RequireEqual(
+            version,
+            (rank, its, first) => $"rank {rank} runs version {its}, rank 0 {first}. Install the same one on all machines.");
+        ranks.RequireEqual(
+            task, (rank, its, first) => $"rank {rank} was started to {its}, rank 0 to {first}. Give all ranks the same verb.");
     }
 
     private static (string Variable, int Ranks, bool? IsOpenMpi)? Launcher()

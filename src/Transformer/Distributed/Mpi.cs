@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using TorchSharp;
+using Transformer.Configuration;
 using Transformer.Native;
 using static TorchSharp.torch;
 
@@ -12,6 +13,9 @@ namespace Transformer.Distributed;
 public sealed unsafe class Mpi : ICollective
 {
     private static readonly TimeSpan Idle = TimeSpan.FromMilliseconds(100);
+
+    // MPI's own start waits for all ranks without an end, and no rank hears of another before it.
+    private static readonly TimeSpan StartPatience = TimeSpan.FromMinutes(2);
 
     private readonly BlockingCollection<Action> operations = [];
     private readonly MpiLibrary mpi;
@@ -31,7 +35,15 @@ public sealed unsafe class Mpi : ICollective
         (this.mpi, this.error) = (mpi, error);
         thread = new Thread(Work) { IsBackground = true, Name = "MPI" };
         thread.Start();
-        joined.Task.GetAwaiter().GetResult();
+        try
+        {
+            joined.Task.WaitAsync(StartPatience).GetAwaiter().GetResult();
+        }
+        catch (TimeoutException e)
+        {
+            throw new InputException(
+                $"the other ranks have not joined for {StartPatience.TotalSeconds:f0} s. Give all ranks the same verb and options.", e);
+        }
     }
 
     /// <inheritdoc/>

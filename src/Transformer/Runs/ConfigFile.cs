@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
+using Transformer.Files;
 
 namespace Transformer.Runs;
 
@@ -78,7 +79,7 @@ public static class ConfigFile
     {
         try
         {
-            return File.ReadAllText(path, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true));
+            return WholeFile.Text(path);
         }
         catch (DecoderFallbackException error)
         {
@@ -86,7 +87,7 @@ public static class ConfigFile
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be read: {error.Message}", error);
+            throw new InputException($"{path}: cannot be read ({error.Message}), expected a YAML or JSON text", error);
         }
     }
 }

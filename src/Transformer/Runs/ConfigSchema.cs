@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Text.Json.Nodes;
 using System.Text.Json.Schema;
+using System.Text.Json.Serialization.Metadata;
 using Transformer.Configuration;
 
 namespace Transformer.Runs;
@@ -30,6 +31,7 @@ public static class ConfigSchema
         if (node is not JsonObject schema) return node;
         if (context.TypeInfo.Type == typeof(ModelConfig)) AddPreset(schema);
         if (context.TypeInfo.Type == typeof(AdamWConfig) && context.BaseTypeInfo is null) AddOnlyKind(schema);
+        if (context.PropertyInfo is { } property) AddDefaultKind(schema, property);
         if (context.TypeInfo.Type == typeof(DataConfig)) schema["anyOf"] = new JsonArray(Requires("path"), Requires("task"));
         // The property's summary if there is one, else the type's.
         var summary = summaries.Of((MemberInfo?)context.PropertyInfo?.AttributeProvider ?? context.TypeInfo.Type);
@@ -47,6 +49,17 @@ public static class ConfigSchema
         });
         model.Remove("required", out var required);
         model["anyOf"] = new JsonArray(Requires("preset"), new JsonObject { ["required"] = required });
+    }
+
+    // A part with a default has its kind where none is given.
+    private static void AddDefaultKind(JsonObject part, JsonPropertyInfo property)
+    {
+        if (part["anyOf"] is not JsonArray kinds || property.IsRequired) return;
+        var owner = ConfigJson.Options.GetTypeInfo(property.DeclaringType).CreateObject?.Invoke();
+        if (owner is null || property.Get?.Invoke(owner) is not { } initial) return;
+        foreach (var kind in kinds.OfType<JsonObject>())
+            if ((string?)kind["properties"]?["kind"]?["const"] == Kind.NameOf(initial) && kind["required"] is JsonArray required)
+                required.Remove(required.First(key => (string?)key == "kind"));
     }
 
     // The AdamW of muon: its kind may be given and is always the same, and every key has a default.

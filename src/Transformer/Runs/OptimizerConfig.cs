@@ -84,6 +84,6 @@ public sealed record MuonConfig : OptimizerConfig
     {
         foreach (var problem in base.Problems()) yield return problem;
         if (Momentum is < 0 or >= 1) yield return new("momentum", $"found {Momentum}, expected 0 or more and less than 1");
-        if (NewtonSchulzSteps < 1) yield return new("newton_schulz_steps", $"found {NewtonSchulzSteps}, expected 1 or more");
+        if (NewtonSchulzSteps is < 1 or > 100) yield return new("newton_schulz_steps", $"found {NewtonSchulzSteps}, expected 1 to 100");
     }
 }

@@ -18,6 +18,9 @@ namespace Transformer.Runs;
 [JsonDerivedType(typeof(ParityTaskConfig), "parity")]
 public abstract record TaskConfig : IValidated
 {
+    // Of tokens in a row, and of different symbols.
+    private protected const int Most = 1 << 20;
+
     /// <summary>Another seed is another set of rows. The order in which training sees them follows training.seed.</summary>
     public int Seed { get; init; }
 
@@ -42,7 +45,11 @@ public abstract record TaskConfig : IValidated
         if (ValidationRows < 1) yield return new("validation_rows", $"found {ValidationRows}, expected 1 or more");
         (string Key, int? Value)[] lengths = [("length", Length), ("validation_length", ValidationLength)];
         foreach (var (key, value) in lengths)
-            if (value is { } length && LengthProblem(length) is { } problem) yield return new(key, $"found {length}, {problem}");
+        {
+            if (value is not { } length) continue;
+            if (length > Most) yield return new(key, $"found {length}, expected {Most} at most");
+            else if (LengthProblem(length) is { } problem) yield return new(key, $"found {length}, {problem}");
+        }
         foreach (var problem in OwnProblems()) yield return problem;
     }
 
@@ -54,7 +61,7 @@ public abstract record TaskConfig : IValidated
 
     private protected static IEnumerable<ConfigProblem> AtLeast(int least, string key, int value)
     {
-        if (value < least) yield return new(key, $"found {value}, expected {least} or more");
+        if (value < least || value > Most) yield return new(key, $"found {value}, expected {least} to {Most}");
     }
 }
 
@@ -88,6 +95,7 @@ public sealed record MqarTaskConfig : TaskConfig
     private protected override IEnumerable<ConfigProblem> OwnProblems()
     {
         foreach (var problem in AtLeast(1, "pairs", Pairs)) yield return problem;
+        if (Vocabulary > Most) yield return new("vocabulary", $"found {Vocabulary}, expected {Most} at most");
         if (Vocabulary / 2 - 1 < Pairs)
             yield return new(
                 "vocabulary",

@@ -5,6 +5,8 @@ namespace Transformer.Runs;
 /// <summary>Steps, batches, optimizer, schedule, evaluation and checkpoints.</summary>
 public sealed record TrainingConfig : IValidated
 {
+    private const int MostRows = 1 << 20, MostSampleTokens = 1_000_000;
+
     /// <summary>The number of optimizer steps.</summary>
     public required int Steps { get; init; }
 
@@ -92,8 +94,9 @@ public sealed record TrainingConfig : IValidated
     public IEnumerable<ConfigProblem> Problems()
     {
         if (Steps < 1) yield return new("steps", $"found {Steps}, expected 1 or more");
-        if (BatchSize < 1) yield return new("batch_size", $"found {BatchSize}, expected 1 or more");
-        if (GradientAccumulation < 1) yield return new("gradient_accumulation", $"found {GradientAccumulation}, expected 1 or more");
+        if (BatchSize is < 1 or > MostRows) yield return new("batch_size", $"found {BatchSize}, expected 1 to {MostRows}");
+        if (GradientAccumulation is < 1 or > MostRows)
+            yield return new("gradient_accumulation", $"found {GradientAccumulation}, expected 1 to {MostRows}");
         if (InitFrom is { Length: 0 }) yield return new("init_from", "found an empty path, expected a run or a checkpoint");
         if (GradientClip is <= 0) yield return new("gradient_clip", $"found {GradientClip}, expected more than 0");
         if (ZLoss < 0) yield return new("z_loss", $"found {ZLoss}, expected 0 or more");
@@ -109,6 +112,7 @@ public sealed record TrainingConfig : IValidated
             yield return new(
                 "distributed.strategy",
                 "a shard ends in the middle of matrices, which muon needs whole; take data_parallel, or the optimizer adamw");
-        if (SampleTokens < 0) yield return new("sample_tokens", $"found {SampleTokens}, expected 0 or more");
+        if (SampleTokens is < 0 or > MostSampleTokens)
+            yield return new("sample_tokens", $"found {SampleTokens}, expected 0 to {MostSampleTokens}");
     }
 }

@@ -104,6 +104,7 @@ internal sealed partial class YamlReader
         if (text is "" or "~" or "null" or "Null" or "NULL") return null;
         if (text is "true" or "True" or "TRUE") return JsonValue.Create(true);
         if (text is "false" or "False" or "FALSE") return JsonValue.Create(false);
+        if (JsonNumber().IsMatch(text)) return JsonNode.Parse(text)!.AsValue();    // keeps the text, for messages
         if (Integer().IsMatch(text) && long.TryParse(text, out var integer)) return JsonValue.Create(integer);
         if (Float().IsMatch(text)) return JsonValue.Create(double.Parse(text, CultureInfo.InvariantCulture));
         if (Infinite().IsMatch(text)) return JsonValue.Create(text[0] == '-' ? double.NegativeInfinity : double.PositiveInfinity);
@@ -115,6 +116,9 @@ internal sealed partial class YamlReader
         new($"{origin}:{at.Line}:{at.Column}: not YAML: {found}", error);
 
     private InputException Refused(ParsingEvent at, string found) => new($"{origin}:{at.Start.Line}:{at.Start.Column}: found {found}.");
+
+    [GeneratedRegex(@"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?\z")]
+    private static partial Regex JsonNumber();
 
     [GeneratedRegex(@"^[-+]?[0-9]+\z")]
     private static partial Regex Integer();

@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Transformer.Configuration;
@@ -39,7 +38,7 @@ public sealed record RunEnvironment(
     /// <param name="ranks">The ranks that train together; this process alone where null.</param>
     /// <param name="device">Where the model lives; the CPU where null.</param>
     public static RunEnvironment Current(ICollective? ranks = null, Device? device = null) => new(
-        typeof(RunEnvironment).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
+        Launch.Version,
         RuntimeInformation.FrameworkDescription,
         typeof(TorchSharp.torch).Assembly.GetName().Version!.ToString(3),
         LibTorch.How,
@@ -60,11 +59,12 @@ public sealed record RunEnvironment(
     {
         try
         {
-            return File.Exists(path) ? JsonSerializer.Deserialize<RunEnvironment>(File.ReadAllText(path), ConfigJson.Options) : null;
+            return File.Exists(path) ? JsonSerializer.Deserialize<RunEnvironment>(WholeFile.Text(path), ConfigJson.Options) : null;
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be read ({e.Message}). Delete it to resume the run without the comparison.", e);
+            throw new InputException($"{path}: cannot be read ({JsonProblem.Of(e)}). " +
+                "Delete it to resume the run without the comparison.", e);
         }
     }
 

@@ -195,13 +195,13 @@ public sealed class RunFolder : IDisposable
 
     private void CleanUp()
     {
-        DurableFolder.CleanUp(Path);
+        PartialPath.CleanUp(Path);
         if (!Directory.Exists(Checkpoints(""))) return;
-        DurableFolder.CleanUp(Checkpoints(""));
-        var latest = HasCheckpoint ? StepOf(File.ReadAllText(Checkpoints(CheckpointPointer.Latest)).Trim()) : -1;
+        PartialPath.CleanUp(Checkpoints(""));
+        var latest = HasCheckpoint ? StepOf(WholeFile.Text(Checkpoints(CheckpointPointer.Latest)).Trim()) : -1;
         foreach (var step in Steps.Where(step => step > latest)) Directory.Delete(Checkpoint(step), recursive: true);
         var best = Checkpoints(CheckpointPointer.Best);
-        if (File.Exists(best) && !Directory.Exists(Checkpoints(File.ReadAllText(best).Trim()))) File.Delete(best);
+        if (File.Exists(best) && !Directory.Exists(Checkpoints(WholeFile.Text(best).Trim()))) File.Delete(best);
     }
 
     // Kept open exclusively while the process works on the run; the system releases it when the process ends, however it ends.

@@ -141,6 +141,31 @@ public sealed class Trainer : IDisposable
     /// <exception cref="InputException">The run's folder can no longer be written.</exception>
     public TrainingOutcome Run(CancellationToken cancellation = default)
     {
+        try
+        {
+            return RunToEnd(cancellation);
+        }
+        catch (InputException failure) when (failure.InnerException is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException(Unsaved(failure), failure);
+        }
+        catch (CollectiveException failure) when (failure.InnerException?.InnerException is IOException or UnauthorizedAccessException)
+        {
+            throw new CollectiveException(Unsaved(failure), failure.InnerException);
+        }
+    }
+
+    // Unlike a single file or folder, a run that can no longer be written has left much behind.
+    private string Unsaved(Exception failure)
+    {
+        var last = run.CheckpointBefore(int.MaxValue);
+        var resume = ShellCommand.Of("train", "--resume", run.Path);
+        return $"{failure.Message.Split('\n')[0]}\n  The run ended after step {Progress.Step}. " + (last is null
+            ? "It has no checkpoint yet." : $"Its last checkpoint, {last}, is complete. Mend this, and resume: {resume}");
+    }
+
+    private TrainingOutcome RunToEnd(CancellationToken cancellation)
+    {
         using var matrixRate = new MatrixRate(state.Model.Device, state.Model.Precision);
         var (before, watch) = (Progress, Stopwatch.StartNew());
         state.Model.train();

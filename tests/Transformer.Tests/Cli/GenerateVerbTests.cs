@@ -153,10 +153,47 @@ public sealed class GenerateVerbTests : IDisposable
         Assert.Equal(greedy.Output, (await CliRun.Of("generate", model, "--prompt", "abc", "--beams", "1", "--max-tokens", "6")).Output);
     }
 
+    // They are made in batches of 64; the seed's streams of random numbers go on from one to the next.
+    [Fact]
+    public async Task Samples_do_not_depend_on_the_batches_that_they_are_made_in()
+    {
+        var (all, some) = (await Samples("100"), await Samples("70"));
+        Assert.Equal(100, all.Length);
+        Assert.Equal(all[..70], some);
+        Assert.True(all.Distinct().Count() > 50);
+
+        async Task<string[]> Samples(string count) =>
+            (await CliRun.Of("generate", model, "--prompt", "abc", "--max-tokens", "6", "--count", count)).Output.TrimEnd('\n')
+                .Split("\n---------------\n");
+    }
+
+    // The context has 12 tokens: 3 and 10 fit, since the last one is never read.
+    [Theory]
+    [InlineData("10", false)]
+    [InlineData("11", true)]
+    public async Task A_full_context_is_told_only_where_something_was_cut(string tokens, bool isTold)
+    {
+        var file = folder.Write("prompts.txt", "abc\n");
+        foreach (var prompt in (string[][])[["--prompt", "abc"], ["--prompts", file]])
+        {
+            var run = await CliRun.Of(["generate", model, .. prompt, "--max-tokens", tokens, "--greedy"]);
+            Assert.Equal(isTold, run.Error.Contains("The context of 12 tokens is full", StringComparison.Ordinal));
+        }
+    }
+
+    [Fact]
+    public Task The_only_prompt_has_no_number() =>
+        CliRun.Refuses($"generate {model} --prompt abcdefghijklm", "prompt: 13 tokens do not fit the context length of 12");
+
+    [Fact]
+    public Task Samples_of_many_prompts_have_a_bound_together() => CliRun.Refuses(
+        $"generate {model} --prompts {folder.Write("p.txt", "a\nb\n")} --count 60000",
+        "--count: 60000 samples of each of 2 prompts are 120000, expected 100000 together at most.");
+
     [Theory]
     [InlineData("--beams 2 --temperature 0.5 --top-k 3", "--temperature, --top-k: means nothing beside --beams")]
     [InlineData("--greedy --temperature 0.5 --top-p 0.9", "--temperature, --top-p: means nothing beside --greedy")]
-    [InlineData("--draft-tokens 65", "--draft-tokens: found 65, expected 0 to 64")]
+    [InlineData("--draft-tokens 65", "--draft-tokens: found 65, expected a whole number from 0 to 64")]
     [InlineData("--beams 2 --draft-tokens 3", "--draft-tokens: means nothing beside --beams")]
     [InlineData("--beams 2 --stop a", "--stop: means nothing beside --beams")]
     [InlineData("--beams 2 --count 3", "at most the 2 beams")]
@@ -164,6 +201,7 @@ public sealed class GenerateVerbTests : IDisposable
     [InlineData("--length-penalty 2", "--length-penalty: means nothing without --beams")]
     [InlineData("--prompts p --prompt a --beams 2", "--prompt, --beams: means nothing beside --prompts")]
     [InlineData("--parallel 2", "--parallel: means nothing without --prompts")]
+    [InlineData("--draft d --draft-tokens 0", "--draft-tokens: found 0, but --draft needs 1 or more")]
     [InlineData("--draft-tokens 2 --count 2", "--count: found 2, but draft tokens are for one text alone")]
     [InlineData("--prompts none.txt", "none.txt: cannot be read")]
     public Task What_does_not_go_together_is_refused_by_name(string options, string message) =>

@@ -45,10 +45,10 @@ public class ReproduceVerbTests
     }
 
     [Theory]
-    [InlineData("reproduce parity --seeds 0", "--seeds: found 0, expected 1 or more")]
+    [InlineData("reproduce parity --seeds 0", "--seeds: found 0, expected a whole number from 1 to")]
     [InlineData("reproduce parity --convolution-width 1", "--convolution-width: found 1, expected 2 or more, or 0 for none")]
     [InlineData("reproduce associative-retrieval --rule ell", "--rule")]
-    [InlineData("reproduce associative-retrieval --keys 0", "--keys: found 0, expected 1 or more")]
+    [InlineData("reproduce associative-retrieval --keys 0", "--keys: found 0, expected a whole number from 1 to")]
     [InlineData("reproduce residual-gradiants", "did you mean residual-gradients?")]
     [InlineData("reproduce residual-gradients --sed 3", "did you mean --seed?")]
     public Task A_wrong_request_is_refused(string line, string message) => CliRun.Refuses(line, message);

@@ -14,10 +14,10 @@ public sealed class LatentAttentionConfigTests
     private const string None = "model.attention=null", OneEach = "model.pattern=[a, b]";
 
     [Theory]
-    [InlineData("model.attention.kv_rank: found 0, expected 1 or more", "model.attention.kv_rank=0")]
-    [InlineData("model.attention.query_rank: found 0, expected 1 or more", "model.attention.query_rank=0")]
-    [InlineData("model.attention.value_width: found 0, expected 1 or more", "model.attention.value_width=0")]
-    [InlineData("model.attention.rope_width: found -2, expected 0 or more", "model.attention.rope_width=-2")]
+    [InlineData("model.attention.kv_rank: found 0, expected 1 to 65536", "model.attention.kv_rank=0")]
+    [InlineData("model.attention.query_rank: found 0, expected 1 to 65536", "model.attention.query_rank=0")]
+    [InlineData("model.attention.value_width: found 0, expected 1 to 65536", "model.attention.value_width=0")]
+    [InlineData("model.attention.rope_width: found -2, expected 0 to 65536", "model.attention.rope_width=-2")]
     [InlineData("model.attention.rope_width: rotary positions rotate pairs", "model.attention.rope_width=5")]
     [InlineData("model.attention.rope_width: missing; half of head_width 1 is none", "model.attention.head_width=1")]
     [InlineData("model.attention.kv_rank: missing", "model.attention={kind: latent, heads: 4}")]

@@ -19,14 +19,14 @@ public sealed class LinearAttentionConfigTests
     [InlineData(
         "model.attention={kind: linear, rule: gla, heads: 4, convolution_width: 4}",
         "model.attention.convolution_width: only the rules scalar_gla, delta and gated_delta have it")]
-    [InlineData("model.attention.convolution_width=1", "model.attention.convolution_width: found 1, expected 2 or more, or 0 for none")]
+    [InlineData("model.attention.convolution_width=1", "model.attention.convolution_width: found 1, expected 2 to 4096, or 0 for none")]
     [InlineData(
         "model.attention={kind: linear, rule: elu, heads: 4, output_gate: true}",
         "model.attention.output_gate: the rules elu, dpfp and taylor have none")]
     [InlineData(
         "model.attention={kind: linear, rule: gla, heads: 4, negative_eigenvalues: true}",
         "model.attention.negative_eigenvalues: only the rules delta and gated_delta have it")]
-    [InlineData("model.attention.value_width=0", "model.attention.value_width: found 0, expected 1 or more")]
+    [InlineData("model.attention.value_width=0", "model.attention.value_width: found 0, expected 1 to 65536")]
     [InlineData("model.attention.chunk_length=48", "model.attention.chunk_length: found 48, expected a power of two")]
     [InlineData("model.attention.heads=7", "model.attention.heads: 7 heads do not divide width 128.")]
     [InlineData("model.attention.kv_heads=2", "model.attention.kv_heads: unknown key")]

@@ -19,7 +19,7 @@ public sealed class AddedKindTests(AddedKindTests.Sample sample) : IClassFixture
             first.CtrlC();
             var (code, _, error) = first.Wait();
             Assert.True(code == CommandLine.Interrupted, error);
-            Assert.Matches(@"Continue with: train --resume parts --kinds \S+KindsSample\.dll\n", error);
+            Assert.Matches(@"Continue with: dotnet \S+Transformer\.Cli\.dll train --resume parts --kinds \S+KindsSample\.dll\n", error);
         }
         Done("train", "--resume", "parts");
         Assert.Equal(Weights("whole"), Weights("parts"));

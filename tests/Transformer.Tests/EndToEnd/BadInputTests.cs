@@ -39,7 +39,7 @@ public sealed class BadInputTests : IDisposable
     [InlineData("train --resume HERE/folder", "folder: no run there (config.yaml is missing)")]
     [InlineData("train --resume HERE/tiny.yaml", "tiny.yaml: no run there (config.yaml is missing). It is a file; a new run of it is ")]
     [InlineData("train --resume HERE/none --overfit-one-batch", "--resume: the run's folder says what to train")]
-    [InlineData("train --threads 0", "--threads: found 0, expected 1 or more.")]
+    [InlineData("train --threads 0", "--threads: found 0, expected a whole number from 1 to 1024; more than there are cores make nothing faster.")]
     [InlineData("train --overfit-one-bach", "--overfit-one-bach: unknown option; did you mean --overfit-one-batch?")]
     [InlineData("generate HERE/none --prompt a", "none: no such file or folder, expected a checkpoint")]
     [InlineData("generate HERE/folder --prompt a", "folder: holds no model, expected a checkpoint")]
@@ -65,7 +65,7 @@ public sealed class BadInputTests : IDisposable
         AssertRefused(
             await Workplace.Request("generate", here["run"], "--prompt", "line 123 of line 4"),
             "18 tokens do not fit the context length of 16");
-        AssertRefused(await Workplace.Request("generate", here["run"], "--prompt", "line", "--top-p", "2"), "top_p: found 2");
+        AssertRefused(await Workplace.Request("generate", here["run"], "--prompt", "line", "--top-p", "2"), "--top-p: found 2");
     }
 
     [Fact]
@@ -170,6 +170,10 @@ public sealed class BadInputTests : IDisposable
         Assert.Contains("cannot be written (No space left on device", error);
         Assert.Contains("disk/run/checkpoints/step-1/model.safetensors", output);
         Assert.DoesNotContain(".partial", output);
+        Assert.DoesNotContain("Nothing was changed", error);
+        Assert.Matches(
+            @"The run ended after step \d+\. Its last checkpoint, disk/run/checkpoints/step-\d+, is complete\. " +
+            @"Mend this, and resume: dotnet \S+Transformer\.Cli\.dll train --resume disk/run", error);
     }
 
     [Fact]

@@ -116,11 +116,13 @@ public sealed class RanksTests : IDisposable
         "training.parameters: no parameter is called head*",
         "train tiny.yaml --out run --set training.parameters=[{\"pattern\":\"head*\",\"frozen\":true}]")]
     [InlineData("corpus.txt/run: cannot be written", "train tiny.yaml --out corpus.txt/run")]
-    [InlineData("--threads: found 0, expected 1 or more", "train tiny.yaml --out run --threads 0")]
+    [InlineData("--threads: found 0, expected a whole number from 1 to", "train tiny.yaml --out run --threads 0")]
     [InlineData("run: no run there", "train --resume run")]
     [InlineData(
         "rank 1 has another configuration than rank 0: batch_size: 3, not batch_size: 2.",
         "train tiny.yaml --out run : train tiny.yaml --out run --set training.batch_size=3")]
+    [InlineData(
+        "rank 1 was started to generate, rank 0 to train. Give all ranks the same verb.", "train tiny.yaml --out run : generate run")]
     [InlineData("rank 1 has another text than rank 0", "train tiny.yaml --out run : train tiny.yaml --out run --set data.path=other.txt")]
     public void What_is_asked_wrongly_is_told_once_and_the_job_ends_with_the_code_of_it(string message, string arguments)
     {

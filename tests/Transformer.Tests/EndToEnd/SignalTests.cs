@@ -20,7 +20,7 @@ public sealed class SignalTests : IDisposable
         var (code, output, error) = run.Wait();
 
         Assert.Equal((CommandLine.Interrupted, ""), (code, output));
-        Assert.EndsWith("interrupted; saved. Continue with: transformer train --resume run\n", error);
+        Assert.Matches(@"interrupted; saved\. Continue with: dotnet \S+Transformer\.Cli\.dll train --resume run\n$", error);
         var steps = here.Steps("run");
         Assert.True(Directory.Exists(here[$"run/checkpoints/step-{steps}"]), error);
 

@@ -20,8 +20,11 @@ public class ConfigErrorTests
     [InlineData(
         "model.mlp={kind: swigl}",
         "model.mlp.kind: found swigl, expected one of gelu, gelu_tanh, relu, relu_squared, swiglu, mixture, none; did you mean swiglu?")]
+    [InlineData("model.mlp={kind: null}", "model.mlp.kind: missing; expected one of gelu, gelu_tanh, relu, relu_squared, swiglu, mixture")]
     [InlineData(
-        "model.mlp={hidden: 4}", "model.mlp.kind: missing; expected one of gelu, gelu_tanh, relu, relu_squared, swiglu, mixture, none")]
+        "model.mlp={experts: 4}",
+        "model.mlp.experts: unknown key; expected one of hidden, bias, since the kind is swiglu where model.mlp.kind is not given")]
+    [InlineData("model.mlp={hidden: 0}", "model.mlp.hidden: found 0, expected 1 to 16777216")]
     [InlineData("model.mlp={kind: 3}", "model.mlp.kind: found 3, expected one of gelu")]
     [InlineData("model.mlp=swiglu", "model.mlp: found the text \"swiglu\", expected keys and values")]
     [InlineData("model.position={kind: learned, theta: 3}", "model.position.theta: unknown key; expected no keys")]
@@ -43,18 +46,23 @@ public class ConfigErrorTests
         "-1}}", "model.position.scaling.low_frequency_factor: found -1")]
     [InlineData("model={width: 8, context_length: 4, layers: 1, attention: {kind: softmax, heads: 4}, position: {kind: rope, scaling: " +
         "{kind: ntk, factor: 2}}}", "model.attention.head_width: NTK scaling leaves the first pair of a head as it is")]
-    [InlineData("model.position={kind: t5, buckets: 1}", "model.position.buckets: found 1, expected 2 or more")]
+    [InlineData("model.position={kind: t5, buckets: 1}", "model.position.buckets: found 1, expected 2 to 65536")]
     [InlineData("model.position={kind: t5, maximum_distance: 16}", "model.position.maximum_distance: found 16, expected more than 16")]
-    [InlineData("model.position={kind: relative, maximum: 0}", "model.position.maximum: found 0, expected 1 or more")]
+    [InlineData("model.position={kind: relative, maximum: 0}", "model.position.maximum: found 0, expected 1 to 1048576")]
     [InlineData("model.width=wide", "model.width: found the text \"wide\", expected a whole number of at most ten digits")]
     [InlineData("model.width='128'", "model.width: found the text \"128\", expected a whole number of at most ten digits")]
-    [InlineData("model.width=128.0", "model.width: found 128, expected a whole number of at most ten digits")]
+    [InlineData("model.width=128.50", "model.width: found 128.50, expected a whole number of at most ten digits")]
+    [InlineData("model.width=1.28e20", "model.width: found 1.28e20, expected a whole number of at most ten digits")]
+    [InlineData("training.steps=-1e2", "training.steps: found -1e2, expected 1 or more")]
+    [InlineData("training.optimizer.learning_rate=-1e-3", "training.optimizer.learning_rate: found -1e-3, expected more than 0")]
+    [InlineData("model.layers=2147483647", "model.layers: found 2147483647, expected 0 to 100000")]
+    [InlineData("model.width=2147483647", "model.width: found 2147483647, expected 1 to 1048576")]
     [InlineData("model.width=12800000000", "model.width: found 12800000000, expected a whole number of at most ten digits")]
     [InlineData("model.width=null", "model.width: found nothing, expected a whole number of at most ten digits")]
     [InlineData("model.tied_head=no", "model.tied_head: found the text \"no\", expected true or false")]
-    [InlineData("model.dropout=.nan", "model.dropout: found NaN, expected a finite number")]
-    [InlineData("model.dropout=.inf", "model.dropout: found Infinity, expected a finite number")]
-    [InlineData("model.dropout=1e999", "model.dropout: found Infinity, expected a finite number")]
+    [InlineData("model.dropout=.nan", "model.dropout: found .nan, expected a finite number")]
+    [InlineData("model.dropout=.inf", "model.dropout: found .inf, expected a finite number")]
+    [InlineData("model.dropout=1e999", "model.dropout: found 1e999, expected a finite number")]
     [InlineData("model.dropout=1.5", "model.dropout: found 1.5, expected 0 or more and less than 1")]
     [InlineData("model.attention.heads=7", "model.attention.heads: 7 heads do not divide width 128.")]
     [InlineData("model.attention.window={kind: slidng, size: 4}", "model.attention.window.kind: found slidng, expected one of full, " +
@@ -74,7 +82,7 @@ public class ConfigErrorTests
         "model.attention.window={kind: dynamic, maximum: 9, penalty: -1}",
         "model.attention.window.penalty: found -1, expected 0 or more")]
     [InlineData("model.norm={kind: rms, epsilon: 0}", "model.norm.epsilon: found 0, expected more than 0")]
-    [InlineData("model.residual={kind: hyper_connections, streams: 0}", "model.residual.streams: found 0, expected 1 or more")]
+    [InlineData("model.residual={kind: hyper_connections, streams: 0}", "model.residual.streams: found 0, expected 1 to 256")]
     [InlineData("model={width: 8, context_length: 8, layers: 2, attention: {kind: softmax, heads: 2}, residual: {kind: rezero}, norm: " +
         "{kind: layer}}", "model.norm: rezero has no norms")]
     [InlineData("model={width: 8, context_length: 8, layers: 2, attention: {kind: softmax, heads: 2}, residual: {kind: rezero}, " +
@@ -85,7 +93,7 @@ public class ConfigErrorTests
     [InlineData(
         "model.mlp={kind: mixture, experts: 2, active: 3, expert: {kind: relu}}",
         "model.mlp.active: found 3, expected 1 to experts, that is 2")]
-    [InlineData("model.mlp={kind: mixture, experts: 0, active: 1, expert: {kind: relu}}", "model.mlp.experts: found 0, expected 1 or more")]
+    [InlineData("model.mlp={kind: mixture, experts: 0, active: 1, expert: {kind: relu}}", "model.mlp.experts: found 0, expected 1 to 65536")]
     [InlineData(
         "model.mlp={kind: mixture, experts: 2, active: 1, hidden: 4, expert: {kind: relu}}",
         "model.mlp.hidden: found beside experts")]
@@ -128,11 +136,11 @@ public class ConfigErrorTests
     [InlineData("data={task: {kind: copy, validation_length: 0}}", "data.task.validation_length: found 0, expected 1 or more")]
     [InlineData("data={task: {kind: copy, training_rows: 0}}", "data.task.training_rows: found 0, expected 1 or more")]
     [InlineData("data={task: {kind: copy, validation_rows: 0}}", "data.task.validation_rows: found 0, expected 1 or more")]
-    [InlineData("data={task: {kind: reverse, symbols: 1}}", "data.task.symbols: found 1, expected 2 or more")]
+    [InlineData("data={task: {kind: reverse, symbols: 1}}", "data.task.symbols: found 1, expected 2 to 1048576")]
     [InlineData(
         "data={task: {kind: mqar, length: 15}}",
         "data.task.length: found 15, expected 16 or more: two tokens for each of the 4 pairs and two for each query")]
-    [InlineData("data={task: {kind: mqar, pairs: 0}}", "data.task.pairs: found 0, expected 1 or more")]
+    [InlineData("data={task: {kind: mqar, pairs: 0}}", "data.task.pairs: found 0, expected 1 to 1048576")]
     [InlineData(
         "data={task: {kind: mqar, vocabulary: 9}}",
         "data.task.vocabulary: found 9, expected 10 or more, for 4 different keys in its lower half beside 0")]
@@ -189,6 +197,32 @@ public class ConfigErrorTests
         }
     }
 
+    [Theory]
+    [InlineData("training.steps=1e2", "steps", "100")]
+    [InlineData("training.batch_size=8.0", "batch_size", "8")]
+    [InlineData("training.seed=+7", "seed", "7")]
+    public void A_whole_number_may_be_written_in_any_form(string set, string key, string number) =>
+        Assert.Equal(number, ConfigJson.ToJson(Parse(Sound, set))["training"]![key]!.ToJsonString());
+
+    [Fact]
+    public void A_part_whose_kind_is_not_given_keeps_its_default_kind_and_the_values_of_it()
+    {
+        var run = Parse(
+            Sound, "model.mlp.hidden=50", "model.position.theta=500", "model.norm.epsilon=1e-3", "training.schedule.warmup_steps=10");
+        Assert.Equal(new SwiGluMlpConfig { Hidden = 50 }, run.Model.Mlp);
+        Assert.Equal(new RotaryPositionConfig { Theta = 500 }, run.Model.Position);
+        Assert.Equal(new RmsNormConfig { Epsilon = 1e-3 }, run.Model.Norm);
+        Assert.Equal(new CosineScheduleConfig { WarmupSteps = 10 }, run.Training.Schedule);
+    }
+
+    [Fact]
+    public void A_model_that_no_machine_could_hold_is_refused_at_once()
+    {
+        var message = Assert.Throws<InputException>(() => Parse(
+            Sound, "model.layers=100000", "model.width=1048576", "model.attention.heads=1024", "model.mlp.hidden=16777216")).Message;
+        Assert.StartsWith("run.yaml: model.width: the blocks would have about ", message);
+    }
+
     [Fact]
     public void A_missing_part_is_named()
     {
@@ -215,8 +249,8 @@ public class ConfigErrorTests
               model.tied_head: found 4, expected true or false
               model.atention: unknown key; did you mean model.attention?
               model.attention.heads: found 0.5, expected a whole number of at most ten digits
-              model.mlp.hidden: found -1, expected 1 or more
-              model.context_length: found 0, expected 1 or more
+              model.mlp.hidden: found -1, expected 1 to 16777216
+              model.context_length: found 0, expected 1 to 134217728
               data.tokenizer.kind: found bytes, expected one of character, byte, bpe, file; did you mean byte?
               data.validation_fraction: found 2, expected more than 0 and less than 1
               training.optimizer.beta2: found the text "yes", expected a finite number

@@ -50,7 +50,7 @@ internal sealed class JsonSchemaReader
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new InputException($"not valid JSON ({e.Message})", e);
+            throw new InputException($"not valid JSON ({JsonProblem.Of(e)})", e);
         }
     }
 

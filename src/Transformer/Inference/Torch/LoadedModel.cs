@@ -30,10 +30,16 @@ public sealed record LoadedModel(TransformerModel Model, Tokenizer Tokenizer, st
         {
             if (group is not null)
                 throw new InputException(
-                    $"{path}: ranks share the model of a checkpoint only. `transformer import {path} --out FOLDER` makes one.");
+                    $"{path}: ranks share the model of a checkpoint only. " +
+                    $"`{ShellCommand.Of("import", path, "--out", "FOLDER")}` makes one.");
             using var imported = ModelImport.Import(path);
             return Of(imported, imported.Tokenizer ?? throw CheckpointInference.NoTokenizer(path, "names none that is known"), device);
         }
+        return CheckpointPointer.Follow(path, () => OpenCheckpoint(path, device, group));
+    }
+
+    private static LoadedModel OpenCheckpoint(string path, Device? device, TensorParallelGroup? group)
+    {
         using var checkpoint = CheckpointFolder.Open(path);
         if (!checkpoint.HasTokenizer) throw CheckpointInference.NoTokenizer(checkpoint.Folder, "has no tokenizer.json");
         checkpoint.CheckSize();
