@@ -62,12 +62,8 @@ internal static class ImportVerb
                 "There is no tokenizer beside the source, so text cannot be encoded. Import again with --tokenizer FILE to add it.");
     }
 
-    private static Tokenizer? Find(string path)
-    {
-        if (File.Exists(path)) return Path.GetExtension(path) == ".bin" ? LlamaTokenizer.FromLlama2C(path) : Tokenizer.Load(path);
-        var whole = Path.Combine(path, "tokenizer.json");
-        if (File.Exists(whole)) return Tokenizer.Load(whole);
-        var (vocabulary, merges) = (Path.Combine(path, "vocab.json"), Path.Combine(path, "merges.txt"));
-        return File.Exists(vocabulary) && File.Exists(merges) ? BpeTokenizer.FromFiles(vocabulary, merges) : null;
-    }
+    private static Tokenizer? Find(string path) =>
+        File.Exists(path) ? Path.GetExtension(path) == ".bin" ? LlamaTokenizer.FromLlama2C(path) : TokenizerFolder.Read(path)
+        : TokenizerFolder.Holds(path) ? TokenizerFolder.Read(path)
+        : null;
 }

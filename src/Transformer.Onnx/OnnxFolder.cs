@@ -43,11 +43,11 @@ public static class OnnxFolder
         {
             var path = Path.Combine(Directory.CreateDirectory(Path.Combine(partial, ModelFolder)).FullName, ModelName);
             OnnxFile.Write(path, graph, inlineLimit);
-            DurableFile.WriteJson(Path.Combine(partial, CheckpointConfig.FileName), CheckpointConfig.Write(model));
+            DurableFile.WriteJson(Path.Combine(partial, CheckpointConfig.FileName), CheckpointConfig.Write(model, tokenizer));
             if (GenAiConfig.Of(model, tokenizer, graph) is { } config)
                 DurableFile.WriteJson(Path.Combine(partial, GenAiConfig.FileName), config);
             ChatTemplate.Write(partial, chatTemplate);
-            tokenizer?.Save(Path.Combine(partial, CheckpointFolder.TokenizerName));
+            if (tokenizer is not null) TokenizerFolder.Write(partial, tokenizer);
         });
     }
 }

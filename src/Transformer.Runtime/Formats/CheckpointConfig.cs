@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
+using Transformer.Tokenization;
 
 namespace Transformer.Formats;
 
@@ -28,12 +29,15 @@ internal static class CheckpointConfig
     /// <summary>
     /// Writes Llama's fields only if the model is one: the tensors have Llama's names, so that fields of another family would be wrong.
     /// </summary>
+    /// <param name="model">The architecture.</param>
+    /// <param name="tokenizer">What makes the model's tokens; null where it is not known.</param>
     /// <exception cref="ArgumentException">The vocabulary's size is open.</exception>
-    public static JsonObject Write(ModelConfig model)
+    public static JsonObject Write(ModelConfig model, Tokenizer? tokenizer)
     {
         if (model.VocabularySize is null) throw new ArgumentException("A saved model has a vocabulary of known size.", nameof(model));
         var json = HuggingFaceConfig.LlamaObstacle(model) is null ? HuggingFaceConfig.ToLlama(model)
             : new JsonObject { ["model_type"] = Key };
+        TokenizerFolder.AddIds(json, tokenizer);
         json[Key] = ModelJson.ToJson(model);
         return json;
     }

@@ -10,7 +10,7 @@ internal static class HuggingFaceLlama
     {
         if (mistral && (!fields.Mentions("sliding_window") || fields.Has("sliding_window")))
             throw fields.Bad("sliding_window", "this library reads Mistral only where it is null; absent, it means 4096");
-        if (fields.Text("hidden_act", "silu") is not "silu" and var activation)
+        if (fields.Text("hidden_act", "silu") is not ("silu" or "swish") and var activation)
             throw fields.Bad("hidden_act", $"found {activation}, expected silu");
         var (position, length) = HuggingFaceRotary.Read(fields);
 

@@ -34,7 +34,7 @@ public sealed class OnnxFolderTests : IDisposable
     {
         using var model = ModelOf("rope");
         OnnxFolder.Write(folder.Path, model.Config, model.Weights, GgufModelTests.Characters(13));
-        string[] entries = ["config.json", "genai_config.json", "onnx", "tokenizer.json"];
+        string[] entries = ["config.json", "genai_config.json", "generation_config.json", "onnx", "tokenizer.json", "tokenizer_config.json"];
         string[] inputs = ["input_ids", "attention_mask", "position_ids", .. Caches("past_key_values")],
             outputs = ["logits", .. Caches("present")];
         Assert.Equal(entries, Directory.GetFileSystemEntries(folder.Path).Select(Path.GetFileName).Order());

@@ -6,7 +6,7 @@ namespace Transformer.Tests.Formats.Gguf;
 
 public sealed class GgufTokenizerTests
 {
-    private const string Text = "Once upon a time, there was 1 girl.\n She said:  \"I'll\\x41 go\"\t<s>é💡";
+    private const string Text = "Once upon a time, there was 1 girl.\n She said:  \"I'll\\x41 go\"\t<b>é💡";
 
     [Fact]
     public void SentencePiece_comes_back() => AssertSame(GgufModelTests.Stories(), Text);
@@ -48,7 +48,10 @@ public sealed class GgufTokenizerTests
     }
 
     [Theory]
-    [InlineData("tokenizer.ggml.bos_token_id", 7u, "found 7, expected 1")]
+    [InlineData("tokenizer.ggml.bos_token_id", 700u, "missing or no token")]
+    [InlineData("tokenizer.ggml.unknown_token_id", 7u, "found 7, expected 0")]
+    [InlineData("tokenizer.ggml.remove_extra_whitespaces", true, "does not know what it does")]
+    [InlineData("tokenizer.ggml.add_eos_token", true, "found true, expected false")]
     [InlineData("tokenizer.ggml.add_space_prefix", false, "found False, expected True")]
     [InlineData("tokenizer.ggml.add_eos_token", 1u, "found 1, expected true or false")]
     [InlineData("tokenizer.ggml.scores", "none", "found the text none, expected an array of Single")]
