@@ -4,7 +4,8 @@ using Transformer.Configuration;
 namespace Transformer.Formats;
 
 /// <summary>
-/// Hugging Face's config.json and our <see cref="ModelConfig"/>: GPT-2 (with nanoGPT's <c>bias</c>), Llama, and Mistral without its window.
+/// Hugging Face's config.json and our <see cref="ModelConfig"/>: GPT-2 (with nanoGPT's <c>bias</c>), Llama, and Mistral and
+/// Qwen 3 without their windows.
 /// What the format cannot express is refused by name, never dropped; only initialization and the dropout of training may get lost.
 /// </summary>
 public static class HuggingFaceConfig
@@ -32,7 +33,7 @@ public static class HuggingFaceConfig
     /// <exception cref="InputException">The file is not valid, or describes a model that this library cannot express.</exception>
     public static ModelConfig Read(string path) => Read(JsonFields.Open(path));
 
-    /// <summary>Why a Hugging Face Llama cannot be this model: the first key that differs; null where it can.</summary>
+    /// <summary>Why a Hugging Face Llama, or a Qwen 3 where queries and keys have norms, cannot be this model: the first key that differs; null where it can.</summary>
     public static string? LlamaObstacle(ModelConfig config) =>
         Obstacle(config, HuggingFaceLlama.Write(config), config.Position is RotaryPositionConfig);
 
@@ -42,10 +43,10 @@ public static class HuggingFaceConfig
         config.Attention is SoftmaxAttentionConfig { Bias: false } ? "attention.bias"
             : Obstacle(config, HuggingFaceGpt2.Write(config), config.Position is LearnedPositionConfig);
 
-    /// <summary>The config.json of a Hugging Face Llama.</summary>
+    /// <summary>The config.json of a Hugging Face Llama or Qwen 3.</summary>
     /// <exception cref="InputException">No Llama is this model.</exception>
     public static JsonObject ToLlama(ModelConfig config) =>
-        LlamaObstacle(config) is { } key ? throw Inexpressible(config, key, "Hugging Face's Llama") : HuggingFaceLlama.Write(config)!;
+        LlamaObstacle(config) is { } key ? throw Inexpressible(config, key, "Hugging Face's Llama or Qwen 3") : HuggingFaceLlama.Write(config)!;
 
     /// <summary>The config.json of a Hugging Face GPT-2.</summary>
     /// <exception cref="InputException">No GPT-2 is this model.</exception>
@@ -65,9 +66,10 @@ public static class HuggingFaceConfig
         var config = fields.Text("model_type") switch
         {
             "gpt2" => HuggingFaceGpt2.Read(fields),
-            "llama" => HuggingFaceLlama.Read(fields, mistral: false),
+            "llama" => HuggingFaceLlama.Read(fields),
+            "qwen3" => HuggingFaceLlama.Read(fields, qwen: true),
             "mistral" => HuggingFaceLlama.Read(fields, mistral: true),
-            var other => throw fields.Bad("model_type", $"found {other}, expected gpt2, llama or mistral"),
+            var other => throw fields.Bad("model_type", $"found {other}, expected gpt2, llama, mistral or qwen3"),
         };
         var problems = config.Problems().ToList();
         return problems.Count == 0 ? config : throw new InputException($"{fields.Origin}: {string.Join("\n  ", problems)}");

@@ -3,7 +3,7 @@ using Transformer.Formats.Gguf;
 
 namespace Transformer.Formats;
 
-/// <summary>Reads models of other tools: Hugging Face's GPT-2 and Llama, nanoGPT's weights as Safetensors, llama2.c, and GGUF.</summary>
+/// <summary>Reads models of other tools: Hugging Face's GPT-2, Llama and Qwen 3, nanoGPT's weights as Safetensors, llama2.c, and GGUF.</summary>
 public static class ModelImport
 {
     private const string Expected =
@@ -65,10 +65,11 @@ public static class ModelImport
             var stored = weights.Names.Where(name => !HuggingFaceNames.IsBuffer(name)).Select(weights.Tensor);
             var tensors = gpt2 ? HuggingFaceNames.FromGpt2(weights.Path, stored, model.TiedHead)
                 : HuggingFaceNames.FromLlama(weights.Path, stored, model.TiedHead);
+            var family = gpt2 ? "GPT-2" : model.Attention is SoftmaxAttentionConfig { QueryKeyNorm: true } ? "Qwen 3" : "Llama";
             var template = ChatTemplate.Read(Path.GetDirectoryName(config)!);
             return Checked(
                 weights.Path,
-                new(model, tensors, $"{(gpt2 ? "GPT-2" : "Llama")}, {weights.Path}", ChatTemplate: template, Source: weights));
+                new(model, tensors, $"{family}, {weights.Path}", ChatTemplate: template, Source: weights));
         }
         catch
         {

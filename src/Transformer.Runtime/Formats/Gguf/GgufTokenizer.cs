@@ -113,10 +113,7 @@ internal static class GgufTokenizer
         yield return new($"{Prefix}model", "gpt2");
         yield return new($"{Prefix}pre", "gpt-2");
         yield return new($"{Prefix}tokens", Padded(tokenizer, vocabulary, tokenizer.NameOf));
-        yield return new(
-            $"{Prefix}token_type",
-            Types(tokenizer, vocabulary, id =>
-                types.TryGetValue(id, out var type) ? type : tokenizer.EndTokens.Contains(id) ? Control : Normal));
+        yield return new($"{Prefix}token_type", Types(tokenizer, vocabulary, id => types.GetValueOrDefault(id, Normal)));
         yield return new(
             $"{Prefix}merges",
             tokenizer.Merges.InOrder().Select(merge => $"{tokenizer.NameOf(merge.Left)} {tokenizer.NameOf(merge.Right)}").ToArray());
@@ -165,6 +162,9 @@ internal static class GgufTokenizer
         [
             new($"{Prefix}model", "rwkv"),
             new($"{Prefix}tokens", Enumerable.Range(0, vocabulary).Select(id => Escaped(tokenizer.BytesOf(id)[0])).ToArray()),
+            new($"{Prefix}token_type", Types(tokenizer, vocabulary, _ => Normal)),
+            // llama.cpp tries characters while it loads a file, and ends where one has no token.
+            new($"{Prefix}unknown_token_id", 0u),
             new($"{Prefix}add_bos_token", false),
             new($"{Prefix}add_eos_token", false),
         ];

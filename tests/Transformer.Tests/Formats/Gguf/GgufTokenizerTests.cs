@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Formats;
 using Transformer.Formats.Gguf;
 using Transformer.Tokenization;
 
@@ -32,6 +33,36 @@ public sealed class GgufTokenizerTests
         var fields = GgufTokenizer.Write(stories, vocabulary: 520).ToDictionary();
         Assert.Equal(520, ((string[])fields["tokenizer.ggml.tokens"]).Length);
         Assert.Equal(512, GgufTokenizer.Read(new GgufFields(fields, "file"))!.VocabularySize);
+    }
+
+    [Fact]
+    public void Added_tokens_begins_and_ends_come_back()
+    {
+        var read = TokenizerFolder.Read(Golden.PathOf("faults/added-tokens")).WithEnds(257, [258, 257, 256]);
+        var again = GgufTokenizer.Read(new GgufFields(GgufTokenizer.Write(read, 260).ToDictionary(), "file"))!;
+        Assert.Equal([257, 256, 259, 256, 258], again.Encode("<|im_start|>hi    hi<|im_end|>"));
+        Assert.Equal((257, "258 257 256"), (again.BeginOfText, string.Join(' ', again.EndTokens)));
+        Assert.Equal(read.AddedTokens.Select(token => (token.Id, token.Special)), again.AddedTokens.Select(token => (token.Id, token.Special)));
+    }
+
+    [Fact]
+    public void What_GGUF_cannot_say_of_added_tokens_is_refused()
+    {
+        var read = TokenizerFolder.Read(Golden.PathOf("faults/added-tokens"));
+        Assert.Contains("fields for 3", Assert.Throws<InputException>(() => Written(read.WithEnds(null, [1, 2, 3, 4]))).Message);
+        var ignoring = TokenizerFolder.Read(Golden.PathOf("faults/tokenizer-fields/bpe-ignore"));
+        Assert.Contains("ignore_merges", Assert.Throws<InputException>(() => Written(ignoring)).Message);
+
+        static object Written(Tokenizer tokenizer) => GgufTokenizer.Write(tokenizer, tokenizer.VocabularySize).ToList();
+    }
+
+    // llama.cpp tries characters while it loads; one without a token ends the program.
+    [Fact]
+    public void A_small_alphabet_names_the_token_of_unknown_characters()
+    {
+        var fields = GgufTokenizer.Write(CharacterTokenizer.FromCorpus(new StringReader("012")), 3).ToDictionary();
+        Assert.Equal(0u, fields["tokenizer.ggml.unknown_token_id"]);
+        Assert.Equal([1, 1, 1], (int[])fields["tokenizer.ggml.token_type"]);
     }
 
     [Fact]
