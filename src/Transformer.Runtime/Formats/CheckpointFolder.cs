@@ -8,7 +8,8 @@ namespace Transformer.Formats;
 /// <summary>
 /// A folder that holds a model: <c>model.safetensors</c> in Hugging Face's names and <c>config.json</c> with our whole architecture under
 /// <c>transformer</c> and, where the model is a Llama, the fields by which other tools read it. The tokenizer is in <c>tokenizer.json</c>
-/// with <c>tokenizer_config.json</c> and <c>generation_config.json</c>, the state that a run resumes from in <c>training.safetensors</c>, or one such file per rank, and <c>training.json</c>.
+/// with <c>tokenizer_config.json</c> and <c>generation_config.json</c>, the state that a run resumes from in
+/// <c>training.safetensors</c>, or one such file per rank, and <c>training.json</c>.
 /// </summary>
 public sealed class CheckpointFolder : IDisposable
 {

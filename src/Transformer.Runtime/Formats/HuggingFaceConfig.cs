@@ -33,7 +33,10 @@ public static class HuggingFaceConfig
     /// <exception cref="InputException">The file is not valid, or describes a model that this library cannot express.</exception>
     public static ModelConfig Read(string path) => Read(JsonFields.Open(path));
 
-    /// <summary>Why a Hugging Face Llama, or a Qwen 3 where queries and keys have norms, cannot be this model: the first key that differs; null where it can.</summary>
+    /// <summary>
+    /// Why a Hugging Face Llama, or a Qwen 3 where queries and keys have norms, cannot be this model: the first key that differs; null where
+    /// it can.
+    /// </summary>
     public static string? LlamaObstacle(ModelConfig config) =>
         Obstacle(config, HuggingFaceLlama.Write(config), config.Position is RotaryPositionConfig);
 
@@ -46,7 +49,8 @@ public static class HuggingFaceConfig
     /// <summary>The config.json of a Hugging Face Llama or Qwen 3.</summary>
     /// <exception cref="InputException">No Llama is this model.</exception>
     public static JsonObject ToLlama(ModelConfig config) =>
-        LlamaObstacle(config) is { } key ? throw Inexpressible(config, key, "Hugging Face's Llama or Qwen 3") : HuggingFaceLlama.Write(config)!;
+        LlamaObstacle(config) is { } key ? throw Inexpressible(config, key, "Hugging Face's Llama or Qwen 3")
+            : HuggingFaceLlama.Write(config)!;
 
     /// <summary>The config.json of a Hugging Face GPT-2.</summary>
     /// <exception cref="InputException">No GPT-2 is this model.</exception>

@@ -17,10 +17,9 @@ internal static class HuggingFaceLlama
             throw fields.Bad("hidden_act", $"found {activation}, expected silu");
         var (position, length) = HuggingFaceRotary.Read(fields);
         var epsilon = fields.Positive("rms_norm_eps", 1e-6);
-        if (qwen && epsilon != SoftmaxAttentionConfig.QueryKeyNormEpsilon)
-            throw fields.Bad(
-                "rms_norm_eps",
-                $"found {epsilon:g}, expected {SoftmaxAttentionConfig.QueryKeyNormEpsilon:g}, which the norms of queries and keys have here");
+        const double Here = SoftmaxAttentionConfig.QueryKeyNormEpsilon;
+        if (qwen && epsilon != Here)
+            throw fields.Bad("rms_norm_eps", $"found {epsilon:g}, expected {Here:g}, which the norms of queries and keys have here");
 
         var width = fields.Size("hidden_size", HuggingFaceConfig.WidthLimit);
         var heads = fields.Size("num_attention_heads", HuggingFaceConfig.WidthLimit);

@@ -3,7 +3,9 @@ using Transformer.Formats.Gguf;
 
 namespace Transformer.Formats;
 
-/// <summary>Reads models of other tools: Hugging Face's GPT-2, Llama and Qwen 3, nanoGPT's weights as Safetensors, llama2.c, and GGUF.</summary>
+/// <summary>
+/// Reads models of other tools: Hugging Face's GPT-2, Llama and Qwen 3, nanoGPT's weights as Safetensors, llama2.c, and GGUF.
+/// </summary>
 public static class ModelImport
 {
     private const string Expected =

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
 using Transformer.Files;
@@ -33,13 +34,15 @@ public static class TokenizerFolder
 
     /// <summary>Reads the tokenizer of a folder.</summary>
     /// <param name="path">The folder, or its tokenizer.json.</param>
+    /// <param name="model">The folder of the model, whose config.json and generation_config.json name the tokens that end a text; that of
+    /// the tokenizer where null.</param>
     /// <exception cref="InputException">A file is missing, damaged, or of a kind that is not known here.</exception>
-    public static Tokenizer Read(string path)
+    public static Tokenizer Read(string path, string? model = null)
     {
         var folder = Directory.Exists(path) ? path : Path.GetDirectoryName(Path.GetFullPath(path))!;
         var file = Directory.Exists(path) ? Path.Combine(path, FileName) : path;
         var (settings, config, generation) = (
-            Settings(folder), Fields(folder, CheckpointConfig.FileName), Fields(folder, GenerationName));
+            Settings(folder), Fields(model ?? folder, CheckpointConfig.FileName), Fields(model ?? folder, GenerationName));
         var tokenizer = File.Exists(file) || !Holds(folder)
             ? TokenizerFileReader.Read(file, Settings(settings))
             : Gpt2(folder, Settings(settings));
@@ -134,7 +137,7 @@ public static class TokenizerFolder
         foreach (var key in tokens.Keys)
         {
             var token = tokens.Object(key) ?? throw tokens.Bad(key, "found null, expected a token");
-            if (!int.TryParse(key, System.Globalization.CultureInfo.InvariantCulture, out var id)) throw tokens.Bad(key, "expected a token's id");
+            if (!int.TryParse(key, CultureInfo.InvariantCulture, out var id)) throw tokens.Bad(key, "expected a token's id");
             yield return new(id, token.Text("content"))
             {
                 SingleWord = token.Flag("single_word", absent: false),

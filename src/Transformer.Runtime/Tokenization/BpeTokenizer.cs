@@ -128,8 +128,9 @@ public sealed class BpeTokenizer : Tokenizer
 
     private static byte[][] BytesOfTokens(IReadOnlyDictionary<string, int> vocabulary, IReadOnlyList<AddedToken> added)
     {
-        var names = vocabulary.Select(token => (token.Key, token.Value)).Concat(added.Select(token => (token.Content, token.Id))).Distinct();
-        var tokens = new byte[names.Count()][];
+        var names = vocabulary.Select(token => (token.Key, token.Value))
+            .Concat(added.Select(token => (token.Content, token.Id))).Distinct().ToList();
+        var tokens = new byte[names.Count][];
         foreach (var (token, id) in names)
         {
             if (id < 0 || id >= tokens.Length || tokens[id] is not null)

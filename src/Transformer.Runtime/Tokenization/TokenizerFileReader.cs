@@ -6,8 +6,8 @@ using Transformer.Configuration;
 namespace Transformer.Tokenization;
 
 /// <summary>
-/// Reads the kinds of tokenizer.json that <see cref="TokenizerFileWriter"/> writes, and Hugging Face's own of GPT-2 and Llama 2. Whatever in
-/// it would make other tokens or another text, and is not done here, is refused by name.
+/// Reads the kinds of tokenizer.json that <see cref="TokenizerFileWriter"/> writes, and Hugging Face's own of GPT-2 and Llama 2. Whatever
+/// in it would make other tokens or another text, and is not done here, is refused by name.
 /// </summary>
 internal static class TokenizerFileReader
 {
@@ -81,7 +81,8 @@ internal static class TokenizerFileReader
         if (Text(model, "unk_token") is { } unknown && vocabulary.ContainsKey(unknown))
             throw new InputException($"model.unk_token: found '{unknown}', a token of the vocabulary for all that it lacks; " +
                 "this library has none, but refuses such texts");
-        if (added.Count > 0) throw new InputException($"added_tokens: found '{added[0].Content}', expected none beside characters or words");
+        if (added.Count > 0)
+            throw new InputException($"added_tokens: found '{added[0].Content}', expected none beside characters or words");
     }
 
     private static Tokenizer ByteLevel(
@@ -149,7 +150,8 @@ internal static class TokenizerFileReader
     // A template may put one token before a text, which then begins it; nothing else.
     private static int? Begin(JsonNode? processor, Tokenizer tokenizer, TokenizerSettings settings)
     {
-        var steps = Text(processor, "type") == "Sequence" ? processor!["processors"]?.AsArray() ?? [] : new JsonArray(processor?.DeepClone());
+        var steps = Text(processor, "type") == "Sequence" ? processor!["processors"]?.AsArray() ?? []
+            : new JsonArray(processor?.DeepClone());
         var templates = steps.Where(step => step is not null && Text(step, "type") != "ByteLevel").ToList();
         if (templates.Count > 1 || templates.Any(step => Text(step, "type") != "TemplateProcessing"))
             throw new InputException($"post_processor: found {string.Join(", ", templates.Select(step => Text(step, "type")))}, " +
@@ -170,7 +172,8 @@ internal static class TokenizerFileReader
     {
         ExpectOnly(template, "post_processor", "single", "pair", "special_tokens");
         var single = template["single"]?.AsArray() ?? [];
-        var names = single.TakeWhile(piece => piece?["SpecialToken"] is not null).Select(piece => Text(piece!["SpecialToken"], "id")).ToList();
+        var names = single.TakeWhile(piece => piece?["SpecialToken"] is not null)
+            .Select(piece => Text(piece!["SpecialToken"], "id")).ToList();
         if (single.Count != names.Count + 1 || single[^1]?["Sequence"] is null || names.Count > 1)
             throw new InputException($"post_processor.single: found {single.ToJsonString()}, expected the text, or one token and the text");
         if (names is not [{ } name]) return null;
@@ -241,7 +244,10 @@ internal static class TokenizerFileReader
 
     private static void CheckBpe(JsonObject model, params (string Key, string? Value)[] more) => Expect(
         model, "model",
-        [("vocab", null), ("merges", null), ("dropout", "0"), ("continuing_subword_prefix", "\"\""), ("end_of_word_suffix", "\"\""), .. more]);
+        [
+            ("vocab", null), ("merges", null), ("dropout", "0"), ("continuing_subword_prefix", "\"\""),
+            ("end_of_word_suffix", "\"\""), .. more,
+        ]);
 
     private static void CheckSteps(JsonNode node, string path, string key, params string[] steps)
     {

@@ -131,19 +131,19 @@ internal static class TokenizerFileWriter
 
     private static JsonObject Bpe(
         Tokenizer tokenizer, IEnumerable<(int Left, int Right, int Merged)> merges, string? unknown, bool ignoresMerges = false) => new()
-    {
-        ["type"] = "BPE",
-        ["dropout"] = null,
-        ["unk_token"] = unknown,
-        ["continuing_subword_prefix"] = null,
-        ["end_of_word_suffix"] = null,
-        ["fuse_unk"] = unknown is not null,
-        ["byte_fallback"] = unknown is not null,
-        ["ignore_merges"] = ignoresMerges,
-        ["vocab"] = Vocabulary(tokenizer),
-        ["merges"] = new JsonArray(
-            [.. merges.Select(merge => JsonValue.Create($"{tokenizer.NameOf(merge.Left)} {tokenizer.NameOf(merge.Right)}"))]),
-    };
+        {
+            ["type"] = "BPE",
+            ["dropout"] = null,
+            ["unk_token"] = unknown,
+            ["continuing_subword_prefix"] = null,
+            ["end_of_word_suffix"] = null,
+            ["fuse_unk"] = unknown is not null,
+            ["byte_fallback"] = unknown is not null,
+            ["ignore_merges"] = ignoresMerges,
+            ["vocab"] = Vocabulary(tokenizer),
+            ["merges"] = new JsonArray(
+                [.. merges.Select(merge => JsonValue.Create($"{tokenizer.NameOf(merge.Left)} {tokenizer.NameOf(merge.Right)}"))]),
+        };
 
     private static JsonObject Sequence(string name, params JsonObject[] steps) =>
         new() { ["type"] = "Sequence", [name] = new JsonArray(steps) };

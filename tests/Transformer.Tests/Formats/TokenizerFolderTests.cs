@@ -16,7 +16,9 @@ public sealed class TokenizerFolderTests : IDisposable
     // What a field with this value does: the value is refused, the tokens of a text or its begin and end are others, or nothing.
     private const string Refused = "refused", Followed = "followed", Nothing = "nothing";
 
-    private const string Token = """{"id": 260, "content": "</s>", "single_word": false, "lstrip": true, "rstrip": false, "normalized": false, "special": true}""";
+    private const string Token = """
+        {"id": 260, "content": "</s>", "single_word": false, "lstrip": true, "rstrip": false, "normalized": false, "special": true}
+        """;
 
     private const string Template = """
         {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "</s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
@@ -105,9 +107,17 @@ public sealed class TokenizerFolderTests : IDisposable
     [
         ("tokenizer.json", "normalizer", "null", Refused),
         ("tokenizer.json", "normalizer.normalizers", """[{"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}]""", Refused),
-        ("tokenizer.json", "normalizer.normalizers", """[{"type": "Prepend", "prepend": "_"}, {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}]""", Refused),
+        (
+            "tokenizer.json", "normalizer.normalizers",
+            """[{"type": "Prepend", "prepend": "_"}, {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}]""", Refused
+        ),
         ("tokenizer.json", "pre_tokenizer", """{"type": "Metaspace", "replacement": "\u2581"}""", Refused),
-        ("tokenizer.json", "post_processor", """{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}], "pair": [], "special_tokens": {}}""", Followed),
+        (
+            "tokenizer.json", "post_processor",
+            """
+            {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}], "pair": [], "special_tokens": {}}
+            """, Followed
+        ),
         ("tokenizer.json", "decoder", """{"type": "Fuse"}""", Refused),
         ("tokenizer.json", "decoder.decoders", """[{"type": "ByteFallback"}]""", Refused),
         ("tokenizer.json", "model.byte_fallback", "false", Refused),
@@ -144,7 +154,8 @@ public sealed class TokenizerFolderTests : IDisposable
     [Fact]
     public void The_table_has_every_field_of_the_file()
     {
-        var fields = Fields("", JsonNode.Parse(File.ReadAllBytes(Golden.PathOf("faults/tokenizer-fields/bpe-bos/tokenizer.json")))!.AsObject());
+        var file = JsonNode.Parse(File.ReadAllBytes(Golden.PathOf("faults/tokenizer-fields/bpe-bos/tokenizer.json")))!;
+        var fields = Fields("", file.AsObject());
         Assert.Empty(fields.Except(Bpe.Where(row => row.File == "tokenizer.json").Select(row => row.Field)));
 
         static IEnumerable<string> Fields(string path, JsonObject json) => json.SelectMany(pair => pair.Value switch

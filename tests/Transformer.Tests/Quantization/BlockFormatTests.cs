@@ -116,6 +116,7 @@ public sealed class BlockFormatTests
     private static BlockFormat Format(string name) =>
         new[]
         {
-            Q8_0.Format, Q4_0.Format, Q4_1.Format, Q5_0.Format, Q5_1.Format, Q2_K.Format, Q3_K.Format, Q4_K.Format, Q5_K.Format, Q6_K.Format,
+            Q8_0.Format, Q4_0.Format, Q4_1.Format, Q5_0.Format, Q5_1.Format,
+            Q2_K.Format, Q3_K.Format, Q4_K.Format, Q5_K.Format, Q6_K.Format,
         }.Single(format => format.Name == name);
 }

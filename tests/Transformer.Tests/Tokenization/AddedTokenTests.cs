@@ -7,7 +7,8 @@ namespace Transformer.Tests.Tokenization;
 /// <summary>Added tokens beside Hugging Face's tokenizers, whose numbers are in Goldens/tokenizers/added_tokens.json.</summary>
 public sealed class AddedTokenTests : IDisposable
 {
-    private static readonly JsonNode Goldens = JsonNode.Parse(File.ReadAllBytes(TokenizerGoldens.PathOf("tokenizers", "added_tokens.json")))!;
+    private static readonly JsonNode Goldens =
+        JsonNode.Parse(File.ReadAllBytes(TokenizerGoldens.PathOf("tokenizers", "added_tokens.json")))!;
 
     private readonly TemporaryFolder folder = new();
 
@@ -21,7 +22,8 @@ public sealed class AddedTokenTests : IDisposable
     public void Texts_have_the_tokens_of_Hugging_Faces_tokenizers(string kind, int number)
     {
         var tokenizer = Variant(kind, number);
-        foreach (var (text, ids) in Cases(kind, number)) Assert.Equal((text, string.Join(' ', ids)), (text, string.Join(' ', tokenizer.Encode(text))));
+        foreach (var (text, ids) in Cases(kind, number))
+            Assert.Equal((text, string.Join(' ', ids)), (text, string.Join(' ', tokenizer.Encode(text))));
     }
 
     [Theory, MemberData(nameof(Variants))]

@@ -42,7 +42,8 @@ public sealed class GgufTokenizerTests
         var again = GgufTokenizer.Read(new GgufFields(GgufTokenizer.Write(read, 260).ToDictionary(), "file"))!;
         Assert.Equal([257, 256, 259, 256, 258], again.Encode("<|im_start|>hi    hi<|im_end|>"));
         Assert.Equal((257, "258 257 256"), (again.BeginOfText, string.Join(' ', again.EndTokens)));
-        Assert.Equal(read.AddedTokens.Select(token => (token.Id, token.Special)), again.AddedTokens.Select(token => (token.Id, token.Special)));
+        Assert.Equal(
+            read.AddedTokens.Select(token => (token.Id, token.Special)), again.AddedTokens.Select(token => (token.Id, token.Special)));
     }
 
     [Fact]
