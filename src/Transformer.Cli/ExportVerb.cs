@@ -111,6 +111,8 @@ internal static class ExportVerb
         var bytes = Size(path);
         error.WriteLine($"{path}: {Numbers.Bytes(bytes)}");
         NoteUnquantized(error, original, precision);
+        if (format.HasOperators && OnnxFolder.GenAiObstacle(original.Model.Config, original.Tokenizer) is { } obstacle)
+            error.WriteLine($"no genai_config.json: {obstacle}");
         if (comparison is not null)
             error.WriteLine($"read back: logits differ by {comparison.Difference:g3} at most, " +
                 $"{comparison.Share:p3} of their range ({tolerance:p3} allowed); " +
@@ -197,9 +199,6 @@ internal static class ExportVerb
             copy, original.Tokenizer, () =>
                 ModelComparison.Of(original, copy), (text, cancellation) => OnnxEvaluation.Measure(copy, text, cancellation));
     }
-
-    private static void WriteGguf(LoadedModel model, string path, Precision precision, OnnxOperators operators) =>
-        GgufModel.Write(path, model.Model.Config, model.Model.Weights.ToStored(), model.Tokenizer, precision.Gguf, model.ChatTemplate);
 
     private static void WriteOnnx(LoadedModel model, string folder, Precision precision, OnnxOperators operators) => OnnxFolder.Write(
         folder, model.Model.Config, model.Model.Weights, model.Tokenizer,

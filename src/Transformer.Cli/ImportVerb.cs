@@ -47,9 +47,10 @@ internal static class ImportVerb
             throw new InputException($"{folder}: already exists, expected a new or an empty folder. Choose another --out.");
 
         using var imported = ModelImport.Import(source);
+        var beside = Directory.Exists(source) ? source : Path.GetDirectoryName(Path.GetFullPath(source))!;
         var tokenizer = request.GetValue(TokenizerPath) is { } given
-            ? Find(given) ?? throw new InputException($"{given}: holds no tokenizer, expected {KnownTokenizers}.")
-            : imported.Tokenizer ?? Find(Directory.Exists(source) ? source : Path.GetDirectoryName(Path.GetFullPath(source))!);
+            ? Find(given, beside) ?? throw new InputException($"{given}: holds no tokenizer, expected {KnownTokenizers}.")
+            : imported.Tokenizer ?? Find(beside, beside);
         if (tokenizer?.VocabularySize > imported.Model.VocabularySize)
             throw new InputException(
                 $"the tokenizer has {tokenizer.VocabularySize} tokens, the model only {imported.Model.VocabularySize}. " +
@@ -62,12 +63,8 @@ internal static class ImportVerb
                 "There is no tokenizer beside the source, so text cannot be encoded. Import again with --tokenizer FILE to add it.");
     }
 
-    private static Tokenizer? Find(string path)
-    {
-        if (File.Exists(path)) return Path.GetExtension(path) == ".bin" ? LlamaTokenizer.FromLlama2C(path) : Tokenizer.Load(path);
-        var whole = Path.Combine(path, "tokenizer.json");
-        if (File.Exists(whole)) return Tokenizer.Load(whole);
-        var (vocabulary, merges) = (Path.Combine(path, "vocab.json"), Path.Combine(path, "merges.txt"));
-        return File.Exists(vocabulary) && File.Exists(merges) ? BpeTokenizer.FromFiles(vocabulary, merges) : null;
-    }
+    private static Tokenizer? Find(string path, string model) =>
+        File.Exists(path) ? Path.GetExtension(path) == ".bin" ? LlamaTokenizer.FromLlama2C(path) : TokenizerFolder.Read(path, model)
+        : TokenizerFolder.Holds(path) ? TokenizerFolder.Read(path, model)
+        : null;
 }

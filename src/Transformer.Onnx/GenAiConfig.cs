@@ -14,20 +14,23 @@ internal static class GenAiConfig
 {
     public const string FileName = "genai_config.json";
 
+    /// <summary>Why that library cannot run a model; null where it can.</summary>
+    /// <param name="model">The architecture.</param>
+    /// <param name="tokenizer">What makes the model's tokens.</param>
+    public static string? Obstacle(ModelConfig model, Tokenizer? tokenizer) =>
+        ShapeOf(model) is null ? "onnxruntime-genai runs models only whose blocks are all softmax attention with caches of one shape"
+        : tokenizer is CharacterTokenizer or WordTokenizer or null ? "onnxruntime-genai has no tokenizer of single characters or words"
+        : tokenizer.EndOfText is null ? "no token ends a text, and onnxruntime-genai would end at one of the others"
+        : null;
+
     /// <param name="model">The architecture.</param>
     /// <param name="tokenizer">What makes the model's tokens.</param>
     /// <param name="graph">The model's graph.</param>
-    /// <returns>The file, or null where that library cannot run the model: it knows models only whose blocks all have caches of one
-    /// shape.</returns>
-    public static JsonObject? Of(ModelConfig model, Tokenizer? tokenizer, GraphBuilder graph)
+    /// <returns>The file of a model without an <see cref="Obstacle"/>.</returns>
+    public static JsonObject Of(ModelConfig model, Tokenizer tokenizer, GraphBuilder graph)
     {
-        var layers = Enumerable.Range(0, model.Layers).Select(model.AttentionAt).ToList();
-        if (layers.Count == 0 || layers.Any(layer => layer is not SoftmaxAttentionConfig)) return null;
-        var shapes = layers.Cast<SoftmaxAttentionConfig>()
-            .Select(layer => (layer.Heads, KvHeads: layer.KvHeads ?? layer.Heads, Width: layer.HeadWidthAt(model.Width))).Distinct()
-            .ToList();
-        if (shapes is not [var shape]) return null;
-        var end = tokenizer?.EndOfText ?? tokenizer?.BeginOfText ?? 0;
+        var shape = ShapeOf(model)!.Value;
+        var end = tokenizer.EndOfText!.Value;
         return new JsonObject
         {
             ["model"] = new JsonObject
@@ -35,8 +38,9 @@ internal static class GenAiConfig
                 ["type"] = "llama",    // any model with these inputs and outputs
                 ["vocab_size"] = model.VocabularySize,
                 ["context_length"] = model.ContextLength,
-                ["bos_token_id"] = tokenizer?.BeginOfText ?? end,
-                ["eos_token_id"] = end,
+                ["bos_token_id"] = tokenizer.BeginOfText ?? end,
+                ["eos_token_id"] = tokenizer.EndTokens is [var only] ? only
+                    : new JsonArray([.. tokenizer.EndTokens.Select(id => JsonValue.Create(id))]),
                 ["pad_token_id"] = end,
                 ["decoder"] = new JsonObject
                 {
@@ -64,5 +68,14 @@ internal static class GenAiConfig
             },
             ["search"] = new JsonObject { ["max_length"] = model.ContextLength, ["past_present_share_buffer"] = !graph.HasGrowingCaches },
         };
+    }
+
+    private static (int Heads, int KvHeads, int Width)? ShapeOf(ModelConfig model)
+    {
+        var layers = Enumerable.Range(0, model.Layers).Select(model.AttentionAt).ToList();
+        if (layers.Count == 0 || layers.Any(layer => layer is not SoftmaxAttentionConfig)) return null;
+        var shapes = layers.Cast<SoftmaxAttentionConfig>()
+            .Select(layer => (layer.Heads, layer.KvHeads ?? layer.Heads, layer.HeadWidthAt(model.Width))).Distinct().ToList();
+        return shapes is [var shape] ? shape : null;
     }
 }

@@ -25,10 +25,20 @@ internal static class OnnxFile
     /// <summary>Writes a model and, where its weights are many, the file with them.</summary>
     /// <param name="path">The .onnx file; its folder is there.</param>
     /// <param name="graph">The graph and its weights.</param>
+    /// <param name="metadata">What else the file says about the model.</param>
     /// <param name="inlineLimit">From how many bytes of weights on they lie in a file of their own.</param>
-    public static void Write(string path, GraphBuilder graph, long inlineLimit = InlineLimit)
+    public static void Write(
+        string path, GraphBuilder graph, IReadOnlyDictionary<string, string> metadata, long inlineLimit = InlineLimit)
     {
-        var model = new ModelProto { IrVersion = IrVersion, ProducerName = "Transformer", Graph = graph.Graph };
+        var model = new ModelProto
+        {
+            IrVersion = IrVersion,
+            ProducerName = "Transformer",
+            ProducerVersion = typeof(OnnxFile).Assembly.GetName().Version!.ToString(3),
+            ModelVersion = 1,
+            Graph = graph.Graph,
+        };
+        model.MetadataProps.Add(metadata.Select(entry => new StringStringEntryProto { Key = entry.Key, Value = entry.Value }));
         model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = OperatorSet });
         model.OpsetImport.Add(graph.Domains.Select(domain => new OperatorSetIdProto { Domain = domain, Version = 1 }));
         if (graph.Initializers.Values.Sum(Bytes) <= inlineLimit)

@@ -32,6 +32,11 @@ public static class OnnxFolder
         OnnxPrecision precision = OnnxPrecision.F32, OnnxOperators operators = OnnxOperators.Standard, string? chatTemplate = null) =>
         Write(folder, model, weights, tokenizer, precision, operators, OnnxFile.InlineLimit, chatTemplate);
 
+    /// <summary>Why onnxruntime-genai cannot run a model, so that its folder has no genai_config.json; null where it can.</summary>
+    /// <param name="model">The architecture.</param>
+    /// <param name="tokenizer">What makes the model's tokens.</param>
+    public static string? GenAiObstacle(ModelConfig model, Tokenizer? tokenizer) => GenAiConfig.Obstacle(model, tokenizer);
+
     internal static void Write(
         string folder, ModelConfig model, IEnumerable<(string Name, Tensor Value)> weights, Tokenizer? tokenizer,
         OnnxPrecision precision, OnnxOperators operators, long inlineLimit, string? chatTemplate = null)
@@ -42,12 +47,19 @@ public static class OnnxFolder
         DurableFolder.Write(folder, partial =>
         {
             var path = Path.Combine(Directory.CreateDirectory(Path.Combine(partial, ModelFolder)).FullName, ModelName);
-            OnnxFile.Write(path, graph, inlineLimit);
-            DurableFile.WriteJson(Path.Combine(partial, CheckpointConfig.FileName), CheckpointConfig.Write(model));
-            if (GenAiConfig.Of(model, tokenizer, graph) is { } config)
-                DurableFile.WriteJson(Path.Combine(partial, GenAiConfig.FileName), config);
+            var config = CheckpointConfig.Write(model, tokenizer, gpt2: true);
+            var metadata = new Dictionary<string, string>
+            {
+                ["model_type"] = (string)config["model_type"]!,
+                ["context_length"] = $"{model.ContextLength}",
+                ["vocab_size"] = $"{model.VocabularySize}",
+            };
+            OnnxFile.Write(path, graph, metadata, inlineLimit);
+            DurableFile.WriteJson(Path.Combine(partial, CheckpointConfig.FileName), config);
+            if (GenAiObstacle(model, tokenizer) is null)
+                DurableFile.WriteJson(Path.Combine(partial, GenAiConfig.FileName), GenAiConfig.Of(model, tokenizer!, graph));
             ChatTemplate.Write(partial, chatTemplate);
-            tokenizer?.Save(Path.Combine(partial, CheckpointFolder.TokenizerName));
+            if (tokenizer is not null) TokenizerFolder.Write(partial, tokenizer);
         });
     }
 }

@@ -58,8 +58,7 @@ public sealed class OnnxInferenceModel : InferenceModel
                 $"{folder}: holds no {OnnxFolder.ModelFolder}/{OnnxFolder.ModelName}, " +
                 $"expected a folder that `{ShellCommand.Of("export", "--format", "onnx")}` wrote");
         var config = CheckpointConfig.Read(Path.Combine(folder, CheckpointConfig.FileName));
-        var tokenizer = Path.Combine(folder, CheckpointFolder.TokenizerName);
-        var known = File.Exists(tokenizer) ? Tokenizer.Load(tokenizer) : null;
+        var known = TokenizerFolder.Holds(folder) ? TokenizerFolder.Read(folder) : null;
         if (known?.VocabularySize > config.VocabularySize)
             throw new InputException(
                 $"{folder}: the tokenizer has {known.VocabularySize} tokens, the model only {config.VocabularySize}. " +

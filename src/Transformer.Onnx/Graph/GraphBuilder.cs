@@ -43,11 +43,15 @@ internal sealed class GraphBuilder(string name, OnnxOperators operators = OnnxOp
 
     /// <summary>Gives what a node has just made, and no other has read, away under a name of its own.</summary>
     /// <returns>The same value under that name.</returns>
-    public Value Output(string output, Value value, ScalarType type, params Axis[] shape)
+    public Value Output(string output, Value value, ScalarType type, params Axis[] shape) =>
+        Output(output, value, type, isFirst: false, shape);
+
+    /// <summary>As the other, before all others where asked for: what tools take that look at one output only.</summary>
+    public Value Output(string output, Value value, ScalarType type, bool isFirst, params Axis[] shape)
     {
         var made = Graph.Node.Last(node => node.Output.Contains(value.Name)).Output;
         made[made.IndexOf(value.Name)] = output;
-        Graph.Output.Add(Info(output, type, shape));
+        Graph.Output.Insert(isFirst ? 0 : Graph.Output.Count, Info(output, type, shape));
         return new Value(this, output);
     }
 

@@ -132,7 +132,8 @@ internal sealed class GraphContext
         graph.Output(PresentName(layer, part), state, ScalarType.Float32, [Batch, .. shape.Select(size => (Axis)size)]);
 
     /// <param name="value">[B, T, V]</param>
-    public void Logits(Value value) => graph.Output(LogitsName, value, ScalarType.Float32, Batch, New, Config.VocabularySize!.Value);
+    public void Logits(Value value) =>
+        graph.Output(LogitsName, value, ScalarType.Float32, isFirst: true, Batch, New, Config.VocabularySize!.Value);
 
     private static string PastName(int layer, string part) => $"{PastPrefix}{layer}.{part}";
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
+using Transformer.Tokenization;
 
 namespace Transformer.Formats;
 
@@ -26,14 +27,20 @@ internal static class CheckpointConfig
     }
 
     /// <summary>
-    /// Writes Llama's fields only if the model is one: the tensors have Llama's names, so that fields of another family would be wrong.
+    /// Writes the fields of Llama or Qwen 3 if the model is one. Those of GPT-2 only where they are asked for: tensors beside them have
+    /// Llama's names, with which other tools would not find them.
     /// </summary>
+    /// <param name="model">The architecture.</param>
+    /// <param name="tokenizer">What makes the model's tokens; null where it is not known.</param>
+    /// <param name="gpt2">Whether a GPT-2 gets its fields.</param>
     /// <exception cref="ArgumentException">The vocabulary's size is open.</exception>
-    public static JsonObject Write(ModelConfig model)
+    public static JsonObject Write(ModelConfig model, Tokenizer? tokenizer, bool gpt2 = false)
     {
         if (model.VocabularySize is null) throw new ArgumentException("A saved model has a vocabulary of known size.", nameof(model));
         var json = HuggingFaceConfig.LlamaObstacle(model) is null ? HuggingFaceConfig.ToLlama(model)
+            : gpt2 && HuggingFaceConfig.Gpt2Obstacle(model) is null ? HuggingFaceConfig.ToGpt2(model)
             : new JsonObject { ["model_type"] = Key };
+        TokenizerFolder.AddIds(json, tokenizer);
         json[Key] = ModelJson.ToJson(model);
         return json;
     }

@@ -7,12 +7,12 @@ namespace Transformer.Formats;
 
 /// <summary>
 /// A folder that holds a model: <c>model.safetensors</c> in Hugging Face's names and <c>config.json</c> with our whole architecture under
-/// <c>transformer</c> and, where the model is a Llama, the fields by which other tools read it. The tokenizer is in <c>tokenizer.json</c>,
-/// the state that a run resumes from in <c>training.safetensors</c>, or one such file per rank, and <c>training.json</c>.
+/// <c>transformer</c> and, where the model is a Llama, the fields by which other tools read it. The tokenizer is in <c>tokenizer.json</c>
+/// with <c>tokenizer_config.json</c> and <c>generation_config.json</c>, the state that a run resumes from in
+/// <c>training.safetensors</c>, or one such file per rank, and <c>training.json</c>.
 /// </summary>
 public sealed class CheckpointFolder : IDisposable
 {
-    internal const string TokenizerName = "tokenizer.json";
     private const string TrainingStateName = "training.json";
 
     private readonly WeightFiles weights;
@@ -30,7 +30,7 @@ public sealed class CheckpointFolder : IDisposable
     public IReadOnlyCollection<string> Names => weights.Names;
 
     /// <summary>Whether the folder holds a tokenizer.</summary>
-    public bool HasTokenizer => File.Exists(Path.Combine(Folder, TokenizerName));
+    public bool HasTokenizer => File.Exists(Path.Combine(Folder, TokenizerFolder.FileName));
 
     /// <summary>The template by which a conversation becomes a prompt, as text; null where the folder has none.</summary>
     /// <exception cref="InputException">It is no text.</exception>
@@ -92,8 +92,8 @@ public sealed class CheckpointFolder : IDisposable
         Action<string> writeTensors) =>
         DurableFolder.Write(folder, partial =>
         {
-            DurableFile.WriteJson(Path.Combine(partial, CheckpointConfig.FileName), CheckpointConfig.Write(model));
-            tokenizer?.Save(Path.Combine(partial, TokenizerName));
+            DurableFile.WriteJson(Path.Combine(partial, CheckpointConfig.FileName), CheckpointConfig.Write(model, tokenizer));
+            if (tokenizer is not null) TokenizerFolder.Write(partial, tokenizer);
             if (trainingState is not null) DurableFile.WriteJson(Path.Combine(partial, TrainingStateName), trainingState);
             writeTensors(partial);
         });
@@ -120,7 +120,7 @@ public sealed class CheckpointFolder : IDisposable
 
     /// <summary>What makes the model's tokens.</summary>
     /// <exception cref="InputException">The checkpoint has none, or the file is not valid.</exception>
-    public Tokenizer ReadTokenizer() => Tokenizer.Load(Path.Combine(Folder, TokenizerName));
+    public Tokenizer ReadTokenizer() => TokenizerFolder.Read(Folder);
 
     /// <summary>The numbers that a run resumes from.</summary>
     /// <exception cref="InputException">The checkpoint has none.</exception>

@@ -4,7 +4,8 @@ using Transformer.Configuration;
 namespace Transformer.Formats;
 
 /// <summary>
-/// Hugging Face's config.json and our <see cref="ModelConfig"/>: GPT-2 (with nanoGPT's <c>bias</c>), Llama, and Mistral without its window.
+/// Hugging Face's config.json and our <see cref="ModelConfig"/>: GPT-2 (with nanoGPT's <c>bias</c>), Llama, and Mistral and
+/// Qwen 3 without their windows.
 /// What the format cannot express is refused by name, never dropped; only initialization and the dropout of training may get lost.
 /// </summary>
 public static class HuggingFaceConfig
@@ -14,11 +15,28 @@ public static class HuggingFaceConfig
     internal const int LengthLimit = 1 << 28;
     internal const int LayerLimit = 1 << 12;
 
+    // Fields by which other models are another function of the same tensors, or code of their own, and the values that do nothing. They are
+    // refused beside a model_type that does not have them, too: who wrote them meant something.
+    private static readonly (string Key, string[] Nothing)[] OtherModels =
+    [
+        ("auto_map", []), ("sliding_window", []), ("attention_chunk_size", []), ("layer_types", []),
+        ("no_rope_layers", []), ("no_rope_layer_interval", ["0"]), ("attn_logit_softcapping", []), ("final_logit_softcapping", []),
+        ("query_pre_attn_scalar", []), ("attention_multiplier", []), ("embedding_multiplier", ["1"]), ("residual_multiplier", ["1"]),
+        ("logits_scaling", ["1"]), ("logit_scale", ["1"]), ("scale_emb", ["1"]), ("scale_depth", []), ("dim_model_base", []),
+        ("clip_qkv", []), ("qk_norm", ["false"]), ("use_qk_norm", ["false"]), ("qk_layernorm", ["false"]),
+        ("use_parallel_residual", ["false"]), ("parallel_attn", ["false"]), ("alibi", ["false"]), ("rotary_pct", ["1"]),
+        ("num_local_experts", ["0", "1"]), ("num_experts", ["0", "1"]), ("n_routed_experts", ["0"]), ("is_encoder_decoder", ["false"]),
+        ("pruned_heads", ["{}"]),
+    ];
+
     /// <summary>The architecture of a config.json.</summary>
     /// <exception cref="InputException">The file is not valid, or describes a model that this library cannot express.</exception>
     public static ModelConfig Read(string path) => Read(JsonFields.Open(path));
 
-    /// <summary>Why a Hugging Face Llama cannot be this model: the first key that differs; null where it can.</summary>
+    /// <summary>
+    /// Why a Hugging Face Llama, or a Qwen 3 where queries and keys have norms, cannot be this model: the first key that differs; null where
+    /// it can.
+    /// </summary>
     public static string? LlamaObstacle(ModelConfig config) =>
         Obstacle(config, HuggingFaceLlama.Write(config), config.Position is RotaryPositionConfig);
 
@@ -28,10 +46,11 @@ public static class HuggingFaceConfig
         config.Attention is SoftmaxAttentionConfig { Bias: false } ? "attention.bias"
             : Obstacle(config, HuggingFaceGpt2.Write(config), config.Position is LearnedPositionConfig);
 
-    /// <summary>The config.json of a Hugging Face Llama.</summary>
+    /// <summary>The config.json of a Hugging Face Llama or Qwen 3.</summary>
     /// <exception cref="InputException">No Llama is this model.</exception>
     public static JsonObject ToLlama(ModelConfig config) =>
-        LlamaObstacle(config) is { } key ? throw Inexpressible(config, key, "Hugging Face's Llama") : HuggingFaceLlama.Write(config)!;
+        LlamaObstacle(config) is { } key ? throw Inexpressible(config, key, "Hugging Face's Llama or Qwen 3")
+            : HuggingFaceLlama.Write(config)!;
 
     /// <summary>The config.json of a Hugging Face GPT-2.</summary>
     /// <exception cref="InputException">No GPT-2 is this model.</exception>
@@ -42,12 +61,19 @@ public static class HuggingFaceConfig
     {
         if (fields.Has("quantization_config"))
             throw fields.Bad("quantization_config", "quantised weights cannot be read; take the model in float16, bfloat16 or float32");
+        foreach (var (key, nothing) in OtherModels)
+            if (fields.Has(key) && !Array.Exists(nothing, value => JsonNode.DeepEquals(fields.Node(key), JsonNode.Parse(value)))
+                && !(key is "sliding_window" && !fields.Flag("use_sliding_window", absent: true)))
+            {
+                throw fields.Bad(key, $"found {fields.Node(key)!.ToJsonString()}, which this library cannot express");
+            }
         var config = fields.Text("model_type") switch
         {
             "gpt2" => HuggingFaceGpt2.Read(fields),
-            "llama" => HuggingFaceLlama.Read(fields, mistral: false),
+            "llama" => HuggingFaceLlama.Read(fields),
+            "qwen3" => HuggingFaceLlama.Read(fields, qwen: true),
             "mistral" => HuggingFaceLlama.Read(fields, mistral: true),
-            var other => throw fields.Bad("model_type", $"found {other}, expected gpt2, llama or mistral"),
+            var other => throw fields.Bad("model_type", $"found {other}, expected gpt2, llama, mistral or qwen3"),
         };
         var problems = config.Problems().ToList();
         return problems.Count == 0 ? config : throw new InputException($"{fields.Origin}: {string.Join("\n  ", problems)}");

@@ -5,8 +5,8 @@ using Transformer.Tokenization;
 namespace Transformer.Formats;
 
 /// <summary>
-/// Writes models for Hugging Face's libraries: a Llama or a GPT-2 in a folder with config.json, model.safetensors, tokenizer.json and,
-/// where there is one, its chat template.
+/// Writes models for Hugging Face's libraries: a Llama or a GPT-2 in a folder with config.json, model.safetensors, the tokenizer
+/// (<see cref="TokenizerFolder"/>) and, where there is one, its chat template.
 /// </summary>
 public static class HuggingFaceFolder
 {
@@ -22,6 +22,7 @@ public static class HuggingFaceFolder
     {
         var gpt2 = model.Position is LearnedPositionConfig;
         var config = gpt2 ? HuggingFaceConfig.ToGpt2(model) : HuggingFaceConfig.ToLlama(model);
+        TokenizerFolder.AddIds(config, tokenizer);
         var tensors = weights.ToDictionary(weight => weight.Name);
         var named = gpt2 ? HuggingFaceNames.ToGpt2(tensors, LinearLayout.InOut) : tensors;
         DurableFolder.Write(folder, partial =>
@@ -29,7 +30,7 @@ public static class HuggingFaceFolder
             SafetensorsWriter.Write(
                 Path.Combine(partial, WeightFiles.SingleFile), named.Values, new Dictionary<string, string> { ["format"] = "pt" });
             DurableFile.WriteJson(Path.Combine(partial, CheckpointConfig.FileName), config);
-            tokenizer.Save(Path.Combine(partial, CheckpointFolder.TokenizerName));
+            TokenizerFolder.Write(partial, tokenizer);
             ChatTemplate.Write(partial, chatTemplate);
         });
     }

@@ -59,6 +59,9 @@ internal sealed class JsonFields(JsonObject json, string origin)
     public int Size(string key, int limit, int? absent = null) =>
         Take(key, absent, $"an integer from 1 to {limit}", (int value) => value >= 1 && value <= limit);
 
+    /// <summary>A token's id.</summary>
+    public int Index(string key) => Take(key, absent: null, "a token's id", (int value) => value >= 0);
+
     /// <summary>A finite number above 0.</summary>
     public double Positive(string key, double absent) =>
         Take(key, absent, "a number above 0", (double value) => value > 0 && double.IsFinite(value));

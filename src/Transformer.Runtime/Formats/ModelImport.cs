@@ -3,7 +3,9 @@ using Transformer.Formats.Gguf;
 
 namespace Transformer.Formats;
 
-/// <summary>Reads models of other tools: Hugging Face's GPT-2 and Llama, nanoGPT's weights as Safetensors, llama2.c, and GGUF.</summary>
+/// <summary>
+/// Reads models of other tools: Hugging Face's GPT-2, Llama and Qwen 3, nanoGPT's weights as Safetensors, llama2.c, and GGUF.
+/// </summary>
 public static class ModelImport
 {
     private const string Expected =
@@ -37,7 +39,7 @@ public static class ModelImport
                 return ImportWeights(source, Path.Combine(Path.GetDirectoryName(Path.GetFullPath(source))!, "config.json"));
             case ".bin":
                 var (model, tensors) = Llama2CFile.Read(source);
-                return new ImportedModel(model, tensors, $"llama2.c, {source}");
+                return Checked(source, new ImportedModel(model, tensors, $"llama2.c, {source}"));
             case GgufModel.Extension:
                 return Checked(source, GgufModel.Read(source));
             default:
@@ -65,10 +67,11 @@ public static class ModelImport
             var stored = weights.Names.Where(name => !HuggingFaceNames.IsBuffer(name)).Select(weights.Tensor);
             var tensors = gpt2 ? HuggingFaceNames.FromGpt2(weights.Path, stored, model.TiedHead)
                 : HuggingFaceNames.FromLlama(weights.Path, stored, model.TiedHead);
+            var family = gpt2 ? "GPT-2" : model.Attention is SoftmaxAttentionConfig { QueryKeyNorm: true } ? "Qwen 3" : "Llama";
             var template = ChatTemplate.Read(Path.GetDirectoryName(config)!);
             return Checked(
                 weights.Path,
-                new(model, tensors, $"{(gpt2 ? "GPT-2" : "Llama")}, {weights.Path}", ChatTemplate: template, Source: weights));
+                new(model, tensors, $"{family}, {weights.Path}", ChatTemplate: template, Source: weights));
         }
         catch
         {
@@ -81,7 +84,7 @@ public static class ModelImport
     {
         try
         {
-            CheckSize(path, imported.Model, imported.Tensors);
+            Check(path, imported.Model, imported.Tensors);
             return imported;
         }
         catch
@@ -91,36 +94,34 @@ public static class ModelImport
         }
     }
 
-    // Checks the sizes in the configuration against the weights before a model of that size is made.
-    private static void CheckSize(string path, ModelConfig model, IReadOnlyDictionary<string, StoredTensor> tensors)
+    // All that a model of this configuration has must be there, and nothing else, so that whatever is imported can be opened.
+    private static void Check(string path, ModelConfig model, IReadOnlyDictionary<string, StoredTensor> tensors)
     {
         if (!tensors.ContainsKey("model.embed_tokens.weight"))
             throw new InputException($"{path}: has no token embedding, so it is neither GPT-2 nor Llama");
-        Check("token embedding", "model.embed_tokens.weight", model.VocabularySize!.Value, model.Width);
-        if (model.Position is LearnedPositionConfig)
-            Check("position table", "model.embed_positions.weight", model.ContextLength, model.Width);
-        TensorCheck.CheckAngles(path, model);
-        var layers = Enumerable.Range(0, model.Layers + 1)
-            .TakeWhile(layer => tensors.ContainsKey($"model.layers.{layer}.input_layernorm.weight")).Count();
-        if (layers != model.Layers)
-            throw new InputException(
-                $"{path}: {(layers > model.Layers ? "more" : layers)} layers, but its configuration says {model.Layers}");
-        if (layers == 0 || model.Attention is not SoftmaxAttentionConfig attention) return;
-        Check("queries", "model.layers.0.self_attn.q_proj.weight", (long)attention.Heads * attention.HeadWidthAt(model.Width), model.Width);
-        Check(
-            "keys", "model.layers.0.self_attn.k_proj.weight",
-            (long)(attention.KvHeads ?? attention.Heads) * attention.HeadWidthAt(model.Width), model.Width);
-        if (model.Mlp is not (NoMlpConfig or MixtureMlpConfig))
-            Check("MLP", "model.layers.0.mlp.up_proj.weight", model.Mlp.HiddenAt(model.Width), model.Width);
-
-        void Check(string what, string name, long rows, long columns)
+        TensorCheck.CheckSize(path, model, [.. tensors.Values.Select(tensor => tensor.Shape)]);
+        TensorCheck.Check(
+            path,
+            found: tensors.ToDictionary(tensor => tensor.Key, tensor => tensor.Value.Shape),
+            expected: model.Parameters().ToDictionary(parameter => parameter.Name, parameter => (IReadOnlyList<long>)parameter.Shape),
+            advice: Advice);
+        if (tensors.Values.FirstOrDefault(tensor => tensor.Type is not (
+            ElementType.F64 or ElementType.F32 or ElementType.F16 or ElementType.BF16)) is { } packed)
         {
-            if (!tensors.TryGetValue(name, out var matrix))
-                throw new InputException($"{path}: has no {what} ({name}), which its configuration requires");
-            if (!matrix.Shape.SequenceEqual([rows, columns]))
-                throw new InputException(
-                    $"{path}: {what} [{string.Join(", ", matrix.Shape)}], but its configuration says [{rows}, {columns}]");
+            throw new InputException(
+                $"{path}: {packed.Name}: numbers of type {packed.Type.Name()}, which are no weights by themselves; " +
+                "take the model in float16, bfloat16 or float32");
         }
+
+        // What of the configuration says that a tensor is there.
+        string? Advice(IReadOnlyCollection<string> missing, IReadOnlyCollection<string> more) =>
+            missing.Count > 0 && missing.All(name => name == "lm_head.weight")
+                ? "Is the head the token embedding? Then set tie_word_embeddings to true in config.json."
+            : missing.Count > 0 && more.Count == 0 && missing.All(name => name.EndsWith(".bias", StringComparison.Ordinal))
+                ? model.Position is LearnedPositionConfig
+                    ? "A GPT-2 without biases, as nanoGPT has it, says bias: false in config.json."
+                    : "Do attention_bias and mlp_bias of config.json belong to these weights?"
+            : "Does its configuration belong to these weights, and is it a model of this family?";
     }
 
     // torch.save writes a zip archive or, long ago, a bare pickle (protocol 2).

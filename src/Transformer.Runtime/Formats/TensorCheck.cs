@@ -48,9 +48,14 @@ internal static class TensorCheck
     }
 
     /// <summary>Compares all names and shapes.</summary>
+    /// <param name="file">The file, for messages.</param>
+    /// <param name="found">The shapes of its tensors by name.</param>
+    /// <param name="expected">Those of the model.</param>
+    /// <param name="advice">What to do where the first names are missing and the second too many; null where nothing is known.</param>
     /// <exception cref="InputException">Something differs; the message lists it.</exception>
     public static void Check(
-        string file, IReadOnlyDictionary<string, IReadOnlyList<long>> found, IReadOnlyDictionary<string, IReadOnlyList<long>> expected)
+        string file, IReadOnlyDictionary<string, IReadOnlyList<long>> found, IReadOnlyDictionary<string, IReadOnlyList<long>> expected,
+        Func<IReadOnlyCollection<string>, IReadOnlyCollection<string>, string?>? advice = null)
     {
         var problems = expected.Where(model => found.TryGetValue(model.Key, out var shape) && !shape.SequenceEqual(model.Value))
             .Select(model => $"{model.Key}: file {Text(found[model.Key])}, model {Text(model.Value)}")
@@ -64,6 +69,8 @@ internal static class TensorCheck
             $"{file}: {(problems.Count == 1 ? "1 tensor does" : $"{problems.Count} tensors do")} not fit this model");
         foreach (var problem in problems.Take(MostLines)) message.Append("\n  ").Append(problem);
         if (problems.Count > MostLines) message.Append($"\n  and {problems.Count - MostLines} more");
+        if (advice?.Invoke([.. expected.Keys.Except(found.Keys)], [.. found.Keys.Except(expected.Keys)]) is { } remedy)
+            message.Append('\n').Append(remedy);
         throw new InputException(message.ToString());
     }
 

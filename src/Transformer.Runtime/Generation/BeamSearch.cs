@@ -27,7 +27,7 @@ public sealed class BeamSearch
     {
         (this.model, this.tokenizer, generator) = (model, tokenizer, new TextGenerator(model, tokenizer));
         vocabularySize = Math.Min(model.Config.VocabularySize!.Value, tokenizer?.VocabularySize ?? int.MaxValue);
-        ends = [.. new[] { tokenizer?.EndOfText, tokenizer?.BeginOfText }.OfType<int>().Distinct()];
+        ends = [.. tokenizer?.StopTokens ?? []];
     }
 
     /// <summary>Continues a prompt.</summary>

@@ -17,6 +17,7 @@ internal sealed class GenerationRow
     private readonly StopScanner stops;
     private readonly StringBuilder text = new();
     private readonly List<int> tokens = [], window;
+    private readonly IReadOnlyList<int> stopTokens;
 
     /// <param name="options">How tokens are chosen.</param>
     /// <param name="row">Its number in the batch.</param>
@@ -31,6 +32,7 @@ internal sealed class GenerationRow
     {
         (this.options, this.tokenizer, this.contextLength, this.vocabularySize, window) = (
             options, tokenizer, contextLength, vocabularySize, [.. prompt]);
+        stopTokens = tokenizer?.StopTokens ?? [];
         constraint = masks is null ? null : new TokenConstraint(masks, prompt[^1]);
         sampler = new TokenSampler(options, vocabularySize, row) { Constraint = constraint };
         foreach (var token in prompt) sampler.Observe(token);
@@ -81,7 +83,7 @@ internal sealed class GenerationRow
     {
         Unread = 0;
         var token = sampler.Next(logits[..vocabularySize], draft);
-        if (token == tokenizer?.EndOfText || token == tokenizer?.BeginOfText) return (null, Finish(FinishReason.EndOfText));
+        if (stopTokens.Contains(token)) return (null, Finish(FinishReason.EndOfText));
 
         tokens.Add(token);
         window.Add(token);

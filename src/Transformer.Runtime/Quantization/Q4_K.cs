@@ -33,9 +33,11 @@ public static class Q4_K
         }
     }
 
-    // Six bits each: those of parts 0-3 are the low bits of bytes 0-3 and 4-7; of parts 4-7 four bits are in bytes 8-11 and two at the top
-    // of the others.
-    private static (int Scale, int Minimum) ScaleAndMinimum(ReadOnlySpan<byte> bytes, int part) => part < 4
+    /// <summary>
+    /// Scale and minimum of a part, six bits each: those of parts 0-3 are the low bits of bytes 0-3 and 4-7; of parts 4-7 four bits are in
+    /// bytes 8-11 and two at the top of the others.
+    /// </summary>
+    internal static (int Scale, int Minimum) ScaleAndMinimum(ReadOnlySpan<byte> bytes, int part) => part < 4
         ? (bytes[part] & 63, bytes[part + 4] & 63)
         : (bytes[part + 4] & 15 | bytes[part - 4] >> 6 << 4, bytes[part + 4] >> 4 | bytes[part] >> 6 << 4);
 }

@@ -16,13 +16,19 @@ public sealed class BpeTokenizer : Tokenizer
     private readonly ConcurrentDictionary<string, int[]> remembered = new();
 
     private readonly int[] byteIds = new int[256];
+    private readonly IReadOnlyDictionary<string, int> vocabulary;
 
-    /// <param name="vocabulary">Token, written in GPT-2's byte symbols, to id; ids 0 to N - 1.</param>
+    /// <param name="vocabulary">Token, written in GPT-2's byte symbols, to id; with the added tokens, ids 0 to N - 1.</param>
     /// <param name="merges">Pairs of tokens in order of rank.</param>
+    /// <param name="added">The tokens that a text may name, whether the vocabulary has them or not.</param>
+    /// <param name="ignoresMerges">Whether a piece that is in the vocabulary as a whole is that token, whatever merges make of it.</param>
     /// <exception cref="InputException">Ids are missing or given twice, a byte has no token, or a merge has an unknown token.</exception>
-    public BpeTokenizer(IReadOnlyDictionary<string, int> vocabulary, IReadOnlyList<(string Left, string Right)> merges)
-        : base(BytesOfTokens(vocabulary))
+    public BpeTokenizer(
+        IReadOnlyDictionary<string, int> vocabulary, IReadOnlyList<(string Left, string Right)> merges,
+        IReadOnlyList<AddedToken>? added = null, bool ignoresMerges = false)
+        : base(BytesOfTokens(vocabulary, added ?? []), added, begin: null, EndsOf(vocabulary, added ?? []))
     {
+        (this.vocabulary, IgnoresMerges) = (vocabulary, ignoresMerges);
         for (var value = 0; value < 256; value++)
         {
             var symbol = ByteSymbols.Write([(byte)value]);
@@ -44,15 +50,17 @@ public sealed class BpeTokenizer : Tokenizer
             }
             Merges.Add(leftId, rightId, rank, merged);
         }
-        EndOfText = vocabulary.TryGetValue(EndOfTextName, out var end) ? end : null;
     }
 
-    /// <inheritdoc/>
-    public override int? EndOfText { get; }
+    /// <summary>Whether a piece that is in the vocabulary as a whole is that token, whatever merges make of it.</summary>
+    public bool IgnoresMerges { get; }
 
     internal MergeTable Merges { get; } = new();
 
-    /// <summary>Reads GPT-2's two files.</summary>
+    internal override string NameOf(int id) =>
+        AddedTokens.FirstOrDefault(token => token.Id == id)?.Content ?? ByteSymbols.Write(BytesOf(id));
+
+    /// <summary>Reads GPT-2's two files. Where the vocabulary has <c>&lt;|endoftext|&gt;</c>, a text may name it.</summary>
     /// <param name="vocabularyPath">vocab.json: token to id.</param>
     /// <param name="mergesPath">merges.txt: one pair per line; a first line <c>#version</c> is skipped.</param>
     /// <exception cref="InputException">A file is missing or damaged, or the two do not belong together.</exception>
@@ -65,7 +73,9 @@ public sealed class BpeTokenizer : Tokenizer
                 ?? throw new InputException("found null, expected an object of tokens and ids");
             var lines = WholeFile.Lines(mergesPath, WholeFile.MostOfTable)
                 .SkipWhile((line, i) => i == 0 && line.StartsWith("#version", StringComparison.Ordinal));
-            return new(vocabulary, [.. lines.Where(line => line.Length > 0).Select(ParseMerge)]);
+            return new(
+                vocabulary, [.. lines.Where(line => line.Length > 0).Select(ParseMerge)],
+                vocabulary.TryGetValue(EndOfTextName, out var end) ? [new(end, EndOfTextName)] : []);
         }
         catch (JsonException e)
         {
@@ -108,15 +118,23 @@ public sealed class BpeTokenizer : Tokenizer
     {
         var bytes = new byte[Encoding.UTF8.GetByteCount(piece)];
         Encoding.UTF8.GetBytes(piece, bytes);
+        if (IgnoresMerges && vocabulary.TryGetValue(ByteSymbols.Write(bytes), out var whole)) return [whole];
         var ids = new List<int>(bytes.Length);
         Merges.Apply(Array.ConvertAll(bytes, value => byteIds[value]), ids);
         return [.. ids];
     }
 
-    private static byte[][] BytesOfTokens(IReadOnlyDictionary<string, int> vocabulary)
+    private static int[] EndsOf(IReadOnlyDictionary<string, int> vocabulary, IReadOnlyList<AddedToken> added) =>
+        added.FirstOrDefault(token => token.Content == EndOfTextName)?.Id is { } named ? [named]
+        : vocabulary.TryGetValue(EndOfTextName, out var end) ? [end]
+        : [];
+
+    private static byte[][] BytesOfTokens(IReadOnlyDictionary<string, int> vocabulary, IReadOnlyList<AddedToken> added)
     {
-        var tokens = new byte[vocabulary.Count][];
-        foreach (var (token, id) in vocabulary)
+        var names = vocabulary.Select(token => (token.Key, token.Value))
+            .Concat(added.Select(token => (token.Content, token.Id))).Distinct().ToList();
+        var tokens = new byte[names.Count][];
+        foreach (var (token, id) in names)
         {
             if (id < 0 || id >= tokens.Length || tokens[id] is not null)
             {
@@ -124,6 +142,7 @@ public sealed class BpeTokenizer : Tokenizer
             }
             tokens[id] = ByteSymbols.Read(token) ?? Encoding.UTF8.GetBytes(token);    // a special token may be any text
         }
+        foreach (var token in added) tokens[token.Id] = Encoding.UTF8.GetBytes(token.Content);
         return tokens;
     }
 }

@@ -9,25 +9,35 @@ namespace Transformer.Tokenization;
 /// <summary>
 /// SentencePiece's byte-pair encoding (Kudo and Richardson 2018) as Llama uses it: the text, with a space before it, starts as
 /// characters; the neighbours whose union scores best merge; a character that the vocabulary lacks is spelt as its bytes.
-/// Tokens 0, 1, 2 are unknown, begin and end.
+/// U+2581, by which it writes spaces, is a space in a text, too. Tokens 0, 1, 2 are unknown, begin and end.
 /// </summary>
 public sealed class LlamaTokenizer : Tokenizer
 {
     private const int Unknown = 0, Begin = 1, End = 2;
+
+    /// <summary>SentencePiece's symbol for a space.</summary>
+    public const char SpaceSymbol = '\u2581';
+
+    /// <summary>The tokens 0, 1, 2.</summary>
+    internal static readonly IReadOnlyList<AddedToken> Controls = [new(Unknown, "<unk>"), new(Begin, "<s>"), new(End, "</s>")];
+
     private const int LongestPiece = 512;    // characters; each is cut at every position
     private readonly Dictionary<string, int> ids = [];
     private readonly int[] byteIds = new int[256];
 
     /// <param name="pieces">The tokens' texts by id; <c>&lt;0xNN&gt;</c> is a byte.</param>
     /// <param name="scores">The higher, the earlier a piece is merged; equal ones in order of id.</param>
+    /// <param name="added">The tokens that a text may name; <see cref="Controls"/> where null.</param>
     /// <exception cref="InputException">A piece occurs twice or is too long, or a byte has none.</exception>
-    internal LlamaTokenizer(IReadOnlyList<string> pieces, IReadOnlyList<float> scores)
-        : base([.. pieces.Select(BytesOfPiece)])
+    internal LlamaTokenizer(IReadOnlyList<string> pieces, IReadOnlyList<float> scores, IReadOnlyList<AddedToken>? added = null)
+        : base([.. pieces.Select(BytesOfPiece)], added ?? Controls, Begin, End)
     {
         Pieces = pieces;
         Array.Fill(byteIds, -1);
+        var named = AddedTokens.Select(token => token.Id).ToHashSet();
         for (var id = End + 1; id < pieces.Count; id++)
         {
+            if (named.Contains(id)) continue;
             if (pieces[id].Length > LongestPiece)
                 throw new InputException($"token {id} has {pieces[id].Length} characters; expected {LongestPiece} at most");
             if (ByteOf(pieces[id]) is { } value) byteIds[value] = id;
@@ -51,12 +61,6 @@ public sealed class LlamaTokenizer : Tokenizer
             Scores[id] = -rank++;
         }
     }
-
-    /// <inheritdoc/>
-    public override int? BeginOfText => Begin;
-
-    /// <inheritdoc/>
-    public override int? EndOfText => End;
 
     internal IReadOnlyList<string> Pieces { get; }
 
@@ -91,23 +95,27 @@ public sealed class LlamaTokenizer : Tokenizer
         }
     }
 
+    internal override string NameOf(int id) =>
+        AddedTokens.FirstOrDefault(token => token.Id == id)?.Content ?? Pieces[id].Replace(' ', SpaceSymbol);
+
     /// <summary>Whether a token is a byte of a character that the vocabulary lacks.</summary>
     internal bool IsByte(int id) => Array.IndexOf(byteIds, id) >= 0;
 
     internal override ReadOnlySpan<byte> BytesOf(int id, int? previous)
     {
         var bytes = BytesOf(id);
-        return previous == Begin && Pieces[id].StartsWith(' ') ? bytes[1..] : bytes;
+        return previous == BeginOfText && bytes is [(byte)' ', ..] ? bytes[1..] : bytes;
     }
 
     private protected override void Encode(ReadOnlySpan<char> text, long position, List<int> result)
     {
-        if (text.IsEmpty) return;
-        var symbols = new List<int>(text.Length + 1);
-        AddSymbols(new Rune(' '), symbols);
+        var symbols = new List<int>(text.Length);
         foreach (var character in text.EnumerateRunes()) AddSymbols(character, symbols);
         Merges.Apply(symbols.ToArray(), result);
     }
+
+    private protected override ReadOnlySpan<char> Normalized(ReadOnlySpan<char> text) =>
+        text.IsEmpty ? text : $" {text}".Replace(SpaceSymbol, ' ');
 
     // A text cannot be cut: a space is put before it, and merges cross words.
     private protected override int LastCut(ReadOnlySpan<char> text) => 0;

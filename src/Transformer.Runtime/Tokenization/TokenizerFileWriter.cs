@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -12,8 +11,7 @@ namespace Transformer.Tokenization;
 /// </summary>
 internal static class TokenizerFileWriter
 {
-    /// <summary>SentencePiece's symbol for a space.</summary>
-    public const char SpaceSymbol = '\u2581';
+    private const char SpaceSymbol = LlamaTokenizer.SpaceSymbol;
     private static readonly JsonWriterOptions Format = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static void Write(Tokenizer tokenizer, string path)
@@ -23,7 +21,7 @@ internal static class TokenizerFileWriter
             CharacterTokenizer => Characters(tokenizer),
             WordTokenizer => Words(tokenizer),
             ByteTokenizer => ByteLevel(tokenizer, [], useRegex: false),
-            BpeTokenizer bpe => ByteLevel(bpe, bpe.Merges.InOrder(), useRegex: true),
+            BpeTokenizer bpe => ByteLevel(bpe, bpe.Merges.InOrder(), useRegex: true, bpe.IgnoresMerges),
             LlamaTokenizer llama => Llama(llama),
             _ => throw new NotSupportedException($"{tokenizer.GetType().Name} has no file format"),
         };
@@ -35,6 +33,7 @@ internal static class TokenizerFileWriter
     }
 
     private static JsonObject Characters(Tokenizer tokenizer) => Document(
+        tokenizer,
         preTokenizer: new JsonObject
         {
             ["type"] = "Split",
@@ -46,107 +45,113 @@ internal static class TokenizerFileWriter
         model: new JsonObject
         {
             ["type"] = "WordLevel",
-            ["vocab"] = Vocabulary(tokenizer, Encoding.UTF8.GetString),
+            ["vocab"] = Vocabulary(tokenizer),
             ["unk_token"] = "<unk>"
         });
 
     // Without a decoder Hugging Face's library joins tokens by spaces.
     private static JsonObject Words(Tokenizer tokenizer) => Document(
+        tokenizer,
         preTokenizer: new JsonObject { ["type"] = "WhitespaceSplit" },
         decoder: null,
         model: new JsonObject
         {
             ["type"] = "WordLevel",
-            ["vocab"] = Vocabulary(tokenizer, Encoding.UTF8.GetString),
+            ["vocab"] = Vocabulary(tokenizer),
             ["unk_token"] = "<unk>"
         });
 
-    private static JsonObject ByteLevel(Tokenizer tokenizer, IEnumerable<(int Left, int Right, int Merged)> merges, bool useRegex)
+    private static JsonObject ByteLevel(
+        Tokenizer tokenizer, IEnumerable<(int Left, int Right, int Merged)> merges, bool useRegex, bool ignoresMerges = false)
     {
         var step =
             new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = true, ["use_regex"] = useRegex };
         return Document(
+            tokenizer,
             preTokenizer: step,
             decoder: (JsonObject)step.DeepClone(),
-            model: Bpe(
-                Vocabulary(tokenizer, ByteSymbols.Write), merges.Select(merge => $"{Symbols(merge.Left)} {Symbols(merge.Right)}"),
-                unknown: null),
-            special: tokenizer.EndOfText is { } end ? [(end, Symbols(end))] : []);
-
-        string Symbols(int id) => ByteSymbols.Write(tokenizer.BytesOf(id));
+            model: Bpe(tokenizer, merges, unknown: null, ignoresMerges));
     }
 
-    private static JsonObject Llama(LlamaTokenizer tokenizer)
-    {
-        string[] controls = ["<unk>", "<s>", "</s>"];
-        var vocabulary = new JsonObject();
-        for (var id = 0; id < tokenizer.VocabularySize; id++) vocabulary[id < controls.Length ? controls[id] : Piece(id)] = id;
-        return Document(
-            normalizer: Sequence("normalizers",
-                new() { ["type"] = "Prepend", ["prepend"] = $"{SpaceSymbol}" },
-                new() { ["type"] = "Replace", ["pattern"] = new JsonObject { ["String"] = " " }, ["content"] = $"{SpaceSymbol}" }),
-            decoder: Sequence("decoders",
-                new() { ["type"] = "Replace", ["pattern"] = new JsonObject { ["String"] = $"{SpaceSymbol}" }, ["content"] = " " },
-                new() { ["type"] = "ByteFallback" },
-                new() { ["type"] = "Fuse" },
-                new() { ["type"] = "Strip", ["content"] = " ", ["start"] = 1, ["stop"] = 0 }),
-            model: Bpe(
-                vocabulary, tokenizer.Merges.InOrder().Select(merge => $"{Piece(merge.Left)} {Piece(merge.Right)}"), unknown: controls[0]),
-            special: [.. controls.Select((name, id) => (id, name))]);
-
-        string Piece(int id) => tokenizer.Pieces[id].Replace(' ', SpaceSymbol);
-    }
+    private static JsonObject Llama(LlamaTokenizer tokenizer) => Document(
+        tokenizer,
+        normalizer: Sequence("normalizers",
+            new() { ["type"] = "Prepend", ["prepend"] = $"{SpaceSymbol}" },
+            new() { ["type"] = "Replace", ["pattern"] = new JsonObject { ["String"] = " " }, ["content"] = $"{SpaceSymbol}" }),
+        decoder: Sequence("decoders",
+            new() { ["type"] = "Replace", ["pattern"] = new JsonObject { ["String"] = $"{SpaceSymbol}" }, ["content"] = " " },
+            new() { ["type"] = "ByteFallback" },
+            new() { ["type"] = "Fuse" },
+            new() { ["type"] = "Strip", ["content"] = " ", ["start"] = 1, ["stop"] = 0 }),
+        model: Bpe(tokenizer, tokenizer.Merges.InOrder(), unknown: tokenizer.NameOf(0)));
 
     private static JsonObject Document(
-        JsonObject? decoder,
-        JsonObject model,
-        JsonObject? preTokenizer = null,
-        JsonObject? normalizer = null,
-        (int Id, string Name)[]? special = null) => new()
+        Tokenizer tokenizer, JsonObject? decoder, JsonObject model, JsonObject? preTokenizer = null, JsonObject? normalizer = null) => new()
         {
             ["version"] = "1.0",
             ["truncation"] = null,
             ["padding"] = null,
-            ["added_tokens"] = new JsonArray([.. (special ?? []).Select(token => new JsonObject
+            ["added_tokens"] = new JsonArray([.. tokenizer.AddedTokens.OrderBy(token => token.Id).Select(token => new JsonObject
         {
             ["id"] = token.Id,
-            ["content"] = token.Name,
-            ["single_word"] = false,
-            ["lstrip"] = false,
-            ["rstrip"] = false,
-            ["normalized"] = false,
-            ["special"] = true,
+            ["content"] = token.Content,
+            ["single_word"] = token.SingleWord,
+            ["lstrip"] = token.LeftStrip,
+            ["rstrip"] = token.RightStrip,
+            ["normalized"] = token.Normalized,
+            ["special"] = token.Special,
         })]),
             ["normalizer"] = normalizer,
             ["pre_tokenizer"] = preTokenizer,
-            ["post_processor"] = null,
+            ["post_processor"] = tokenizer.BeginOfText is { } begin ? Template(begin, tokenizer.NameOf(begin)) : null,
             ["decoder"] = decoder,
             ["model"] = model,
         };
 
-    private static JsonObject Bpe(JsonObject vocabulary, IEnumerable<string> merges, string? unknown) => new()
+    // A text, or two of them, each with the token that begins a text before it.
+    private static JsonObject Template(int begin, string name)
     {
-        ["type"] = "BPE",
-        ["dropout"] = null,
-        ["unk_token"] = unknown,
-        ["continuing_subword_prefix"] = null,
-        ["end_of_word_suffix"] = null,
-        ["fuse_unk"] = unknown is not null,
-        ["byte_fallback"] = unknown is not null,
-        ["ignore_merges"] = false,
-        ["vocab"] = vocabulary,
-        ["merges"] = new JsonArray([.. merges.Select(merge => JsonValue.Create(merge))]),
-    };
+        return new()
+        {
+            ["type"] = "TemplateProcessing",
+            ["single"] = new JsonArray([.. Part("A", 0)]),
+            ["pair"] = new JsonArray([.. Part("A", 0), .. Part("B", 1)]),
+            ["special_tokens"] = new JsonObject
+            {
+                [name] = new JsonObject { ["id"] = name, ["ids"] = new JsonArray(begin), ["tokens"] = new JsonArray(name) },
+            },
+        };
+
+        JsonObject[] Part(string sequence, int type) =>
+        [
+            new() { ["SpecialToken"] = new JsonObject { ["id"] = name, ["type_id"] = type } },
+            new() { ["Sequence"] = new JsonObject { ["id"] = sequence, ["type_id"] = type } },
+        ];
+    }
+
+    private static JsonObject Bpe(
+        Tokenizer tokenizer, IEnumerable<(int Left, int Right, int Merged)> merges, string? unknown, bool ignoresMerges = false) => new()
+        {
+            ["type"] = "BPE",
+            ["dropout"] = null,
+            ["unk_token"] = unknown,
+            ["continuing_subword_prefix"] = null,
+            ["end_of_word_suffix"] = null,
+            ["fuse_unk"] = unknown is not null,
+            ["byte_fallback"] = unknown is not null,
+            ["ignore_merges"] = ignoresMerges,
+            ["vocab"] = Vocabulary(tokenizer),
+            ["merges"] = new JsonArray(
+                [.. merges.Select(merge => JsonValue.Create($"{tokenizer.NameOf(merge.Left)} {tokenizer.NameOf(merge.Right)}"))]),
+        };
 
     private static JsonObject Sequence(string name, params JsonObject[] steps) =>
         new() { ["type"] = "Sequence", [name] = new JsonArray(steps) };
 
-    private delegate string TokenName(ReadOnlySpan<byte> bytes);
-
-    private static JsonObject Vocabulary(Tokenizer tokenizer, TokenName name)
+    private static JsonObject Vocabulary(Tokenizer tokenizer)
     {
         var vocabulary = new JsonObject();
-        for (var id = 0; id < tokenizer.VocabularySize; id++) vocabulary[name(tokenizer.BytesOf(id))] = id;
+        for (var id = 0; id < tokenizer.VocabularySize; id++) vocabulary[tokenizer.NameOf(id)] = id;
         return vocabulary;
     }
 }

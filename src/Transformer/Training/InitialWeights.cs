@@ -59,7 +59,7 @@ public static class InitialWeights
 
     private static string TokenizerOverride(CheckpointFolder checkpoint)
     {
-        var file = Path.GetFullPath(Path.Combine(checkpoint.Folder, CheckpointFolder.TokenizerName));
+        var file = Path.GetFullPath(Path.Combine(checkpoint.Folder, TokenizerFolder.FileName));
         return $"data.tokenizer={{kind: file, path: {ConfigJson.ToJson(file).ToJsonString()}}}";
     }
 

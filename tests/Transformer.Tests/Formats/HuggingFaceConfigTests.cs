@@ -53,7 +53,11 @@ public sealed class HuggingFaceConfigTests : IDisposable
 
     public static TheoryData<string, ModelConfig> NoLlamas() => new()
     {
-        { "attention", Llama with { Attention = new SoftmaxAttentionConfig { Heads = 6, QueryKeyNorm = true } } },
+        { "norm", Llama with
+        { Attention = new SoftmaxAttentionConfig { Heads = 6, QueryKeyNorm = true }, Norm = new LayerNormConfig() } },
+        { "mlp", Llama with
+        { Attention = new SoftmaxAttentionConfig { Heads = 6, QueryKeyNorm = true },
+            Mlp = new SwiGluMlpConfig { Hidden = 128, Bias = true } } },
         { "attention", Llama with { Attention = new SoftmaxAttentionConfig { Heads = 6, LogitSoftCap = 30 } } },
         { "attention", Llama with { Attention = new SoftmaxAttentionConfig { Heads = 6, ValueResidual = true } } },
         { "mlp", Llama with { Mlp = new ReluMlpConfig() } },
@@ -80,6 +84,17 @@ public sealed class HuggingFaceConfigTests : IDisposable
     {
         Assert.StartsWith(key, HuggingFaceConfig.LlamaObstacle(model));
         Assert.StartsWith($"model.{key}", Assert.Throws<InputException>(() => HuggingFaceConfig.ToLlama(model)).Message);
+    }
+
+    [Fact]
+    public void A_Llama_with_norms_of_queries_and_keys_is_a_Qwen_3()
+    {
+        var model = Llama with { Attention = new SoftmaxAttentionConfig { Heads = 6, KvHeads = 2, QueryKeyNorm = true } };
+        var config = HuggingFaceConfig.ToLlama(model);
+        Assert.Equal(("qwen3", "Qwen3ForCausalLM"), ((string)config["model_type"]!, (string)config["architectures"]![0]!));
+        Assert.Equal(model, Read(config));
+        config["rms_norm_eps"] = 1e-6;
+        Assert.Contains("rms_norm_eps: found 1e-06, expected 1e-05", Assert.Throws<InputException>(() => Read(config)).Message);
     }
 
     [Fact]
@@ -128,6 +143,22 @@ public sealed class HuggingFaceConfigTests : IDisposable
     [InlineData("llama/tied", "rope_theta", "\"10000\"")]
     [InlineData("llama/tied", "attention_bias", "1")]
     [InlineData("llama/tied", "quantization_config", "{}")]
+    [InlineData("llama/tied", "partial_rotary_factor", "0.5")]
+    [InlineData("llama/tied", "sliding_window", "16")]
+    [InlineData("llama/tied", "layer_types", """["sliding_attention"]""")]
+    [InlineData("llama/tied", "attn_logit_softcapping", "50.0")]
+    [InlineData("llama/tied", "final_logit_softcapping", "30.0")]
+    [InlineData("llama/tied", "query_pre_attn_scalar", "256")]
+    [InlineData("llama/tied", "embedding_multiplier", "12.0")]
+    [InlineData("llama/tied", "logits_scaling", "8.0")]
+    [InlineData("llama/tied", "attention_multiplier", "0.01")]
+    [InlineData("llama/tied", "use_qk_norm", "true")]
+    [InlineData("llama/tied", "clip_qkv", "8")]
+    [InlineData("llama/tied", "num_local_experts", "8")]
+    [InlineData("llama/tied", "auto_map", """{"AutoModel": "x.X"}""")]
+    [InlineData("nanogpt/bias", "scale_attn_by_inverse_layer_idx", "true")]
+    [InlineData("nanogpt/bias", "pruned_heads", """{"0": [1]}""")]
+    [InlineData("nanogpt/bias", "is_encoder_decoder", "true")]
     [InlineData("nanogpt/bias", "activation_function", "\"swish\"")]
     [InlineData("nanogpt/bias", "scale_attn_weights", "false")]
     [InlineData("nanogpt/bias", "add_cross_attention", "true")]
@@ -140,6 +171,64 @@ public sealed class HuggingFaceConfigTests : IDisposable
         var message = Assert.Throws<InputException>(() => Read(config)).Message;
         Assert.StartsWith(path, message);
         Assert.Contains(part is null ? key : $"{key}: {part}", message);
+    }
+
+    // Names, training, and how others compute the same function.
+    [Theory]
+    [InlineData("llama/tied", "use_cache", "false")]
+    [InlineData("llama/tied", "pretraining_tp", "2")]
+    [InlineData("llama/tied", "torch_dtype", "\"bfloat16\"")]
+    [InlineData("llama/tied", "initializer_range", "0.1")]
+    [InlineData("llama/tied", "architectures", """["LlamaModel"]""")]
+    [InlineData("llama/tied", "bos_token_id", "5")]
+    [InlineData("llama/tied", "eos_token_id", "5")]
+    [InlineData("llama/tied", "pad_token_id", "5")]
+    [InlineData("llama/tied", "hidden_act", "\"swish\"")]
+    [InlineData("llama/tied", "logit_scale", "1.0")]
+    [InlineData("nanogpt/bias", "reorder_and_upcast_attn", "true")]
+    [InlineData("nanogpt/bias", "summary_type", "\"mean\"")]
+    public void What_does_not_change_the_model_is_read_over(string golden, string key, string value)
+    {
+        var config = JsonNode.Parse(File.ReadAllText(Golden(golden)))!.AsObject();
+        var before = Read(config);
+        config[key] = JsonNode.Parse(value);
+        Assert.Equal(before, Read(config));
+    }
+
+    // Each field with another value than the golden's, which none may pass over.
+    [Theory]
+    [InlineData("llama/tied", "hidden_size", "60")]
+    [InlineData("llama/tied", "intermediate_size", "64")]
+    [InlineData("llama/tied", "num_hidden_layers", "2")]
+    [InlineData("llama/tied", "num_attention_heads", "12")]
+    [InlineData("llama/tied", "num_key_value_heads", "3")]
+    [InlineData("llama/tied", "head_dim", "16")]
+    [InlineData("llama/tied", "vocab_size", "7")]
+    [InlineData("llama/tied", "max_position_embeddings", "7")]
+    [InlineData("llama/tied", "rms_norm_eps", "0.1")]
+    [InlineData("llama/tied", "rope_theta", "7.0")]
+    [InlineData("llama/tied", "rope_scaling", """{"type":"linear","factor":2.5}""")]
+    [InlineData("llama/tied", "attention_bias", "true")]
+    [InlineData("llama/tied", "attention_dropout", "0.5")]
+    [InlineData("llama/tied", "mlp_bias", "true")]
+    [InlineData("llama/tied", "tie_word_embeddings", "false")]
+    [InlineData("nanogpt/bias", "n_embd", "64")]
+    [InlineData("nanogpt/bias", "n_head", "2")]
+    [InlineData("nanogpt/bias", "n_layer", "1")]
+    [InlineData("nanogpt/bias", "n_positions", "7")]
+    [InlineData("nanogpt/bias", "n_inner", "64")]
+    [InlineData("nanogpt/bias", "vocab_size", "7")]
+    [InlineData("nanogpt/bias", "activation_function", "\"relu\"")]
+    [InlineData("nanogpt/bias", "layer_norm_epsilon", "0.1")]
+    [InlineData("nanogpt/bias", "bias", "false")]
+    [InlineData("nanogpt/bias", "attn_pdrop", "0.5")]
+    [InlineData("nanogpt/bias", "tie_word_embeddings", "false")]
+    public void A_field_with_another_value_is_another_model(string golden, string key, string value)
+    {
+        var config = JsonNode.Parse(File.ReadAllText(Golden(golden)))!.AsObject();
+        var before = Read(config);
+        config[key] = JsonNode.Parse(value);
+        Assert.NotEqual(before, Read(config));
     }
 
     [Fact]

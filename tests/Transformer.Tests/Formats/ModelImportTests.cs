@@ -102,9 +102,9 @@ public sealed class ModelImportTests : IDisposable
     }
 
     [Theory]
-    [InlineData("vocab_size", 102, "token embedding [101, 48], but its configuration says [102, 48]")]
-    [InlineData("num_hidden_layers", 2, "more layers, but its configuration says 2")]
-    [InlineData("num_hidden_layers", 4, "3 layers, but its configuration says 4")]
+    [InlineData("vocab_size", 102, "model.embed_tokens.weight: file [101, 48], model [102, 48]")]
+    [InlineData("num_hidden_layers", 2, "model.layers.2.input_layernorm.weight: file [48], not in the model")]
+    [InlineData("num_hidden_layers", 4, "model.layers.3.input_layernorm.weight: not in the file, model [48]")]
     public void A_config_that_claims_another_size_is_refused(string key, int value, string expected)
     {
         var config = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(Golden("llama/tied/config.json")))!;
@@ -115,14 +115,36 @@ public sealed class ModelImportTests : IDisposable
     }
 
     [Theory]
-    [InlineData("model.layers.0.mlp.up_proj.weight", "has no MLP (model.layers.0.mlp.up_proj.weight)")]
-    [InlineData("model.layers.0.self_attn.k_proj.weight", "has no keys (model.layers.0.self_attn.k_proj.weight)")]
+    [InlineData("model.layers.0.mlp.up_proj.weight", "model.layers.0.mlp.up_proj.weight: not in the file")]
+    [InlineData("model.layers.0.self_attn.k_proj.weight", "model.layers.0.self_attn.k_proj.weight: not in the file")]
     public void A_matrix_that_shows_a_claimed_size_must_be_there(string missing, string expected)
     {
         using var file = SafetensorsFile.Open(Golden("llama/tied/model.safetensors"));
         WriteModel(
             "llama", File.ReadAllText(Golden("llama/tied/config.json")), file.Names.Where(name => name != missing).Select(file.Tensor));
         Assert.Contains(expected, Assert.Throws<InputException>(() => ModelImport.Import(folder["llama"])).Message);
+    }
+
+    [Theory]
+    [InlineData("no-lm-head", "lm_head.weight: not in the file, model [64, 8]", "set tie_word_embeddings to true")]
+    [InlineData("extra-qk-norm", "model.layers.0.self_attn.q_norm.weight: file [4], not in the model", "a model of this family?")]
+    [InlineData("extra-tensors", "not in the model", "a model of this family?")]
+    [InlineData("gpt2-without-biases", "model.layers.1.mlp.down_proj.bias: not in the file, model [32]", "bias: false in config.json")]
+    public void Tensors_that_are_missing_or_left_over_are_listed_with_what_to_do(string fault, string listed, string advice)
+    {
+        var message = Assert.Throws<InputException>(() => ModelImport.Import(Golden($"faults/import-{fault}"))).Message;
+        Assert.Contains(listed, message);
+        Assert.Contains(advice, message);
+    }
+
+    [Fact]
+    public void Integers_in_place_of_weights_are_refused()
+    {
+        using var file = SafetensorsFile.Open(Golden("llama/tied/model.safetensors"));
+        WriteModel("llama", File.ReadAllText(Golden("llama/tied/config.json")), file.Names.Select(name => name.EndsWith("q_proj.weight")
+            ? zeros(file.Shape(name).ToArray(), ScalarType.Int8).ToStored(name) : file.Tensor(name)));
+        Assert.Contains(
+            "q_proj.weight: numbers of type I8", Assert.Throws<InputException>(() => ModelImport.Import(folder["llama"])).Message);
     }
 
     [Theory]

@@ -22,7 +22,7 @@ public sealed class SafetensorsTests : IDisposable
     {
         var root = Path.Combine(AppContext.BaseDirectory, "Goldens");
         return [.. Directory.EnumerateFiles(root, "*.safetensors", SearchOption.AllDirectories)
-            .Select(file => Path.GetRelativePath(root, file)).Order()];
+            .Select(file => Path.GetRelativePath(root, file)).Where(file => !file.StartsWith("faults", StringComparison.Ordinal)).Order()];
     }
 
     [Theory, MemberData(nameof(Goldens))]

@@ -175,11 +175,9 @@ public sealed class BeamSearchTests
     }
 
     // Four tokens, the last of which ends a text.
-    private sealed class LastEnds() : Tokenizer([[97], [98], [99], []])
+    private sealed class LastEnds() : Tokenizer([[97], [98], [99], []], ends: End)
     {
         public const int End = 3;
-
-        public override int? EndOfText => End;
 
         private protected override void Encode(ReadOnlySpan<char> text, long position, List<int> ids) => throw new NotSupportedException();
 

@@ -7,6 +7,7 @@ using Transformer.Onnx;
 using Transformer.Onnx.Format;
 using Transformer.Onnx.Graph;
 using Transformer.Tests.Formats.Gguf;
+using Transformer.Tokenization;
 using static TorchSharp.torch;
 using static Transformer.Tests.Onnx.OnnxCases;
 
@@ -34,7 +35,7 @@ public sealed class OnnxFolderTests : IDisposable
     {
         using var model = ModelOf("rope");
         OnnxFolder.Write(folder.Path, model.Config, model.Weights, GgufModelTests.Characters(13));
-        string[] entries = ["config.json", "genai_config.json", "onnx", "tokenizer.json"];
+        string[] entries = ["config.json", "generation_config.json", "onnx", "tokenizer.json", "tokenizer_config.json"];
         string[] inputs = ["input_ids", "attention_mask", "position_ids", .. Caches("past_key_values")],
             outputs = ["logits", .. Caches("present")];
         Assert.Equal(entries, Directory.GetFileSystemEntries(folder.Path).Select(Path.GetFileName).Order());
@@ -43,13 +44,46 @@ public sealed class OnnxFolderTests : IDisposable
         Assert.Equal(13, onnx.Tokenizer!.VocabularySize);
         var file = Parsed();
         Assert.Equal(inputs, file.Graph.Input.Select(input => input.Name));
-        Assert.Equal(outputs, file.Graph.Output.Select(output => output.Name).OrderBy(name => name != "logits"));
-        var decoder = JsonNode.Parse(File.ReadAllText(folder["genai_config.json"]))!["model"]!["decoder"]!;
-        Assert.Equal("past_key_values.%d.key", (string)decoder["inputs"]!["past_key_names"]!);
-        Assert.Equal(2, (int)decoder["num_key_value_heads"]!);
+        Assert.Equal(outputs, file.Graph.Output.Select(output => output.Name));
+        Assert.Equal(("Transformer", "0.1.0", 1), (file.ProducerName, file.ProducerVersion, file.ModelVersion));
+        Assert.Equal("12", file.MetadataProps.Single(entry => entry.Key == "context_length").Value);
 
         static IEnumerable<string> Caches(string prefix) =>
             from layer in Enumerable.Range(0, 2) from part in new[] { "key", "value" } select $"{prefix}.{layer}.{part}";
+    }
+
+    [Fact]
+    public void Onnxruntime_genai_gets_the_names_and_the_tokens_that_end_a_text()
+    {
+        using var small = ModelOf("wide");
+        using var model = new TransformerModel(small.Config with { VocabularySize = 512 });
+        var tokenizer = GgufModelTests.Stories().WithEnds(1, [2, 5]);
+        Assert.Null(OnnxFolder.GenAiObstacle(model.Config, tokenizer));
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights, tokenizer, operators: OnnxOperators.Fused);
+        var config = JsonNode.Parse(File.ReadAllText(folder["genai_config.json"]))!;
+        Assert.True((bool)config["search"]!["past_present_share_buffer"]!);
+        Assert.Equal((1, "[2,5]"), ((int)config["model"]!["bos_token_id"]!, config["model"]!["eos_token_id"]!.ToJsonString()));
+        Assert.Equal("past_key_values.%d.key", (string)config["model"]!["decoder"]!["inputs"]!["past_key_names"]!);
+    }
+
+    [Fact]
+    public void Where_onnxruntime_genai_would_read_or_end_a_text_wrongly_it_gets_no_file()
+    {
+        using var model = ModelOf("rope");
+        Assert.Contains("single characters", OnnxFolder.GenAiObstacle(model.Config, GgufModelTests.Characters(13)));
+        Assert.Contains("no token ends a text", OnnxFolder.GenAiObstacle(model.Config, new ByteTokenizer()));
+        Assert.Contains("caches of one shape", OnnxFolder.GenAiObstacle(ModelOf("hybrid").Config, GgufModelTests.Stories()));
+    }
+
+    [Fact]
+    public void The_configuration_of_a_GPT_2_is_that_of_its_family()
+    {
+        using var model = new TransformerModel(GgufModelTests.Expressible["gpt2"]);
+        OnnxFolder.Write(folder.Path, model.Config, model.Weights, new ByteTokenizer());
+        var config = JsonNode.Parse(File.ReadAllText(folder["config.json"]))!;
+        Assert.Equal(("gpt2", 12), ((string)config["model_type"]!, (int)config["n_positions"]!));
+        Assert.Null(config["eos_token_id"]);
+        Assert.True(config.AsObject().ContainsKey("eos_token_id"));
     }
 
     [Fact]
@@ -77,7 +111,6 @@ public sealed class OnnxFolderTests : IDisposable
         // All norms of the stream but the first have a sum before them.
         Assert.Equal(2 * model.Config.Layers, ops.Where(op => op.Key.StartsWith("Skip", StringComparison.Ordinal)).Sum(op => op.Value));
         Assert.Empty(ops.Keys.Intersect(["Softmax", "Sqrt", "Concat", "Sigmoid", "Tanh"]));
-        Assert.True((bool)JsonNode.Parse(File.ReadAllText(folder["genai_config.json"]))!["search"]!["past_present_share_buffer"]!);
     }
 
     [Theory]

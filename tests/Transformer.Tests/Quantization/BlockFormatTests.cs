@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using System.Text.Json.Nodes;
 using Transformer.Quantization;
 
 namespace Transformer.Tests.Quantization;
@@ -10,8 +12,13 @@ public sealed class BlockFormatTests
     [Theory]
     [InlineData("Q8_0", 32, 34)]
     [InlineData("Q4_0", 32, 18)]
+    [InlineData("Q4_1", 32, 20)]
     [InlineData("Q5_0", 32, 22)]
+    [InlineData("Q5_1", 32, 24)]
+    [InlineData("Q2_K", 256, 84)]
+    [InlineData("Q3_K", 256, 110)]
     [InlineData("Q4_K", 256, 144)]
+    [InlineData("Q5_K", 256, 176)]
     [InlineData("Q6_K", 256, 210)]
     public void A_format_has_the_length_and_the_bytes_of_ggml(string name, int length, int bytes)
     {
@@ -72,6 +79,21 @@ public sealed class BlockFormatTests
         }
     }
 
+    public static TheoryData<string> Known => [.. GgmlBlocks.Select(pair => pair.Key)];
+
+    private static JsonObject GgmlBlocks { get; } = JsonNode.Parse(File.ReadAllBytes(Golden.PathOf("gguf/blocks.json")))!.AsObject();
+
+    [Theory, MemberData(nameof(Known))]
+    public void Blocks_of_ggml_are_read_as_its_numbers_bit_for_bit(string name)
+    {
+        var (bytes, expected) = (Bytes("bytes"), Bytes("numbers"));
+        var numbers = new float[expected.Length / sizeof(float)];
+        Format(name).Dequantize(bytes, numbers);
+        Assert.Equal(MemoryMarshal.Cast<byte, float>(expected).ToArray(), numbers);
+
+        byte[] Bytes(string key) => Convert.FromBase64String((string)GgmlBlocks[name]![key]!);
+    }
+
     [Fact]
     public void Formats_that_are_only_read_say_so() =>
         Assert.Contains(
@@ -92,5 +114,9 @@ public sealed class BlockFormatTests
     }
 
     private static BlockFormat Format(string name) =>
-        new[] { Q8_0.Format, Q4_0.Format, Q5_0.Format, Q4_K.Format, Q6_K.Format }.Single(format => format.Name == name);
+        new[]
+        {
+            Q8_0.Format, Q4_0.Format, Q4_1.Format, Q5_0.Format, Q5_1.Format,
+            Q2_K.Format, Q3_K.Format, Q4_K.Format, Q5_K.Format, Q6_K.Format,
+        }.Single(format => format.Name == name);
 }

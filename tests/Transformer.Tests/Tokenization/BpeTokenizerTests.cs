@@ -13,7 +13,7 @@ public sealed class BpeTokenizerTests
         var golden = TokenizerGoldens.Cases.Single(golden => golden.Name == name);
 
         Assert.Equal(golden.Pieces, Pieces(golden.Text));
-        Assert.Equal(golden.Ids, TokenizerGoldens.Gpt2.Encode(golden.Text));
+        Assert.Equal(golden.Ids, TokenizerGoldens.Gpt2Ordinary.Encode(golden.Text));
         Assert.Equal(golden.Text, TokenizerGoldens.Gpt2.Decode(golden.Ids));
     }
 
@@ -44,6 +44,10 @@ public sealed class BpeTokenizerTests
         Assert.Equal(
             (null, 50256, 50257),
             (TokenizerGoldens.Gpt2.BeginOfText, TokenizerGoldens.Gpt2.EndOfText, TokenizerGoldens.Gpt2.VocabularySize));
+
+    [Fact]
+    public void A_text_may_name_the_end_of_text_of_GPT2s_files() =>
+        Assert.Equal([19052, 50256, 8499, 220, 50256], TokenizerGoldens.Gpt2.Encode("before<|endoftext|>after <|endoftext|>"));
 
     [Fact]
     public void Merges_of_another_vocabulary_are_refused()

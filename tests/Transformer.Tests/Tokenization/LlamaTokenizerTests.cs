@@ -35,6 +35,10 @@ public sealed class LlamaTokenizerTests
         Assert.Equal([0xE4 + 3, 0xB8 + 3, 0xAD + 3], Stories.Encode("中")[^3..]);
 
     [Fact]
+    public void The_symbol_of_a_space_is_a_space() =>
+        Assert.Equal(Stories.Encode("Once upon  a time"), Stories.Encode("Once\u2581upon \u2581a time"));
+
+    [Fact]
     public void The_leading_space_goes_only_after_the_token_that_begins_a_text()
     {
         var ids = Stories.Encode("the");

@@ -9,6 +9,11 @@ internal static class TokenizerGoldens
 {
     public static BpeTokenizer Gpt2 { get; } = BpeTokenizer.FromFiles(PathOf("gpt2", "vocab.json"), PathOf("gpt2", "merges.txt"));
 
+    /// <summary>GPT-2's without the name of its end of text, as OpenAI's encoder has it.</summary>
+    public static BpeTokenizer Gpt2Ordinary { get; } = new(
+        JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllBytes(PathOf("gpt2", "vocab.json")))!,
+        [.. File.ReadLines(PathOf("gpt2", "merges.txt")).Select(line => (line.Split(' ')[0], line.Split(' ')[1]))]);
+
     public static LlamaTokenizer Stories { get; } = LlamaTokenizer.FromLlama2C(PathOf("stories260k", "tok512.bin"));
 
     public static string Corpus { get; } = File.ReadAllText(PathOf("tokenizers", "bpe_training", "corpus.en"));

@@ -59,6 +59,8 @@ public static class GgufModel
         List<KeyValuePair<string, object>> metadata =
         [
             new("general.architecture", architecture),
+            new("general.type", "model"),
+            new("general.name", Path.GetFileNameWithoutExtension(path)),
             new("general.file_type", precision switch
             {
                 GgufPrecision.F32 => 0u,
@@ -79,6 +81,7 @@ public static class GgufModel
     {
         LearnedPositionConfig => HuggingFaceConfig.Gpt2Obstacle(model) ?? (model.Mlp is GeluTanhMlpConfig ? null : "mlp.kind"),
         RotaryPositionConfig { Scaling: not (null or LinearScalingConfig or YarnScalingConfig) } => "position.scaling",
+        _ when model.Attention is SoftmaxAttentionConfig { QueryKeyNorm: true } => "attention.query_key_norm",
         _ => HuggingFaceConfig.LlamaObstacle(model),
     };
 

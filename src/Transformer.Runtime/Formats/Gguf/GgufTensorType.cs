@@ -18,7 +18,8 @@ internal sealed record GgufTensorType(uint Id, string Name, ElementType Element,
 
     private static readonly GgufTensorType[] Known =
     [
-        F32, F16, Q4_0, Of(6, Q5_0.Format), Q8_0, Of(12, Q4_K.Format), Of(14, Q6_K.Format), new(30, "BF16", ElementType.BF16, 1, 2),
+        F32, F16, Q4_0, Of(3, Q4_1.Format), Of(6, Q5_0.Format), Of(7, Q5_1.Format), Q8_0, Of(10, Q2_K.Format), Of(11, Q3_K.Format),
+        Of(12, Q4_K.Format), Of(13, Q5_K.Format), Of(14, Q6_K.Format), new(30, "BF16", ElementType.BF16, 1, 2),
     ];
 
     /// <summary>The names of the types that can be read.</summary>

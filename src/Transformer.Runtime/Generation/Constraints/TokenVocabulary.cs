@@ -14,7 +14,7 @@ internal sealed class TokenVocabulary
     public TokenVocabulary(Tokenizer tokenizer, int size)
     {
         (this.tokenizer, Size) = (tokenizer, size);
-        Ends = [.. new[] { tokenizer.EndOfText, tokenizer.BeginOfText }.OfType<int>().Where(token => token < size)];
+        Ends = [.. tokenizer.StopTokens.Where(token => token < size)];
         within = Trie(token => tokenizer.BytesOf(token, previous: token).ToArray());    // after any token but begin-of-text
         first = new(() => Trie(token => tokenizer.BytesOf(token, tokenizer.BeginOfText).ToArray()));
     }

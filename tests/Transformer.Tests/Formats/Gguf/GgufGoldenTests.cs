@@ -37,6 +37,14 @@ public sealed class GgufGoldenTests : IDisposable
     }
 
     [Fact]
+    public void A_file_of_the_kind_Q4_K_S_is_opened()
+    {
+        using var model = LoadedModel.Open(Golden.PathOf("faults/gguf-q4ks/q4_k_s.gguf"));
+        using var file = GgufFile.Open(Golden.PathOf("faults/gguf-q4ks/q4_k_s.gguf"));
+        Assert.Contains("Q5_K", file.Names.Select(file.Type));
+    }
+
+    [Fact]
     public void Q4_0_is_written_as_llama_cpp_writes_it_byte_for_byte()
     {
         var (ours, theirs) = (Write(GgufPrecision.Q4), Raw(Golden.PathOf("gguf/stories260K-q4_0.gguf")));

@@ -42,7 +42,7 @@ public sealed class GgufHostileFileTests
             ["a tensor of all dimensions"] = (
             file => file.Header(1, 0).Text("a").Number(uint.MaxValue).Raw(new byte[40]), "a: 4294967295 dimensions"),
             ["a tensor of an unknown type"] = (
-            file => file.Header(1, 0).Tensor("a", 10, 0, 256).Data(84), "ggml's type 10, expected one of F32, F16, Q4_0"),
+            file => file.Header(1, 0).Tensor("a", 16, 0, 256).Data(66), "ggml's type 16, expected one of F32, F16, Q4_0"),
             ["a dimension of zero"] = (file => file.Header(1, 0).Tensor("a", 0, 0, 0, 4).Data(16), "a: a dimension of 0"),
             ["a dimension below zero"] = (file => file.Header(1, 0).Tensor("a", 0, 0, Huge, 4).Data(16), "a: a dimension of -1"),
             ["a size that overflows"] = (
