@@ -16,8 +16,8 @@ internal static class DryRunReport
     private const int Steps = 3, ThreadPasses = 20, SampledRows = 8;
 
     /// <summary>
-    /// Writes the memory, predicted before anything of the run's size is allocated, and the time, measured with one step to warm up and three
-    /// more where the memory is there for them. Leaves no files behind.
+    /// Writes the memory, predicted before anything of the run's size is allocated, and the time, measured with one step to warm up and
+    /// three more where the memory is there for them. Leaves no files behind.
     /// </summary>
     /// <param name="given">The run.</param>
     /// <param name="request">The request.</param>

@@ -118,9 +118,10 @@ internal static class EvaluateVerb
     private static string? ConfigOf(string path)
     {
         var folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(File.Exists(path) ? Path.Combine(path, "..") : path));
-        var checkpoints = Path.GetDirectoryName(folder);
-        string?[] runs = [folder, Path.GetFileName(checkpoints) == CheckpointPointer.CheckpointsName ? Path.GetDirectoryName(checkpoints) : null];
-        return runs.OfType<string>().Select(run => Path.Combine(run, "config.yaml")).FirstOrDefault(File.Exists);
+        if (Path.GetDirectoryName(folder) is { } parent && Path.GetFileName(parent) == CheckpointPointer.CheckpointsName)
+            folder = Path.GetDirectoryName(parent)!;
+        var config = Path.Combine(folder, "config.yaml");
+        return File.Exists(config) ? config : null;
     }
 
     private static (EvaluationResult Result, long? Bytes) WithOurs(
@@ -173,12 +174,14 @@ internal static class EvaluateVerb
                     "Name a text with --data FILE.");
         // The batches of the run's own validation, so that the last digits are its too.
         var heldOut = data.HeldOut(config.Training.BatchSize, loaded.Model.Config.ContextLength);
-        return (ModelEvaluation.Measure(loaded.Model, heldOut, cancellation), data is Corpus corpus ? TextEvaluation.Of(corpus).Bytes : null);
+        var result = ModelEvaluation.Measure(loaded.Model, heldOut, cancellation);
+        return (result, data is Corpus corpus ? TextEvaluation.Of(corpus).Bytes : null);
     }
 
     private static Precision Named(string name) =>
-        Enum.GetValues<Precision>().Cast<Precision?>().FirstOrDefault(known => ScriptJson.Name(known!.Value) == name) ?? throw new InputException(
-            $"--precision: found {name}, expected {string.Join(", ", Enum.GetValues<Precision>().Select(ScriptJson.Name))}.");
+        Enum.GetValues<Precision>().Cast<Precision?>().FirstOrDefault(known => ScriptJson.Name(known!.Value) == name)
+            ?? throw new InputException(
+                $"--precision: found {name}, expected one of {string.Join(", ", Enum.GetValues<Precision>().Select(ScriptJson.Name))}.");
 
     private static IEnumerable<string> Words(Tokenizer tokenizer) =>
         Enumerable.Range(0, tokenizer.VocabularySize).Select(id => tokenizer.Decode([id]));

@@ -78,7 +78,7 @@ internal static class SharedOptions
     /// <summary>The number of threads.</summary>
     public static Option<int?> Threads { get; } = new Option<int?>("--threads")
     {
-        Description = "The number of threads; default: all cores, divided among the ranks of a machine; a new run takes fewer where that is faster.",
+        Description = "The number of threads; default: all cores, divided among the ranks of a machine; train takes fewer if faster.",
         HelpName = "N",
     }.Whole(1, 1024, "more than there are cores make nothing faster");
 

@@ -24,8 +24,9 @@ internal abstract class TrainingDisplay : IDisposable
     public void Show(ThreadChoice choice)
     {
         if (choice.Threads < choice.Most)
-            Line($"threads: {choice.Threads} of {choice.Most}, since more are slower here and now: {1000 * choice.MostSeconds:f0} ms a pass " +
-                $"with {choice.Most}, {1000 * choice.Seconds:f0} ms with {choice.Threads}; --threads {choice.Most} takes all");
+            Line($"threads: {choice.Threads} of {choice.Most}, since more are slower at the moment: " +
+                $"{1000 * choice.MostSeconds:f0} ms per pass with {choice.Most}, {1000 * choice.Seconds:f0} ms with {choice.Threads}; " +
+                $"--threads {choice.Most} takes all");
     }
 
     /// <summary>Shows an event.</summary>

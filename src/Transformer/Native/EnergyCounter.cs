@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Transformer.Native;
 
 /// <summary>
-/// The energy that the processor's packages take, as it counts it itself (RAPL), with everything that runs on them. Linux shows the counters
-/// to root unless an administrator allows others to read them.
+/// The energy that the processor's packages take, as it counts it itself (RAPL), with everything that runs on them. Linux shows the
+/// counters to root alone, unless an administrator allows others to read them.
 /// </summary>
 internal sealed class EnergyCounter
 {
@@ -40,8 +40,11 @@ internal sealed class EnergyCounter
     }
 
     // The zone of the whole machine (psys) includes its packages.
-    private static bool IsPackage(string zone) =>
-        !File.Exists(Path.Combine(zone, "name")) || File.ReadAllText(Path.Combine(zone, "name")).StartsWith("package", StringComparison.Ordinal);
+    private static bool IsPackage(string zone)
+    {
+        var name = Path.Combine(zone, "name");
+        return File.Exists(name) && File.ReadAllText(name).StartsWith("package", StringComparison.Ordinal);
+    }
 
     private sealed class Zone(string folder)
     {

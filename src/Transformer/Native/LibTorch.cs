@@ -10,8 +10,8 @@ namespace Transformer.Native;
 /// Finds and loads libtorch before TorchSharp does. On Linux there are two reasons: TorchSharp's native library requires the C++ runtime of
 /// GCC 13, which Debian 12 and Ubuntu 22.04 lack although nothing of it is used, and <c>TRANSFORMER_LIBTORCH</c> may name another libtorch
 /// (for example the <c>torch/lib</c> folder of a Python install with CUDA). Elsewhere TorchSharp's own search is enough.
-/// A program that uses this library before TorchSharp needs no call of its own; one whose first call is TorchSharp's calls <see cref="Load"/>
-/// before it, since nothing of this library has run by then.
+/// A program that uses this library before TorchSharp needs no call of its own; one whose first call is TorchSharp's calls
+/// <see cref="Load"/> before it, since nothing of this library has run by then.
 /// </summary>
 public static partial class LibTorch
 {

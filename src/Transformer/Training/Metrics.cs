@@ -55,8 +55,8 @@ public sealed record Metrics
     public double? CoreSecondsPerToken { get; init; }
 
     /// <summary>
-    /// The energy that the processor took during the step, per token, whatever else ran on it; absent where the machine does not count it or
-    /// shows it to root only, and with several ranks.
+    /// The energy that the processor took during the step, per token, whatever else ran on it; absent where the machine does not count it
+    /// or shows it to root alone, and with several ranks.
     /// </summary>
     public double? JoulesPerToken { get; init; }
 }

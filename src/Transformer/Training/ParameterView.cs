@@ -13,7 +13,8 @@ namespace Transformer.Training;
 /// <param name="Length">Its length there, with the padding to the next boundary.</param>
 /// <param name="LearningRateScale">What the learning rate is multiplied by, as the rules say.</param>
 /// <param name="WidthScale">
-/// What Adam's learning rate is multiplied by beside that, and its weight decay divided by: under muP less for wider hidden matrices, else 1.
+/// What Adam's learning rate is multiplied by beside that, and its weight decay divided by: under muP less for wider hidden matrices,
+/// else 1.
 /// </param>
 public sealed record ParameterView(
     ParameterSpec Spec, Parameter Value, long[] Shape, long Offset, long Length, double LearningRateScale, double WidthScale)

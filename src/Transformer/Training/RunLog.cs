@@ -74,7 +74,9 @@ internal sealed class RunLog : IDisposable
     internal static Summary Summarize(IReadOnlyList<Metrics> lines)
     {
         return new(
-            lines.TakeLast(TrainingOutcome.TrainLossSteps).Average(line => line.TrainLoss), PerToken(line => line.CoreSecondsPerToken), PerToken(line => line.JoulesPerToken));
+            lines.TakeLast(TrainingOutcome.TrainLossSteps).Average(line => line.TrainLoss),
+            PerToken(line => line.CoreSecondsPerToken),
+            PerToken(line => line.JoulesPerToken));
 
         // A line has the tokens of all steps so far.
         double? PerToken(Func<Metrics, double?> value)

@@ -19,8 +19,8 @@ public sealed record ThreadChoice(int Threads, int Most, double Seconds, double 
     private const double RoundSeconds = 0.1, PairSeconds = 1;
 
     /// <summary>
-    /// Measures passes with all threads and with half of them in turn, and goes on to halve while fewer are faster. Parameters, gradients and
-    /// the random state stay as they are; libtorch then uses the chosen number.
+    /// Measures passes with all threads and with half of them in turn, and goes on to halve while fewer are faster. Parameters, gradients
+    /// and the random state stay as they are; libtorch then uses the chosen number.
     /// </summary>
     /// <param name="step">The run's step.</param>
     /// <param name="batch">The batch of the passes.</param>

@@ -120,8 +120,9 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>
-    /// Chooses how many threads a new run of one process on the CPU computes with, and records them in environment.json. What is measured
-    /// takes about as long as a twentieth of the steps at most, and changes nothing in the run but last digits, which depend on the threads.
+    /// Chooses how many threads a new run of one process on the CPU computes with, and records them in environment.json. The measurement
+    /// takes about as long as a twentieth of the steps at most, and changes nothing in the run but last digits, which depend on the
+    /// threads.
     /// </summary>
     /// <exception cref="InputException">The run's folder can no longer be written.</exception>
     public ThreadChoice ChooseThreads()

@@ -133,7 +133,8 @@ public sealed class RunTests : IDisposable
         Assert.True(estimate["memory_bytes"]!.GetValue<long>() > estimate["free_memory_bytes"]!.GetValue<long>());
 
         (_, output, _) = await here.Train("run", enormous);
-        Assert.Matches(@"memory  about [\d.]+ TiB at its peak: .*\ntime    not measured: a step needs .* Lower training\.batch_size", output);
+        Assert.Matches(
+            @"memory  about [\d.]+ TiB at its peak: .*\ntime    not measured: a step needs .* Lower training\.batch_size", output);
     }
 
     [Fact]
