@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using Transformer.Benchmarks;
-using Transformer.Configuration;
 using Transformer.Generation;
 using Transformer.Inference.Cpu;
 using Transformer.Inference.Torch;

@@ -124,8 +124,8 @@ internal static class CommandLine
             if (Launch.Ranks == 1 || request.CommandResult.Command.Name is not (TrainVerb.Name or GenerateVerb.Name)) throw refusal;
             // Ranks whose arguments were right wait for this one to join, and hear of the failure then.
             LibTorch.Load();
-            using var ranks = Launch.Join(error, request.CommandResult.Command.Name);
-            return ranks.RunOnAll<int>(() => throw refusal);
+            using var ranks = Launch.Join(error, request.CommandResult.Command.Name, refusal);
+            throw refusal;
         }
         catch (Exception failure)
         {

@@ -97,8 +97,8 @@ internal static class GenerateVerb
                     NoteFullContext(error, models.ContextLength, live);
                 },
                 onText: (_, text) => { if (live) output.Write(text); },
-                cancellation,
-                firstRow: samples.Count));
+                firstRow: samples.Count,
+                cancellation));
             if (cancellation.IsCancellationRequested) break;
         }
         var seconds = SinceProcessStart() - start;

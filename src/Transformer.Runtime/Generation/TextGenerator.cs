@@ -58,7 +58,7 @@ public sealed class TextGenerator
     public IReadOnlyList<GeneratedText> GenerateText(
         IReadOnlyList<string> prompts, SamplingOptions options, Action<int, string>? onText = null,
         CancellationToken cancellation = default) =>
-        Generate([.. prompts.Select(Encode)], options, onToken: null, onText, cancellation);
+        Generate([.. prompts.Select(Encode)], options, onToken: null, onText, cancellation: cancellation);
 
     /// <summary>
     /// The tokens of a prompt: the token that begins a text, where there is one, and the text's. A model needs at least one token to
@@ -85,9 +85,9 @@ public sealed class TextGenerator
     /// <param name="options">How tokens are chosen.</param>
     /// <param name="onToken">Called with the row and each token as soon as it is chosen.</param>
     /// <param name="onText">Called with the row and each piece of its text as soon as it is final.</param>
+    /// <param name="firstRow">Which of the seed's streams of random numbers the first row has; the others have the next ones, so that
+    /// several calls give the rows of one larger batch.</param>
     /// <param name="cancellation">Ends all rows after the current step.</param>
-    /// <param name="firstRow">Which of the seed's streams of random numbers the first row has; the others have the next ones. Rows of a
-    /// later call are those of a larger batch.</param>
     /// <returns>One result per prompt.</returns>
     /// <exception cref="InputException">
     /// An option is wrong, a prompt is empty, has a token outside the vocabulary or is longer than the context, or there is a
@@ -98,8 +98,8 @@ public sealed class TextGenerator
         SamplingOptions options,
         Action<int, int>? onToken = null,
         Action<int, string>? onText = null,
-        CancellationToken cancellation = default,
-        int firstRow = 0)
+        int firstRow = 0,
+        CancellationToken cancellation = default)
     {
         options.Check();
         if (DraftTokens is < 0 or > MostDraftTokens)

@@ -61,9 +61,10 @@ public static class Launch
     /// <param name="error">Where the loss of another rank is reported before the job is ended.</param>
     /// <param name="task">What this rank is to do, in a word such as train: ranks that did different things would wait for each other for
     /// ever.</param>
+    /// <param name="refusal">Why this rank cannot begin, of which all hear; null where it can.</param>
     /// <exception cref="InputException">MPI is missing, or is not the launcher's, or the other ranks do not join.</exception>
-    /// <exception cref="CollectiveException">Ranks have other tasks, or another version of this library.</exception>
-    public static ICollective Join(TextWriter error, string task)
+    /// <exception cref="CollectiveException">Ranks have other tasks, or another version of this library, or one cannot begin.</exception>
+    public static ICollective Join(TextWriter error, string task, InputException? refusal = null)
     {
         if (Launcher() is not { } launcher || launcher.Ranks == 1) return new SingleProcess();
         var ranks = new Mpi(MpiLibrary.Load(launcher.IsOpenMpi), error);
@@ -71,7 +72,7 @@ public static class Launch
         {
             try
             {
-                Agree(ranks, task, Version);
+                Agree(ranks, task, Version, refusal);
                 return ranks;
             }
             catch
@@ -95,8 +96,9 @@ public static class Launch
     /// <param name="ranks">All ranks, which must ask together.</param>
     /// <param name="task">What this rank is to do.</param>
     /// <param name="version">The version that it runs.</param>
-    /// <exception cref="CollectiveException">They differ.</exception>
-    internal static void Agree(ICollective ranks, string task, string version)
+    /// <param name="refusal">Why this rank cannot begin; null where it can.</param>
+    /// <exception cref="CollectiveException">They differ, or one cannot begin.</exception>
+    internal static void Agree(ICollective ranks, string task, string version, InputException? refusal = null)
     {
         ranks.CurrentOperation = task;
         ranks.RequireEqual(
@@ -104,6 +106,10 @@ public static class Launch
             (rank, its, first) => $"rank {rank} runs version {its}, rank 0 {first}. Install the same one on all machines.");
         ranks.RequireEqual(
             task, (rank, its, first) => $"rank {rank} was started to {its}, rank 0 to {first}. Give all ranks the same verb.");
+        ranks.RunOnAll(() =>
+        {
+            if (refusal is not null) throw refusal;
+        });
     }
 
     private static (string Variable, int Ranks, bool? IsOpenMpi)? Launcher()

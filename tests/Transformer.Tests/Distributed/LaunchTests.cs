@@ -1,3 +1,4 @@
+using Transformer.Configuration;
 using Transformer.Distributed;
 
 namespace Transformer.Tests.Distributed;
@@ -23,6 +24,32 @@ public sealed class LaunchTests : IDisposable
         foreach (var variable in environment.Split(' ', StringSplitOptions.RemoveEmptyEntries))
             Environment.SetEnvironmentVariable(variable.Split('=')[0], variable.Split('=')[1]);
         Assert.Equal(ranks, Launch.Ranks);
+    }
+
+    [Theory]
+    [InlineData("1.0 train; 1.0 train; 1.0 generate", "rank 2 was started to generate, rank 0 to train. Give all ranks the same verb.")]
+    [InlineData("1.0 train; 1.1 generate", "rank 1 runs version 1.1, rank 0 1.0. Install the same one on all machines.")]
+    [InlineData("1.0 train; 1.0 train no", "rank 1: no")]
+    [InlineData("1.0 train; 1.0 train", "")]
+    public void Ranks_agree_on_what_they_do_before_anything_else(string starts, string message)
+    {
+        var words = starts.Split("; ").Select(start => start.Split(' ')).ToArray();
+        var messages = new string?[words.Length];
+        Threads.Run(words.Length, rank =>
+        {
+            try
+            {
+                Launch.Agree(
+                    rank, words[rank.Rank][1], words[rank.Rank][0],
+                    words[rank.Rank] is [_, _, var refusal] ? new InputException(refusal) : null);
+            }
+            catch (CollectiveException e)
+            {
+                messages[rank.Rank] = e.Message;
+            }
+        });
+        Assert.Equal(message, string.Concat(messages));
+        Assert.Equal(message.Length > 0, Array.TrueForAll(messages, told => told is not null));
     }
 
     [Theory]

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Transformer.Checkpoints;
+using Transformer.Configuration;
 using Transformer.Formats;
 using Transformer.Model;
 using Transformer.Tests.Formats.Gguf;
@@ -40,6 +41,22 @@ public sealed class ExportTests : IDisposable
         Near.Equal(
             (double)result["bits_per_byte_before"]!, (double)result["bits_per_byte_after"]!, share == 0 ? 0 : share, "bits per byte");
         Assert.Contains("read back: logits differ by", error);
+    }
+
+    [Theory]
+    [InlineData("gguf", 40, true)]
+    [InlineData("onnx", 40, true)]
+    [InlineData("gguf", 32, false)]
+    public async Task Where_nothing_can_be_quantized_this_is_told(string format, int width, bool isTold)
+    {
+        manual_seed(1337);
+        using var model = new TransformerModel(Tiny.Config with { Width = width, Mlp = new SwiGluMlpConfig { Hidden = 40 } });
+        CheckpointFolder.Save(here["model"], model.Config, model.Weights.ToStored(), GgufModelTests.Characters(13));
+        var (code, _, error) = await Workplace.Request(
+            "export", here["model"], "--format", format, "--out", here["out"] + (format == "gguf" ? ".gguf" : ""), "--quantize", "q8");
+        Assert.True(code == 0, error);
+        const string Note = "nothing was quantized: blocks have 32 weights, and no matrix has rows of a multiple of them (here 40)";
+        Assert.Equal(isTold, error.Contains(Note));
     }
 
     [Theory]

@@ -29,6 +29,24 @@ public sealed class CheckpointFolderTests : IDisposable
         folder.Dispose();
     }
 
+    // keep_checkpoints: 1 deletes the one that is being read as soon as there is another.
+    [Fact]
+    public void A_run_that_goes_on_while_it_is_read_is_read_from_the_checkpoint_that_it_has_now()
+    {
+        Directory.CreateDirectory(folder["run/checkpoints"]);
+        folder.Write("run/checkpoints/latest", "step-1\n");
+        var reads = 0;
+        Assert.Equal("step-2", CheckpointPointer.Follow(folder["run"], () =>
+        {
+            var name = File.ReadAllText(folder["run/checkpoints/latest"]).Trim();
+            if (reads++ > 0) return name;
+            folder.Write("run/checkpoints/latest", "step-2\n");
+            throw new InputException("step-1: no such folder");
+        }));
+        Assert.Throws<InputException>(() => CheckpointPointer.Follow<int>(folder["run"], () => throw new InputException("damaged")));
+        Assert.Equal(2, reads);
+    }
+
     [Fact]
     public void A_saved_model_is_read_into_another_one()
     {

@@ -61,7 +61,8 @@ public class ConfigBoundTests
     // A part with what its kind requires.
     private static string Value(JsonObject kind) => "{" + string.Join(", ", kind["properties"]!.AsObject()
         .Where(entry => entry.Key == "kind" || kind["required"]?.AsArray().Any(key => (string?)key == entry.Key) is true)
-        .Select(entry => $"{entry.Key}: {(entry.Key == "kind" ? entry.Value!["const"] : Example(entry.Key, Resolved(entry.Value!)))}")) + "}";
+        .Select(entry => (entry.Key, Value: Resolved(entry.Value!)))
+        .Select(entry => $"{entry.Key}: {(entry.Key == "kind" ? entry.Value["const"] : Example(entry.Key, entry.Value))}")) + "}";
 
     private static string Example(string key, JsonObject schema) => key switch
     {

@@ -93,7 +93,9 @@ public class ConfigErrorTests
     [InlineData(
         "model.mlp={kind: mixture, experts: 2, active: 3, expert: {kind: relu}}",
         "model.mlp.active: found 3, expected 1 to experts, that is 2")]
-    [InlineData("model.mlp={kind: mixture, experts: 0, active: 1, expert: {kind: relu}}", "model.mlp.experts: found 0, expected 1 to 65536")]
+    [InlineData(
+        "model.mlp={kind: mixture, experts: 0, active: 1, expert: {kind: relu}}",
+        "model.mlp.experts: found 0, expected 1 to 65536")]
     [InlineData(
         "model.mlp={kind: mixture, experts: 2, active: 1, hidden: 4, expert: {kind: relu}}",
         "model.mlp.hidden: found beside experts")]

@@ -28,7 +28,7 @@ public static class ModelInference
     {
         using var inference = Of(model);
         if (inference is not TorchInferenceModel { IsFollower: true } follower)
-            return new TextGenerator(inference, tokenizer).Generate(prompts, options, onToken, onText, cancellation);
+            return new TextGenerator(inference, tokenizer).Generate(prompts, options, onToken, onText, cancellation: cancellation);
         follower.Follow();
         return [];
     }
