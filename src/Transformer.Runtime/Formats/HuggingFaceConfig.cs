@@ -34,8 +34,8 @@ public static class HuggingFaceConfig
     public static ModelConfig Read(string path) => Read(JsonFields.Open(path));
 
     /// <summary>
-    /// Why a Hugging Face Llama, or a Qwen 3 where queries and keys have norms, cannot be this model: the first key that differs; null where
-    /// it can.
+    /// Why a Hugging Face Llama, or a Qwen 3 where queries and keys have norms, cannot be this model: the first key that differs; null
+    /// where it can.
     /// </summary>
     public static string? LlamaObstacle(ModelConfig config) =>
         Obstacle(config, HuggingFaceLlama.Write(config), config.Position is RotaryPositionConfig);

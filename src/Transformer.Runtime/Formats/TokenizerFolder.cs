@@ -156,7 +156,7 @@ public static class TokenizerFolder
     private static IEnumerable<string> Contents(JsonFields fields, string key) => fields.Node(key) switch
     {
         JsonArray several => several.Select(
-            one => (one as JsonObject)?["content"] is { } content ? (string?)content : (string?)one).OfType<string>(),
+            one => Content(new JsonFields(new JsonObject { [key] = one?.DeepClone() }, fields.Origin), key)).OfType<string>(),
         JsonObject named => named.Select(pair => Content(fields.Object(key)!, pair.Key)).OfType<string>(),
         _ => [],
     };

@@ -179,7 +179,7 @@ internal static class TokenizerFileReader
         if (single.Count != names.Count + 1 || single[^1]?["Sequence"] is null || names.Count > 1)
             throw new InputException($"post_processor.single: found {single.ToJsonString()}, expected the text, or one token and the text");
         if (names is not [{ } name]) return null;
-        return template["special_tokens"]?[name]?["ids"] is JsonArray { Count: 1 } ids && (int)ids[0]! is var id
+        return template["special_tokens"]?[name]?["ids"] is JsonArray { Count: 1 } ids && (int?)ids[0] is { } id
             && (uint)id < (uint)tokenizer.VocabularySize ? id
             : throw new InputException($"post_processor.special_tokens: '{name}' is not one token of the vocabulary");
     }
@@ -194,7 +194,8 @@ internal static class TokenizerFileReader
         var added = new List<AddedToken>();
         foreach (var token in tokens)
         {
-            ExpectOnly(token!, "added_tokens", "id", "content", "single_word", "lstrip", "rstrip", "normalized", "special");
+            if (token is null) throw new InputException("added_tokens: found null, expected a token");
+            ExpectOnly(token, "added_tokens", "id", "content", "single_word", "lstrip", "rstrip", "normalized", "special");
             var (content, id) = (Text(token, "content"), (int?)token?["id"]);
             if (content is null || id is null) throw new InputException("added_tokens: a token has no content or no id");
             if (vocabulary.TryGetValue(content, out var other) && other != id)

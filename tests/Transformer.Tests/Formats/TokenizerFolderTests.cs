@@ -166,6 +166,66 @@ public sealed class TokenizerFolderTests : IDisposable
         });
     }
 
+    // Whatever stands in place of any value, it is read or refused.
+    [Theory]
+    [InlineData("tokenizer.json")]
+    [InlineData("tokenizer_config.json")]
+    [InlineData("generation_config.json")]
+    public void Any_value_in_any_place_is_read_or_refused(string file)
+    {
+        var tokenizer = JsonNode.Parse(File.ReadAllBytes(Golden.PathOf("faults/tokenizer-fields/bpe-bos/tokenizer.json")))!;
+        tokenizer["added_tokens"] = JsonNode.Parse($"[{Token}]");
+        folder.Write("tokenizer.json", tokenizer.ToJsonString());
+        var valid = file switch
+        {
+            "tokenizer.json" => tokenizer,
+            "tokenizer_config.json" => JsonNode.Parse("""
+                {"eos_token": "</s>", "bos_token": {"content": "</s>"}, "add_bos_token": true, "additional_special_tokens": ["</s>"],
+                 "extra_special_tokens": {"a": "</s>"}, "tokenizer_class": "GPT2Tokenizer", "added_tokens_decoder": {"260":
+                 {"content": "</s>", "lstrip": true, "rstrip": false, "single_word": false, "normalized": false, "special": true}}}
+                """)!,
+            _ => JsonNode.Parse("""{"eos_token_id": [1, 260], "bos_token_id": 1, "suppress_tokens": null}""")!,
+        };
+        folder.Write(file, valid.ToJsonString());
+        Assert.Equal(260, TokenizerFolder.Read(folder.Path).BeginOfText);
+        var places = Places(valid).ToList();
+        foreach (var path in places)
+        {
+            foreach (var value in (string[])["null", "7", "-1", "1e99", "\"x\"", "true", "[]", "[null]", "{}", """{"x": null}"""])
+            {
+                var changed = valid.DeepClone();
+                var parent = path[..^1].Aggregate(changed, (node, key) => key is int at ? node[at]! : node[(string)key]!);
+                if (path[^1] is int index) parent[index] = JsonNode.Parse(value);
+                else parent[(string)path[^1]] = JsonNode.Parse(value);
+                folder.Write(file, changed.ToJsonString());
+                try
+                {
+                    TokenizerFolder.Read(folder.Path);
+                }
+                catch (InputException) { }
+            }
+        }
+
+        static IEnumerable<object[]> Places(JsonNode? node) => node switch
+        {
+            JsonObject fields => fields.Take(40).SelectMany(
+                pair => Places(pair.Value).Select(rest => (object[])[pair.Key, .. rest]).Prepend([pair.Key])),
+            JsonArray items => items.SelectMany((item, at) => Places(item).Select(rest => (object[])[at, .. rest]).Prepend([at])),
+            _ => [],
+        };
+    }
+
+    // The ids are those of Hugging Face's tokenizers.
+    [Fact]
+    public void Pieces_that_the_vocabulary_has_and_a_token_before_the_text_are_as_the_file_says()
+    {
+        var ignoring = TokenizerFolder.Read(Golden.PathOf("faults/tokenizer-fields/bpe-ignore"));
+        Assert.Equal([257, 259, 259, 258], ignoring.Encode("the cat cat the"));
+        var begun = TokenizerFolder.Read(Golden.PathOf("faults/tokenizer-fields/bpe-bos"));
+        Assert.Equal(260, begun.BeginOfText);
+        Assert.Equal([257, 32, 99, 97, 116, 32, 60, 47, 115, 62], begun.Encode("the cat </s>"));
+    }
+
     [Fact]
     public void All_ends_are_kept_with_the_tokenizer()
     {
