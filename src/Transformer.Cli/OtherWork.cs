@@ -1,3 +1,4 @@
+using Transformer.Configuration;
 using Transformer.Native;
 
 namespace Transformer.Cli;
@@ -31,7 +32,7 @@ internal sealed class OtherWork
         Now = isInTheWay ? $"  others hold {others:f1} of {cores} cores" : "";
         if (!isInTheWay || noticed) return null;
         noticed = true;
-        return Advice(others, cores, threads, $"interrupt this run and continue with train --resume {run}");
+        return Advice(others, cores, threads, $"interrupt this run and continue with {ShellCommand.Of(TrainVerb.Name, "--resume", run)}");
     }
 
     /// <summary>What to do about others that hold so many cores.</summary>

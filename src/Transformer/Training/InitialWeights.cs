@@ -42,8 +42,8 @@ public static class InitialWeights
         }
         catch (InputException misfit)
         {
-            throw new InputException($"training.init_from: {misfit.Message}\n  Take the weights' own model: " +
-                ShellCommand.Of("train", "--init-from", path) + ", without a recipe.", misfit);
+            throw new InputException($"training.init_from: {misfit.Message}\n  Take the weights' own model, without a recipe: " +
+                ShellCommand.Of("train", "--init-from", path), misfit);
         }
         return File.Exists(path) ? config : config with { Training = config.Training with { InitFrom = checkpoint.Folder } };
     }

@@ -185,7 +185,7 @@ public sealed class RunFolder : IDisposable
             return $"It is a checkpoint of the run {parent}: {ShellCommand.Of("train", "--resume", parent)}";
         if (WeightFiles.In(path)) return $"It holds weights; a new run begins with them: {ShellCommand.Of("train", "--init-from", path)}";
         if (File.Exists(path)) return $"It is a file; a new run of it is {ShellCommand.Of("train", path)}";
-        return "Expected a folder that `transformer train --out` made.";
+        return $"Expected a folder that `{ShellCommand.Of("train")}` made.";
     }
 
     private string Checkpoints(string name) => System.IO.Path.Combine(Path, CheckpointPointer.CheckpointsName, name);
