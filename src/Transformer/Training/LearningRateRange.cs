@@ -27,6 +27,7 @@ public static class LearningRateRange
         var training = config.Training;
         manual_seed(training.Seed);
         using var model = new TransformerModel(config.Model) { Precision = training.Precision };
+        InitialWeights.CopyInto(model, training);
         using var space = new ParameterSpace(model, training.Parameters);
         using var optimizer = Optimizer.FromConfig(training.Optimizer, space);
         var trainingStep = new TrainingStep(model, space, optimizer, training);

@@ -50,7 +50,7 @@ internal sealed class RunSetup
             var resolved = ranks.RunOnAll(() =>
             {
                 data = OpenData(config, ranks, device);
-                return InitialWeights.Resolve(Trainer.Resolve(config, data), data);
+                return Trainer.Resolve(config, data);
             });
             folder = ranks.Gather(folder)[0];
             RankConsistency.Check(ranks, resolved, data!.Checksum, environment.Version);

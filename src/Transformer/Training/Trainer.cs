@@ -108,15 +108,19 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    /// <summary>The configuration with the values that follow from the data, and with absolute paths.</summary>
+    /// <summary>
+    /// The configuration with the values that follow from the data, with absolute paths, and with the checkpoint that
+    /// <c>training.init_from</c> stands for.
+    /// </summary>
+    /// <exception cref="InputException">Vocabulary or weights do not fit.</exception>
     public static RunConfig Resolve(RunConfig config, Dataset data)
     {
         var tokens = data.Tokenizer.VocabularySize;
         if (config.Model.VocabularySize is { } size && size < tokens)
             throw new InputException(
                 $"model.vocabulary_size: found {size}, but the tokenizer has {tokens} tokens. Leave it out, or set {tokens} or more.");
-        return ConfigPaths.Absolute(
-            config with { Model = config.Model with { VocabularySize = config.Model.VocabularySize ?? tokens } });
+        var model = config.Model with { VocabularySize = config.Model.VocabularySize ?? tokens };
+        return InitialWeights.Resolve(ConfigPaths.Absolute(config with { Model = model }), data);
     }
 
     /// <summary>

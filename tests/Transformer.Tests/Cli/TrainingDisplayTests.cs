@@ -1,6 +1,6 @@
 using Transformer.Cli;
-using Transformer.Training;
 using Transformer.Tests.EndToEnd;
+using Transformer.Training;
 
 namespace Transformer.Tests.Cli;
 
@@ -34,7 +34,13 @@ public sealed class TrainingDisplayTests : IDisposable
         display.Show(new TrainingEvent.Stepped(
             new Metrics
             {
-                Step = 1_234_567, Tokens = 1, TrainLoss = 12.3456, LearningRate = 1, TokensPerSecond = 1e6, Utilization = 1, Seconds = 1,
+                Step = 1_234_567,
+                Tokens = 1,
+                TrainLoss = 12.3456,
+                LearningRate = 1,
+                TokensPerSecond = 1e6,
+                Utilization = 1,
+                Seconds = 1,
             },
             SecondsLeft: 100 * 3600 + 61));
         var line = error.ToString();

@@ -52,6 +52,17 @@ public sealed class InitFromTests : IDisposable
     }
 
     [Fact]
+    public async Task The_range_test_begins_with_them_too()
+    {
+        await here.Train("first");
+
+        Assert.True(await FirstLoss("--init-from", here["first"]) < await FirstLoss() - 0.5);
+
+        async Task<double> FirstLoss(params string[] from) =>
+            (double)JsonNode.Parse((await here.Train("none", ["--learning-rate-range", "--json", .. from])).Output)![0]!["loss"]!;
+    }
+
+    [Fact]
     public async Task Its_configuration_repeats_it()
     {
         await here.Train("first", "--set", "training.steps=10");
