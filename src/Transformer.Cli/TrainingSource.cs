@@ -33,7 +33,7 @@ internal static partial class TrainingSource
                 $"  Give it as the data of one: {ShellCommand.Of([.. verb, "--set", $"data.path={folder}"])}";
         if (File.Exists(Path.Combine(folder, "config.json")) || Directory.EnumerateFiles(folder, "*.safetensors").Any())
             return $"{folder}: a folder of weights, expected a recipe or a file.\n" +
-                $"  Begin a run with them: {ShellCommand.Of("train", "--init-from", folder)}";
+                $"  Begin a run with them: {ShellCommand.Of("train", "--init-from", folder, "--set", "data.path=TEXT")}";
         if (Directory.EnumerateFiles(folder).FirstOrDefault(IsText) is { } text)
             return $"{folder}: a folder with texts, expected a recipe or a file; data.path takes one text, such as {text}.\n" +
                 $"  Join them: cat {ShellCommand.Quoted(folder)}/*{Path.GetExtension(text)} > all.txt && " +
@@ -47,9 +47,9 @@ internal static partial class TrainingSource
         if (extension is ".gguf" or ".safetensors" or ".bin" or ".pt" or ".pth" or ".onnx")
             return $"{file}: weights, expected a recipe or a YAML or JSON file." + extension switch
             {
-                ".safetensors" => $"\n  Begin a run with them: {ShellCommand.Of("train", "--init-from", file)}",
+                ".safetensors" => $"\n  Begin a run with them: {ShellCommand.Of("train", "--init-from", file, "--set", "data.path=TEXT")}",
                 ".gguf" or ".bin" => $"\n  Make a checkpoint of them: {ShellCommand.Of("import", file, "--out", "imported")}\n" +
-                    $"  Then begin a run with it: {ShellCommand.Of("train", "--init-from", "imported")}",
+                    $"  Then begin a run with it: {ShellCommand.Of("train", "--init-from", "imported", "--set", "data.path=TEXT")}",
                 _ => "",
             };
         // A pipe has no length, and what is read from it is gone.

@@ -48,6 +48,9 @@ internal sealed partial class PartialPath : IDisposable
         }
     }
 
+    /// <summary>Whether a path is what a process that writes, or was killed while it wrote, has beside the place.</summary>
+    public static bool IsLeftover(string entry) => Leftover().IsMatch(entry);
+
     private static void Remove(string entry, Match leftover)
     {
         var path = leftover.Groups["path"].Value;

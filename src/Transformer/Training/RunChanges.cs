@@ -24,10 +24,17 @@ internal static class RunChanges
         var changes = Differences("", ConfigJson.ToJson(before), ConfigJson.ToJson(now)).ToList();
         string[] refused = [.. changes.Select(change => change.Key).Except(Changeable)];
         if (refused.Length > 0)
+        {
+            // Weights of another model, or for other tokens, would not fit.
+            var keepsWeights = !refused.Any(key => key.StartsWith("model.", StringComparison.Ordinal) ||
+                key.StartsWith("data.tokenizer", StringComparison.Ordinal));
             throw new InputException(
                 $"--resume: a run keeps {string.Join(", ", refused)}; it may change {string.Join(", ", Changeable)}.\n" +
-                "  Begin another run with its weights: " +
-                ShellCommand.Of("train", Path.Combine(run, RunFolder.ConfigName), "--init-from", run) + " --set ...");
+                $"  Begin another run{(keepsWeights ? " with its weights" : "")}: " +
+                ShellCommand.Of([
+                    "train", Path.Combine(run, RunFolder.ConfigName), .. keepsWeights ? ["--init-from", run] : (string[])[],
+                    .. changes.SelectMany(change => (string[])["--set", $"{change.Key}={change.Now}"])]));
+        }
         return [.. changes.Select(change => $"{change.Key}: {change.Before} before, {change.Now} now")];
     }
 

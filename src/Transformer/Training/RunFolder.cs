@@ -51,7 +51,7 @@ public sealed class RunFolder : IDisposable
 
     // What a process that was killed before it wrote the configuration has left.
     private static bool IsLeftover(string entry) =>
-        System.IO.Path.GetFileName(entry) == LockName || entry.EndsWith(".partial", StringComparison.Ordinal);
+        System.IO.Path.GetFileName(entry) == LockName || PartialPath.IsLeftover(entry);
 
     /// <summary>Creates the folder of a new run. One that ended before its first checkpoint is replaced.</summary>
     /// <exception cref="InputException">A run is there already, or the folder cannot be written.</exception>
@@ -183,8 +183,9 @@ public sealed class RunFolder : IDisposable
         var parent = System.IO.Path.GetDirectoryName(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path)));
         if (parent is not null && File.Exists(System.IO.Path.Combine(parent, ConfigName)))
             return $"It is a checkpoint of the run {parent}: {ShellCommand.Of("train", "--resume", parent)}";
-        if (WeightFiles.In(path)) return $"It holds weights; a new run begins with them: {ShellCommand.Of("train", "--init-from", path)}";
-        if (File.Exists(path)) return $"It is a file; a new run of it is {ShellCommand.Of("train", path)}";
+        if (WeightFiles.In(path)) return $"It holds weights; a new run begins with them: {ShellCommand.Of("train", "--init-from", path, "--set", "data.path=TEXT")}";
+        if (System.IO.Path.GetExtension(path) is ".yaml" or ".yml" or ".json" && File.Exists(path))
+            return $"It is a configuration; a new run of it is {ShellCommand.Of("train", path)}";
         return $"Expected a folder that `{ShellCommand.Of("train")}` made.";
     }
 

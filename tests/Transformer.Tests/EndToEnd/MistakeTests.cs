@@ -14,12 +14,12 @@ public sealed partial class MistakeTests(MistakeTests.Place here) : IClassFixtur
     // words that are not there
     [InlineData("trian", "trian: unknown verb; did you mean train?")]
     [InlineData("train HERE/tiny.yaml --step 5", "--step: unknown option")]
-    [InlineData("train shakespare-char", "did you mean shakespeare-char?")]
+    [InlineData("train shakespare-char", "did you mean the recipe shakespeare-char?")]
     [InlineData("train HERE/tiny.yaml --set training.stpes=5", "training.stpes: unknown key; did you mean training.steps?")]
     [InlineData("train HERE/tiny.yaml --set steps=5", "steps")]
     [InlineData("train HERE/tiny.yaml --set training.steps", "training.steps")]
     [InlineData("recipes shakespare-char", "did you mean shakespeare-char?")]
-    [InlineData("config show nmaes", "did you mean names?")]
+    [InlineData("config show nmaes", "did you mean the recipe names?")]
     // one thing for another
     [InlineData("train HERE/my.txt", "looks like a text")]
     [InlineData("config show HERE/my.txt", "looks like a text")]
@@ -94,7 +94,7 @@ public sealed partial class MistakeTests(MistakeTests.Place here) : IClassFixtur
     {
         private const string Short = "training.steps=2";
         private readonly Workplace workplace = new();
-        private int folders;
+        private int folders, runs;
 
         public string this[string name] => workplace[name];
 
@@ -122,6 +122,7 @@ public sealed partial class MistakeTests(MistakeTests.Place here) : IClassFixtur
         /// <summary>Runs commands as they are, but for words that stand for the user's own, and a new run's steps and folder.</summary>
         internal async Task AssertSucceed(IEnumerable<string> hints)
         {
+            folders++;
             foreach (var hint in hints) await Succeed([.. Completed(ShellLine.Words(Joined(hint)))]);
         }
 
@@ -136,7 +137,7 @@ public sealed partial class MistakeTests(MistakeTests.Place here) : IClassFixtur
         {
             if (hint.Contains("all.txt", StringComparison.Ordinal))
                 File.WriteAllText(this["all.txt"], File.ReadAllText(this["texts/a.txt"]));
-            return hint.Replace("data.path=all.txt", $"data.path={this["all.txt"]}").Replace("--set ...", "--set training.seed=7");
+            return hint.Replace("data.path=all.txt", $"data.path={this["all.txt"]}");
         }
 
         private IEnumerable<string> Completed(List<string> words)
@@ -145,11 +146,17 @@ public sealed partial class MistakeTests(MistakeTests.Place here) : IClassFixtur
                 yield return word switch
                 {
                     "RECIPE" or "NAME" => "names",
-                    "FOLDER" or "imported" => this[$"folder{folders++}"],
+                    "FOLDER" or "imported" => this[$"imported{folders}"],
+                    "data.path=TEXT" => $"data.path={this["my.txt"]}",
                     _ => word,
                 };
+            if (words[0] == "init")
+            {
+                yield return "--out";
+                yield return this[$"init{runs++}.yaml"];
+            }
             if (words[0] != "train" || words.Contains("--resume") || words.Contains("--help")) yield break;
-            foreach (var word in (string[])["--set", Short, "--out", this[$"folder{folders++}"]]) yield return word;
+            foreach (var word in (string[])["--set", Short, "--out", this[$"run{runs++}"]]) yield return word;
         }
     }
 }
