@@ -9,28 +9,39 @@ namespace Transformer.Native;
 /// <summary>The machine's limits, measured now, with which training and decoding are compared.</summary>
 public static class MachineRate
 {
-    private const int Side = 2048;
+    private const int Side = 2048, SmallSide = 256, Tries = 3;
+    private const double MostSeconds = 3;
 
     /// <summary>
-    /// FLOP/s of libtorch's product of two 2048 x 2048 matrices: the best of ten. It draws no random number, so that a run may measure at
-    /// any time.
+    /// FLOP/s of libtorch's product of two 2048 x 2048 matrices (smaller ones where that takes seconds): the best of ten. It draws no
+    /// random number, so that a run may measure at any time.
     /// </summary>
     /// <param name="device">Where the matrices lie.</param>
     /// <param name="precision">The type of the product.</param>
-    public static double MatrixFlopsPerSecond(Device device, Precision precision = Precision.Fp32)
+    public static double MatrixFlopsPerSecond(Device device, Precision precision = Precision.Fp32) =>
+        Best(device, precision, SideFor(device, precision), tries: 10);
+
+    /// <summary>
+    /// The rows of the matrices by which the rate is measured: 2048, or 256 where a processor without units for the type would take longer
+    /// than some seconds for one product. Its plain loops have the same rate at any size.
+    /// </summary>
+    internal static int SideFor(Device device, Precision precision) =>
+        2.0 * Side * Side * Side / Best(device, precision, SmallSide, Tries) > MostSeconds ? SmallSide : Side;
+
+    private static double Best(Device device, Precision precision, int side, int tries)
     {
         using var scope = NewDisposeScope();
-        var a = linspace(-1, 1, Side * Side, device: device).reshape(Side, Side).to(ProductTypes.Of(precision)).ForMatmul();
+        var a = linspace(-1, 1, side * side, device: device).reshape(side, side).to(ProductTypes.Of(precision)).ForMatmul();
         var b = a.t().contiguous();
         var best = double.PositiveInfinity;
-        for (var i = 0; i < 10; i++)
+        for (var i = 0; i < tries; i++)
         {
             using var product = NewDisposeScope();    // small tensors that lived on would keep its memory from being used again
             var watch = Stopwatch.StartNew();
             _ = matmul(a, b)[0, 0].to(ScalarType.Float32).item<float>();    // waits for the device
             best = Math.Min(best, watch.Elapsed.TotalSeconds);
         }
-        return 2.0 * Side * Side * Side / best;
+        return 2.0 * side * side * side / best;
     }
 
     /// <summary>Bytes per second at which as many threads as libtorch uses read memory: the best of five passes over 512 MiB.</summary>

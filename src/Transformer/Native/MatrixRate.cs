@@ -5,12 +5,13 @@ using static TorchSharp.torch;
 namespace Transformer.Native;
 
 /// <summary>
-/// The machine's matrix rate, measured during a run: one product of two 2048 x 2048 matrices at the start and one after each second of
-/// work, ten at most. The best of them counts, as in <see cref="MachineRate"/>, so the rate can only rise.
+/// The machine's matrix rate, measured during a run: one product of matrices as large as those of <see cref="MachineRate"/> at the start
+/// and one after each second of work, ten at most. The best of them counts, as in <see cref="MachineRate"/>, so the rate can only rise.
 /// </summary>
 internal sealed class MatrixRate : IDisposable
 {
-    private const int Most = 10, Side = 2048;
+    private const int Most = 10;
+    private readonly int side;
     private readonly Tensor a, b;
     private int measured;
 
@@ -20,8 +21,9 @@ internal sealed class MatrixRate : IDisposable
         using var scope = NewDisposeScope();
         // A separate generator: a run's dropout must not depend on how often the rate was measured.
         using var random = new Generator(seed: 0, device);
-        a = rand(Side, Side, device: device, generator: random).to(ProductTypes.Of(precision)).ForMatmul().DetachFromDisposeScope();
-        b = rand(Side, Side, device: device, generator: random).to(ProductTypes.Of(precision)).ForMatmul().DetachFromDisposeScope();
+        side = MachineRate.SideFor(device, precision);
+        a = rand(side, side, device: device, generator: random).to(ProductTypes.Of(precision)).ForMatmul().DetachFromDisposeScope();
+        b = rand(side, side, device: device, generator: random).to(ProductTypes.Of(precision)).ForMatmul().DetachFromDisposeScope();
         Measure();
     }
 
@@ -48,7 +50,7 @@ internal sealed class MatrixRate : IDisposable
         using var _ = no_grad();
         var watch = Stopwatch.StartNew();
         matmul(a, b)[0, 0].to(ScalarType.Float32).item<float>();    // waits for the device
-        FlopsPerSecond = Math.Max(FlopsPerSecond, 2.0 * Side * Side * Side / watch.Elapsed.TotalSeconds);
+        FlopsPerSecond = Math.Max(FlopsPerSecond, 2.0 * side * side * side / watch.Elapsed.TotalSeconds);
         measured++;
     }
 }
