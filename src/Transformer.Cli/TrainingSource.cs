@@ -52,11 +52,18 @@ internal static partial class TrainingSource
                     $"  Then begin a run with it: {ShellCommand.Of("train", "--init-from", "imported", "--set", "data.path=TEXT")}",
                 _ => "",
             };
-        // A pipe has no length, and what is read from it is gone.
-        if (extension is ".yaml" or ".yml" or ".json" || new FileInfo(file).Length == 0 || !IsText(file) || HasKeys(file)) return null;
+        if (extension is ".yaml" or ".yml" or ".json" || !HasLength(file) || !IsText(file) || HasKeys(file)) return null;
         return $"{file}: looks like a text, expected a recipe or a YAML or JSON file. Give it as the data of a recipe:\n" +
             $"  {ShellCommand.Of([.. verb, "--set", $"data.path={file}"])}\n" +
             $"or write a configuration for it: {ShellCommand.Of(InitVerb.Name, file)}";
+    }
+
+    // What is read from a pipe is gone, so nothing is. /dev/fd/63 is a link to one, which leads to no file.
+    private static bool HasLength(string file)
+    {
+        var found = new FileInfo(file);
+        if (found.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target) found = target;
+        return found is { Exists: true, Length: > 0 };
     }
 
     // UTF-8 without control characters, as far as its beginning tells.

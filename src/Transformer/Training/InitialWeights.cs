@@ -43,8 +43,8 @@ public static class InitialWeights
         catch (InputException misfit)
         {
             throw new InputException($"training.init_from: {misfit.Message}\n  Take the weights' own model, without a recipe: " +
-                ShellCommand.Of(["train", "--init-from", path, .. config.Data.Path is { } text ? ["--set", $"data.path={text}"] : (string[])[]]),
-                misfit);
+                ShellCommand.Of([
+                    "train", "--init-from", path, .. config.Data.Path is { } text ? ["--set", $"data.path={text}"] : (string[])[]]), misfit);
         }
         return File.Exists(path) ? config : config with { Training = config.Training with { InitFrom = checkpoint.Folder } };
     }
@@ -71,7 +71,7 @@ public static class InitialWeights
             return CheckpointFolder.Open(path);
         }
         catch (InputException unknown) when (
-            Path.GetExtension(path) is ".gguf" or ".bin" or ".safetensors" ? File.Exists(path) : File.Exists(Path.Combine(path, "config.json")))
+            File.Exists(Path.GetExtension(path) is ".gguf" or ".bin" or ".safetensors" ? path : Path.Combine(path, "config.json")))
         {
             throw new InputException(
                 $"{unknown.Message}\n  Make a checkpoint of another tool's model: {ShellCommand.Of("import", path, "--out", "imported")}",

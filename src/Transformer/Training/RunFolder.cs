@@ -183,7 +183,9 @@ public sealed class RunFolder : IDisposable
         var parent = System.IO.Path.GetDirectoryName(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path)));
         if (parent is not null && File.Exists(System.IO.Path.Combine(parent, ConfigName)))
             return $"It is a checkpoint of the run {parent}: {ShellCommand.Of("train", "--resume", parent)}";
-        if (WeightFiles.In(path)) return $"It holds weights; a new run begins with them: {ShellCommand.Of("train", "--init-from", path, "--set", "data.path=TEXT")}";
+        if (WeightFiles.In(path))
+            return "It holds weights; a new run begins with them: " +
+                ShellCommand.Of("train", "--init-from", path, "--set", "data.path=TEXT");
         if (System.IO.Path.GetExtension(path) is ".yaml" or ".yml" or ".json" && File.Exists(path))
             return $"It is a configuration; a new run of it is {ShellCommand.Of("train", path)}";
         return $"Expected a folder that `{ShellCommand.Of("train")}` made.";

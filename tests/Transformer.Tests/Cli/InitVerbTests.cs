@@ -20,7 +20,7 @@ public sealed class InitVerbTests : IDisposable
 
         var (code, output, error) = Command.Run(here.Folder, "init", "texts/my corpus.txt");
         Assert.Equal((0, ""), (code, output));
-        Assert.Contains("transformer train 'my corpus.yaml'", error);
+        Assert.Contains(" train 'my corpus.yaml'", error);
         (code, _, error) = Command.Run(
             here.Folder, "train", "my corpus.yaml", "--set", "training.steps=2", "--set", "training.schedule.warmup_steps=1",
             "--out", "run");

@@ -55,7 +55,7 @@ public class NumberOptionTests
     [InlineData("generate m --repetition-penalty 1e-45", "--repetition-penalty: found 1e-45, expected a number from 0.01 to 100; 1 is off")]
     [InlineData("bench scaling --length 1024 --length 7,5", "--length: found 7,5, expected a whole number from 1 to")]
     [InlineData("export m --out o --format gguf --verify=maybe", "maybe: unknown argument")]
-    [InlineData("recipes --json=maybe", "maybe: unknown argument")]
+    [InlineData("doctor --json=maybe", "maybe: unknown argument")]
     [InlineData("reproduce associative-retrieval --rule delt", "--rule: found delt, expected one of softmax, elu, dpfp1, dpfp2, delta")]
     public Task A_value_is_refused_with_the_reason_or_what_to_do(string line, string message) => CliRun.Refuses(line, message);
 

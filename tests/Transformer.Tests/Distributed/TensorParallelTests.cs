@@ -32,9 +32,9 @@ public sealed class TensorParallelTests
     [Theory, MemberData(nameof(Kinds))]
     public void Logits_loss_every_gradient_and_the_weights_after_clipped_steps_are_those_of_one_process(string kind)
     {
-        // Changing weights by half their last bit, in one process, changes these gradients as much as dividing the model does: dpfp's, whose
-        // sums come near zero after another layer, by 6e-4; with negative eigenvalues, whose state does not decay, that of q_proj by 2.8e-5
-        // at most of twelve draws. Without either it is below 8e-6.
+        // Changing weights by half their last bit, in one process, changes these gradients as much as dividing the model does: those of
+        // dpfp, whose sums come near zero after another layer, by 6e-4, and that of q_proj under negative eigenvalues, whose state does not
+        // decay, by 2.8e-5, the most of twelve draws. Without either it is below 8e-6.
         var tolerance = kind == "hybrid" ? 1e-3 : kind == "delta, negative eigenvalues" ? 5e-5 : 1e-5;
         AssertNear(Train(kind, 1), Train(kind, TensorCases.Models[kind].Ranks), tolerance);
     }

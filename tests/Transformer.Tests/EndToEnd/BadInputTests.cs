@@ -37,7 +37,7 @@ public sealed class BadInputTests : IDisposable
     [InlineData("train HERE/latin1.txt", "latin1.txt: found bytes that are not UTF-8")]
     [InlineData("train --resume HERE/none", "none: no run there (config.yaml is missing)")]
     [InlineData("train --resume HERE/folder", "folder: no run there (config.yaml is missing)")]
-    [InlineData("train --resume HERE/tiny.yaml", "tiny.yaml: no run there (config.yaml is missing). It is a configuration; a new run of it is ")]
+    [InlineData("train --resume HERE/tiny.yaml", "(config.yaml is missing). It is a configuration; a new run of it is ")]
     [InlineData("train --resume HERE/none --overfit-one-batch", "--resume: the run's folder says what to train")]
     [InlineData("train --threads 0", "--threads: found 0, expected a whole number from 1 to 1024; ")]
     [InlineData("train --overfit-one-bach", "--overfit-one-bach: unknown option; did you mean --overfit-one-batch?")]

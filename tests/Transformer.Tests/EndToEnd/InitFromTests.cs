@@ -101,7 +101,7 @@ public sealed class InitFromTests : IDisposable
         await Refused(
             ["model.width=32"], "training.init_from: ", "tensors do not fit this model",
             "model.norm.weight: file [16], model [32]",
-            $"Take the weights' own model: transformer train --init-from {here["first"]}");
+            $"Take the weights' own model, without a recipe: transformer train --init-from {here["first"]}");
         await Refused(
             ["data.tokenizer={kind: byte}"], "was trained with other tokens (19) than", "has here (256)",
             "Take its tokenizer: --set 'data.tokenizer={kind: file, path: ");

@@ -125,7 +125,7 @@ public sealed class RunTests : IDisposable
     [Fact]
     public async Task A_dry_run_does_not_try_steps_that_the_machine_cannot_hold()
     {
-        string[] enormous = ["--dry-run", "--set", "training.batch_size=1000000000"];
+        string[] enormous = ["--dry-run", "--set", "training.batch_size=1000000", "--set", "model.width=4096"];
         var (code, output, error) = await here.Train("run", [.. enormous, "--json"]);
         Assert.True(code == CommandLine.Done, error);
         var estimate = JsonNode.Parse(output)!;
