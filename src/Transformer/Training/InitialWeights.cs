@@ -44,7 +44,8 @@ public static class InitialWeights
         {
             throw new InputException($"training.init_from: {misfit.Message}\n  Take the weights' own model, without a recipe: " +
                 ShellCommand.Of([
-                    "train", "--init-from", path, .. config.Data.Path is { } text ? ["--set", $"data.path={text}"] : (string[])[]]), misfit);
+                    "train", "--init-from", path, .. config.Data.Path is { } text ? ["--set", $"data.path={text}"] : (string[])[]]),
+                misfit);
         }
         return File.Exists(path) ? config : config with { Training = config.Training with { InitFrom = checkpoint.Folder } };
     }

@@ -56,7 +56,8 @@ public class AttentionDiagramTests
     [Fact]
     public async Task A_matrix_too_large_to_see_or_without_a_picture_is_refused()
     {
-        await CliRun.Refuses("config show names --mask mask.svg --mask-tokens 1000", "--mask-tokens: found 1000, expected a whole number from 2 to 64.");
+        await CliRun.Refuses(
+            "config show names --mask mask.svg --mask-tokens 1000", "--mask-tokens: found 1000, expected a whole number from 2 to 64.");
         await CliRun.Refuses("config show names --mask-tokens 8", "--mask-tokens: only --mask shows tokens; add --mask FILE.");
     }
 

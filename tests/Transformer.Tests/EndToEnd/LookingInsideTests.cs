@@ -18,7 +18,8 @@ public sealed class LookingInsideTests : IDisposable
     [Fact]
     public void A_hook_keeps_an_activation_with_its_gradient_and_parameters_have_theirs()
     {
-        using (var trainer = Trainer.Start(ConfigFile.Load("names", ["training.steps=2"]), temporary["run"])) trainer.Run();
+        using (var trainer = Trainer.Start(ConfigFile.Load("names", ["training.steps=2"]), temporary["run"]))
+            trainer.Run(TestContext.Current.CancellationToken);
 
         var (activation, gradient, norms) = Look(temporary["run"]);
 
