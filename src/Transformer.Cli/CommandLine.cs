@@ -71,8 +71,8 @@ internal static class CommandLine
             return Report(failure, error, request.GetValue(SharedOptions.Verbose));
         }
 
-        // The first signal asks the verb to save and stop; the second ends the process at once. There is nothing to save while a file is
-        // read that may have no end.
+        // The first signal asks the verb to save and stop; the second ends the process at once. While a pipe or a
+        // device is read, the first one ends it too: the read may never return, and there is nothing to save.
         void Cancel(PosixSignalContext signal)
         {
             signal.Cancel = !interruption.IsCancellationRequested && !WholeFile.IsWaiting;
@@ -97,11 +97,13 @@ internal static class CommandLine
     };
 
     /// <summary>Why a request names no verb, or gives it what it does not take; null where it can be run.</summary>
-    public static string? ProblemOf(ParseResult request) =>
-        WrongValue(request) is { } wrong ? wrong
-            : request.Action is null or ParseErrorAction || (request.Errors.Count == 0 && Stray(request) is not null)
+    public static string? ProblemOf(ParseResult request)
+    {
+        if (WrongValue(request) is { } wrong) return wrong;
+        return request.Action is null or ParseErrorAction || (request.Errors.Count == 0 && Stray(request) is not null)
             ? Stray(request) is { } stray ? Unknown(stray, request) : request.Errors[0].Message
             : null;
+    }
 
     private static bool NeedsLibTorch(ParseResult request) =>
         request.Action is not HelpAction && VerbOf(request) is { } verb && !WithoutLibTorch.Contains(verb);

@@ -38,7 +38,7 @@ internal static class DoctorVerb
     {
         Line("system", system.System);
         Line(".NET", system.Dotnet);
-        Line("cores", $"{system.Cores}{(system.OtherCores is { } others ? $", {others:f1} of them held by other work" : "")}");
+        Line("cores", $"{system.Cores}{(system.OtherCores is { } others ? $", {others:f1} of them used by other processes" : "")}");
         Line("free memory", Numbers.Bytes(system.FreeMemoryBytes));
         Line("free disk", $"{Numbers.Bytes(system.FreeDiskBytes)} in {Environment.CurrentDirectory}");
         Line("MPI", system.Mpi ?? "none; only needed to train in several processes");

@@ -7,6 +7,7 @@ using Transformer.Inference.Torch;
 using Transformer.Onnx;
 using Transformer.Runs;
 using Transformer.Tokenization;
+using Transformer.Training;
 using static TorchSharp.torch;
 
 namespace Transformer.Cli;
@@ -34,7 +35,7 @@ internal static class EvaluateVerb
         DefaultValueFactory = _ => [],
     };
 
-    private static readonly Option<string?> Products = new("--precision")
+    private static readonly Option<string?> PrecisionOption = new("--precision")
     {
         Description = $"The type of matrix products: {string.Join(", ", Enum.GetValues<Precision>().Select(ScriptJson.Name))}; " +
             "default: that in which a run was trained, fp32 for other models.",
@@ -46,7 +47,7 @@ internal static class EvaluateVerb
     {
         var verb = new Command("evaluate", "Measures how well models predict a text or solve their task.")
         {
-            Models, Data, Set, Products, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
+            Models, Data, Set, PrecisionOption, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -61,7 +62,7 @@ internal static class EvaluateVerb
             throw new InputException(
                 $"--set {misplaced}: changes what a run is measured on, so it takes keys that begin with data. and goes without --data.");
         var device = SharedOptions.DeviceOf(request);
-        var precision = request.GetValue(Products) is { } name ? Named(name) : (Precision?)null;
+        var precision = request.GetValue(PrecisionOption) is { } name ? Named(name) : (Precision?)null;
         var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
         Line[] lines = [.. request.GetRequiredValue(Models).Select(
             model => Measure(model, given, overrides, device, precision, error, cancellation))];
@@ -120,7 +121,7 @@ internal static class EvaluateVerb
         var folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(File.Exists(path) ? Path.Combine(path, "..") : path));
         if (Path.GetDirectoryName(folder) is { } parent && Path.GetFileName(parent) == CheckpointPointer.CheckpointsName)
             folder = Path.GetDirectoryName(parent)!;
-        var config = Path.Combine(folder, "config.yaml");
+        var config = Path.Combine(folder, RunFolder.ConfigName);
         return File.Exists(config) ? config : null;
     }
 
@@ -181,7 +182,7 @@ internal static class EvaluateVerb
     private static Precision Named(string name) =>
         Enum.GetValues<Precision>().Cast<Precision?>().FirstOrDefault(known => ScriptJson.Name(known!.Value) == name)
             ?? throw new InputException(
-                $"--precision: found {name}, expected one of {string.Join(", ", Enum.GetValues<Precision>().Select(ScriptJson.Name))}.");
+                $"--precision: {Spelling.NotOneOf(name, [.. Enum.GetValues<Precision>().Select(ScriptJson.Name)])}.");
 
     private static IEnumerable<string> Words(Tokenizer tokenizer) =>
         Enumerable.Range(0, tokenizer.VocabularySize).Select(id => tokenizer.Decode([id]));

@@ -145,8 +145,8 @@ internal static class ExportVerb
             .. model.Model.Weights.Select(weight => weight.Value).Where(value => value.dim() == 2).Select(value => value.shape[1])];
         if (Array.Exists(rows, row => row % Q8_0.Format.Length == 0)) return;
         error.WriteLine(
-            $"nothing was quantized: blocks have {Q8_0.Format.Length} weights, and no matrix has rows of a multiple of them " +
-            $"(here {string.Join(", ", rows.Distinct().Order())})");
+            $"nothing was quantized: a block holds {Q8_0.Format.Length} weights, and no row length " +
+            $"({string.Join(", ", rows.Distinct().Order())}) is a multiple of that");
     }
 
     // A file that cannot be read, or that is another model, is deleted. Logits are compared where there is a tolerance.

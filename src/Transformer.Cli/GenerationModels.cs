@@ -25,7 +25,7 @@ internal sealed record GenerationModels(LoadedInference Main, LoadedInference? D
     /// <summary>What continues prompts.</summary>
     public TextGenerator Generator => new(Model, Tokenizer) { DraftTokens = DraftTokens, Draft = Draft?.Model };
 
-    // Of the states of samples that are generated together, and how many there are at most.
+    // Samples of one prompt are generated in batches of at most 64, whose states take at most 1 GiB.
     private const long StateBudget = 1L << 30;
     private const int MostRowsAtOnce = 64;
 
@@ -40,10 +40,10 @@ internal sealed record GenerationModels(LoadedInference Main, LoadedInference? D
     /// <exception cref="InputException">They do not.</exception>
     public void RequireRoom(string option, int rows, long tokens)
     {
-        var (each, memory) = (StateBytes(tokens), GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+        var (each, memory) = (StateBytes(tokens), SystemFacts.FreeMemory());
         if ((double)rows * each <= memory) return;
         throw new InputException(
-            $"{option}: {rows} texts have a state of {Numbers.Bytes(each)} each, and this machine has {Numbers.Bytes(memory)} of memory. " +
+            $"{option}: {rows} texts have a state of {Numbers.Bytes(each)} each, and {Numbers.Bytes(memory)} are free here. " +
             $"Take {Math.Max(1, memory / each)} or fewer.");
     }
 

@@ -18,9 +18,7 @@ internal sealed record InitialChoice(string Tokenizer, int Vocabulary, long Toke
     private const long MostBytesSearched = 1L << 26;
     private const long SmallText = 200_000;
 
-    /// <summary>
-    /// One token a character where the text has few different ones, else one a byte.
-    /// </summary>
+    /// <summary>Character tokens if the text has at most 256 different characters, else byte tokens.</summary>
     /// <exception cref="InputException">The text is too short, or not UTF-8.</exception>
     public static InitialChoice For(TextSource text)
     {
@@ -57,7 +55,7 @@ internal sealed record InitialChoice(string Tokenizer, int Vocabulary, long Toke
         data:
           path: {{ConfigJson.ToJson(path).ToJsonString()}}    # from the folder of this file
           tokenizer: {kind: {{Tokenizer}}}    # {{(Tokenizer == "character"
-              ? $"{Vocabulary} different ones in this text; with byte the model takes any text" : "the model takes any text")}}
+              ? $"{Vocabulary} different characters in this text; kind byte takes any text" : "the model takes any text")}}
           # validation_fraction: 0.1    # the end of the text, which is not trained on
 
         model:
@@ -82,7 +80,7 @@ internal sealed record InitialChoice(string Tokenizer, int Vocabulary, long Toke
           schedule: {kind: cosine, warmup_steps: {{Steps / 20}}, final_ratio: 0.0}
           evaluate_every: {{Steps / 8}}
           checkpoint_every: {{Steps / 4}}
-          sample_every: {{Steps / 4}}    # a text of the model
+          sample_every: {{Steps / 4}}    # prints a sample
           # seed: 1337
           # precision: bf16    # faster where the processor has it
           # ema_decay: 0.99    # an average of the weights, which is evaluated and saved

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using Transformer.Configuration;
 
 namespace Transformer.Cli;
 
@@ -72,8 +73,7 @@ internal static class NumberOption
     // As in a configuration, 1e3 is 1000.
     private static long? WholeNumber(string text) =>
         long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number
-            : RealNumber(text) is { } real && double.IsInteger(real) && Math.Abs(real) < 1L << 53 ? (long)real
-            : null;
+            : RealNumber(text) is { } real ? ConfigScalar.Whole(real) : null;
 
     private static double? RealNumber(string text) => double.TryParse(
         text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture,

@@ -80,7 +80,7 @@ internal static class SharedOptions
     {
         Description = "The number of threads; default: all cores, divided among the ranks of a machine; train takes fewer if faster.",
         HelpName = "N",
-    }.Whole(1, 1024, "more than there are cores make nothing faster");
+    }.Whole(1, 1024, "more threads than cores are not faster");
 
     /// <summary>Lets libtorch use as many threads as the request says.</summary>
     public static void UseThreads(ParseResult request)

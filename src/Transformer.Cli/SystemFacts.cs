@@ -11,7 +11,7 @@ namespace Transformer.Cli;
 /// <param name="FreeDiskBytes">The free space where runs are written, the current folder.</param>
 /// <param name="Mpi">The name of the MPI library; null where there is none.</param>
 /// <param name="HasGraphicsDriver">Whether a driver for NVIDIA's GPUs is loaded.</param>
-/// <param name="OtherCores">How many of the cores other work holds at the moment; null where the system does not tell.</param>
+/// <param name="OtherCores">How many of the cores other processes use at the moment; null where the system does not tell.</param>
 internal sealed partial record SystemFacts(
     string System, string Dotnet, int Cores, long FreeMemoryBytes, long FreeDiskBytes, string? Mpi, bool HasGraphicsDriver,
     double? OtherCores = null)
@@ -36,8 +36,8 @@ internal sealed partial record SystemFacts(
     {
         if (OperatingSystem.IsLinux() && CLibrary() is null)
             yield return "libtorch needs glibc: take a system such as Debian, Ubuntu or Fedora.";
-        if (OtherCores is { } others && OtherLoad.IsInTheWay(Cores, others, Cores))
-            yield return OtherWork.Advice(others, Cores, Cores, "train with");
+        if (OtherCores is { } others && CpuContention.IsOversubscribed(Cores, others, Cores))
+            yield return ContentionWarning.Advice(others, Cores, Cores, "train with");
         if (FreeMemoryBytes < LeastMemory)
             yield return $"Only {Numbers.Bytes(FreeMemoryBytes)} of memory are free: end other programs, or take a smaller batch.";
         if (FreeDiskBytes < LeastDisk)
@@ -48,7 +48,7 @@ internal sealed partial record SystemFacts(
 
     private static double? Others()
     {
-        var load = OtherLoad.TryStart();
+        var load = CpuContention.TryStart();
         if (load is not null) Thread.Sleep(TimeSpan.FromSeconds(0.5));    // the system counts in hundredths of a second
         return load?.Cores();
     }

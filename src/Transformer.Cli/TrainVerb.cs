@@ -115,7 +115,7 @@ internal static class TrainVerb
             using var display = TrainingDisplay.On(error);
             using var trainer = start(display.Show);
             if (choosesThreads && config is not null) display.Show(trainer.ChooseThreads());
-            if (ranks.Ranks == 1) display.WatchOthers(trainer.Folder, get_num_threads());
+            if (ranks.Ranks == 1) display.WatchContention(trainer.Folder, get_num_threads());
             trainer.Profile = request.GetValue(Profile) ? new StepProfile() : null;
             TrainingOutcome outcome;
             try
@@ -136,7 +136,7 @@ internal static class TrainVerb
         }
     }
 
-    // A run goes on with the threads of its beginning, since they move last digits; where there are fewer cores now it says so.
+    // A run goes on with the threads of its beginning, since they move last digits; with fewer cores now, a warning says so.
     private static void UseThreadsOf(string folder)
     {
         if (RunEnvironment.Read(Path.Combine(folder, RunEnvironment.FileName)) is { Ranks: 1, Device: "cpu", Threads: var threads })

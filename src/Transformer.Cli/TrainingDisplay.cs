@@ -8,25 +8,24 @@ namespace Transformer.Cli;
 /// <summary>Shows a run while it goes on: a bar that is drawn over on a terminal, a line now and then elsewhere.</summary>
 internal abstract class TrainingDisplay : IDisposable
 {
-    private OtherWork? others;
+    private ContentionWarning? others;
     private int steps;
 
     /// <summary>The display for a writer: a bar where it is the terminal's standard error.</summary>
     public static TrainingDisplay On(TextWriter error) =>
         error is StandardWriter { IsTerminal: true } ? new Bar(error) : new Lines(error);
 
-    /// <summary>Says from time to time when other work holds the cores that a run of one process computes on.</summary>
+    /// <summary>Says from time to time when other processes use the cores that a run of one process computes on.</summary>
     /// <param name="run">The run's folder.</param>
     /// <param name="threads">Its threads.</param>
-    public void WatchOthers(string run, int threads) => others = OtherWork.TryWatch(run, threads);
+    public void WatchContention(string run, int threads) => others = ContentionWarning.TryWatch(run, threads);
 
     /// <summary>Shows how many threads a run has chosen, where they are not all.</summary>
     public void Show(ThreadChoice choice)
     {
         if (choice.Threads < choice.Most)
-            Line($"threads: {choice.Threads} of {choice.Most}, since more are slower at the moment: " +
-                $"{1000 * choice.MostSeconds:f0} ms per pass with {choice.Most}, {1000 * choice.Seconds:f0} ms with {choice.Threads}; " +
-                $"--threads {choice.Most} takes all");
+            Line($"threads: {choice.Threads} of {choice.Most} ({1000 * choice.Seconds:f0} ms per pass with {choice.Threads}, " +
+                $"{1000 * choice.MostSeconds:f0} ms with {choice.Most}); --threads {choice.Most} uses all");
     }
 
     /// <summary>Shows an event.</summary>

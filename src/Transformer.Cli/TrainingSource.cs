@@ -1,11 +1,13 @@
 using System.Text.RegularExpressions;
 using Transformer.Configuration;
 using Transformer.Data;
+using Transformer.Formats;
 using Transformer.Runs;
+using Transformer.Training;
 
 namespace Transformer.Cli;
 
-/// <summary>The argument RECIPE|FILE. What is neither is refused by what it seems to be, with the command that takes it.</summary>
+/// <summary>The argument RECIPE|FILE. Anything else is refused with what it looks like and the command that takes it.</summary>
 internal static partial class TrainingSource
 {
     private const int HeadBytes = 1 << 16;
@@ -24,14 +26,14 @@ internal static partial class TrainingSource
 
     private static string OfFolder(string folder, string[] verb)
     {
-        var run = Path.Combine(folder, "config.yaml");
+        var run = Path.Combine(folder, RunFolder.ConfigName);
         if (File.Exists(run))
             return $"{folder}: a run's folder, expected a recipe or a file. Resume it: {ShellCommand.Of("train", "--resume", folder)}\n" +
                 $"  or take its configuration: {ShellCommand.Of([.. verb, run])}";
         if (PreparedCorpus.IsAt(folder))
             return $"{folder}: a folder of token files, expected a recipe or a file.\n" +
                 $"  Give it as the data of one: {ShellCommand.Of([.. verb, "--set", $"data.path={folder}"])}";
-        if (File.Exists(Path.Combine(folder, "config.json")) || Directory.EnumerateFiles(folder, "*.safetensors").Any())
+        if (File.Exists(Path.Combine(folder, "config.json")) || WeightFiles.In(folder))
             return $"{folder}: a folder of weights, expected a recipe or a file.\n" +
                 $"  Begin a run with them: {ShellCommand.Of("train", "--init-from", folder, "--set", "data.path=TEXT")}";
         if (Directory.EnumerateFiles(folder).FirstOrDefault(IsText) is { } text)

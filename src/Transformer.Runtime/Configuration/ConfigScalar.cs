@@ -70,8 +70,11 @@ internal static class ConfigScalar
     {
         if (node is not JsonValue value || value.GetValueKind() != JsonValueKind.Number) return null;
         if (value.TryGetValue(out long number)) return number;
-        return Real(node) is { } real && double.IsInteger(real) && Math.Abs(real) < 1L << 53 ? (long)real : null;
+        return Real(node) is { } real ? Whole(real) : null;
     }
+
+    /// <summary>A number that is whole and exact, such as 1e2; null for others.</summary>
+    public static long? Whole(double number) => double.IsInteger(number) && Math.Abs(number) < 1L << 53 ? (long)number : null;
 
     private static double? Real(JsonNode node) => node is JsonValue value && value.TryGetValue(out double number) ? number : null;
 

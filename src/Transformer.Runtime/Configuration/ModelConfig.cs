@@ -8,7 +8,7 @@ public sealed record ModelConfig : IValidated
     /// <summary>The bounds of a model's dimensions, above those of any that was ever trained.</summary>
     internal const int WidestStream = 1 << 20, LongestContext = 1 << 27, MostLayers = 100_000, LargestVocabulary = 1 << 26;
 
-    private const double MostNumbers = 1e15;
+    private const double MostParameters = 1e15;
 
     /// <summary>C, the width of the residual stream.</summary>
     public required int Width { get; init; }
@@ -131,15 +131,15 @@ public sealed record ModelConfig : IValidated
         foreach (var problem in ResidualProblems()) yield return problem;
         if (mixers.Count > 0) yield break;
         foreach (var problem in ValueResidualProblems()) yield return problem;
-        if (!Mlp.Problems().Any() && NumbersOfBlocks() is > MostNumbers and var numbers)
+        if (!Mlp.Problems().Any() && ParametersOfBlocks() is > MostParameters and var numbers)
         {
             yield return new("width", string.Create(CultureInfo.InvariantCulture,
-                $"the blocks would have about {numbers:0.#e0} parameters, expected {MostNumbers:0.#e0} at most; lower width or layers"));
+                $"the blocks would have about {numbers:0.#e0} parameters, expected {MostParameters:0.#e0} at most; lower width or layers"));
         }
     }
 
     // As a double, which holds the number however great the dimensions are.
-    private double NumbersOfBlocks() => Blocks().GroupBy(block => (block.Mixer, block.Mlp)).Sum(alike => (double)alike.Count()
+    private double ParametersOfBlocks() => Blocks().GroupBy(block => (block.Mixer, block.Mlp)).Sum(alike => (double)alike.Count()
         * alike.Key.Mixer.Parameters(Width).Concat(alike.Key.Mlp.Parameters(Width)).Sum(parameter => (double)parameter.Count));
 
     private IEnumerable<ConfigProblem> ResidualProblems()

@@ -26,7 +26,7 @@ public sealed record BpeTokenizerConfig : TokenizerConfig
     public required string Merges { get; init; }
 }
 
-/// <summary>A tokenizer that is there already, such as that of a model whose training goes on with another text.</summary>
+/// <summary>An existing tokenizer.json, such as that of the model whose weights a run begins with.</summary>
 public sealed record FileTokenizerConfig : TokenizerConfig
 {
     /// <summary>A tokenizer.json, as checkpoints and Hugging Face's folders have it.</summary>

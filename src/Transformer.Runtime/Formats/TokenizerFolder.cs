@@ -21,7 +21,7 @@ public static class TokenizerFolder
     private static readonly string[] Roles =
         ["bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"];
 
-    // What makes a generation other than sampling from the model's distribution does.
+    // Settings that force or forbid tokens.
     private static readonly string[] Constraints =
     [
         "suppress_tokens", "begin_suppress_tokens", "forced_bos_token_id", "forced_eos_token_id", "force_words_ids", "bad_words_ids",

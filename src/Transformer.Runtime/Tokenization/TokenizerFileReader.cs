@@ -82,7 +82,7 @@ internal static class TokenizerFileReader
         ExpectOnly(model, "model", "vocab", "unk_token");
         if (Text(model, "unk_token") is { } unknown && vocabulary.ContainsKey(unknown))
             throw new InputException($"model.unk_token: found '{unknown}', a token of the vocabulary for all that it lacks; " +
-                "this library has none, but refuses such texts");
+                "this library has no unknown token and refuses such texts");
         if (added.Count > 0)
             throw new InputException($"added_tokens: found '{added[0].Content}', expected none beside characters or words");
     }
@@ -213,7 +213,7 @@ internal static class TokenizerFileReader
         {
             if (added.Find(known => known.Content == token.Content) is { } known)
             {
-                if (known != token) throw new InputException($"added_tokens_decoder: '{token.Content}' is another than in added_tokens");
+                if (known != token) throw new InputException($"added_tokens_decoder: '{token.Content}' differs from added_tokens");
             }
             else
             {
@@ -271,7 +271,7 @@ internal static class TokenizerFileReader
             var name = path.Length == 0 ? key : $"{path}.{key}";
             var (found, expected) = Array.Find(known, field => field.Key == key);
             if (found is null && key != "type")
-                throw new InputException($"{name}: found {value.ToJsonString()}, and this library does not know what it does");
+                throw new InputException($"{name}: found {value.ToJsonString()}, which this library does not support");
             if (expected is not null && !JsonNode.DeepEquals(value, JsonNode.Parse(expected))) throw Bad(name, value, expected);
         }
     }

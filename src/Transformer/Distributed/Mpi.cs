@@ -42,7 +42,7 @@ public sealed unsafe class Mpi : ICollective
         catch (TimeoutException e)
         {
             throw new InputException(
-                $"the other ranks have not joined for {StartPatience.TotalSeconds:f0} s. Give all ranks the same verb and options.", e);
+                $"the other ranks did not join within {StartPatience.TotalSeconds:f0} s. Start all ranks with the same verb and options.", e);
         }
     }
 

@@ -14,7 +14,7 @@ internal sealed class EnergyCounter
     private EnergyCounter(Zone[] zones) => this.zones = zones;
 
     /// <summary>Begins to count; null where the machine has no counter that this process may read.</summary>
-    /// <param name="folder">Where the counters are, one folder a zone.</param>
+    /// <param name="folder">Where the counters are, one folder per zone.</param>
     public static EnergyCounter? TryOpen(string folder = SystemFolder)
     {
         if (!Directory.Exists(folder)) return null;

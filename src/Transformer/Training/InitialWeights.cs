@@ -32,8 +32,8 @@ public static class InitialWeights
         if (checkpoint.HasTokenizer && checkpoint.ReadTokenizer() is var tokenizer && !tokenizer.HasTokensOf(data.Tokenizer))
         {
             throw new InputException(
-                $"training.init_from: {checkpoint.Folder} was trained with other tokens ({tokenizer.VocabularySize}) than {data.Name} " +
-                $"has here ({data.Tokenizer.VocabularySize}), so that its embedding would mean nothing.\n" +
+                $"training.init_from: {checkpoint.Folder} has another tokenizer ({tokenizer.VocabularySize} tokens) than {data.Name} " +
+                $"({data.Tokenizer.VocabularySize} tokens), so its embeddings do not fit.\n" +
                 $"  Take its tokenizer: --set {ShellCommand.Quoted(TokenizerOverride(checkpoint))}");
         }
         try

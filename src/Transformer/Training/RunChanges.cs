@@ -29,7 +29,7 @@ internal static class RunChanges
             var keepsWeights = !refused.Any(key => key.StartsWith("model.", StringComparison.Ordinal) ||
                 key.StartsWith("data.tokenizer", StringComparison.Ordinal));
             throw new InputException(
-                $"--resume: a run keeps {string.Join(", ", refused)}; it may change {string.Join(", ", Changeable)}.\n" +
+                $"--resume cannot change {string.Join(", ", refused)}; it can change {string.Join(", ", Changeable)}.\n" +
                 $"  Begin another run{(keepsWeights ? " with its weights" : "")}: " +
                 ShellCommand.Of([
                     "train", Path.Combine(run, RunFolder.ConfigName), .. keepsWeights ? ["--init-from", run] : (string[])[],
@@ -43,8 +43,7 @@ internal static class RunChanges
     {
         var (earlier, later) = (RateOf(before), RateOf(now));
         return before.Training.Steps == now.Training.Steps || earlier == later ? null
-            : $"the schedule is that of a run of {now.Training.Steps:n0} steps from here on: the learning rate goes on with {later:g3}, " +
-                $"where it would have been {earlier:g3}";
+            : $"the schedule now spans {now.Training.Steps:n0} steps: the learning rate continues at {later:g3} instead of {earlier:g3}";
 
         double RateOf(RunConfig run) =>
             run.Training.Optimizer.LearningRate * LearningRate.At(run.Training.Schedule, step, run.Training.Steps);

@@ -23,11 +23,9 @@ namespace Transformer.Training;
 /// <param name="Backend">The communication library with its version; null for one process.</param>
 /// <param name="Kinds">The assemblies from which kinds were added; null for none.</param>
 /// <param name="LibtorchVersion">The version that libtorch tells itself; null in records of earlier versions.</param>
-/// <param name="OnnxRuntime">The version of ONNX Runtime, where this process had loaded it.</param>
 public sealed record RunEnvironment(
     string Version, string Dotnet, string Torchsharp, string Libtorch, string System, string Processor, int Threads, string Device = "cpu",
-    int Ranks = 1, string? Backend = null, IReadOnlyList<AddedAssembly>? Kinds = null, string? LibtorchVersion = null,
-    string? OnnxRuntime = null)
+    int Ranks = 1, string? Backend = null, IReadOnlyList<AddedAssembly>? Kinds = null, string? LibtorchVersion = null)
 {
     /// <summary>The name of the file in the run's folder.</summary>
     public const string FileName = "environment.json";
@@ -49,9 +47,7 @@ public sealed record RunEnvironment(
         ranks?.Ranks ?? 1,
         ranks?.Backend,
         Layers.Kinds.Assemblies is [_, ..] added ? [.. added] : null,
-        LibTorch.Version,
-        AppDomain.CurrentDomain.GetAssemblies().Select(assembly => assembly.GetName())
-            .FirstOrDefault(name => name.Name == "Microsoft.ML.OnnxRuntime")?.Version?.ToString(3));
+        LibTorch.Version);
 
     /// <summary>Reads what <see cref="Write"/> wrote; null where there is nothing to read.</summary>
     /// <exception cref="InputException">The file is not what <see cref="Write"/> wrote.</exception>

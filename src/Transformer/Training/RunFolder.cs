@@ -10,7 +10,7 @@ namespace Transformer.Training;
 public sealed class RunFolder : IDisposable
 {
     /// <summary>The name of the file with the resolved configuration.</summary>
-    internal const string ConfigName = "config.yaml";
+    public const string ConfigName = "config.yaml";
 
     private const string TokenizerName = "tokenizer.json", LockName = ".lock";
     private readonly FileStream? hold;

@@ -34,7 +34,7 @@ public sealed record ThreadChoice(int Threads, int Most, double Seconds, double 
             {
                 set_num_threads(threads);
                 var watch = Stopwatch.StartNew();
-                step.Rehearse([batch]);
+                step.DiscardGradients([batch]);
                 return watch.Elapsed.TotalSeconds;
             });
             set_num_threads(choice.Threads);

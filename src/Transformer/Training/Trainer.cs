@@ -160,13 +160,13 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    // Unlike a single file or folder, a run that can no longer be written has left much behind.
+    // The message about the file says that nothing was changed, which is not true of a run.
     private string Unsaved(Exception failure)
     {
         var last = run.CheckpointBefore(int.MaxValue);
         var resume = ShellCommand.Of("train", "--resume", run.Path);
         return $"{failure.Message.Split('\n')[0]}\n  The run ended after step {Progress.Step}. " + (last is null
-            ? "It has no checkpoint yet." : $"Its last checkpoint, {last}, is complete. Mend this, and resume: {resume}");
+            ? "It has no checkpoint yet." : $"Its last checkpoint, {last}, is complete. Fix the cause, then resume: {resume}");
     }
 
     private TrainingOutcome RunToEnd(CancellationToken cancellation)

@@ -48,9 +48,9 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         return result;
     }
 
-    /// <summary>Computes gradients and drops them, so that nothing changes but the state of the random generator.</summary>
+    /// <summary>Computes the gradients of a step and discards them; only the random state changes.</summary>
     /// <param name="batches">As for <see cref="Run"/>.</param>
-    internal void Rehearse(IReadOnlyList<Batch> batches)
+    internal void DiscardGradients(IReadOnlyList<Batch> batches)
     {
         using var scope = NewDisposeScope();
         _ = Gradients(batches);

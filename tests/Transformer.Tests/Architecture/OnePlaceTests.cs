@@ -12,7 +12,7 @@ public sealed partial class OnePlaceTests
     [Fact]
     public void Files_are_read_whole_within_a_bound_by_one_class_alone() => AssertOnlyIn(
         WholeReads(), "WholeFile.cs", "SystemFacts.cs", "Launch.cs", "ProcessMemory.cs", "MetricsLog.cs", "RunEnvironment.cs",
-        "AddedAssembly.cs", "LibTorch.cs", "EnergyCounter.cs", "OtherLoad.cs");
+        "AddedAssembly.cs", "LibTorch.cs", "EnergyCounter.cs", "CpuContention.cs");
 
     [Fact]
     public void What_is_written_beside_its_place_gets_its_name_from_one_class_alone() =>

@@ -28,7 +28,7 @@ public class DoctorVerbTests
         Assert.Contains("1 of 4 cores", Assert.Single((Loaded with { Threads = 1 }).Problems(Sound)));
         Assert.Contains(LibTorch.FolderVariable, Assert.Single(Loaded.Problems(Sound with { HasGraphicsDriver = true })));
         Assert.Empty((Sound with { OtherCores = 0.3 }).Problems());
-        Assert.Contains("Other work holds 1.5 of 4 cores", Assert.Single((Sound with { OtherCores = 1.5 }).Problems()));
+        Assert.Contains("Other processes use 1.5 of 4 cores", Assert.Single((Sound with { OtherCores = 1.5 }).Problems()));
         Assert.Contains("train with --threads 2.", Assert.Single((Sound with { OtherCores = 1.5 }).Problems()));
         Assert.Contains((Sound with { FreeDiskBytes = 1 << 20 }).Problems(), problem => problem.StartsWith("Only 1 MiB of disk"));
         Assert.Contains((Sound with { FreeMemoryBytes = 1 << 20 }).Problems(), problem => problem.StartsWith("Only 1 MiB of memory"));

@@ -103,7 +103,7 @@ public sealed class InitFromTests : IDisposable
             "model.norm.weight: file [16], model [32]",
             $"Take the weights' own model, without a recipe: transformer train --init-from {here["first"]}");
         await Refused(
-            ["data.tokenizer={kind: byte}"], "was trained with other tokens (19) than", "has here (256)",
+            ["data.tokenizer={kind: byte}"], "has another tokenizer (19 tokens) than", "(256 tokens), so its embeddings do not fit",
             "Take its tokenizer: --set 'data.tokenizer={kind: file, path: ");
 
         async Task Refused(string[] sets, params string[] messages)

@@ -7,15 +7,15 @@ namespace Transformer.Native;
 /// How many of the cores that this process may use are held by something else, as Linux counts it in /proc/stat: other processes, and on a
 /// virtual machine other guests of its host.
 /// </summary>
-public sealed class OtherLoad
+public sealed class CpuContention
 {
     private const string Statistics = "/proc/stat", Status = "/proc/self/status", Allowed = "Cpus_allowed_list:";
     private Reading last = Read();
 
-    private OtherLoad() { }
+    private CpuContention() { }
 
     /// <summary>Begins to count; null where the system does not tell.</summary>
-    public static OtherLoad? TryStart() => File.Exists(Statistics) && File.Exists(Status) ? new() : null;
+    public static CpuContention? TryStart() => File.Exists(Statistics) && File.Exists(Status) ? new() : null;
 
     /// <summary>The seconds since the last call of <see cref="Cores"/>, or since the beginning.</summary>
     public double Seconds => Stopwatch.GetElapsedTime(last.Time).TotalSeconds;
@@ -36,10 +36,10 @@ public sealed class OtherLoad
     /// <param name="threads">The threads of this process.</param>
     /// <param name="others">The cores that others hold.</param>
     /// <param name="cores">The cores that there are.</param>
-    public static bool IsInTheWay(int threads, double others, int cores) => threads + others > cores + 0.5;
+    public static bool IsOversubscribed(int threads, double others, int cores) => threads + others > cores + 0.5;
 
     /// <summary>The threads for which there is a core each, at least one.</summary>
-    /// <inheritdoc cref="IsInTheWay"/>
+    /// <inheritdoc cref="IsOversubscribed"/>
     public static int FreeCores(double others, int cores) => Math.Max(1, (int)Math.Round(cores - others));
 
     /// <summary>The cores that others held between two readings of the counters.</summary>

@@ -3,7 +3,7 @@ using Transformer.Native;
 
 namespace Transformer.Tests.Native;
 
-public sealed class OtherLoadTests
+public sealed class CpuContentionTests
 {
     // Ticks of user, nice, system, idle, iowait, irq, softirq, steal, guest and guest_nice.
     private static readonly string[] Before =
@@ -26,22 +26,22 @@ public sealed class OtherLoadTests
     [InlineData("3", 0, 0)]
     [InlineData("3", 0.5, 0)]
     public void The_cores_that_others_hold_are_the_busy_ones_less_those_of_this_process(string allowed, double own, double others) =>
-        Assert.Equal(others, OtherLoad.Between(OtherLoad.Counts(Before, allowed), OtherLoad.Counts(After, allowed), own), 1e-9);
+        Assert.Equal(others, CpuContention.Between(CpuContention.Counts(Before, allowed), CpuContention.Counts(After, allowed), own), 1e-9);
 
     [Fact]
     public void Threads_get_in_the_way_of_others_where_there_is_no_core_for_each()
     {
-        Assert.False(OtherLoad.IsInTheWay(threads: 2, others: 0.3, cores: 2));
-        Assert.True(OtherLoad.IsInTheWay(threads: 2, others: 0.7, cores: 2));
-        Assert.False(OtherLoad.IsInTheWay(threads: 1, others: 1, cores: 2));
-        Assert.Equal((1, 1, 6), (OtherLoad.FreeCores(0.7, 2), OtherLoad.FreeCores(2, 2), OtherLoad.FreeCores(2.2, 8)));
+        Assert.False(CpuContention.IsOversubscribed(threads: 2, others: 0.3, cores: 2));
+        Assert.True(CpuContention.IsOversubscribed(threads: 2, others: 0.7, cores: 2));
+        Assert.False(CpuContention.IsOversubscribed(threads: 1, others: 1, cores: 2));
+        Assert.Equal((1, 1, 6), (CpuContention.FreeCores(0.7, 2), CpuContention.FreeCores(2, 2), CpuContention.FreeCores(2.2, 8)));
     }
 
     [Fact]
     public void What_this_process_does_is_not_counted()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "only Linux tells it in files");
-        var load = OtherLoad.TryStart()!;
+        var load = CpuContention.TryStart()!;
         var (watch, before) = (Stopwatch.StartNew(), Environment.CpuUsage.TotalTime);
         while (watch.Elapsed.TotalSeconds < 0.6) { }
         var own = (Environment.CpuUsage.TotalTime - before).TotalSeconds / watch.Elapsed.TotalSeconds;
