@@ -27,7 +27,8 @@ internal sealed class ContentionWarning
     public string? Notice()
     {
         if (load.Seconds < Seconds) return null;
-        var (others, cores) = (load.Cores(), Environment.ProcessorCount);
+        if (load.Cores() is not { } others) return null;
+        var cores = Environment.ProcessorCount;
         var isOversubscribed = CpuContention.IsOversubscribed(threads, others, cores);
         Now = isOversubscribed ? $"  others use {others:f1} of {cores} cores" : "";
         if (!isOversubscribed || noticed) return null;

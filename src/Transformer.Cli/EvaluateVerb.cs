@@ -115,14 +115,15 @@ internal static class EvaluateVerb
         return trained;
     }
 
-    // The configuration of the run that a folder is, or that a checkpoint belongs to.
+    // The configuration of the run that a folder is, or that a checkpoint belongs to. A config.yaml without checkpoints beside it may be
+    // anybody's.
     private static string? ConfigOf(string path)
     {
         var folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(File.Exists(path) ? Path.Combine(path, "..") : path));
         if (Path.GetDirectoryName(folder) is { } parent && Path.GetFileName(parent) == CheckpointPointer.CheckpointsName)
             folder = Path.GetDirectoryName(parent)!;
         var config = Path.Combine(folder, RunFolder.ConfigName);
-        return File.Exists(config) ? config : null;
+        return File.Exists(config) && Directory.Exists(Path.Combine(folder, CheckpointPointer.CheckpointsName)) ? config : null;
     }
 
     private static (EvaluationResult Result, long? Bytes) WithOurs(

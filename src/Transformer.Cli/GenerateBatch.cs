@@ -30,8 +30,7 @@ internal static class GenerateBatch
             throw new InputException(
                 $"--count: {count} samples of each of {prompts.Count} prompts are {(long)prompts.Count * count}, " +
                 $"expected {GenerateOptions.MostSamples} together at most.");
-        var slots = Math.Min(parallel, prompts.Count * count);
-        models.RequireRoom("--parallel", slots, models.ContextLength);
+        var slots = models.FewerWithRoom(Math.Min(parallel, prompts.Count * count));
         using var batch = new ContinuousBatch(models.Model, slots, models.Tokenizer);
         var (watch, slid) = (Stopwatch.StartNew(), false);
         var samples = prompts.SelectMany(prompt => Enumerable.Range(0, count).Select(row => new Sample(prompt, Submit(prompt, row))))

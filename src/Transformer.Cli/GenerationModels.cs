@@ -33,6 +33,10 @@ internal sealed record GenerationModels(LoadedInference Main, LoadedInference? D
     /// <param name="tokens">The tokens of a sample, the prompt's included.</param>
     public int RowsAtOnce(long tokens) => (int)Math.Clamp(StateBudget / Math.Max(1, StateBytes(tokens)), 1, MostRowsAtOnce);
 
+    /// <summary>As many texts of the whole context as have room in the machine's memory, at least one, and at most this many.</summary>
+    public int FewerWithRoom(int rows) =>
+        (int)Math.Clamp(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / Math.Max(1, StateBytes(ContextLength)), 1, rows);
+
     /// <summary>Throws if the states of texts that are generated together do not fit the memory.</summary>
     /// <param name="option">The option that says how many they are.</param>
     /// <param name="rows">Their number.</param>
@@ -40,10 +44,10 @@ internal sealed record GenerationModels(LoadedInference Main, LoadedInference? D
     /// <exception cref="InputException">They do not.</exception>
     public void RequireRoom(string option, int rows, long tokens)
     {
-        var (each, memory) = (StateBytes(tokens), SystemFacts.FreeMemory());
+        var (each, memory) = (StateBytes(tokens), GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
         if ((double)rows * each <= memory) return;
         throw new InputException(
-            $"{option}: {rows} texts have a state of {Numbers.Bytes(each)} each, and {Numbers.Bytes(memory)} are free here. " +
+            $"{option}: {rows} texts have a state of {Numbers.Bytes(each)} each, and this machine has {Numbers.Bytes(memory)} of memory. " +
             $"Take {Math.Max(1, memory / each)} or fewer.");
     }
 

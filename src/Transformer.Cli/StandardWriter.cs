@@ -23,9 +23,16 @@ internal sealed partial class StandardWriter : TextWriter
     {
         (this.descriptor, this.mustArrive) = (descriptor, mustArrive);
         NewLine = Environment.NewLine;
-        if (OperatingSystem.IsWindows()) stream = descriptor == 1 ? Console.OpenStandardOutput() : Console.OpenStandardError();
+        if (OperatingSystem.IsWindows())
+        {
+            if (IsTerminal) Console.OutputEncoding = Encoding.UTF8;    // a console there has a code page of its own
+            stream = descriptor == 1 ? Console.OpenStandardOutput() : Console.OpenStandardError();
+        }
         // The shell may have closed it (2>&-), and the runtime opened something of its own with its number; it alone sets this flag.
-        else isOpen = Control(descriptor, GetFlags, 0) is >= 0 and var flags && (flags & CloseOnExec) == 0;
+        else
+        {
+            isOpen = Control(descriptor, GetFlags, 0) is >= 0 and var flags && (flags & CloseOnExec) == 0;
+        }
         // Now: a process that has no files left could not load later what writing needs.
         try
         {

@@ -115,7 +115,7 @@ internal static class TrainVerb
             using var display = TrainingDisplay.On(error);
             using var trainer = start(display.Show);
             if (choosesThreads && config is not null) display.Show(trainer.ChooseThreads());
-            if (ranks.Ranks == 1) display.WatchContention(trainer.Folder, get_num_threads());
+            if (ranks.Ranks == 1 && device.type == TorchSharp.DeviceType.CPU) display.WatchContention(trainer.Folder, get_num_threads());
             trainer.Profile = request.GetValue(Profile) ? new StepProfile() : null;
             TrainingOutcome outcome;
             try

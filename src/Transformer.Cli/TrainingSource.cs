@@ -19,6 +19,8 @@ internal static partial class TrainingSource
     /// <exception cref="InputException">It is neither, or the configuration is wrong.</exception>
     public static RunConfig Load(string source, IEnumerable<string> overrides, params string[] verb)
     {
+        // The name of a recipe is that, also beside a run's folder of the same name.
+        if (ConfigLibrary.Recipes.Contains(source)) return ConfigFile.Load(source, overrides);
         if (Directory.Exists(source)) throw new InputException(OfFolder(source, verb));
         if (File.Exists(source) && OfFile(source, verb) is { } problem) throw new InputException(problem);
         return ConfigFile.Load(source, overrides);

@@ -54,9 +54,16 @@ internal sealed partial class PartialPath : IDisposable
     private static void Remove(string entry, Match leftover)
     {
         var path = leftover.Groups["path"].Value;
-        if (leftover.Groups["kind"].Value == Replaced && !Path.Exists(path)) Directory.Move(entry, path);
-        else if (Directory.Exists(entry)) Directory.Delete(entry, recursive: true);
-        else File.Delete(entry);
+        try
+        {
+            if (leftover.Groups["kind"].Value == Replaced && !Path.Exists(path)) Directory.Move(entry, path);
+            else if (Directory.Exists(entry)) Directory.Delete(entry, recursive: true);
+            else File.Delete(entry);
+        }
+        catch (Exception e) when (e is DirectoryNotFoundException or FileNotFoundException)
+        {
+            // another process has just removed it
+        }
     }
 
     // The system releases a lock when its process ends, however it ends. A lock that nobody holds is deleted.

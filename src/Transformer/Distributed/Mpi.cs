@@ -15,7 +15,7 @@ public sealed unsafe class Mpi : ICollective
     private static readonly TimeSpan Idle = TimeSpan.FromMilliseconds(100);
 
     // MPI's own start waits for all ranks without an end, and no rank hears of another before it.
-    private static readonly TimeSpan StartPatience = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan StartPatience = TimeSpan.FromMinutes(10);
 
     private readonly BlockingCollection<Action> operations = [];
     private readonly MpiLibrary mpi;
@@ -42,7 +42,8 @@ public sealed unsafe class Mpi : ICollective
         catch (TimeoutException e)
         {
             throw new InputException(
-                $"the other ranks did not join within {StartPatience.TotalSeconds:f0} s. Start all ranks with the same verb and options.", e);
+                $"the other ranks did not join within {StartPatience.TotalMinutes:f0} minutes. " +
+                "Start all ranks with the same verb and options.", e);
         }
     }
 

@@ -10,23 +10,27 @@ namespace Transformer.Native;
 public sealed class CpuContention
 {
     private const string Statistics = "/proc/stat", Status = "/proc/self/status", Allowed = "Cpus_allowed_list:";
-    private Reading last = Read();
+    private Reading last;
 
-    private CpuContention() { }
+    private CpuContention(Reading last) => this.last = last;
 
-    /// <summary>Begins to count; null where the system does not tell.</summary>
-    public static CpuContention? TryStart() => File.Exists(Statistics) && File.Exists(Status) ? new() : null;
+    /// <summary>
+    /// Begins to count; null where the system does not tell, or gives this process less than the cores that it names (a container's quota),
+    /// so that others' use of them says nothing.
+    /// </summary>
+    public static CpuContention? TryStart() =>
+        TryRead() is { } first && first.Counts.Length == Environment.ProcessorCount ? new(first) : null;
 
     /// <summary>The seconds since the last call of <see cref="Cores"/>, or since the beginning.</summary>
     public double Seconds => Stopwatch.GetElapsedTime(last.Time).TotalSeconds;
 
     /// <summary>
-    /// How many cores others held since the last call, on average. The system counts in hundredths of a second: wait for half a second or
-    /// more.
+    /// How many cores others held since the last call, on average; null where the system no longer tells. It counts in hundredths of a
+    /// second: wait for half a second or more.
     /// </summary>
-    public double Cores()
+    public double? Cores()
     {
-        var now = Read();
+        if (TryRead() is not { } now) return null;
         var (before, seconds) = (last, Stopwatch.GetElapsedTime(last.Time, now.Time).TotalSeconds);
         last = now;
         return Between(before.Counts, now.Counts, (now.Own - before.Own).TotalSeconds / seconds);
@@ -73,10 +77,20 @@ public sealed class CpuContention
 
     private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
 
-    private static Reading Read()
+    private static Reading? TryRead()
     {
-        var allowed = File.ReadLines(Status).First(line => line.StartsWith(Allowed, StringComparison.Ordinal))[Allowed.Length..].Trim();
-        return new(Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime, Counts(File.ReadLines(Statistics), allowed));
+        try
+        {
+            var allowed = File.ReadLines(Status).FirstOrDefault(line => line.StartsWith(Allowed, StringComparison.Ordinal));
+            return allowed is null ? null
+                : new(
+                    Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime,
+                    Counts(File.ReadLines(Statistics), allowed[Allowed.Length..].Trim()));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)
+        {
+            return null;
+        }
     }
 
     private readonly record struct Reading(long Time, TimeSpan Own, (long Busy, long All)[] Counts);

@@ -17,11 +17,19 @@ internal sealed class EnergyCounter
     /// <param name="folder">Where the counters are, one folder per zone.</param>
     public static EnergyCounter? TryOpen(string folder = SystemFolder)
     {
-        if (!Directory.Exists(folder)) return null;
-        // intel-rapl:0 is a package, intel-rapl:0:1 a part of it.
-        Zone[] zones = [.. Directory.GetDirectories(folder, Zones).Where(zone => Path.GetFileName(zone).Count(letter => letter == ':') == 1)
-            .Where(IsPackage).Select(zone => new Zone(zone))];
-        return zones.Length > 0 && Array.TrueForAll(zones, zone => zone.Read() is not null) ? new(zones) : null;
+        try
+        {
+            if (!Directory.Exists(folder)) return null;
+            // intel-rapl:0 is a package, intel-rapl:0:1 a part of it.
+            Zone[] zones = [.. Directory.GetDirectories(folder, Zones)
+                .Where(zone => Path.GetFileName(zone).Count(letter => letter == ':') == 1)
+                .Where(IsPackage).Select(zone => new Zone(zone))];
+            return zones.Length > 0 && Array.TrueForAll(zones, zone => zone.Read() is not null) ? new(zones) : null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
     }
 
     /// <summary>

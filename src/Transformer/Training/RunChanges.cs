@@ -7,6 +7,8 @@ namespace Transformer.Training;
 /// <summary>What a run that is resumed may change: its length, what is measured and kept on the way, and where its data lie.</summary>
 internal static class RunChanges
 {
+    private const string None = "none";
+
     private static readonly string[] Changeable =
     [
         "training.steps", "training.evaluate_every", "training.evaluate_batches", "training.checkpoint_every",
@@ -33,7 +35,7 @@ internal static class RunChanges
                 $"  Begin another run{(keepsWeights ? " with its weights" : "")}: " +
                 ShellCommand.Of([
                     "train", Path.Combine(run, RunFolder.ConfigName), .. keepsWeights ? ["--init-from", run] : (string[])[],
-                    .. changes.SelectMany(change => (string[])["--set", $"{change.Key}={change.Now}"])]));
+                    .. changes.SelectMany(change => (string[])["--set", $"{change.Key}={(change.Now == None ? "null" : change.Now)}"])]));
         }
         return [.. changes.Select(change => $"{change.Key}: {change.Before} before, {change.Now} now")];
     }
@@ -59,5 +61,5 @@ internal static class RunChanges
             .SelectMany(name => Differences(key.Length == 0 ? name : $"{key}.{name}", old[name], given[name]));
     }
 
-    private static string Text(JsonNode? value) => value is null ? "none" : value.ToJsonString(ConfigJson.Options).Trim('"');
+    private static string Text(JsonNode? value) => value is null ? None : value.ToJsonString(ConfigJson.Options).Trim('"');
 }

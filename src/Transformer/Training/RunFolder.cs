@@ -44,9 +44,10 @@ public sealed class RunFolder : IDisposable
         }
     }
 
-    /// <summary>Whether a folder holds a run without any checkpoint.</summary>
+    /// <summary>Whether a folder holds a run without any checkpoint. A config.yaml alone may be a user's own.</summary>
     internal static bool IsUnsaved(string path) =>
-        File.Exists(System.IO.Path.Combine(path, ConfigName)) && new RunFolder(path, null!, hold: null) is var run
+        File.Exists(System.IO.Path.Combine(path, ConfigName)) && File.Exists(System.IO.Path.Combine(path, RunEnvironment.FileName))
+        && new RunFolder(path, null!, hold: null) is var run
         && !run.HasCheckpoint && run.Steps.Count == 0;
 
     // What a process that was killed before it wrote the configuration has left.

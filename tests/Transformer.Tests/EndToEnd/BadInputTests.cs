@@ -52,6 +52,29 @@ public sealed class BadInputTests : IDisposable
     }
 
     [Fact]
+    public async Task A_configuration_that_is_no_run_s_is_neither_replaced_nor_read_as_one()
+    {
+        Directory.CreateDirectory(here["own"]);
+        here.Write("own/config.yaml", "mine: true\n");
+        AssertRefused(await here.Train("own"), "a run exists there already");
+        Assert.Equal("mine: true\n", File.ReadAllText(here["own/config.yaml"]));
+
+        await here.Train("run", "--set", "training.steps=1");
+        foreach (var file in (string[])["model.safetensors", "config.json", "tokenizer.json"])
+            File.Copy(here[$"run/checkpoints/step-1/{file}"], here[$"own/{file}"]);
+        var (code, _, error) = await Workplace.Request("evaluate", here["own"], "--data", here["corpus.txt"]);
+        Assert.True(code == CommandLine.Done, error);
+    }
+
+    [Fact]
+    public void A_recipe_s_name_is_that_also_beside_a_folder_of_the_name()
+    {
+        Directory.CreateDirectory(here["names"]);
+        here.Write("names/config.yaml", "");
+        Assert.Equal(CommandLine.Done, Command.Run(here.Folder, "config", "show", "names").Code);
+    }
+
+    [Fact]
     public async Task A_prompt_that_the_model_cannot_read_ends_with_2()
     {
         await here.Train("run", "--set", "training.steps=1");
@@ -173,7 +196,7 @@ public sealed class BadInputTests : IDisposable
         Assert.DoesNotContain("Nothing was changed", error);
         Assert.Matches(
             @"The run ended after step \d+\. Its last checkpoint, disk/run/checkpoints/step-\d+, is complete\. " +
-            @"Mend this, and resume: dotnet \S+Transformer\.Cli\.dll train --resume disk/run", error);
+            @"Fix the cause, then resume: dotnet \S+Transformer\.Cli\.dll train --resume disk/run", error);
     }
 
     [Fact]

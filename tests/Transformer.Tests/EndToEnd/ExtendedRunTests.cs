@@ -37,7 +37,7 @@ public sealed class ExtendedRunTests : IDisposable
 
         Assert.True(code == 0, error);
         Assert.Contains(
-            "the schedule is that of a run of 80 steps from here on: the learning rate goes on with 0.0055, where it would have been 0.001",
+            "the schedule now spans 80 steps: the learning rate continues at 0.0055 instead of 0.001",
             error);
         var schedule = new CosineScheduleConfig();
         Assert.Equal(1e-2 * LearningRate.At(schedule, 40, 80), (double)here.Metrics("run")[40]["learning_rate"]!, 1e-12);
@@ -47,9 +47,9 @@ public sealed class ExtendedRunTests : IDisposable
     }
 
     [Theory]
-    [InlineData("training.batch_size=4", "--resume: a run keeps training.batch_size; it may change training.steps, ")]
-    [InlineData("model.mlp={kind: gelu}", "--resume: a run keeps model.mlp; ")]
-    [InlineData("training.optimizer.learning_rate=1", "--resume: a run keeps training.optimizer.learning_rate; ")]
+    [InlineData("training.batch_size=4", "--resume cannot change training.batch_size; it can change training.steps, ")]
+    [InlineData("model.mlp={kind: gelu}", "--resume cannot change model.mlp; ")]
+    [InlineData("training.optimizer.learning_rate=1", "--resume cannot change training.optimizer.learning_rate; ")]
     [InlineData("training.steps=5", "training.steps: found 5, but ")]
     [InlineData("training.stps=5", "training.stps: unknown key; did you mean training.steps?")]
     [InlineData("data.path=HERE/other.txt", "other.txt is not what the run began with")]

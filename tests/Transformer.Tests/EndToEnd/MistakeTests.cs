@@ -38,6 +38,8 @@ public sealed partial class MistakeTests(MistakeTests.Place here) : IClassFixtur
     [InlineData("train --resume HERE/run/checkpoints/step-2", "no run there")]
     [InlineData("train --resume HERE/weights", "no run there")]
     [InlineData("train --resume HERE/run --set model.width=32", "model.width")]
+    [InlineData("train --resume HERE/run --set training.gradient_clip=0.5", "training.gradient_clip")]
+    [InlineData("train --resume HERE/run --set training.gradient_clip=null", "training.gradient_clip")]
     [InlineData("train HERE/tiny.yaml --init-from HERE/my.txt", "my.txt")]
     [InlineData("train HERE/tiny.yaml --init-from HERE/run --set model.width=32", "fit")]
     [InlineData("generate HERE/my.txt --prompt a", "my.txt")]
