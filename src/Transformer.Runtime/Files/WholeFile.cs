@@ -53,7 +53,14 @@ internal static class WholeFile
     public static string Text(string path, long most = Most)
     {
         using var reader = new StreamReader(new MemoryStream(Bytes(path, most)), Strict);
-        return reader.ReadToEnd();
+        try
+        {
+            return reader.ReadToEnd();
+        }
+        catch (DecoderFallbackException e)
+        {
+            throw new DecoderFallbackException("found bytes that are not UTF-8", e);
+        }
     }
 
     /// <summary>The lines of a text.</summary>

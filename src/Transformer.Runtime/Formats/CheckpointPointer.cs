@@ -1,3 +1,4 @@
+using System.Text;
 using Transformer.Configuration;
 using Transformer.Files;
 
@@ -68,13 +69,15 @@ public static class CheckpointPointer
         return File.Exists(mark) ? ReadName(mark) : null;
     }
 
-    private static string ReadName(string mark)
+    /// <summary>The name in a pointer; empty where there is none.</summary>
+    /// <exception cref="InputException">The pointer cannot be read.</exception>
+    internal static string ReadName(string mark)
     {
         try
         {
             return WholeFile.Lines(mark).FirstOrDefault("").Trim();
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or DecoderFallbackException)
         {
             throw new InputException($"{mark}: cannot be read ({e.Message})", e);
         }

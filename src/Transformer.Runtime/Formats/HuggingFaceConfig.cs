@@ -63,7 +63,9 @@ public static class HuggingFaceConfig
             throw fields.Bad("quantization_config", "quantised weights cannot be read; take the model in float16, bfloat16 or float32");
         foreach (var (key, nothing) in OtherModels)
             if (fields.Has(key) && !Array.Exists(nothing, value => JsonNode.DeepEquals(fields.Node(key), JsonNode.Parse(value)))
-                && !(key is "sliding_window" && !fields.Flag("use_sliding_window", absent: true)))
+                && !(key is "sliding_window" && !fields.Flag("use_sliding_window", absent: true))
+                && !(key is "layer_types" && fields.Node(key) is JsonArray types
+                    && types.All(type => JsonNode.DeepEquals(type, "full_attention"))))
             {
                 throw fields.Bad(key, $"found {fields.Node(key)!.ToJsonString()}, which this library cannot express");
             }
@@ -91,9 +93,31 @@ public static class HuggingFaceConfig
                 : positionFits ? "mlp.kind"
                 : "position.kind";
         if (config.Initialization is MupInitializationConfig) return "initialization";
-        var said = Read(new JsonFields(JsonNode.Parse(fields.ToJsonString())!.AsObject(), "config.json"));
-        return Difference("", ModelJson.ToJson(Canonical(config)), ModelJson.ToJson(Canonical(said)));
+        const string Origin = "config.json";
+        try
+        {
+            var said = Read(new JsonFields(JsonNode.Parse(fields.ToJsonString())!.AsObject(), Origin));
+            return Difference("", ModelJson.ToJson(Canonical(config)), ModelJson.ToJson(Canonical(said)));
+        }
+        catch (InputException refused)
+        {
+            return KeyOf(refused.Message[$"{Origin}: ".Length..].Split(": ")[0]);
+        }
     }
+
+    // The key of a model whose value stands in a field that is refused: a size beyond the limits, a scaling out of bounds.
+    private static string KeyOf(string field) => field switch
+    {
+        "rms_norm_eps" or "layer_norm_epsilon" => "norm.epsilon",
+        "hidden_size" or "n_embd" => "width",
+        "max_position_embeddings" or "n_positions" => "context_length",
+        "num_hidden_layers" or "n_layer" => "layers",
+        "vocab_size" => "vocabulary_size",
+        "intermediate_size" or "n_inner" => "mlp",
+        "rope_theta" or "rope_scaling" => "position",
+        "num_attention_heads" or "num_key_value_heads" or "head_dim" or "n_head" => "attention",
+        _ => field,
+    };
 
     // The first key at which two configurations differ, null where none is.
     private static string? Difference(string path, JsonNode? wanted, JsonNode? said)

@@ -17,6 +17,9 @@ public static class TokenizerFolder
     private const string GenerationName = "generation_config.json";
     private const string BeginId = "bos_token_id", EndId = "eos_token_id";
 
+    /// <summary>The files that <see cref="Write"/> writes.</summary>
+    internal static readonly IReadOnlyList<string> Written = [FileName, SettingsName, GenerationName];
+
     // By these names a tokenizer_config.json has its special tokens.
     private static readonly string[] Roles =
         ["bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"];

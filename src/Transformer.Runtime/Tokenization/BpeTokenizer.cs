@@ -81,6 +81,10 @@ public sealed class BpeTokenizer : Tokenizer
         {
             throw new InputException($"{vocabularyPath}: not a JSON object of tokens and ids ({JsonProblem.Of(e)})", e);
         }
+        catch (DecoderFallbackException e)
+        {
+            throw new InputException($"{mergesPath}: {e.Message}, expected the merges, two tokens with a space between them a line", e);
+        }
         catch (InputException e)
         {
             throw new InputException($"{vocabularyPath}, {mergesPath}: {e.Message}", e);

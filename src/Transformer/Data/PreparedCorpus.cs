@@ -1,16 +1,15 @@
 using System.Text.Json;
 using Transformer.Configuration;
 using Transformer.Files;
+using Transformer.Formats;
 using Transformer.Runs;
-using Transformer.Tokenization;
 
 namespace Transformer.Data;
 
-/// <summary>A folder of token files: train.tokens, validation.tokens, tokenizer.json and corpus.json.</summary>
+/// <summary>A folder of token files: train.tokens, validation.tokens, the tokenizer and corpus.json.</summary>
 public static class PreparedCorpus
 {
-    private const string TrainingName = "train.tokens", ValidationName = "validation.tokens";
-    private const string TokenizerName = "tokenizer.json", DescriptionName = "corpus.json";
+    private const string TrainingName = "train.tokens", ValidationName = "validation.tokens", DescriptionName = "corpus.json";
 
     private static readonly JsonSerializerOptions Format = new()
     {
@@ -48,7 +47,7 @@ public static class PreparedCorpus
                 $"data.validation_path: found {path}, but the prepared {folder} has its own validation tokens; leave it out");
         }
         var description = ReadDescription(Path.Combine(folder, DescriptionName));
-        var tokenizer = Tokenizer.Load(Path.Combine(folder, TokenizerName));
+        var tokenizer = TokenizerFolder.Read(Path.Combine(folder, TokenizerFolder.FileName));
         var training = TokenFile.Open(Path.Combine(folder, TrainingName));
         try
         {
@@ -71,7 +70,7 @@ public static class PreparedCorpus
     private static void Write(CorpusText text, DataConfig config, string folder, Action<double>? report)
     {
         var (training, validation) = (new TokenStatistics(text.Tokenizer), new TokenStatistics(text.Tokenizer));
-        text.Tokenizer.Save(Path.Combine(folder, TokenizerName));
+        TokenizerFolder.Write(folder, text.Tokenizer);
         TokenFile.Write(Path.Combine(folder, TrainingName), text.Tokenizer.VocabularySize, Reported(training.Through(text.Training())));
         TokenFile.Write(
             Path.Combine(folder, ValidationName), text.Tokenizer.VocabularySize, Reported(validation.Through(text.Validation())));

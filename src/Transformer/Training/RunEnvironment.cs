@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using System.Text.Json;
 using Transformer.Configuration;
 using Transformer.Distributed;
@@ -57,7 +58,7 @@ public sealed record RunEnvironment(
         {
             return File.Exists(path) ? JsonSerializer.Deserialize<RunEnvironment>(WholeFile.Text(path), ConfigJson.Options) : null;
         }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or DecoderFallbackException)
         {
             throw new InputException($"{path}: cannot be read ({JsonProblem.Of(e)}). " +
                 "Delete it to resume the run without the comparison.", e);

@@ -3,6 +3,7 @@ using Transformer.Distributed;
 using Transformer.Files;
 using Transformer.Formats;
 using Transformer.Runs;
+using Transformer.Tokenization;
 
 namespace Transformer.Training;
 
@@ -25,6 +26,9 @@ public sealed class RunFolder : IDisposable
 
     /// <summary>The configuration before what was changed when the run was opened.</summary>
     internal RunConfig Before { get; private init; } = null!;
+
+    // Otherwise a tokenizer there is the user's.
+    private bool WroteTokenizer { get; init; }
 
     /// <summary>
     /// Whether a new run can have a folder: there is none, or nothing but a run that ended before its first checkpoint.
@@ -145,7 +149,7 @@ public sealed class RunFolder : IDisposable
         if (hold is null) return;
         Dispose();
         DeleteFiles();
-        if (Config.Data.Tokenizer is FileTokenizerConfig) File.Delete(PathOf(TokenizerName));
+        if (WroteTokenizer) foreach (var name in TokenizerFolder.Written) File.Delete(PathOf(name));
         if (!Directory.EnumerateFileSystemEntries(Path).Any()) Directory.Delete(Path);
     }
 
@@ -167,9 +171,12 @@ public sealed class RunFolder : IDisposable
     {
         if (run.Config.Data.Tokenizer is not FileTokenizerConfig file) return run;
         var own = System.IO.Path.GetFullPath(run.PathOf(TokenizerName));
-        if (file.Path != own) File.Copy(file.Path, own, overwrite: replace);
+        if (file.Path == own) return run;
+        if (!replace && TokenizerFolder.Written.Select(run.PathOf).FirstOrDefault(File.Exists) is { } taken)
+            throw new IOException($"{taken} is there already.");
+        TokenizerFolder.Write(run.Path, Tokenizer.FromConfig(file));
         var data = run.Config.Data with { Tokenizer = new FileTokenizerConfig { Path = own } };
-        return new(run.Path, run.Config with { Data = data }, run.hold);
+        return new(run.Path, run.Config with { Data = data }, run.hold) { WroteTokenizer = true };
     }
 
     private void DeleteFiles()
@@ -202,10 +209,10 @@ public sealed class RunFolder : IDisposable
         PartialPath.CleanUp(Path);
         if (!Directory.Exists(Checkpoints(""))) return;
         PartialPath.CleanUp(Checkpoints(""));
-        var latest = HasCheckpoint ? StepOf(WholeFile.Text(Checkpoints(CheckpointPointer.Latest)).Trim()) : -1;
+        var latest = HasCheckpoint ? StepOf(CheckpointPointer.ReadName(Checkpoints(CheckpointPointer.Latest))) : -1;
         foreach (var step in Steps.Where(step => step > latest)) Directory.Delete(Checkpoint(step), recursive: true);
         var best = Checkpoints(CheckpointPointer.Best);
-        if (File.Exists(best) && !Directory.Exists(Checkpoints(WholeFile.Text(best).Trim()))) File.Delete(best);
+        if (File.Exists(best) && !Directory.Exists(Checkpoints(CheckpointPointer.ReadName(best)))) File.Delete(best);
     }
 
     // Kept open exclusively while the process works on the run; the system releases it when the process ends, however it ends.

@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
 using Transformer.Checkpoints;
 using Transformer.Formats;
+using Transformer.Runs;
+using Transformer.Training;
 
 namespace Transformer.Tests.EndToEnd;
 
@@ -91,6 +93,63 @@ public sealed class InitFromTests : IDisposable
         Directory.Move(here["second"], here["moved"]);
         Assert.Equal(0, (await Workplace.Request("train", "--resume", here["moved"], "--set", "training.steps=2")).Code);
         Assert.Equal(0, (await Workplace.Request("evaluate", here["moved"])).Code);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_run_keeps_the_tokens_at_which_an_imported_models_texts_end(bool prepared)
+    {
+        Assert.Equal(0, (await Workplace.Request("import", Golden.PathOf("faults/added-tokens"), "--out", here["model"])).Code);
+        var data = here["corpus.txt"];
+        if (prepared)
+        {
+            var tokenizer = $"data.tokenizer={{kind: file, path: {here["model/tokenizer.json"]}}}";
+            var made = await Workplace.Request("data", "prepare", data, "--out", here["tokens"], "--set", tokenizer);
+            Assert.True(made.Code == 0, made.Error);
+            data = here["tokens"];
+        }
+
+        string[] other = ["--set", $"data.path={data}", "--set", "training.sample_tokens=0", .. Still];
+        var (code, _, error) = await Workplace.Request(["train", "--init-from", here["model"], "--out", here["run"], .. other]);
+
+        Assert.True(code == 0, error);
+        Assert.Equal([258], TokenizerFolder.Read(here["run/checkpoints/step-1"]).EndTokens);
+        if (!prepared) Assert.Equal([258], TokenizerFolder.Read(here["run"]).EndTokens);
+        Assert.Equal(0, (await Workplace.Request("train", "--resume", here["run"], "--set", "training.steps=2")).Code);
+    }
+
+    [Fact]
+    public void A_run_that_could_not_start_deletes_only_the_tokenizer_that_it_wrote()
+    {
+        Directory.CreateDirectory(here["own"]);
+        foreach (var name in (string[])["tokenizer.json", "tokenizer_config.json"])
+            File.Copy(Golden.PathOf($"faults/added-tokens/{name}"), here[$"own/{name}"]);
+        Begin("own", here["own"]).Rollback();
+        Assert.Equal(["tokenizer.json", "tokenizer_config.json"], Directory.GetFiles(here["own"]).Select(Path.GetFileName).Order());
+
+        using (var run = Begin("copied", Golden.PathOf("faults/added-tokens")))
+        {
+            Assert.Equal([258], TokenizerFolder.Read(here["copied"]).EndTokens);
+            run.Rollback();
+        }
+        Assert.False(Directory.Exists(here["copied"]));
+
+        RunFolder Begin(string folder, string source) => RunFolder.Create(here[folder], ConfigFile.Load(
+            here["tiny.yaml"], [$"data.tokenizer={{kind: file, path: {source}/tokenizer.json}}"]));
+    }
+
+    [Theory]
+    [InlineData("checkpoints/latest")]
+    [InlineData("checkpoints/best")]
+    [InlineData("environment.json")]
+    public async Task A_file_of_a_run_that_is_not_UTF_8_ends_with_2(string file)
+    {
+        await here.Train("first", "--set", "training.steps=1");
+        File.WriteAllBytes(here[$"first/{file}"], [.. "step-"u8, 0xE9]);
+        var (code, _, error) = await Workplace.Request("train", "--resume", here["first"], "--set", "training.steps=2");
+        Assert.Equal(2, code);
+        Assert.Contains($"{file}: cannot be read (found bytes that are not UTF-8)", error);
     }
 
     [Fact]

@@ -152,6 +152,30 @@ public sealed class CheckpointFolderTests : IDisposable
     }
 
     [Fact]
+    public void A_model_that_is_no_Qwen_3_by_its_epsilon_is_saved_and_read()
+    {
+        var model = Model with
+        {
+            Attention = new SoftmaxAttentionConfig { Heads = 2, QueryKeyNorm = true },
+            Norm = new RmsNormConfig { Epsilon = 1e-6 },
+        };
+        CheckpointFolder.Save(folder["a"], model, Weights(0).ToStored());
+        using var read = CheckpointFolder.Open(folder["a"]);
+        Assert.Equal(model, read.Model);
+        Assert.Equal("transformer", (string)Json("a/config.json")["model_type"]!);
+    }
+
+    [Fact]
+    public void A_mark_that_is_not_UTF_8_is_refused()
+    {
+        Directory.CreateDirectory(folder["run/checkpoints"]);
+        File.WriteAllBytes(folder["run/checkpoints/latest"], [.. "step-"u8, 0xE9]);
+        Assert.Equal(
+            $"{folder["run/checkpoints/latest"]}: cannot be read (found bytes that are not UTF-8)",
+            Assert.Throws<InputException>(() => CheckpointFolder.Open(folder["run"])).Message);
+    }
+
+    [Fact]
     public void A_run_opens_at_its_latest_checkpoint()
     {
         foreach (var step in new[] { 1, 2 })

@@ -60,6 +60,14 @@ public sealed class HuggingFaceConfigTests : IDisposable
             Mlp = new SwiGluMlpConfig { Hidden = 128, Bias = true } } },
         { "attention", Llama with { Attention = new SoftmaxAttentionConfig { Heads = 6, LogitSoftCap = 30 } } },
         { "attention", Llama with { Attention = new SoftmaxAttentionConfig { Heads = 6, ValueResidual = true } } },
+        { "norm.epsilon", Llama with
+        { Attention = new SoftmaxAttentionConfig { Heads = 6, QueryKeyNorm = true }, Norm = new RmsNormConfig { Epsilon = 1e-6 } } },
+        { "position", Llama with
+        { ContextLength = 400_000_000, Position = new RotaryPositionConfig
+            { Scaling = new DynamicNtkScalingConfig { Factor = 1e7, OriginalLength = 40 } } } },
+        { "context_length", Llama with { ContextLength = 400_000_000 } },
+        { "width", Llama with { Width = 480_000 } },
+        { "mlp", Llama with { Mlp = new SwiGluMlpConfig { Hidden = 300_000 } } },
         { "mlp", Llama with { Mlp = new ReluMlpConfig() } },
         { "mlp", Llama with { Mlp = new MixtureMlpConfig { Experts = 4, Active = 2, Expert = new SwiGluMlpConfig { Hidden = 128 } } } },
         { "residual", Llama with { Residual = new PostNormResidualConfig() } },
@@ -145,7 +153,8 @@ public sealed class HuggingFaceConfigTests : IDisposable
     [InlineData("llama/tied", "quantization_config", "{}")]
     [InlineData("llama/tied", "partial_rotary_factor", "0.5")]
     [InlineData("llama/tied", "sliding_window", "16")]
-    [InlineData("llama/tied", "layer_types", """["sliding_attention"]""")]
+    [InlineData("llama/tied", "layer_types", """["full_attention", "sliding_attention", "full_attention"]""")]
+    [InlineData("llama/tied", "layer_types", "\"full_attention\"")]
     [InlineData("llama/tied", "attn_logit_softcapping", "50.0")]
     [InlineData("llama/tied", "final_logit_softcapping", "30.0")]
     [InlineData("llama/tied", "query_pre_attn_scalar", "256")]
@@ -185,6 +194,7 @@ public sealed class HuggingFaceConfigTests : IDisposable
     [InlineData("llama/tied", "pad_token_id", "5")]
     [InlineData("llama/tied", "hidden_act", "\"swish\"")]
     [InlineData("llama/tied", "logit_scale", "1.0")]
+    [InlineData("llama/tied", "layer_types", """["full_attention", "full_attention", "full_attention"]""")]
     [InlineData("nanogpt/bias", "reorder_and_upcast_attn", "true")]
     [InlineData("nanogpt/bias", "summary_type", "\"mean\"")]
     public void What_does_not_change_the_model_is_read_over(string golden, string key, string value)

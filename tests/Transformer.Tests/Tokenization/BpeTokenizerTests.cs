@@ -60,6 +60,18 @@ public sealed class BpeTokenizerTests
     }
 
     [Fact]
+    public void Merges_that_are_not_UTF_8_are_refused()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("vocab.json", "{}");
+        File.WriteAllBytes(folder["merges.txt"], [.. "a b\n"u8, 0xE9]);
+
+        var error = Assert.Throws<InputException>(() => BpeTokenizer.FromFiles(folder["vocab.json"], folder["merges.txt"]));
+
+        Assert.StartsWith($"{folder["merges.txt"]}: found bytes that are not UTF-8, expected the merges", error.Message);
+    }
+
+    [Fact]
     public void A_vocabulary_with_a_gap_is_refused()
     {
         var bytes = Enumerable.Range(0, 256).ToDictionary(value => ByteSymbols.Write([(byte)value]), value => value);
