@@ -26,6 +26,8 @@ internal static class CommandLine
     /// <summary>The user interrupted the verb; what it had is saved.</summary>
     public const int Interrupted = 130;
 
+    private static readonly string[] Paths = ["FILE", "FILE.dll", "DIR", "PATH", "SOURCE", "RECIPE|FILE"];
+
     // Loading it takes a moment; and doctor reports why it does not load.
     private static readonly string[] WithoutLibTorch = ["recipes", "config", "data", "doctor", InitVerb.Name];
 
@@ -88,6 +90,7 @@ internal static class CommandLine
         CollectiveException { InnerException: { } cause } => (Describe(cause).Code, failure.Message),
         CollectiveException => (Done, ""),
         InputException => (Refused, failure.Message),
+        OperationCanceledException when failure.Message == new OperationCanceledException().Message => (Interrupted, "interrupted"),
         OperationCanceledException => (Interrupted, failure.Message),
         OutputException { IsClosedPipe: true } => (Done, ""),
         TypeInitializationException { InnerException: { } cause } => (Failed, Describe(cause).Message),
@@ -99,7 +102,7 @@ internal static class CommandLine
     /// <summary>Why a request names no verb, or gives it what it does not take; null where it can be run.</summary>
     public static string? ProblemOf(ParseResult request)
     {
-        if (WrongValue(request) is { } wrong) return wrong;
+        if ((WrongValue(request) ?? EmptyPath(request)) is { } wrong) return wrong;
         return request.Action is null or ParseErrorAction || (request.Errors.Count == 0 && Stray(request) is not null)
             ? Stray(request) is { } stray ? Unknown(stray, request) : request.Errors[0].Message
             : null;
@@ -138,6 +141,16 @@ internal static class CommandLine
     // Why an option does not take the value that it was given; null where all do.
     private static string? WrongValue(ParseResult request) => request.Errors.FirstOrDefault(
         error => (error.SymbolResult as OptionResult ?? error.SymbolResult?.Parent as OptionResult) is { Tokens.Count: > 0 })?.Message;
+
+    // An empty path, such as that of a variable which is not set; null where there is none.
+    private static string? EmptyPath(ParseResult request) => request.CommandResult.Children.Select(given => given switch
+    {
+        OptionResult { Tokens: [{ Value: "" }], Option: { HelpName: { } kind, Name: var name } } when Paths.Contains(kind) =>
+            $"{name}: found nothing, expected {kind}.",
+        ArgumentResult { Argument.Name: var kind } argument when Paths.Contains(kind) && argument.Tokens.Any(token => token.Value == "") =>
+            $"found nothing, expected {kind}.",
+        _ => null,
+    }).FirstOrDefault(problem => problem is not null);
 
     private static string Unknown(string token, ParseResult request)
     {

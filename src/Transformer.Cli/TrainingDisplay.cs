@@ -10,6 +10,7 @@ internal abstract class TrainingDisplay : IDisposable
 {
     private ContentionWarning? others;
     private int steps;
+    private bool isTask;    // whose rows a sample without a prompt has none of
 
     /// <summary>The display for a writer: a bar where it is the terminal's standard error.</summary>
     public static TrainingDisplay On(TextWriter error) =>
@@ -34,7 +35,7 @@ internal abstract class TrainingDisplay : IDisposable
         switch (happened)
         {
             case TrainingEvent.Started started:
-                steps = started.Config.Training.Steps;
+                (steps, isTask) = (started.Config.Training.Steps, started.Config.Data.Task is not null);
                 Line(Header(started));
                 foreach (var change in started.Changes) Line($"changed: {change}");
                 break;
@@ -69,7 +70,8 @@ internal abstract class TrainingDisplay : IDisposable
         $"validation loss {outcome.ValidationLoss:f4}, accuracy {outcome.ValidationAccuracy:p1}\n" +
         (outcome.CoreSecondsPerToken is { } seconds ? $"processor time: {1e6 * seconds:g3} us per token, all cores together" +
             $"{(outcome.JoulesPerToken is { } joules ? $"; energy: {1e3 * joules:g3} mJ per token" : "")}\n" : "") +
-        $"run: {outcome.Run}\nsample from it: {ShellCommand.Of(GenerateVerb.Name, outcome.Run)}");
+        $"run: {outcome.Run}\n" + (isTask ? $"measure it: {ShellCommand.Of("evaluate", outcome.Run)}"
+            : $"sample from it: {ShellCommand.Of(GenerateVerb.Name, outcome.Run)}"));
 
     /// <inheritdoc/>
     public virtual void Dispose() { }

@@ -12,6 +12,12 @@ namespace Transformer.Formats;
 /// </summary>
 public static class TokenizerFolder
 {
+    /// <summary>The tokenizer that a configuration asks for; one of a tokenizer.json with what stands beside it.</summary>
+    /// <inheritdoc cref="Tokenizer.FromConfig"/>
+    public static Tokenizer FromConfig(TokenizerConfig config, params IEnumerable<Func<TextReader>> texts) =>
+        config is FileTokenizerConfig { Path: var path } && Path.GetFileName(path) == FileName ? Read(path)
+            : Tokenizer.FromConfig(config, texts);
+
     internal const string FileName = "tokenizer.json", SettingsName = "tokenizer_config.json";
     private const string VocabularyName = "vocab.json", MergesName = "merges.txt", MapName = "special_tokens_map.json";
     private const string GenerationName = "generation_config.json";

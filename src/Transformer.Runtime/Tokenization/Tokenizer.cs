@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Text;
 using Transformer.Configuration;
-using Transformer.Formats;
 
 namespace Transformer.Tokenization;
 
@@ -59,8 +58,7 @@ public abstract class Tokenizer
         CharacterTokenizerConfig => CharacterTokenizer.FromCorpus(texts.Select(open => open())),
         ByteTokenizerConfig => new ByteTokenizer(),
         BpeTokenizerConfig bpe => BpeTokenizer.FromFiles(bpe.Vocabulary, bpe.Merges),
-        FileTokenizerConfig file =>
-            Path.GetFileName(file.Path) == TokenizerFolder.FileName ? TokenizerFolder.Read(file.Path) : Load(file.Path),
+        FileTokenizerConfig file => Load(file.Path),
         _ => throw new NotSupportedException($"{config.GetType().Name} has no tokenizer"),
     };
 

@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Formats;
 using Transformer.Runs;
 using Transformer.Tokenization;
 
@@ -17,8 +18,8 @@ internal sealed class CorpusText
         training = TextSource.At(config.Path!);
         validation = config.ValidationPath is { } path ? TextSource.At(path) : null;
         Tokenizer = validation is null
-            ? Tokenizer.FromConfig(config.Tokenizer!, training.Open)
-            : Tokenizer.FromConfig(config.Tokenizer!, training.Open, validation.Open);
+            ? TokenizerFolder.FromConfig(config.Tokenizer!, training.Open)
+            : TokenizerFolder.FromConfig(config.Tokenizer!, training.Open, validation.Open);
         if (validation is not null) return;
 
         // nanoGPT's split: int(n * 0.9) characters train, the rest validates, each tokenized by itself.

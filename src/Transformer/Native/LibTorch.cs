@@ -77,8 +77,10 @@ public static partial class LibTorch
             }
             catch (Exception e)
             {
-                failure = ExceptionDispatchInfo.Capture(e);
-                throw;
+                failure = ExceptionDispatchInfo.Capture(e is not (IOException or UnauthorizedAccessException) ? e
+                    : new InputException(
+                        $"{CacheFolder} cannot be written ({e.Message}): allow it, or name another folder in XDG_DATA_HOME.", e));
+                failure.Throw();
             }
         }
     }

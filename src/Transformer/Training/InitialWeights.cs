@@ -10,14 +10,17 @@ namespace Transformer.Training;
 /// <summary>The weights of <c>training.init_from</c>, with which a run begins instead of random ones.</summary>
 public static class InitialWeights
 {
-    /// <summary>The model and the tokenizer of weights, as overrides of a recipe that has others.</summary>
+    /// <summary>The model, the tokenizer and, of a run, the data of weights, as overrides of a recipe that has others.</summary>
     /// <param name="path">A run's folder, a checkpoint's, or a .safetensors file.</param>
     /// <exception cref="InputException">There are no weights.</exception>
     public static IReadOnlyList<string> Overrides(string path)
     {
         using var checkpoint = Open(path);
         var model = $"model={ModelJson.ToJson(checkpoint.Model).ToJsonString()}";
-        return checkpoint.HasTokenizer ? [model, TokenizerOverride(checkpoint)] : [model];
+        var run = Path.Combine(path, RunFolder.ConfigName);
+        var data = File.Exists(run) ? ConfigFile.Load(run, []).Data : null;
+        string[] overrides = data is null ? [model] : [model, $"data={ConfigJson.ToJson(data).ToJsonString()}"];
+        return checkpoint.HasTokenizer && data?.Task is null ? [.. overrides, TokenizerOverride(checkpoint)] : overrides;
     }
 
     /// <summary>

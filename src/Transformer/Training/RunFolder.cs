@@ -3,7 +3,6 @@ using Transformer.Distributed;
 using Transformer.Files;
 using Transformer.Formats;
 using Transformer.Runs;
-using Transformer.Tokenization;
 
 namespace Transformer.Training;
 
@@ -174,7 +173,7 @@ public sealed class RunFolder : IDisposable
         if (file.Path == own) return run;
         if (!replace && TokenizerFolder.Written.Select(run.PathOf).FirstOrDefault(File.Exists) is { } taken)
             throw new IOException($"{taken} is there already.");
-        TokenizerFolder.Write(run.Path, Tokenizer.FromConfig(file));
+        TokenizerFolder.Write(run.Path, TokenizerFolder.FromConfig(file));
         var data = run.Config.Data with { Tokenizer = new FileTokenizerConfig { Path = own } };
         return new(run.Path, run.Config with { Data = data }, run.hold) { WroteTokenizer = true };
     }

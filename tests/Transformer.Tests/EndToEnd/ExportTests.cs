@@ -55,7 +55,7 @@ public sealed class ExportTests : IDisposable
         var (code, _, error) = await Workplace.Request(
             "export", here["model"], "--format", format, "--out", here["out"] + (format == "gguf" ? ".gguf" : ""), "--quantize", "q8");
         Assert.True(code == 0, error);
-        const string Note = "nothing was quantized: blocks have 32 weights, and no matrix has rows of a multiple of them (here 40)";
+        const string Note = "nothing was quantized: a block holds 32 weights, and no row length (40) is a multiple of that";
         Assert.Equal(isTold, error.Contains(Note));
     }
 

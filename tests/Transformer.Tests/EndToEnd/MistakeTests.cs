@@ -53,6 +53,8 @@ public sealed partial class MistakeTests(MistakeTests.Place here) : IClassFixtur
     [InlineData("init HERE/texts", "texts")]
     [InlineData("init HERE/empty.yaml", "empty")]
     [InlineData("data prepare HERE/none --out HERE/new", "none")]
+    [InlineData("train HERE/tiny.yaml --out ''", "--out: found nothing, expected DIR.")]
+    [InlineData("generate '' --prompt a", "found nothing, expected PATH.")]
     // values
     [InlineData("train HERE/tiny.yaml --set training.steps=many", "many")]
     [InlineData("train HERE/tiny.yaml --threads 0", "--threads")]
