@@ -48,7 +48,7 @@ public sealed class CharacterTokenizer : Tokenizer
         {
             throw new InputException(
                 $"the text has characters that are not among the {VocabularySize} of this tokenizer: {string.Join(", ", missing)}\n" +
-                "  Leave them out, or train with data.tokenizer.kind byte or bpe, which can encode every text.");
+                "  Leave them out, or train with data.tokenizer.kind byte, which can encode every text.");
         }
     }
 

@@ -15,9 +15,11 @@ public abstract record ScheduleConfig : IValidated
     public int WarmupSteps { get; init; }
 
     /// <summary>Why the learning rate of a run of so many steps is not what the schedule means it to be; null where it is.</summary>
-    public virtual string? WarningFor(int steps) => WarmupSteps == 0 || WarmupSteps < steps ? null
+    /// <param name="steps">The steps.</param>
+    /// <param name="isBegun">Whether the run has begun, so that it is too late for advice.</param>
+    public virtual string? WarningFor(int steps, bool isBegun = false) => WarmupSteps == 0 || WarmupSteps < steps ? null
         : $"training.schedule.warmup_steps: {WarmupSteps} steps of warm-up, but the run has {steps}, so that the learning rate never " +
-            $"reaches its peak. Take fewer, e.g. --set training.schedule.warmup_steps={steps / 20}";
+            $"reaches its peak.{(isBegun ? "" : $" Take fewer, e.g. --set training.schedule.warmup_steps={steps / 20}")}";
 
     /// <inheritdoc/>
     public virtual IEnumerable<ConfigProblem> Problems()
@@ -56,9 +58,11 @@ public sealed record WarmupStableDecayScheduleConfig : DecayingScheduleConfig
     public required int DecaySteps { get; init; }
 
     /// <inheritdoc/>
-    public override string? WarningFor(int steps) => base.WarningFor(steps) ?? ((long)WarmupSteps + DecaySteps <= steps ? null
+    public override string? WarningFor(int steps, bool isBegun = false) =>
+        base.WarningFor(steps, isBegun) ?? ((long)WarmupSteps + DecaySteps <= steps ? null
         : $"training.schedule.decay_steps: {WarmupSteps} steps of warm-up and {DecaySteps} of decay, but the run has {steps}, so that " +
-            $"the decay begins below the peak. Take fewer, e.g. --set training.schedule.decay_steps={(steps - WarmupSteps) / 2}");
+            $"the decay begins below the peak." +
+            (isBegun ? "" : $" Take fewer, e.g. --set training.schedule.decay_steps={(steps - WarmupSteps) / 2}"));
 
     /// <inheritdoc/>
     public override IEnumerable<ConfigProblem> Problems()

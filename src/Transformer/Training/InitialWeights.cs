@@ -4,6 +4,7 @@ using Transformer.Data;
 using Transformer.Formats;
 using Transformer.Model;
 using Transformer.Runs;
+using Transformer.Tokenization;
 
 namespace Transformer.Training;
 
@@ -36,8 +37,9 @@ public static class InitialWeights
         {
             throw new InputException(
                 $"training.init_from: {checkpoint.Folder} has another tokenizer ({tokenizer.VocabularySize} tokens) than {data.Name} " +
-                $"({data.Tokenizer.VocabularySize} tokens), so its embeddings do not fit.\n" +
-                $"  Take its tokenizer: --set {ShellCommand.Quoted(TokenizerOverride(checkpoint))}");
+                $"({data.Tokenizer.VocabularySize} tokens), so its embeddings do not fit.\n  " + (CanEncode(tokenizer, data)
+                    ? $"Take its tokenizer: --set {ShellCommand.Quoted(TokenizerOverride(checkpoint))}"
+                    : "It cannot encode this text either: take another text, or leave out --init-from."));
         }
         try
         {
@@ -60,6 +62,23 @@ public static class InitialWeights
         if (training.InitFrom is not { } path) return;
         using var checkpoint = Open(path);
         checkpoint.CopyInto(model.Weights);
+    }
+
+    // Whether a tokenizer has all that the beginning of a text holds.
+    private static bool CanEncode(Tokenizer tokenizer, Dataset data)
+    {
+        if (data is not Corpus corpus) return false;
+        var ids = new long[Math.Min(corpus.Training.Length, 1 << 16)];
+        corpus.Training.Read(0, ids);
+        try
+        {
+            tokenizer.Encode(data.Tokenizer.Decode([.. ids.Select(id => (int)id)]).TrimEnd('\uFFFD'));    // a character that was cut
+            return true;
+        }
+        catch (InputException)
+        {
+            return false;
+        }
     }
 
     private static string TokenizerOverride(CheckpointFolder checkpoint)

@@ -62,7 +62,7 @@ internal sealed class RunSetup
                 if (replaces)
                     report?.Invoke(new TrainingEvent.Warned($"The run in {folder} ended before its first checkpoint and is replaced."));
             });
-            if (ranks.Rank == 0) Warn(resolved, report);
+            if (ranks.Rank == 0) Warn(resolved, isBegun: false, report);
             return new RunSetup(run!, data, environment, checkpoint: null, Beginning(data), isNew: true);
         }
         catch
@@ -170,13 +170,14 @@ internal sealed class RunSetup
                 $"training.steps: found {run.Config.Training.Steps}, but {run.Path} has done {progress.Step} steps. " +
                 "Take that many or more.");
         run.WriteConfig();
-        if (run.Config.Training.Steps != run.Before.Training.Steps) Warn(run.Config, report);
+        if (run.Config.Training.Steps != run.Before.Training.Steps) Warn(run.Config, isBegun: true, report);
         return RunChanges.OfSchedule(run.Before, run.Config, progress.Step) is { } schedule ? [.. changes, schedule] : changes;
     }
 
-    private static void Warn(RunConfig config, Action<TrainingEvent>? report)
+    private static void Warn(RunConfig config, bool isBegun, Action<TrainingEvent>? report)
     {
-        if (config.Training.Schedule.WarningFor(config.Training.Steps) is { } warning) report?.Invoke(new TrainingEvent.Warned(warning));
+        if (config.Training.Schedule.WarningFor(config.Training.Steps, isBegun) is { } warning)
+            report?.Invoke(new TrainingEvent.Warned(warning));
     }
 
     private static TrainingProgress Beginning(Dataset data) => new() { Corpus = data.Checksum };

@@ -41,6 +41,7 @@ public sealed class ExtendedRunTests : IDisposable
             error);
         var schedule = new CosineScheduleConfig();
         Assert.Equal(1e-2 * LearningRate.At(schedule, 40, 80), (double)here.Metrics("run")[40]["learning_rate"]!, 1e-12);
+        Assert.DoesNotContain("--set training.schedule", error);    // what a run that has begun cannot change
         Assert.Contains("  steps: 80\n", File.ReadAllText(here["run/config.yaml"]));
         Assert.Equal(0, (await Workplace.Request("train", "--resume", here["run"])).Code);
         Assert.Equal(80, here.Steps("run"));

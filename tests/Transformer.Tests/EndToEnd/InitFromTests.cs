@@ -164,6 +164,8 @@ public sealed class InitFromTests : IDisposable
         await Refused(
             ["data.tokenizer={kind: byte}"], "has another tokenizer (19 tokens) than", "(256 tokens), so its embeddings do not fit",
             "Take its tokenizer: --set 'data.tokenizer={kind: file, path: ");
+        await Refused(
+            ["data.path=builtin:names"], "has another tokenizer (19 tokens) than", "It cannot encode this text either: take another text");
 
         async Task Refused(string[] sets, params string[] messages)
         {
