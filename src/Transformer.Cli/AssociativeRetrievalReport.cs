@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using Transformer.Configuration;
 using Transformer.Reproductions;
 
@@ -15,7 +14,7 @@ internal static class AssociativeRetrievalReport
         Description = "Only this rule; may be given again; default: all.",
         HelpName = "RULE",
         DefaultValueFactory = _ => Enum.GetValues<RetrievalRule>(),
-        CustomParser = result => [.. result.Tokens.Select(token => Rule(token.Value, result))],
+        CustomParser = result => ScriptJson.Parse<RetrievalRule>("--rule", result),
     };
 
     private static readonly Option<int[]> Keys = new Option<int[]>("--keys")
@@ -39,14 +38,6 @@ internal static class AssociativeRetrievalReport
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
-    }
-
-    private static RetrievalRule Rule(string name, ArgumentResult result)
-    {
-        var known = Enum.GetValues<RetrievalRule>().ToDictionary(ScriptJson.Name);
-        if (known.TryGetValue(name, out var rule)) return rule;
-        result.AddError($"--rule: {Spelling.NotOneOf(name, known.Keys)}.");
-        return default;
     }
 
     private static int Run(ParseResult request, CancellationToken cancellation)

@@ -2,7 +2,6 @@ using System.CommandLine;
 using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Evaluation;
-using Transformer.Formats;
 using Transformer.Inference.Torch;
 using Transformer.Onnx;
 using Transformer.Runs;
@@ -35,11 +34,12 @@ internal static class EvaluateVerb
         DefaultValueFactory = _ => [],
     };
 
-    private static readonly Option<string?> PrecisionOption = new("--precision")
+    private static readonly Option<Precision?> PrecisionOption = new("--precision")
     {
-        Description = $"The type of matrix products: {string.Join(", ", Enum.GetValues<Precision>().Select(ScriptJson.Name))}; " +
+        Description = $"The type of matrix products: {string.Join(", ", ScriptJson.Names<Precision>())}; " +
             "default: that in which a run was trained, fp32 for other models.",
         HelpName = "TYPE",
+        CustomParser = result => ScriptJson.Parse<Precision>("--precision", result) is [var precision] ? precision : null,
     };
 
     /// <summary>The verb.</summary>
@@ -62,7 +62,7 @@ internal static class EvaluateVerb
             throw new InputException(
                 $"--set {misplaced}: changes what a run is measured on, so it takes keys that begin with data. and goes without --data.");
         var device = SharedOptions.DeviceOf(request);
-        var precision = request.GetValue(PrecisionOption) is { } name ? Named(name) : (Precision?)null;
+        var precision = request.GetValue(PrecisionOption);
         var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
         Line[] lines = [.. request.GetRequiredValue(Models).Select(
             model => Measure(model, given, overrides, device, precision, error, cancellation))];
@@ -103,7 +103,7 @@ internal static class EvaluateVerb
     // The precision in which the run of a model was trained, and so validated; fp32 for a model without a run.
     private static Precision OfTraining(string path, Device device, TextWriter error)
     {
-        if (ConfigOf(path) is not { } config) return Precision.Fp32;
+        if (RunFolder.ConfigOf(path) is not { } config) return Precision.Fp32;
         var trained = ConfigFile.Load(config, []).Training.Precision;
         if (trained == Precision.Fp32) return trained;
         if (trained == Precision.Tf32 && device.type != TorchSharp.DeviceType.CUDA)
@@ -113,17 +113,6 @@ internal static class EvaluateVerb
         }
         error.WriteLine($"{path}: measured in {ScriptJson.Name(trained)}, as it was trained; for fp32 add --precision fp32.");
         return trained;
-    }
-
-    // The configuration of the run that a folder is, or that a checkpoint belongs to. A config.yaml without checkpoints beside it may be
-    // anybody's.
-    private static string? ConfigOf(string path)
-    {
-        var folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(File.Exists(path) ? Path.Combine(path, "..") : path));
-        if (Path.GetDirectoryName(folder) is { } parent && Path.GetFileName(parent) == CheckpointPointer.CheckpointsName)
-            folder = Path.GetDirectoryName(parent)!;
-        var config = Path.Combine(folder, RunFolder.ConfigName);
-        return File.Exists(config) && Directory.Exists(Path.Combine(folder, CheckpointPointer.CheckpointsName)) ? config : null;
     }
 
     private static (EvaluationResult Result, long? Bytes) WithOurs(
@@ -163,7 +152,7 @@ internal static class EvaluateVerb
     private static (EvaluationResult Result, long? Bytes) OnItsOwn(
         string run, LoadedModel loaded, string[] overrides, CancellationToken cancellation)
     {
-        var path = ConfigOf(run) ?? throw new InputException(
+        var path = RunFolder.ConfigOf(run) ?? throw new InputException(
             $"{run}: is no run (no config.yaml), so its validation data are not known. Name a text with --data FILE.");
         var config = ConfigFile.Load(path, overrides);
         using var data = Dataset.Open(config.Data);
@@ -179,11 +168,6 @@ internal static class EvaluateVerb
         var result = ModelEvaluation.Measure(loaded.Model, heldOut, cancellation);
         return (result, data is Corpus corpus ? TextEvaluation.Of(corpus).Bytes : null);
     }
-
-    private static Precision Named(string name) =>
-        Enum.GetValues<Precision>().Cast<Precision?>().FirstOrDefault(known => ScriptJson.Name(known!.Value) == name)
-            ?? throw new InputException(
-                $"--precision: {Spelling.NotOneOf(name, [.. Enum.GetValues<Precision>().Select(ScriptJson.Name)])}.");
 
     private static IEnumerable<string> Words(Tokenizer tokenizer) =>
         Enumerable.Range(0, tokenizer.VocabularySize).Select(id => tokenizer.Decode([id]));

@@ -30,7 +30,8 @@ internal static class InitVerb
     private static void Run(ParseResult request)
     {
         var text = TextSource.At(request.GetRequiredValue(Text));
-        var file = request.GetValue(Out) ?? $"{Path.GetFileNameWithoutExtension(text.Name.Split(':')[^1])}.yaml";
+        var name = text.IsBuiltIn ? text.Name.Split(':')[1] : Path.GetFileNameWithoutExtension(text.Name);
+        var file = request.GetValue(Out) ?? $"{name}.yaml";
         if (Path.Exists(file)) throw new InputException($"{file}: already exists and is not overwritten. Name another file with --out.");
         var choice = InitialChoice.For(text);
         DurableFile.WriteText(file, choice.Yaml(file, PathFrom(file, text)));
@@ -40,6 +41,6 @@ internal static class InitVerb
 
     // As the file names the text: paths in it count from its own folder.
     private static string PathFrom(string file, TextSource text) =>
-        TextSource.BuiltIn.Any(name => text.Name == $"builtin:{name}") ? text.Name
+        text.IsBuiltIn ? text.Name
             : Path.GetRelativePath(Path.GetDirectoryName(Path.GetFullPath(file))!, text.Name);
 }

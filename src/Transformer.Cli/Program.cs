@@ -10,7 +10,7 @@ internal static class Program
 {
     private static async Task<int> Main(string[] arguments)
     {
-        // First of all, so that it is there whatever goes wrong: a process may not even have the files left to load a library.
+        // Created first: once the process is out of file descriptors, the code for writing can no longer be loaded.
         var error = StandardWriter.Error;
         try
         {

@@ -1,9 +1,11 @@
+using System.CommandLine.Parsing;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Transformer.Configuration;
 
 namespace Transformer.Cli;
 
-/// <summary>What <c>--json</c> prints: one object on one line, names in snake_case.</summary>
+/// <summary>What <c>--json</c> prints: one object on one line, names in snake_case, as options take them too.</summary>
 internal static class ScriptJson
 {
     private static readonly JsonSerializerOptions Options = new()
@@ -19,4 +21,16 @@ internal static class ScriptJson
 
     /// <summary>The name of a value of an enumeration.</summary>
     public static string Name<T>(T value) where T : struct, Enum => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
+
+    /// <summary>The names of all values of an enumeration.</summary>
+    public static IReadOnlyList<string> Names<T>() where T : struct, Enum => [.. Enum.GetValues<T>().Select(Name)];
+
+    /// <summary>The values whose names an option was given; those that are none are errors of the request.</summary>
+    public static T[] Parse<T>(string option, ArgumentResult result) where T : struct, Enum
+    {
+        var known = Enum.GetValues<T>().ToDictionary(Name);
+        foreach (var token in result.Tokens.Where(token => !known.ContainsKey(token.Value)))
+            result.AddError($"{option}: {Spelling.NotOneOf(token.Value, known.Keys)}.");
+        return [.. result.Tokens.Where(token => known.ContainsKey(token.Value)).Select(token => known[token.Value])];
+    }
 }

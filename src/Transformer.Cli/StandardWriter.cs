@@ -11,6 +11,7 @@ internal sealed partial class StandardWriter : TextWriter
 {
     private const int GetFlags = 1, CloseOnExec = 1;                        // of fcntl
     private const int Interrupted = 4, BrokenPipe = 32;                        // of write
+    private const short Writable = 4;                                          // of poll
     private static readonly int TryAgain = OperatingSystem.IsMacOS() ? 35 : 11;
 
     private readonly Lock gate = new();
@@ -33,7 +34,7 @@ internal sealed partial class StandardWriter : TextWriter
         {
             isOpen = Control(descriptor, GetFlags, 0) is >= 0 and var flags && (flags & CloseOnExec) == 0;
         }
-        // Now: a process that has no files left could not load later what writing needs.
+        // Loads now what writing needs.
         try
         {
             Append([]);
@@ -101,11 +102,17 @@ internal sealed partial class StandardWriter : TextWriter
             fixed (byte* start = bytes) written = Write(descriptor, start, bytes.Length);
             var problem = written < 0 ? Marshal.GetLastPInvokeError() : 0;
             if (problem == 0) bytes = bytes[(int)written..];
-            else if (problem == TryAgain) Thread.Sleep(1);    // a pipe that another process made non-blocking is full
+            else if (problem == TryAgain) WaitForRoom();    // a pipe that another process made non-blocking is full
             else if (problem != Interrupted)
                 throw new OutputException(Marshal.GetPInvokeErrorMessage(problem), problem is BrokenPipe);
         }
         while (!bytes.IsEmpty);
+    }
+
+    private unsafe void WaitForRoom()
+    {
+        var request = new PollRequest(descriptor, Writable, 0);
+        _ = Poll(&request, count: 1, milliseconds: -1);    // where it fails, the next write tells why
     }
 
     private static void WriteTo(Stream stream, ReadOnlySpan<byte> bytes)
@@ -125,6 +132,12 @@ internal sealed partial class StandardWriter : TextWriter
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     private static unsafe partial nint Write(int descriptor, byte* bytes, nint count);
 
+    [LibraryImport("libc", EntryPoint = "poll")]
+    private static unsafe partial int Poll(PollRequest* requests, nuint count, int milliseconds);
+
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     private static partial int Control(int descriptor, int command, int argument);
+
+    [StructLayout(LayoutKind.Sequential)]
+    private readonly record struct PollRequest(int Descriptor, short Events, short Found);
 }

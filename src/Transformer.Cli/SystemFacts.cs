@@ -43,7 +43,7 @@ internal sealed partial record SystemFacts(
         if (FreeDiskBytes < LeastDisk)
             yield return $"Only {Numbers.Bytes(FreeDiskBytes)} of disk are free here: make room, or write runs elsewhere with --out.";
         if (Unwritable(LibTorch.CacheFolder) is { } reason)
-            yield return $"{LibTorch.CacheFolder} cannot be written ({reason}): allow it, or name another folder in XDG_DATA_HOME.";
+            yield return LibTorch.UnwritableCache(reason);
     }
 
     private static double? Others()

@@ -83,17 +83,17 @@ internal abstract class TrainingDisplay : IDisposable
     protected abstract void Line(string text);
 
     // What is most wanted first: a narrow terminal cuts the end.
-    private string Numbers(Metrics metrics, TimeSpan left) =>
-        $"step {metrics.Step,6} of {steps}  {Cli.Numbers.Duration(left)} left  loss {metrics.TrainLoss?.ToString("f4") ?? "overflowed"}  " +
+    private string Progress(Metrics metrics, TimeSpan left) =>
+        $"step {metrics.Step,6} of {steps}  {Numbers.Duration(left)} left  loss {metrics.TrainLoss?.ToString("f4") ?? "overflowed"}  " +
             $"{metrics.TokensPerSecond:n0} tokens/s  {metrics.Utilization:p0} of the matrix rate{others?.Now}";
 
     private static string Header(TrainingEvent.Started run)
     {
         var (model, training, here) = (run.Config.Model, run.Config.Training, run.Environment);
         var tokens = run.Data is Corpus corpus
-            ? $", {Cli.Numbers.Count(corpus.Training.Length)} tokens and {Cli.Numbers.Count(corpus.Validation.Length)} to validate on" : "";
+            ? $", {Numbers.Count(corpus.Training.Length)} tokens and {Numbers.Count(corpus.Validation.Length)} to validate on" : "";
         var batch = $"{training.BatchSize * training.GradientAccumulation} x {model.ContextLength}";
-        return $"model: {Cli.Numbers.Count(run.Parameters)} parameters, {model.Layers} blocks of width {model.Width}, " +
+        return $"model: {Numbers.Count(run.Parameters)} parameters, {model.Layers} blocks of width {model.Width}, " +
             $"context {model.ContextLength}\n" +
             $"data: {ShortPath(run.Data.Name)}, vocabulary {run.Data.Tokenizer.VocabularySize:n0}{tokens}\n" +
             $"run: {Steps(run.Step, training.Steps)} of {batch} tokens, {here.Device}, " +
@@ -116,7 +116,7 @@ internal abstract class TrainingDisplay : IDisposable
         {
             if (DateTime.UtcNow < next) return;
             next = DateTime.UtcNow.AddSeconds(5);
-            error.WriteLine(Numbers(metrics, left));
+            error.WriteLine(Progress(metrics, left));
         }
 
         protected override void Line(string text) => error.WriteLine(text);
@@ -134,7 +134,7 @@ internal abstract class TrainingDisplay : IDisposable
             next = DateTime.UtcNow.AddMilliseconds(200);
             var share = metrics.Seconds / (metrics.Seconds + left.TotalSeconds);
             var filled = (int)(20 * share);
-            var text = $"{new string('█', filled)}{new string('░', 20 - filled)} {Numbers(metrics, left)}";
+            var text = $"{new string('█', filled)}{new string('░', 20 - filled)} {Progress(metrics, left)}";
             error.Write($"\r\u001b[2K{text[..Math.Min(text.Length, Math.Max(10, terminal.Width - 1))]}");
             drawn = true;
         }

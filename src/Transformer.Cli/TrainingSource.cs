@@ -35,10 +35,11 @@ internal static partial class TrainingSource
         if (PreparedCorpus.IsAt(folder))
             return $"{folder}: a folder of token files, expected a recipe or a file.\n" +
                 $"  Give it as the data of one: {ShellCommand.Of([.. verb, "--set", $"data.path={folder}"])}";
-        if (File.Exists(Path.Combine(folder, "config.json")) || WeightFiles.In(folder))
+        if (File.Exists(Path.Combine(folder, CheckpointConfig.FileName)) || WeightFiles.In(folder))
             return $"{folder}: a folder of weights, expected a recipe or a file.\n" +
                 $"  Begin a run with them: {ShellCommand.Of("train", "--init-from", folder, "--set", "data.path=TEXT")}";
-        if (Directory.EnumerateFiles(folder).FirstOrDefault(IsText) is { } text)
+        var others = Directory.EnumerateFiles(folder).Where(file => Path.GetExtension(file) is not ".json");
+        if (others.FirstOrDefault(file => IsText(Head(file))) is { } text)
             return $"{folder}: a folder with texts, expected a recipe or a file; data.path takes one text, such as {text}.\n" +
                 $"  Join them: cat {ShellCommand.Quoted(folder)}/*{Path.GetExtension(text)} > all.txt && " +
                 ShellCommand.Of([.. verb, "--set", "data.path=all.txt"]);
@@ -56,7 +57,9 @@ internal static partial class TrainingSource
                     $"  Then begin a run with it: {ShellCommand.Of("train", "--init-from", "imported", "--set", "data.path=TEXT")}",
                 _ => "",
             };
-        if (extension is ".yaml" or ".yml" or ".json" || !HasLength(file) || !IsText(file) || HasKeys(file)) return null;
+        if (extension is ".yaml" or ".yml" or ".json" || !HasLength(file)) return null;
+        var head = Head(file);
+        if (!IsText(head) || ConfigurationKey().IsMatch(head)) return null;
         return $"{file}: looks like a text, expected a recipe or a YAML or JSON file. Give it as the data of a recipe:\n" +
             $"  {ShellCommand.Of([.. verb, "--set", $"data.path={file}"])}\n" +
             $"or write a configuration for it: {ShellCommand.Of(InitVerb.Name, file)}";
@@ -71,10 +74,7 @@ internal static partial class TrainingSource
     }
 
     // UTF-8 without control characters, as far as its beginning tells.
-    private static bool IsText(string file) =>
-        Path.GetExtension(file) is not ".json" && Head(file).AsSpan().IndexOfAny('\0', '\uFFFD') < 0;
-
-    private static bool HasKeys(string file) => ConfigurationKey().IsMatch(Head(file));
+    private static bool IsText(string head) => head.AsSpan().IndexOfAny('\0', '\uFFFD') < 0;
 
     private static string Head(string file)
     {

@@ -46,7 +46,7 @@ internal sealed class GraphBuilder(string name, OnnxOperators operators = OnnxOp
     public Value Output(string output, Value value, ScalarType type, params Axis[] shape) =>
         Output(output, value, type, isFirst: false, shape);
 
-    /// <summary>As the other, before all others where asked for: what tools take that look at one output only.</summary>
+    /// <summary>The same; first of all outputs where asked for, because some tools read only the first.</summary>
     public Value Output(string output, Value value, ScalarType type, bool isFirst, params Axis[] shape)
     {
         var made = Graph.Node.Last(node => node.Output.Contains(value.Name)).Output;

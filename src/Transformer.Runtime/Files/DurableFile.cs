@@ -9,7 +9,7 @@ namespace Transformer.Files;
 /// <summary>Files that are there whole or not at all, whenever the process ends.</summary>
 internal static class DurableFile
 {
-    private const int DiskFull = 28, QuotaReached = 122, WindowsDiskFull = unchecked((int)0x80070070);
+    private const int TooManyFiles = 24, DiskFull = 28, QuotaReached = 122, WindowsDiskFull = unchecked((int)0x80070070);
 
     // The files are read by people, not embedded in HTML: a quote or an accent stays what it is.
     private static readonly JsonSerializerOptions Readable = new()
@@ -49,8 +49,9 @@ internal static class DurableFile
     public static void WriteJson(string path, JsonNode json) => WriteText(path, json.ToJsonString(Readable) + "\n");
 
     /// <summary>The message for a file or folder that cannot be written.</summary>
-    public static InputException Unwritable(string path, Exception reason) =>
-        new($"{path}: cannot be written ({reason.Message})\n  Nothing was changed. {Advice(path, reason)}", reason);
+    public static InputException Unwritable(string path, Exception reason) => new(
+        reason.HResult == TooManyFiles ? $"{path}: cannot be written ({reason.Message}). Raise the limit of open files (ulimit -n)."
+            : $"{path}: cannot be written ({reason.Message})\n  Nothing was changed. {Advice(path, reason)}", reason);
 
     private static string Advice(string path, Exception reason)
     {

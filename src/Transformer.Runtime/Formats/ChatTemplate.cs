@@ -14,7 +14,7 @@ internal static class ChatTemplate
     /// <summary>The file that holds the text alone.</summary>
     public const string FileName = "chat_template.jinja";
 
-    private const string ConfigName = "tokenizer_config.json", Key = "chat_template", Default = "default";
+    private const string ConfigName = TokenizerFolder.SettingsName, Key = "chat_template", Default = "default";
     private const long LongestFile = 1 << 20;
 
     /// <summary>

@@ -15,8 +15,8 @@ public static class HuggingFaceConfig
     internal const int LengthLimit = 1 << 28;
     internal const int LayerLimit = 1 << 12;
 
-    // Fields by which other models are another function of the same tensors, or code of their own, and the values that do nothing. They are
-    // refused beside a model_type that does not have them, too: who wrote them meant something.
+    // Fields of other families that change what the same tensors compute, with the values that change nothing. Any other value is refused,
+    // whatever model_type says.
     private static readonly (string Key, string[] Nothing)[] OtherModels =
     [
         ("auto_map", []), ("sliding_window", []), ("attention_chunk_size", []), ("layer_types", []),
@@ -72,9 +72,7 @@ public static class HuggingFaceConfig
         var config = fields.Text("model_type") switch
         {
             "gpt2" => HuggingFaceGpt2.Read(fields),
-            "llama" => HuggingFaceLlama.Read(fields),
-            "qwen3" => HuggingFaceLlama.Read(fields, qwen: true),
-            "mistral" => HuggingFaceLlama.Read(fields, mistral: true),
+            "llama" or "mistral" or "qwen3" => HuggingFaceLlama.Read(fields),
             var other => throw fields.Bad("model_type", $"found {other}, expected gpt2, llama, mistral or qwen3"),
         };
         var problems = config.Problems().ToList();
@@ -93,15 +91,14 @@ public static class HuggingFaceConfig
                 : positionFits ? "mlp.kind"
                 : "position.kind";
         if (config.Initialization is MupInitializationConfig) return "initialization";
-        const string Origin = "config.json";
         try
         {
-            var said = Read(new JsonFields(JsonNode.Parse(fields.ToJsonString())!.AsObject(), Origin));
+            var said = Read(new JsonFields(JsonNode.Parse(fields.ToJsonString())!.AsObject(), CheckpointConfig.FileName));
             return Difference("", ModelJson.ToJson(Canonical(config)), ModelJson.ToJson(Canonical(said)));
         }
         catch (InputException refused)
         {
-            return KeyOf(refused.Message[$"{Origin}: ".Length..].Split(": ")[0]);
+            return KeyOf(refused.Message[$"{CheckpointConfig.FileName}: ".Length..].Split(": ")[0]);
         }
     }
 

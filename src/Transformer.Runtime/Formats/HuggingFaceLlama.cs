@@ -9,8 +9,9 @@ namespace Transformer.Formats;
 /// </summary>
 internal static class HuggingFaceLlama
 {
-    public static ModelConfig Read(JsonFields fields, bool mistral = false, bool qwen = false)
+    public static ModelConfig Read(JsonFields fields)
     {
+        var (mistral, qwen) = (fields.Text("model_type") == "mistral", fields.Text("model_type") == "qwen3");
         if (mistral && (!fields.Mentions("sliding_window") || fields.Has("sliding_window")))
             throw fields.Bad("sliding_window", "this library reads Mistral only where it is null; absent, it means 4096");
         if (fields.Text("hidden_act", "silu") is not ("silu" or "swish") and var activation)

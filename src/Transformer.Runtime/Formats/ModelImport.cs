@@ -36,7 +36,7 @@ public static class ModelImport
         switch (Path.GetExtension(source))
         {
             case ".safetensors":
-                return ImportWeights(source, Path.Combine(Path.GetDirectoryName(Path.GetFullPath(source))!, "config.json"));
+                return ImportWeights(source, Path.Combine(Path.GetDirectoryName(Path.GetFullPath(source))!, CheckpointConfig.FileName));
             case ".bin":
                 var (model, tensors) = Llama2CFile.Read(source);
                 return Checked(source, new ImportedModel(model, tensors, $"llama2.c, {source}"));
@@ -49,11 +49,11 @@ public static class ModelImport
 
     private static ImportedModel ImportFolder(string folder)
     {
-        if (WeightFiles.In(folder)) return ImportWeights(folder, Path.Combine(folder, "config.json"));
+        if (WeightFiles.In(folder)) return ImportWeights(folder, Path.Combine(folder, CheckpointConfig.FileName));
         if (Directory.EnumerateFiles(folder).FirstOrDefault(IsPickle) is { } pickle) throw Pickle(pickle);
         // nanoGPT's weights have no fixed file name; a single Safetensors file is unambiguous.
         return Directory.GetFiles(folder, "*.safetensors") is [var single]
-            ? ImportWeights(single, Path.Combine(folder, "config.json"))
+            ? ImportWeights(single, Path.Combine(folder, CheckpointConfig.FileName))
             : throw new InputException($"{folder}: holds no model, {Expected}");
     }
 

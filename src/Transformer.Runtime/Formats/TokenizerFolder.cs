@@ -147,14 +147,7 @@ public static class TokenizerFolder
         {
             var token = tokens.Object(key) ?? throw tokens.Bad(key, "found null, expected a token");
             if (!int.TryParse(key, CultureInfo.InvariantCulture, out var id)) throw tokens.Bad(key, "expected a token's id");
-            yield return new(id, token.Text("content"))
-            {
-                SingleWord = token.Flag("single_word", absent: false),
-                LeftStrip = token.Flag("lstrip", absent: false),
-                RightStrip = token.Flag("rstrip", absent: false),
-                Normalized = token.Flag("normalized", absent: false),
-                Special = token.Flag("special", absent: false),
-            };
+            yield return AddedToken.Read(id, token.Text("content"), key => token.Flag(key, absent: false));
         }
     }
 

@@ -22,4 +22,17 @@ public sealed record AddedToken(int Id, string Content)
 
     /// <summary>Whether it is a control token and no text.</summary>
     public bool Special { get; init; } = true;
+
+    /// <summary>A token as tokenizer.json and tokenizer_config.json describe it.</summary>
+    /// <param name="id">The token.</param>
+    /// <param name="content">Its content.</param>
+    /// <param name="flag">Whether the description has a switch on, such as lstrip.</param>
+    internal static AddedToken Read(int id, string content, Func<string, bool> flag) => new(id, content)
+    {
+        SingleWord = flag("single_word"),
+        LeftStrip = flag("lstrip"),
+        RightStrip = flag("rstrip"),
+        Normalized = flag("normalized"),
+        Special = flag("special"),
+    };
 }

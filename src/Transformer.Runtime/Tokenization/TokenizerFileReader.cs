@@ -12,8 +12,6 @@ namespace Transformer.Tokenization;
 /// </summary>
 internal static class TokenizerFileReader
 {
-    private const string SpaceSymbol = "\u2581";
-
     // These say how a batch is cut or filled up, or where in the text a token stands; a caller's text has the same tokens.
     private static readonly string[] WithoutEffect = ["version", "truncation", "padding", "trim_offsets"];
 
@@ -114,11 +112,11 @@ internal static class TokenizerFileReader
     {
         CheckBpe(model, ("ignore_merges", "false"), ("unk_token", null), ("fuse_unk", null), ("byte_fallback", "true"));
         CheckSteps(normalizer, "normalizer", "normalizers",
-            $$"""{"type":"Prepend","prepend":"{{SpaceSymbol}}"}""",
-            $$"""{"type":"Replace","pattern":{"String":" "},"content":"{{SpaceSymbol}}"}""");
+            $$"""{"type":"Prepend","prepend":"{{LlamaTokenizer.SpaceSymbol}}"}""",
+            $$"""{"type":"Replace","pattern":{"String":" "},"content":"{{LlamaTokenizer.SpaceSymbol}}"}""");
         if (decoder is not null)
             CheckSteps(decoder, "decoder", "decoders",
-                $$"""{"type":"Replace","pattern":{"String":"{{SpaceSymbol}}"},"content":" "}""",
+                $$"""{"type":"Replace","pattern":{"String":"{{LlamaTokenizer.SpaceSymbol}}"},"content":" "}""",
                 """{"type":"ByteFallback"}""",
                 """{"type":"Fuse"}""",
                 """{"type":"Strip","content":" ","start":1,"stop":0}""");
@@ -139,7 +137,7 @@ internal static class TokenizerFileReader
         }
         var named = added.Select(token => token.Id).ToHashSet();
         var tokenizer = new LlamaTokenizer(
-            [.. pieces.Select((piece, id) => named.Contains(id) ? piece : piece.Replace(SpaceSymbol, " "))], scores, added);
+            [.. pieces.Select((piece, id) => named.Contains(id) ? piece : piece.Replace(LlamaTokenizer.SpaceSymbol, ' '))], scores, added);
         // SentencePiece merges whatever makes a piece.
         var listed = merges.ToHashSet();
         foreach (var (left, right, _) in tokenizer.Merges.InOrder())
@@ -200,14 +198,7 @@ internal static class TokenizerFileReader
             if (content is null || id is null) throw new InputException("added_tokens: a token has no content or no id");
             if (vocabulary.TryGetValue(content, out var other) && other != id)
                 throw new InputException($"added_tokens: '{content}' has id {id}, but is token {other} of the vocabulary");
-            added.Add(new(id.Value, content)
-            {
-                SingleWord = Flag(token, "single_word", absent: false),
-                LeftStrip = Flag(token, "lstrip", absent: false),
-                RightStrip = Flag(token, "rstrip", absent: false),
-                Normalized = Flag(token, "normalized", absent: false),
-                Special = Flag(token, "special", absent: false),
-            });
+            added.Add(AddedToken.Read(id.Value, content, key => Flag(token, key, absent: false)));
         }
         foreach (var token in settings.Added)
         {

@@ -11,7 +11,6 @@ namespace Transformer.Tokenization;
 /// </summary>
 internal static class TokenizerFileWriter
 {
-    private const char SpaceSymbol = LlamaTokenizer.SpaceSymbol;
     private static readonly JsonWriterOptions Format = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static void Write(Tokenizer tokenizer, string path)
@@ -76,14 +75,16 @@ internal static class TokenizerFileWriter
     private static JsonObject Llama(LlamaTokenizer tokenizer) => Document(
         tokenizer,
         normalizer: Sequence("normalizers",
-            new() { ["type"] = "Prepend", ["prepend"] = $"{SpaceSymbol}" },
-            new() { ["type"] = "Replace", ["pattern"] = new JsonObject { ["String"] = " " }, ["content"] = $"{SpaceSymbol}" }),
+            new() { ["type"] = "Prepend", ["prepend"] = $"{LlamaTokenizer.SpaceSymbol}" },
+            new() { ["type"] = "Replace", ["pattern"] = Exactly(" "), ["content"] = $"{LlamaTokenizer.SpaceSymbol}" }),
         decoder: Sequence("decoders",
-            new() { ["type"] = "Replace", ["pattern"] = new JsonObject { ["String"] = $"{SpaceSymbol}" }, ["content"] = " " },
+            new() { ["type"] = "Replace", ["pattern"] = Exactly($"{LlamaTokenizer.SpaceSymbol}"), ["content"] = " " },
             new() { ["type"] = "ByteFallback" },
             new() { ["type"] = "Fuse" },
             new() { ["type"] = "Strip", ["content"] = " ", ["start"] = 1, ["stop"] = 0 }),
         model: Bpe(tokenizer, tokenizer.Merges.InOrder(), unknown: tokenizer.NameOf(0)));
+
+    private static JsonObject Exactly(string text) => new() { ["String"] = text };
 
     private static JsonObject Document(
         Tokenizer tokenizer, JsonObject? decoder, JsonObject model, JsonObject? preTokenizer = null, JsonObject? normalizer = null) => new()

@@ -7,13 +7,16 @@ namespace Transformer.Data;
 /// <summary>A text that can be read as often as needed: a UTF-8 file or a corpus that comes with the library.</summary>
 public sealed class TextSource
 {
-    private const string BuiltInPrefix = DataConfig.BuiltInPrefix, ResourceFolder = "corpora/", Extension = ".txt";
+    private const string ResourceFolder = "corpora/", Extension = ".txt";
     private readonly Func<Stream> open;
 
     private TextSource(string name, long byteLength, Func<Stream> open) => (Name, ByteLength, this.open) = (name, byteLength, open);
 
     /// <summary>The path, or <c>builtin:NAME</c>.</summary>
     public string Name { get; }
+
+    /// <summary>Whether it comes with the library.</summary>
+    public bool IsBuiltIn => Name.StartsWith(DataConfig.BuiltInPrefix, StringComparison.Ordinal);
 
     /// <summary>The length in bytes.</summary>
     public long ByteLength { get; }
@@ -32,7 +35,8 @@ public sealed class TextSource
     /// <exception cref="InputException">There is no such text, it is a folder, or it is empty.</exception>
     public static TextSource At(string path)
     {
-        if (path.StartsWith(BuiltInPrefix, StringComparison.Ordinal)) return BuiltInCorpus(path[BuiltInPrefix.Length..]);
+        if (path.StartsWith(DataConfig.BuiltInPrefix, StringComparison.Ordinal))
+            return BuiltInCorpus(path[DataConfig.BuiltInPrefix.Length..]);
         if (Directory.Exists(path))
             throw new InputException($"{path}: found a folder, expected a text file; a folder of prepared token files has a corpus.json");
         var file = new FileInfo(path);
@@ -69,12 +73,13 @@ public sealed class TextSource
         {
             var nearest = BuiltIn.MinBy(other => Spelling.Distance(name, other));
             throw new InputException(
-                $"{BuiltInPrefix}{name}: no such corpus; did you mean {BuiltInPrefix}{nearest}? There are {AllBuiltIn()}");
+                $"{DataConfig.BuiltInPrefix}{name}: no such corpus; did you mean {DataConfig.BuiltInPrefix}{nearest}? " +
+                $"There are {AllBuiltIn()}");
         }
         Stream Resource() => Assembly.GetManifestResourceStream(ResourceFolder + name + Extension)!;
         using var resource = Resource();
-        return new(BuiltInPrefix + name, resource.Length, Resource);
+        return new(DataConfig.BuiltInPrefix + name, resource.Length, Resource);
     }
 
-    private static string AllBuiltIn() => string.Join(", ", BuiltIn.Select(name => BuiltInPrefix + name));
+    private static string AllBuiltIn() => string.Join(", ", BuiltIn.Select(name => DataConfig.BuiltInPrefix + name));
 }

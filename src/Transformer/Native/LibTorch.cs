@@ -35,7 +35,8 @@ public static partial class LibTorch
     public static string How { get; private set; } = "not loaded";
 
     /// <summary>The version of libtorch, which it tells itself: another one than the packages' may be in use.</summary>
-    public static string Version => $"{AbiVersion() >> 56}.{(AbiVersion() >> 48) & 0xFF}.{(AbiVersion() >> 40) & 0xFF}";
+    public static string Version => AbiVersion() is var version
+        ? $"{version >> 56}.{(version >> 48) & 0xFF}.{(version >> 40) & 0xFF}" : "";
 
     /// <summary>The folder of the copy for an older C++ runtime.</summary>
     public static string CacheFolder
@@ -61,7 +62,8 @@ public static partial class LibTorch
     public static bool IsDeferred { get; set; }
 
     /// <summary>Loads libtorch once; later calls do nothing, or report again why it could not be loaded.</summary>
-    /// <exception cref="InputException"><c>TRANSFORMER_LIBTORCH</c> names a folder without libtorch.</exception>
+    /// <exception cref="InputException"><c>TRANSFORMER_LIBTORCH</c> names a folder without libtorch, or <see cref="CacheFolder"/> cannot
+    /// be written where a copy is needed.</exception>
     /// <exception cref="DllNotFoundException">The system refuses libtorch.</exception>
     public static void Load()
     {
@@ -77,10 +79,8 @@ public static partial class LibTorch
             }
             catch (Exception e)
             {
-                failure = ExceptionDispatchInfo.Capture(e is not (IOException or UnauthorizedAccessException) ? e
-                    : new InputException(
-                        $"{CacheFolder} cannot be written ({e.Message}): allow it, or name another folder in XDG_DATA_HOME.", e));
-                failure.Throw();
+                failure = ExceptionDispatchInfo.Capture(e);
+                throw;
             }
         }
     }
@@ -152,10 +152,21 @@ public static partial class LibTorch
         if (File.Exists(copy)) return copy;
 
         ElfVersions.MakeWeak(image, "GLIBCXX_3.4.32");
-        Directory.CreateDirectory(CacheFolder);
-        var temporary = $"{copy}.{Environment.ProcessId}";
-        File.WriteAllBytes(temporary, image);
-        File.Move(temporary, copy, overwrite: true);
-        return copy;
+        try
+        {
+            Directory.CreateDirectory(CacheFolder);
+            var temporary = $"{copy}.{Environment.ProcessId}";
+            File.WriteAllBytes(temporary, image);
+            File.Move(temporary, copy, overwrite: true);
+            return copy;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException(UnwritableCache(e.Message), e);
+        }
     }
+
+    /// <summary>The message for a <see cref="CacheFolder"/> that cannot be written.</summary>
+    public static string UnwritableCache(string reason) =>
+        $"{CacheFolder} cannot be written ({reason}): allow it, or name another folder in XDG_DATA_HOME.";
 }

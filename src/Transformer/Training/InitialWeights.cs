@@ -94,7 +94,8 @@ public static class InitialWeights
             return CheckpointFolder.Open(path);
         }
         catch (InputException unknown) when (
-            File.Exists(Path.GetExtension(path) is ".gguf" or ".bin" or ".safetensors" ? path : Path.Combine(path, "config.json")))
+            File.Exists(
+                Path.GetExtension(path) is ".gguf" or ".bin" or ".safetensors" ? path : Path.Combine(path, CheckpointConfig.FileName)))
         {
             throw new InputException(
                 $"{unknown.Message}\n  Make a checkpoint of another tool's model: {ShellCommand.Of("import", path, "--out", "imported")}",

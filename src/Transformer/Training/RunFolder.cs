@@ -12,10 +12,10 @@ public sealed class RunFolder : IDisposable
     /// <summary>The name of the file with the resolved configuration.</summary>
     public const string ConfigName = "config.yaml";
 
-    private const string TokenizerName = "tokenizer.json", LockName = ".lock";
+    private const string LockName = ".lock";
     private readonly FileStream? hold;
 
-    private RunFolder(string path, RunConfig config, FileStream? hold) => (Path, Config, this.hold) = (path, config, hold);
+    private RunFolder(string path, RunConfig config, FileStream? hold) => (Path, Config, Before, this.hold) = (path, config, config, hold);
 
     /// <summary>Its path.</summary>
     public string Path { get; }
@@ -24,7 +24,13 @@ public sealed class RunFolder : IDisposable
     public RunConfig Config { get; }
 
     /// <summary>The configuration before what was changed when the run was opened.</summary>
-    internal RunConfig Before { get; private init; } = null!;
+    internal RunConfig Before { get; private init; }
+
+    /// <summary>What was changed when the run was opened, one line each.</summary>
+    internal IReadOnlyList<string> Changes { get; private init; } = [];
+
+    /// <summary>Whether it takes the place of a run that ended before its first checkpoint.</summary>
+    internal bool Replaces { get; private init; }
 
     // Otherwise a tokenizer there is the user's.
     private bool WroteTokenizer { get; init; }
@@ -47,11 +53,25 @@ public sealed class RunFolder : IDisposable
         }
     }
 
-    /// <summary>Whether a folder holds a run without any checkpoint. A config.yaml alone may be a user's own.</summary>
-    internal static bool IsUnsaved(string path) =>
+    /// <summary>
+    /// The configuration of the run that a path is, or that the checkpoint at the path belongs to; null where there is none. A config.yaml
+    /// without checkpoints beside it may be anybody's.
+    /// </summary>
+    public static string? ConfigOf(string path)
+    {
+        var folder = System.IO.Path.TrimEndingDirectorySeparator(
+            System.IO.Path.GetFullPath(File.Exists(path) ? System.IO.Path.Combine(path, "..") : path));
+        if (System.IO.Path.GetDirectoryName(folder) is { } parent
+            && System.IO.Path.GetFileName(parent) == CheckpointPointer.CheckpointsName)
+            folder = System.IO.Path.GetDirectoryName(parent)!;
+        var config = System.IO.Path.Combine(folder, ConfigName);
+        return File.Exists(config) && Directory.Exists(CheckpointsIn(folder)) ? config : null;
+    }
+
+    // Whether a folder holds a run without any checkpoint. A config.yaml alone may be a user's own.
+    private static bool IsUnsaved(string path) =>
         File.Exists(System.IO.Path.Combine(path, ConfigName)) && File.Exists(System.IO.Path.Combine(path, RunEnvironment.FileName))
-        && new RunFolder(path, null!, hold: null) is var run
-        && !run.HasCheckpoint && run.Steps.Count == 0;
+        && !File.Exists(System.IO.Path.Combine(CheckpointsIn(path), CheckpointPointer.Latest)) && StepsIn(path).Count == 0;
 
     // What a process that was killed before it wrote the configuration has left.
     private static bool IsLeftover(string entry) =>
@@ -66,11 +86,12 @@ public sealed class RunFolder : IDisposable
         {
             Directory.CreateDirectory(path);
             hold = Hold(path);
-            if (File.Exists(System.IO.Path.Combine(path, ConfigName)) && !IsUnsaved(path))
+            var replaces = IsUnsaved(path);
+            if (File.Exists(System.IO.Path.Combine(path, ConfigName)) && !replaces)
                 throw new InputException($"{path}: a run exists there already. Choose another folder with --out, or resume it: " +
                     ShellCommand.Of("train", "--resume", path));
-            var run = WithOwnTokenizer(new RunFolder(path, config, hold), replace: IsUnsaved(path));
-            if (IsUnsaved(path)) run.DeleteFiles();
+            var run = WithOwnTokenizer(new RunFolder(path, config, hold) { Replaces = replaces });
+            if (replaces) run.DeleteFiles();
             run.WriteConfig();
             return run;
         }
@@ -101,8 +122,7 @@ public sealed class RunFolder : IDisposable
             hold = Hold(path);
             var before = ConfigFile.Load(config, []);
             var now = overrides is null or { Count: 0 } ? before : ConfigPaths.Absolute(ConfigFile.Load(config, overrides));
-            RunChanges.Between(path, before, now);
-            var run = new RunFolder(path, now, hold) { Before = before };
+            var run = new RunFolder(path, now, hold) { Before = before, Changes = RunChanges.Between(path, before, now) };
             run.CleanUp();
             return run;
         }
@@ -127,8 +147,7 @@ public sealed class RunFolder : IDisposable
     public bool HasCheckpoint => File.Exists(Checkpoints(CheckpointPointer.Latest));
 
     /// <summary>The steps of the checkpoints in the folder, the last one first.</summary>
-    public IReadOnlyList<int> Steps => !Directory.Exists(Checkpoints("")) ? [] :
-        [.. Directory.EnumerateDirectories(Checkpoints(""), "step-*").Select(StepOf).Where(step => step >= 0).OrderDescending()];
+    public IReadOnlyList<int> Steps => StepsIn(Path);
 
     /// <summary>Deletes all checkpoints except the last ones and the best one.</summary>
     public void DeleteCheckpoints(int keep, int? best)
@@ -158,7 +177,7 @@ public sealed class RunFolder : IDisposable
     {
         // from the run's own folder, so that the run can be moved with it
         var data = Config.Data.Tokenizer is FileTokenizerConfig
-            ? Config.Data with { Tokenizer = new FileTokenizerConfig { Path = TokenizerName } } : Config.Data;
+            ? Config.Data with { Tokenizer = new FileTokenizerConfig { Path = TokenizerFolder.FileName } } : Config.Data;
         DurableFile.WriteText(PathOf(ConfigName), ConfigFile.ToYaml(Config with { Data = data }));
     }
 
@@ -166,16 +185,16 @@ public sealed class RunFolder : IDisposable
     public void Dispose() => hold?.Dispose();
 
     // A tokenizer that lies in another run's checkpoint may be deleted there.
-    private static RunFolder WithOwnTokenizer(RunFolder run, bool replace)
+    private static RunFolder WithOwnTokenizer(RunFolder run)
     {
         if (run.Config.Data.Tokenizer is not FileTokenizerConfig file) return run;
-        var own = System.IO.Path.GetFullPath(run.PathOf(TokenizerName));
+        var own = System.IO.Path.GetFullPath(run.PathOf(TokenizerFolder.FileName));
         if (file.Path == own) return run;
-        if (!replace && TokenizerFolder.Written.Select(run.PathOf).FirstOrDefault(File.Exists) is { } taken)
+        if (!run.Replaces && TokenizerFolder.Written.Select(run.PathOf).FirstOrDefault(File.Exists) is { } taken)
             throw new IOException($"{taken} is there already.");
         TokenizerFolder.Write(run.Path, TokenizerFolder.FromConfig(file));
         var data = run.Config.Data with { Tokenizer = new FileTokenizerConfig { Path = own } };
-        return new(run.Path, run.Config with { Data = data }, run.hold) { WroteTokenizer = true };
+        return new(run.Path, run.Config with { Data = data }, run.hold) { Replaces = run.Replaces, WroteTokenizer = true };
     }
 
     private void DeleteFiles()
@@ -187,9 +206,8 @@ public sealed class RunFolder : IDisposable
     // What a path that is no run could have been meant for.
     private static string Instead(string path)
     {
-        var parent = System.IO.Path.GetDirectoryName(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path)));
-        if (parent is not null && File.Exists(System.IO.Path.Combine(parent, ConfigName)))
-            return $"It is a checkpoint of the run {parent}: {ShellCommand.Of("train", "--resume", parent)}";
+        if (ConfigOf(path) is { } config && System.IO.Path.GetDirectoryName(config) is { } run)
+            return $"It is a checkpoint of the run {run}: {ShellCommand.Of("train", "--resume", run)}";
         if (WeightFiles.In(path))
             return "It holds weights; a new run begins with them: " +
                 ShellCommand.Of("train", "--init-from", path, "--set", "data.path=TEXT");
@@ -198,7 +216,12 @@ public sealed class RunFolder : IDisposable
         return $"Expected a folder that `{ShellCommand.Of("train")}` made.";
     }
 
-    private string Checkpoints(string name) => System.IO.Path.Combine(Path, CheckpointPointer.CheckpointsName, name);
+    private string Checkpoints(string name) => System.IO.Path.Combine(CheckpointsIn(Path), name);
+
+    private static string CheckpointsIn(string path) => System.IO.Path.Combine(path, CheckpointPointer.CheckpointsName);
+
+    private static IReadOnlyList<int> StepsIn(string path) => !Directory.Exists(CheckpointsIn(path)) ? [] :
+        [.. Directory.EnumerateDirectories(CheckpointsIn(path), "step-*").Select(StepOf).Where(step => step >= 0).OrderDescending()];
 
     private static int StepOf(string checkpoint) =>
         System.IO.Path.GetFileName(checkpoint).Split("step-") is ["", var number] && int.TryParse(number, out var step) ? step : -1;

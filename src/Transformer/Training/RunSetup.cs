@@ -56,10 +56,9 @@ internal sealed class RunSetup
             RankConsistency.Check(ranks, resolved, data!.Checksum, environment.Version);
             ranks.RunOnAll(() =>
             {
-                var replaces = ranks.Rank == 0 && RunFolder.IsUnsaved(folder);
                 run = ranks.Rank == 0 ? RunFolder.Create(folder, resolved) : RunFolder.HeldByRank0(folder, resolved);
                 if (ranks.Rank == 0) environment.Write(run.PathOf(RunEnvironment.FileName));
-                if (replaces)
+                if (run.Replaces)
                     report?.Invoke(new TrainingEvent.Warned($"The run in {folder} ended before its first checkpoint and is replaced."));
             });
             if (ranks.Rank == 0) Warn(resolved, isBegun: false, report);
@@ -163,15 +162,14 @@ internal sealed class RunSetup
     // Writes the configuration where something changes. Everything else has been checked.
     private static IReadOnlyList<string> Change(RunFolder run, TrainingProgress progress, Action<TrainingEvent>? report)
     {
-        var changes = RunChanges.Between(run.Path, run.Before, run.Config);
-        if (changes.Count == 0) return changes;
+        if (run.Changes.Count == 0) return [];
         if (run.Config.Training.Steps < progress.Step)
             throw new InputException(
                 $"training.steps: found {run.Config.Training.Steps}, but {run.Path} has done {progress.Step} steps. " +
                 "Take that many or more.");
         run.WriteConfig();
         if (run.Config.Training.Steps != run.Before.Training.Steps) Warn(run.Config, isBegun: true, report);
-        return RunChanges.OfSchedule(run.Before, run.Config, progress.Step) is { } schedule ? [.. changes, schedule] : changes;
+        return RunChanges.OfSchedule(run.Before, run.Config, progress.Step) is { } schedule ? [.. run.Changes, schedule] : run.Changes;
     }
 
     private static void Warn(RunConfig config, bool isBegun, Action<TrainingEvent>? report)

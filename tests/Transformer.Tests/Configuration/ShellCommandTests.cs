@@ -19,14 +19,14 @@ public class ShellCommandTests
     [Theory]
     [InlineData("/home/a/.dotnet/tools/transformer", "transformer")]
     [InlineData("/opt/tools/transformer", "/opt/tools/transformer")]
-    [InlineData("/work/repo/src/bin/Transformer.Cli", "src/bin/Transformer.Cli")]
-    [InlineData("/work/repo/Transformer.Cli", "./Transformer.Cli")]
-    [InlineData("/work/a b/Transformer.Cli", "'../a b/Transformer.Cli'")]
+    [InlineData("/home/a/repo/src/bin/Transformer.Cli", "src/bin/Transformer.Cli")]
+    [InlineData("/home/a/repo/Transformer.Cli", "./Transformer.Cli")]
+    [InlineData("/home/a/a b/Transformer.Cli", "'../a b/Transformer.Cli'")]
     [InlineData("/usr/share/dotnet/dotnet", "dotnet src/bin/Transformer.Cli.dll")]
     public void The_program_is_named_as_it_was_started(string process, string program)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "paths are those of Unix");
         Assert.Equal(program, ShellCommand.Invocation(
-            process, "/work/repo/src/bin/Transformer.Cli.dll", ["", "/usr/bin", "/home/a/.dotnet/tools"], "/work/repo"));
+            process, "/home/a/repo/src/bin/Transformer.Cli.dll", ["", "/usr/bin", "/home/a/.dotnet/tools"], "/home/a/repo"));
     }
 }

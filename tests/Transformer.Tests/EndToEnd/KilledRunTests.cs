@@ -28,8 +28,7 @@ public sealed class KilledRunTests : IDisposable
             using var run = Train(first: kill == 0);
             // Some moments fall into the start of the process, the others after some more steps.
             var (steps, delay) = kill % 4 == 3 ? (0, random.Next(1200)) : (here.Steps("killed") + random.Next(1, 12), random.Next(30));
-            // the files of another process can only be polled
-            while (here.Steps("killed") < steps && !run.HasExited) Thread.Sleep(1);
+            while (here.Steps("killed") < steps && !run.HasExited) Thread.Sleep(1);    // another process's files can only be polled
             Thread.Sleep(delay);    // the moment is what is random
             run.Kill();
             moments.Add($"{here.Steps("killed")} ({delay} ms after {steps})");
