@@ -18,9 +18,12 @@ public sealed record ThreadChoice(int Threads, int Most, double Seconds, double 
     private const int Rounds = 5, FewestPasses = 4;
     private const double RoundSeconds = 0.1, PairSeconds = 1;
 
+    // Times vary by some percent, and a core that is busy now may be free soon: on a tie all threads are kept.
+    private const double Gain = 0.9;
+
     /// <summary>
-    /// Measures passes with all threads and with half of them in turn, and goes on to halve while fewer are faster. Parameters, gradients
-    /// and the random state stay as they are; libtorch then uses the chosen number.
+    /// Measures passes with all threads and with half of them in turn, and goes on to halve while fewer are faster by a tenth. Parameters,
+    /// gradients and the random state stay as they are; libtorch then uses the chosen number.
     /// </summary>
     /// <param name="step">The run's step.</param>
     /// <param name="batch">The batch of the passes.</param>
@@ -60,7 +63,7 @@ public sealed record ThreadChoice(int Threads, int Most, double Seconds, double 
             var fewer = choice.Threads / 2;
             var (time, fewerTime) = Compare(choice.Threads, fewer);
             if (double.IsNaN(choice.Seconds)) choice = choice with { Seconds = time, MostSeconds = time };
-            if (!(fewerTime < time)) break;
+            if (!(fewerTime < Gain * time)) break;
             choice = choice with { Threads = fewer, Seconds = fewerTime };
         }
         return choice;

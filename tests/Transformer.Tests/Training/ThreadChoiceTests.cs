@@ -13,7 +13,9 @@ public sealed class ThreadChoiceTests
     [InlineData(2, 1, new[] { 6, 10 })]                 // one of two cores is busy
     [InlineData(8, 2, new[] { 20, 12, 0, 25, 0, 0, 0, 40 })]
     [InlineData(3, 1, new[] { 6, 0, 10 })]
-    public void Threads_are_halved_while_fewer_are_faster(int most, int fastest, int[] milliseconds)
+    [InlineData(2, 2, new[] { 143, 146 })]              // a tie
+    [InlineData(4, 2, new[] { 95, 100, 0, 120 })]
+    public void Threads_are_halved_while_fewer_are_faster_by_a_tenth(int most, int fastest, int[] milliseconds)
     {
         var choice = ThreadChoice.Measure(most, passes: 1000, threads => milliseconds[threads - 1] / 1e3);
         Assert.Equal((fastest, most), (choice.Threads, choice.Most));
