@@ -33,6 +33,8 @@ public sealed class Ablation : IDisposable
     /// <exception cref="InputException">The designs cannot be compared, or the folder holds another ablation.</exception>
     public static Ablation Open(AblationRequest request, string folder, CancellationToken cancellation = default)
     {
+        // Found wrong, it leaves no folder behind.
+        var plan = AblationPlan.IsIn(folder) ? null : AblationPlan.Of(request, cancellation);
         try
         {
             Directory.CreateDirectory(folder);
@@ -44,7 +46,9 @@ public sealed class Ablation : IDisposable
         var hold = FolderLock.Hold(folder, "another process compares there. Wait for it, or choose another folder with --out.");
         try
         {
-            return new(AblationPlan.In(folder, request, cancellation), folder, hold);
+            if (plan is null || AblationPlan.IsIn(folder)) plan = AblationPlan.Read(folder, request, cancellation);
+            else plan.Write(folder);
+            return new(plan, folder, hold);
         }
         catch
         {
