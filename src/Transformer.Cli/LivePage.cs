@@ -15,7 +15,7 @@ internal sealed class LivePage(Action<TrainingEvent> report) : IDisposable
 {
     private const double LeastSeconds = 5, MostShare = 0.01;
 
-    private readonly Stopwatch sinceWritten = new();
+    private readonly Stopwatch sinceWritten = new();    // began with the last page
     private string? folder, warned;
     private Browser? browser;
     private double pause = LeastSeconds;
@@ -26,10 +26,16 @@ internal sealed class LivePage(Action<TrainingEvent> report) : IDisposable
         if (happened is TrainingEvent.Started started)
         {
             folder = started.Folder;
+            sinceWritten.Restart();
             if (Write(isLive: true)) browser = Browser.Open(Page);
         }
         if (happened is not TrainingEvent.Stepped || folder is null) return;
-        if (sinceWritten.Elapsed.TotalSeconds > pause) Write(isLive: true);
+        if (sinceWritten.Elapsed.TotalSeconds > pause)
+        {
+            sinceWritten.Restart();
+            Write(isLive: true);
+            pause = Math.Max(LeastSeconds, sinceWritten.Elapsed.TotalSeconds / MostShare);
+        }
         LookAtBrowser();
     }
 
@@ -45,7 +51,6 @@ internal sealed class LivePage(Action<TrainingEvent> report) : IDisposable
 
     private bool Write(bool isLive)
     {
-        var watch = Stopwatch.StartNew();
         try
         {
             var run = ReportRun.Read(folder!);
@@ -56,11 +61,6 @@ internal sealed class LivePage(Action<TrainingEvent> report) : IDisposable
         {
             Warn(failure.Message.Split('\n')[0]);
             return false;
-        }
-        finally
-        {
-            pause = Math.Max(LeastSeconds, watch.Elapsed.TotalSeconds / MostShare);
-            sinceWritten.Restart();
         }
     }
 

@@ -1,11 +1,14 @@
-using System.Net;
+using System.Text.Encodings.Web;
 using System.Text.RegularExpressions;
+using System.Text.Unicode;
 
 namespace Transformer.Comparison;
 
 /// <summary>A report as one HTML file that needs no other file and no network: curves, samples and tables of runs side by side.</summary>
 public static partial class ReportPage
 {
+    private static readonly HtmlEncoder Encoder = HtmlEncoder.Create(UnicodeRanges.All);
+
     /// <summary>The page.</summary>
     /// <param name="title">Its heading.</param>
     /// <param name="sections">What stands above the curves.</param>
@@ -45,7 +48,7 @@ public static partial class ReportPage
         string Class(int column) => ofNumbers[column] ? " class=\"number\"" : "";
     }
 
-    private static string Escaped(string text) => WebUtility.HtmlEncode(text);
+    private static string Escaped(string text) => Encoder.Encode(text);
 
     private static string Resource(string name)
     {

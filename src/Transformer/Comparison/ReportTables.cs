@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Transformer.Runs;
 using Transformer.Training;
 
@@ -52,6 +53,16 @@ internal static class ReportTables
         if (differences.Count == 0) return new(Title, ["The configurations are equal."]);
         return new(Title, ["Every other key is the same in all runs."], new(
             ["key", .. runs.Select(run => run.Name)],
-            [.. differences.Select(difference => (IReadOnlyList<string>)[difference.Key, .. difference.Values])]));
+            [.. differences.Select(difference => (IReadOnlyList<string>)[difference.Key, .. difference.Nodes.Select(Shown)])]));
+    }
+
+    // A part is its kind, with the keys that are set in brackets.
+    private static string Shown(JsonNode? node)
+    {
+        if (node is null) return ConfigDifference.None;
+        if (node is JsonArray list) return string.Join(", ", list.Select(Shown));
+        if (node is not JsonObject part) return node.ToString();
+        var keys = part.Where(entry => entry.Key != "kind" && entry.Value is not null).Select(entry => $"{entry.Key} {Shown(entry.Value)}");
+        return $"{part["kind"]}{(keys.Any() ? $" ({string.Join(", ", keys)})" : "")}".Trim();
     }
 }

@@ -197,8 +197,9 @@ function drawChart(chart, [fromX, toX]) {
   if (ys.length === 0) [fromY, toY] = [1, 2];
   if (chart.fromZero) fromY = 0;
   if (!(toY > fromY)) [fromY, toY] = fromY === 0 ? [0, 1] : [fromY - Math.abs(fromY) / 2, toY + Math.abs(toY) / 2];
-  const room = 0.04 * (toY - fromY);
-  if (!log) [fromY, toY] = [fromY < room ? Math.min(fromY, 0) : fromY - room, toY + room];
+  const room = 0.04 * (log ? Math.log(toY / fromY) : toY - fromY);
+  if (log) [fromY, toY] = [fromY / Math.exp(room), toY * Math.exp(room)];
+  else [fromY, toY] = [fromY < room ? Math.min(fromY, 0) : fromY - room, toY + room];
   const x = scaleOf(fromX, toX, left, right, isLog("logx")), y = scaleOf(fromY, toY, bottom, top, log);
   [chart.x, chart.y, chart.sides, chart.ends, chart.lines] = [x, y, [left, right], [top, bottom], lines];
 
@@ -223,7 +224,7 @@ function drawChart(chart, [fromX, toX]) {
     }));
     if (line.part.validation) for (const [px, py] of points) dots.append(svg("circle", {
       class: line.style === "seed" ? "dot faint" : "dot", style: `color: ${line.group.colour}`, cx: x(px).toFixed(1), cy: y(py).toFixed(1),
-      r: (points.length > 60 ? 1.5 : 3) * (chart.large ? 1 : 0.8),
+      r: points.length > 60 ? 1.5 : width > 600 ? 3 : 2.25,
     }));
   }
   chart.cursor = svg("g");
@@ -266,6 +267,12 @@ function drawCursor() {
 
 const covers = (points, x) => x >= points[0][0] * 0.999 && x <= points.at(-1)[0] * 1.001;
 
+const nearest = (points, x) => {
+  const i = indexAt(points, x);
+  return i > 0 && x - points[i - 1][0] < points[i][0] - x ? i - 1 : i;
+};
+
+// Of each run the nearest step, and the last evaluation before it.
 function drawValues(x) {
   const columns = [
     ["step", { ...trained("step", false) }, whole], ["training loss", trained("loss"), value => value.toFixed(4)],
@@ -275,9 +282,10 @@ function drawValues(x) {
     ["tokens per second", trained("tokens_per_second"), whole], ["utilization", trained("utilization"), value => `${(100 * value).toFixed(0)} %`],
   ];
   const cell = (run, part, text) => {
-    const points = curveOf(run, part);
-    if (!points || !(covers(points, x) || (part.validation && x >= points[0][0]))) return "–";
-    return text(part.column === "step" ? points[indexAt(points, x)][1] : valueAt(points, x));
+    const points = curveOf(run, part) ?? [];
+    const last = points.findLastIndex(point => point[0] <= x * (1 + 1e-9));
+    const i = part.validation || points.length === 0 ? last : covers(points, x) ? nearest(points, x) : -1;
+    return i < 0 ? "–" : text(points[i][1]);
   };
   byId("values").replaceChildren(
     html("thead", {}, html("tr", {}, html("th", { scope: "col" }, "run"), ...columns.map(([name]) => html("th", { scope: "col", class: "number" }, name)))),
@@ -304,7 +312,7 @@ function drawSamples() {
 
 function draw() {
   const smooth = +form.elements.smooth.value;
-  byId("smooth-text").value = smooth === 0 ? "none" : `weights halve every ${smooth} % of the run`;
+  byId("smooth-text").value = smooth === 0 ? "none" : `half-life ${smooth} % of the run`;
   const unknown = runs.filter(run => isShown(run) && run.training.step.length > 0 && !curveOf(run, trained("learning_rate", false)));
   byId("note").textContent = unknown.length > 0 ? `${axis().name}: not known for ${unknown.map(run => run.name).join(", ")}.` : "";
   for (const group of groups) if (group.box) {
@@ -328,7 +336,7 @@ for (const group of groups) {
   if (group.runs.length > 1) {
     const [input, label] = box({}, group.colour, group.name);
     group.box = input;
-    input.addEventListener("change", () => group.runs.forEach(run => { run.box.checked = input.checked; }));
+    input.addEventListener("input", () => group.runs.forEach(run => { run.box.checked = input.checked; }));
     row.append(label);
     byId("legend").append(row);
   }
@@ -367,7 +375,6 @@ document.addEventListener("input", event => {
   else draw();
   keep();
 });
-document.addEventListener("change", event => { if (!event.target.name) draw(); });    // a group's box, after its runs
 addEventListener("hashchange", () => { restore(); draw(); });
 new ResizeObserver(draw).observe(byId("chart"));
 
