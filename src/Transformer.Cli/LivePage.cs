@@ -7,8 +7,8 @@ using Transformer.Training;
 namespace Transformer.Cli;
 
 /// <summary>
-/// The page of a run that is in training (<c>train --open</c>): written at its beginning, every few seconds and at its end, however it ends.
-/// It takes a hundredth of the run's time at most. What goes wrong with it is a warning.
+/// The page of a run that is in training (<c>train --open</c>): written at its beginning, every few seconds and at its end, however it
+/// ends. It takes a hundredth of the run's time at most. What goes wrong with it is a warning.
 /// </summary>
 /// <param name="report">Shows a warning.</param>
 internal sealed class LivePage(Action<TrainingEvent> report) : IDisposable

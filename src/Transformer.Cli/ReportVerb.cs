@@ -28,7 +28,7 @@ internal static class ReportVerb
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var verb = new Command(Name, "Draws runs side by side on one HTML page: losses, speed, samples, what their configurations differ in.")
+        var verb = new Command(Name, "Draws runs side by side on one HTML page: losses, speed, samples and differences of configurations.")
         {
             Runs, Out, Open, SharedOptions.Json,
         };

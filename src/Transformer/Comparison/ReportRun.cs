@@ -63,7 +63,7 @@ public sealed record ReportRun
                 : $"Expected a folder that `{ShellCommand.Of("train")}` made."));
         return new()
         {
-            Name = Parts(folder)[^1],
+            Name = LastParts(folder, 1),
             Config = ConfigFile.Load(Of(RunFolder.ConfigName), []),
             Metrics = [.. MetricsLog.Read(Of(MetricsLog.FileName))],
             Samples = SampleLog.Read(folder),
@@ -75,18 +75,17 @@ public sealed record ReportRun
     /// <inheritdoc cref="Read"/>
     public static IReadOnlyList<ReportRun> ReadAll(IEnumerable<string> folders)
     {
-        string[] distinct = [.. folders.DistinctBy(folder => string.Join('/', Parts(folder)))];
+        string[] distinct = [.. folders.DistinctBy(folder => LastParts(folder, int.MaxValue))];
         return [.. distinct.Select(folder => Read(folder) with { Name = NameAmong(distinct, folder) })];
     }
 
-    private static string NameAmong(IEnumerable<string> folders, string folder)
+    private static string NameAmong(IReadOnlyList<string> folders, string folder)
     {
-        var parts = Parts(folder);
-        var length = Enumerable.Range(1, parts.Length).First(
-            length => length == parts.Length || folders.Count(other => Parts(other).TakeLast(length).SequenceEqual(parts.TakeLast(length))) == 1);
-        return string.Join('/', parts.TakeLast(length));
+        var length = Enumerable.Range(1, int.MaxValue).First(
+            length => folders.Count(other => LastParts(other, length) == LastParts(folder, length)) == 1);
+        return LastParts(folder, length);
     }
 
-    private static string[] Parts(string folder) =>
-        Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)).Split(Path.DirectorySeparatorChar);
+    private static string LastParts(string folder, int count) => string.Join(
+        '/', Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)).Split(Path.DirectorySeparatorChar).TakeLast(count));
 }

@@ -10,7 +10,7 @@ internal static class ReportTables
     /// <summary>One line about the runs.</summary>
     public static string Summary(IReadOnlyList<ReportRun> runs)
     {
-        var unfinished = runs.Count(run => run.Steps < run.Config.Training.Steps);
+        var unfinished = runs.Count(run => !IsAtItsEnd(run));
         return (runs.Count == 1 ? "1 run" : $"{runs.Count} runs") + $", {runs.Sum(run => (long)run.Steps):n0} steps"
             + (unfinished > 0 ? $"; {unfinished} not at {(unfinished == 1 ? "its" : "their")} last step" : "");
     }
@@ -21,7 +21,7 @@ internal static class ReportTables
         (string Column, Func<ReportRun, string?> Cell)[] columns =
         [
             ("run", run => run.Name),
-            ("steps", run => run.Steps < run.Config.Training.Steps ? $"{run.Steps:n0} of {run.Config.Training.Steps:n0}" : $"{run.Steps:n0}"),
+            ("steps", run => $"{run.Steps:n0}{(IsAtItsEnd(run) ? "" : $" of {run.Config.Training.Steps:n0}")}"),
             ("tokens", run => $"{run.Last?.Tokens:n0}"),
             ("seconds", run => $"{run.Last?.Seconds:n0}"),
             ("training loss", run => $"{run.TrainLoss:f4}"),
@@ -55,6 +55,8 @@ internal static class ReportTables
             ["key", .. runs.Select(run => run.Name)],
             [.. differences.Select(difference => (IReadOnlyList<string>)[difference.Key, .. difference.Nodes.Select(Shown)])]));
     }
+
+    private static bool IsAtItsEnd(ReportRun run) => run.Steps >= run.Config.Training.Steps;
 
     // A part is its kind, with the keys that are set in brackets.
     private static string Shown(JsonNode? node)

@@ -4,7 +4,8 @@ using System.Text.Json.Nodes;
 namespace Transformer.Runs;
 
 /// <summary>A key at which the configurations of several runs differ.</summary>
-/// <param name="Key">The lowest key below which they do, e.g. <c>model.attention.heads</c>; a part of another kind is one difference.</param>
+/// <param name="Key">The lowest key below which they do, e.g. <c>model.attention.heads</c>; a part of another kind is one
+/// difference.</param>
 /// <param name="Nodes">What each of them has there; null for nothing.</param>
 internal sealed record ConfigDifference(string Key, IReadOnlyList<JsonNode?> Nodes)
 {

@@ -202,7 +202,8 @@ public sealed class RunFolder : IDisposable
 
     private void DeleteFiles()
     {
-        string[] written = [ConfigName, RunEnvironment.FileName, MetricsLog.FileName, SampleLog.FileName, ReportName, "events.out.tfevents.*"];
+        string[] written = [
+            ConfigName, RunEnvironment.FileName, MetricsLog.FileName, SampleLog.FileName, ReportName, "events.out.tfevents.*"];
         foreach (var file in written.SelectMany(name => Directory.GetFiles(Path, name))) File.Delete(file);
     }
 

@@ -1,6 +1,7 @@
 using Deque.AxeCore.Playwright;
 using Microsoft.Playwright;
 using Transformer.Comparison;
+using Transformer.Runs;
 
 namespace Transformer.Tests.Comparison;
 
@@ -80,7 +81,8 @@ public sealed class ReportBrowserTests(Chromium chromium) : IClassFixture<Chromi
     {
         var page = await Show(await chromium.Open(scheme, width), isLive: true);
         var result = await page.RunAxe();
-        Assert.Empty(result.Violations.Select(violation => $"{violation.Id}: {violation.Help} {string.Join(", ", violation.Nodes.Select(node => node.Html))}"));
+        Assert.Empty(result.Violations.Select(
+            found => $"{found.Id}: {found.Help} {string.Join(", ", found.Nodes.Select(node => node.Html))}"));
     }
 
     [Fact]
@@ -93,7 +95,7 @@ public sealed class ReportBrowserTests(Chromium chromium) : IClassFixture<Chromi
     [Fact]
     public async Task A_run_without_a_step_and_one_whose_operations_are_unknown_are_told_about()
     {
-        var task = Runs[0] with { Name = "copies", Group = null, Config = Transformer.Runs.ConfigFile.Load("copy", ["model.vocabulary_size=9"]) };
+        var task = Runs[0] with { Name = "copies", Group = null, Config = ConfigFile.Load("copy", ["model.vocabulary_size=9"]) };
         var page = await Show(await chromium.Open(), runs: [SampleRuns.Of("new", 0), task]);
         await page.ClickAsync("input[value=flops] + span");
         Assert.Equal("FLOPs: not known for copies.", await TextOf(page, "#note"));

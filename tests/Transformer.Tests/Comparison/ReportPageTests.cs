@@ -13,7 +13,8 @@ public sealed class ReportPageTests
     public void Whatever_a_run_is_called_and_has_written_is_text_on_the_page()
     {
         var run = SampleRuns.Of(Hostile, 10) with { Samples = [new TrainingEvent.Sampled(1, Hostile)] };
-        var page = ReportPage.Html(Hostile, [new(Hostile, [Hostile], new([Hostile], [[Hostile]]))], [run, SampleRuns.Of("b", 10)], isLive: false);
+        var section = new ReportSection(Hostile, [Hostile], new([Hostile], [[Hostile]]));
+        var page = ReportPage.Html(Hostile, [section], [run, SampleRuns.Of("b", 10)], isLive: false);
 
         Assert.Equal(2, Regex.Count(page, "<script"));    // the data and the program
         Assert.DoesNotContain("<b>", page);
@@ -24,8 +25,8 @@ public sealed class ReportPageTests
     [Fact]
     public void A_section_stands_above_the_curves_with_its_table()
     {
-        var page = ReportPage.Html(
-            "t", [new("Summary", ["of two"], new(["design", "loss"], [["a", "1.25 ± 0.02"], ["b", "–"]]))], [SampleRuns.Of("a", 10)], isLive: false);
+        var section = new ReportSection("Summary", ["of two"], new(["design", "loss"], [["a", "1.25 ± 0.02"], ["b", "–"]]));
+        var page = ReportPage.Html("t", [section], [SampleRuns.Of("a", 10)], isLive: false);
         Assert.Contains("<h2>Summary</h2>\n<p>of two</p>\n", page);
         Assert.Contains("<tr><th scope=\"row\">a</th><td class=\"number\">1.25 ± 0.02</td></tr>", page);
         Assert.InRange(page.IndexOf("Summary", StringComparison.Ordinal), 0, page.IndexOf("id=\"controls\"", StringComparison.Ordinal));
@@ -48,17 +49,22 @@ public sealed class ReportPageTests
     }
 
     [Fact]
-    public void Ten_runs_of_a_hundred_thousand_steps_make_a_page_of_less_than_two_megabytes()
+    public void Ten_runs_of_a_hundred_thousand_steps_make_a_page_of_a_megabyte_and_a_half_at_most()
     {
-        ReportRun[] runs = [.. Enumerable.Range(1, 10).Select(seed => SampleRuns.Of($"run {seed}", 100_000, seed: seed) is var run
-            ? run with { Metrics = [.. run.Metrics.Select(line => line.Step % 500 == 0 ? line : line with { ValidationLoss = null })] } : run)];
-        Assert.InRange(ReportPage.Html("t", [], runs, isLive: false).Length, 0, 2_000_000);
+        var runs = Enumerable.Range(1, 10).Select(seed => SampleRuns.Of($"run {seed}", 100_000, seed: seed)).Select(run => run with
+        {
+            Metrics = [.. run.Metrics.Select(line => line.Step % 500 == 0 ? line : line with { ValidationLoss = null })],
+        }).ToList();
+        Assert.InRange(ReportPage.Html("t", [], runs, isLive: false).Length, 0, 1_500_000);
     }
 
     [Fact]
     public void Of_many_samples_some_are_kept_and_the_last_one()
     {
-        var run = SampleRuns.Of("a", 10) with { Samples = [.. Enumerable.Range(1, 1001).Select(step => new TrainingEvent.Sampled(step, "x"))] };
+        var run = SampleRuns.Of("a", 10) with
+        {
+            Samples = [.. Enumerable.Range(1, 1001).Select(step => new TrainingEvent.Sampled(step, "x"))],
+        };
         var samples = DataOf(ReportPage.Html("t", [], [run], isLive: false))["runs"]![0]!["samples"]!.AsArray();
         Assert.InRange(samples.Count, ReportData.Samples / 2, ReportData.Samples);
         Assert.Equal(1001, (int)samples[^1]!["step"]!);
@@ -99,7 +105,7 @@ public sealed class ReportPageTests
     }
 
     private static JsonNode DataOf(string page) =>
-        JsonNode.Parse(Regex.Match(page, @"<script type=""application/json"" id=""data"">(.*?)</script>", RegexOptions.Singleline).Groups[1].Value)!;
+        JsonNode.Parse(Regex.Match(page, @"<script type=""application/json"" id=""data"">(.*?)</script>").Groups[1].Value)!;
 
     private static double[] Numbers(JsonNode column) => [.. column.AsArray().Select(number => (double)number!)];
 }

@@ -34,7 +34,8 @@ public sealed class ReportRunTests : IDisposable
         var folder = Folder("run");
         byte[] cut = [.. "--- step 10\nfirst\n--- step 3\n\n--- step 20\nsecond é"u8];
         here.Write("run/samples.txt", cut[..^1]);
-        Assert.Equal([(10, "first\n--- step 3"), (20, "second \ufffd")], ReportRun.Read(folder).Samples.Select(sample => (sample.Step, sample.Text)));
+        var samples = ReportRun.Read(folder).Samples;
+        Assert.Equal([(10, "first\n--- step 3"), (20, "second \ufffd")], samples.Select(sample => (sample.Step, sample.Text)));
     }
 
     [Fact]

@@ -18,7 +18,10 @@ const html = maker("http://www.w3.org/1999/xhtml"), svg = maker("http://www.w3.o
 const groups = [];
 for (const run of runs) {
   let group = run.group !== null && groups.find(known => known.name === run.group);
-  if (!group) groups.push(group = { name: run.group ?? run.name, index: groups.length, runs: [], colour: `var(--c${groups.length % colours})` });
+  if (!group) {
+    group = { name: run.group ?? run.name, index: groups.length, runs: [], colour: `var(--c${groups.length % colours})` };
+    groups.push(group);
+  }
   group.runs.push(run);
   run.colour = group.colour;
 }
@@ -45,20 +48,26 @@ const axes = {
   tokens: { name: "tokens", unit: noUnit, of: table => table.tokens },
   seconds: { name: "time", unit: timeUnit, of: table => table.seconds },
   core_seconds: { name: "processor time", unit: coreUnit, of: table => table.core_seconds },
-  flops: { name: "FLOPs", unit: noUnit, of: (table, run) => table.tokens.map(count => run.flops_per_token && count * run.flops_per_token) },
+  flops: { name: "FLOPs", unit: noUnit, of: (table, run) => table.tokens.map(n => run.flops_per_token && n * run.flops_per_token) },
 };
 
 // A part is a column of a run's table: of every step (smoothed or not) or of the evaluations.
 const trained = (column, smooth = true) => ({ table: "training", column, smooth });
 const evaluated = column => ({ table: "validation", column, validation: true });
 const charts = [
-  { title: "Loss", unit: "nats per token; lines training, dots validation", parts: [trained("loss"), evaluated("loss")], logs: true, large: true },
+  {
+    title: "Loss", unit: "nats per token; lines training, dots validation", parts: [trained("loss"), evaluated("loss")],
+    logs: true, large: true,
+  },
   { title: "Validation accuracy", unit: "", parts: [evaluated("accuracy")], text: percent },
   { title: "Learning rate", unit: "", parts: [trained("learning_rate", false)], logs: true },
   { title: "Gradient norm", unit: "before clipping", parts: [trained("gradient_norm")], logs: true },
   { title: "Tokens per second", unit: "", parts: [trained("tokens_per_second")], fromZero: true },
   { title: "Utilization", unit: "of the matrix rate", parts: [trained("utilization")], text: percent, fromZero: true },
-  { title: "Processor time", unit: "core-µs per token", parts: [trained("core_seconds_per_token")], text: value => short(1e6 * value), fromZero: true },
+  {
+    title: "Processor time", unit: "core-µs per token", parts: [trained("core_seconds_per_token")],
+    text: value => short(1e6 * value), fromZero: true,
+  },
 ];
 
 const isShown = run => run.box.checked;
@@ -135,7 +144,8 @@ function linesOf(chart) {
       if (isSeeds) add(meanOf(curves), "mean");
     }
   }
-  return lines.sort((a, b) => (a.style === "raw" ? 0 : a.style === "seed" ? 1 : 2) - (b.style === "raw" ? 0 : b.style === "seed" ? 1 : 2));
+  const order = ["raw", "seed", "", "mean"];
+  return lines.sort((a, b) => order.indexOf(a.style) - order.indexOf(b.style));
 }
 
 function ticksOf(from, to, log, most) {
@@ -162,7 +172,7 @@ const scaleOf = (from, to, start, end, log) => {
 
 // The range of the horizontal axis, the same in all charts.
 function rangeX() {
-  const xs = runs.filter(isShown).flatMap(run => curveOf(run, { ...trained("learning_rate", false) }) ?? []).map(([x]) => x);
+  const xs = runs.filter(isShown).flatMap(run => curveOf(run, trained("learning_rate", false)) ?? []).map(([x]) => x);
   const to = xs.reduce((most, x) => Math.max(most, x), -Infinity), from = xs.reduce((least, x) => Math.min(least, x), Infinity);
   if (xs.length === 0) return [1, 2];
   return isLog("logx") ? [from, to > from ? to : from * 2] : [0, to];
@@ -232,10 +242,12 @@ function drawChart(chart, [fromX, toX]) {
   chart.picture.replaceChildren(...parts, curves, dots, ...drawLabels(labelled, y, right), chart.cursor);
 }
 
+const isMain = line => line.style === "" || line.style === "mean";
+
 // The names beside the ends of the lines, where they are few enough to have room.
 function labelsOf(lines) {
   const last = new Map();
-  for (const line of lines) if (line.style === "" || line.style === "mean") last.set(line.group, line.points.at(-1)[1]);
+  for (const line of lines) if (isMain(line)) last.set(line.group, line.points.at(-1)[1]);
   return last.size > 10 ? [] : [...last].map(([group, value]) => ({
     value, colour: group.colour, text: group.name.length > 24 ? `${group.name.slice(0, 23)}…` : group.name,
   }));
@@ -245,17 +257,19 @@ function drawLabels(labels, y, right) {
   const gap = 17, sorted = labels.map(label => ({ ...label, y: y(label.value) })).sort((a, b) => a.y - b.y);
   for (let i = 1; i < sorted.length; i++) sorted[i].y = Math.max(sorted[i].y, sorted[i - 1].y + gap);
   const over = sorted.length > 0 ? (sorted.at(-1).y - y(sorted.at(-1).value)) / 2 : 0;
-  return sorted.map(label => svg("text", { class: "label", style: `color: ${label.colour}`, x: right + 10, y: label.y - over + 4 }, label.text));
+  return sorted.map(label => svg(
+    "text", { class: "label", style: `color: ${label.colour}`, x: right + 10, y: label.y - over + 4 }, label.text));
 }
 
 // The line in all charts, and the table of the values there.
 function drawCursor() {
-  const share = form.elements.at.value / 1000, { x: scale, sides: [left, right] } = charts[0], x = scale.invert(left + share * (right - left));
+  const share = form.elements.at.value / 1000, { x: scale, sides: [left, right] } = charts[0];
+  const x = scale.invert(left + share * (right - left));
   for (const chart of charts) {
     if (!chart.x || chart.figure.hidden) continue;
     const place = chart.x(x), [top, bottom] = chart.ends;
-    const dots = chart.lines.filter(line => (line.style === "" || line.style === "mean") && !line.part.validation && covers(line.points, x))
-      .map(line => svg("circle", { class: "dot", style: `color: ${line.group.colour}`, cx: place, cy: chart.y(valueAt(line.points, x)), r: 4 }));
+    const dots = chart.lines.filter(line => isMain(line) && !line.part.validation && covers(line.points, x)).map(line => svg(
+      "circle", { class: "dot", style: `color: ${line.group.colour}`, cx: place, cy: chart.y(valueAt(line.points, x)), r: 4 }));
     const line = svg("line", { class: "cursor-line", x1: place, x2: place, y1: top, y2: bottom });
     chart.cursor.replaceChildren(...share < 1 ? [line] : [], ...dots);
   }
@@ -267,6 +281,8 @@ function drawCursor() {
 
 const covers = (points, x) => x >= points[0][0] * 0.999 && x <= points.at(-1)[0] * 1.001;
 
+const swatch = run => html("i", { class: "swatch", style: `color: ${run.colour}` });
+
 const nearest = (points, x) => {
   const i = indexAt(points, x);
   return i > 0 && x - points[i - 1][0] < points[i][0] - x ? i - 1 : i;
@@ -274,12 +290,16 @@ const nearest = (points, x) => {
 
 // Of each run the nearest step, and the last evaluation before it.
 function drawValues(x) {
+  const digits = count => value => value.toFixed(count), share = count => value => `${(100 * value).toFixed(count)} %`;
   const columns = [
-    ["step", { ...trained("step", false) }, whole], ["training loss", trained("loss"), value => value.toFixed(4)],
-    ["validation loss", evaluated("loss"), value => value.toFixed(4)], ["accuracy", evaluated("accuracy"), value => `${(100 * value).toFixed(1)} %`],
+    ["step", trained("step", false), whole],
+    ["training loss", trained("loss"), digits(4)],
+    ["validation loss", evaluated("loss"), digits(4)],
+    ["accuracy", evaluated("accuracy"), share(1)],
     ["learning rate", trained("learning_rate", false), value => value.toPrecision(3)],
     ["gradient norm", trained("gradient_norm"), value => value.toPrecision(3)],
-    ["tokens per second", trained("tokens_per_second"), whole], ["utilization", trained("utilization"), value => `${(100 * value).toFixed(0)} %`],
+    ["tokens per second", trained("tokens_per_second"), whole],
+    ["utilization", trained("utilization"), share(0)],
   ];
   const cell = (run, part, text) => {
     const points = curveOf(run, part) ?? [];
@@ -288,9 +308,10 @@ function drawValues(x) {
     return i < 0 ? "–" : text(points[i][1]);
   };
   byId("values").replaceChildren(
-    html("thead", {}, html("tr", {}, html("th", { scope: "col" }, "run"), ...columns.map(([name]) => html("th", { scope: "col", class: "number" }, name)))),
+    html("thead", {}, html("tr", {},
+      html("th", { scope: "col" }, "run"), ...columns.map(([name]) => html("th", { scope: "col", class: "number" }, name)))),
     html("tbody", {}, ...runs.filter(isShown).map(run => html("tr", {},
-      html("th", { scope: "row" }, html("span", { class: "swatch", style: `color: ${run.colour}` }), run.name),
+      html("th", { scope: "row" }, swatch(run), run.name),
       ...columns.map(([, part, text]) => html("td", { class: "number" }, cell(run, part, text)))))));
 }
 
@@ -305,7 +326,7 @@ function drawSamples() {
   byId("texts").replaceChildren(...runs.filter(isShown).flatMap(run => {
     const sample = run.samples.findLast(written => written.step <= step);
     return sample ? [html("figure", {},
-      html("figcaption", {}, html("i", { class: "swatch", style: `color: ${run.colour}` }), run.name, html("span", {}, `step ${whole(sample.step)}`)),
+      html("figcaption", {}, swatch(run), run.name, html("span", {}, `step ${whole(sample.step)}`)),
       html("pre", {}, sample.text))] : [];
   }));
 }
@@ -327,7 +348,7 @@ function draw() {
 
 // ---------------------------------------------------------------- controls and their state
 
-const box = (attributes, colour, name, form) => {
+const box = (attributes, colour, name) => {
   const input = html("input", { type: "checkbox", checked: "", style: `accent-color: ${colour}`, ...attributes });
   return [input, html("label", {}, input, name)];
 };
