@@ -31,7 +31,7 @@ internal static class SampleRuns
         TrainLoss = 1.4 + 3 / Math.Sqrt(step + seed) + 0.1 * Math.Sin(7 * step * seed),
         ValidationLoss = step % 10 == 0 ? 1.5 + 3 / Math.Sqrt(step + seed) : null,
         ValidationAccuracy = step % 10 == 0 ? 0.5 - 1 / Math.Sqrt(step + seed) : null,
-        LearningRate = 0.02 / (1 + step),
+        LearningRate = Math.Max(0, 0.02 - 1e-4 * step),    // 0 at the end, which no logarithm has
         GradientNorm = 1 + 5.0 / step,
         TokensPerSecond = 9000 + 100 * seed + step % 7,
         Utilization = 0.5 + 0.01 * (step % 5),

@@ -170,11 +170,14 @@ const scaleOf = (from, to, start, end, log) => {
   return scale;
 };
 
+const leastOf = values => values.reduce((least, value) => Math.min(least, value));
+const mostOf = values => values.reduce((most, value) => Math.max(most, value));
+
 // The range of the horizontal axis, the same in all charts.
 function rangeX() {
   const xs = runs.filter(isShown).flatMap(run => curveOf(run, trained("learning_rate", false)) ?? []).map(([x]) => x);
-  const to = xs.reduce((most, x) => Math.max(most, x), -Infinity), from = xs.reduce((least, x) => Math.min(least, x), Infinity);
   if (xs.length === 0) return [1, 2];
+  const [from, to] = [leastOf(xs), mostOf(xs)];
   return isLog("logx") ? [from, to > from ? to : from * 2] : [0, to];
 }
 
@@ -192,24 +195,28 @@ for (const chart of charts) {
   byId(chart.large ? "chart" : "charts").append(chart.figure);
 }
 
+// What is measured once and faint may leave the picture.
+function rangeY(lines, log, fromZero) {
+  const ys = lines.filter(line => line.style !== "raw").flatMap(line => line.points.map(([, y]) => y)).filter(y => !log || y > 0);
+  if (ys.length === 0) return [1, 2];
+  let [from, to] = [fromZero ? 0 : leastOf(ys), mostOf(ys)];
+  if (!(to > from)) [from, to] = from === 0 ? [0, 1] : [from - Math.abs(from) / 2, to + Math.abs(to) / 2];
+  const room = 0.04 * (log ? Math.log(to / from) : to - from);
+  if (log) return [from / Math.exp(room), to * Math.exp(room)];
+  return [from < room ? Math.min(from, 0) : from - room, to + room];
+}
+
 function drawChart(chart, [fromX, toX]) {
   const lines = linesOf(chart);
   chart.figure.hidden = lines.length === 0 && !chart.large;
   const width = chart.figure.clientWidth;
   if (width === 0) return;
   const height = chart.large ? Math.max(260, Math.min(420, width * 0.42)) : 190;
-  const labelled = chart.large && width >= 620 ? labelsOf(lines) : [];
-  const right = width - (labelled.length > 0 ? 12 + 7.4 * Math.max(...labelled.map(label => label.text.length)) : 10);
+  const labels = chart.large && width >= 620 ? labelsOf(lines) : [];
+  const right = width - (labels.length > 0 ? 12 + 7.4 * mostOf(labels.map(label => label.text.length)) : 10);
   const [left, top, bottom] = [46, 8, height - (chart.large ? 44 : 26)];
   const log = chart.logs && isLog("logy");
-  const ys = lines.filter(line => line.style !== "raw").flatMap(line => line.points.map(([, y]) => y)).filter(y => !log || y > 0);
-  let fromY = ys.reduce((least, y) => Math.min(least, y), Infinity), toY = ys.reduce((most, y) => Math.max(most, y), -Infinity);
-  if (ys.length === 0) [fromY, toY] = [1, 2];
-  if (chart.fromZero) fromY = 0;
-  if (!(toY > fromY)) [fromY, toY] = fromY === 0 ? [0, 1] : [fromY - Math.abs(fromY) / 2, toY + Math.abs(toY) / 2];
-  const room = 0.04 * (log ? Math.log(toY / fromY) : toY - fromY);
-  if (log) [fromY, toY] = [fromY / Math.exp(room), toY * Math.exp(room)];
-  else [fromY, toY] = [fromY < room ? Math.min(fromY, 0) : fromY - room, toY + room];
+  const [fromY, toY] = rangeY(lines, log, chart.fromZero);
   const x = scaleOf(fromX, toX, left, right, isLog("logx")), y = scaleOf(fromY, toY, bottom, top, log);
   [chart.x, chart.y, chart.sides, chart.ends, chart.lines] = [x, y, [left, right], [top, bottom], lines];
 
@@ -239,7 +246,7 @@ function drawChart(chart, [fromX, toX]) {
   }
   chart.cursor = svg("g");
   chart.picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  chart.picture.replaceChildren(...parts, curves, dots, ...drawLabels(labelled, y, right), chart.cursor);
+  chart.picture.replaceChildren(...parts, curves, dots, ...drawLabels(labels, y, right), chart.cursor);
 }
 
 const isMain = line => line.style === "" || line.style === "mean";
@@ -268,12 +275,13 @@ function drawCursor() {
   for (const chart of charts) {
     if (!chart.x || chart.figure.hidden) continue;
     const place = chart.x(x), [top, bottom] = chart.ends;
-    const dots = chart.lines.filter(line => isMain(line) && !line.part.validation && covers(line.points, x)).map(line => svg(
-      "circle", { class: "dot", style: `color: ${line.group.colour}`, cx: place, cy: chart.y(valueAt(line.points, x)), r: 4 }));
+    const dots = chart.lines.filter(line => isMain(line) && !line.part.validation && covers(line.points, x))
+      .map(line => [line, chart.y(valueAt(line.points, x))]).filter(([, height]) => Number.isFinite(height))
+      .map(([line, height]) => svg("circle", { class: "dot", style: `color: ${line.group.colour}`, cx: place, cy: height, r: 4 }));
     const line = svg("line", { class: "cursor-line", x1: place, x2: place, y1: top, y2: bottom });
     chart.cursor.replaceChildren(...share < 1 ? [line] : [], ...dots);
   }
-  const [unit, unitName] = axis().unit(rangeX()[1]);
+  const [unit, unitName] = axis().unit(scale.invert(right));
   const isCount = axis() === axes.step || axis() === axes.tokens;
   byId("at-text").value = isCount ? `${axis().name} ${whole(x)}` : `${axis().name} ${short(+(x / unit).toPrecision(4))} ${unitName}`.trim();
   drawValues(x);
@@ -302,9 +310,9 @@ function drawValues(x) {
     ["utilization", trained("utilization"), share(0)],
   ];
   const cell = (run, part, text) => {
-    const points = curveOf(run, part) ?? [];
-    const last = points.findLastIndex(point => point[0] <= x * (1 + 1e-9));
-    const i = part.validation || points.length === 0 ? last : covers(points, x) ? nearest(points, x) : -1;
+    const points = curveOf(run, part);
+    if (!points || (!part.validation && !covers(points, x))) return "–";
+    const i = part.validation ? points.findLastIndex(point => point[0] <= x * (1 + 1e-9)) : nearest(points, x);
     return i < 0 ? "–" : text(points[i][1]);
   };
   byId("values").replaceChildren(
@@ -407,7 +415,7 @@ if (live) {
   let isPressed = false;
   addEventListener("pointerdown", () => { isPressed = true; });
   for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, () => { isPressed = false; });
-  setInterval(() => { if (form.elements.follow.checked && !isPressed) location.reload(); }, 5000);
+  setInterval(() => { if (form.elements.follow.checked && !isPressed && !document.hidden) location.reload(); }, 5000);
 }
 restore();
 draw();
