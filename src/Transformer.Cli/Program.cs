@@ -37,6 +37,7 @@ internal static class Program
     public static Command Commands() => new("transformer", "Trains, evaluates, runs and inspects small decoder-only language models.")
     {
         TrainVerb.Create(),
+        ReportVerb.Create(),
         EvaluateVerb.Create(),
         GenerateVerb.Create(),
         ImportVerb.Create(),

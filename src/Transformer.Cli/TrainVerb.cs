@@ -51,13 +51,18 @@ internal static class TrainVerb
         Description = $"Show where the time of {StepProfile.Steps} steps goes, and write them as a Chrome trace into the run's folder.",
     };
 
+    private static readonly Option<bool> Open = new("--open")
+    {
+        Description = $"Show the run in the browser while it trains: a page in its folder, {RunFolder.ReportName}, which reloads itself.",
+    };
+
     /// <summary>The verb.</summary>
     public static Command Create()
     {
         var verb = new Command(Name, "Trains a model: a recipe, a configuration file, or a run to resume.")
         {
             Source, Out, Resume, InitFrom, SharedOptions.Set, SharedOptions.Threads, SharedOptions.Device, Overfit, DryRun, Range, Profile,
-            SharedOptions.StopWithInput, SharedOptions.Json,
+            Open, SharedOptions.StopWithInput, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -115,7 +120,12 @@ internal static class TrainVerb
         int Train(Func<Action<TrainingEvent>, Trainer> start)
         {
             using var display = TrainingDisplay.On(error);
-            using var trainer = start(display.Show);
+            using var page = request.GetValue(Open) ? new LivePage(display.Show) : null;
+            using var trainer = start(happened =>
+            {
+                display.Show(happened);
+                page?.Show(happened);
+            });
             if (choosesThreads && config is not null) display.Show(trainer.ChooseThreads());
             if (ranks.Ranks == 1 && device.type == TorchSharp.DeviceType.CPU) display.WatchContention(trainer.Folder, get_num_threads());
             trainer.Profile = request.GetValue(Profile) ? new StepProfile() : null;
@@ -160,14 +170,14 @@ internal static class TrainVerb
             if (request.GetValue(Source) is not null || request.GetValue(Out) is not null || request.GetValue(InitFrom) is not null
                 || request.GetValue(Overfit) || onlyMeasures)
                 throw new InputException("--resume: the run's folder says what to train; " +
-                    "leave out the recipe and every option but --set, --threads, --device, --kinds, --profile and --json.");
+                    "leave out the recipe and every option but --set, --threads, --device, --kinds, --profile, --open and --json.");
             return (device, null);
         }
         if (ranks.Ranks > 1 && onlyMeasures)
             throw new InputException("--dry-run and --learning-rate-range are for one process; leave out mpirun or srun.");
-        if (onlyMeasures && (!onProcessor || request.GetValue(Profile)))
-            throw new InputException(
-                "--dry-run and --learning-rate-range measure on the CPU and are not profiled; leave out --device and --profile.");
+        if (onlyMeasures && (!onProcessor || request.GetValue(Profile) || request.GetValue(Open)))
+            throw new InputException("--dry-run and --learning-rate-range measure on the CPU and are neither profiled nor shown; " +
+                "leave out --device, --profile and --open.");
         IEnumerable<string> overrides = request.GetRequiredValue(SharedOptions.Set);
         if (request.GetValue(Overfit)) overrides = overrides.Append("training.overfit_one_batch=true");
         if (request.GetValue(InitFrom) is { } weights)

@@ -1,29 +1,33 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
-using Transformer.Configuration;
 
 namespace Transformer.Runs;
 
-/// <summary>A key of which two configurations hold different values.</summary>
-/// <param name="Key">The lowest key below which they differ; a part of another kind is one difference.</param>
-/// <param name="First">The value in the first one, as text.</param>
-/// <param name="Second">The value in the second one.</param>
-public sealed record ConfigDifference(string Key, string First, string Second)
+/// <summary>A key at which the configurations of several runs differ.</summary>
+/// <param name="Key">The lowest key below which they do, e.g. <c>model.attention.heads</c>; a part of another kind is one
+/// difference.</param>
+/// <param name="Nodes">What each of them has there; null for nothing.</param>
+internal sealed record ConfigDifference(string Key, IReadOnlyList<JsonNode?> Nodes)
 {
-    /// <summary>The text of a value that is not there.</summary>
+    /// <summary>The text of a key that is absent or null.</summary>
     public const string None = "none";
 
-    /// <summary>All differences between two runs.</summary>
-    public static IEnumerable<ConfigDifference> Between(RunConfig first, RunConfig second) =>
-        Between("", ConfigJson.ToJson(first), ConfigJson.ToJson(second));
+    private static readonly JsonSerializerOptions OneLine = new(ConfigJson.Options) { WriteIndented = false };
 
-    private static IEnumerable<ConfigDifference> Between(string key, JsonNode? first, JsonNode? second)
+    /// <summary>What each of them has there, as JSON on one line, words without quotes.</summary>
+    public IReadOnlyList<string> Values => [.. Nodes.Select(node => node is null ? None : node.ToJsonString(OneLine).Trim('"'))];
+
+    /// <summary>All differences between configurations, in the order of the keys.</summary>
+    public static IReadOnlyList<ConfigDifference> Between(params IReadOnlyList<RunConfig> runs) =>
+        [.. Below("", [.. runs.Select(ConfigJson.ToJson)])];
+
+    private static IEnumerable<ConfigDifference> Below(string key, IReadOnlyList<JsonNode?> values)
     {
-        if (JsonNode.DeepEquals(first, second)) return [];
-        if (first is not JsonObject one || second is not JsonObject other || !JsonNode.DeepEquals(one["kind"], other["kind"]))
-            return [new(key, Text(first), Text(second))];
-        return one.Select(entry => entry.Key).Union(other.Select(entry => entry.Key))
-            .SelectMany(name => Between(key.Length == 0 ? name : $"{key}.{name}", one[name], other[name]));
+        if (values.All(value => JsonNode.DeepEquals(value, values[0]))) return [];
+        JsonObject[] parts = [.. values.OfType<JsonObject>()];
+        if (parts.Length < values.Count || parts.Any(part => !JsonNode.DeepEquals(part["kind"], parts[0]["kind"])))
+            return [new(key, values)];
+        return parts.SelectMany(part => part.Select(entry => entry.Key)).Distinct()
+            .SelectMany(name => Below(key.Length == 0 ? name : $"{key}.{name}", [.. parts.Select(part => part[name])]));
     }
-
-    private static string Text(JsonNode? value) => value is null ? None : value.ToJsonString(ConfigJson.Options).Trim('"');
 }

@@ -42,7 +42,10 @@ public sealed class MetricsLog : IDisposable
     /// <summary>The lines of a log; an incomplete last line is skipped.</summary>
     public static IEnumerable<Metrics> Read(string path)
     {
-        foreach (var line in File.Exists(path) ? File.ReadLines(path) : [])
+        if (!File.Exists(path)) yield break;
+        // a run that goes on may have it open
+        using var reader = new StreamReader(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+        while (reader.ReadLine() is { } line)
         {
             Metrics? metrics;
             try

@@ -20,7 +20,7 @@ internal static class RunChanges
     /// <exception cref="InputException">A key differs that may not.</exception>
     public static IReadOnlyList<string> Between(string run, RunConfig before, RunConfig now)
     {
-        var changes = ConfigDifference.Between(before, now).ToList();
+        var changes = ConfigDifference.Between(before, now);
         string[] refused = [.. changes.Select(change => change.Key).Except(Changeable)];
         if (refused.Length > 0)
         {
@@ -32,9 +32,11 @@ internal static class RunChanges
                 $"  Begin another run{(keepsWeights ? " with its weights" : "")}: " +
                 ShellCommand.Of([
                     "train", Path.Combine(run, RunFolder.ConfigName), .. keepsWeights ? ["--init-from", run] : (string[])[],
-                    .. changes.SelectMany(change => (string[])["--set", $"{change.Key}={Given(change.Second)}"])]));
+                    .. changes.SelectMany(change => (string[])["--set", $"{change.Key}={Argument(change)}"])]));
         }
-        return [.. changes.Select(change => $"{change.Key}: {change.First} before, {change.Second} now")];
+        return [.. changes.Select(change => $"{change.Key}: {change.Values[0]} before, {change.Values[1]} now")];
+
+        static string Argument(ConfigDifference change) => change.Values[1] == ConfigDifference.None ? "null" : change.Values[1];
     }
 
     /// <summary>What another number of steps means for the learning rate after so many of them; null where it is the same.</summary>
@@ -47,6 +49,4 @@ internal static class RunChanges
         double RateOf(RunConfig run) =>
             run.Training.Optimizer.LearningRate * LearningRate.At(run.Training.Schedule, step, run.Training.Steps);
     }
-
-    private static string Given(string value) => value == ConfigDifference.None ? "null" : value;
 }

@@ -12,6 +12,9 @@ public sealed class RunFolder : IDisposable
     /// <summary>The name of the file with the resolved configuration.</summary>
     public const string ConfigName = "config.yaml";
 
+    /// <summary>The name of the page that shows the run while it is trained, where there is one.</summary>
+    public const string ReportName = "report.html";
+
     private readonly FileStream? hold;
 
     private RunFolder(string path, RunConfig config, FileStream? hold) => (Path, Config, Before, this.hold) = (path, config, config, hold);
@@ -198,7 +201,8 @@ public sealed class RunFolder : IDisposable
 
     private void DeleteFiles()
     {
-        string[] written = [ConfigName, RunEnvironment.FileName, MetricsLog.FileName, SampleLog.FileName, "events.out.tfevents.*"];
+        string[] written = [
+            ConfigName, RunEnvironment.FileName, MetricsLog.FileName, SampleLog.FileName, ReportName, "events.out.tfevents.*"];
         foreach (var file in written.SelectMany(name => Directory.GetFiles(Path, name))) File.Delete(file);
     }
 

@@ -10,6 +10,8 @@ internal sealed class SampleLog
     /// <summary>The name of the file in the run's folder.</summary>
     public const string FileName = "samples.txt";
 
+    private const string Mark = "--- step ";
+
     private readonly string path;
 
     /// <summary>Opens the samples of a run; what a killed process wrote after its last checkpoint is dropped.</summary>
@@ -31,12 +33,32 @@ internal sealed class SampleLog
         try
         {
             using var file = new FileStream(path, FileMode.Append);
-            file.Write(Encoding.UTF8.GetBytes($"--- step {step}\n{text}\n"));
+            file.Write(Encoding.UTF8.GetBytes($"{Mark}{step}\n{text}\n"));
             return file.Position;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw DurableFile.Unwritable(path, e);
         }
+    }
+
+    /// <summary>The samples of a run, which may be in training; none where there is no file, or none that can be read.</summary>
+    /// <param name="folder">The run's folder.</param>
+    public static IReadOnlyList<TrainingEvent.Sampled> Read(string folder)
+    {
+        var path = Path.Combine(folder, FileName);
+        if (!File.Exists(path)) return [];
+        var samples = new List<(int Step, StringBuilder Text)>();
+        // leniently: a killed process may have left half a character
+        foreach (var line in Encoding.UTF8.GetString(WholeFile.Bytes(path)).Split('\n'))
+        {
+            // steps grow: a model may write such a line itself
+            if (line.StartsWith(Mark, StringComparison.Ordinal) && int.TryParse(line.AsSpan(Mark.Length), out var step)
+                && (samples.Count == 0 || step > samples[^1].Step))
+                samples.Add((step, new()));
+            else if (samples.Count > 0)
+                samples[^1].Text.Append(line).Append('\n');
+        }
+        return [.. samples.Select(sample => new TrainingEvent.Sampled(sample.Step, sample.Text.ToString().TrimEnd('\n')))];
     }
 }

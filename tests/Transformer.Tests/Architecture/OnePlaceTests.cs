@@ -11,7 +11,7 @@ public sealed partial class OnePlaceTests
     // Files of this process's own run, of the system, and assemblies are no input from outside.
     [Fact]
     public void Files_are_read_whole_within_a_bound_by_one_class_alone() => AssertOnlyIn(
-        WholeReads(), "WholeFile.cs", "SystemFacts.cs", "Launch.cs", "ProcessMemory.cs", "MetricsLog.cs", "RunEnvironment.cs",
+        WholeReads(), "WholeFile.cs", "SystemFacts.cs", "Launch.cs", "ProcessMemory.cs", "RunEnvironment.cs",
         "AddedAssembly.cs", "LibTorch.cs", "EnergyCounter.cs", "CpuContention.cs");
 
     [Fact]

@@ -48,6 +48,11 @@ public sealed partial class MistakeTests(MistakeTests.Place here) : IClassFixtur
     [InlineData("evaluate HERE/run --data HERE/texts", "texts")]
     [InlineData("evaluate HERE/weights", "its validation data are not known")]
     [InlineData("export HERE/run --format gguf --out HERE/model.gguf", "model.gguf")]
+    [InlineData("report HERE/none", "no run there")]
+    [InlineData("report HERE/run HERE/my.txt", "my.txt: no run there")]
+    [InlineData("report HERE/run/checkpoints/step-2 --out HERE/page.html", "It belongs to a run")]
+    [InlineData("report HERE/run --out HERE/texts", "texts: cannot be written")]
+    [InlineData("report '' --out HERE/page.html", "found nothing, expected DIR.")]
     [InlineData("import HERE/none --out HERE/new", "none")]
     [InlineData("import HERE/my.txt --out HERE/new", "my.txt")]
     [InlineData("init HERE/texts", "texts")]
@@ -175,6 +180,11 @@ public sealed partial class MistakeTests(MistakeTests.Place here) : IClassFixtur
             {
                 yield return "--out";
                 yield return this[$"init{runs++}.yaml"];
+            }
+            if (words[0] == "report")
+            {
+                yield return "--out";
+                yield return this[$"report{runs++}.html"];
             }
             if (words[0] != "train" || words.Contains("--resume") || words.Contains("--help")) yield break;
             foreach (var word in (string[])["--set", Short, "--out", this[$"run{runs++}"]]) yield return word;
