@@ -1,4 +1,5 @@
 using System.Text;
+using Transformer.Configuration;
 using Transformer.Files;
 
 namespace Transformer.Comparison;
@@ -63,9 +64,20 @@ public static class AblationReport
         return text.ToString();
     }
 
-    /// <summary>Writes ablation.md and ablation.csv into the ablation's folder.</summary>
+    /// <summary>The whole as one HTML page, with the curves of all runs that ended.</summary>
+    /// <param name="result">The result.</param>
+    /// <param name="folder">The ablation's folder.</param>
+    public static string Html(AblationResult result, string folder) => ReportPage.Html(
+        Title(result), Sections(result),
+        [.. result.Cells.Where(cell => cell.Result.Outcome is not null).Select(cell =>
+            ReportRun.Read(AblationRuns.FolderOf(folder, cell.Cell)) with { Name = cell.Cell.Name, Group = cell.Cell.Design.Name })],
+        isLive: false);
+
+    /// <summary>Writes ablation.md, ablation.csv and ablation.html into the ablation's folder.</summary>
+    /// <exception cref="InputException">A file cannot be written.</exception>
     public static void Write(AblationResult result, string folder)
     {
+        DurableFile.WriteText(Path.Combine(folder, "ablation.html"), Html(result, folder));
         DurableFile.WriteText(Path.Combine(folder, "ablation.md"), Markdown(result));
         DurableFile.WriteText(Path.Combine(folder, "ablation.csv"), Csv(result));
     }

@@ -31,6 +31,7 @@ public sealed class AblateVerbTests : IDisposable
         Assert.Equal(2, result["comparisons"]![0]!["pairs"]!.GetValue<int>());
         Assert.Contains("4 of 4", error);
         Assert.Contains("## What the evidence allows", File.ReadAllText(folder["a/ablation.md"]));
+        Assert.Contains("alibi/seed-1338", File.ReadAllText(folder["a/ablation.html"]));
         Assert.Equal(5, File.ReadLines(folder["a/ablation.csv"]).Count());
         Assert.True(File.Exists(folder["a/runs/alibi/seed-1338/metrics.jsonl"]));
 
