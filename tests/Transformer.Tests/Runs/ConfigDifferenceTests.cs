@@ -9,7 +9,8 @@ public sealed class ConfigDifferenceTests
     public void The_lowest_keys_that_differ_are_listed_and_a_part_of_another_kind_at_once()
     {
         var differences = ConfigDifference.Between(
-            SampleRuns.Config(), SampleRuns.Config("model.attention.heads=2", "model.position={kind: alibi}", "training.gradient_clip=null"),
+            SampleRuns.Config(),
+            SampleRuns.Config("model.attention.heads=2", "model.position={kind: alibi}", "training.gradient_clip=null"),
             SampleRuns.Config());
         Assert.Equal(["model.attention.heads", "model.position", "training.gradient_clip"], differences.Select(found => found.Key));
         Assert.Equal(["4", "2", "4"], differences[0].Values);

@@ -411,7 +411,7 @@ new ResizeObserver(draw).observe(byId("chart"));
 
 byId("live").hidden = !live;
 if (live) {
-  byId("written").textContent = `as of ${new Date(written).toLocaleTimeString()}`;
+  byId("written").textContent = `as of ${new Date(written).toTimeString().slice(0, 8)}`;
   let isPressed = false;
   addEventListener("pointerdown", () => { isPressed = true; });
   for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, () => { isPressed = false; });
