@@ -1,0 +1,119 @@
+using System.Globalization;
+
+namespace Transformer.Reproductions;
+
+/// <summary>Rows about optimizers, rates, precision and depth, on the characters of tiny Shakespeare.</summary>
+internal static class OptimizationRows
+{
+    private const string Recipe = "shakespeare-char-nanogpt", Mup = "mup", Standard = "standard";
+
+    // Learning rates of 2^-k.
+    private static readonly int[] Widths = [32, 64, 128, 256], Rates = [10, 9, 8, 7, 6, 5, 4];
+
+    private static readonly string[] Llama =
+        ["model.position={kind: rope}", "model.norm={kind: rms}", "model.mlp={kind: swiglu}"];
+
+    public static IReadOnlyList<Reproduction> All { get; } =
+    [
+        new()
+        {
+            Name = "muon",
+            Paper = "Jordan et al. 2024, kellerjordan.github.io/posts/muon",
+            Claim = "Muon reaches AdamW's loss in three quarters of its steps.",
+            Smaller = "nanoGPT's size with rotary positions, RMSNorm and SwiGLU; 750 steps against 1,000, each with its whole schedule",
+            Minutes = 2,
+            Arms =
+            [
+                Train("adamw", 1000, [.. Llama, "training.optimizer.learning_rate=3.0e-3"]),
+                Train("muon", 750,
+                [
+                    .. Llama, "training.optimizer={kind: muon, learning_rate: 0.02, weight_decay: 0.1, " +
+                        "adamw: {learning_rate: 1.0e-2, weight_decay: 0.1}}",
+                ]),
+            ],
+            Figures = [new("loss of Muon less that of AdamW", "0 at 1/1.35 of the steps", Bound.AtMost(0), arms => Difference(arms, "muon", "adamw"))],
+        },
+        new()
+        {
+            Name = "mup-transfer",
+            Paper = "Yang et al. 2022, arXiv:2203.03466",
+            Claim = "Under muP the best learning rate of a narrow model is that of a wide one; in the standard parameterization it falls with " +
+                "the width.",
+            Smaller = "two layers of width 32 to 256, contexts of 32, 200 steps, rates of a factor of two",
+            Minutes = 15,
+            Arms = [.. Grid(Mup, Widths), .. Grid(Standard, [Widths[0], Widths[^1]])],
+            Figures =
+            [
+                new("muP: factors of two between the lowest and the highest best rate of widths 32 to 256", "one at most", Bound.AtMost(1),
+                    arms => Spread(Widths.Select(width => Best(arms, Mup, width)))),
+                new("standard: factors of two by which the best rate falls from width 32 to 256", "it falls", Bound.AtLeast(2),
+                    arms => Best(arms, Standard, Widths[0]) - Best(arms, Standard, Widths[^1])),
+            ],
+        },
+        new()
+        {
+            Name = "mixed-precision",
+            Paper = "Micikevicius et al. 2018, arXiv:1710.03740",
+            Claim = "Training with 16-bit products reaches the loss of training in fp32; fp16 needs loss scaling.",
+            Smaller = "nanoGPT's recipe, 500 of its steps with the whole schedule",
+            Minutes = 3,
+            Arms = [.. new[] { "fp32", "bf16", "fp16" }.Select(type => Train(type, 500, [$"training.precision={type}"]))],
+            Figures =
+            [
+                new("loss in bf16 less that in fp32", "0", Bound.Within(.02, of: 0), arms => Difference(arms, "bf16", "fp32")),
+                new("loss in fp16 less that in fp32", "0", Bound.Within(.02, of: 0), arms => Difference(arms, "fp16", "fp32")),
+            ],
+        },
+        new()
+        {
+            Name = "warm-up",
+            Paper = "Xiong et al. 2020, arXiv:2002.04745",
+            Claim = "Pre-norm trains without warm-up, post-norm does not.",
+            Smaller = "8 layers of width 64, Xavier initialization, 300 steps at a constant rate of 3e-3",
+            Minutes = 1,
+            Arms = [NoWarmUp("pre_norm"), NoWarmUp("post_norm")],
+            Figures =
+            [
+                new("loss after 300 steps without warm-up, post-norm less pre-norm", "far above", Bound.AtLeast(.2),
+                    arms => Difference(arms, "post_norm", "pre_norm")),
+                new("accuracy of pre-norm, the commonest character being 0.15", "it trains", Bound.AtLeast(.25),
+                    arms => arms.Accuracy("pre_norm")),
+            ],
+        },
+    ];
+
+    private static TrainedArm Train(string name, int steps, IReadOnlyList<string> overrides) =>
+        new(name, Recipe, [$"training.steps={steps}", $"training.evaluate_every={steps}", .. overrides]);
+
+    private static double Difference(ArmResults arms, string arm, string other) => arms.Loss(arm) - arms.Loss(other);
+
+    private static TrainedArm NoWarmUp(string residual) => Train(residual, 300,
+    [
+        "model.layers=8", "model.width=64", "model.initialization={kind: xavier}", $"model.residual={{kind: {residual}}}",
+        "training.schedule={kind: constant}", "training.optimizer.learning_rate=3.0e-3",
+    ]);
+
+    // Heads of 16; muP's base width is the narrowest.
+    private static IEnumerable<TrainedArm> Grid(string kind, int[] widths) =>
+        from width in widths
+        from rate in Rates
+        select Train(NameOf(kind, width, rate), 200,
+        [
+            "model.layers=2", $"model.width={width}", $"model.attention={{kind: softmax, heads: {width / 16}}}", "model.context_length=32",
+            "model.position={kind: rope}", "model.norm={kind: rms}",
+            $"model.initialization={(kind == Mup ? $"{{kind: mup, base_width: {Widths[0]}}}" : "{kind: gpt2}")}",
+            "training.batch_size=16", "training.optimizer.weight_decay=0", "training.schedule.warmup_steps=20",
+            $"training.optimizer.learning_rate={Math.Pow(2, -rate).ToString(CultureInfo.InvariantCulture)}",
+        ]);
+
+    private static string NameOf(string kind, int width, int rate) => $"{kind}-{width}-{rate}";
+
+    // The base-2 logarithm of the rate with the lowest loss.
+    private static double Best(ArmResults arms, string kind, int width) => -Rates.MinBy(rate => arms.Loss(NameOf(kind, width, rate)));
+
+    private static double Spread(IEnumerable<double> best)
+    {
+        var all = best.ToList();
+        return all.Max() - all.Min();
+    }
+}
