@@ -57,7 +57,7 @@ internal static class ReproduceAll
             }
             catch (Exception failure) when (failure is not OperationCanceledException)
             {
-                return new(row.Name, row.Paper, row.Claim, row.Seed, [], CommandLine.Describe(failure).Message);
+                return new(row.Name, row.Paper, row.Claim, row.Seed, [], CoreSeconds: 0, CommandLine.Describe(failure).Message);
             }
         }
     }

@@ -9,6 +9,8 @@ namespace Transformer.Cli;
 /// <summary><c>reproduce NAME</c>: one published claim, run and judged; and the tables of results.</summary>
 internal static class ReproductionReport
 {
+    private const int FileWidth = 140;
+
     /// <summary>Runs a row and prints its figures; exit code 1 where one is out of its bound.</summary>
     /// <param name="row">The row.</param>
     /// <param name="folder">The folder of all rows.</param>
@@ -52,13 +54,16 @@ internal static class ReproductionReport
                     Verdict(figure.Holds));
             if (result.Failure is { } failure) table.AddRow(result.Name, Markup.Escape(failure), "", "", "", Verdict(false));
         }
+        table.Columns[0].NoWrap();
         var isTerminal = output is StandardWriter { IsTerminal: true };
-        AnsiConsole.Create(new AnsiConsoleSettings
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
         {
             Out = new AnsiConsoleOutput(output),
             Ansi = isTerminal ? AnsiSupport.Detect : AnsiSupport.No,
             ColorSystem = isTerminal ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
-        }).Write(table);
+        });
+        if (!isTerminal) console.Profile.Width = FileWidth;
+        console.Write(table);
     }
 
     /// <summary>The same as a page of Markdown.</summary>

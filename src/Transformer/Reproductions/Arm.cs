@@ -20,22 +20,26 @@ public abstract record Arm(string Name)
     internal abstract IReadOnlyDictionary<string, double> Measure(
         string folder, int seed, Action<TrainingEvent> report, CancellationToken cancellation);
 
-    /// <summary>What it measured before, according to the record beside its folder, or else the measurement itself.</summary>
+    /// <summary>
+    /// What it measured before, according to the record beside its folder, or else the measurement itself; and its processor time.
+    /// </summary>
     /// <inheritdoc cref="Measure"/>
     /// <exception cref="InputException">The folder holds another experiment's arm, or cannot be written.</exception>
-    internal IReadOnlyDictionary<string, double> Run(
+    internal (IReadOnlyDictionary<string, double> Measures, double CoreSeconds) Run(
         string folder, int seed, Action<TrainingEvent> report, CancellationToken cancellation)
     {
         var (path, definition) = ($"{folder}.json", Definition(seed));
         var record = ArmRecord.Read(path);
-        if (record is null) new ArmRecord(definition, Measures: null).Write(path);
+        if (record is null) new ArmRecord(definition, Measures: null, CoreSeconds: 0).Write(path);
         else if (record.Definition != definition)
             throw new InputException(
                 $"{path}: found the results of another experiment, {record.Definition}, expected {definition}.\n  " +
                 "Choose another folder with --out.");
-        else if (record.Measures is { } known) return known;
+        else if (record.Measures is { } known) return (known, record.CoreSeconds);
+        var before = Environment.CpuUsage.TotalTime;
         var measures = Measure(folder, seed, report, cancellation);
-        new ArmRecord(definition, measures).Write(path);
-        return measures;
+        var seconds = (Environment.CpuUsage.TotalTime - before).TotalSeconds;
+        new ArmRecord(definition, measures, seconds).Write(path);
+        return (measures, seconds);
     }
 }

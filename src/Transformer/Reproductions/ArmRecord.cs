@@ -7,7 +7,8 @@ namespace Transformer.Reproductions;
 /// <summary>The file of an arm: what it is from its beginning on, what it measured from its end on.</summary>
 /// <param name="Definition">All that decides what is measured.</param>
 /// <param name="Measures">The measures by name; null before the end.</param>
-internal sealed record ArmRecord(string Definition, IReadOnlyDictionary<string, double>? Measures)
+/// <param name="CoreSeconds">The processor time that they took, what was done before an interruption left out.</param>
+internal sealed record ArmRecord(string Definition, IReadOnlyDictionary<string, double>? Measures, double CoreSeconds)
 {
     private static readonly JsonSerializerOptions Options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 

@@ -8,7 +8,7 @@ internal static class OptimizationRows
     private const string Recipe = "shakespeare-char-nanogpt", Mup = "mup", Standard = "standard";
 
     // Learning rates of 2^-k.
-    private static readonly int[] Widths = [32, 64, 128, 256], Rates = [10, 9, 8, 7, 6, 5, 4];
+    private static readonly int[] Widths = [32, 64, 128, 256], Rates = [9, 8, 7, 6, 5, 4];
 
     private static readonly string[] Llama =
         ["model.position={kind: rope}", "model.norm={kind: rms}", "model.mlp={kind: swiglu}"];
@@ -20,18 +20,22 @@ internal static class OptimizationRows
             Name = "muon",
             Paper = "Jordan et al. 2024, kellerjordan.github.io/posts/muon",
             Claim = "Muon reaches AdamW's loss in three quarters of its steps.",
-            Smaller = "nanoGPT's size with rotary positions, RMSNorm and SwiGLU; 750 steps against 1,000, each with its whole schedule",
+            Smaller = "nanoGPT's size with rotary positions, RMSNorm and SwiGLU; 600 steps against 800, each with its whole schedule",
             Minutes = 2,
             Arms =
             [
-                Train("adamw", 1000, [.. Llama, "training.optimizer.learning_rate=3.0e-3"]),
-                Train("muon", 750,
+                Train("adamw", 800, [.. Llama, "training.optimizer.learning_rate=3.0e-3"]),
+                Train("muon", 600,
                 [
                     .. Llama, "training.optimizer={kind: muon, learning_rate: 0.02, weight_decay: 0.1, " +
                         "adamw: {learning_rate: 1.0e-2, weight_decay: 0.1}}",
                 ]),
             ],
-            Figures = [new("loss of Muon less that of AdamW", "0 at 1/1.35 of the steps", Bound.AtMost(0), arms => Difference(arms, "muon", "adamw"))],
+            Figures =
+            [
+                new("loss of Muon less that of AdamW", "0 at 1/1.35 of the steps", Bound.AtMost(0),
+                    arms => Difference(arms, "muon", "adamw")),
+            ],
         },
         new()
         {
@@ -55,9 +59,9 @@ internal static class OptimizationRows
             Name = "mixed-precision",
             Paper = "Micikevicius et al. 2018, arXiv:1710.03740",
             Claim = "Training with 16-bit products reaches the loss of training in fp32; fp16 needs loss scaling.",
-            Smaller = "nanoGPT's recipe, 500 of its steps with the whole schedule",
+            Smaller = "nanoGPT's recipe, 400 of its steps with the whole schedule",
             Minutes = 3,
-            Arms = [.. new[] { "fp32", "bf16", "fp16" }.Select(type => Train(type, 500, [$"training.precision={type}"]))],
+            Arms = [.. new[] { "fp32", "bf16", "fp16" }.Select(type => Train(type, 400, [$"training.precision={type}"]))],
             Figures =
             [
                 new("loss in bf16 less that in fp32", "0", Bound.Within(.02, of: 0), arms => Difference(arms, "bf16", "fp32")),

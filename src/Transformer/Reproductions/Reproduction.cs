@@ -49,13 +49,14 @@ public sealed record Reproduction
         string folder, int? seed = null, Action<ArmProgress>? report = null, CancellationToken cancellation = default)
     {
         using var oneThread = new OneThread();
-        var measures = new Dictionary<string, IReadOnlyDictionary<string, double>>();
+        var (measures, seconds) = (new Dictionary<string, IReadOnlyDictionary<string, double>>(), 0.0);
         foreach (var (index, arm) in Arms.Index())
         {
             cancellation.ThrowIfCancellationRequested();
             Report(step: 0, steps: 0, secondsLeft: 0);
             var steps = 0;
-            measures[arm.Name] = arm.Run(Path.Combine(FolderIn(folder), arm.Name), seed ?? Seed, Show, cancellation);
+            (measures[arm.Name], var own) = arm.Run(Path.Combine(FolderIn(folder), arm.Name), seed ?? Seed, Show, cancellation);
+            seconds += own;
 
             void Show(TrainingEvent happened)
             {
@@ -66,12 +67,13 @@ public sealed record Reproduction
             void Report(int step, int steps, double secondsLeft) =>
                 report?.Invoke(new ArmProgress(arm.Name, index + 1, Arms.Count, step, steps, secondsLeft));
         }
-        return Judge(new ArmResults(measures), seed ?? Seed);
+        return new(Name, Paper, Claim, seed ?? Seed, Judge(new ArmResults(measures)), seconds);
     }
 
-    private ReproductionResult Judge(ArmResults arms, int seed) => new(Name, Paper, Claim, seed, [.. Figures.Select(figure =>
-    {
-        var ours = figure.Of(arms);
-        return new FigureResult(figure.What, figure.Published, figure.Bound.ToString(), ours, figure.Bound.Holds(ours));
-    })]);
+    private IReadOnlyList<FigureResult> Judge(ArmResults arms) =>
+    [
+        .. from figure in Figures
+           let ours = figure.Of(arms)
+           select new FigureResult(figure.What, figure.Published, figure.Bound.ToString(), ours, figure.Bound.Holds(ours)),
+    ];
 }

@@ -6,9 +6,11 @@ namespace Transformer.Reproductions;
 /// <param name="Claim">The claim, in one sentence.</param>
 /// <param name="Seed">The seed.</param>
 /// <param name="Figures">The figures; none where it failed.</param>
+/// <param name="CoreSeconds">The processor time of its arms, what was done before an interruption left out.</param>
 /// <param name="Failure">Why it could not be run to its end; null where it could.</param>
 public sealed record ReproductionResult(
-    string Name, string Paper, string Claim, int Seed, IReadOnlyList<FigureResult> Figures, string? Failure = null)
+    string Name, string Paper, string Claim, int Seed, IReadOnlyList<FigureResult> Figures, double CoreSeconds,
+    string? Failure = null)
 {
     /// <summary>Whether all figures are within their bounds.</summary>
     public bool Holds => Failure is null && Figures.All(figure => figure.Holds);
