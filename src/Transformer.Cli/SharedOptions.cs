@@ -25,6 +25,12 @@ internal static class SharedOptions
     /// <summary>Whether one JSON object for scripts goes to standard output.</summary>
     public static Option<bool> Json { get; } = new("--json") { Description = "Print one JSON object on standard output." };
 
+    /// <summary>Whether the process ends with the one that started it.</summary>
+    public static Option<bool> StopWithInput { get; } = new("--stop-with-input")
+    {
+        Description = "Save and stop when standard input ends, as it does when the program that started this one is gone.",
+    };
+
     /// <summary>Overrides of the configuration, applied in their order.</summary>
     public static Option<string[]> Set { get; } = new("--set")
     {

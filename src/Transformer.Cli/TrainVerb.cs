@@ -57,7 +57,7 @@ internal static class TrainVerb
         var verb = new Command(Name, "Trains a model: a recipe, a configuration file, or a run to resume.")
         {
             Source, Out, Resume, InitFrom, SharedOptions.Set, SharedOptions.Threads, SharedOptions.Device, Overfit, DryRun, Range, Profile,
-            SharedOptions.Json,
+            SharedOptions.StopWithInput, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -69,6 +69,8 @@ internal static class TrainVerb
         using var processes = Launch.Join(error, Name);
         ICollective ranks = processes;
         Nccl? devices = null;
+        // of rank 0: a launcher gives the others none
+        if (request.GetValue(SharedOptions.StopWithInput) && ranks.Rank == 0) cancellation = StandardInput.CancelAtEnd(cancellation);
         using var onCancel = ranks.Ranks == 1 ? default
             : cancellation.Register(() => error.WriteLine($"rank {ranks.Rank}: asked to stop, in {ranks.CurrentOperation}"));
         try
@@ -121,6 +123,11 @@ internal static class TrainVerb
             try
             {
                 outcome = trainer.Run(cancellation);
+            }
+            catch (NonFiniteLossException failure) when (ranks.Rank == 0 && request.GetValue(SharedOptions.Json))
+            {
+                ScriptJson.Write(output, new { Run = trainer.Folder, Diverged = failure.Message });
+                throw;
             }
             catch (OperationCanceledException)
             {

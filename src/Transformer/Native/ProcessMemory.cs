@@ -5,7 +5,7 @@ namespace Transformer.Native;
 /// <summary>The memory of this process, as Linux reports it.</summary>
 internal static class ProcessMemory
 {
-    private const string Status = "/proc/self/status", ClearReferences = "/proc/self/clear_refs";
+    private const string Status = "/proc/self/status", ClearReferences = "/proc/self/clear_refs", PeakKey = "VmHWM:";
     private const string ResetPeak = "5";    // of proc(5): resets the peak to what is resident now
 
     /// <summary>
@@ -22,7 +22,7 @@ internal static class ProcessMemory
             File.WriteAllText(ClearReferences, ResetPeak);
             var before = Read("VmRSS:");
             work();
-            return Math.Max(0, Read("VmHWM:") - before);
+            return Math.Max(0, Read(PeakKey) - before);
         }
         catch (IOException)
         {
@@ -37,6 +37,9 @@ internal static class ProcessMemory
             Allocator.KeepFreedMemory();
         }
     }
+
+    /// <summary>The most bytes that were resident at once; null where the system does not tell.</summary>
+    public static long? Peak() => File.Exists(Status) ? Read(PeakKey) : null;
 
     private static long Read(string key)
     {

@@ -200,7 +200,8 @@ public sealed class Trainer : IDisposable
         var summary = log?.Finish();
         return new TrainingOutcome(
             run.Path, Progress.Step, Progress.Tokens, Progress.Seconds, summary?.TrainLoss, final.Loss, Progress.BestLoss!.Value,
-            final.Accuracy, summary?.CoreSecondsPerToken, summary?.JoulesPerToken);
+            final.Accuracy, summary?.CoreSecondsPerToken, summary?.JoulesPerToken,
+            data is Corpus text ? final.BitsPerByte(TextEvaluation.Of(text).Bytes) : null, ProcessMemory.Peak());
     }
 
     private bool IsOver => Progress.Step >= Training.Steps || Progress.IsSolved;

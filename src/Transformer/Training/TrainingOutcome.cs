@@ -16,10 +16,14 @@ namespace Transformer.Training;
 /// where no step has it.</param>
 /// <param name="JoulesPerToken">The energy of the steps per token: the mean of <see cref="Metrics.JoulesPerToken"/>; null where no step has
 /// it.</param>
+/// <param name="BitsPerByte">The validation loss in bits per byte of the text, which can be compared between tokenizers; null for tasks.</param>
+/// <param name="PeakBytes">The most memory that the process has had resident, rank 0's where there are several; null where the system does
+/// not tell.</param>
 public sealed record TrainingOutcome(
     string Run, int Steps, long Tokens, double Seconds, double? TrainLoss, double ValidationLoss, double BestValidationLoss,
     double ValidationAccuracy, double? CoreSecondsPerToken = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? JoulesPerToken = null)
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? JoulesPerToken = null,
+    double? BitsPerByte = null, long? PeakBytes = null)
 {
     /// <summary>The number of steps over which the training loss is averaged; all of them where the run has fewer.</summary>
     public const int TrainLossSteps = 100;

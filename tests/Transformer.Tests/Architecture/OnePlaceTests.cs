@@ -6,7 +6,7 @@ namespace Transformer.Tests.Architecture;
 public sealed partial class OnePlaceTests
 {
     [Fact]
-    public void Standard_output_and_standard_error_are_written_by_one_class_alone() => AssertOnlyIn(Streams(), "StandardWriter.cs");
+    public void Standard_streams_are_opened_by_one_class_each() => AssertOnlyIn(Streams(), "StandardWriter.cs", "StandardInput.cs");
 
     // Files of this process's own run, of the system, and assemblies are no input from outside.
     [Fact]

@@ -35,11 +35,15 @@ public sealed class RunTests : IDisposable
         var outcome = JsonNode.Parse(output)!.AsObject();
         Assert.Equal(
             ["run", "steps", "tokens", "seconds", "train_loss", "validation_loss", "best_validation_loss", "validation_accuracy",
-                "core_seconds_per_token"],
+                "core_seconds_per_token", "bits_per_byte", "peak_bytes"],
             outcome.Select(field => field.Key).Where(name => name != "joules_per_token"));    // few machines show their energy
         Assert.Equal(
             here.Metrics("run").Average(line => line["core_seconds_per_token"]!.GetValue<double>()),
             outcome["core_seconds_per_token"]!.GetValue<double>(), 1e-12);
+        // of a text in which every character is a byte
+        Assert.Equal(
+            outcome["validation_loss"]!.GetValue<double>() / Math.Log(2), outcome["bits_per_byte"]!.GetValue<double>(), 1e-9);
+        Assert.InRange(outcome["peak_bytes"]!.GetValue<long>(), 50L << 20, 4L << 30);
         Assert.InRange(outcome["core_seconds_per_token"]!.GetValue<double>(), 1e-8, 1);
         Assert.Equal((40, 40 * 2 * 16), (outcome["steps"]!.GetValue<int>(), outcome["tokens"]!.GetValue<int>()));
         Assert.Equal(
