@@ -12,16 +12,16 @@ internal static class ReproduceAll
     /// <param name="rows">The rows. The longest begin first.</param>
     /// <param name="folder">The folder of all rows.</param>
     /// <param name="jobs">How many run at once.</param>
-    /// <param name="run">Runs one of them.</param>
+    /// <param name="run">Runs one of them, and tells how far it is, a line at a time.</param>
     /// <param name="request">The request.</param>
     /// <param name="cancellation">Ends it; what it has is saved.</param>
     public static async Task<int> RunAsync(
         IReadOnlyList<Reproduction> rows, string folder, int jobs,
-        Func<Reproduction, Action<ArmProgress>, CancellationToken, Task<ReproductionResult>> run,
+        Func<Reproduction, Action<string>, CancellationToken, Task<ReproductionResult>> run,
         ParseResult request, CancellationToken cancellation)
     {
         var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
-        Create(folder);
+        ReproductionReport.Create(folder);
         var results = new ReproductionResult[rows.Count];
         using (var display = new ReproductionDisplay(error, rows, jobs))
         {
@@ -30,7 +30,7 @@ internal static class ReproduceAll
                 var options = new ParallelOptions { MaxDegreeOfParallelism = jobs, CancellationToken = cancellation };
                 await Parallel.ForEachAsync(rows.Index().OrderByDescending(row => row.Item.Minutes), options, async (row, stop) =>
                 {
-                    results[row.Index] = await ResultOf(row.Item, progress => display.Show(row.Item, progress), stop).ConfigureAwait(false);
+                    results[row.Index] = await ResultOf(row.Item, display.Show, stop).ConfigureAwait(false);
                     display.Finish(results[row.Index]);
                 }).ConfigureAwait(false);
             }
@@ -49,7 +49,7 @@ internal static class ReproduceAll
         return summary.Broke == 0 ? CommandLine.Done : CommandLine.Failed;
 
         // A row that fails stops no other one.
-        async Task<ReproductionResult> ResultOf(Reproduction row, Action<ArmProgress> report, CancellationToken stop)
+        async Task<ReproductionResult> ResultOf(Reproduction row, Action<string> report, CancellationToken stop)
         {
             try
             {
@@ -62,15 +62,18 @@ internal static class ReproduceAll
         }
     }
 
-    private static void Create(string folder)
+    /// <summary>Runs a row in a process of its own.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="folder">The folder of all rows.</param>
+    /// <param name="report">Told how far it is.</param>
+    /// <param name="cancellation">Ends it; what it has is saved.</param>
+    public static async Task<ReproductionResult> InChild(
+        Reproduction row, string folder, Action<string> report, CancellationToken cancellation)
     {
-        try
-        {
-            Directory.CreateDirectory(folder);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw DurableFile.Unwritable(folder, e);
-        }
+        string[] words = [ReproduceVerb.Name, .. ReproductionReport.WordsOf(row, folder, row.Seed), SharedOptions.Json.Name];
+        var child = await ChildProcess.RunAsync(words, launcher: [], cancellation, report).ConfigureAwait(false);
+        if (child.Code == CommandLine.Interrupted) throw new OperationCanceledException();
+        return child.Output.StartsWith('{') ? ScriptJson.Read<ReproductionResult>(child.Output)
+            : throw new InvalidOperationException(child.Error.Trim().Split('\n')[^1]);
     }
 }

@@ -54,12 +54,11 @@ internal static class ReproduceVerb
                 var folder = request.GetValue(Out) ?? DefaultFolder;
                 return await ReproduceAll.RunAsync(
                     Published.Rows, folder, request.GetValue(Jobs) ?? Environment.ProcessorCount,
-                    (row, report, stop) => Task.Run(() => row.Run(folder, row.Seed, report, stop), stop),
-                    request, cancellation).ConfigureAwait(false);
+                    (row, report, stop) => ReproduceAll.InChild(row, folder, report, stop), request, cancellation).ConfigureAwait(false);
             }
             if (request.GetValue(Out) is not null || request.GetValue(Jobs) is not null)
                 throw new InputException(
-                    $"{Out.Name} and {Jobs.Name} go with {All.Name}: {ShellCommand.Of(Name, All.Name)}; or name an experiment.");
+                    $"{Out.Name} and {Jobs.Name} go with {All.Name}, or with an experiment's name; the list: {ShellCommand.Of(Name)}");
             List(request);
             return CommandLine.Done;
         });
@@ -79,9 +78,13 @@ internal static class ReproduceVerb
         string[] own = [.. verb.Options.Select(option => option.Name)];
         verb.Options.Add(Out);
         verb.Options.Add(Seed);
+        verb.Options.Add(SharedOptions.StopWithInput);
         verb.Options.Add(SharedOptions.Json);
         verb.SetAction((request, cancellation) =>
         {
+            if (request.GetValue(All) || request.GetValue(Jobs) is not null)
+                throw new InputException($"{All.Name} and {Jobs.Name} go without {row.Name}; leave out one of them.");
+            if (request.GetValue(SharedOptions.StopWithInput)) cancellation = StandardInput.CancelAtEnd(cancellation);
             var folder = request.GetValue(Out);
             if (folder is null && report is not null) return Task.FromResult(report(request, cancellation));
             if (own.FirstOrDefault(name => IsGiven(request, name)) is { } misplaced)

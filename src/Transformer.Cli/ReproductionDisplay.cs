@@ -14,9 +14,23 @@ internal sealed class ReproductionDisplay(TextWriter error, IReadOnlyList<Reprod
     private bool drawn;
 
     /// <summary>Shows how far a row is.</summary>
-    public void Show(Reproduction row, ArmProgress progress) => Draw(
+    public void Show(Reproduction row, ArmProgress progress) => Show(
         $"{row.Name}: arm {progress.Number} of {progress.Arms}, {progress.Arm}" + (progress.Steps == 0 ? ""
             : $", step {progress.Step} of {progress.Steps}, {Numbers.Duration(TimeSpan.FromSeconds(progress.SecondsLeft))} left"));
+
+    /// <summary>Shows what a row says of itself.</summary>
+    public void Show(string text)
+    {
+        lock (gate)
+        {
+            if (watch.Elapsed < next) return;
+            next = watch.Elapsed + TimeSpan.FromSeconds(isTerminal ? 0.2 : 10);
+            var line = rows.Count == 1 ? text : $"{Count} {text}; all: about {Numbers.Duration(Left)} left";
+            if (isTerminal) error.Write($"\r\u001b[2K{line}");
+            else error.WriteLine(line);
+            drawn = isTerminal;
+        }
+    }
 
     /// <summary>Shows that a row is done.</summary>
     public void Finish(ReproductionResult result)
@@ -37,19 +51,6 @@ internal sealed class ReproductionDisplay(TextWriter error, IReadOnlyList<Reprod
 
     // By the minutes that the rows were once measured to take, in which what has begun counts as whole.
     private TimeSpan Left => TimeSpan.FromMinutes(rows.Where(row => !done.Contains(row.Name)).Sum(row => row.Minutes) / jobs);
-
-    private void Draw(string text)
-    {
-        lock (gate)
-        {
-            if (watch.Elapsed < next) return;
-            next = watch.Elapsed + TimeSpan.FromSeconds(isTerminal ? 0.2 : 10);
-            var line = rows.Count == 1 ? text : $"{Count} {text}; all: about {Numbers.Duration(Left)} left";
-            if (isTerminal) error.Write($"\r\u001b[2K{line}");
-            else error.WriteLine(line);
-            drawn = isTerminal;
-        }
-    }
 
     private void Clear()
     {

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Spectre.Console;
 using Transformer.Configuration;
+using Transformer.Files;
 using Transformer.Reproductions;
 
 namespace Transformer.Cli;
@@ -20,6 +21,7 @@ internal static class ReproductionReport
     public static int Run(Reproduction row, string folder, int seed, ParseResult request, CancellationToken cancellation)
     {
         var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
+        Create(folder);
         ReproductionResult result;
         using (var display = new ReproductionDisplay(error, [row], jobs: 1))
         {
@@ -36,6 +38,20 @@ internal static class ReproductionReport
         if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(output, result);
         else Write(output, [result]);
         return result.Holds ? CommandLine.Done : CommandLine.Failed;
+    }
+
+    /// <summary>Creates the folder of all rows, unless it is there.</summary>
+    /// <exception cref="InputException">It cannot be created.</exception>
+    public static void Create(string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw DurableFile.Unwritable(folder, e);
+        }
     }
 
     /// <summary>What follows the verb's name for one row.</summary>

@@ -23,6 +23,9 @@ internal static class ScriptJson
     /// <summary>The same as a tree, for a file.</summary>
     public static JsonNode Node<T>(T result) => JsonSerializer.SerializeToNode(result, Options)!;
 
+    /// <summary>What another process of this program has printed.</summary>
+    public static T Read<T>(string json) => JsonSerializer.Deserialize<T>(json, Options)!;
+
     /// <summary>The name of a value of an enumeration.</summary>
     public static string Name<T>(T value) where T : struct, Enum => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
 

@@ -75,7 +75,7 @@ public sealed class ReproduceAllTests
     {
         var verb = new Command("reproduce") { SharedOptions.Json };
         verb.SetAction((request, cancellation) => ReproduceAll.RunAsync(
-            rows, folder, jobs: 1, (row, report, stop) => Task.FromResult(row.Run(folder, row.Seed, report, stop)), request, cancellation));
+            rows, folder, jobs: 1, (row, _, stop) => Task.FromResult(row.Run(folder, cancellation: stop)), request, cancellation));
         var root = new Command("transformer") { verb, SharedOptions.Kinds, SharedOptions.Verbose };
         var (output, error) = (new StringWriter { NewLine = "\n" }, new StringWriter { NewLine = "\n" });
         var code = await CommandLine.RunAsync(root, ["reproduce", .. options], output, error);

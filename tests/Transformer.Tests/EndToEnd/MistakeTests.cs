@@ -63,6 +63,12 @@ public sealed partial class MistakeTests(MistakeTests.Place here) : IClassFixtur
     [InlineData("generate HERE/run --prompt line --temperature warm", "warm")]
     [InlineData("generate HERE/run --prompt line --max-tokens -1", "--max-tokens")]
     [InlineData("reproduce everything", "everything")]
+    [InlineData("reproduce mqr", "did you mean mqar?")]
+    [InlineData("reproduce --out HERE/new", "--out and --jobs go with --all")]
+    [InlineData("reproduce --all --jobs none", "--jobs")]
+    [InlineData("reproduce --all mqar", "--all and --jobs go without mqar")]
+    [InlineData("reproduce parity --steps 3 --out HERE/new", "--steps: goes without --out")]
+    [InlineData("reproduce residual-gradients --out HERE/my.txt", "my.txt is a file, not a folder")]
     public async Task It_is_refused_and_the_remedy_succeeds(string line, string message)
     {
         var (code, output, error) = await Workplace.Request([.. ShellLine.Words(here.Placed(line))]);
