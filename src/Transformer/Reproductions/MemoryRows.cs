@@ -52,7 +52,7 @@ internal static class MemoryRows
                 [Loss] = AssociativeRetrieval.Run(cell.Rule, cell.Replacement, cell.Keys, seed, cancellation: cancellation).Loss,
             }))],
             Figures = [.. Cells.Select(cell => new Figure(
-                $"loss, {NameOf(cell)} keys", PublishedLoss(cell), cell.Bound, arms => arms[NameOf(cell), Loss]))],
+                $"loss of {RuleOf(cell)}, {cell.Keys} keys{(cell.Replacement ? " that repeat" : "")}", PublishedLoss(cell), cell.Bound, arms => arms[NameOf(cell), Loss]))],
         },
         new()
         {
@@ -80,7 +80,10 @@ internal static class MemoryRows
         new() { [PreNorm] = result.PreNormSlope, [PostNorm] = result.PostNormSlope };
 
     private static string NameOf((RetrievalRule Rule, bool Replacement, int Keys, Bound Bound) cell) =>
-        $"{cell.Rule.ToString().ToLowerInvariant()}-{cell.Keys}{(cell.Replacement ? "-repeated" : "")}";
+        $"{RuleOf(cell)}-{cell.Keys}{(cell.Replacement ? "-repeated" : "")}";
+
+    private static string RuleOf((RetrievalRule Rule, bool Replacement, int Keys, Bound Bound) cell) =>
+        cell.Rule.ToString().ToLowerInvariant();
 
     private static string PublishedLoss((RetrievalRule Rule, bool Replacement, int Keys, Bound Bound) cell) =>
         AssociativeRetrieval.Figures[(cell.Rule, cell.Replacement, cell.Keys)]?.ToString(CultureInfo.InvariantCulture) ?? "solved";

@@ -21,7 +21,7 @@ internal static class ShakespeareRows
         new()
         {
             Name = "llama-components",
-            Paper = "Touvron et al. 2023, arXiv:2302.13971; the figure is of another implementation, 60 lines of Python",
+            Paper = "The parts of Touvron et al. 2023, arXiv:2302.13971; the figure is another implementation's",
             Claim = "The same size, steps and batches with rotary positions, RMSNorm and SwiGLU reach 1.6927.",
             Minutes = 2,
             Arms = [Train("llama", 2000, Rotary, Rms, SwiGlu)],
