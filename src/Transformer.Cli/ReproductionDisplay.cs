@@ -39,8 +39,8 @@ internal sealed class ReproductionDisplay(TextWriter error, IReadOnlyList<Reprod
         {
             done.Add(result.Name);
             Clear();
-            error.WriteLine($"{Count} {result.Name}: {(result.Holds ? "ok" : result.Failure is { } failure ? $"BROKE: {failure}" : "BROKE")}" +
-                $", about {Numbers.Duration(Left)} left");
+            var verdict = result.Holds ? "ok" : result.Failure is { } failure ? $"BROKE: {failure}" : "BROKE";
+            error.WriteLine($"{Count} {result.Name}: {verdict}; about {Numbers.Duration(Left)} left");
         }
     }
 

@@ -31,8 +31,8 @@ internal static class ReproductionReport
             }
             catch (OperationCanceledException)
             {
-                throw new OperationCanceledException(
-                    $"interrupted; saved. Continue with: {ShellCommand.Of([ReproduceVerb.Name, .. WordsOf(row, folder, seed)])}", cancellation);
+                var command = ShellCommand.Of([ReproduceVerb.Name, .. WordsOf(row, folder, seed)]);
+                throw new OperationCanceledException($"interrupted; saved. Continue with: {command}", cancellation);
             }
         }
         if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(output, result);

@@ -11,6 +11,9 @@ public sealed class ArmResults(IReadOnlyDictionary<string, IReadOnlyDictionary<s
     /// <summary>The loss of a trained arm over the whole validation data after its last step, in nats per token.</summary>
     public double Loss(string arm) => this[arm, TrainedArm.LossName];
 
+    /// <summary>How much greater the loss of an arm is than another's.</summary>
+    public double LossDifference(string arm, string other) => Loss(arm) - Loss(other);
+
     /// <summary>The accuracy of a trained arm on the whole validation data after its last step, from 0 to 1.</summary>
     public double Accuracy(string arm) => this[arm, TrainedArm.AccuracyName];
 }

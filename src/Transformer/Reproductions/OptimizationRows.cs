@@ -5,7 +5,7 @@ namespace Transformer.Reproductions;
 /// <summary>Rows about optimizers, rates, precision and depth, on the characters of tiny Shakespeare.</summary>
 internal static class OptimizationRows
 {
-    private const string Recipe = "shakespeare-char-nanogpt", Mup = "mup", Standard = "standard";
+    private const string Mup = "mup", Standard = "standard";
 
     // Learning rates of 2^-k.
     private static readonly int[] Widths = [32, 64, 128, 256], Rates = [9, 8, 7, 6, 5, 4];
@@ -24,8 +24,8 @@ internal static class OptimizationRows
             Minutes = 2,
             Arms =
             [
-                Train("adamw", 800, [.. Llama, "training.optimizer.learning_rate=3.0e-3"]),
-                Train("muon", 600,
+                ShakespeareRows.Train("adamw", 800, [.. Llama, "training.optimizer.learning_rate=3.0e-3"]),
+                ShakespeareRows.Train("muon", 600,
                 [
                     .. Llama, "training.optimizer={kind: muon, learning_rate: 0.02, weight_decay: 0.1, " +
                         "adamw: {learning_rate: 1.0e-2, weight_decay: 0.1}}",
@@ -34,15 +34,15 @@ internal static class OptimizationRows
             Figures =
             [
                 new("loss of Muon less that of AdamW", "0 at 1/1.35 of the steps", Bound.AtMost(0),
-                    arms => Difference(arms, "muon", "adamw")),
+                    arms => arms.LossDifference("muon", "adamw")),
             ],
         },
         new()
         {
             Name = "mup-transfer",
             Paper = "Yang et al. 2022, arXiv:2203.03466",
-            Claim = "Under muP the best learning rate of a narrow model is that of a wide one; in the standard parameterization it falls with " +
-                "the width.",
+            Claim = "Under muP the best learning rate of a narrow model is that of a wide one; in the standard parameterization it falls " +
+                "with the width.",
             Smaller = "two layers of width 32 to 256, contexts of 32, 200 steps, rates of a factor of two",
             Minutes = 15,
             Arms = [.. Grid(Mup, Widths), .. Grid(Standard, [Widths[0], Widths[^1]])],
@@ -61,11 +61,11 @@ internal static class OptimizationRows
             Claim = "Training with 16-bit products reaches the loss of training in fp32; fp16 needs loss scaling.",
             Smaller = "nanoGPT's recipe, 400 of its steps with the whole schedule",
             Minutes = 3,
-            Arms = [.. new[] { "fp32", "bf16", "fp16" }.Select(type => Train(type, 400, [$"training.precision={type}"]))],
+            Arms = [.. new[] { "fp32", "bf16", "fp16" }.Select(type => ShakespeareRows.Train(type, 400, [$"training.precision={type}"]))],
             Figures =
             [
-                new("loss in bf16 less that in fp32", "0", Bound.Within(.02, of: 0), arms => Difference(arms, "bf16", "fp32")),
-                new("loss in fp16 less that in fp32", "0", Bound.Within(.02, of: 0), arms => Difference(arms, "fp16", "fp32")),
+                new("loss in bf16 less that in fp32", "0", Bound.Within(.02, of: 0), arms => arms.LossDifference("bf16", "fp32")),
+                new("loss in fp16 less that in fp32", "0", Bound.Within(.02, of: 0), arms => arms.LossDifference("fp16", "fp32")),
             ],
         },
         new()
@@ -79,20 +79,15 @@ internal static class OptimizationRows
             Figures =
             [
                 new("pre-norm: loss without warm-up less that with it", "0", Bound.AtMost(.05),
-                    arms => Difference(arms, "pre_norm-0", "pre_norm-100")),
-                new("post-norm: the same", "far above 0", Bound.AtLeast(.1), arms => Difference(arms, "post_norm-0", "post_norm-100")),
+                    arms => arms.LossDifference("pre_norm-0", "pre_norm-100")),
+                new("post-norm: the same", "far above 0", Bound.AtLeast(.1), arms => arms.LossDifference("post_norm-0", "post_norm-100")),
                 new("loss without warm-up, post-norm less pre-norm", "far above 0", Bound.AtLeast(.2),
-                    arms => Difference(arms, "post_norm-0", "pre_norm-0")),
+                    arms => arms.LossDifference("post_norm-0", "pre_norm-0")),
             ],
         },
     ];
 
-    private static TrainedArm Train(string name, int steps, IReadOnlyList<string> overrides) =>
-        new(name, Recipe, [$"training.steps={steps}", $"training.evaluate_every={steps}", .. overrides]);
-
-    private static double Difference(ArmResults arms, string arm, string other) => arms.Loss(arm) - arms.Loss(other);
-
-    private static TrainedArm WarmUp(string residual, int steps) => Train($"{residual}-{steps}", 300,
+    private static TrainedArm WarmUp(string residual, int steps) => ShakespeareRows.Train($"{residual}-{steps}", 300,
     [
         "model.layers=8", "model.width=64", "model.initialization={kind: xavier}", $"model.residual={{kind: {residual}}}",
         $"training.schedule={{kind: constant, warmup_steps: {steps}}}", "training.optimizer.learning_rate=3.0e-3",
@@ -102,7 +97,7 @@ internal static class OptimizationRows
     private static IEnumerable<TrainedArm> Grid(string kind, int[] widths) =>
         from width in widths
         from rate in Rates
-        select Train(NameOf(kind, width, rate), 200,
+        select ShakespeareRows.Train(NameOf(kind, width, rate), 200,
         [
             "model.layers=2", $"model.width={width}", $"model.attention={{kind: softmax, heads: {width / 16}}}", "model.context_length=32",
             "model.position={kind: rope}", "model.norm={kind: rms}",

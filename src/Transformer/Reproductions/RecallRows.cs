@@ -24,8 +24,8 @@ internal static class RecallRows
         {
             Name = "sliding-window-law",
             Paper = "How the rows of Arora et al. 2023, arXiv:2312.04927, are drawn",
-            Claim = "Behind a convolution of two tokens, one layer of sliding-window attention answers exactly the queries whose pair lies " +
-                "within its window.",
+            Claim = "Behind a convolution of two tokens, one layer of sliding-window attention answers exactly the queries whose pair " +
+                "lies within its window.",
             Smaller = "4 pairs, three windows, 600 steps of half the batch",
             Minutes = 2,
             Arms = [.. Windows.Select(window => new TrainedArm(

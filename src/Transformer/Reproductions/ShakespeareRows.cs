@@ -43,10 +43,10 @@ internal static class ShakespeareRows
             Figures =
             [
                 new("loss with rotary positions less that with learned ones", "below 0", Bound.AtMost(0),
-                    arms => Difference(arms, "rotary", "learned")),
+                    arms => arms.LossDifference("rotary", "learned")),
                 new("loss with RMSNorm less that with LayerNorm", "0", Bound.Within(.02, of: 0),
-                    arms => Difference(arms, "rms", "rotary")),
-                new("loss with SwiGLU less that with GELU", "below 0", Bound.AtMost(0), arms => Difference(arms, "swiglu", "rms")),
+                    arms => arms.LossDifference("rms", "rotary")),
+                new("loss with SwiGLU less that with GELU", "below 0", Bound.AtMost(0), arms => arms.LossDifference("swiglu", "rms")),
                 new("loss of all together less the lowest of the others", "below 0", Bound.AtMost(0),
                     arms => arms.Loss("swiglu") - new[] { "learned", "rotary", "rms" }.Min(arms.Loss)),
             ],
@@ -55,7 +55,8 @@ internal static class ShakespeareRows
         {
             Name = "alibi-extrapolation",
             Paper = "Press et al. 2022, arXiv:2108.12409",
-            Claim = "A model with ALiBi that is trained on short texts reads longer ones at least as well; with sinusoidal positions it does not.",
+            Claim = "A model with ALiBi that is trained on short texts reads longer ones at least as well; with sinusoidal positions it " +
+                "does not.",
             Smaller = "nanoGPT's size, 800 steps, trained on 64 characters and measured on 256",
             Minutes = 2,
             Arms = [OnLongerText("alibi"), OnLongerText("sinusoidal")],
@@ -79,7 +80,7 @@ internal static class ShakespeareRows
             Figures =
             [
                 new("loss with one key/value head less that with four", "slightly above 0", Bound.AtMost(.05),
-                    arms => Difference(arms, "one-head", "four-heads")),
+                    arms => arms.LossDifference("one-head", "four-heads")),
             ],
         },
         new()
@@ -97,12 +98,13 @@ internal static class ShakespeareRows
             Figures =
             [
                 new("loss of forgetting attention less that of softmax attention", "below 0", Bound.AtMost(.02),
-                    arms => Difference(arms, Forgetting, Softmax)),
+                    arms => arms.LossDifference(Forgetting, Softmax)),
             ],
         },
     ];
 
-    private static TrainedArm Train(string name, int steps, params string[] overrides) =>
+    /// <summary>nanoGPT's recipe for so many steps, with its whole schedule.</summary>
+    public static TrainedArm Train(string name, int steps, params IReadOnlyList<string> overrides) =>
         new(name, Recipe, [$"training.steps={steps}", $"training.evaluate_every={steps}", .. overrides]);
 
     private static TrainedArm OnLongerText(string position) =>
@@ -113,6 +115,4 @@ internal static class ShakespeareRows
 
     private static double Extrapolation(ArmResults arms, string arm) =>
         arms[arm, $"{FourTimes}.{TrainedArm.LossName}"] - arms.Loss(arm);
-
-    private static double Difference(ArmResults arms, string arm, string other) => arms.Loss(arm) - arms.Loss(other);
 }

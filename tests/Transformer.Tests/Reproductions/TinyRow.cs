@@ -19,8 +19,10 @@ internal static class TinyRow
         Claim = "It is small.",
         Minutes = 0.1,
         Arms = arms,
-        Figures = [new("sum", "small", bound, results => arms.Sum(arm => results[arm.Name, arm is TrainedArm ? TrainedArm.LossName : "x"]))],
+        Figures = [new("sum", "small", bound, results => arms.Sum(arm => results[arm.Name, MeasureOf(arm)]))],
     };
+
+    private static string MeasureOf(Arm arm) => arm is TrainedArm ? TrainedArm.LossName : "x";
 
     /// <summary>A training run of six steps.</summary>
     public static TrainedArm Trained(string name, params string[] overrides) => new(name, "names", [.. Tiny, .. overrides]);
