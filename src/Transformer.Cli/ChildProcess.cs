@@ -1,6 +1,8 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Reflection;
 using System.Text;
+using Transformer.Configuration;
 
 namespace Transformer.Cli;
 
@@ -18,7 +20,7 @@ internal sealed record ChildProcess(int Code, string Output, string Error)
     /// <param name="launcher">The words that start the program, such as mpirun -np 2; none for the program itself.</param>
     /// <param name="cancellation">Asks the process to save and end; its exit code is awaited.</param>
     /// <param name="hear">Told every line that it writes to standard error, as it does.</param>
-    /// <exception cref="System.ComponentModel.Win32Exception">The launcher cannot be started.</exception>
+    /// <exception cref="InputException">The launcher cannot be started.</exception>
     public static async Task<ChildProcess> RunAsync(
         IReadOnlyList<string> words, IReadOnlyList<string> launcher, CancellationToken cancellation, Action<string>? hear = null)
     {
@@ -29,7 +31,7 @@ internal sealed record ChildProcess(int Code, string Output, string Error)
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        using var process = Process.Start(start)!;
+        using var process = Start(start);
         var (output, error) = (process.StandardOutput.ReadToEndAsync(CancellationToken.None), LinesOf(process.StandardError, hear));
         await using (cancellation.Register(process.StandardInput.Close))
             await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
@@ -45,6 +47,18 @@ internal sealed record ChildProcess(int Code, string Output, string Error)
             hear?.Invoke(line);
         }
         return text.ToString();
+    }
+
+    private static Process Start(ProcessStartInfo start)
+    {
+        try
+        {
+            return Process.Start(start)!;
+        }
+        catch (Win32Exception failure)
+        {
+            throw new InputException($"{start.FileName}: cannot be started ({failure.Message}).", failure);
+        }
     }
 
     // The program's own file, unless another one, such as dotnet, runs its assembly.

@@ -45,6 +45,7 @@ internal static class Program
         RecipesVerb.Create(),
         InitVerb.Create(),
         ConfigVerb.Create(),
+        AblateVerb.Create(),
         BenchVerb.Create(),
         ReproduceVerb.Create(),
         DoctorVerb.Create(),

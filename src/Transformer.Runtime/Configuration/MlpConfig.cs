@@ -27,6 +27,9 @@ public abstract record MlpConfig : IValidated
     /// <summary>F for a model of this width.</summary>
     public virtual int HiddenAt(int width) => Hidden ?? 4 * width;
 
+    /// <summary>The same layer with another hidden width.</summary>
+    internal virtual MlpConfig WithHidden(int hidden) => this with { Hidden = hidden };
+
     /// <summary>Whether a second projection into the hidden layer gates the first.</summary>
     internal virtual bool IsGated => false;
 
@@ -120,6 +123,9 @@ public sealed record MixtureMlpConfig : MlpConfig
 
     /// <summary>F of one expert.</summary>
     public override int HiddenAt(int width) => Expert.HiddenAt(width);
+
+    /// <inheritdoc/>
+    internal override MlpConfig WithHidden(int hidden) => this with { Expert = Expert.WithHidden(hidden) };
 
     /// <inheritdoc/>
     public override IEnumerable<ParameterSpec> Parameters(int width) =>

@@ -27,6 +27,9 @@ public sealed record TrainedArm(string Name, string Recipe, params IReadOnlyList
     public IReadOnlyDictionary<string, IReadOnlyList<string>> MeasuredAlso { get; init; } =
         new Dictionary<string, IReadOnlyList<string>>();
 
+    /// <summary>What is added to the reproduction's seed, for arms that are averaged.</summary>
+    public int SeedOffset { get; init; }
+
     /// <summary>The whole configuration.</summary>
     /// <param name="seed">Of the parameters and the batches.</param>
     public RunConfig Config(int seed) => ConfigFile.Load(Recipe, All(seed));
@@ -58,7 +61,7 @@ public sealed record TrainedArm(string Name, string Recipe, params IReadOnlyList
 
     private string[] All(int seed) => [.. Quiet, .. Overrides, SeedOverride(seed)];
 
-    private static string SeedOverride(int seed) => $"training.seed={seed}";
+    private string SeedOverride(int seed) => $"training.seed={seed + SeedOffset}";
 
     private static EvaluationResult Evaluate(string folder, RunConfig config, CancellationToken cancellation)
     {

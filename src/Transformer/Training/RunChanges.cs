@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Transformer.Configuration;
 using Transformer.Runs;
 
@@ -7,8 +6,6 @@ namespace Transformer.Training;
 /// <summary>What a run that is resumed may change: its length, what is measured and kept on the way, and where its data lie.</summary>
 internal static class RunChanges
 {
-    private const string None = "none";
-
     private static readonly string[] Changeable =
     [
         "training.steps", "training.evaluate_every", "training.evaluate_batches", "training.checkpoint_every",
@@ -23,7 +20,7 @@ internal static class RunChanges
     /// <exception cref="InputException">A key differs that may not.</exception>
     public static IReadOnlyList<string> Between(string run, RunConfig before, RunConfig now)
     {
-        var changes = Differences("", ConfigJson.ToJson(before), ConfigJson.ToJson(now)).ToList();
+        var changes = ConfigDifference.Between(before, now).ToList();
         string[] refused = [.. changes.Select(change => change.Key).Except(Changeable)];
         if (refused.Length > 0)
         {
@@ -35,9 +32,9 @@ internal static class RunChanges
                 $"  Begin another run{(keepsWeights ? " with its weights" : "")}: " +
                 ShellCommand.Of([
                     "train", Path.Combine(run, RunFolder.ConfigName), .. keepsWeights ? ["--init-from", run] : (string[])[],
-                    .. changes.SelectMany(change => (string[])["--set", $"{change.Key}={(change.Now == None ? "null" : change.Now)}"])]));
+                    .. changes.SelectMany(change => (string[])["--set", $"{change.Key}={Given(change.Second)}"])]));
         }
-        return [.. changes.Select(change => $"{change.Key}: {change.Before} before, {change.Now} now")];
+        return [.. changes.Select(change => $"{change.Key}: {change.First} before, {change.Second} now")];
     }
 
     /// <summary>What another number of steps means for the learning rate after so many of them; null where it is the same.</summary>
@@ -51,15 +48,5 @@ internal static class RunChanges
             run.Training.Optimizer.LearningRate * LearningRate.At(run.Training.Schedule, step, run.Training.Steps);
     }
 
-    // The lowest keys below which something differs; a part of another kind is one difference.
-    private static IEnumerable<(string Key, string Before, string Now)> Differences(string key, JsonNode? before, JsonNode? now)
-    {
-        if (JsonNode.DeepEquals(before, now)) return [];
-        if (before is not JsonObject old || now is not JsonObject given || !JsonNode.DeepEquals(old["kind"], given["kind"]))
-            return [(key, Text(before), Text(now))];
-        return old.Select(entry => entry.Key).Union(given.Select(entry => entry.Key))
-            .SelectMany(name => Differences(key.Length == 0 ? name : $"{key}.{name}", old[name], given[name]));
-    }
-
-    private static string Text(JsonNode? value) => value is null ? None : value.ToJsonString(ConfigJson.Options).Trim('"');
+    private static string Given(string value) => value == ConfigDifference.None ? "null" : value;
 }

@@ -12,7 +12,6 @@ public sealed class RunFolder : IDisposable
     /// <summary>The name of the file with the resolved configuration.</summary>
     public const string ConfigName = "config.yaml";
 
-    private const string LockName = ".lock";
     private readonly FileStream? hold;
 
     private RunFolder(string path, RunConfig config, FileStream? hold) => (Path, Config, Before, this.hold) = (path, config, config, hold);
@@ -75,7 +74,7 @@ public sealed class RunFolder : IDisposable
 
     // What a process that was killed before it wrote the configuration has left.
     private static bool IsLeftover(string entry) =>
-        System.IO.Path.GetFileName(entry) == LockName || PartialPath.IsLeftover(entry);
+        System.IO.Path.GetFileName(entry) == FolderLock.Name || PartialPath.IsLeftover(entry);
 
     /// <summary>Creates the folder of a new run. One that ended before its first checkpoint is replaced.</summary>
     /// <exception cref="InputException">A run is there already, or the folder cannot be written.</exception>
@@ -237,18 +236,6 @@ public sealed class RunFolder : IDisposable
         if (File.Exists(best) && !Directory.Exists(Checkpoints(CheckpointPointer.ReadName(best)))) File.Delete(best);
     }
 
-    // Kept open exclusively while the process works on the run; the system releases it when the process ends, however it ends.
-    private static FileStream Hold(string path)
-    {
-        var file = System.IO.Path.Combine(path, LockName);
-        try
-        {
-            return new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
-        }
-        catch (IOException failure) when (File.Exists(file))
-        {
-            throw new InputException(
-                $"{path}: another process is training there. Wait for it, or choose another folder with --out.", failure);
-        }
-    }
+    private static FileStream Hold(string path) =>
+        FolderLock.Hold(path, "another process is training there. Wait for it, or choose another folder with --out.");
 }

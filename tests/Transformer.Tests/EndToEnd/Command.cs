@@ -93,6 +93,19 @@ internal sealed partial class Command : IDisposable
         process.WaitForExit();
     }
 
+    /// <summary>SIGKILL for the process alone.</summary>
+    public void KillAlone()
+    {
+        process.Kill();
+        process.WaitForExit();
+    }
+
+    /// <summary>Waits for the end; where it does not come in time, SIGKILL for the process alone.</summary>
+    public void WaitOrKill(TimeSpan time)
+    {
+        if (!process.WaitForExit(time)) KillAlone();
+    }
+
     /// <summary>SIGSTOP: the process exists but does nothing more.</summary>
     public static void Stop(int process) => Assert.Equal(0, Signal(process, StopSignal));
 

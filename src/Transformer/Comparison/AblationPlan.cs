@@ -1,0 +1,142 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Transformer.Configuration;
+using Transformer.Data;
+using Transformer.Files;
+using Transformer.Runs;
+
+namespace Transformer.Comparison;
+
+/// <summary>The designs of an ablation, made equal, with what they take and what makes their comparison unfair.</summary>
+/// <param name="Request">What was asked.</param>
+/// <param name="Designs">The designs, matched; the first is the reference.</param>
+/// <param name="Costs">What each design takes.</param>
+/// <param name="Unfair">For each design what makes its comparison with the reference unfair.</param>
+/// <param name="Measure">What is compared.</param>
+public sealed record AblationPlan(
+    AblationRequest Request, IReadOnlyList<Design> Designs, IReadOnlyList<DesignCost> Costs,
+    IReadOnlyList<IReadOnlyList<Unfairness>> Unfair, Measure Measure)
+{
+    private const string FileName = "ablation.json", DesignFolder = "designs";
+
+    /// <summary>Makes the designs of a request, and makes them equal.</summary>
+    /// <param name="request">What to compare.</param>
+    /// <param name="cancellation">Ends the measurement of times.</param>
+    /// <exception cref="InputException">A design is wrong, or they cannot be compared.</exception>
+    public static AblationPlan Of(AblationRequest request, CancellationToken cancellation = default) =>
+        Of(request, Unmatched(request), isMatched: false, cancellation);
+
+    /// <summary>The plan that a folder holds, where it is that of the request; else a new one, which is then there.</summary>
+    /// <exception cref="InputException">The folder holds another one, or the designs cannot be compared.</exception>
+    internal static AblationPlan In(string folder, AblationRequest request, CancellationToken cancellation)
+    {
+        var (path, designs) = (Path.Combine(folder, FileName), Unmatched(request));
+        var asked = Asked(request, designs);
+        if (!File.Exists(path))
+        {
+            var plan = Of(request, designs, isMatched: false, cancellation);
+            plan.Write(folder, asked);
+            return plan;
+        }
+        var found = JsonNode.Parse(WholeFile.Text(path))!;
+        if (!JsonNode.DeepEquals(found["request"], asked))
+            throw new InputException($"{folder}: another ablation is there ({Difference(found["request"]!, asked)}). " +
+                "Choose another folder with --out, or repeat what was asked there.");
+        return Of(request, Read(folder, found["designs"]!.AsArray()), isMatched: true, cancellation);
+    }
+
+    /// <summary>The threads of the runs of the ablation that a folder holds; null where it holds none.</summary>
+    public static int? ThreadsIn(string folder) => Path.Combine(folder, FileName) is var path && File.Exists(path)
+        ? JsonNode.Parse(WholeFile.Text(path))!["request"]!["threads"]!.GetValue<int>() : null;
+
+    /// <summary>The coordinate check of each design.</summary>
+    internal IReadOnlyList<CoordinateCheck> Coordinates()
+    {
+        var data = new DataSets();
+        return data.Use(() => Designs.Select(design => CoordinateCheck.Of(design.Config, data.Of(design))).ToList());
+    }
+
+    private static IReadOnlyList<Design> Unmatched(AblationRequest request) =>
+        Design.Of(request.Source, request.Overrides, request.Variations);
+
+    private static AblationPlan Of(
+        AblationRequest request, IReadOnlyList<Design> designs, bool isMatched, CancellationToken cancellation)
+    {
+        var data = new DataSets();
+        return data.Use(() =>
+        {
+            var resolved = designs.Select(design => design.Resolve(data.Of(design))).ToList();
+            var matching = new Matching(
+                request.Match, [.. request.Variations.Select(variation => variation.Key)],
+                (first, second) => StepTime.Ratio(first, second, data.Of(resolved[0]), cancellation));
+            var equal = isMatched ? resolved
+                : resolved.ConvertAll(design => matching.Match(design, resolved[0].Config, data.Of(design)));
+            var costs = equal.Select(design => DesignCost.Of(design.Config, data.Of(design))).ToList();
+            var unfair = equal.Zip(costs, (design, cost) => request.Mode != AblationMode.Compare ? [] : Fairness.Between(
+                equal[0].Config, design.Config, (costs[0], cost), request.Match, request.Sweep is not null)).ToList();
+            RequireComparable(equal, unfair);
+            if (request.Mode == AblationMode.Scaling)
+                ScalingFit.RequireSizes([.. equal.Zip(costs, (design, cost) => ((double)cost.Parameters, cost.TokensOf(design.Config)))]);
+            RequireSweep(request.Sweep, equal);
+            return new AblationPlan(request, equal, costs, unfair, MeasureOf(request, equal));
+        });
+    }
+
+    private static Measure MeasureOf(AblationRequest request, IReadOnlyList<Design> designs) => request.Measure
+        ?? (designs[0].Config.Data.Task is not null ? Measure.Accuracy
+        : designs.Any(design => design.Config.Data.Tokenizer != designs[0].Config.Data.Tokenizer) ? Measure.BitsPerByte
+        : Measure.Loss);
+
+    private static void RequireComparable(IReadOnlyList<Design> designs, IReadOnlyList<IReadOnlyList<Unfairness>> unfair)
+    {
+        var refused = designs.Zip(unfair, (design, found) => found.Where(each => each.IsRefused)
+            .Select(each => $"{design.Name}: {each}")).SelectMany(lines => lines).ToList();
+        if (refused.Count > 0)
+            throw new InputException($"These designs cannot be compared with {designs[0].Name}:\n  {string.Join("\n  ", refused)}");
+    }
+
+    // A key that is none, or does not take the values, is found before anything is trained.
+    private static void RequireSweep(Sweep? sweep, IReadOnlyList<Design> designs)
+    {
+        if (sweep is null) return;
+        foreach (var design in designs)
+            foreach (var value in sweep.Values) _ = new AblationCell(design, design.Config.Training.Seed, sweep, value).Config();
+    }
+
+    private void Write(string folder, JsonNode asked)
+    {
+        Directory.CreateDirectory(Path.Combine(folder, DesignFolder));
+        foreach (var design in Designs) DurableFile.WriteText(FileOf(folder, design.Folder), ConfigFile.ToYaml(design.Config));
+        DurableFile.WriteJson(Path.Combine(folder, FileName), new JsonObject
+        {
+            ["request"] = asked,
+            ["designs"] = new JsonArray([.. Designs.Select(design => new JsonObject
+            {
+                ["name"] = design.Name,
+                ["folder"] = design.Folder,
+                ["settings"] = ConfigJson.ToJson(design.Settings),
+                ["adjustments"] = ConfigJson.ToJson(design.Adjustments),
+            })]),
+        });
+    }
+
+    private static List<Design> Read(string folder, JsonArray designs) => [.. designs.Select(design => new Design(
+        design!["name"]!.GetValue<string>(), design["folder"]!.GetValue<string>(),
+        design["settings"].Deserialize<string[]>()!,
+        ConfigFile.Load(FileOf(folder, design["folder"]!.GetValue<string>()), []),
+        design["adjustments"].Deserialize<string[]>()!))];
+
+    private static string FileOf(string folder, string design) => Path.Combine(folder, DesignFolder, $"{design}.yaml");
+
+    // What decides the runs: the request, and the designs before they are matched, so that a file that was edited meanwhile is noticed.
+    private static JsonNode Asked(AblationRequest request, IReadOnlyList<Design> designs)
+    {
+        var asked = JsonSerializer.SerializeToNode(request, ConfigJson.Options)!.AsObject();
+        asked["configurations"] = new JsonArray([.. designs.Select(design => ConfigJson.ToJson(design.Config))]);
+        return JsonNode.Parse(asked.ToJsonString())!;
+    }
+
+    private static string Difference(JsonNode found, JsonNode asked) => string.Join(", ", found.AsObject()
+        .Where(entry => !JsonNode.DeepEquals(entry.Value, asked[entry.Key]))
+        .Select(entry => entry.Key == "configurations" ? "other configurations" : $"{entry.Key}: {entry.Value?.ToJsonString() ?? "none"}"));
+}

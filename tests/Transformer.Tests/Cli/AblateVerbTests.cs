@@ -1,0 +1,129 @@
+using System.Text.Json.Nodes;
+using Transformer.Tests.EndToEnd;
+
+namespace Transformer.Tests.Cli;
+
+/// <summary><c>ablate</c> with real runs in processes of their own.</summary>
+public sealed class AblateVerbTests : IDisposable
+{
+    private const string Tiny = """
+        model: {width: 16, context_length: 16, layers: 1, attention: {kind: softmax, heads: 2}, mlp: {kind: gelu}}
+        data: {path: "builtin:names", tokenizer: {kind: character}, validation_fraction: 0.01}
+        training:
+          steps: 30
+          batch_size: 4
+          optimizer: {kind: adamw, learning_rate: 3.0e-3}
+          evaluate_every: 30
+          sample_tokens: 0
+        """;
+
+    private readonly TemporaryFolder folder = new();
+
+    public AblateVerbTests() => folder.Write("tiny.yaml", Tiny);
+
+    [Fact]
+    public void Designs_are_trained_compared_and_written_down()
+    {
+        var (code, output, error) = Ablate("--vary", "model.position.kind=rope,alibi", "--seeds", "2", "--out", "a", "--json");
+        Assert.True(code == 0, error);
+        var result = JsonNode.Parse(output)!;
+        Assert.Equal(["rope", "alibi"], result["designs"]!.AsArray().Select(design => design!["name"]!.GetValue<string>()));
+        Assert.Equal(2, result["comparisons"]![0]!["pairs"]!.GetValue<int>());
+        Assert.Contains("4 of 4", error);
+        Assert.Contains("## What the evidence allows", File.ReadAllText(folder["a/ablation.md"]));
+        Assert.Equal(5, File.ReadLines(folder["a/ablation.csv"]).Count());
+        Assert.True(File.Exists(folder["a/runs/alibi/seed-1338/metrics.jsonl"]));
+
+        var (again, same, quick) = Ablate("--vary", "model.position.kind=rope,alibi", "--seeds", "2", "--out", "a", "--json");
+        Assert.Equal((0, output), (again, same));
+        Assert.Contains("4 of 4", quick);
+    }
+
+    [Fact]
+    public void A_repeated_cell_gives_the_same_bits()
+    {
+        foreach (var name in (string[])["a", "b"])
+            Assert.Equal(0, Ablate("--seeds", "1", "--threads", "1", "--out", name).Code);
+        Assert.Equal(Weights("a"), Weights("b"));
+
+        byte[] Weights(string ablation) =>
+            File.ReadAllBytes(folder[$"{ablation}/runs/base/seed-1337/checkpoints/step-30/model.safetensors"]);
+    }
+
+    [Fact]
+    public void A_failed_run_does_not_end_the_others()
+    {
+        Directory.CreateDirectory(folder["a/runs/alibi/seed-1337"]);
+        folder.Write("a/runs/alibi/seed-1337/config.yaml", "nothing that train could resume");
+        var (code, output, error) = Ablate("--vary", "model.position.kind=rope,alibi", "--seeds", "2", "--out", "a");
+        Assert.True(code == 1, error);
+        Assert.Contains("1337 of alibi failed", output);
+        Directory.Delete(folder["a/runs/alibi/seed-1337"], recursive: true);
+        Assert.Equal(0, Ablate("--vary", "model.position.kind=rope,alibi", "--seeds", "2", "--out", "a").Code);
+    }
+
+    // The whole command is killed, with the runs that it has started, and goes on.
+    [Fact]
+    public void Killed_at_any_moment_it_finishes_with_the_same_numbers()
+    {
+        string[] request = ["--vary", "model.position.kind=rope,alibi", "--seeds", "2", "--threads", "1", "--json",
+            "--set", "training.steps=60", "--set", "training.checkpoint_every=20", "--out"];
+        var whole = Ablate([.. request, "whole"]);
+        Assert.True(whole.Code == 0, whole.Error);
+        var random = new Random(14);
+        for (var kill = 0; kill < 10; kill++)
+        {
+            using var command = Command.Start(folder.Path, ["ablate", "tiny.yaml", .. request, "killed"]);
+            command.WaitOrKill(TimeSpan.FromMilliseconds(random.Next(300, 3000)));
+        }
+        var killed = Ablate([.. request, "killed"]);
+        Assert.True(killed.Code == 0, killed.Error);
+        Assert.Equal(Values(whole.Output), Values(killed.Output));
+
+        static IEnumerable<string> Values(string output) =>
+            JsonNode.Parse(output)!["designs"]!.AsArray().Select(design => design!["values"]!.ToJsonString());
+    }
+
+    [Fact]
+    public void A_child_ends_when_the_command_is_gone()
+    {
+        using var command = Command.Start(
+            folder.Path, "ablate", "tiny.yaml", "--seeds", "1", "--set", "training.steps=1000000", "--out", "a");
+        var metrics = folder["a/runs/base/seed-1337/metrics.jsonl"];
+        command.Until(() => File.Exists(metrics) && new FileInfo(metrics).Length > 0);
+        command.KillAlone();
+        var checkpoints = folder["a/runs/base/seed-1337/checkpoints/latest"];
+        for (var i = 0; i < 1500 && !File.Exists(checkpoints); i++) Thread.Sleep(20);
+        Assert.True(File.Exists(checkpoints), "the run was not saved");
+    }
+
+    [Theory]
+    [InlineData("ablate --vary model.position.kind=rope", "Required argument")]
+    [InlineData("ablate tiny.yaml --vary model.position", "expected KEY=VALUE,VALUE")]
+    [InlineData("ablate tiny.yaml --vary model.position.kind=rope,alibbi", "alibi")]
+    [InlineData("ablate tiny.yaml --vary model.positon.kind=rope,alibi", "no such part")]
+    [InlineData("ablate tiny.yaml --vary model.width=16,32 --vary model.width=16,64", "found twice")]
+    [InlineData("ablate tiny.yaml --seeds 0", "--seeds")]
+    [InlineData("ablate tiny.yaml --match size", "--match")]
+    [InlineData("ablate tiny.yaml --halving", "without --sweep")]
+    [InlineData("ablate tiny.yaml --sweep training.optimizer.rate=1:2", "training.optimizer.rate")]
+    [InlineData("ablate tiny.yaml --sweep training.optimizer.learning_rate=1", "expected KEY=LOW:HIGH")]
+    [InlineData("ablate tiny.yaml --rate-transfer", "expected widths and rates")]
+    [InlineData("ablate tiny.yaml --scaling --rate-transfer", "one of the two")]
+    [InlineData("ablate tiny.yaml --scaling --vary model.layers=1,2", "four or more")]
+    [InlineData("ablate nothing.yaml", "no such file")]
+    [InlineData("ablate tiny.yaml --launcher nosuchprogram", "nosuchprogram")]
+    public void Mistakes_are_refused_before_anything_is_trained(string command, string problem)
+    {
+        var (code, _, error) = Command.Run(folder.Path, command.Split(' '));
+        Assert.True(code == 2, $"{code}: {error}");
+        Assert.Contains(problem, error);
+        Assert.DoesNotContain("   at ", error);
+        Assert.False(Directory.Exists(folder["ablations/tiny/runs"]), "something was trained");
+    }
+
+    public void Dispose() => folder.Dispose();
+
+    private (int Code, string Output, string Error) Ablate(params string[] arguments) =>
+        Command.Run(folder.Path, ["ablate", "tiny.yaml", .. arguments]);
+}
