@@ -73,7 +73,9 @@ internal static class ReproduceAll
         string[] words = [ReproduceVerb.Name, .. ReproductionReport.WordsOf(row, folder, row.Seed), SharedOptions.Json.Name];
         var child = await ChildProcess.RunAsync(words, launcher: [], cancellation, report).ConfigureAwait(false);
         if (child.Code == CommandLine.Interrupted) throw new OperationCanceledException();
-        return child.Output.StartsWith('{') ? ScriptJson.Read<ReproductionResult>(child.Output)
-            : throw new InvalidOperationException(child.Error.Trim().Split('\n')[^1]);
+        if (child.Output.StartsWith('{')) return ScriptJson.Read<ReproductionResult>(child.Output);
+        var reason = child.Error.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            .Where(line => !ReproductionDisplay.IsProgress(row, line));
+        throw new InvalidOperationException(string.Join(' ', reason));
     }
 }

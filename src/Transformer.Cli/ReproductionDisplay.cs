@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Spectre.Console;
 using Transformer.Reproductions;
 
 namespace Transformer.Cli;
@@ -7,6 +8,7 @@ namespace Transformer.Cli;
 internal sealed class ReproductionDisplay(TextWriter error, IReadOnlyList<Reproduction> rows, int jobs) : IDisposable
 {
     private readonly bool isTerminal = error is StandardWriter { IsTerminal: true };
+    private readonly AnsiConsoleOutput terminal = new(error);
     private readonly Lock gate = new();
     private readonly Stopwatch watch = Stopwatch.StartNew();
     private readonly HashSet<string> done = [];
@@ -15,8 +17,11 @@ internal sealed class ReproductionDisplay(TextWriter error, IReadOnlyList<Reprod
 
     /// <summary>Shows how far a row is.</summary>
     public void Show(Reproduction row, ArmProgress progress) => Show(
-        $"{row.Name}: arm {progress.Number} of {progress.Arms}, {progress.Arm}" + (progress.Steps == 0 ? ""
+        $"{PrefixOf(row)}{progress.Number} of {progress.Arms}, {progress.Arm}" + (progress.Steps == 0 ? ""
             : $", step {progress.Step} of {progress.Steps}, {Numbers.Duration(TimeSpan.FromSeconds(progress.SecondsLeft))} left"));
+
+    /// <summary>Whether a line is one that tells how far a row is.</summary>
+    public static bool IsProgress(Reproduction row, string line) => line.StartsWith(PrefixOf(row), StringComparison.Ordinal);
 
     /// <summary>Shows what a row says of itself.</summary>
     public void Show(string text)
@@ -26,7 +31,7 @@ internal sealed class ReproductionDisplay(TextWriter error, IReadOnlyList<Reprod
             if (watch.Elapsed < next) return;
             next = watch.Elapsed + TimeSpan.FromSeconds(isTerminal ? 0.2 : 10);
             var line = rows.Count == 1 ? text : $"{Count} {text}; all: about {Numbers.Duration(Left)} left";
-            if (isTerminal) error.Write($"\r\u001b[2K{line}");
+            if (isTerminal) error.Write($"\r\u001b[2K{line[..Math.Min(line.Length, Math.Max(10, terminal.Width - 1))]}");
             else error.WriteLine(line);
             drawn = isTerminal;
         }
@@ -46,6 +51,8 @@ internal sealed class ReproductionDisplay(TextWriter error, IReadOnlyList<Reprod
 
     /// <inheritdoc/>
     public void Dispose() => Clear();
+
+    private static string PrefixOf(Reproduction row) => $"{row.Name}: arm ";
 
     private string Count => $"[{done.Count}/{rows.Count}]";
 
