@@ -74,7 +74,7 @@ internal static class OptimizationRows
             Name = "warm-up",
             Paper = "Xiong et al. 2020, arXiv:2002.04745",
             Claim = "Pre-norm trains as well without warm-up as with it, post-norm does not.",
-            Smaller = "8 layers of width 64, Xavier initialization, 300 steps at a constant rate of 3e-3, after 100 of warm-up or none",
+            Smaller = "8 layers of width 64, Xavier initialization, 300 steps at a constant rate of 1e-3, after 100 of warm-up or none",
             Minutes = 1.2,
             Arms = [.. from residual in (string[])["pre_norm", "post_norm"] from steps in (int[])[0, 100] select WarmUp(residual, steps)],
             Figures =
@@ -91,7 +91,7 @@ internal static class OptimizationRows
     private static TrainedArm WarmUp(string residual, int steps) => ShakespeareRows.Train($"{residual}-{steps}", 300,
     [
         "model.layers=8", "model.width=64", "model.initialization={kind: xavier}", $"model.residual={{kind: {residual}}}",
-        $"training.schedule={{kind: constant, warmup_steps: {steps}}}", "training.optimizer.learning_rate=3.0e-3",
+        $"training.schedule={{kind: constant, warmup_steps: {steps}}}", "training.optimizer.learning_rate=1.0e-3",
     ]);
 
     // Heads of 16; muP's base width is the narrowest. Narrow models differ more between seeds, and cost less.

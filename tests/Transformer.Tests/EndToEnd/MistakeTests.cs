@@ -68,7 +68,7 @@ public sealed partial class MistakeTests(MistakeTests.Place here) : IClassFixtur
     [InlineData("reproduce --all --jobs none", "--jobs")]
     [InlineData("reproduce --all mqar", "--all and --jobs go without mqar")]
     [InlineData("reproduce parity --steps 3 --out HERE/new", "--steps: goes without --out")]
-    [InlineData("reproduce residual-gradients --out HERE/my.txt", "my.txt is a file, not a folder")]
+    [InlineData("reproduce residual-gradients --out HERE/my.txt", "my.txt: cannot be written")]
     public async Task It_is_refused_and_the_remedy_succeeds(string line, string message)
     {
         var (code, output, error) = await Workplace.Request([.. ShellLine.Words(here.Placed(line))]);
