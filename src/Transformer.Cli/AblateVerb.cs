@@ -124,7 +124,7 @@ internal static class AblateVerb
         try
         {
             result = await ablation.RunAsync(
-                (cell, file, run, stop) => TrainAsync(request, asked.Threads, file, run, stop), jobs, display.Show, cancellation)
+                (file, run, stop) => TrainAsync(request, asked.Threads, file, run, stop), jobs, display.Show, cancellation)
                 .ConfigureAwait(false);
         }
         catch (OperationCanceledException)

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
-using Transformer.Data;
 using Transformer.Files;
 using Transformer.Runs;
 
@@ -26,28 +25,42 @@ public sealed record AblationPlan(
     public static AblationPlan Of(AblationRequest request, CancellationToken cancellation = default) =>
         Of(request, Unmatched(request), isMatched: false, cancellation);
 
-    /// <summary>The plan that a folder holds, where it is that of the request; else a new one, which is then there.</summary>
-    /// <exception cref="InputException">The folder holds another one, or the designs cannot be compared.</exception>
-    internal static AblationPlan In(string folder, AblationRequest request, CancellationToken cancellation)
+    /// <summary>Whether a folder holds a plan.</summary>
+    internal static bool IsIn(string folder) => File.Exists(Path.Combine(folder, FileName));
+
+    /// <summary>The plan that a folder holds.</summary>
+    /// <exception cref="InputException">It is not that of the request.</exception>
+    internal static AblationPlan Read(string folder, AblationRequest request, CancellationToken cancellation)
     {
-        var (path, designs) = (Path.Combine(folder, FileName), Unmatched(request));
-        var asked = Asked(request, designs);
-        if (!File.Exists(path))
-        {
-            var plan = Of(request, designs, isMatched: false, cancellation);
-            plan.Write(folder, asked);
-            return plan;
-        }
-        var found = JsonNode.Parse(WholeFile.Text(path))!;
+        var (found, asked) = (JsonNode.Parse(WholeFile.Text(Path.Combine(folder, FileName)))!, Asked(request));
         if (!JsonNode.DeepEquals(found["request"], asked))
             throw new InputException($"{folder}: another ablation is there ({Difference(found["request"]!, asked)}). " +
                 "Choose another folder with --out, or repeat what was asked there.");
         return Of(request, Read(folder, found["designs"]!.AsArray()), isMatched: true, cancellation);
     }
 
+    /// <summary>Writes the plan and its designs into a folder.</summary>
+    /// <exception cref="InputException">The folder cannot be written.</exception>
+    internal void Write(string folder)
+    {
+        Directory.CreateDirectory(Path.Combine(folder, DesignFolder));
+        foreach (var design in Designs) DurableFile.WriteText(FileOf(folder, design.Folder), ConfigFile.ToYaml(design.Config));
+        DurableFile.WriteJson(Path.Combine(folder, FileName), new JsonObject
+        {
+            ["request"] = Asked(Request),
+            ["designs"] = new JsonArray([.. Designs.Select(design => new JsonObject
+            {
+                ["name"] = design.Name,
+                ["folder"] = design.Folder,
+                ["settings"] = ConfigJson.ToJson(design.Settings),
+                ["adjustments"] = ConfigJson.ToJson(design.Adjustments),
+            })]),
+        });
+    }
+
     /// <summary>The threads of the runs of the ablation that a folder holds; null where it holds none.</summary>
-    public static int? ThreadsIn(string folder) => Path.Combine(folder, FileName) is var path && File.Exists(path)
-        ? JsonNode.Parse(WholeFile.Text(path))!["request"]!["threads"]!.GetValue<int>() : null;
+    public static int? ThreadsIn(string folder) => IsIn(folder)
+        ? JsonNode.Parse(WholeFile.Text(Path.Combine(folder, FileName)))!["request"]!["threads"]!.GetValue<int>() : null;
 
     /// <summary>The coordinate check of each design.</summary>
     internal IReadOnlyList<CoordinateCheck> Coordinates()
@@ -103,23 +116,6 @@ public sealed record AblationPlan(
             foreach (var value in sweep.Values) _ = new AblationCell(design, design.Config.Training.Seed, sweep, value).Config();
     }
 
-    private void Write(string folder, JsonNode asked)
-    {
-        Directory.CreateDirectory(Path.Combine(folder, DesignFolder));
-        foreach (var design in Designs) DurableFile.WriteText(FileOf(folder, design.Folder), ConfigFile.ToYaml(design.Config));
-        DurableFile.WriteJson(Path.Combine(folder, FileName), new JsonObject
-        {
-            ["request"] = asked,
-            ["designs"] = new JsonArray([.. Designs.Select(design => new JsonObject
-            {
-                ["name"] = design.Name,
-                ["folder"] = design.Folder,
-                ["settings"] = ConfigJson.ToJson(design.Settings),
-                ["adjustments"] = ConfigJson.ToJson(design.Adjustments),
-            })]),
-        });
-    }
-
     private static List<Design> Read(string folder, JsonArray designs) => [.. designs.Select(design => new Design(
         design!["name"]!.GetValue<string>(), design["folder"]!.GetValue<string>(),
         design["settings"].Deserialize<string[]>()!,
@@ -129,10 +125,10 @@ public sealed record AblationPlan(
     private static string FileOf(string folder, string design) => Path.Combine(folder, DesignFolder, $"{design}.yaml");
 
     // What decides the runs: the request, and the designs before they are matched, so that a file that was edited meanwhile is noticed.
-    private static JsonNode Asked(AblationRequest request, IReadOnlyList<Design> designs)
+    private static JsonNode Asked(AblationRequest request)
     {
         var asked = JsonSerializer.SerializeToNode(request, ConfigJson.Options)!.AsObject();
-        asked["configurations"] = new JsonArray([.. designs.Select(design => ConfigJson.ToJson(design.Config))]);
+        asked["configurations"] = new JsonArray([.. Unmatched(request).Select(design => ConfigJson.ToJson(design.Config))]);
         return JsonNode.Parse(asked.ToJsonString())!;
     }
 

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Transformer.Configuration;
 
 namespace Transformer.Runs;
 

@@ -97,29 +97,11 @@ public sealed class AblateVerbTests : IDisposable
         Assert.True(File.Exists(checkpoints), "the run was not saved");
     }
 
-    [Theory]
-    [InlineData("ablate --vary model.position.kind=rope", "Required argument")]
-    [InlineData("ablate tiny.yaml --vary model.position", "expected KEY=VALUE,VALUE")]
-    [InlineData("ablate tiny.yaml --vary model.position.kind=rope,alibbi", "alibi")]
-    [InlineData("ablate tiny.yaml --vary model.positon.kind=rope,alibi", "no such part")]
-    [InlineData("ablate tiny.yaml --vary model.width=16,32 --vary model.width=16,64", "found twice")]
-    [InlineData("ablate tiny.yaml --seeds 0", "--seeds")]
-    [InlineData("ablate tiny.yaml --match size", "--match")]
-    [InlineData("ablate tiny.yaml --halving", "without --sweep")]
-    [InlineData("ablate tiny.yaml --sweep training.optimizer.rate=1:2", "training.optimizer.rate")]
-    [InlineData("ablate tiny.yaml --sweep training.optimizer.learning_rate=1", "expected KEY=LOW:HIGH")]
-    [InlineData("ablate tiny.yaml --rate-transfer", "expected widths and rates")]
-    [InlineData("ablate tiny.yaml --scaling --rate-transfer", "one of the two")]
-    [InlineData("ablate tiny.yaml --scaling --vary model.layers=1,2", "four or more")]
-    [InlineData("ablate nothing.yaml", "no such file")]
-    [InlineData("ablate tiny.yaml --launcher nosuchprogram", "nosuchprogram")]
-    public void Mistakes_are_refused_before_anything_is_trained(string command, string problem)
+    [Fact]
+    public void A_launcher_that_is_not_there_is_named()
     {
-        var (code, _, error) = Command.Run(folder.Path, command.Split(' '));
-        Assert.True(code == 2, $"{code}: {error}");
-        Assert.Contains(problem, error);
-        Assert.DoesNotContain("   at ", error);
-        Assert.False(Directory.Exists(folder["ablations/tiny/runs"]), "something was trained");
+        var (code, _, error) = Ablate("--launcher", "nosuchprogram -np 2");
+        Assert.Equal((2, true), (code, error.Contains("nosuchprogram: cannot be started")));
     }
 
     public void Dispose() => folder.Dispose();

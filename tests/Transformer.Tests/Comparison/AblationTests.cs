@@ -144,8 +144,7 @@ public sealed class AblationTests : IDisposable
         loss = _ => 2;
         await Run(Request);
         Assert.InRange(before, 3, 4);
-        Assert.Equal(6, trained.Distinct().Count());
-        Assert.Equal(6 - 2, trained.Count - before);
+        Assert.Equal((6, 6), (trained.Distinct().Count(), trained.Count));
 
         double Cancelled()
         {
@@ -204,11 +203,10 @@ public sealed class AblationTests : IDisposable
         return await ablation.RunAsync(Train, jobs: 1, _ => { }, cancellation);
     }
 
-    private Task<CellResult> Train(AblationCell cell, string file, string run, CancellationToken stop)
+    private Task<CellResult> Train(string file, string run, CancellationToken stop)
     {
         var config = ConfigFile.Load(file, []);
-        Assert.Equal(ConfigFile.ToYaml(config), ConfigFile.ToYaml(cell.Config()));
-        trained.Enqueue(cell.Name);
+        trained.Enqueue(string.Join('/', run.Split('/')[^2..]));
         try
         {
             var value = loss(config);

@@ -69,6 +69,23 @@ public sealed partial class MistakeTests(MistakeTests.Place here) : IClassFixtur
     [InlineData("reproduce --all mqar", "--all and --jobs go without mqar")]
     [InlineData("reproduce parity --steps 3 --out HERE/new", "--steps: goes without --out")]
     [InlineData("reproduce residual-gradients --out HERE/my.txt", "my.txt: cannot be written")]
+    // comparisons
+    [InlineData("ablate --vary model.position.kind=rope", "Required argument")]
+    [InlineData("ablate HERE/none.yaml", "no such file or recipe")]
+    [InlineData("ablate HERE/run", "a run's folder")]
+    [InlineData("ablate HERE/tiny.yaml --vary model.position", "expected KEY=VALUE,VALUE")]
+    [InlineData("ablate HERE/tiny.yaml --vary model.position.kind=rope,alibbi", "did you mean alibi?")]
+    [InlineData("ablate HERE/tiny.yaml --vary model.positon.kind=rope,alibi", "no such part")]
+    [InlineData("ablate HERE/tiny.yaml --vary model.width=16,32 --vary model.width=16,64", "found twice")]
+    [InlineData("ablate HERE/tiny.yaml --vary training.seed=1,2", "--seeds")]
+    [InlineData("ablate HERE/tiny.yaml --seeds 0", "--seeds")]
+    [InlineData("ablate HERE/tiny.yaml --match size", "--match")]
+    [InlineData("ablate HERE/tiny.yaml --halving", "without --sweep")]
+    [InlineData("ablate HERE/tiny.yaml --sweep training.optimizer.rate=1:2", "training.optimizer.rate: unknown key")]
+    [InlineData("ablate HERE/tiny.yaml --sweep training.optimizer.learning_rate=1", "expected KEY=LOW:HIGH")]
+    [InlineData("ablate HERE/tiny.yaml --rate-transfer", "expected widths and rates")]
+    [InlineData("ablate HERE/tiny.yaml --scaling --rate-transfer", "one of the two")]
+    [InlineData("ablate HERE/tiny.yaml --scaling --vary model.layers=1,2", "four or more")]
     public async Task It_is_refused_and_the_remedy_succeeds(string line, string message)
     {
         var (code, output, error) = await Workplace.Request([.. ShellLine.Words(here.Placed(line))]);
