@@ -45,7 +45,7 @@ internal static class OptimizationRows
                 "with the width.",
             Smaller = "two layers of width 32 to 256, contexts of 32, 200 steps, rates of a factor of two; the mean of three seeds up to " +
                 "width 64",
-            Minutes = 9,
+            Minutes = 6,
             Arms = [.. Grid(Mup, Widths), .. Grid(Standard, [Widths[0], Widths[^1]])],
             Figures =
             [

@@ -34,7 +34,7 @@ internal static class ShakespeareRows
             Claim = "Rotary positions are better than learned ones, RMSNorm is as good as LayerNorm, SwiGLU is better than GELU at equal " +
                 "parameters, and all together best.",
             Smaller = "nanoGPT's size, 600 steps with the whole schedule, one part exchanged after the other",
-            Minutes = 4,
+            Minutes = 2.6,
             Arms =
             [
                 Train("learned", 600), Train("rotary", 600, Rotary), Train("rms", 600, Rotary, Rms),
