@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Transformer.Comparison;
-using Transformer.Configuration;
 
 namespace Transformer.Cli;
 

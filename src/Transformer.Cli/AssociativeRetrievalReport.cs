@@ -9,6 +9,9 @@ namespace Transformer.Cli;
 /// </summary>
 internal static class AssociativeRetrievalReport
 {
+    /// <summary>Its name.</summary>
+    public const string Name = "associative-retrieval";
+
     private static readonly Option<RetrievalRule[]> Rules = new("--rule")
     {
         Description = "Only this rule; may be given again; default: all.",
@@ -28,19 +31,15 @@ internal static class AssociativeRetrievalReport
         Description = "With --keys: keys repeat, with other values.",
     };
 
-    /// <summary>The experiment's verb.</summary>
-    public static Command Create()
+    /// <summary>The experiment's verb, without what all have.</summary>
+    public static Command Create() => new(
+        Name, "How many associations linear attention, the delta rule and softmax hold (Schlag et al. 2021).")
     {
-        var verb = new Command(
-            "associative-retrieval", "How many associations linear attention, the delta rule and softmax hold (Schlag et al. 2021).")
-        {
-            Rules, Keys, Replacement, ReproduceVerb.Seed, SharedOptions.Json,
-        };
-        verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
-        return verb;
-    }
+        Rules, Keys, Replacement,
+    };
 
-    private static int Run(ParseResult request, CancellationToken cancellation)
+    /// <summary>Prints the report.</summary>
+    public static int Run(ParseResult request, CancellationToken cancellation)
     {
         var rules = request.GetRequiredValue(Rules);
         if (request.GetValue(Replacement) && request.GetValue(Keys) is not { Length: > 0 })

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Reflection;
+using System.Text;
 using Transformer.Configuration;
 
 namespace Transformer.Cli;
@@ -18,9 +19,10 @@ internal sealed record ChildProcess(int Code, string Output, string Error)
     /// <param name="words">What follows the program's name.</param>
     /// <param name="launcher">The words that start the program, such as mpirun -np 2; none for the program itself.</param>
     /// <param name="cancellation">Asks the process to save and end; its exit code is awaited.</param>
+    /// <param name="hear">Told every line that it writes to standard error, as it does.</param>
     /// <exception cref="InputException">The launcher cannot be started.</exception>
     public static async Task<ChildProcess> RunAsync(
-        IReadOnlyList<string> words, IReadOnlyList<string> launcher, CancellationToken cancellation)
+        IReadOnlyList<string> words, IReadOnlyList<string> launcher, CancellationToken cancellation, Action<string>? hear = null)
     {
         string[] command = [.. launcher, .. Program(), .. words, SharedOptions.StopWithInput.Name];
         var start = new ProcessStartInfo(command[0], command[1..])
@@ -30,11 +32,21 @@ internal sealed record ChildProcess(int Code, string Output, string Error)
             RedirectStandardError = true,
         };
         using var process = Start(start);
-        var (output, error) = (process.StandardOutput.ReadToEndAsync(CancellationToken.None),
-            process.StandardError.ReadToEndAsync(CancellationToken.None));
+        var (output, error) = (process.StandardOutput.ReadToEndAsync(CancellationToken.None), LinesOf(process.StandardError, hear));
         await using (cancellation.Register(process.StandardInput.Close))
             await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
         return new(process.ExitCode, await output.ConfigureAwait(false), await error.ConfigureAwait(false));
+    }
+
+    private static async Task<string> LinesOf(StreamReader reader, Action<string>? hear)
+    {
+        var text = new StringBuilder();
+        while (await reader.ReadLineAsync(CancellationToken.None).ConfigureAwait(false) is { } line)
+        {
+            text.AppendLine(line);
+            hear?.Invoke(line);
+        }
+        return text.ToString();
     }
 
     private static Process Start(ProcessStartInfo start)

@@ -8,6 +8,9 @@ namespace Transformer.Cli;
 /// <summary><c>reproduce parity</c>: accuracy by length of DeltaNet with eigenvalues from 0 to 1 and from -1 to 1.</summary>
 internal static class ParityReport
 {
+    /// <summary>Its name.</summary>
+    public const string Name = "parity";
+
     private static readonly Option<int> Seeds = new Option<int>("--seeds")
     {
         Description = "The number of models of each kind; default: 3.",
@@ -28,19 +31,15 @@ internal static class ParityReport
         HelpName = "W",
     }.Whole(0, 256);
 
-    /// <summary>The experiment's verb.</summary>
-    public static Command Create()
+    /// <summary>The experiment's verb, without what all have.</summary>
+    public static Command Create() => new(
+        Name, "Whether DeltaNet solves parity past the trained length, without and with negative eigenvalues (Grazzi et al. 2024).")
     {
-        var verb = new Command(
-            "parity", "Whether DeltaNet solves parity past the trained length, without and with negative eigenvalues (Grazzi et al. 2024).")
-        {
-            Seeds, Steps, ConvolutionWidth, ReproduceVerb.Seed, SharedOptions.Json,
-        };
-        verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
-        return verb;
-    }
+        Seeds, Steps, ConvolutionWidth,
+    };
 
-    private static int Run(ParseResult request, CancellationToken cancellation)
+    /// <summary>Prints the report.</summary>
+    public static int Run(ParseResult request, CancellationToken cancellation)
     {
         var width = request.GetValue(ConvolutionWidth);
         if (width == 1)

@@ -6,19 +6,15 @@ namespace Transformer.Cli;
 /// <summary><c>reproduce residual-gradients</c>: the gradient by depth under pre-norm and post-norm, beside the theory.</summary>
 internal static class ResidualGradientsReport
 {
-    /// <summary>The experiment's verb.</summary>
-    public static Command Create()
-    {
-        var verb = new Command(
-            "residual-gradients", "How gradients at initialization depend on depth under pre-norm and post-norm (Xiong et al. 2020).")
-        {
-            ReproduceVerb.Seed, SharedOptions.Json,
-        };
-        verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
-        return verb;
-    }
+    /// <summary>Its name.</summary>
+    public const string Name = "residual-gradients";
 
-    private static int Run(ParseResult request, CancellationToken cancellation)
+    /// <summary>The experiment's verb, without what all have.</summary>
+    public static Command Create() => new(
+        Name, "How gradients at initialization depend on depth under pre-norm and post-norm (Xiong et al. 2020).");
+
+    /// <summary>Prints the report.</summary>
+    public static int Run(ParseResult request, CancellationToken cancellation)
     {
         var result = ResidualGradients.Run(request.GetValue(ReproduceVerb.Seed), cancellation: cancellation);
         var output = request.InvocationConfiguration.Output;

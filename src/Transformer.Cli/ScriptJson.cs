@@ -1,5 +1,6 @@
 using System.CommandLine.Parsing;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using Transformer.Configuration;
 
@@ -18,6 +19,12 @@ internal static class ScriptJson
     /// Prints a result, usually an anonymous object; what it holds of a configuration comes from <c>ConfigJson.ToJson</c>.
     /// </summary>
     public static void Write<T>(TextWriter output, T result) => output.WriteLine(JsonSerializer.Serialize(result, Options));
+
+    /// <summary>The same as a tree, for a file.</summary>
+    public static JsonNode Node<T>(T result) => JsonSerializer.SerializeToNode(result, Options)!;
+
+    /// <summary>What another process of this program has printed.</summary>
+    public static T Read<T>(string json) => JsonSerializer.Deserialize<T>(json, Options)!;
 
     /// <summary>The name of a value of an enumeration.</summary>
     public static string Name<T>(T value) where T : struct, Enum => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
-using Transformer.Data;
 using Transformer.Files;
 using Transformer.Runs;
 

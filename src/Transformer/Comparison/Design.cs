@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Runs;

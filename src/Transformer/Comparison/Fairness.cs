@@ -1,4 +1,3 @@
-using Transformer.Configuration;
 using Transformer.Runs;
 
 namespace Transformer.Comparison;

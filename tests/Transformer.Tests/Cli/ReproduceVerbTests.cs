@@ -1,3 +1,6 @@
+using Transformer.Cli;
+using Transformer.Reproductions;
+
 namespace Transformer.Tests.Cli;
 
 public class ReproduceVerbTests
@@ -7,9 +10,10 @@ public class ReproduceVerbTests
     {
         var run = await CliRun.Of("reproduce");
         Assert.Equal(0, run.Code);
-        Assert.Matches(@"residual-gradients +How gradients", run.Output);
-        Assert.Contains(
-            "residual-gradients", (await CliRun.Of("reproduce --json")).Json.AsArray().Select(experiment => (string?)experiment!["name"]));
+        Assert.Matches(@"residual-gradients +0\.1 min +At initialization .*Xiong et al\. 2020", run.Output);
+        var listed = (await CliRun.Of("reproduce --json")).Json.AsArray();
+        Assert.Equal(Published.Rows.Select(row => row.Name), listed.Select(row => (string?)row!["name"]));
+        Assert.Equal("at least 0.99", (string?)listed.Single(row => (string?)row!["name"] == "mqar")!["figures"]![0]!["bound"]);
     }
 
     [Fact]
@@ -44,7 +48,41 @@ public class ReproduceVerbTests
         Assert.Matches(@"-1 to 1 +5 +0\.\d{4}", (await CliRun.Of("reproduce parity --steps 1 --seeds 1 --seed 5")).Output);
     }
 
+    [Fact]
+    public async Task An_experiment_with_a_folder_is_judged_and_its_result_kept_there()
+    {
+        using var temporary = new TemporaryFolder();
+        var line = $"reproduce residual-gradients --out {temporary.Path} --seed 7 --json";
+        var run = await CliRun.Of(line);
+        Assert.Equal((0, 7, true), (run.Code, (int)run.Json["seed"]!, (bool)run.Json["holds"]!));
+        Assert.Equal(run.Output, (await CliRun.Of(line)).Output);
+        var other = await CliRun.Of($"reproduce residual-gradients --out {temporary.Path}");
+        Assert.Equal((CommandLine.Refused, ""), (other.Code, other.Output));
+        Assert.Contains("Choose another folder with --out", other.Error);
+    }
+
+    [Fact]
+    public async Task A_row_in_a_process_of_its_own_gives_the_same_result()
+    {
+        using var temporary = new TemporaryFolder();
+        var row = Published.Rows.Single(row => row.Name == "residual-gradients");
+        var lines = new List<string>();
+        var child = await ReproduceAll.InChild(row, temporary.Path, lines.Add, TestContext.Current.CancellationToken);
+        Assert.Contains("residual-gradients: arm 1 of 1, slopes", lines);
+        Assert.Equal(child.Figures, row.Run(temporary.Path, cancellation: TestContext.Current.CancellationToken).Figures);
+
+        Directory.Delete(row.FolderIn(temporary.Path), recursive: true);
+        temporary.Write("runs/residual-gradients", "a file in the way");
+        var failure = await Assert.ThrowsAsync<InvalidOperationException>(
+            () => ReproduceAll.InChild(row, temporary.Path, lines.Add, TestContext.Current.CancellationToken));
+        Assert.Contains("Choose another folder", failure.Message);
+    }
+
     [Theory]
+    [InlineData("reproduce --out somewhere", "--out and --jobs go with --all")]
+    [InlineData("reproduce --all --jobs 0", "--jobs: found 0, expected a whole number from 1 to 1024")]
+    [InlineData("reproduce --all mqar", "--all and --jobs go without mqar")]
+    [InlineData("reproduce parity --steps 3 --out somewhere", "--steps: goes without --out")]
     [InlineData("reproduce parity --seeds 0", "--seeds: found 0, expected a whole number from 1 to")]
     [InlineData("reproduce parity --convolution-width 1", "--convolution-width: found 1, expected 2 or more, or 0 for none")]
     [InlineData("reproduce associative-retrieval --rule ell", "--rule")]

@@ -68,6 +68,12 @@ public sealed partial class MistakeTests(MistakeTests.Place here) : IClassFixtur
     [InlineData("generate HERE/run --prompt line --temperature warm", "warm")]
     [InlineData("generate HERE/run --prompt line --max-tokens -1", "--max-tokens")]
     [InlineData("reproduce everything", "everything")]
+    [InlineData("reproduce mqr", "did you mean mqar?")]
+    [InlineData("reproduce --out HERE/new", "--out and --jobs go with --all")]
+    [InlineData("reproduce --all --jobs none", "--jobs")]
+    [InlineData("reproduce --all mqar", "--all and --jobs go without mqar")]
+    [InlineData("reproduce parity --steps 3 --out HERE/new", "--steps: goes without --out")]
+    [InlineData("reproduce residual-gradients --out HERE/my.txt", "my.txt: cannot be written")]
     // comparisons
     [InlineData("ablate --vary model.position.kind=rope", "Required argument")]
     [InlineData("ablate HERE/none.yaml", "no such file or recipe")]

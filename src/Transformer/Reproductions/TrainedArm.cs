@@ -1,0 +1,74 @@
+using Transformer.Checkpoints;
+using Transformer.Data;
+using Transformer.Evaluation;
+using Transformer.Formats;
+using Transformer.Model;
+using Transformer.Runs;
+using Transformer.Training;
+
+namespace Transformer.Reproductions;
+
+/// <summary>A training run: a recipe with overrides.</summary>
+/// <param name="Name">Its name within the reproduction, and its folder's.</param>
+/// <param name="Recipe">One of <see cref="ConfigLibrary.Recipes"/>.</param>
+/// <param name="Overrides">As for <see cref="ConfigFile.Parse"/>.</param>
+public sealed record TrainedArm(string Name, string Recipe, params IReadOnlyList<string> Overrides) : Arm(Name)
+{
+    /// <summary>The names of the measures; those of <see cref="MeasuredAlso"/> begin with its name and a dot.</summary>
+    public const string LossName = "validation_loss", AccuracyName = "validation_accuracy", StepsName = "steps", SecondsName = "seconds";
+
+    // No samples, and evaluations only where an override asks for them. Checkpoints are for interruptions.
+    private static readonly string[] Quiet =
+        ["training.sample_tokens=0", "training.sample_every=null", "training.keep_checkpoints=1", "training.checkpoint_every=100"];
+
+    /// <summary>
+    /// Names of further evaluations after the last step, with what is then overridden: data that are longer or other than in training.
+    /// </summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<string>> MeasuredAlso { get; init; } =
+        new Dictionary<string, IReadOnlyList<string>>();
+
+    /// <summary>What is added to the reproduction's seed, for arms that are averaged.</summary>
+    public int SeedOffset { get; init; }
+
+    /// <summary>The whole configuration.</summary>
+    /// <param name="seed">Of the parameters and the batches.</param>
+    public RunConfig Config(int seed) => ConfigFile.Load(Recipe, All(seed));
+
+    /// <inheritdoc/>
+    internal override string Definition(int seed) => string.Join(' ', [Recipe, .. Overrides, SeedOverride(seed)]);
+
+    /// <inheritdoc/>
+    internal override IReadOnlyDictionary<string, double> Measure(
+        string folder, int seed, Action<TrainingEvent> report, CancellationToken cancellation)
+    {
+        TrainingOutcome outcome;
+        using (var trainer = RunFolder.IsFree(folder) ? Trainer.Start(Config(seed), folder, report) : Trainer.Resume(folder, report))
+            outcome = trainer.Run(cancellation);
+        var measures = new Dictionary<string, double>
+        {
+            [LossName] = outcome.ValidationLoss,
+            [AccuracyName] = outcome.ValidationAccuracy,
+            [StepsName] = outcome.Steps,
+            [SecondsName] = outcome.Seconds,
+        };
+        foreach (var (name, overrides) in MeasuredAlso)
+        {
+            var result = Evaluate(folder, ConfigFile.Load(Recipe, [.. All(seed), .. overrides]), cancellation);
+            (measures[$"{name}.{LossName}"], measures[$"{name}.{AccuracyName}"]) = (result.Loss, result.Accuracy);
+        }
+        return measures;
+    }
+
+    private string[] All(int seed) => [.. Quiet, .. Overrides, SeedOverride(seed)];
+
+    private string SeedOverride(int seed) => $"training.seed={seed + SeedOffset}";
+
+    private static EvaluationResult Evaluate(string folder, RunConfig config, CancellationToken cancellation)
+    {
+        using var data = Dataset.Open(config.Data);
+        using var model = new TransformerModel(Trainer.Resolve(config, data).Model) { Precision = config.Training.Precision };
+        using var checkpoint = CheckpointFolder.Open(folder);
+        checkpoint.CopyInto(model.Weights);
+        return ModelEvaluation.Measure(model, data.HeldOut(config.Training.BatchSize, config.Model.ContextLength), cancellation);
+    }
+}
