@@ -107,12 +107,9 @@ public sealed class AblationTests : IDisposable
     public async Task Another_ablation_in_the_folder_is_refused_by_what_differs()
     {
         await Run(Request);
-        AssertRefused("seeds: 3", Request with { Seeds = 4 });
-        AssertRefused("variations", Request with { Variations = [Variation.Parse("model.position.kind=rope,none")] });
-        AssertRefused("threads: 1", Request with { Threads = 2 });
-
-        void AssertRefused(string difference, AblationRequest request) => Assert.Contains(
-            difference, Assert.Throws<InputException>(() => Ablation.Open(request, folder["ablation"])).Message);
+        Assert.Contains("seeds: 3", Refusal(Request with { Seeds = 4 }));
+        Assert.Contains("variations", Refusal(Request with { Variations = [Variation.Parse("model.position.kind=rope,none")] }));
+        Assert.Contains("threads: 1", Refusal(Request with { Threads = 2 }));
     }
 
     [Fact]
@@ -122,16 +119,14 @@ public sealed class AblationTests : IDisposable
         var request = Request with { Source = file };
         await Run(request);
         folder.Write("base.yaml", ConfigLibrary.Recipe("names").Replace("batch_size: 32", "batch_size: 16", StringComparison.Ordinal));
-        Assert.Contains(
-            "other configurations", Assert.Throws<InputException>(() => Ablation.Open(request, folder["ablation"])).Message);
+        Assert.Contains("other configurations", Refusal(request));
     }
 
     [Fact]
     public void Two_processes_do_not_work_in_one_folder()
     {
         using var first = Ablation.Open(Request, folder["ablation"], TestContext.Current.CancellationToken);
-        Assert.Contains(
-            "another process compares there", Assert.Throws<InputException>(() => Ablation.Open(Request, folder["ablation"])).Message);
+        Assert.Contains("another process compares there", Refusal(Request));
     }
 
     [Fact]
@@ -139,7 +134,7 @@ public sealed class AblationTests : IDisposable
     {
         using var cancellation = new CancellationTokenSource();
         loss = run => 2 + (run.Training.Seed == 1338 ? Cancelled() : 0);
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Run(Request, cancellation: cancellation.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Run(Request, stop: cancellation));
         var before = trained.Count;
         loss = _ => 2;
         await Run(Request);
@@ -197,8 +192,12 @@ public sealed class AblationTests : IDisposable
         Threads = 1,
     };
 
-    private async Task<AblationResult> Run(AblationRequest request, string name = "ablation", CancellationToken cancellation = default)
+    private string Refusal(AblationRequest request) => Assert.Throws<InputException>(
+        () => Ablation.Open(request, folder["ablation"], TestContext.Current.CancellationToken)).Message;
+
+    private async Task<AblationResult> Run(AblationRequest request, string name = "ablation", CancellationTokenSource? stop = null)
     {
+        var cancellation = stop?.Token ?? TestContext.Current.CancellationToken;
         using var ablation = Ablation.Open(request, folder[name], cancellation);
         return await ablation.RunAsync(Train, jobs: 1, _ => { }, cancellation);
     }

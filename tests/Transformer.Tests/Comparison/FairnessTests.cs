@@ -59,7 +59,7 @@ public sealed class FairnessTests : IDisposable
     {
         var sweep = Sweep.Parse("training.optimizer.learning_rate=1e-3:1e-1");
         var request = Request("training.optimizer.kind=adamw,muon") with { Sweep = sweep };
-        Assert.DoesNotContain("training.optimizer", AblationPlan.Of(request).Unfair[1].Select(unfair => unfair.Key));
+        Assert.DoesNotContain("training.optimizer", AblationPlan.Of(request, TestContext.Current.CancellationToken).Unfair[1].Select(unfair => unfair.Key));
     }
 
     [Fact]

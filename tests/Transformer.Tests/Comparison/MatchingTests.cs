@@ -47,10 +47,11 @@ public sealed class MatchingTests
     [Fact]
     public void What_cannot_be_made_equal_is_refused_with_the_nearest()
     {
-        var refusal = Assert.Throws<InputException>(() => AblationPlan.Of(Request(MatchKind.Parameters) with
+        var request = Request(MatchKind.Parameters) with
         {
             Variations = [Variation.Parse("model.width=128,32"), Variation.Parse("model.mlp.hidden=512")],
-        }));
+        };
+        var refusal = Assert.Throws<InputException>(() => AblationPlan.Of(request, TestContext.Current.CancellationToken));
         Assert.Contains("cannot be made equal", refusal.Message);
         Assert.Contains("--match none", refusal.Message);
     }
