@@ -1,16 +1,18 @@
 using System.CommandLine;
-using System.Text.Json;
 using Transformer.Comparison;
 using Transformer.Configuration;
 using Transformer.Distributed;
-using Transformer.Runs;
+using Transformer.Files;
 using Transformer.Training;
+using static TorchSharp.torch;
 
 namespace Transformer.Cli;
 
 /// <summary><c>ablate</c>: compares designs fairly.</summary>
 internal static class AblateVerb
 {
+    private const string Name = "ablate";
+
     private static readonly Argument<string> Source = new("RECIPE|FILE")
     {
         Description = "What the designs are variations of: a recipe's name or a YAML or JSON file.",
@@ -92,7 +94,7 @@ internal static class AblateVerb
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var verb = new Command("ablate", "Compares designs at equal size, each with the same seeds, and tests what the evidence allows.")
+        var verb = new Command(Name, "Compares designs at equal size, each with the same seeds, and tests what the evidence allows.")
         {
             Source, Vary, SharedOptions.Set, Seeds, Match, SweepOption, Halving, MeasureOption, Scaling, Transfer, Out, Jobs,
             SharedOptions.Threads, SharedOptions.Device, Launcher, DryRun, SharedOptions.Json,
@@ -109,80 +111,76 @@ internal static class AblateVerb
         var folder = request.GetValue(Out) ?? Path.Combine("ablations", Path.GetFileNameWithoutExtension(source));
         var asked = Asked(request, source, folder);
         var display = new AblationDisplay(request.InvocationConfiguration.Error);
-        SharedOptions.UseThreads(request);
+        set_num_threads(asked.Threads);    // times are measured as the runs are computed
         if (request.GetValue(DryRun))
         {
             var plan = AblationPlan.Of(asked, cancellation);
             display.Show(plan);
-            if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(request.InvocationConfiguration.Output, Summary(plan));
+            if (request.GetValue(SharedOptions.Json)) AblationJson.Write(request.InvocationConfiguration.Output, plan);
             return CommandLine.Done;
         }
         using var ablation = Ablation.Open(asked, folder, cancellation);
         display.Show(ablation.Plan);
-        var jobs = JobsOf(request, asked, ablation.Plan);
         AblationResult result;
         try
         {
             result = await ablation.RunAsync(
-                (file, run, stop) => TrainAsync(request, asked.Threads, file, run, stop), jobs, display.Show, cancellation)
-                .ConfigureAwait(false);
+                (file, run, stop) => TrainAsync(request, asked.Threads, file, run, stop), JobsOf(request, asked, ablation.Plan), display.Show,
+                cancellation).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
             throw new OperationCanceledException("interrupted; saved. The same command goes on.", cancellation);
         }
         AblationReport.Write(result, folder);
-        Write(request, result, folder);
+        if (request.GetValue(SharedOptions.Json)) AblationJson.Write(request.InvocationConfiguration.Output, result, folder);
+        else request.InvocationConfiguration.Output.Write(AblationReport.Markdown(result));
         return result.Cells.All(cell => cell.Result.Outcome is not null || cell.Result.HasDiverged) ? CommandLine.Done : CommandLine.Failed;
     }
 
     private static AblationRequest Asked(ParseResult request, string source, string folder)
     {
+        _ = TrainingSource.Load(source, request.GetRequiredValue(SharedOptions.Set), Name);
         var variations = request.GetRequiredValue(Vary).Select(Variation.Parse).ToList();
-        if (variations.GroupBy(variation => variation.Key).FirstOrDefault(alike => alike.Count() > 1) is { } twice)
-            throw new InputException($"--vary {twice.Key}: found twice; give all its values at once");
         var sweep = request.GetValue(SweepOption) is { } text ? Sweep.Parse(text) : null;
-        if (sweep is null && request.GetValue(Halving)) throw new InputException("--halving: found without --sweep, which it is a way of");
-        if (sweep is not null && variations.FirstOrDefault(variation => variation.Key == sweep.Key) is { } varied)
-            throw new InputException($"--sweep {sweep.Key}: it is varied already; leave out --vary {varied.Key}");
-        var mode = ModeOf(request, variations, sweep);
-        _ = TrainingSource.Load(source, request.GetRequiredValue(SharedOptions.Set), "ablate");
-        var cells = variations.Aggregate(1, (count, variation) => count * variation.Values.Count)
-            * Math.Max(request.GetValue(Seeds), sweep?.Values.Count ?? 0);
+        var mode = (request.GetValue(Scaling), request.GetValue(Transfer)) switch
+        {
+            (true, true) => throw new InputException("--scaling: found beside --rate-transfer; give one of the two"),
+            (true, false) => AblationMode.Scaling,
+            (false, true) => AblationMode.RateTransfer,
+            _ => AblationMode.Compare,
+        };
+        var match = request.GetValue(Match) ?? (mode == AblationMode.Compare ? MatchKind.Parameters : MatchKind.None);
+        if (match == MatchKind.Time && IsElsewhere(request))
+            throw new InputException("--match time: found beside --device or --launcher, but times are measured on the CPU by one process; " +
+                "take --match flops");
+        var designs = variations.Aggregate(1, (count, variation) => count * variation.Values.Count);
+        var jobs = request.GetValue(Jobs) ?? (IsElsewhere(request) ? 1
+            : Math.Min(designs * Math.Max(request.GetValue(Seeds), sweep?.Values.Count ?? 0), Environment.ProcessorCount));
         return new()
         {
             Source = source,
             Overrides = request.GetRequiredValue(SharedOptions.Set),
             Variations = variations,
-            Seeds = request.GetValue(Seeds),
-            Match = request.GetValue(Match) ?? (mode == AblationMode.Compare ? MatchKind.Parameters : MatchKind.None),
             Mode = mode,
+            Seeds = request.GetValue(Seeds),
+            Match = match,
             Sweep = sweep,
             Halving = request.GetValue(Halving),
             Measure = request.GetValue(MeasureOption),
             Threads = request.GetValue(SharedOptions.Threads) ?? AblationPlan.ThreadsIn(folder)
-                ?? Math.Max(1, Environment.ProcessorCount / (request.GetValue(Jobs) ?? Math.Min(cells, Environment.ProcessorCount))),
+                ?? Math.Max(1, Environment.ProcessorCount / jobs),
         };
     }
 
-    private static AblationMode ModeOf(ParseResult request, List<Variation> variations, Sweep? sweep)
-    {
-        if (request.GetValue(Scaling) && request.GetValue(Transfer))
-            throw new InputException("--scaling: found beside --rate-transfer; give one of the two");
-        if (request.GetValue(Scaling)) return AblationMode.Scaling;
-        if (!request.GetValue(Transfer)) return AblationMode.Compare;
-        if (sweep is null || !variations.Exists(variation => variation.Key == "model.width"))
-            throw new InputException("--rate-transfer: expected widths and rates, e.g. --vary model.width=64,128,256 " +
-                "--sweep training.optimizer.learning_rate=1e-3:3.2e-2:log:6");
-        if (request.GetValue(Halving)) throw new InputException("--halving: --rate-transfer trains every rate to the end; leave it out");
-        return AblationMode.RateTransfer;
-    }
+    // On several ranks or another device, of which there is one for all runs.
+    private static bool IsElsewhere(ParseResult request) =>
+        request.GetRequiredValue(Launcher).Length > 0 || request.GetRequiredValue(SharedOptions.Device) != "cpu";
 
-    // One at a time where each has several ranks or the device.
     private static int JobsOf(ParseResult request, AblationRequest asked, AblationPlan plan)
     {
         if (request.GetValue(Jobs) is { } jobs) return jobs;
-        if (request.GetRequiredValue(Launcher).Length > 0 || request.GetRequiredValue(SharedOptions.Device) != "cpu") return 1;
+        if (IsElsewhere(request)) return 1;
         var memory = SystemFacts.FreeMemory() / plan.Designs.Zip(plan.Costs, (design, cost) => cost.BytesOf(design.Config)).Max();
         return (int)Math.Clamp(memory, 1, Math.Max(1, Environment.ProcessorCount / asked.Threads));
     }
@@ -190,6 +188,7 @@ internal static class AblateVerb
     private static async Task<CellResult> TrainAsync(
         ParseResult request, int threads, string file, string run, CancellationToken stop)
     {
+        await FolderLock.WaitAsync(run, stop).ConfigureAwait(false);
         string[] words =
         [
             TrainVerb.Name, .. RunFolder.IsFree(run) ? (string[])[file, "--out", run] : ["--resume", run],
@@ -199,70 +198,10 @@ internal static class AblateVerb
         var launcher = request.GetRequiredValue(Launcher).Split(' ', StringSplitOptions.RemoveEmptyEntries);
         var child = await ChildProcess.RunAsync(words, launcher, stop).ConfigureAwait(false);
         var line = child.Output.Split('\n').LastOrDefault(text => text.StartsWith('{'));
-        if (child.Code == CommandLine.Done && line is not null)
-            return new(JsonSerializer.Deserialize<TrainingOutcome>(line, ConfigJson.Options));
-        return new(null, child.Error.TrimEnd().Split('\n')[^1], HasDiverged: line?.Contains("\"diverged\"") is true);
+        return child.Code == CommandLine.Done && line is not null
+            ? new(ScriptJson.Read<TrainingOutcome>(line))
+            : new(
+                null, $"exit code {child.Code}: {child.Error.TrimEnd().Split('\n')[^1].TrimEnd()}",
+                HasDiverged: line?.Contains("\"diverged\"") is true);
     }
-
-    private static void Write(ParseResult request, AblationResult result, string folder)
-    {
-        if (request.GetValue(SharedOptions.Json))
-            ScriptJson.Write(request.InvocationConfiguration.Output, new
-            {
-                Out = folder,
-                Measure = ScriptJson.Name(result.Plan.Measure),
-                Designs = result.Designs.Select((design, i) => new
-                {
-                    design.Design.Name,
-                    design.Design.Settings,
-                    design.Design.Adjustments,
-                    design.Cost.Parameters,
-                    design.Cost.FlopsPerToken,
-                    SweptValue = result.Choices.Count == 0 ? null : result.Choices[i].Value,
-                    Values = design.Values(result.Plan.Measure).ToDictionary(
-                        seed => $"{seed.Key}", seed => seed.Value),
-                    CoreSecondsPerToken = design.Mean(run => run.CoreSecondsPerToken),
-                    Seconds = design.Mean(run => run.Seconds),
-                    PeakBytes = design.Mean(run => run.PeakBytes),
-                }),
-                Comparisons = result.Comparisons.Select(comparison => new
-                {
-                    Design = comparison.Other.Design.Name,
-                    comparison.Test?.Pairs,
-                    comparison.Test?.Difference,
-                    Margin = Finite(comparison.Test?.Margin),
-                    P = Finite(comparison.P),
-                    SmallestDifference = Finite(comparison.Smallest),
-                    comparison.IsDifferent,
-                    comparison.Caveats,
-                    Sentence = comparison.Sentence(result.Comparisons.Count),
-                }),
-                result.Scaling,
-                Transfers = result.Transfers.Select(transfer => new
-                {
-                    transfer.Name,
-                    transfer.Moves,
-                    Best = transfer.Rows.ToDictionary(
-                        row => $"{row.Width}", row => row.Best is { } best ? transfer.Sweep.Values[best] : (double?)null),
-                    Coordinates = transfer.Coordinates.ToDictionary(at => at.Place, at => at.Slope),
-                }),
-            });
-        else request.InvocationConfiguration.Output.Write(AblationReport.Markdown(result));
-
-        static double? Finite(double? number) => number is { } value && double.IsFinite(value) ? value : null;
-    }
-
-    private static object Summary(AblationPlan plan) => new
-    {
-        Measure = ScriptJson.Name(plan.Measure),
-        Designs = plan.Designs.Select((design, i) => new
-        {
-            design.Name,
-            design.Settings,
-            design.Adjustments,
-            plan.Costs[i].Parameters,
-            plan.Costs[i].FlopsPerToken,
-            Unfair = plan.Unfair[i].Select(unfair => unfair.ToString()),
-        }),
-    };
 }

@@ -8,6 +8,25 @@ internal static class FolderLock
     /// <summary>The name of the file that is held.</summary>
     public const string Name = ".lock";
 
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Waits until no other process works in a folder, as one may that is still saving.</summary>
+    public static async Task WaitAsync(string folder, CancellationToken cancellation)
+    {
+        while (Directory.Exists(folder))
+        {
+            try
+            {
+                await Hold(folder, "").DisposeAsync().ConfigureAwait(false);
+                return;
+            }
+            catch (InputException)
+            {
+                await Task.Delay(Patience, cancellation).ConfigureAwait(false);
+            }
+        }
+    }
+
     /// <summary>
     /// Keeps a file of the folder open exclusively until it is disposed; the system releases it when the process ends, however it ends.
     /// </summary>

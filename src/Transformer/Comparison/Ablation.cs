@@ -40,7 +40,7 @@ public sealed class Ablation : IDisposable
         var hold = FolderLock.Hold(folder, "another process compares there. Wait for it, or choose another folder with --out.");
         try
         {
-            if (plan is null || AblationPlan.IsIn(folder)) plan = AblationPlan.Read(folder, request, cancellation);
+            if (plan is null || AblationPlan.IsIn(folder)) plan = AblationPlan.Read(folder, request);
             else plan.Write(folder);
             return new(plan, folder, hold);
         }
@@ -64,12 +64,13 @@ public sealed class Ablation : IDisposable
         var runs = new AblationRuns(Folder, train, jobs, report, cancellation);
         var (sweep, isTransfer) = (Plan.Request.Sweep, Plan.Request.Mode == AblationMode.RateTransfer);
         runs.Expect(Plan.Request.Seeds * Plan.Designs.Count * (isTransfer ? sweep!.Values.Count : 1));
-        var choices = sweep is null || isTransfer ? [] : await ChooseAsync(sweep, runs).ConfigureAwait(false);
-        var seeds = Enumerable.Range(Plan.Designs[0].Config.Training.Seed, Plan.Request.Seeds);
+        var (choices, tried) = sweep is null || isTransfer ? ([], []) : await ChooseAsync(sweep, runs).ConfigureAwait(false);
+        var seeds = Enumerable.Range(0, Plan.Request.Seeds).Select(seed => Plan.Designs[0].Config.Training.Seed + seed);
         AblationCell[] cells = [.. seeds.SelectMany(seed => Plan.Designs.SelectMany((design, i) =>
             ValuesOf(i).Select(value => new AblationCell(design, seed, sweep, value))))];
-        var results = await runs.EndAsync(cells).ConfigureAwait(false);
-        return new AblationResult(Plan, choices, [.. cells.Zip(results)], Environments(cells));
+        var results = await runs.ResultsAsync(cells).ConfigureAwait(false);
+        return new AblationResult(
+            Plan, choices, [.. cells.Zip(results)], tried, Environments(cells), isTransfer ? Plan.Coordinates(cancellation) : []);
 
         IEnumerable<double?> ValuesOf(int design) => isTransfer ? sweep!.Values.Select(value => (double?)value)
             : [choices.Count == 0 ? null : choices[design].Value];
@@ -82,27 +83,30 @@ public sealed class Ablation : IDisposable
     public void Dispose() => hold.Dispose();
 
     // Each design's best value. The seed is none of the compared ones: the one by which a rate was chosen would favour it.
-    private async Task<IReadOnlyList<SweepChoice>> ChooseAsync(Sweep sweep, AblationRuns runs)
+    private async Task<(IReadOnlyList<SweepChoice> Choices, IReadOnlyList<(AblationCell, CellResult)> Tried)> ChooseAsync(
+        Sweep sweep, AblationRuns runs)
     {
         var seed = Plan.Designs[0].Config.Training.Seed - 1;
         var left = Plan.Designs.Select(_ => sweep.Values).ToArray();
-        var worth = Plan.Designs.Select(_ => new Dictionary<double, double>()).ToArray();
+        var all = new List<(AblationCell Cell, CellResult Result)>();
         for (var halvings = Plan.Request.Halving ? (int)Math.Ceiling(Math.Log2(sweep.Values.Count)) - 1 : 0; halvings >= 0; halvings--)
         {
-            AblationCell[] tried = [.. Plan.Designs.SelectMany((design, i) => left[i].Select(value => new AblationCell(
+            AblationCell[] cells = [.. Plan.Designs.SelectMany((design, i) => left[i].Select(value => new AblationCell(
                 design, seed, sweep, value, Math.Max(1, design.Config.Training.Steps >> halvings))))];
-            runs.Expect(tried.Length);
-            var ended = tried.Zip(await runs.EndAsync(tried).ConfigureAwait(false)).ToLookup(run => run.First.Design, run => run);
+            runs.Expect(cells.Length);
+            (AblationCell Cell, CellResult Result)[] tried = [.. cells.Zip(await runs.ResultsAsync(cells).ConfigureAwait(false))];
+            all.AddRange(tried);
             foreach (var (i, design) in Plan.Designs.Index())
             {
-                foreach (var (cell, result) in ended[design]) worth[i][cell.Value!.Value] = Worth(result);
-                left[i] = [.. left[i].OrderBy(value => worth[i][value]).Take((left[i].Count + 1) / 2)];
+                var ranked = tried.Where(run => run.Cell.Design == design).OrderBy(run => Worth(run.Result)).ToList();
+                // One that failed by accident may have been the best: without it there is no choice.
+                left[i] = ranked.Exists(run => run.Result is { Outcome: null, HasDiverged: false }) ? []
+                    : [.. ranked.Take((ranked.Count + 1) / 2).Where(run => double.IsFinite(Worth(run.Result))).Select(run => run.Cell.Value!.Value)];
             }
         }
-        var choices = Plan.Designs.Select((design, i) => new SweepChoice(
-            design, sweep, double.IsFinite(worth[i][left[i][0]]) ? left[i][0] : null)).ToList();
+        var choices = Plan.Designs.Select((design, i) => new SweepChoice(design, sweep, left[i].Count == 0 ? null : left[i][0])).ToList();
         foreach (var choice in choices) runs.Report(new AblationEvent.Chosen(choice));
-        return choices;
+        return (choices, all);
     }
 
     // Lower is better; what has failed is worst.
@@ -114,6 +118,11 @@ public sealed class Ablation : IDisposable
     {
         var environments = cells.Select(cell => Path.Combine(RunOf(cell), RunEnvironment.FileName)).Where(File.Exists)
             .Select(path => RunEnvironment.Read(path)!).Distinct().ToList();
-        return [.. environments.Skip(1).SelectMany(other => other.DifferencesFrom(environments[0])).Distinct()];
+        var versions = environments.Select(environment => environment.Version).Distinct().ToList();
+        return
+        [
+            .. environments.Skip(1).SelectMany(other => other.DifferencesFrom(environments[0])).Distinct(),
+            .. versions.Count > 1 ? [$"version: {string.Join(" and ", versions)}"] : (string[])[],
+        ];
     }
 }

@@ -21,7 +21,7 @@ public sealed record AblationCell(Design Design, int Seed, Sweep? Sweep = null, 
     {
         var run = ConfigJson.ToJson(Design.Config).ToJsonString();
         string[] settings = [
-            $"training.seed={Seed}", .. Sweep is null || Value is null ? [] : (string[])[Sweep.Setting(Value.Value)], .. Shortened()];
+            $"training.seed={Seed}", .. Shortened(), .. Sweep is null || Value is null ? [] : (string[])[Sweep.Setting(Value.Value)]];
         return ConfigFile.Parse(run, Design.Name, settings);
     }
 

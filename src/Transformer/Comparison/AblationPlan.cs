@@ -12,9 +12,10 @@ namespace Transformer.Comparison;
 /// <param name="Costs">What each design takes.</param>
 /// <param name="Unfair">For each design what makes its comparison with the reference unfair.</param>
 /// <param name="Measure">What is compared.</param>
+/// <param name="Checksums">Of each design's data.</param>
 public sealed record AblationPlan(
     AblationRequest Request, IReadOnlyList<Design> Designs, IReadOnlyList<DesignCost> Costs,
-    IReadOnlyList<IReadOnlyList<Unfairness>> Unfair, Measure Measure)
+    IReadOnlyList<IReadOnlyList<Unfairness>> Unfair, Measure Measure, IReadOnlyList<string> Checksums)
 {
     private const string FileName = "ablation.json", DesignFolder = "designs";
 
@@ -22,21 +23,33 @@ public sealed record AblationPlan(
     /// <param name="request">What to compare.</param>
     /// <param name="cancellation">Ends the measurement of times.</param>
     /// <exception cref="InputException">A design is wrong, or they cannot be compared.</exception>
-    public static AblationPlan Of(AblationRequest request, CancellationToken cancellation = default) =>
-        Of(request, Unmatched(request), isMatched: false, cancellation);
+    public static AblationPlan Of(AblationRequest request, CancellationToken cancellation = default)
+    {
+        request.Check();
+        using var data = new DataSets();
+        var designs = Unmatched(request).Select(design => design.Resolve(data.Of(design.Config))).ToList();
+        var matching = new Matching(
+            request.Match, [.. request.Variations.Select(variation => variation.Key)],
+            (first, second) => StepTime.Ratio((first, data.Of(first)), (second, data.Of(second)), cancellation));
+        return Of(request, designs.ConvertAll(design => matching.Match(design, designs[0].Config, data)), data);
+    }
 
     /// <summary>Whether a folder holds a plan.</summary>
     internal static bool IsIn(string folder) => File.Exists(Path.Combine(folder, FileName));
 
     /// <summary>The plan that a folder holds.</summary>
-    /// <exception cref="InputException">It is not that of the request.</exception>
-    internal static AblationPlan Read(string folder, AblationRequest request, CancellationToken cancellation)
+    /// <exception cref="InputException">It is not that of the request, or its data have changed.</exception>
+    internal static AblationPlan Read(string folder, AblationRequest request)
     {
         var (found, asked) = (JsonNode.Parse(WholeFile.Text(Path.Combine(folder, FileName)))!, Asked(request));
         if (!JsonNode.DeepEquals(found["request"], asked))
             throw new InputException($"{folder}: another ablation is there ({Difference(found["request"]!, asked)}). " +
                 "Choose another folder with --out, or repeat what was asked there.");
-        return Of(request, Read(folder, found["designs"]!.AsArray()), isMatched: true, cancellation);
+        using var data = new DataSets();
+        var plan = Of(request, Read(folder, found["designs"]!.AsArray()), data);
+        if (!plan.Checksums.SequenceEqual(found["data"].Deserialize<string[]>()!))
+            throw new InputException($"{folder}: the data have changed since the ablation began. Choose another folder with --out.");
+        return plan;
     }
 
     /// <summary>Writes the plan and its designs into a folder.</summary>
@@ -55,6 +68,7 @@ public sealed record AblationPlan(
                 ["settings"] = ConfigJson.ToJson(design.Settings),
                 ["adjustments"] = ConfigJson.ToJson(design.Adjustments),
             })]),
+            ["data"] = ConfigJson.ToJson(Checksums),
         });
     }
 
@@ -63,42 +77,47 @@ public sealed record AblationPlan(
         ? JsonNode.Parse(WholeFile.Text(Path.Combine(folder, FileName)))!["request"]!["threads"]!.GetValue<int>() : null;
 
     /// <summary>The coordinate check of each design.</summary>
-    internal IReadOnlyList<CoordinateCheck> Coordinates()
+    /// <param name="cancellation">Ends it between two designs.</param>
+    internal IReadOnlyList<CoordinateCheck> Coordinates(CancellationToken cancellation)
     {
-        var data = new DataSets();
-        return data.Use(() => Designs.Select(design => CoordinateCheck.Of(design.Config, data.Of(design))).ToList());
+        using var data = new DataSets();
+        return [.. Designs.Select(design =>
+        {
+            cancellation.ThrowIfCancellationRequested();
+            return CoordinateCheck.Of(design.Config, data.Of(design.Config));
+        })];
     }
 
     private static IReadOnlyList<Design> Unmatched(AblationRequest request) =>
         Design.Of(request.Source, request.Overrides, request.Variations);
 
-    private static AblationPlan Of(
-        AblationRequest request, IReadOnlyList<Design> designs, bool isMatched, CancellationToken cancellation)
+    // The designs are matched and resolved.
+    private static AblationPlan Of(AblationRequest request, IReadOnlyList<Design> designs, DataSets data)
     {
-        var data = new DataSets();
-        return data.Use(() =>
-        {
-            var resolved = designs.Select(design => design.Resolve(data.Of(design))).ToList();
-            var matching = new Matching(
-                request.Match, [.. request.Variations.Select(variation => variation.Key)],
-                (first, second) => StepTime.Ratio(first, second, data.Of(resolved[0]), cancellation));
-            var equal = isMatched ? resolved
-                : resolved.ConvertAll(design => matching.Match(design, resolved[0].Config, data.Of(design)));
-            var costs = equal.Select(design => DesignCost.Of(design.Config, data.Of(design))).ToList();
-            var unfair = equal.Zip(costs, (design, cost) => request.Mode != AblationMode.Compare ? [] : Fairness.Between(
-                equal[0].Config, design.Config, (costs[0], cost), request.Match, request.Sweep is not null)).ToList();
-            RequireComparable(equal, unfair);
-            if (request.Mode == AblationMode.Scaling)
-                ScalingFit.RequireSizes([.. equal.Zip(costs, (design, cost) => ((double)cost.Parameters, cost.TokensOf(design.Config)))]);
-            RequireSweep(request.Sweep, equal);
-            return new AblationPlan(request, equal, costs, unfair, MeasureOf(request, equal));
-        });
+        var costs = designs.Select(design => DesignCost.Of(design.Config, data.Of(design.Config))).ToList();
+        var measure = MeasureOf(request, designs);
+        var unfair = designs.Zip(costs, (design, cost) => Fairness.Between(
+            (designs[0].Config, costs[0]), (design.Config, cost), request, measure)).ToList();
+        RequireComparable(designs, unfair);
+        if (request.Mode == AblationMode.Scaling)
+            foreach (var group in designs.Zip(costs).GroupBy(each => each.First.NameWithout(AblationRequest.SizeKeys)))
+                ScalingFit.RequireSizes([.. group.Select(each => ((double)each.Second.Parameters, each.Second.TokensOf(each.First.Config)))]);
+        RequireSweep(request.Sweep, designs);
+        return new(
+            request, designs, costs, unfair, measure, [.. designs.Select(design => data.Of(design.Config).Checksum)]);
     }
 
-    private static Measure MeasureOf(AblationRequest request, IReadOnlyList<Design> designs) => request.Measure
-        ?? (designs[0].Config.Data.Task is not null ? Measure.Accuracy
-        : designs.Any(design => design.Config.Data.Tokenizer != designs[0].Config.Data.Tokenizer) ? Measure.BitsPerByte
-        : Measure.Loss);
+    private static Measure MeasureOf(AblationRequest request, IReadOnlyList<Design> designs)
+    {
+        var isTask = designs[0].Config.Data.Task is not null;
+        if (request.Measure == Measure.BitsPerByte && isTask)
+            throw new InputException("--measure bits_per_byte: the rows of a task have no bytes; take loss or accuracy");
+        if (request.Measure == Measure.Accuracy && request.Mode == AblationMode.Scaling)
+            throw new InputException("--measure accuracy: a scaling law is one of losses; take loss or bits_per_byte");
+        return request.Measure ?? (isTask && request.Mode != AblationMode.Scaling ? Measure.Accuracy
+            : designs.Any(design => design.Config.Data.Tokenizer != designs[0].Config.Data.Tokenizer) ? Measure.BitsPerByte
+            : Measure.Loss);
+    }
 
     private static void RequireComparable(IReadOnlyList<Design> designs, IReadOnlyList<IReadOnlyList<Unfairness>> unfair)
     {

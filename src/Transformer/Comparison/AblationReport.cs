@@ -14,7 +14,7 @@ public static class AblationReport
     [
         result.Plan.Request.Mode switch
         {
-            AblationMode.Scaling => new("How the loss falls", Law(result), Designs(result)),
+            AblationMode.Scaling => new("How the loss falls", Laws(result), Designs(result)),
             AblationMode.RateTransfer => new(
                 "The best rate at each width", [.. result.Transfers.Select(transfer => transfer.Sentence())], Rates(result)),
             _ => new("What the evidence allows", Sentences(result), Designs(result)),
@@ -44,13 +44,13 @@ public static class AblationReport
         return text.ToString();
     }
 
-    /// <summary>Every run as a line of comma-separated values.</summary>
+    /// <summary>Every run as a line of comma-separated values, those of the sweep first.</summary>
     public static string Csv(AblationResult result)
     {
         var text = new StringBuilder("design,seed,swept_value,steps,tokens,validation_loss,bits_per_byte,validation_accuracy,seconds," +
             "core_seconds_per_token,joules_per_token,peak_bytes,parameters,flops_per_token,failure\n");
         var costs = result.Designs.ToDictionary(design => design.Design, design => design.Cost);
-        foreach (var (cell, ended) in result.Cells)
+        foreach (var (cell, ended) in result.Tried.Concat(result.Cells))
         {
             var run = ended.Outcome;
             object?[] fields =
@@ -77,9 +77,9 @@ public static class AblationReport
     /// <exception cref="InputException">A file cannot be written.</exception>
     public static void Write(AblationResult result, string folder)
     {
-        DurableFile.WriteText(Path.Combine(folder, "ablation.html"), Html(result, folder));
         DurableFile.WriteText(Path.Combine(folder, "ablation.md"), Markdown(result));
         DurableFile.WriteText(Path.Combine(folder, "ablation.csv"), Csv(result));
+        DurableFile.WriteText(Path.Combine(folder, "ablation.html"), Html(result, folder));
     }
 
     private static string Title(AblationResult result) => result.Plan.Request.Variations is [] ? result.Plan.Request.Source
@@ -88,14 +88,19 @@ public static class AblationReport
     // One sentence per comparison, and what is said against it.
     private static List<string> Sentences(AblationResult result) =>
     [
-        .. result.Comparisons.Select(comparison => comparison.Sentence(result.Comparisons.Count)
+        .. result.Comparisons.Select(comparison => comparison.Sentence(result.Tests)
             + (comparison.Caveats.Count == 0 ? "" : $" But: {string.Join("; ", comparison.Caveats)}.")),
         .. result.Environments.Select(difference => $"The runs were not computed alike: {difference}."),
     ];
 
-    private static List<string> Law(AblationResult result)
+    private static List<string> Laws(AblationResult result) =>
+    [
+        .. result.Laws.SelectMany(law => law.Fit is null ? [$"{law.Name}: too few sizes ended well for a law."] : Law(law.Name, law.Fit)),
+        "A law holds for sizes between the smallest and the largest that were trained.",
+    ];
+
+    private static IEnumerable<string> Law(string name, ScalingFit fit)
     {
-        var fit = result.Scaling!;
         var law = $"L = E{(fit.Parameters is null ? "" : " + A N^-α")}{(fit.Tokens is null ? "" : " + B D^-β")}";
         (string Name, Interval? Value)[] constants =
         [
@@ -103,12 +108,8 @@ public static class AblationReport
             ("β", fit.Tokens?.Exponent),
         ];
         var given = constants.Where(constant => constant.Value is not null).Select(constant => $"{constant.Name} = {constant.Value}");
-        return
-        [
-            $"{law}, N parameters and D tokens, with 95 % intervals: {string.Join(", ", given)}.",
-            $"The law misses the measured losses by {fit.Error:p2} on average. It holds for sizes between the smallest and the largest that " +
-                "were trained.",
-        ];
+        yield return $"{name}: {law}, N parameters and D tokens, with 95 % intervals: {string.Join(", ", given)}. " +
+            $"The root of the mean squared relative error is {fit.Error:p2}.";
     }
 
     private static List<string> Adjustments(AblationResult result) =>
@@ -155,7 +156,7 @@ public static class AblationReport
         { Pairs: 1 } test => [Signed(test.Difference), Nothing, Nothing],
         var test => [
             Signed(test.Difference), $"{Signed(test.Difference - test.Margin)} to {Signed(test.Difference + test.Margin)}",
-            $"{comparison.P:0.0000}"],
+            comparison.ShownP.TrimStart('=', ' ')],
     };
 
     private static string Signed(double number) => number.ToString("+0.0000;-0.0000;0.0000");

@@ -30,22 +30,22 @@ internal sealed class AblationRuns(
 
     /// <summary>How each run ended.</summary>
     /// <exception cref="OperationCanceledException">It was cancelled; what has ended is kept.</exception>
-    public async Task<IReadOnlyList<CellResult>> EndAsync(IReadOnlyList<AblationCell> cells)
+    public async Task<IReadOnlyList<CellResult>> ResultsAsync(IReadOnlyList<AblationCell> cells)
     {
         var ended = new CellResult[cells.Count];
         var options = new ParallelOptions { MaxDegreeOfParallelism = jobs, CancellationToken = cancellation };
         await Parallel.ForAsync(0, cells.Count, options, async (i, stop) =>
         {
-            ended[i] = await EndAsync(cells[i], stop).ConfigureAwait(false);
+            ended[i] = await ResultAsync(cells[i], stop).ConfigureAwait(false);
             Report(new AblationEvent.Ended(cells[i], ended[i], Interlocked.Increment(ref done), known));
         }).ConfigureAwait(false);
         return ended;
     }
 
-    private async Task<CellResult> EndAsync(AblationCell cell, CancellationToken stop)
+    private async Task<CellResult> ResultAsync(AblationCell cell, CancellationToken stop)
     {
-        if (cell.Sweep is not null && cell.Value is null) return new(null, $"no value of {cell.Sweep.Key} ended well", HasDiverged: true);
-        var (file, path) = (PathOf("cells", cell, ".yaml"), PathOf("results", cell, ".json"));
+        if (cell.Sweep is not null && cell.Value is null) return new(null, $"no value of {cell.Sweep.Key} is known to be its best");
+        var (file, path) = (MakeRoom("cells", cell, ".yaml"), MakeRoom("results", cell, ".json"));
         if (CellResult.Read(path) is { } ended) return ended;
         DurableFile.WriteText(file, ConfigFile.ToYaml(cell.Config()));
         Report(new AblationEvent.Began(cell));
@@ -55,7 +55,8 @@ internal sealed class AblationRuns(
         return result;
     }
 
-    private string PathOf(string kind, AblationCell cell, string extension)
+    // The path of a file, whose folder is there.
+    private string MakeRoom(string kind, AblationCell cell, string extension)
     {
         var path = Path.Combine(folder, kind, cell.Name + extension);
         try

@@ -4,29 +4,21 @@ using Transformer.Runs;
 namespace Transformer.Comparison;
 
 /// <summary>The data of several designs, each opened once.</summary>
-internal sealed class DataSets
+internal sealed class DataSets : IDisposable
 {
     private readonly Dictionary<DataConfig, Dataset> opened = [];
 
-    /// <summary>The data of a design.</summary>
-    public Dataset Of(Design design)
+    /// <summary>The data of a run.</summary>
+    public Dataset Of(RunConfig run)
     {
-        if (!opened.TryGetValue(design.Config.Data, out var data)) opened[design.Config.Data] = data = Dataset.Open(design.Config.Data);
-        data.RequireContext(design.Config.Model.ContextLength);
+        if (!opened.TryGetValue(run.Data, out var data)) opened[run.Data] = data = Dataset.Open(run.Data);
+        data.RequireContext(run.Model.ContextLength);
         return data;
     }
 
-    /// <summary>Does something with them and closes them.</summary>
-    public T Use<T>(Func<T> act)
+    /// <inheritdoc/>
+    public void Dispose()
     {
-        try
-        {
-            return act();
-        }
-        finally
-        {
-            foreach (var data in opened.Values) data.Dispose();
-            opened.Clear();
-        }
+        foreach (var data in opened.Values) data.Dispose();
     }
 }

@@ -31,7 +31,7 @@ public sealed record DesignComparison(
         }).ToList();
         var p = PairedTest.Holm([.. tests.Select(test => test?.P ?? double.NaN)]);
         return [.. tests.Select((test, i) => new DesignComparison(
-            designs[0], designs[i + 1], measure, test, p[i], test?.SmallestDifference(tests.Count) ?? double.NaN,
+            designs[0], designs[i + 1], measure, test, p[i], test?.SmallestDifference(Math.Max(1, p.Count(each => !double.IsNaN(each)))) ?? double.NaN,
             [
                 .. unfair[i + 1].Select(each => each.ToString()),
                 .. Incomplete(designs[0], designs[i + 1]),
@@ -42,33 +42,40 @@ public sealed record DesignComparison(
     }
 
     /// <summary>The comparison in a plain sentence.</summary>
-    /// <param name="comparisons">How many there are in the table.</param>
+    /// <param name="comparisons">How many of the table have a test.</param>
     public string Sentence(int comparisons)
     {
         var (one, other) = (Reference.Design.Name, Other.Design.Name);
         if (Test is null) return $"{other} and {one} have no seed in common that ended well, so nothing can be said.";
-        var corrected = comparisons > 1 ? $" after Holm's correction for {comparisons} comparisons" : "";
         if (Test.Pairs < 2)
-            return $"{other} differs from {one} by {Test.Difference:+0.0000;-0.0000} {Measure.Unit()} with the only seed that both have. " +
-                "One seed tells nothing about others.";
-        var figures = $"{Test.Difference - Test.Margin:+0.0000;-0.0000} to {Test.Difference + Test.Margin:+0.0000;-0.0000}, " +
-            $"p = {P:0.0000}{corrected}, {Test.Pairs} seeds";
-        if (IsDifferent)
-            return $"{other} is {(IsBetter ? "better" : "worse")} than {one} by {Math.Abs(Test.Difference):0.0000} {Measure.Unit()} " +
-                $"(95 % interval of the difference {figures}).";
-        return $"{other} and {one} cannot be told apart (95 % interval of the difference {figures}). So many seeds would have shown a " +
-            $"difference of {Smallest:0.0000} {Measure.Unit()} or more in four tables of five.";
+            return $"{other} differs from {one} by {Test.Difference:+0.0000;-0.0000;0.0000} {Measure.Unit()} with the only seed that both " +
+                "have. One seed tells nothing about others.";
+        if (Test is { Deviation: 0, Difference: 0 }) return $"{other} and {one} have the same {Measure.Name()} with every seed.";
+        var figures = $"95 % interval of the difference {(comparisons > 1 ? "by itself " : "")}{Signed(Test.Difference - Test.Margin)} to " +
+            $"{Signed(Test.Difference + Test.Margin)}, p {ShownP}{(comparisons > 1 ? $" after Holm's correction for {comparisons} comparisons" : "")}, " +
+            $"{Test.Pairs} seeds";
+        return IsDifferent
+            ? $"{other} is {(IsBetter ? "better" : "worse")} than {one} by {Math.Abs(Test.Difference):0.0000} {Measure.Unit()} ({figures})."
+            : $"{other} and {one} cannot be told apart ({figures}). So many seeds would have shown a difference of {Smallest:0.0000} " +
+                $"{Measure.Unit()} in four tables of five.";
     }
+
+    /// <summary>The corrected p as it is written: = 0.0312, or &lt; 0.0001.</summary>
+    internal string ShownP => P < 0.0001 ? "< 0.0001" : $"= {P:0.0000}";
+
+    private static string Signed(double number) => number.ToString("+0.0000;-0.0000;0.0000");
 
     private static IEnumerable<string> Incomplete(DesignResult reference, DesignResult other)
     {
         foreach (var design in (DesignResult[])[reference, other])
         {
-            var missing = design.Runs.Where(run => run.Result.Outcome is null).ToList();
-            if (missing.Count == 0) continue;
-            var word = missing.TrueForAll(run => run.Result.HasDiverged) ? "diverged" : "failed";
-            yield return $"seeds: {string.Join(", ", missing.Select(run => run.Seed))} of {design.Design.Name} {word}; the test leaves " +
-                "them out, which favours it";
+            if (Seeds(run => run.HasDiverged) is { } diverged)
+                yield return $"seeds: {diverged} of {design.Design.Name} diverged; the test leaves them out, which favours it";
+            if (Seeds(run => run.Outcome is null && !run.HasDiverged) is { } failed)
+                yield return $"seeds: {failed} of {design.Design.Name} failed and can be trained again";
+
+            string? Seeds(Func<CellResult, bool> those) => design.Runs.Where(run => those(run.Result)).Select(run => run.Seed).ToList()
+                is { Count: > 0 } seeds ? string.Join(", ", seeds) : null;
         }
         if (other.Mean(run => run.Tokens) is { } tokens && reference.Mean(run => run.Tokens) is { } expected && tokens != expected)
             yield return $"tokens: {tokens:n0} trained on average, {expected:n0} by the reference";

@@ -1,6 +1,6 @@
 namespace Transformer.Comparison;
 
-/// <summary>An estimate with the bounds between which it lies in 95 of 100 repetitions.</summary>
+/// <summary>An estimate with the bounds between which 95 of 100 estimates from resampled data lie.</summary>
 /// <param name="Value">The estimate.</param>
 /// <param name="Low">The lower bound.</param>
 /// <param name="High">The upper bound.</param>

@@ -1,24 +1,7 @@
 using Transformer.Configuration;
-using Transformer.Data;
 using Transformer.Runs;
 
 namespace Transformer.Comparison;
-
-/// <summary>What designs are made equal in before they are compared.</summary>
-public enum MatchKind
-{
-    /// <summary>Nothing: what differs is reported.</summary>
-    None,
-
-    /// <summary>The number of parameters, within 1 %.</summary>
-    Parameters,
-
-    /// <summary>The operations of training on a token, within 1 %.</summary>
-    Flops,
-
-    /// <summary>The measured time of a step, within 5 %.</summary>
-    Time,
-}
 
 /// <summary>
 /// Makes a design as large as the reference: first by the hidden width of its MLP, then by the width of the model with the hidden width
@@ -37,14 +20,15 @@ internal sealed class Matching(
     public const double TimeTolerance = 0.05;
 
     private const int Measurements = 8, MostWidths = 2;
-    private const double LeastHidden = 0.5, MostHidden = 16;    // of the width
+    // Of the width: an MLP that is narrower or wider is no longer the design that was asked for, and the width is changed instead.
+    private const double LeastHidden = 0.5, MostHidden = 16;
 
     /// <summary>The design, adjusted.</summary>
     /// <param name="design">The design, resolved.</param>
     /// <param name="reference">The run that it is made equal to, resolved.</param>
-    /// <param name="data">The data of both.</param>
+    /// <param name="data">Opens the data of both.</param>
     /// <exception cref="InputException">Nothing that may be adjusted makes them equal.</exception>
-    public Design Match(Design design, RunConfig reference, Dataset data)
+    public Design Match(Design design, RunConfig reference, DataSets data)
     {
         if (kind == MatchKind.None || design.Config == reference) return design;
         var (found, ratio) = kind == MatchKind.Time ? ByTime(design, reference, data) : BySize(design, Ratio(reference, data));
@@ -65,7 +49,7 @@ internal sealed class Matching(
 
     // A varied MLP has a hidden width of its own only where it says so.
     private bool MayChangeHidden(Design design) => !variedKeys.Any(key => key is "model" or "model.mlp.hidden" or "model.mlp.expert.hidden")
-        && !design.Settings.Any(setting => setting.StartsWith("model.mlp=", StringComparison.Ordinal) && setting.Contains("hidden"))
+        && !design.Settings.Any(setting => setting.StartsWith("model.mlp", StringComparison.Ordinal) && setting.Contains("hidden"))
         && design.Config.Model.Mlp is not NoMlpConfig;
 
     private string Adjustable(Design design) => (MayChangeHidden(design), MayChangeWidth) switch
@@ -85,16 +69,16 @@ internal sealed class Matching(
         return $"{(changes.Count == 0 ? "" : $"{string.Join(", ", changes)}: ")}{Word} {Percent(ratio)}";
     }
 
-    private static string Percent(double ratio) => $"{100 * (ratio - 1):+0.00;-0.00;0.00} % of the reference's";
+    private static string Percent(double ratio) => $"{Math.Abs(100 * (ratio - 1)):0.00} % {(ratio < 1 ? "below" : "above")} the reference's";
 
     // What a run takes over what the reference takes.
-    private Func<RunConfig, double> Ratio(RunConfig reference, Dataset data)
+    private Func<RunConfig, double> Ratio(RunConfig reference, DataSets data)
     {
         var goal = Taken(reference);
         return run => Taken(run) / goal;
 
         double Taken(RunConfig run) =>
-            DesignCost.Of(run, data) is var cost && kind == MatchKind.Parameters ? cost.Parameters : cost.FlopsPerToken;
+            DesignCost.Of(run, data.Of(run)) is var cost && kind == MatchKind.Parameters ? cost.Parameters : cost.FlopsPerToken;
     }
 
     // Sizes are linear in the hidden width, so that the straight line through two points gives it.
@@ -144,7 +128,7 @@ internal sealed class Matching(
 
     // From the width that makes the operations equal, in steps that the measured ratio tells: time grows about as the MLP does, but not
     // in proportion.
-    private (RunConfig Run, double Ratio) ByTime(Design design, RunConfig reference, Dataset data)
+    private (RunConfig Run, double Ratio) ByTime(Design design, RunConfig reference, DataSets data)
     {
         var flops = new Matching(MatchKind.Flops, variedKeys).Ratio(reference, data);
         var (run, goal) = (design.Config, 1.0);

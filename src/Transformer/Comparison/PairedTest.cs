@@ -19,6 +19,8 @@ public sealed record PairedTest(int Pairs, double Difference, double Deviation, 
     /// <summary>How often <see cref="SmallestDifference"/> is found.</summary>
     public const double Power = 0.8;
 
+    private const int Bisections = 40, Shares = 200;
+
     /// <summary>Compares the values of one or more pairs.</summary>
     public static PairedTest Of(IReadOnlyList<(double First, double Second)> pairs)
     {
@@ -31,13 +33,28 @@ public sealed record PairedTest(int Pairs, double Difference, double Deviation, 
         return new(n, mean, deviation, Quantile(1 - Level / 2, n) * error, p);
     }
 
-    /// <summary>
-    /// About the smallest difference that so many pairs find in four comparisons of five: (t of the test + t of the power) s / sqrt(n);
-    /// NaN for one pair.
-    /// </summary>
+    /// <summary>The smallest difference that so many pairs find in four tables of five; NaN for one pair.</summary>
     /// <param name="comparisons">How many comparisons share the level.</param>
-    public double SmallestDifference(int comparisons = 1) => Pairs < 2 ? double.NaN
-        : (Quantile(1 - Level / comparisons / 2, Pairs) + Quantile(Power, Pairs)) * Deviation / Math.Sqrt(Pairs);
+    public double SmallestDifference(int comparisons = 1)
+    {
+        if (Pairs < 2) return double.NaN;
+        var critical = Quantile(1 - Level / comparisons / 2, Pairs);
+        var (low, high) = (0.0, 100 * critical);
+        for (var i = 0; i < Bisections; i++)
+        {
+            var middle = (low + high) / 2;
+            (low, high) = PowerOf(middle, critical) < Power ? (middle, high) : (low, middle);
+        }
+        return high * Deviation / Math.Sqrt(Pairs);
+    }
+
+    // How often |t| is beyond the critical one where the true difference is so many standard errors: over the values that the estimated
+    // standard error takes, in equal shares of probability.
+    private double PowerOf(double difference, double critical) => Enumerable.Range(0, Shares).Average(share =>
+    {
+        var error = Math.Sqrt(ChiSquared.InvCDF(Pairs - 1, (share + 0.5) / Shares) / (Pairs - 1));
+        return Normal.CDF(0, 1, difference - critical * error) + Normal.CDF(0, 1, -difference - critical * error);
+    });
 
     /// <summary>The sample standard deviation, by n - 1.</summary>
     public static double DeviationOf(IReadOnlyCollection<double> values)

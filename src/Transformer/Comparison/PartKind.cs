@@ -9,7 +9,8 @@ namespace Transformer.Comparison;
 /// <summary>The kind of a part of a configuration, given another value while the rest of the part stays as far as it can.</summary>
 internal static class PartKind
 {
-    private const string Suffix = ".kind";
+    /// <summary>What the key of a kind ends with.</summary>
+    public const string Suffix = ".kind";
 
     /// <summary>Whether a key is that of a part's kind.</summary>
     public static bool IsNamedBy(string key) => key.EndsWith(Suffix, StringComparison.Ordinal);

@@ -17,6 +17,8 @@ public sealed record RateTransfer(
     /// <param name="Best">Which value is best; null where none has a mean.</param>
     public sealed record Row(int Width, IReadOnlyList<double> Means, int? Best);
 
+    private const string Width = "model.width";
+
     /// <summary>How many grid steps apart the best values are; null where a width has none.</summary>
     public int? Moves => Rows.Any(row => row.Best is null) ? null : Rows.Max(row => row.Best!.Value) - Rows.Min(row => row.Best!.Value);
 
@@ -36,7 +38,7 @@ public sealed record RateTransfer(
         AblationPlan plan, IReadOnlyList<(AblationCell Cell, CellResult Result)> cells, IReadOnlyList<CoordinateCheck> checks)
     {
         var sweep = plan.Request.Sweep!;
-        return [.. plan.Designs.Index().GroupBy(each => NameOf(each.Item)).Select(group =>
+        return [.. plan.Designs.Index().GroupBy(each => each.Item.NameWithout([Width])).Select(group =>
         {
             var designs = group.OrderBy(each => each.Item.Config.Model.Width).ToList();
             return new RateTransfer(
@@ -53,11 +55,5 @@ public sealed record RateTransfer(
                 .OrderBy(i => plan.Measure.IsBetterGreater() ? -means[i] : means[i]).ToList();
             return new(design.Config.Model.Width, means, ranked.Count == 0 ? null : ranked[0]);
         }
-    }
-
-    private static string NameOf(Design design)
-    {
-        var others = design.Settings.Where(setting => !setting.StartsWith("model.width=", StringComparison.Ordinal)).ToList();
-        return others.Count == 0 ? "these designs" : string.Join(", ", others);
     }
 }

@@ -7,7 +7,7 @@ namespace Transformer.Comparison;
 /// <summary>
 /// A scaling law fitted to runs of several sizes: L(N, D) = E + A N^-α + B D^-β (Hoffmann et al. 2022, arXiv:2203.15556, their third
 /// approach, by least squares of relative errors). A quantity that is the same in all runs has no term. Intervals are those of 200 fits to
-/// losses whose errors were drawn anew from the errors of the first fit.
+/// losses whose errors were drawn anew from the errors of the first fit, which are enlarged for the constants that were fitted to them.
 /// </summary>
 /// <param name="Irreducible">E.</param>
 /// <param name="Parameters">A and α; null where all runs have as many parameters.</param>
@@ -21,17 +21,20 @@ public sealed record ScalingFit(Interval Irreducible, PowerTerm? Parameters, Pow
     /// <summary>Fits the law.</summary>
     /// <param name="points">The runs: those of four sizes or more of each quantity that varies.</param>
     /// <param name="seed">Draws the errors of the further fits.</param>
-    /// <exception cref="InputException">Too few sizes.</exception>
     public static ScalingFit Of(IReadOnlyList<ScalingPoint> points, int seed = 0)
     {
-        var (sizes, lengths) = RequireSizes([.. points.Select(point => (point.Parameters, point.Tokens))]);
+        var (sizes, lengths) = Sizes([.. points.Select(point => (point.Parameters, point.Tokens))]);
+        if (!AreEnough(sizes, lengths)) throw new ArgumentException("four sizes or more are needed", nameof(points));
         var problem = new Problem([.. points], sizes > 1, lengths > 1);
         var best = problem.Fit([.. points.Select(point => point.Loss)]);
         var fitted = points.Select(best.At).ToArray();
         var errors = points.Zip(fitted, (point, loss) => point.Loss / loss - 1).ToArray();
+        var (constants, mean) = (1 + (sizes > 1 ? 2 : 0) + (lengths > 1 ? 2 : 0), errors.Average());
+        var scale = Math.Sqrt((double)errors.Length / Math.Max(1, errors.Length - constants));
+        double[] likely = [.. errors.Select(error => (error - mean) * scale)];
         var random = new Random(seed);
         var others = Enumerable.Range(0, Resamples)
-            .Select(_ => problem.Fit([.. fitted.Select(loss => loss * (1 + errors[random.Next(errors.Length)]))])).ToList();
+            .Select(_ => problem.Fit([.. fitted.Select(loss => loss * (1 + likely[random.Next(likely.Length)]))])).ToList();
         return new(
             Of(law => law.E),
             sizes > 1 ? new(Of(law => law.A), Of(law => law.Alpha)) : null,
@@ -45,16 +48,27 @@ public sealed record ScalingFit(Interval Irreducible, PowerTerm? Parameters, Pow
         }
     }
 
-    /// <summary>Counts the sizes of runs.</summary>
-    /// <exception cref="InputException">They are too few for a law.</exception>
-    internal static (int Parameters, int Tokens) RequireSizes(IReadOnlyList<(double Parameters, double Tokens)> runs)
+    /// <summary>The same; null where there are too few sizes.</summary>
+    internal static ScalingFit? TryOf(IReadOnlyList<ScalingPoint> points)
     {
-        var (sizes, lengths) = (runs.Select(run => run.Parameters).Distinct().Count(), runs.Select(run => run.Tokens).Distinct().Count());
-        if (Math.Max(sizes, lengths) < 4 || Math.Min(sizes, lengths) is 2 or 3)
+        var (sizes, lengths) = Sizes([.. points.Select(point => (point.Parameters, point.Tokens))]);
+        return AreEnough(sizes, lengths) ? Of(points) : null;
+    }
+
+    /// <summary>Checks that runs have enough sizes for a law.</summary>
+    /// <exception cref="InputException">They are too few.</exception>
+    internal static void RequireSizes(IReadOnlyList<(double Parameters, double Tokens)> runs)
+    {
+        var (sizes, lengths) = Sizes(runs);
+        if (!AreEnough(sizes, lengths))
             throw new InputException($"--scaling: found {sizes} numbers of parameters and {lengths} of tokens; a curve of three constants " +
                 "needs four or more of what varies. Vary e.g. model.width or training.steps over more values.");
-        return (sizes, lengths);
     }
+
+    private static (int Parameters, int Tokens) Sizes(IReadOnlyList<(double Parameters, double Tokens)> runs) =>
+        (runs.Select(run => run.Parameters).Distinct().Count(), runs.Select(run => run.Tokens).Distinct().Count());
+
+    private static bool AreEnough(int sizes, int lengths) => Math.Max(sizes, lengths) >= 4 && Math.Min(sizes, lengths) is not (2 or 3);
 
     /// <summary>The loss that the law expects.</summary>
     public double At(double parameters, double tokens) =>

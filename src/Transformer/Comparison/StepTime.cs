@@ -15,15 +15,15 @@ internal static class StepTime
     private const double RoundSeconds = 0.15;
 
     /// <summary>The median over alternating rounds of the second run's time per step over the first one's.</summary>
-    /// <param name="first">A resolved run.</param>
+    /// <param name="first">A resolved run and its data.</param>
     /// <param name="second">Another one.</param>
-    /// <param name="data">The data of both.</param>
     /// <param name="cancellation">Ends the measurement between two steps.</param>
-    public static double Ratio(RunConfig first, RunConfig second, Dataset data, CancellationToken cancellation = default)
+    public static double Ratio(
+        (RunConfig Run, Dataset Data) first, (RunConfig Run, Dataset Data) second, CancellationToken cancellation = default)
     {
         Allocator.KeepFreedMemory();
-        using var one = new Steps(first, data);
-        using var other = new Steps(second, data);
+        using var one = new Steps(first.Run, first.Data);
+        using var other = new Steps(second.Run, second.Data);
         foreach (var warmUp in (Steps[])[one, other]) warmUp.Seconds(cancellation);
         double[] ratios = [.. Enumerable.Range(0, Rounds).Select(_ =>
         {

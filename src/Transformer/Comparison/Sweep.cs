@@ -9,6 +9,16 @@ public sealed record Sweep(string Key, IReadOnlyList<double> Values)
 {
     private const int DefaultPoints = 5, MostPoints = 100;
 
+    // What decides neither the size of a model nor what it is measured on.
+    private static readonly string[] Sweepable =
+    [
+        "training.optimizer.", "training.schedule.", "training.gradient_clip", "training.z_loss", "training.ema_decay", "model.dropout",
+        "model.initialization.",
+    ];
+
+    /// <summary>Whether it gives each design a learning rate of its own.</summary>
+    public bool IsOfRate => Key.EndsWith("learning_rate", StringComparison.Ordinal);
+
     /// <summary>
     /// Reads <c>KEY=LOW:HIGH[:log|linear][:POINTS]</c>; values are spaced evenly in their logarithms unless linear is said.
     /// </summary>
@@ -29,8 +39,14 @@ public sealed record Sweep(string Key, IReadOnlyList<double> Values)
             throw new InputException($"--sweep {text}: expected KEY=LOW:HIGH[:log|linear][:POINTS] with 0 < LOW < HIGH and 2 to " +
                 $"{MostPoints} points, e.g. --sweep training.optimizer.learning_rate=1e-4:1e-2:log");
         var (least, most) = (Number(parts[0])!.Value, Number(parts[1])!.Value);
-        return new(text[..at].Trim(), [.. Enumerable.Range(0, points).Select(i => (double)i / (points - 1)).Select(share =>
-            Round(isLog ? least * Math.Pow(most / least, share) : least + (most - least) * share))]);
+        var key = text[..at].Trim();
+        if (!Sweepable.Any(part => key.StartsWith(part, StringComparison.Ordinal)))
+            throw new InputException($"--sweep {key}: found a key that decides more than how well a design learns; expected one below " +
+                $"{string.Join(", ", Sweepable.Select(part => part.TrimEnd('.')))}. Vary it instead (--vary).");
+        double[] values = [.. Enumerable.Range(0, points).Select(i => (double)i / (points - 1)).Select(share =>
+            Round(isLog ? least * Math.Pow(most / least, share) : least + (most - least) * share))];
+        return values.Distinct().Count() == points ? new(key, values)
+            : throw new InputException($"--sweep {text}: {points} values are too near to each other; take fewer");
     }
 
     /// <summary>A value as an override.</summary>

@@ -27,11 +27,17 @@ public sealed record Variation(string Key, IReadOnlyList<string> Values)
         (grid, variation) => grid.SelectMany(settings => variation.Values.Select(
             value => (IReadOnlyList<string>)[.. settings, $"{variation.Key}={value}"])));
 
-    /// <summary>A short name of a value: the kind of a part, unless two values are parts of the same kind.</summary>
+    /// <summary>
+    /// A short name of a value: a word stands for itself, a part for its kind unless two are of the same kind, and anything else follows
+    /// its key, e.g. width 96.
+    /// </summary>
     public string NameOf(string value)
     {
         var kinds = Values.Select(KindOf).ToList();
-        return KindOf(value) is { } kind && kinds.Count(other => other == kind) == 1 ? kind : value.Trim('{', '}', '"', '\'');
+        if (KindOf(value) is { } kind && kinds.Count(other => other == kind) == 1) return kind;
+        var text = value.Trim('{', '}', '"', '\'');
+        return char.IsAsciiLetter(text.FirstOrDefault()) && text is not ("true" or "false" or "null") && KindOf(value) is null
+            ? text : $"{Key.Split('.')[^1]} {text}";
     }
 
     private static string? KindOf(string value) =>

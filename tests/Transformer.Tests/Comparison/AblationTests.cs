@@ -101,6 +101,54 @@ public sealed class AblationTests : IDisposable
         var result = await Run(Request with { Sweep = Sweep.Parse($"{Rate}=1e-3:1e-2:log:2") });
         Assert.All(result.Choices, choice => Assert.Null(choice.Value));
         Assert.Contains("no seed in common", result.Comparisons[0].Sentence(1));
+        Assert.All(result.Cells, cell => Assert.Contains("no value of training.optimizer.learning_rate", cell.Result.Failure));
+    }
+
+    [Fact]
+    public async Task A_sweep_of_which_a_run_failed_makes_no_choice_until_it_is_trained()
+    {
+        var isBroken = true;
+        loss = run => isBroken && run.Training.Optimizer.LearningRate > 5e-3 ? throw new InvalidOperationException("killed") : 2;
+        var request = Request with { Sweep = Sweep.Parse($"{Rate}=1e-3:1e-2:log:2") };
+        var result = await Run(request);
+        Assert.All(result.Choices, choice => Assert.Null(choice.Value));
+        Assert.All(result.Cells, cell => Assert.False(cell.Result.HasDiverged));
+        isBroken = false;
+        Assert.All((await Run(request)).Choices, choice => Assert.NotNull(choice.Value));
+    }
+
+    [Fact]
+    public async Task Names_of_folders_are_plain_and_never_the_same()
+    {
+        var result = await Run(Request with
+        {
+            Variations = [Variation.Parse("training.parameters=[],[{pattern: \"*\", frozen: false}]"), Variation.Parse("model.dropout=0,0.1")],
+        });
+        var folders = result.Designs.Select(design => design.Design.Folder).ToList();
+        Assert.Equal(4, folders.Distinct(StringComparer.OrdinalIgnoreCase).Count());
+        Assert.All(folders, name => Assert.Matches("^[A-Za-z0-9][A-Za-z0-9._-]*$", name));
+        Assert.Equal(12, Directory.GetFiles(folder["ablation/results"], "*.json", SearchOption.AllDirectories).Length);
+    }
+
+    [Fact]
+    public void Presets_kinds_and_values_of_one_model_meet_in_the_design()
+    {
+        var designs = Design.Of("names", [], [
+            Variation.Parse("model.attention.kind=softmax,linear"), Variation.Parse("model.attention={kind: softmax, heads: 2}")]);
+        Assert.Equal(["SoftmaxAttentionConfig", "LinearAttentionConfig"], designs.Select(design => design.Config.Model.Attention!.GetType().Name));
+        Assert.All(designs, design => Assert.Equal(2, ((HeadedAttentionConfig)design.Config.Model.Attention!).Heads));
+        Assert.Contains("the same design", Assert.Throws<InputException>(
+            () => Design.Of("names", [], [Variation.Parse($"{Rate}=1e-3,0.001")])).Message);
+    }
+
+    [Fact]
+    public async Task Data_that_have_changed_are_refused()
+    {
+        var text = folder.Write("text.txt", string.Concat(Enumerable.Repeat("abcd ", 500)));
+        var request = Request with { Overrides = [$"data.path={text}"] };
+        await Run(request);
+        folder.Write("text.txt", string.Concat(Enumerable.Repeat("abdc ", 500)));
+        Assert.Contains("the data have changed", Refusal(request));
     }
 
     [Fact]
@@ -158,8 +206,8 @@ public sealed class AblationTests : IDisposable
             Match = MatchKind.None,
             Variations = [Variation.Parse("model.width=32,64,128,256,512")],
         });
-        Assert.Equal(1.5, result.Scaling!.Irreducible.Value, 0.02);
-        Assert.Equal(0.5, result.Scaling.Parameters!.Exponent.Value, 0.02);
+        Assert.Equal(1.5, result.Laws[0].Fit!.Irreducible.Value, 0.02);
+        Assert.Equal(0.5, result.Laws[0].Fit!.Parameters!.Exponent.Value, 0.02);
         Assert.Contains("L = E + A N^-α", AblationReport.Markdown(result));
     }
 

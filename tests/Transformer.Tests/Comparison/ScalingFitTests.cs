@@ -34,8 +34,26 @@ public sealed class ScalingFitTests
     }
 
     [Fact]
-    public void Too_few_sizes_are_refused() => Assert.Contains("four or more", Assert.Throws<InputException>(
-        () => ScalingFit.Of([new(1e6, 1e9, 3), new(2e6, 1e9, 2.9), new(4e6, 1e9, 2.8)])).Message);
+    public void Intervals_hold_the_true_exponent_in_most_laws_of_five_sizes_and_three_seeds()
+    {
+        var random = new Random(5);
+        var held = Enumerable.Range(0, 40).Count(_ =>
+        {
+            var points = Sizes.SelectMany(n => Enumerable.Range(0, 3).Select(
+                _ => new ScalingPoint(n, 1e9, Law(n, 1e9) * (1 + 0.003 * (2 * random.NextDouble() - 1)))));
+            var exponent = ScalingFit.Of([.. points]).Parameters!.Exponent;
+            return exponent.Low <= 0.34 && 0.34 <= exponent.High;
+        });
+        Assert.InRange(held, 34, 40);
+    }
+
+    [Fact]
+    public void Too_few_sizes_are_refused()
+    {
+        Assert.Contains("four or more", Assert.Throws<InputException>(
+            () => ScalingFit.RequireSizes([(1e6, 1e9), (2e6, 1e9), (4e6, 1e9)])).Message);
+        Assert.Null(ScalingFit.TryOf([new(1e6, 1e9, 3), new(2e6, 1e9, 2.9), new(4e6, 1e9, 2.8)]));
+    }
 
     private static readonly double[] Sizes = [1e7, 3e7, 1e8, 3e8, 1e9];
 

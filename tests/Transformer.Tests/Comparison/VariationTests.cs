@@ -19,7 +19,9 @@ public sealed class VariationTests
         var kinds = Variation.Parse("model.attention={kind: softmax, heads: 4},{kind: linear, heads: 4}");
         Assert.Equal(["softmax", "linear"], kinds.Values.Select(kinds.NameOf));
         var windows = Variation.Parse("w={kind: sliding, size: 8},{kind: sliding, size: 16},full");
-        Assert.Equal(["kind: sliding, size: 8", "kind: sliding, size: 16", "full"], windows.Values.Select(windows.NameOf));
+        Assert.Equal(["w kind: sliding, size: 8", "w kind: sliding, size: 16", "full"], windows.Values.Select(windows.NameOf));
+        var widths = Variation.Parse("model.width=64,96");
+        Assert.Equal(["width 64", "width 96"], widths.Values.Select(widths.NameOf));
     }
 
     [Fact]

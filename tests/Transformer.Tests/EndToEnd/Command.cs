@@ -27,8 +27,9 @@ internal sealed partial class Command : IDisposable
     public int Id => process.Id;
 
     /// <summary>Its child processes.</summary>
-    public IEnumerable<int> Children => File.ReadAllText($"/proc/{process.Id}/task/{process.Id}/children")
-        .Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse);
+    public IEnumerable<int> Children => Directory.GetDirectories($"/proc/{process.Id}/task")
+        .SelectMany(thread => File.ReadAllText(Path.Combine(thread, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        .Select(int.Parse);
 
     public bool HasExited => process.HasExited;
 
@@ -100,10 +101,13 @@ internal sealed partial class Command : IDisposable
         process.WaitForExit();
     }
 
-    /// <summary>Waits for the end; where it does not come in time, SIGKILL for the process alone.</summary>
-    public void WaitOrKill(TimeSpan time)
+    /// <summary>Waits for the end; where it does not come in time, SIGKILL for the process and its children.</summary>
+    /// <returns>Whether it ended by itself.</returns>
+    public bool WaitOrKill(TimeSpan time)
     {
-        if (!process.WaitForExit(time)) KillAlone();
+        if (process.WaitForExit(time)) return true;
+        Kill();
+        return false;
     }
 
     /// <summary>SIGSTOP: the process exists but does nothing more.</summary>

@@ -77,7 +77,7 @@ public sealed partial class MistakeTests(MistakeTests.Place here) : IClassFixtur
     // comparisons
     [InlineData("ablate --vary model.position.kind=rope", "Required argument")]
     [InlineData("ablate HERE/none.yaml", "no such file or recipe")]
-    [InlineData("ablate HERE/run", "a run's folder")]
+    [InlineData("ablate HERE/my.txt", "looks like a text")]
     [InlineData("ablate HERE/tiny.yaml --vary model.position", "expected KEY=VALUE,VALUE")]
     [InlineData("ablate HERE/tiny.yaml --vary model.position.kind=rope,alibbi", "did you mean alibi?")]
     [InlineData("ablate HERE/tiny.yaml --vary model.positon.kind=rope,alibi", "no such part")]
