@@ -152,6 +152,22 @@ public class ConfigErrorTests
         "a position for each of the marked symbols")]
     [InlineData("data={task: {kind: induction_heads, length: 2}}", "data.task.length: found 2, expected 3 or more: a star, " +
         "what follows it, and the star again")]
+    [InlineData("data={task: {kind: modular_addition, modulus: 1}}", "data.task.modulus: found 1, expected 2 to 10000")]
+    [InlineData(
+        "data={task: {kind: modular_addition, training_fraction: 1}}",
+        "data.task.training_fraction: found 1, expected more than 0 and less than 1")]
+    [InlineData(
+        "data={task: {kind: modular_addition, training_rows: 9}}",
+        "data.task.training_rows: unknown key; expected one of seed, modulus, training_fraction")]
+    [InlineData("data={task: {kind: multi_hop, hops: 0}}", "data.task.hops: found 0, expected 1 to 64")]
+    [InlineData("data={task: {kind: multi_hop, pairs: 2}}", "data.task.pairs: found 2, expected 3 to 1048576: more than hops, which ")]
+    [InlineData("data={task: {kind: multi_hop, symbols: 7}}", "data.task.symbols: found 7, expected 8 to 1048576: a key of its own ")]
+    [InlineData(
+        "data={task: {kind: multi_hop, length: 31}}",
+        "data.task.length: found 31, expected 32 or more: two tokens for each of the 8 pairs and the 8 queries")]
+    [InlineData("data={task: {kind: noisy_recall, length: 7}}", "data.task.length: found 7, expected an even number from 4 on: two tokens ")]
+    [InlineData("data={task: {kind: noisy_recall, noise: 1}}", "data.task.noise: found 1, expected 0 or more and less than 1")]
+    [InlineData("data={task: {kind: memorization, length: 5}}", "data.task.length: found 5, expected an even number from 2 on: a key ")]
     [InlineData("data={task: {kind: addition, symbols: 2}}", "data.task.symbols: unknown key; expected one of seed, training_rows, " +
         "validation_rows,")]
     [InlineData("model.mlp={kind: none, hidden: 3}", "model.mlp.hidden: found 3 beside kind none, which has no hidden width; leave it out")]
