@@ -35,7 +35,10 @@ public sealed record MultiHopTaskConfig : TaskConfig
         if (Hops is < 1 or > MostHops) yield return new("hops", $"found {Hops}, expected 1 to {MostHops}");
         foreach (var problem in AtLeast(1, "queries", Queries)) yield return problem;
         if (Pairs <= Hops || Pairs > Most)
-            yield return new("pairs", $"found {Pairs}, expected {Hops + 1L} to {Most}: more than hops, which would else lead back to the key");
+        {
+            yield return new(
+                "pairs", $"found {Pairs}, expected {Hops + 1L} to {Most}: more than hops, which would else lead back to the key");
+        }
         if (Symbols < Pairs || Symbols > Most)
             yield return new("symbols", $"found {Symbols}, expected {Pairs} to {Most}: a key of its own for each of the {Pairs} pairs");
     }

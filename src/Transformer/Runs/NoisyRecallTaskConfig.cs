@@ -3,8 +3,8 @@ using Transformer.Configuration;
 namespace Transformer.Runs;
 
 /// <summary>
-/// Noisy in-context recall (Poli et al. 2024, MAD): key/value pairs with pairs of noise tokens among them. A key has one value in a row, and
-/// wherever it comes again, it is to be answered with that. Length is T, the tokens of a row with the last answer.
+/// Noisy in-context recall (Poli et al. 2024, MAD): key/value pairs with pairs of noise tokens among them. A key has one value in a row,
+/// and wherever it comes again, it is to be answered with that. Length is T, the tokens of a row with the last answer.
 /// </summary>
 public sealed record NoisyRecallTaskConfig : TaskConfig
 {

@@ -128,7 +128,7 @@ public class ConfigErrorTests
     [InlineData("data.path=null", "data.path: missing; expected a file, a folder or builtin:NAME here, or a generated task as data.task")]
     [InlineData("data.task={kind: copy}", "data.path: found builtin:tinyshakespeare beside task; give one of the two")]
     [InlineData("data={task: {kind: mqra}}", "data.task.kind: found mqra, expected one of mqar, associative_retrieval, copy, reverse, " +
-        "selective_copy, induction_heads, addition, parity; did you mean mqar?")]
+        "selective_copy, induction_heads, addition, parity, modular_addition, multi_hop, noisy_recall, memorization; did you mean mqar?")]
     [InlineData("data={task: {kind: copy}, tokenizer: {kind: byte}}", "data.tokenizer: found beside task, " +
         "which has its own tokens and validation rows; leave it out")]
     [InlineData("data={task: {kind: copy}, validation_path: a}", "data.validation_path: found beside task")]
@@ -165,7 +165,7 @@ public class ConfigErrorTests
     [InlineData(
         "data={task: {kind: multi_hop, length: 31}}",
         "data.task.length: found 31, expected 32 or more: two tokens for each of the 8 pairs and the 8 queries")]
-    [InlineData("data={task: {kind: noisy_recall, length: 7}}", "data.task.length: found 7, expected an even number from 4 on: two tokens ")]
+    [InlineData("data={task: {kind: noisy_recall, length: 7}}", "data.task.length: found 7, expected an even number from 4 on: two ")]
     [InlineData("data={task: {kind: noisy_recall, noise: 1}}", "data.task.noise: found 1, expected 0 or more and less than 1")]
     [InlineData("data={task: {kind: memorization, length: 5}}", "data.task.length: found 5, expected an even number from 2 on: a key ")]
     [InlineData("data={task: {kind: addition, symbols: 2}}", "data.task.symbols: unknown key; expected one of seed, training_rows, " +
