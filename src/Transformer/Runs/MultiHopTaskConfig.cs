@@ -5,7 +5,7 @@ namespace Transformer.Runs;
 /// <summary>
 /// Recall over several hops: key/value pairs scattered among blanks, each value being the key of another pair, then queries: a number of
 /// hops and a key, to be answered with the value that so many hops lead to. Training rows ask for one hop up to all of them, validation
-/// rows for all. Length is T, the tokens of a row.
+/// rows for all; with a chain of thought both do. Length is T, the tokens of a row.
 /// </summary>
 public sealed record MultiHopTaskConfig : TaskConfig
 {
@@ -20,14 +20,20 @@ public sealed record MultiHopTaskConfig : TaskConfig
     /// <summary>K, the key/value pairs of a row; from each key all others can be reached.</summary>
     public int Pairs { get; init; } = 8;
 
-    /// <summary>The queries at the end of a row, two tokens each.</summary>
+    /// <summary>The queries at the end of a row.</summary>
     public int Queries { get; init; } = 8;
 
     /// <summary>The number of different symbols, which are keys and values.</summary>
     public int Symbols { get; init; } = 16;
 
-    private protected override string? LengthProblem(int length) => length < 2L * (Pairs + (long)Queries)
-        ? $"expected {2L * (Pairs + (long)Queries)} or more: two tokens for each of the {Pairs} pairs and the {Queries} queries"
+    /// <summary>Whether every hop is answered in turn, each answer being read before the next, or the last one alone.</summary>
+    public bool ChainOfThought { get; init; }
+
+    /// <summary>The tokens of a query and of its answers but the last: a number of hops, a key, and the values on the way.</summary>
+    internal int QueryTokens => ChainOfThought ? 1 + Hops : 2;
+
+    private protected override string? LengthProblem(int length) => 2L * Pairs + (long)QueryTokens * Queries is var least && length < least
+        ? $"expected {least} or more: 2 tokens for each of the {Pairs} pairs and {QueryTokens} for each of the {Queries} queries"
         : null;
 
     private protected override IEnumerable<ConfigProblem> OwnProblems()

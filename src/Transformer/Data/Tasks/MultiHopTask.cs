@@ -5,8 +5,8 @@ namespace Transformer.Data.Tasks;
 // T tokens · K pairs
 
 /// <summary>
-/// Recall over several hops: . 4 7 . . 7 2 2 4 . ?1 7 ?2 4, to be answered with 2 after ?1 7 and with 2 after ?2 4, since 4 leads to 7 and
-/// 7 to 2. The pairs are one cycle through K symbols, so that every number of hops below K leads to another symbol.
+/// Recall over several hops: . 4 7 . . 7 2 2 4 . ?1 7 ?2 7, to be answered with 2 after ?1 7 and with 4 after ?2 7, since 7 leads to 2 and
+/// 2 to 4. The pairs are one cycle through K symbols, so that every number of hops below K leads to another symbol.
 /// </summary>
 internal sealed class MultiHopTask(MultiHopTaskConfig config) : SequenceTask
 {
@@ -20,24 +20,27 @@ internal sealed class MultiHopTask(MultiHopTaskConfig config) : SequenceTask
     public override void Write(TaskRow row, int length, RowRandom random)
     {
         var cycle = random.Different(pairs, config.Symbols);
-        WritePairs(row, cycle, length - 2 * config.Queries, random);
+        WritePairs(row, cycle, length - config.QueryTokens * config.Queries, random);
         for (var query = 0; query < config.Queries; query++)
         {
             var start = random.Below(pairs);
-            var hops = row.Split == TaskSplit.Training ? 1 + random.Below(config.Hops) : config.Hops;
+            var hops = AsksForFewer(row) ? 1 + random.Below(config.Hops) : config.Hops;
+            int[] reached = [.. Enumerable.Range(1, hops).Select(hop => cycle[(start + hop) % pairs])];
             row.Give(blank + hops);
             row.Give(cycle[start]);
-            row.Ask(cycle[(start + hops) % pairs]);
+            row.AskInTurn(config.ChainOfThought ? reached : reached[^1..]);
         }
     }
 
-    // A pair takes two places, a blank one: so many places hold K fewer things than tokens, any K of which are the pairs.
+    private bool AsksForFewer(TaskRow row) => row.Split == TaskSplit.Training && !config.ChainOfThought;
+
+    // A pair takes two places and a blank one, so that the tokens are K fewer things than places, any K of which are the pairs.
     private void WritePairs(TaskRow row, int[] cycle, int tokens, RowRandom random)
     {
-        var places = random.Different(pairs, tokens - pairs);
-        for (var place = 0; place < tokens - pairs; place++)
+        var things = random.Different(pairs, tokens - pairs);
+        for (var thing = 0; thing < tokens - pairs; thing++)
         {
-            var pair = Array.IndexOf(places, place);
+            var pair = Array.IndexOf(things, thing);
             row.Give(pair < 0 ? blank : cycle[pair]);
             if (pair >= 0) row.Give(cycle[(pair + 1) % pairs]);
         }

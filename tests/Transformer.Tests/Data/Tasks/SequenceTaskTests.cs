@@ -33,6 +33,10 @@ public sealed class SequenceTaskTests
             new ModularAdditionTaskConfig { Modulus = 23 },
             words => [(2, $"{(int.Parse(words[0]) + int.Parse(words[1])) % 23}")]),
             ["multi_hop"] = (new MultiHopTaskConfig { Hops = 3, Pairs = 5, Symbols = 9, Queries = 4, Length = 30 }, Follow),
+            ["multi_hop in a chain of thought"] = (
+            new MultiHopTaskConfig { Hops = 3, Pairs = 5, Queries = 4, Length = 30, ChainOfThought = true },
+            words => words.Index().Where(word => word.Item[0] == '?')
+                .SelectMany(query => Walk(words, query.Index).Select((reached, hop) => (query.Index + 1 + hop, reached)))),
             ["multi_hop without blanks"] = (new MultiHopTaskConfig { Pairs = 3, Queries = 1, Length = 8 }, Follow),
             ["noisy_recall"] = (new NoisyRecallTaskConfig { Length = 24, Noise = 0.4 }, RecallInNoise),
             ["noisy_recall without noise"] = (new NoisyRecallTaskConfig { Length = 4, Noise = 0, Keys = 1 }, RecallInNoise),
@@ -137,11 +141,12 @@ public sealed class SequenceTaskTests
     }
 
     [Fact]
-    public void Training_rows_ask_for_one_hop_up_to_all_and_validation_rows_for_all()
+    public void Training_rows_ask_for_one_hop_up_to_all_and_validation_rows_and_chains_for_all()
     {
         var task = new MultiHopTaskConfig { Hops = 3 };
         Assert.Equal(["?3"], Hops(TaskRows.Of(task)));
         Assert.Equal(["?1", "?2", "?3"], Hops(TaskRows.ToTrain(task)));
+        Assert.Equal(["?3"], Hops(TaskRows.ToTrain(task with { ChainOfThought = true })));
 
         static IEnumerable<string> Hops(TaskRows[] rows) =>
             rows.SelectMany(row => row.Words).Where(word => word[0] == '?').Distinct().Order();
@@ -172,15 +177,15 @@ public sealed class SequenceTaskTests
     private static Dictionary<string, string> Pairs(string[] words) =>
         words.TakeWhile(word => word[0] != '?').Where(word => word != ".").Chunk(2).ToDictionary(pair => pair[0], pair => pair[1]);
 
-    private static IEnumerable<(int, string)> Follow(string[] words)
+    private static IEnumerable<(int, string)> Follow(string[] words) => words.Index().Where(word => word.Item[0] == '?')
+        .Select(query => (query.Index + 1, Walk(words, query.Index).Last()));
+
+    // The symbols that the hops of a query reach.
+    private static IEnumerable<string> Walk(string[] words, int query)
     {
         var next = Pairs(words);
-        foreach (var (place, word) in words.Index().Where(word => word.Item[0] == '?'))
-        {
-            var reached = words[place + 1];
-            for (var hop = int.Parse(word[1..]); hop > 0; hop--) reached = next[reached];
-            yield return (place + 1, reached);
-        }
+        var reached = words[query + 1];
+        for (var hop = int.Parse(words[query][1..]); hop > 0; hop--) yield return reached = next[reached];
     }
 
     private static IEnumerable<(int, string)> RecallInNoise(string[] words)
