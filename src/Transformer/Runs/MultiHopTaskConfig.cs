@@ -32,8 +32,8 @@ public sealed record MultiHopTaskConfig : TaskConfig
     /// <summary>The tokens of a query and of its answers but the last: a number of hops, a key, and the values on the way.</summary>
     internal int QueryTokens => ChainOfThought ? 1 + Hops : 2;
 
-    private protected override string? LengthProblem(int length) => 2L * Pairs + (long)QueryTokens * Queries is var least && length < least
-        ? $"expected {least} or more: 2 tokens for each of the {Pairs} pairs and {QueryTokens} for each of the {Queries} queries"
+    private protected override string? LengthProblem(int length) => 3L * Pairs + (long)QueryTokens * Queries is var least && length < least
+        ? $"expected {least} or more: 3 tokens for each of the {Pairs} pairs and {QueryTokens} for each of the {Queries} queries"
         : null;
 
     private protected override IEnumerable<ConfigProblem> OwnProblems()

@@ -163,8 +163,8 @@ public class ConfigErrorTests
     [InlineData("data={task: {kind: multi_hop, pairs: 2}}", "data.task.pairs: found 2, expected 3 to 1048576: more than hops, which ")]
     [InlineData("data={task: {kind: multi_hop, symbols: 7}}", "data.task.symbols: found 7, expected 8 to 1048576: a key of its own ")]
     [InlineData(
-        "data={task: {kind: multi_hop, length: 31}}",
-        "data.task.length: found 31, expected 32 or more: 2 tokens for each of the 8 pairs and 2 for each of the 8 queries")]
+        "data={task: {kind: multi_hop, length: 39}}",
+        "data.task.length: found 39, expected 40 or more: 3 tokens for each of the 8 pairs and 2 for each of the 8 queries")]
     [InlineData("data={task: {kind: noisy_recall, length: 7}}", "data.task.length: found 7, expected an even number from 4 on: two ")]
     [InlineData("data={task: {kind: noisy_recall, noise: 1}}", "data.task.noise: found 1, expected 0 or more and less than 1")]
     [InlineData("data={task: {kind: memorization, length: 5}}", "data.task.length: found 5, expected an even number from 2 on: a key ")]

@@ -5,7 +5,7 @@ namespace Transformer.Data.Tasks;
 // T tokens · K pairs
 
 /// <summary>
-/// Recall over several hops: . 4 7 . . 7 2 2 4 . ?1 7 ?2 7, to be answered with 2 after ?1 7 and with 4 after ?2 7, since 7 leads to 2 and
+/// Recall over several hops: . 4 7 . . 7 2 . 2 4 . ?1 7 ?2 7, to be answered with 2 after ?1 7 and with 4 after ?2 7, since 7 leads to 2 and
 /// 2 to 4. The pairs are one cycle through K symbols, so that every number of hops below K leads to another symbol.
 /// </summary>
 internal sealed class MultiHopTask(MultiHopTaskConfig config) : SequenceTask
@@ -34,15 +34,21 @@ internal sealed class MultiHopTask(MultiHopTaskConfig config) : SequenceTask
 
     private bool AsksForFewer(TaskRow row) => row.Split == TaskSplit.Training && !config.ChainOfThought;
 
-    // A pair takes two places and a blank one, so that the tokens are K fewer things than places, any K of which are the pairs.
+    // A pair and the blank behind it, without which a value and the next key would look like a pair, are one thing of three tokens, another
+    // blank is one: any K of the things are the pairs.
     private void WritePairs(TaskRow row, int[] cycle, int tokens, RowRandom random)
     {
-        var things = random.Different(pairs, tokens - pairs);
-        for (var thing = 0; thing < tokens - pairs; thing++)
+        var count = tokens - 2 * pairs;
+        var things = random.Different(pairs, count);
+        for (var thing = 0; thing < count; thing++)
         {
             var pair = Array.IndexOf(things, thing);
-            row.Give(pair < 0 ? blank : cycle[pair]);
-            if (pair >= 0) row.Give(cycle[(pair + 1) % pairs]);
+            if (pair >= 0)
+            {
+                row.Give(cycle[pair]);
+                row.Give(cycle[(pair + 1) % pairs]);
+            }
+            row.Give(blank);
         }
     }
 }

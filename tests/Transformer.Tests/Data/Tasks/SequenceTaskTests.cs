@@ -34,10 +34,10 @@ public sealed class SequenceTaskTests
             words => [(2, $"{(int.Parse(words[0]) + int.Parse(words[1])) % 23}")]),
             ["multi_hop"] = (new MultiHopTaskConfig { Hops = 3, Pairs = 5, Symbols = 9, Queries = 4, Length = 30 }, Follow),
             ["multi_hop in a chain of thought"] = (
-            new MultiHopTaskConfig { Hops = 3, Pairs = 5, Queries = 4, Length = 30, ChainOfThought = true },
+            new MultiHopTaskConfig { Hops = 3, Pairs = 5, Queries = 4, Length = 36, ChainOfThought = true },
             words => words.Index().Where(word => word.Item[0] == '?')
                 .SelectMany(query => Walk(words, query.Index).Select((reached, hop) => (query.Index + 1 + hop, reached)))),
-            ["multi_hop without blanks"] = (new MultiHopTaskConfig { Pairs = 3, Queries = 1, Length = 8 }, Follow),
+            ["the shortest multi_hop"] = (new MultiHopTaskConfig { Pairs = 3, Queries = 1, Length = 11 }, Follow),
             ["noisy_recall"] = (new NoisyRecallTaskConfig { Length = 24, Noise = 0.4 }, RecallInNoise),
             ["noisy_recall without noise"] = (new NoisyRecallTaskConfig { Length = 4, Noise = 0, Keys = 1 }, RecallInNoise),
             ["memorization"] = (
@@ -134,10 +134,10 @@ public sealed class SequenceTaskTests
     [Fact]
     public void Pairs_of_hops_stand_anywhere_before_the_queries()
     {
-        var starts = TaskRows.Of(new MultiHopTaskConfig { Hops = 1, Pairs = 2, Symbols = 2, Queries = 1, Length = 9 })
-            .Select(row => string.Join(' ', row.Words.Take(7).Index().Where(word => word.Item != ".").Select(word => word.Index)))
+        var starts = TaskRows.Of(new MultiHopTaskConfig { Hops = 1, Pairs = 2, Symbols = 2, Queries = 1, Length = 11 })
+            .Select(row => string.Join(' ', row.Words.Take(9).Index().Where(word => word.Item != ".").Select(word => word.Index)))
             .Distinct();
-        Assert.Equal(10, starts.Count());    // 5 places, two of them pairs
+        Assert.Equal(10, starts.Count());    // two pairs, each with its blank, and three more blanks
     }
 
     [Fact]
