@@ -5,8 +5,8 @@ namespace Transformer.Data.Tasks;
 // T tokens · K pairs
 
 /// <summary>
-/// Recall over several hops: . 4 7 . . 7 2 . 2 4 . ?1 7 ?2 7, to be answered with 2 after ?1 7 and with 4 after ?2 7, since 7 leads to 2 and
-/// 2 to 4. The pairs are one cycle through K symbols, so that every number of hops below K leads to another symbol.
+/// Recall over several hops: . 4 7 . . 7 2 . 2 4 . ?1 7 ?2 7, to be answered with 2 after ?1 7 and with 4 after ?2 7, since 7 leads to 2
+/// and 2 to 4. The pairs are one cycle through K symbols, so that every number of hops below K leads to another symbol.
 /// </summary>
 internal sealed class MultiHopTask(MultiHopTaskConfig config) : SequenceTask
 {
