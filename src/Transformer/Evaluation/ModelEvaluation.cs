@@ -64,11 +64,15 @@ public static class ModelEvaluation
     }
 
     /// <summary>The mean spans of a model's learned windows on a batch; see <see cref="TransformerModel.MeanSpans"/>.</summary>
-    public static IReadOnlyList<IReadOnlyList<float>>? MeanSpans(TransformerModel model, Batch batch)
+    /// <param name="model">The model; its training mode is restored afterwards.</param>
+    /// <param name="batch">What it reads.</param>
+    /// <param name="chosen">The tokens that count, by their places in the batch, such as those with a target; all where null.</param>
+    public static IReadOnlyList<IReadOnlyList<float>>? MeanSpans(
+        TransformerModel model, Batch batch, IReadOnlyList<int>? chosen = null)
     {
         using var _ = inference_mode();
         using var scope = NewDisposeScope();
-        return WithoutDropout(model, () => model.MeanSpans(BatchTensors.On(batch, model.Device).Inputs));
+        return WithoutDropout(model, () => model.MeanSpans(BatchTensors.On(batch, model.Device).Inputs, chosen));
     }
 
     // Round-robin over the ranks. When the batches run out, the remaining ranks get one that does not count, since they may be needed for

@@ -138,6 +138,9 @@ public sealed record ForwardContext
     internal ForwardContext ForRecomputation(Tensor? firstValues) =>
         this with { FirstValues = firstValues, AuxiliaryLosses = AuxiliaryLosses is null ? null : new() };
 
-    /// <summary>Collects the mean span of each head with a learned window in this pass, in tokens; null where it is not needed.</summary>
-    public IDictionary<LearnedSpan, IReadOnlyList<float>>? MeanSpans { get; init; }
+    /// <summary>
+    /// Collects the spans of each learned window in this pass, in tokens: [B or 1, H, T or 1], fp32, which outlive it and are the caller's.
+    /// Null where they are not needed.
+    /// </summary>
+    public IDictionary<LearnedSpan, Tensor>? LearnedSpans { get; init; }
 }

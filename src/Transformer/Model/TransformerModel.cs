@@ -157,20 +157,28 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         return (hidden, losses.Total());
     }
 
-    /// <summary>The mean span that each head of each block has learned, over the tokens of a text, in tokens.</summary>
+    /// <summary>The mean span that each head of each block has learned, over tokens of a text, in tokens.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
+    /// <param name="chosen">The tokens that count, at least one, by their places in [B * T]; all where null.</param>
     /// <returns>For each block a span a head, none where its window is not learned; null where no block's is.</returns>
-    public IReadOnlyList<IReadOnlyList<float>>? MeanSpans(Tensor ids)
+    public IReadOnlyList<IReadOnlyList<float>>? MeanSpans(Tensor ids, IReadOnlyList<int>? chosen = null)
     {
         IReadOnlyList<LearnedSpan?> windows = [.. model.Blocks.Select(block => block.modules().OfType<LearnedSpan>().SingleOrDefault())];
         if (windows.All(window => window is null)) return null;
-        var spans = new Dictionary<LearnedSpan, IReadOnlyList<float>>();
-        using var embeddings = Embed(ids);
-        Pass(embeddings, null, null, meanSpans: spans).Dispose();
-        return [.. windows.Select(window => window is null ? [] : OfAllRanks(spans[window]))];
+        using var scope = NewDisposeScope();
+        var spans = new Dictionary<LearnedSpan, Tensor>();
+        Pass(Embed(ids), null, null, learnedSpans: spans).Dispose();
+        foreach (var own in spans.Values) scope.Attach(own);
+        return [.. windows.Select(window => window is null ? [] : OfAllRanks(Mean(spans[window])))];
 
-        IReadOnlyList<float> OfAllRanks(IReadOnlyList<float> own) =>
-            TensorParallelGroup?.Join(tensor([.. own]), 0).data<float>().ToArray() ?? own;
+        Tensor Mean(Tensor spans)                                                                   // [B or 1, H, T or 1] to [H]
+        {
+            var ofTokens = spans.expand(ids.shape[0], -1, ids.shape[1]).transpose(1, 2).flatten(0, 1);          // [B * T, H]
+            return (chosen is null ? ofTokens : ofTokens.index_select(0, tensor(chosen.ToArray(), device: ids.device))).mean([0]);
+        }
+
+        IReadOnlyList<float> OfAllRanks(Tensor own) =>
+            [.. (TensorParallelGroup?.Join(own, 0) ?? own).ToHost().Select(span => (float)span)];
     }
 
     // The outputs of a map whose inputs are split are summed over the ranks, so that its bias, which all of them have, is added by one.
@@ -185,7 +193,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
 
     private Tensor Pass(
         Tensor embeddings, TorchSequenceState? state, IReadOnlyList<int>? newTokens, AuxiliaryLosses? auxiliaryLosses = null,
-        IDictionary<LearnedSpan, IReadOnlyList<float>>? meanSpans = null, Recomputation? recomputation = null)
+        IDictionary<LearnedSpan, Tensor>? learnedSpans = null, Recomputation? recomputation = null)
     {
         using var scope = NewDisposeScope();
         var (rows, tokens) = ((int)embeddings.shape[0], (int)embeddings.shape[1]);
@@ -201,7 +209,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             ProductType = ProductTypes.Of(precision),
             TensorParallelGroup = TensorParallelGroup,
             AuxiliaryLosses = auxiliaryLosses,
-            MeanSpans = meanSpans,
+            LearnedSpans = learnedSpans,
             Recomputation = recomputation,
         };
         if (recomputation is not null && context.Rotation is { } rotation)

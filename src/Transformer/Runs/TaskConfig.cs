@@ -16,6 +16,10 @@ namespace Transformer.Runs;
 [JsonDerivedType(typeof(InductionHeadsTaskConfig), "induction_heads")]
 [JsonDerivedType(typeof(AdditionTaskConfig), "addition")]
 [JsonDerivedType(typeof(ParityTaskConfig), "parity")]
+[JsonDerivedType(typeof(ModularAdditionTaskConfig), "modular_addition")]
+[JsonDerivedType(typeof(MultiHopTaskConfig), "multi_hop")]
+[JsonDerivedType(typeof(NoisyRecallTaskConfig), "noisy_recall")]
+[JsonDerivedType(typeof(MemorizationTaskConfig), "memorization")]
 public abstract record TaskConfig : IValidated
 {
     // Of tokens in a row, and of different symbols.
@@ -25,18 +29,18 @@ public abstract record TaskConfig : IValidated
     public int Seed { get; init; }
 
     /// <summary>The number of rows to train on, each once per epoch in a new order every time; default: fresh rows without end.</summary>
-    public int? TrainingRows { get; init; }
+    public virtual int? TrainingRows { get; init; }
 
     /// <summary>The number of validation rows.</summary>
-    public int ValidationRows { get; init; } = 1000;
+    public virtual int ValidationRows { get; init; } = 1000;
 
     /// <summary>The size of a training row, in the task's unit.</summary>
-    public abstract int Length { get; init; }
+    public virtual int Length { get; init; }
 
     /// <summary>
     /// The size of a validation row, if it differs from training, to test whether the model generalises to it.
     /// </summary>
-    public int? ValidationLength { get; init; }
+    public virtual int? ValidationLength { get; init; }
 
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()

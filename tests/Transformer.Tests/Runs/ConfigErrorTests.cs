@@ -128,7 +128,7 @@ public class ConfigErrorTests
     [InlineData("data.path=null", "data.path: missing; expected a file, a folder or builtin:NAME here, or a generated task as data.task")]
     [InlineData("data.task={kind: copy}", "data.path: found builtin:tinyshakespeare beside task; give one of the two")]
     [InlineData("data={task: {kind: mqra}}", "data.task.kind: found mqra, expected one of mqar, associative_retrieval, copy, reverse, " +
-        "selective_copy, induction_heads, addition, parity; did you mean mqar?")]
+        "selective_copy, induction_heads, addition, parity, modular_addition, multi_hop, noisy_recall, memorization; did you mean mqar?")]
     [InlineData("data={task: {kind: copy}, tokenizer: {kind: byte}}", "data.tokenizer: found beside task, " +
         "which has its own tokens and validation rows; leave it out")]
     [InlineData("data={task: {kind: copy}, validation_path: a}", "data.validation_path: found beside task")]
@@ -152,6 +152,22 @@ public class ConfigErrorTests
         "a position for each of the marked symbols")]
     [InlineData("data={task: {kind: induction_heads, length: 2}}", "data.task.length: found 2, expected 3 or more: a star, " +
         "what follows it, and the star again")]
+    [InlineData("data={task: {kind: modular_addition, modulus: 1}}", "data.task.modulus: found 1, expected 2 to 10000")]
+    [InlineData(
+        "data={task: {kind: modular_addition, training_fraction: 1}}",
+        "data.task.training_fraction: found 1, expected more than 0 and less than 1")]
+    [InlineData(
+        "data={task: {kind: modular_addition, training_rows: 9}}",
+        "data.task.training_rows: unknown key; expected one of seed, modulus, training_fraction")]
+    [InlineData("data={task: {kind: multi_hop, hops: 0}}", "data.task.hops: found 0, expected 1 to 64")]
+    [InlineData("data={task: {kind: multi_hop, pairs: 2}}", "data.task.pairs: found 2, expected 3 to 1048576: more than hops, which ")]
+    [InlineData("data={task: {kind: multi_hop, symbols: 7}}", "data.task.symbols: found 7, expected 8 to 1048576: a key of its own ")]
+    [InlineData(
+        "data={task: {kind: multi_hop, length: 39}}",
+        "data.task.length: found 39, expected 40 or more: 3 tokens for each of the 8 pairs and 2 for each of the 8 queries")]
+    [InlineData("data={task: {kind: noisy_recall, length: 7}}", "data.task.length: found 7, expected an even number from 4 on: two ")]
+    [InlineData("data={task: {kind: noisy_recall, noise: 1}}", "data.task.noise: found 1, expected 0 or more and less than 1")]
+    [InlineData("data={task: {kind: memorization, length: 5}}", "data.task.length: found 5, expected an even number from 2 on: a key ")]
     [InlineData("data={task: {kind: addition, symbols: 2}}", "data.task.symbols: unknown key; expected one of seed, training_rows, " +
         "validation_rows,")]
     [InlineData("model.mlp={kind: none, hidden: 3}", "model.mlp.hidden: found 3 beside kind none, which has no hidden width; leave it out")]
@@ -316,7 +332,7 @@ public class ConfigErrorTests
 
     [Theory]
     [InlineData("shakespear-char", "shakespear-char: no such file or recipe; did you mean the recipe shakespeare-char?")]
-    [InlineData("runs/a.yaml", "runs/a.yaml: no such file or recipe; the recipes are copy, induction, mqar, names, shakespeare-char,")]
+    [InlineData("runs/a.yaml", "runs/a.yaml: no such file or recipe; the recipes are copy, grokking, induction, mqar, multi-hop, names, selective-copy,")]
     [InlineData("gpt2", "gpt2 is a preset, the architecture of a run: take a recipe with --set model.preset=gpt2")]
     public void A_name_that_is_neither_file_nor_recipe_is_refused_with_the_nearest_recipe(string name, string expected)
     {

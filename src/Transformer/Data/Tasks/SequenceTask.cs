@@ -29,6 +29,10 @@ internal abstract class SequenceTask
         InductionHeadsTaskConfig induction => new InductionHeadsTask(induction),
         AdditionTaskConfig addition => new AdditionTask(addition),
         ParityTaskConfig => new ParityTask(),
+        ModularAdditionTaskConfig addition => new ModularAdditionTask(addition),
+        MultiHopTaskConfig hops => new MultiHopTask(hops),
+        NoisyRecallTaskConfig recall => new NoisyRecallTask(recall),
+        MemorizationTaskConfig facts => new MemorizationTask(facts),
         _ => throw new ArgumentOutOfRangeException(nameof(config), config, "no such task"),
     };
 

@@ -91,7 +91,7 @@ public sealed class TaskDataset : Dataset
         var batch = new Batch(new long[numbers.Length * columns], new long[numbers.Length * columns], numbers.Length, columns);
         Array.Fill(batch.Targets, Batch.IgnoredTarget);
         for (var row = 0; row < numbers.Length; row++)
-            task.Write(new TaskRow(batch, row), length, new RowRandom(CounterRandom.Bits(key, numbers[row])));
+            task.Write(new TaskRow(batch, row, split, numbers[row]), length, new RowRandom(CounterRandom.Bits(key, numbers[row])));
         return batch;
     }
 

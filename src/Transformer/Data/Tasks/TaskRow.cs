@@ -1,9 +1,19 @@
 namespace Transformer.Data.Tasks;
 
 /// <summary>A row of a batch while a task fills it, from left to right.</summary>
-internal sealed class TaskRow(Batch batch, int row)
+/// <param name="batch">The batch.</param>
+/// <param name="row">Which of its rows.</param>
+/// <param name="split">What the row is for.</param>
+/// <param name="number">Its number among the rows of the split.</param>
+internal sealed class TaskRow(Batch batch, int row, TaskSplit split, ulong number)
 {
     private int tokens;
+
+    /// <summary>What the row is for.</summary>
+    public TaskSplit Split => split;
+
+    /// <summary>Its number among the rows of its split.</summary>
+    public ulong Number => number;
 
     /// <summary>Appends a token that the model reads and need not predict.</summary>
     public void Give(int token) => batch.Inputs[At(tokens++)] = token;

@@ -1,5 +1,4 @@
 using Transformer.Configuration;
-using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Layers.Attention;
@@ -21,7 +20,7 @@ public abstract class LearnedSpan(string name, LearnedWindowConfig config) : Att
     {
         var spans = config.Maximum * Shares(x);                                                // [B or 1, H, T or 1]
         if (config.Penalty > 0) context.AuxiliaryLosses?.Add(config.Penalty * spans.mean());
-        context.MeanSpans?.Add(this, [.. spans.mean([0, 2]).ToHost().Select(span => (float)span)]);
+        context.LearnedSpans?.Add(this, spans.alias().DetachFromDisposeScope());
         return new(spans.expand(-1, -1, x.shape[1]), config.Ramp, (long)config.Maximum + config.Ramp + 1);
     }
 

@@ -29,6 +29,22 @@ public sealed class SequenceTaskTests
             ["parity"] = (
             new ParityTaskConfig { Length = 9 },
             words => words.Index().Select(word => (word.Index, words.Take(word.Index + 1).Count(bit => bit == "1") % 2 == 0 ? "0" : "1"))),
+            ["modular_addition"] = (
+            new ModularAdditionTaskConfig { Modulus = 23 },
+            words => [(2, $"{(int.Parse(words[0]) + int.Parse(words[1])) % 23}")]),
+            ["multi_hop"] = (new MultiHopTaskConfig { Hops = 3, Pairs = 5, Symbols = 9, Queries = 4, Length = 30 }, Follow),
+            ["multi_hop in a chain of thought"] = (
+            new MultiHopTaskConfig { Hops = 3, Pairs = 5, Queries = 4, Length = 36, ChainOfThought = true },
+            words => words.Index().Where(word => word.Item[0] == '?')
+                .SelectMany(query => Walk(words, query.Index).Select((reached, hop) => (query.Index + 1 + hop, reached)))),
+            ["the shortest multi_hop"] = (new MultiHopTaskConfig { Pairs = 3, Queries = 1, Length = 11 }, Follow),
+            ["noisy_recall"] = (new NoisyRecallTaskConfig { Length = 24, Noise = 0.4 }, RecallInNoise),
+            ["noisy_recall without noise"] = (new NoisyRecallTaskConfig { Length = 4, Noise = 0, Keys = 1 }, RecallInNoise),
+            ["memorization"] = (
+            new MemorizationTaskConfig { Length = 6, Keys = 9 },
+            words => Facts(new() { Length = 6, Keys = 9 }) is var facts
+                ? words.Index().Where(word => word.Item == "_").Select(word => (word.Index, facts[words[word.Index - 1]]))
+                : []),
         };
 
     public static TheoryData<string> Kinds => [.. Tasks.Keys];
@@ -57,7 +73,8 @@ public sealed class SequenceTaskTests
         foreach (var (kind, symbols) in new (TaskConfig, int)[]
         {
             (new CopyTaskConfig(), 10), (new InductionHeadsTaskConfig(), 15), (new AssociativeRetrievalTaskConfig { Keys = 64 }, 32),
-            (new SelectiveCopyTaskConfig(), 10), (new ParityTaskConfig(), 2),
+            (new SelectiveCopyTaskConfig(), 10), (new ParityTaskConfig(), 2), (new MultiHopTaskConfig(), 16),
+            (new NoisyRecallTaskConfig(), 8), (new MemorizationTaskConfig { Keys = 32 }, 32),
         })
         {
             var counts = TaskRows.Of(kind, rows: 2000).Select(row => row.Answers.Values.First()).CountBy(answer => answer).ToDictionary();
@@ -98,6 +115,90 @@ public sealed class SequenceTaskTests
         Assert.Contains(rows, row => string.Concat(row.Words).StartsWith("99+", StringComparison.Ordinal));
         Assert.Equal(["0", "1"], rows.Select(row => row.Answers[5]).Distinct().Order());
     }
+
+    [Fact]
+    public void Every_number_of_hops_below_the_pairs_leads_to_another_symbol()
+    {
+        Assert.All(TaskRows.Of(new MultiHopTaskConfig { Pairs = 6, Length = 40 }), row =>
+        {
+            var next = Pairs(row.Words);
+            foreach (var key in next.Keys)
+            {
+                var reached = new List<string> { key };
+                while (reached.Count < 6) reached.Add(next[reached[^1]]);
+                Assert.Equal(next.Keys.Order(), reached.Order());
+            }
+        });
+    }
+
+    [Fact]
+    public void Pairs_of_hops_stand_anywhere_before_the_queries()
+    {
+        var starts = TaskRows.Of(new MultiHopTaskConfig { Hops = 1, Pairs = 2, Symbols = 2, Queries = 1, Length = 11 })
+            .Select(row => string.Join(' ', row.Words.Take(9).Index().Where(word => word.Item != ".").Select(word => word.Index)))
+            .Distinct();
+        Assert.Equal(10, starts.Count());    // two pairs, each with its blank, and three more blanks
+    }
+
+    [Fact]
+    public void Training_rows_ask_for_one_hop_up_to_all_and_validation_rows_and_chains_for_all()
+    {
+        var task = new MultiHopTaskConfig { Hops = 3 };
+        Assert.Equal(["?3"], Hops(TaskRows.Of(task)));
+        Assert.Equal(["?1", "?2", "?3"], Hops(TaskRows.ToTrain(task)));
+        Assert.Equal(["?3"], Hops(TaskRows.ToTrain(task with { ChainOfThought = true })));
+
+        static IEnumerable<string> Hops(TaskRows[] rows) =>
+            rows.SelectMany(row => row.Words).Where(word => word[0] == '?').Distinct().Order();
+    }
+
+    [Fact]
+    public void Noise_takes_its_share_of_the_pairs_and_its_tokens_are_equally_frequent()
+    {
+        var noise = TaskRows.Of(new NoisyRecallTaskConfig { Noise = 0.4, NoiseSymbols = 5 })
+            .SelectMany(row => row.Words.SkipLast(1)).GroupBy(word => word[0] == 'n').ToDictionary(group => group.Key, Enumerable.ToList);
+        // 31 places a row, one of them never noise
+        Assert.Equal(0.4 * 30 / 31, noise[true].Count / (double)(noise[true].Count + noise[false].Count), 0.02);
+        Assert.All(noise[true].CountBy(word => word), word => Assert.Equal(0.2, word.Value / (double)noise[true].Count, 0.02));
+    }
+
+    [Fact]
+    public void A_fact_is_the_same_in_training_and_validation_and_no_value_belongs_to_two_keys()
+    {
+        var task = new MemorizationTaskConfig { Keys = 20 };
+        var facts = Facts(task);
+        Assert.Equal((20, 20), (facts.Count, facts.Values.Distinct().Count()));
+        Assert.All(
+            TaskRows.Of(task), row => Assert.All(row.Answers, answer => Assert.Equal(facts[row.Words[answer.Key - 1]], answer.Value)));
+        Assert.NotEqual(facts, Facts(task with { Seed = 1 }));
+    }
+
+    // The pairs before the first query.
+    private static Dictionary<string, string> Pairs(string[] words) =>
+        words.TakeWhile(word => word[0] != '?').Where(word => word != ".").Chunk(2).ToDictionary(pair => pair[0], pair => pair[1]);
+
+    private static IEnumerable<(int, string)> Follow(string[] words) => words.Index().Where(word => word.Item[0] == '?')
+        .Select(query => (query.Index + 1, Walk(words, query.Index).Last()));
+
+    // The symbols that the hops of a query reach.
+    private static IEnumerable<string> Walk(string[] words, int query)
+    {
+        var next = Pairs(words);
+        var reached = words[query + 1];
+        for (var hop = int.Parse(words[query][1..]); hop > 0; hop--) yield return reached = next[reached];
+    }
+
+    private static IEnumerable<(int, string)> RecallInNoise(string[] words)
+    {
+        for (var place = 0; place < words.Length; place += 2)
+            if (words[place][0] == 'k' && Array.IndexOf(words, words[place]) is var first && first < place)
+                yield return (place, words[first + 1]);
+    }
+
+    // Read off the training rows, which ask for all of them.
+    private static Dictionary<string, string> Facts(MemorizationTaskConfig task) =>
+        TaskRows.ToTrain(task).SelectMany(row => row.Answers.Select(answer => (Key: row.Words[answer.Key - 1], answer.Value)))
+            .Distinct().ToDictionary(fact => fact.Key, fact => fact.Value);
 
     // The first positions are key, value, key, value; each repeated key is a query for its value.
     private static IEnumerable<(int, string)> Recall(string[] words, int pairs)

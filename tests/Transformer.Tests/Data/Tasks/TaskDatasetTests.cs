@@ -77,6 +77,36 @@ public sealed class TaskDatasetTests
         Assert.Empty(training.Intersect(Texts(data.Rows(TaskSplit.Validation, Numbers(500)))));
     }
 
+    [Theory]
+    [InlineData(2, 0.5)]
+    [InlineData(11, 0.3)]
+    [InlineData(23, 0.999)]
+    public void Pairs_to_add_are_trained_on_or_validate_and_none_does_both(int modulus, double fraction)
+    {
+        var task = new ModularAdditionTaskConfig { Modulus = modulus, TrainingFraction = fraction };
+        using var data = new TaskDataset(task);
+        using var epochs = data.Train(Run with { Training = Run.Training with { BatchSize = task.TrainingRows!.Value } });
+        var (first, second) = (Texts(epochs.Next()).ToList(), Texts(epochs.Next()));
+        var pairs = modulus * modulus;
+        Assert.Equal(Math.Min(pairs - 1, Math.Round(fraction * pairs)), first.Count);
+        Assert.Equal(first.Order(), second.Order());
+        Assert.Equal(pairs, first.Concat(data.HeldOut(100, 3).SelectMany(Texts)).Distinct().Count());
+        Assert.Equal(pairs - first.Count, data.HeldOut(100, 3).Sum(batch => batch.Rows));
+    }
+
+    [Fact]
+    public void Another_seed_of_the_task_trains_on_other_pairs()
+    {
+        static IEnumerable<string> Trained(int seed)
+        {
+            using var data = new TaskDataset(new ModularAdditionTaskConfig { Seed = seed });
+            return [.. Texts(data.Rows(TaskSplit.Training, Numbers(3831)))];
+        }
+
+        Assert.Equal(3831, Trained(0).Distinct().Count());
+        Assert.InRange(Trained(0).Intersect(Trained(1)).Count(), 0.25 * 3831, 0.35 * 3831);
+    }
+
     [Fact]
     public void Validation_rows_are_the_same_ones_whatever_the_batch_size_and_an_estimate_is_their_beginning()
     {

@@ -14,6 +14,13 @@ internal sealed record TaskRows(string[] Words, IReadOnlyDictionary<int, string>
         return [.. data.HeldOut(rows, int.MaxValue).SelectMany(batch => Read(data, batch))];
     }
 
+    /// <summary>The first training rows of a task.</summary>
+    public static TaskRows[] ToTrain(TaskConfig config, int rows = 500)
+    {
+        using var data = new TaskDataset(config);
+        return [.. Read(data, data.Rows(TaskSplit.Training, [.. Enumerable.Range(0, rows).Select(row => (ulong)row)]))];
+    }
+
     private static IEnumerable<TaskRows> Read(TaskDataset data, Batch batch)
     {
         foreach (var (inputs, targets) in batch.Inputs.Chunk(batch.Columns).Zip(batch.Targets.Chunk(batch.Columns)))

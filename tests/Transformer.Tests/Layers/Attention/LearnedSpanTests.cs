@@ -57,6 +57,21 @@ public sealed class LearnedSpanTests
     }
 
     [Fact]
+    public void Mean_spans_are_those_of_the_chosen_tokens()
+    {
+        using var model = Spread();
+        var ids = Tiny.Ids(2, 12);
+        var (all, one, others) = (Dynamic(null), Dynamic([15]), Dynamic([.. Enumerable.Range(0, 24).Where(place => place != 15)]));
+        Assert.All(all.Zip(one, others), head => Assert.Equal(head.First, (head.Second + 23 * head.Third) / 24, 1e-4));
+        Assert.True(Math.Abs(one[0] - others[0]) > 1e-3);
+        // causal: the fourth token of the second row, read without what follows it
+        using var start = ids[1, ..4].unsqueeze(0);
+        Assert.All(model.MeanSpans(start, [3])![2].Zip(one), head => Assert.Equal(head.First, head.Second, 1e-4));
+
+        IReadOnlyList<float> Dynamic(int[]? chosen) => model.MeanSpans(ids, chosen)![2];
+    }
+
+    [Fact]
     public void The_penalty_is_lambda_times_the_mean_span_of_each_layer()
     {
         using var model = Spread();
