@@ -121,12 +121,13 @@ internal static class AblateVerb
         }
         using var ablation = Ablation.Open(asked, folder, cancellation);
         display.Show(ablation.Plan);
+        var jobs = JobsOf(request, asked, ablation.Plan);
         AblationResult result;
         try
         {
             result = await ablation.RunAsync(
-                (file, run, stop) => TrainAsync(request, asked.Threads, file, run, stop), JobsOf(request, asked, ablation.Plan), display.Show,
-                cancellation).ConfigureAwait(false);
+                (file, run, stop) => TrainAsync(request, asked.Threads, file, run, stop), jobs, display.Show, cancellation)
+                .ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
@@ -152,8 +153,8 @@ internal static class AblateVerb
         };
         var match = request.GetValue(Match) ?? (mode == AblationMode.Compare ? MatchKind.Parameters : MatchKind.None);
         if (match == MatchKind.Time && IsElsewhere(request))
-            throw new InputException("--match time: found beside --device or --launcher, but times are measured on the CPU by one process; " +
-                "take --match flops");
+            throw new InputException("--match time: found beside --device or --launcher, but times are measured on the CPU by one " +
+                "process; take --match flops");
         var designs = variations.Aggregate(1, (count, variation) => count * variation.Values.Count);
         var jobs = request.GetValue(Jobs) ?? (IsElsewhere(request) ? 1
             : Math.Min(designs * Math.Max(request.GetValue(Seeds), sweep?.Values.Count ?? 0), Environment.ProcessorCount));

@@ -101,7 +101,8 @@ public sealed class Ablation : IDisposable
                 var ranked = tried.Where(run => run.Cell.Design == design).OrderBy(run => Worth(run.Result)).ToList();
                 // One that failed by accident may have been the best: without it there is no choice.
                 left[i] = ranked.Exists(run => run.Result is { Outcome: null, HasDiverged: false }) ? []
-                    : [.. ranked.Take((ranked.Count + 1) / 2).Where(run => double.IsFinite(Worth(run.Result))).Select(run => run.Cell.Value!.Value)];
+                    : [.. ranked.Take((ranked.Count + 1) / 2).Where(run => double.IsFinite(Worth(run.Result)))
+                        .Select(run => run.Cell.Value!.Value)];
             }
         }
         var choices = Plan.Designs.Select((design, i) => new SweepChoice(design, sweep, left[i].Count == 0 ? null : left[i][0])).ToList();

@@ -101,7 +101,8 @@ public sealed record AblationPlan(
         RequireComparable(designs, unfair);
         if (request.Mode == AblationMode.Scaling)
             foreach (var group in designs.Zip(costs).GroupBy(each => each.First.NameWithout(AblationRequest.SizeKeys)))
-                ScalingFit.RequireSizes([.. group.Select(each => ((double)each.Second.Parameters, each.Second.TokensOf(each.First.Config)))]);
+                ScalingFit.RequireSizes([
+                    .. group.Select(each => ((double)each.Second.Parameters, each.Second.TokensOf(each.First.Config)))]);
         RequireSweep(request.Sweep, designs);
         return new(
             request, designs, costs, unfair, measure, [.. designs.Select(design => data.Of(design.Config).Checksum)]);

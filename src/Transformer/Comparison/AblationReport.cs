@@ -22,7 +22,8 @@ public static class AblationReport
         .. result.Transfers.Where(transfer => transfer.Coordinates.Count > 0).Select(transfer => new ReportSection(
             $"Coordinate check, {transfer.Name}",
             [
-                $"The slope of ln(change of a coordinate in {CoordinateCheck.Steps} steps) over ln(width); 0 where the width does not matter.",
+                $"The slope of ln(change of a coordinate in {CoordinateCheck.Steps} steps) over ln(width); 0 where the width does not " +
+                    "matter.",
             ],
             new(["place", "slope"], [.. transfer.Coordinates.Select(at => (IReadOnlyList<string>)[at.Place, $"{at.Slope:0.00}"])]))),
         .. Adjustments(result) is { Count: > 0 } adjusted ? (ReportSection[])[new("How the designs were made equal", adjusted)] : [],

@@ -30,14 +30,15 @@ public sealed record DesignComparison(
             return pairs.Count == 0 ? null : PairedTest.Of(pairs);
         }).ToList();
         var p = PairedTest.Holm([.. tests.Select(test => test?.P ?? double.NaN)]);
+        var comparisons = Math.Max(1, p.Count(each => !double.IsNaN(each)));
         return [.. tests.Select((test, i) => new DesignComparison(
-            designs[0], designs[i + 1], measure, test, p[i], test?.SmallestDifference(Math.Max(1, p.Count(each => !double.IsNaN(each)))) ?? double.NaN,
+            designs[0], designs[i + 1], measure, test, p[i], test?.SmallestDifference(comparisons) ?? double.NaN,
             [
                 .. unfair[i + 1].Select(each => each.ToString()),
                 .. Incomplete(designs[0], designs[i + 1]),
                 .. choices.Where((_, design) => design == 0 || design == i + 1).Where(choice => choice.IsAtEdge).Select(choice =>
-                    $"{choice.Sweep.Key}: the best value of {choice.Design.Name}, {Sweep.Text(choice.Value!.Value)}, is the last one that was " +
-                        "tried; a wider sweep may find a better one"),
+                    $"{choice.Sweep.Key}: the best value of {choice.Design.Name}, {Sweep.Text(choice.Value!.Value)}, is the last one that " +
+                        "was tried; a wider sweep may find a better one"),
             ]))];
     }
 
@@ -48,12 +49,12 @@ public sealed record DesignComparison(
         var (one, other) = (Reference.Design.Name, Other.Design.Name);
         if (Test is null) return $"{other} and {one} have no seed in common that ended well, so nothing can be said.";
         if (Test.Pairs < 2)
-            return $"{other} differs from {one} by {Test.Difference:+0.0000;-0.0000;0.0000} {Measure.Unit()} with the only seed that both " +
-                "have. One seed tells nothing about others.";
+            return $"{other} differs from {one} by {Signed(Test.Difference)} {Measure.Unit()} with the only seed that both have. One seed " +
+                "tells nothing about others.";
         if (Test is { Deviation: 0, Difference: 0 }) return $"{other} and {one} have the same {Measure.Name()} with every seed.";
-        var figures = $"95 % interval of the difference {(comparisons > 1 ? "by itself " : "")}{Signed(Test.Difference - Test.Margin)} to " +
-            $"{Signed(Test.Difference + Test.Margin)}, p {ShownP}{(comparisons > 1 ? $" after Holm's correction for {comparisons} comparisons" : "")}, " +
-            $"{Test.Pairs} seeds";
+        var (alone, corrected) = comparisons > 1 ? (" by itself", $" after Holm's correction for {comparisons} comparisons") : ("", "");
+        var figures = $"95 % interval of the difference{alone} {Signed(Test.Difference - Test.Margin)} to " +
+            $"{Signed(Test.Difference + Test.Margin)}, p {ShownP}{corrected}, {Test.Pairs} seeds";
         return IsDifferent
             ? $"{other} is {(IsBetter ? "better" : "worse")} than {one} by {Math.Abs(Test.Difference):0.0000} {Measure.Unit()} ({figures})."
             : $"{other} and {one} cannot be told apart ({figures}). So many seeds would have shown a difference of {Smallest:0.0000} " +

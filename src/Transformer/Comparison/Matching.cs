@@ -69,7 +69,8 @@ internal sealed class Matching(
         return $"{(changes.Count == 0 ? "" : $"{string.Join(", ", changes)}: ")}{Word} {Percent(ratio)}";
     }
 
-    private static string Percent(double ratio) => $"{Math.Abs(100 * (ratio - 1)):0.00} % {(ratio < 1 ? "below" : "above")} the reference's";
+    private static string Percent(double ratio) =>
+        $"{Math.Abs(100 * (ratio - 1)):0.00} % {(ratio < 1 ? "below" : "above")} the reference's";
 
     // What a run takes over what the reference takes.
     private Func<RunConfig, double> Ratio(RunConfig reference, DataSets data)

@@ -61,8 +61,8 @@ public sealed record ScalingFit(Interval Irreducible, PowerTerm? Parameters, Pow
     {
         var (sizes, lengths) = Sizes(runs);
         if (!AreEnough(sizes, lengths))
-            throw new InputException($"--scaling: found {sizes} numbers of parameters and {lengths} of tokens; a curve of three constants " +
-                "needs four or more of what varies. Vary e.g. model.width or training.steps over more values.");
+            throw new InputException($"--scaling: found {sizes} numbers of parameters and {lengths} of tokens; a curve of three " +
+                "constants needs four or more of what varies. Vary e.g. model.width or training.steps over more values.");
     }
 
     private static (int Parameters, int Tokens) Sizes(IReadOnlyList<(double Parameters, double Tokens)> runs) =>

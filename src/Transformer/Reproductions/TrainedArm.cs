@@ -15,7 +15,14 @@ namespace Transformer.Reproductions;
 public sealed record TrainedArm(string Name, string Recipe, params IReadOnlyList<string> Overrides) : Arm(Name)
 {
     /// <summary>The names of the measures; those of <see cref="MeasuredAlso"/> begin with its name and a dot.</summary>
-    public const string LossName = "validation_loss", AccuracyName = "validation_accuracy", StepsName = "steps", SecondsName = "seconds";
+    public const string LossName = "validation_loss", AccuracyName = "validation_accuracy", TrainLossName = "train_loss",
+        StepsName = "steps", SecondsName = "seconds";
+
+    /// <summary>The mean span of learned windows at the tokens that are asked for an answer, and at a task's blanks.</summary>
+    public const string AskedSpanName = "span_asked", BlankSpanName = "span_blank";
+
+    private const string Blank = ".";
+    private const int SpanRows = 64;
 
     // No samples, and evaluations only where an override asks for them. Checkpoints are for interruptions.
     private static readonly string[] Quiet =
@@ -26,6 +33,9 @@ public sealed record TrainedArm(string Name, string Recipe, params IReadOnlyList
     /// </summary>
     public IReadOnlyDictionary<string, IReadOnlyList<string>> MeasuredAlso { get; init; } =
         new Dictionary<string, IReadOnlyList<string>>();
+
+    /// <summary>Whether the spans of learned windows are measured as well.</summary>
+    public bool MeasuresSpans { get; init; }
 
     /// <summary>What is added to the reproduction's seed, for arms that are averaged.</summary>
     public int SeedOffset { get; init; }
@@ -48,6 +58,7 @@ public sealed record TrainedArm(string Name, string Recipe, params IReadOnlyList
         {
             [LossName] = outcome.ValidationLoss,
             [AccuracyName] = outcome.ValidationAccuracy,
+            [TrainLossName] = outcome.TrainLoss ?? double.NaN,
             [StepsName] = outcome.Steps,
             [SecondsName] = outcome.Seconds,
         };
@@ -56,6 +67,7 @@ public sealed record TrainedArm(string Name, string Recipe, params IReadOnlyList
             var result = Evaluate(folder, ConfigFile.Load(Recipe, [.. All(seed), .. overrides]), cancellation);
             (measures[$"{name}.{LossName}"], measures[$"{name}.{AccuracyName}"]) = (result.Loss, result.Accuracy);
         }
+        if (MeasuresSpans) (measures[AskedSpanName], measures[BlankSpanName]) = Spans(folder, Config(seed));
         return measures;
     }
 
@@ -66,9 +78,27 @@ public sealed record TrainedArm(string Name, string Recipe, params IReadOnlyList
     private static EvaluationResult Evaluate(string folder, RunConfig config, CancellationToken cancellation)
     {
         using var data = Dataset.Open(config.Data);
-        using var model = new TransformerModel(Trainer.Resolve(config, data).Model) { Precision = config.Training.Precision };
+        using var model = Load(folder, config, data);
+        return ModelEvaluation.Measure(model, data.HeldOut(config.Training.BatchSize, config.Model.ContextLength), cancellation);
+    }
+
+    private static (double Asked, double Blank) Spans(string folder, RunConfig config)
+    {
+        using var data = Dataset.Open(config.Data);
+        using var model = Load(folder, config, data);
+        var (rows, blank) = (data.HeldOut(SpanRows, config.Model.ContextLength, batches: 1).First(), data.Tokenizer.Encode(Blank)[0]);
+        return (At(place => rows.Targets[place] != Batch.IgnoredTarget), At(place => rows.Inputs[place] == blank));
+
+        // over all heads of the blocks whose windows are learned
+        double At(Func<int, bool> isChosen) => ModelEvaluation.MeanSpans(
+            model, rows, [.. Enumerable.Range(0, rows.Inputs.Length).Where(isChosen)])!.SelectMany(heads => heads).Average();
+    }
+
+    private static TransformerModel Load(string folder, RunConfig config, Dataset data)
+    {
+        var model = new TransformerModel(Trainer.Resolve(config, data).Model) { Precision = config.Training.Precision };
         using var checkpoint = CheckpointFolder.Open(folder);
         checkpoint.CopyInto(model.Weights);
-        return ModelEvaluation.Measure(model, data.HeldOut(config.Training.BatchSize, config.Model.ContextLength), cancellation);
+        return model;
     }
 }

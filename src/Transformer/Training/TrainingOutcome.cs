@@ -16,7 +16,8 @@ namespace Transformer.Training;
 /// where no step has it.</param>
 /// <param name="JoulesPerToken">The energy of the steps per token: the mean of <see cref="Metrics.JoulesPerToken"/>; null where no step has
 /// it.</param>
-/// <param name="BitsPerByte">The validation loss in bits per byte of the text, which can be compared between tokenizers; null for tasks.</param>
+/// <param name="BitsPerByte">The validation loss in bits per byte of the text, which can be compared between tokenizers; null for
+/// tasks.</param>
 /// <param name="PeakBytes">The most memory that the process has had resident, rank 0's where there are several; null where the system does
 /// not tell.</param>
 public sealed record TrainingOutcome(

@@ -42,6 +42,7 @@ public sealed partial class OnePlaceTests
     [GeneratedRegex(@"NewGuid|\.partial")]
     private static partial Regex PartialNames();
 
-    [GeneratedRegex(@"""[^""]*\btransformer (train|generate|import|export|data|config|evaluate|bench|recipes|reproduce|doctor|ablate|report|init)\b")]
+    [GeneratedRegex(@"""[^""]*\btransformer (" +
+        "train|generate|import|export|data|config|evaluate|bench|recipes|reproduce|doctor|ablate|report|init" + @")\b")]
     private static partial Regex FixedCommands();
 }

@@ -88,7 +88,8 @@ public sealed class AblateVerbTests : IDisposable
     [Fact]
     public void A_run_saves_and_ends_when_the_command_is_gone_and_is_resumed()
     {
-        string[] request = ["--seeds", "1", "--set", "training.checkpoint_every=1000000", "--set", "training.evaluate_every=1000000", "--out", "a"];
+        string[] request = [
+            "--seeds", "1", "--set", "training.checkpoint_every=1000000", "--set", "training.evaluate_every=1000000", "--out", "a"];
         using var command = Command.Start(folder.Path, ["ablate", "tiny.yaml", .. request, "--set", "training.steps=3000"]);
         var metrics = folder["a/runs/base/seed-1337/metrics.jsonl"];
         command.Until(() => File.Exists(metrics) && new FileInfo(metrics).Length > 0);

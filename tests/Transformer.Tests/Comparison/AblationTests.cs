@@ -58,7 +58,8 @@ public sealed class AblationTests : IDisposable
     [Fact]
     public async Task A_run_that_has_diverged_is_a_result_and_is_told()
     {
-        loss = run => run.Model.Position is AlibiPositionConfig && run.Training.Seed == 1337 ? double.NaN : 2 + 0.1 * (run.Training.Seed % 3);
+        loss = run => run.Model.Position is AlibiPositionConfig && run.Training.Seed == 1337
+            ? double.NaN : 2 + 0.1 * (run.Training.Seed % 3);
         var result = await Run(Request);
         Assert.Contains(result.Comparisons[0].Caveats, caveat => caveat.Contains("1337 of alibi diverged") && caveat.Contains("favours"));
         Assert.Contains("| alibi | 2 of 3 |", AblationReport.Markdown(result));
@@ -122,7 +123,10 @@ public sealed class AblationTests : IDisposable
     {
         var result = await Run(Request with
         {
-            Variations = [Variation.Parse("training.parameters=[],[{pattern: \"*\", frozen: false}]"), Variation.Parse("model.dropout=0,0.1")],
+            Variations =
+            [
+                Variation.Parse("training.parameters=[],[{pattern: \"*\", frozen: false}]"), Variation.Parse("model.dropout=0,0.1"),
+            ],
         });
         var folders = result.Designs.Select(design => design.Design.Folder).ToList();
         Assert.Equal(4, folders.Distinct(StringComparer.OrdinalIgnoreCase).Count());
@@ -135,8 +139,9 @@ public sealed class AblationTests : IDisposable
     {
         var designs = Design.Of("names", [], [
             Variation.Parse("model.attention.kind=softmax,linear"), Variation.Parse("model.attention={kind: softmax, heads: 2}")]);
-        Assert.Equal(["SoftmaxAttentionConfig", "LinearAttentionConfig"], designs.Select(design => design.Config.Model.Attention!.GetType().Name));
-        Assert.All(designs, design => Assert.Equal(2, ((HeadedAttentionConfig)design.Config.Model.Attention!).Heads));
+        var mixers = designs.Select(design => (HeadedAttentionConfig)design.Config.Model.Attention!).ToList();
+        Assert.Equal([typeof(SoftmaxAttentionConfig), typeof(LinearAttentionConfig)], mixers.Select(mixer => mixer.GetType()));
+        Assert.All(mixers, mixer => Assert.Equal(2, mixer.Heads));
         Assert.Contains("the same design", Assert.Throws<InputException>(
             () => Design.Of("names", [], [Variation.Parse($"{Rate}=1e-3,0.001")])).Message);
     }

@@ -75,7 +75,8 @@ public sealed class MatchingTests
         Assert.InRange(measured, 2, 9);
         Assert.Contains("time", matched.Adjustments[^1]);
 
-        double Seconds(RunConfig run) => 1e9 + DesignCost.Of(run, data.Of(run)).FlopsPerToken * (run.Model.Mlp is SwiGluMlpConfig ? 1500 : 1000);
+        double Seconds(RunConfig run) =>
+            1e9 + DesignCost.Of(run, data.Of(run)).FlopsPerToken * (run.Model.Mlp is SwiGluMlpConfig ? 1500 : 1000);
     }
 
     [Fact]
