@@ -37,8 +37,8 @@ public sealed record DesignComparison(
                 .. unfair[i + 1].Select(each => each.ToString()),
                 .. Incomplete(designs[0], designs[i + 1]),
                 .. choices.Where((_, design) => design == 0 || design == i + 1).Where(choice => choice.IsAtEdge).Select(choice =>
-                    $"{choice.Sweep.Key}: the best value of {choice.Design.Name}, {Sweep.Text(choice.Value!.Value)}, is the last one that " +
-                        "was tried; a wider sweep may find a better one"),
+                    $"{choice.Sweep.Key}: the best value of {choice.Design.Name}, {Sweep.Text(choice.Value!.Value)}, is the last one " +
+                        "that was tried; a wider sweep may find a better one"),
             ]))];
     }
 
@@ -49,8 +49,8 @@ public sealed record DesignComparison(
         var (one, other) = (Reference.Design.Name, Other.Design.Name);
         if (Test is null) return $"{other} and {one} have no seed in common that ended well, so nothing can be said.";
         if (Test.Pairs < 2)
-            return $"{other} differs from {one} by {Signed(Test.Difference)} {Measure.Unit()} with the only seed that both have. One seed " +
-                "tells nothing about others.";
+            return $"{other} differs from {one} by {Signed(Test.Difference)} {Measure.Unit()} with the only seed that both have. One " +
+                "seed tells nothing about others.";
         if (Test is { Deviation: 0, Difference: 0 }) return $"{other} and {one} have the same {Measure.Name()} with every seed.";
         var (alone, corrected) = comparisons > 1 ? (" by itself", $" after Holm's correction for {comparisons} comparisons") : ("", "");
         var figures = $"95 % interval of the difference{alone} {Signed(Test.Difference - Test.Margin)} to " +

@@ -31,8 +31,8 @@ internal static class TaskRows
         {
             Name = "multi-hop",
             Paper = "Sukhbaatar et al. 2019, arXiv:1905.07799, for the windows; the task is ours",
-            Claim = "A window that each token opens for itself recalls over several hops as full attention does, and is wide only where an " +
-                "answer is asked for.",
+            Claim = "A window that each token opens for itself recalls over several hops as full attention does, and is wide only " +
+                "where an answer is asked for.",
             Smaller = "two hops at 64 and 256 tokens, three at 64, each hop an answer of its own; a convolution and one layer of attention",
             Minutes = 3,
             Arms =

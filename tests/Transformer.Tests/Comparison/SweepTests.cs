@@ -36,6 +36,6 @@ public sealed class SweepTests
         "too near", Assert.Throws<InputException>(() => Sweep.Parse("training.optimizer.x=1e-3:1.003e-3:log:5")).Message);
 
     [Fact]
-    public void A_value_is_read_back_as_the_same_number() =>
-        Assert.All(Sweep.Parse("training.optimizer.x=1e-7:9e3:log:50").Values, value => Assert.Equal(value, double.Parse(Sweep.Text(value))));
+    public void A_value_is_read_back_as_the_same_number() => Assert.All(
+        Sweep.Parse("training.optimizer.x=1e-7:9e3:log:50").Values, value => Assert.Equal(value, double.Parse(Sweep.Text(value))));
 }
