@@ -11,10 +11,13 @@ internal sealed class Browser : IDisposable
 
     private readonly Process? opener;
 
-    private Browser(Process? opener) => this.opener = opener;
+    private readonly bool isThere;
+
+    // Windows hands a page to a browser that runs already, and has no process to show.
+    private Browser(Process? opener, bool isThere) => (this.opener, this.isThere) = (opener, isThere);
 
     /// <summary>Whether it has turned out that there is no browser, or none that opens pages.</summary>
-    public bool HasFailed => opener is null || (opener.HasExited && opener.ExitCode != 0);
+    public bool HasFailed => !isThere || opener is { HasExited: true, ExitCode: not 0 };
 
     /// <summary>Opens a page. Whether that goes well shows a moment later.</summary>
     public static Browser Open(string page)
@@ -24,11 +27,11 @@ internal sealed class Browser : IDisposable
         {
             return new(Process.Start(
                 OperatingSystem.IsWindows() ? new ProcessStartInfo(path) { UseShellExecute = true }
-                    : new ProcessStartInfo("sh", ["-c", Quietly, OperatingSystem.IsMacOS() ? "open" : "xdg-open", path])));
+                    : new ProcessStartInfo("sh", ["-c", Quietly, OperatingSystem.IsMacOS() ? "open" : "xdg-open", path])), isThere: true);
         }
         catch (Win32Exception)
         {
-            return new(null);
+            return new(null, isThere: false);
         }
     }
 

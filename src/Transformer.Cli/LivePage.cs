@@ -8,7 +8,7 @@ namespace Transformer.Cli;
 
 /// <summary>
 /// The page of a run that is in training (<c>train --open</c>): written at its beginning, every few seconds and at its end, however it
-/// ends. It takes a hundredth of the run's time at most. What goes wrong with it is a warning.
+/// ends. Between the first page and the last it takes a hundredth of the run's time at most. What goes wrong with it is a warning.
 /// </summary>
 /// <param name="report">Shows a warning.</param>
 internal sealed class LivePage(Action<TrainingEvent> report) : IDisposable
@@ -28,6 +28,7 @@ internal sealed class LivePage(Action<TrainingEvent> report) : IDisposable
             folder = started.Folder;
             sinceWritten.Restart();
             if (Write(isLive: true)) browser = Browser.Open(Page);
+            pause = Math.Max(LeastSeconds, sinceWritten.Elapsed.TotalSeconds / MostShare);
         }
         if (happened is not TrainingEvent.Stepped || folder is null) return;
         if (sinceWritten.Elapsed.TotalSeconds > pause)

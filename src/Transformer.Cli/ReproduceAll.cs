@@ -22,6 +22,8 @@ internal static class ReproduceAll
     {
         var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
         ReproductionReport.Create(folder);
+        using var hold = FolderLock.Hold(
+            folder, "another process reproduces there. Wait for it, or choose another folder with --out.");
         var results = new ReproductionResult[rows.Count];
         using (var display = new ReproductionDisplay(error, rows, jobs))
         {
@@ -30,7 +32,7 @@ internal static class ReproduceAll
                 var options = new ParallelOptions { MaxDegreeOfParallelism = jobs, CancellationToken = cancellation };
                 await Parallel.ForEachAsync(rows.Index().OrderByDescending(row => row.Item.Minutes), options, async (row, stop) =>
                 {
-                    results[row.Index] = await ResultOf(row.Item, display.Show, stop).ConfigureAwait(false);
+                    results[row.Index] = await ResultOf(row.Item, text => display.Show(row.Item, text), stop).ConfigureAwait(false);
                     display.Finish(results[row.Index]);
                 }).ConfigureAwait(false);
             }
@@ -40,13 +42,19 @@ internal static class ReproduceAll
                     $"interrupted; saved. Continue with: {ShellCommand.Of(ReproduceVerb.Name, "--all", "--out", folder)}", cancellation);
             }
         }
-        var summary = new { Rows = results, Held = results.Count(result => result.Holds), Broke = results.Count(result => !result.Holds) };
+        var summary = new
+        {
+            Rows = results,
+            Held = results.Count(result => result.Holds),
+            Broke = results.Count(result => result is { Holds: false, Failure: null }),
+            NotRun = results.Count(result => result.Failure is not null),
+        };
         DurableFile.WriteText(Path.Combine(folder, "results.md"), ReproductionReport.Markdown(results));
         DurableFile.WriteJson(Path.Combine(folder, "results.json"), ScriptJson.Node(summary));
         if (request.GetValue(SharedOptions.Json)) ScriptJson.Write(output, summary);
         else ReproductionReport.Write(output, results);
         error.WriteLine(ReproductionReport.Summary(results));
-        return summary.Broke == 0 ? CommandLine.Done : CommandLine.Failed;
+        return summary.Held == rows.Count ? CommandLine.Done : CommandLine.Failed;
 
         // A row that fails stops no other one.
         async Task<ReproductionResult> ResultOf(Reproduction row, Action<string> report, CancellationToken stop)

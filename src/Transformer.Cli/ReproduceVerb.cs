@@ -65,7 +65,12 @@ internal static class ReproduceVerb
         return verb;
     }
 
-    // An experiment with a report of its own is judged with --out, and reported without.
+    private static readonly Option<bool> Table = new("--table")
+    {
+        Description = "Show the experiment's whole table and judge nothing; so do the options above.",
+    };
+
+    // An experiment with a table of its own is shown by its options, and judged without.
     private static Command OfRow(Reproduction row)
     {
         var (verb, report) = row.Name switch
@@ -75,6 +80,7 @@ internal static class ReproduceVerb
             ParityReport.Name => (ParityReport.Create(), ParityReport.Run),
             _ => (new Command(row.Name, row.Claim), (Func<ParseResult, CancellationToken, int>?)null),
         };
+        if (report is not null) verb.Options.Add(Table);
         string[] own = [.. verb.Options.Select(option => option.Name)];
         verb.Options.Add(Out);
         verb.Options.Add(Seed);
@@ -86,9 +92,11 @@ internal static class ReproduceVerb
                 throw new InputException($"{All.Name} and {Jobs.Name} go without {row.Name}; leave out one of them.");
             if (request.GetValue(SharedOptions.StopWithInput)) cancellation = StandardInput.CancelAtEnd(cancellation);
             var folder = request.GetValue(Out);
-            if (folder is null && report is not null) return Task.FromResult(report(request, cancellation));
-            if (own.FirstOrDefault(name => IsGiven(request, name)) is { } misplaced)
-                throw new InputException($"{misplaced}: goes without {Out.Name}, which judges the experiment as {All.Name} does.");
+            if (own.FirstOrDefault(name => IsGiven(request, name)) is { } shown)
+            {
+                return folder is null ? Task.FromResult(report!(request, cancellation)) : throw new InputException(
+                    $"{shown}: goes without {Out.Name}, where judged results are kept.");
+            }
             var seed = IsGiven(request, Seed.Name) ? request.GetValue(Seed) : row.Seed;
             return Task.FromResult(ReproductionReport.Run(row, folder ?? DefaultFolder, seed, request, cancellation));
         });

@@ -12,24 +12,27 @@ internal sealed class ReproductionDisplay(TextWriter error, IReadOnlyList<Reprod
     private readonly Lock gate = new();
     private readonly Stopwatch watch = Stopwatch.StartNew();
     private readonly HashSet<string> done = [];
-    private TimeSpan next;
+    private readonly Dictionary<string, TimeSpan> next = [];
     private bool drawn;
 
     /// <summary>Shows how far a row is.</summary>
     public void Show(Reproduction row, ArmProgress progress) => Show(
-        $"{PrefixOf(row)}{progress.Number} of {progress.Arms}, {progress.Arm}" + (progress.Steps == 0 ? ""
+        row, $"{PrefixOf(row)}{progress.Number} of {progress.Arms}, {progress.Arm}" + (progress.Steps == 0 ? ""
             : $", step {progress.Step} of {progress.Steps}, {Numbers.Duration(TimeSpan.FromSeconds(progress.SecondsLeft))} left"));
 
     /// <summary>Whether a line is one that tells how far a row is.</summary>
     public static bool IsProgress(Reproduction row, string line) => line.StartsWith(PrefixOf(row), StringComparison.Ordinal);
 
-    /// <summary>Shows what a row says of itself.</summary>
-    public void Show(string text)
+    /// <summary>Shows what a row says of itself: how far it is now and then, anything else always.</summary>
+    public void Show(Reproduction row, string text)
     {
         lock (gate)
         {
-            if (watch.Elapsed < next) return;
-            next = watch.Elapsed + TimeSpan.FromSeconds(isTerminal ? 0.2 : 10);
+            if (IsProgress(row, text))
+            {
+                if (watch.Elapsed < next.GetValueOrDefault(row.Name)) return;
+                next[row.Name] = watch.Elapsed + TimeSpan.FromSeconds(isTerminal ? 0.2 : 10);
+            }
             var line = rows.Count == 1 ? text : $"{Count} {text}; all: about {Numbers.Duration(Left)} left";
             if (isTerminal) error.Write($"\r\u001b[2K{line[..Math.Min(line.Length, Math.Max(10, terminal.Width - 1))]}");
             else error.WriteLine(line);
@@ -44,7 +47,7 @@ internal sealed class ReproductionDisplay(TextWriter error, IReadOnlyList<Reprod
         {
             done.Add(result.Name);
             Clear();
-            var verdict = result.Holds ? "ok" : result.Failure is { } failure ? $"BROKE: {failure}" : "BROKE";
+            var verdict = result.Holds ? "ok" : result.Failure is { } failure ? $"could not be run: {failure}" : "BROKE";
             error.WriteLine($"{Count} {result.Name}: {verdict}; about {Numbers.Duration(Left)} left");
         }
     }
@@ -57,7 +60,14 @@ internal sealed class ReproductionDisplay(TextWriter error, IReadOnlyList<Reprod
     private string Count => $"[{done.Count}/{rows.Count}]";
 
     // By the minutes that the rows were once measured to take, in which what has begun counts as whole.
-    private TimeSpan Left => TimeSpan.FromMinutes(rows.Where(row => !done.Contains(row.Name)).Sum(row => row.Minutes) / jobs);
+    private TimeSpan Left
+    {
+        get
+        {
+            var left = rows.Where(row => !done.Contains(row.Name)).Select(row => row.Minutes).DefaultIfEmpty().ToList();
+            return TimeSpan.FromMinutes(Math.Max(left.Max(), left.Sum() / jobs));
+        }
+    }
 
     private void Clear()
     {

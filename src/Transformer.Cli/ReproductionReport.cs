@@ -68,7 +68,7 @@ internal static class ReproductionReport
                 table.AddRow(
                     result.Name, Markup.Escape(figure.What), Markup.Escape(figure.Published), figure.Bound, Shown(figure.Ours),
                     Verdict(figure.Holds));
-            if (result.Failure is { } failure) table.AddRow(result.Name, Markup.Escape(failure), "", "", "", Verdict(false));
+            if (result.Failure is { } failure) table.AddRow(result.Name, Markup.Escape(failure), "", "", "", "[red]not run[/]");
         }
         table.Columns[0].NoWrap();
         var isTerminal = output is StandardWriter { IsTerminal: true };
@@ -88,7 +88,7 @@ internal static class ReproductionReport
         "# Reproductions", "", Summary(results), "", "| row | paper | seed | figure | published | bound | ours | |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         .. from result in results
-           from line in result.Failure is { } failure ? [$"{Cell(failure)} | | | | **BROKE**"] : result.Figures.Select(figure =>
+           from line in result.Failure is { } failure ? [$"{Cell(failure)} | | | | **not run**"] : result.Figures.Select(figure =>
                $"{Cell(figure.What)} | {Cell(figure.Published)} | {figure.Bound} | {Shown(figure.Ours)} | " +
                (figure.Holds ? "ok" : "**BROKE**"))
            select $"| {result.Name} | {Cell(result.Paper)} | {result.Seed} | {line} |",
@@ -98,9 +98,15 @@ internal static class ReproductionReport
     /// <summary>How many rows hold.</summary>
     public static string Summary(IReadOnlyList<ReproductionResult> results)
     {
-        string[] broken = [.. results.Where(result => !result.Holds).Select(result => result.Name)];
-        return $"{results.Count - broken.Length} of {results.Count} rows hold" +
-            (broken.Length == 0 ? "." : $"; broken: {string.Join(", ", broken)}.");
+        return $"{results.Count(result => result.Holds)} of {results.Count} rows hold"
+            + Names("broken", result => result is { Holds: false, Failure: null }) + Names("not run", result => result.Failure is not null)
+            + ".";
+
+        string Names(string what, Func<ReproductionResult, bool> those)
+        {
+            var names = results.Where(those).Select(result => result.Name).ToList();
+            return names.Count == 0 ? "" : $"; {what}: {string.Join(", ", names)}";
+        }
     }
 
     private static string Shown(double figure) => figure.ToString("0.####", CultureInfo.InvariantCulture);

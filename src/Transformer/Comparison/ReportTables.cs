@@ -56,7 +56,9 @@ internal static class ReportTables
             [.. differences.Select(difference => (IReadOnlyList<string>)[difference.Key, .. difference.Nodes.Select(Shown)])]));
     }
 
-    private static bool IsAtItsEnd(ReportRun run) => run.Steps >= run.Config.Training.Steps;
+    // A run also ends where it has reached the accuracy that it was to stop at.
+    private static bool IsAtItsEnd(ReportRun run) => run.Steps >= run.Config.Training.Steps
+        || run.Last?.ValidationAccuracy >= run.Config.Training.StopAtAccuracy;
 
     // A part is its kind, with the keys that are set in brackets.
     private static string Shown(JsonNode? node)

@@ -7,7 +7,9 @@ namespace Transformer.Reproductions;
 /// <param name="Name">Its name within the reproduction, and its folder's.</param>
 public abstract record Arm(string Name)
 {
-    /// <summary>All that decides what is measured, as text.</summary>
+    /// <summary>
+    /// What the arm is, as text. A recipe's own content and the code are not part of it: after changing them measure in another folder.
+    /// </summary>
     /// <param name="seed">Of all that is drawn at random.</param>
     internal abstract string Definition(int seed);
 
@@ -30,7 +32,12 @@ public abstract record Arm(string Name)
     {
         var (path, definition) = ($"{folder}.json", Definition(seed));
         var record = ArmRecord.Read(path);
-        if (record is null) new ArmRecord(definition, Measures: null, CoreSeconds: 0).Write(path);
+        if (record is null)
+        {
+            // what is there belongs to a record that is gone
+            if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+            new ArmRecord(definition, Measures: null, CoreSeconds: 0).Write(path);
+        }
         else if (record.Definition != definition)
             throw new InputException(
                 $"{path}: found the results of another experiment, {record.Definition}, expected {definition}.\n  " +

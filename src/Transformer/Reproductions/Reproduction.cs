@@ -24,7 +24,7 @@ public sealed record Reproduction
     /// <summary>About how many minutes it takes on one thread.</summary>
     public required double Minutes { get; init; }
 
-    /// <summary>The seed, chosen before the run.</summary>
+    /// <summary>The seed, chosen before the run; where it is another than the default, <see cref="Smaller"/> says why.</summary>
     public int Seed { get; init; } = DefaultSeed;
 
     /// <summary>What is trained or computed, in this order.</summary>

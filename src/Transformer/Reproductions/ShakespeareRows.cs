@@ -21,7 +21,7 @@ internal static class ShakespeareRows
         new()
         {
             Name = "llama-components",
-            Paper = "The parts of Touvron et al. 2023, arXiv:2302.13971; the figure is another implementation's",
+            Paper = "The parts of Touvron et al. 2023, arXiv:2302.13971; the figure is an unpublished one, of a prototype in PyTorch",
             Claim = "The same size, steps and batches with rotary positions, RMSNorm and SwiGLU reach 1.6927.",
             Minutes = 2,
             Arms = [Train("llama", 2000, Rotary, Rms, SwiGlu)],
@@ -32,13 +32,13 @@ internal static class ShakespeareRows
             Name = "component-ordering",
             Paper = "Su et al. 2021, arXiv:2104.09864; Zhang and Sennrich 2019, arXiv:1910.07467; Shazeer 2020, arXiv:2002.05202",
             Claim = "Rotary positions are better than learned ones, RMSNorm is as good as LayerNorm, SwiGLU is better than GELU at equal " +
-                "parameters, and all together best.",
+                "parameters.",
             Smaller = "nanoGPT's size, 600 steps with the whole schedule, one part exchanged after the other",
             Minutes = 2.6,
             Arms =
             [
                 Train("learned", 600), Train("rotary", 600, Rotary), Train("rms", 600, Rotary, Rms),
-                Train("swiglu", 600, Rotary, Rms, SwiGlu),
+                Train("swiglu", 600, Rotary, Rms, "model.mlp={kind: swiglu, hidden: 341}"),    // as many parameters as GELU's 512
             ],
             Figures =
             [
@@ -47,8 +47,6 @@ internal static class ShakespeareRows
                 new("loss with RMSNorm less that with LayerNorm", "0", Bound.Within(.02, of: 0),
                     arms => arms.LossDifference("rms", "rotary")),
                 new("loss with SwiGLU less that with GELU", "below 0", Bound.AtMost(0), arms => arms.LossDifference("swiglu", "rms")),
-                new("loss of all together less the lowest of the others", "below 0", Bound.AtMost(0),
-                    arms => arms.Loss("swiglu") - new[] { "learned", "rotary", "rms" }.Min(arms.Loss)),
             ],
         },
         new()
@@ -63,7 +61,8 @@ internal static class ShakespeareRows
             Figures =
             [
                 new("ALiBi: loss on 256 characters less that on 64", "0 or less", Bound.AtMost(.02), arms => Extrapolation(arms, "alibi")),
-                new("sinusoidal: the same", "far above", Bound.AtLeast(.2), arms => Extrapolation(arms, "sinusoidal")),
+                new("sinusoidal: loss on 256 characters less that on 64", "far above", Bound.AtLeast(.2),
+                    arms => Extrapolation(arms, "sinusoidal")),
             ],
         },
         new()

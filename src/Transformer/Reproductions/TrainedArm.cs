@@ -45,7 +45,9 @@ public sealed record TrainedArm(string Name, string Recipe, params IReadOnlyList
     public RunConfig Config(int seed) => ConfigFile.Load(Recipe, All(seed));
 
     /// <inheritdoc/>
-    internal override string Definition(int seed) => string.Join(' ', [Recipe, .. Overrides, SeedOverride(seed)]);
+    internal override string Definition(int seed) => string.Join(' ', [
+        Recipe, .. Overrides, SeedOverride(seed), .. MeasuredAlso.Select(also => $"{also.Key}: {string.Join(' ', also.Value)}"),
+        .. MeasuresSpans ? ["spans"] : (string[])[]]);
 
     /// <inheritdoc/>
     internal override IReadOnlyDictionary<string, double> Measure(

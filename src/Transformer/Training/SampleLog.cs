@@ -48,9 +48,18 @@ internal sealed class SampleLog
     {
         var path = Path.Combine(folder, FileName);
         if (!File.Exists(path)) return [];
+        byte[] bytes;
+        try
+        {
+            bytes = WholeFile.Bytes(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
         var samples = new List<(int Step, StringBuilder Text)>();
         // leniently: a killed process may have left half a character
-        foreach (var line in Encoding.UTF8.GetString(WholeFile.Bytes(path)).Split('\n'))
+        foreach (var line in Encoding.UTF8.GetString(bytes).Split('\n'))
         {
             // steps grow: a model may write such a line itself
             if (line.StartsWith(Mark, StringComparison.Ordinal) && int.TryParse(line.AsSpan(Mark.Length), out var step)

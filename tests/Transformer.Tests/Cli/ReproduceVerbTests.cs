@@ -19,7 +19,7 @@ public class ReproduceVerbTests
     [Fact]
     public async Task Residual_gradients_come_near_the_published_slopes()
     {
-        var result = (await CliRun.Of("reproduce residual-gradients --json --seed 7")).Json;
+        var result = (await CliRun.Of("reproduce residual-gradients --table --json --seed 7")).Json;
         Near.Equal(-0.5, (double)result["pre_norm_slope"]!, 0.1);
         Near.Equal(0, (double)result["post_norm_slope"]!, 0.1);
         Assert.Equal([2, 4, 8, 16, 32], result["rows"]!.AsArray().Select(row => (int)row!["layers"]!));

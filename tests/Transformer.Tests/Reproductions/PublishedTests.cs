@@ -46,7 +46,7 @@ public sealed class PublishedTests
             .ToList();
         Assert.Contains(lines, line => line.Contains($"`{name}`") && line.Contains(Named(name).Paper));
         Assert.All(Named(name).Figures, figure => Assert.Contains(
-            lines, line => line.Contains($"| {figure.What} | {figure.Published} | {figure.Bound} |")));
+            lines, line => line.Contains($"| `{name}` | {figure.What} | {figure.Published} | {figure.Bound} |")));
     }
 
     [Theory]
