@@ -3,6 +3,7 @@ using Transformer.Comparison;
 using Transformer.Configuration;
 using Transformer.Distributed;
 using Transformer.Files;
+using Transformer.Runs;
 using Transformer.Training;
 using static TorchSharp.torch;
 
@@ -141,7 +142,7 @@ internal static class AblateVerb
 
     private static AblationRequest Asked(ParseResult request, string source, string folder)
     {
-        _ = TrainingSource.Load(source, request.GetRequiredValue(SharedOptions.Set), Name);
+        _ = TrainingSource.Load(source, request.GetRequiredValue(SharedOptions.Set), Name, ConfigLibrary.DefaultRecipe);
         var variations = request.GetRequiredValue(Vary).Select(Variation.Parse).ToList();
         var sweep = request.GetValue(SweepOption) is { } text ? Sweep.Parse(text) : null;
         var mode = (request.GetValue(Scaling), request.GetValue(Transfer)) switch

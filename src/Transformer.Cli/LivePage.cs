@@ -28,7 +28,6 @@ internal sealed class LivePage(Action<TrainingEvent> report) : IDisposable
             folder = started.Folder;
             sinceWritten.Restart();
             if (Write(isLive: true)) browser = Browser.Open(Page);
-            pause = Math.Max(LeastSeconds, sinceWritten.Elapsed.TotalSeconds / MostShare);
         }
         if (happened is not TrainingEvent.Stepped || folder is null) return;
         if (sinceWritten.Elapsed.TotalSeconds > pause)

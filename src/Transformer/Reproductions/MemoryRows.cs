@@ -45,8 +45,8 @@ internal static class MemoryRows
             Claim = "A sum of outer products holds as many associations as its features are wide, and only the delta rule overwrites " +
                 "a value.",
             Smaller = $"{Cells.Length} of the paper's cells; seed 2, since 1337 ends in a local minimum of the smallest memory. Bounds: " +
-                "0.005 where a sum solves it, else within a quarter of the published loss, or a factor of two where that is below 0.05; where " +
-                "keys repeat, the delta rule below 0.01 and the sum above 0.08",
+                "0.005 where a sum solves it, else within a quarter of the published loss, or a factor of two where that is below 0.05; " +
+                "where keys repeat, the delta rule below 0.01 and the sum above 0.08",
             Minutes = 3,
             Seed = 2,
             Arms = [.. Cells.Select(cell => new ComputedArm(NameOf(cell), (seed, cancellation) => new Dictionary<string, double>

@@ -44,7 +44,7 @@ public sealed class ReproduceAllTests
         };
         var first = await Run(rows, temporary.Path);
         Assert.Equal(CommandLine.Failed, first.Code);
-        Assert.Contains("fails: BROKE: no disk", first.Error);
+        Assert.Contains("fails: could not be run: no disk", first.Error);
         Assert.Matches("good +sum .* ok", first.Output);
         Assert.Equal(CommandLine.Done, (await Run(rows, temporary.Path)).Code);
     }

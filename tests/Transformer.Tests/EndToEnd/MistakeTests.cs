@@ -182,6 +182,7 @@ public sealed partial class MistakeTests(MistakeTests.Place here) : IClassFixtur
                     "data.path=TEXT" => $"data.path={this["my.txt"]}",
                     _ => word,
                 };
+            if (words[0] == "ablate") yield return "--dry-run";
             if (words[0] == "init")
             {
                 yield return "--out";
