@@ -44,6 +44,13 @@ public sealed record TrainedArm(string Name, string Recipe, params IReadOnlyList
     /// <param name="seed">Of the parameters and the batches.</param>
     public RunConfig Config(int seed) => ConfigFile.Load(Recipe, All(seed));
 
+    /// <summary>The names of all that it measures.</summary>
+    internal IReadOnlyList<string> Measures =>
+    [
+        LossName, AccuracyName, TrainLossName, StepsName, SecondsName, .. MeasuresSpans ? [AskedSpanName, BlankSpanName] : (string[])[],
+        .. MeasuredAlso.Keys.SelectMany(name => (string[])[$"{name}.{LossName}", $"{name}.{AccuracyName}"]),
+    ];
+
     /// <inheritdoc/>
     internal override string Definition(int seed) => string.Join(' ', [
         Recipe, .. Overrides, SeedOverride(seed), .. MeasuredAlso.Select(also => $"{also.Key}: {string.Join(' ', also.Value)}"),
