@@ -106,6 +106,15 @@ public sealed class AblateVerbTests : IDisposable
     }
 
     [Fact]
+    public void A_launcher_trains_each_run_on_several_ranks()
+    {
+        Command.RequireMpirun();
+        var (code, _, error) = Ablate("--seeds", "1", "--out", "a", "--launcher", "mpirun --allow-run-as-root --oversubscribe -np 2");
+        Assert.True(code == 0, error);
+        Assert.Contains("\"ranks\": 2", File.ReadAllText(folder["a/runs/base/seed-1337/environment.json"]));
+    }
+
+    [Fact]
     public void A_launcher_that_is_not_there_is_named()
     {
         var (code, _, error) = Ablate("--launcher", "nosuchprogram -np 2");

@@ -43,14 +43,20 @@ internal sealed partial class Command : IDisposable
         ? StartProgram(folder, "env", ["--default-signal=INT", "dotnet", Assembly, .. arguments])
         : StartProgram(folder, "dotnet", [Assembly, .. arguments]);
 
+    /// <summary>Skips a test where there is no mpirun.</summary>
+    public static void RequireMpirun()
+    {
+        if (!Environment.GetEnvironmentVariable("PATH")!.Split(Path.PathSeparator).Any(path => File.Exists(Path.Combine(path, "mpirun"))))
+            Assert.Skip("mpirun is not installed; `apt-get install openmpi-bin` brings it");
+    }
+
     /// <summary>
     /// Starts <c>transformer ARGUMENTS</c> as several ranks of mpirun; a colon among the arguments begins further ranks with other
     /// arguments.
     /// </summary>
     public static Command StartRanks(string folder, int ranks, params string[] arguments)
     {
-        if (!Environment.GetEnvironmentVariable("PATH")!.Split(Path.PathSeparator).Any(path => File.Exists(Path.Combine(path, "mpirun"))))
-            Assert.Skip("mpirun is not installed; `apt-get install openmpi-bin` brings it");
+        RequireMpirun();
         string[] program = ["-np", $"{ranks}", "dotnet", Assembly];
         return StartProgram(folder, "mpirun", ["--allow-run-as-root", "--oversubscribe", .. program, .. arguments.SelectMany(
             argument => argument == ":" ? [":", .. program] : new[] { argument })]);

@@ -92,7 +92,7 @@ public sealed partial class DeviceStepTests
             ["Layers/Mlp/MixtureOfExperts.cs"] = 1,       // once per layer and pass
             ["Model/HeadLoss.cs"] = 1,                    // on the CPU
             ["Model/TorchSequenceState.cs"] = 1,          // for a saved state
-            ["Model/TransformerModel.cs"] = 1,            // the spans under tensor parallelism, at evaluations
+            ["Model/TransformerModel.cs"] = 2,            // spans under tensor parallelism, and of chosen tokens, at evaluations
             ["Training/AdamW.cs"] = 1,                    // its count, which is in CPU memory
             ["Training/GradientScaler.cs"] = 1,           // for other models than ours
             ["Training/ParameterSpace.cs"] = 1,           // the gradient norm by itself
