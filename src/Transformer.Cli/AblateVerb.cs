@@ -5,7 +5,6 @@ using Transformer.Distributed;
 using Transformer.Files;
 using Transformer.Runs;
 using Transformer.Training;
-using static TorchSharp.torch;
 
 namespace Transformer.Cli;
 
@@ -112,7 +111,6 @@ internal static class AblateVerb
         var folder = request.GetValue(Out) ?? Path.Combine("ablations", Path.GetFileNameWithoutExtension(source));
         var asked = Asked(request, source, folder);
         var display = new AblationDisplay(request.InvocationConfiguration.Error);
-        set_num_threads(asked.Threads);    // times are measured as the runs are computed
         if (request.GetValue(DryRun))
         {
             var plan = AblationPlan.Of(asked, cancellation);

@@ -30,7 +30,7 @@ public sealed record AblationPlan(
         var designs = Unmatched(request).Select(design => design.Resolve(data.Of(design.Config))).ToList();
         var matching = new Matching(
             request.Match, [.. request.Variations.Select(variation => variation.Key)],
-            (first, second) => StepTime.Ratio((first, data.Of(first)), (second, data.Of(second)), cancellation));
+            (first, second) => StepTime.Ratio((first, data.Of(first)), (second, data.Of(second)), request.Threads, cancellation));
         return Of(request, designs.ConvertAll(design => matching.Match(design, designs[0].Config, data)), data);
     }
 

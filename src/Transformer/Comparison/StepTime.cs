@@ -17,11 +17,27 @@ internal static class StepTime
     /// <summary>The median over alternating rounds of the second run's time per step over the first one's.</summary>
     /// <param name="first">A resolved run and its data.</param>
     /// <param name="second">Another one.</param>
+    /// <param name="threads">The threads that the runs are computed with.</param>
     /// <param name="cancellation">Ends the measurement between two steps.</param>
     public static double Ratio(
-        (RunConfig Run, Dataset Data) first, (RunConfig Run, Dataset Data) second, CancellationToken cancellation = default)
+        (RunConfig Run, Dataset Data) first, (RunConfig Run, Dataset Data) second, int threads, CancellationToken cancellation = default)
     {
         Allocator.KeepFreedMemory();
+        var before = get_num_threads();
+        set_num_threads(threads);
+        try
+        {
+            return Ratio(first, second, cancellation);
+        }
+        finally
+        {
+            set_num_threads(before);
+        }
+    }
+
+    private static double Ratio(
+        (RunConfig Run, Dataset Data) first, (RunConfig Run, Dataset Data) second, CancellationToken cancellation)
+    {
         using var one = new Steps(first.Run, first.Data);
         using var other = new Steps(second.Run, second.Data);
         foreach (var warmUp in (Steps[])[one, other]) warmUp.Seconds(cancellation);

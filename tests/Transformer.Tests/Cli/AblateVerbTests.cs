@@ -68,12 +68,12 @@ public sealed class AblateVerbTests : IDisposable
     public void Killed_at_ten_random_moments_it_finishes_with_the_same_numbers()
     {
         string[] request = ["--vary", "model.position.kind=rope,alibi", "--seeds", "2", "--threads", "1", "--json",
-            "--set", "training.steps=300", "--set", "training.checkpoint_every=30", "--out"];
+            "--set", "training.steps=200", "--set", "training.checkpoint_every=20", "--out"];
         var (random, kills) = (new Random(14), 0);
         for (; kills < 10; kills++)
         {
             using var command = Command.Start(folder.Path, ["ablate", "tiny.yaml", .. request, "killed"]);
-            if (command.WaitOrKill(TimeSpan.FromMilliseconds(random.Next(300, 2500)))) break;
+            if (command.WaitOrKill(TimeSpan.FromMilliseconds(random.Next(300, 1800)))) break;
         }
         var killed = Ablate([.. request, "killed"]);
         var whole = Ablate([.. request, "whole"]);
@@ -90,19 +90,19 @@ public sealed class AblateVerbTests : IDisposable
     {
         string[] request = [
             "--seeds", "1", "--set", "training.checkpoint_every=1000000", "--set", "training.evaluate_every=1000000", "--out", "a"];
-        using var command = Command.Start(folder.Path, ["ablate", "tiny.yaml", .. request, "--set", "training.steps=3000"]);
+        using var command = Command.Start(folder.Path, ["ablate", "tiny.yaml", .. request, "--set", "training.steps=1500"]);
         var metrics = folder["a/runs/base/seed-1337/metrics.jsonl"];
         command.Until(() => File.Exists(metrics) && new FileInfo(metrics).Length > 0);
         var children = command.Children.ToList();
         command.KillAlone();
         Assert.NotEmpty(children);
         for (var i = 0; i < 3000 && children.Exists(child => Directory.Exists($"/proc/{child}")); i++) Thread.Sleep(20);
-        Assert.InRange(File.ReadLines(metrics).Count(), 1, 2999);
+        Assert.InRange(File.ReadLines(metrics).Count(), 1, 1499);
         Assert.Single(Directory.GetDirectories(folder["a/runs/base/seed-1337/checkpoints"]));
 
-        var (code, _, error) = Ablate([.. request, "--set", "training.steps=3000"]);
+        var (code, _, error) = Ablate([.. request, "--set", "training.steps=1500"]);
         Assert.True(code == 0, error);
-        Assert.Equal(Enumerable.Range(1, 3000), File.ReadLines(metrics).Select(line => JsonNode.Parse(line)!["step"]!.GetValue<int>()));
+        Assert.Equal(Enumerable.Range(1, 1500), File.ReadLines(metrics).Select(line => JsonNode.Parse(line)!["step"]!.GetValue<int>()));
     }
 
     [Fact]
