@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using Transformer.Comparison;
 using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Model;
@@ -13,7 +14,7 @@ namespace Transformer.Cli;
 /// <summary><c>train --dry-run</c>: what a run will take, from its configuration and a few steps.</summary>
 internal static class DryRunReport
 {
-    private const int Steps = 3, ThreadPasses = 20, SampledRows = 8;
+    private const int Steps = 3, ThreadPasses = 20;
 
     /// <summary>
     /// Writes the memory, predicted before anything of the run's size is allocated, and the time, measured with one step to warm up and
@@ -30,11 +31,11 @@ internal static class DryRunReport
         if (config.Training.Schedule.WarningFor(config.Training.Steps) is { } warning)
             request.InvocationConfiguration.Error.WriteLine($"warning: {warning}");
         var (size, rows) = (new ModelSize(config.Model), config.Training.BatchSize);
-        var (columns, labelled) = Shape(config, data);
-        var step = TrainingMemory.Of(size, config.Training, rows, columns, labelled).Bytes;
+        var cost = DesignCost.Of(config, data);
+        var step = TrainingMemory.Of(size, config.Training, rows, cost.Columns, cost.Labelled).Bytes;
         var runtime = RuntimeBytes();
         var free = SystemFacts.FreeMemory();
-        var tokens = (long)config.Training.Steps * rows * columns * config.Training.GradientAccumulation;
+        var tokens = (long)cost.TokensOf(config);
 
         var (output, isJson) = (request.InvocationConfiguration.Output, request.GetValue(SharedOptions.Json));
         if (!isJson)
@@ -60,15 +61,6 @@ internal static class DryRunReport
                     : $"time    not measured: a step needs {Numbers.Bytes(step)}, and {Numbers.Bytes(free)} are free here. " +
                         "Lower training.batch_size and raise training.gradient_accumulation, or set training.activation_checkpointing.");
         return CommandLine.Done;
-    }
-
-    // The tokens of a row, and the share of them that have a target: alike in all batches.
-    private static (int Columns, double Labelled) Shape(RunConfig config, Dataset data)
-    {
-        var few = config.Training with { BatchSize = Math.Min(SampledRows, config.Training.BatchSize) };
-        using var stream = data.Train(config with { Training = few });
-        var batch = stream.At(0);
-        return (batch.Columns, (double)batch.Predictions / batch.Inputs.Length);
     }
 
     // What this process holds once it has trained something: code, the data, and the matrices by which a run measures the machine.

@@ -76,9 +76,6 @@ public sealed class Ablation : IDisposable
             : [choices.Count == 0 ? null : choices[design].Value];
     }
 
-    /// <summary>The folder of a run.</summary>
-    public string RunOf(AblationCell cell) => AblationRuns.FolderOf(Folder, cell);
-
     /// <inheritdoc/>
     public void Dispose() => hold.Dispose();
 
@@ -117,7 +114,7 @@ public sealed class Ablation : IDisposable
     // Threads, processor or version that differ between runs move last digits.
     private IReadOnlyList<string> Environments(IEnumerable<AblationCell> cells)
     {
-        var environments = cells.Select(cell => Path.Combine(RunOf(cell), RunEnvironment.FileName)).Where(File.Exists)
+        var environments = cells.Select(cell => Path.Combine(AblationRuns.FolderOf(Folder, cell), RunEnvironment.FileName)).Where(File.Exists)
             .Select(path => RunEnvironment.Read(path)!).Distinct().ToList();
         var versions = environments.Select(environment => environment.Version).Distinct().ToList();
         return

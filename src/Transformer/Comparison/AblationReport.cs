@@ -154,13 +154,11 @@ public static class AblationReport
     private static string[] Difference(DesignComparison comparison) => comparison.Test switch
     {
         null => [Nothing, Nothing, Nothing],
-        { Pairs: 1 } test => [Signed(test.Difference), Nothing, Nothing],
+        { Pairs: 1 } test => [DesignComparison.Signed(test.Difference), Nothing, Nothing],
         var test => [
-            Signed(test.Difference), $"{Signed(test.Difference - test.Margin)} to {Signed(test.Difference + test.Margin)}",
+            DesignComparison.Signed(test.Difference), $"{DesignComparison.Signed(test.Difference - test.Margin)} to {DesignComparison.Signed(test.Difference + test.Margin)}",
             comparison.ShownP.TrimStart('=', ' ')],
     };
-
-    private static string Signed(double number) => number.ToString("+0.0000;-0.0000;0.0000");
 
     private static ReportTable Rates(AblationResult result) => new(
         ["designs", "width", .. result.Transfers[0].Sweep.Values.Select(Sweep.Text)],

@@ -1,3 +1,4 @@
+using MathNet.Numerics;
 using Transformer.Data;
 using Transformer.Evaluation;
 using Transformer.Model;
@@ -58,14 +59,8 @@ public sealed record CoordinateCheck(IReadOnlyList<string> Places, IReadOnlyList
     /// <summary>The slope of ln(change) over ln(width) at each place; 0 is what muP gives.</summary>
     /// <param name="checks">The checks of two or more widths.</param>
     public static IReadOnlyList<(string Place, double Slope)> Slopes(IReadOnlyList<(int Width, CoordinateCheck Check)> checks) =>
-        [.. checks[0].Check.Places.Select((place, i) => (place, Slope([.. checks.Select(
-            check => (Math.Log(check.Width), Math.Log(check.Check.Changes[i])))])))];
-
-    private static double Slope(IReadOnlyList<(double X, double Y)> points)
-    {
-        var (x, y) = (points.Average(point => point.X), points.Average(point => point.Y));
-        return points.Sum(point => (point.X - x) * (point.Y - y)) / points.Sum(point => (point.X - x) * (point.X - x));
-    }
+        [.. checks[0].Check.Places.Select((place, i) => (place, Fit.Line(
+            [.. checks.Select(check => Math.Log(check.Width))], [.. checks.Select(check => Math.Log(check.Check.Changes[i]))]).B))];
 
     private sealed class Streams : BlockHooks
     {

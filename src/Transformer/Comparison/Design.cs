@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
 using Transformer.Data;
@@ -74,7 +75,7 @@ public sealed record Design(
     private static IEnumerable<string> Apply(string setting, JsonObject run)
     {
         var change = ConfigOverride.Parse(setting);
-        if (!PartKind.IsNamedBy(change.Path) || change.Value?.GetValueKind() != System.Text.Json.JsonValueKind.String)
+        if (!PartKind.IsNamedBy(change.Path) || change.Value?.GetValueKind() != JsonValueKind.String)
         {
             var problems = new List<ConfigProblem>();
             change.Apply(run, problems);

@@ -6,7 +6,7 @@ namespace Transformer.Comparison;
 /// <param name="Measure">What is compared.</param>
 /// <param name="Test">The test over the seeds that both have; null where they share none.</param>
 /// <param name="P">The p of the test, corrected for all comparisons of the table; NaN where there is none.</param>
-/// <param name="Smallest">About the smallest difference that would have been found in four tables of five; NaN for one seed.</param>
+/// <param name="Smallest">The smallest difference that would have been found in four tables of five; NaN for one seed.</param>
 /// <param name="Caveats">What makes the comparison unfair, or incomplete.</param>
 public sealed record DesignComparison(
     DesignResult Reference, DesignResult Other, Measure Measure, PairedTest? Test, double P, double Smallest, IReadOnlyList<string> Caveats)
@@ -64,7 +64,8 @@ public sealed record DesignComparison(
     /// <summary>The corrected p as it is written: = 0.0312, or &lt; 0.0001.</summary>
     internal string ShownP => P < 0.0001 ? "< 0.0001" : $"= {P:0.0000}";
 
-    private static string Signed(double number) => number.ToString("+0.0000;-0.0000;0.0000");
+    /// <summary>A difference with its sign.</summary>
+    internal static string Signed(double number) => number.ToString("+0.0000;-0.0000;0.0000");
 
     private static IEnumerable<string> Incomplete(DesignResult reference, DesignResult other)
     {

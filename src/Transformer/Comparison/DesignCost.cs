@@ -12,6 +12,7 @@ namespace Transformer.Comparison;
 /// <param name="Labelled">The share of them that are predicted.</param>
 public sealed record DesignCost(long Parameters, double FlopsPerToken, int Columns, double Labelled)
 {
+    private const int SampledRows = 8;    // rows of most tasks are alike
     private const long RuntimeBytes = 400L << 20;    // of .NET, libtorch and small data
 
     /// <summary>The tokens that a run is trained on.</summary>
@@ -27,9 +28,10 @@ public sealed record DesignCost(long Parameters, double FlopsPerToken, int Colum
     /// <param name="data">Its data, which tell how many tokens of a row are predicted.</param>
     public static DesignCost Of(RunConfig config, Dataset data)
     {
-        using var batches = data.Train(config with { Training = config.Training with { BatchSize = 1 } });
-        var row = batches.At(0);
-        var (size, labelled) = (new ModelSize(config.Model), (double)row.Predictions / row.Columns);
-        return new(size.Parameters, size.FlopsPerToken(row.Columns, labelled), row.Columns, labelled);
+        var few = config.Training with { BatchSize = Math.Min(SampledRows, config.Training.BatchSize) };
+        using var batches = data.Train(config with { Training = few });
+        var rows = batches.At(0);
+        var (size, labelled) = (new ModelSize(config.Model), (double)rows.Predictions / rows.Inputs.Length);
+        return new(size.Parameters, size.FlopsPerToken(rows.Columns, labelled), rows.Columns, labelled);
     }
 }

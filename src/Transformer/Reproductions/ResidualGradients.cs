@@ -1,5 +1,5 @@
+using MathNet.Numerics;
 using Transformer.Configuration;
-using Transformer.Distributed;
 using Transformer.Model;
 using Transformer.Native;
 using static TorchSharp.torch;
@@ -86,10 +86,6 @@ public sealed record ResidualGradients(IReadOnlyList<ResidualGradients.Row> Rows
 
     /// <summary>The slope of the least-squares line through (ln x, ln y).</summary>
     /// <param name="points">Two or more, of different x, all above zero.</param>
-    public static double Slope(IReadOnlyList<(int X, double Y)> points)
-    {
-        var logs = points.Select(point => (X: Math.Log(point.X), Y: Math.Log(point.Y))).ToList();
-        var (x, y) = (logs.Average(point => point.X), logs.Average(point => point.Y));
-        return logs.Sum(point => (point.X - x) * (point.Y - y)) / logs.Sum(point => (point.X - x) * (point.X - x));
-    }
+    public static double Slope(IReadOnlyList<(int X, double Y)> points) =>
+        Fit.Line([.. points.Select(point => Math.Log(point.X))], [.. points.Select(point => Math.Log(point.Y))]).B;
 }

@@ -96,7 +96,8 @@ public sealed class AblateVerbTests : IDisposable
         var children = command.Children.ToList();
         command.KillAlone();
         Assert.NotEmpty(children);
-        for (var i = 0; i < 3000 && children.Exists(child => Directory.Exists($"/proc/{child}")); i++) Thread.Sleep(20);
+        for (var i = 0; i < 3000 && children.Exists(child => Directory.Exists($"/proc/{child}")); i++)
+            Thread.Sleep(20);    // the end of a grandchild can only be polled
         Assert.InRange(File.ReadLines(metrics).Count(), 1, 1499);
         Assert.Single(Directory.GetDirectories(folder["a/runs/base/seed-1337/checkpoints"]));
 
