@@ -114,7 +114,8 @@ public sealed class Ablation : IDisposable
     // Threads, processor or version that differ between runs move last digits.
     private IReadOnlyList<string> Environments(IEnumerable<AblationCell> cells)
     {
-        var environments = cells.Select(cell => Path.Combine(AblationRuns.FolderOf(Folder, cell), RunEnvironment.FileName)).Where(File.Exists)
+        var environments = cells
+            .Select(cell => Path.Combine(AblationRuns.FolderOf(Folder, cell), RunEnvironment.FileName)).Where(File.Exists)
             .Select(path => RunEnvironment.Read(path)!).Distinct().ToList();
         var versions = environments.Select(environment => environment.Version).Distinct().ToList();
         return

@@ -156,7 +156,8 @@ public static class AblationReport
         null => [Nothing, Nothing, Nothing],
         { Pairs: 1 } test => [DesignComparison.Signed(test.Difference), Nothing, Nothing],
         var test => [
-            DesignComparison.Signed(test.Difference), $"{DesignComparison.Signed(test.Difference - test.Margin)} to {DesignComparison.Signed(test.Difference + test.Margin)}",
+            DesignComparison.Signed(test.Difference),
+            $"{DesignComparison.Signed(test.Difference - test.Margin)} to {DesignComparison.Signed(test.Difference + test.Margin)}",
             comparison.ShownP.TrimStart('=', ' ')],
     };
 
