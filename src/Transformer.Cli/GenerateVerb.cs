@@ -58,9 +58,9 @@ internal static class GenerateVerb
             $"{main.Model.Config.ContextLength} {main.Tokenizer.VocabularySize} {new ModelSize(main.Model.Config).Parameters}",
             (rank, _, _) => $"generate: rank {rank} has another model than rank 0. Give all machines the same files.");
         ranks.CurrentOperation = "generating";
-        var couldUseKernels = group is null && load.Device == "cpu" && main.Model is TorchInferenceModel;
+        var couldUseKernels = group is null && load.Device == "cpu" && main.Model.Core is TorchInferenceModel;
         if (couldUseKernels && CpuKernels.FallbackNote(main.Model.Config) is { } note) error.WriteLine(note);
-        if (main.Model is TorchInferenceModel { IsFollower: true } follower)
+        if (main.Model.Core is TorchInferenceModel { IsFollower: true } follower)
         {
             follower.Follow();
             return CommandLine.Done;

@@ -111,7 +111,7 @@ public sealed class TextGenerator
 
         var constraint = Masks(options.Constraint);
         var rows = prompts.Select((prompt, row) => NewRow(prompt, options, firstRow + row, constraint)).ToArray();
-        var capacity = (int)Math.Min(model.Config.ContextLength, prompts.Max(prompt => prompt.Length) + (long)options.MaxTokens);
+        var capacity = (int)Math.Min(model.MostTokens, prompts.Max(prompt => prompt.Length) + (long)options.MaxTokens);
         var speculation = Run(Logits(options, rows.Length, capacity), rows, onToken, onText, cancellation);
         return rows.Select(row => row.Result with { Speculation = speculation }).ToArray();
     }
@@ -138,7 +138,7 @@ public sealed class TextGenerator
     /// <param name="constraint">What <see cref="Masks"/> made of the options' constraint.</param>
     /// <exception cref="InputException">The constraint allows no first token.</exception>
     internal GenerationRow NewRow(int[] prompt, SamplingOptions options, int row, TokenMasks? constraint) =>
-        new(options, row, prompt, model.Config.ContextLength, vocabularySize, tokenizer, constraint);
+        new(options, row, prompt, model.MostTokens, vocabularySize, tokenizer, constraint);
 
     /// <summary>A constraint over the vocabulary, for rows of one thread.</summary>
     internal TokenMasks? Masks(TextConstraint? constraint)
@@ -201,7 +201,7 @@ public sealed class TextGenerator
 
     private void CheckPrompt(int[] prompt, string name)
     {
-        var context = model.Config.ContextLength;
+        var context = model.MostTokens;
         if (prompt.Length == 0) throw new InputException($"{name}: no tokens, expected at least one");
         if (prompt.Length > context)
             throw new InputException(

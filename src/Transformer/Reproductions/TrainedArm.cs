@@ -88,7 +88,7 @@ public sealed record TrainedArm(string Name, string Recipe, params IReadOnlyList
     {
         using var data = Dataset.Open(config.Data);
         using var model = Load(folder, config, data);
-        return ModelEvaluation.Measure(model, data.HeldOut(config.Training.BatchSize, config.Model.ContextLength), cancellation);
+        return ModelEvaluation.Measure(model, data.HeldOut(config.Model, config.Training.BatchSize), cancellation);
     }
 
     private static (double Asked, double Blank) Spans(string folder, RunConfig config)
