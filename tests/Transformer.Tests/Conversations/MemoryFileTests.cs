@@ -141,7 +141,7 @@ public sealed class MemoryFileTests : IDisposable
     [Fact]
     public void Two_processes_that_add_at_once_lose_no_turn()
     {
-        const int Each = 4, Turns = 40;
+        const int Each = 3, Turns = 40;
         for (var who = 0; who < 2; who++)
             folder.Write($"{who}.txt", string.Concat(Enumerable.Range(0, Turns).Select(i => $"user: turn {i} of process {who}\n")));
         var processes = Enumerable.Range(0, 2).Select(who => Command.StartInShell(
