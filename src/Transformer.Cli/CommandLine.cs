@@ -29,7 +29,8 @@ internal static class CommandLine
     private static readonly string[] Paths = ["FILE", "FILE.dll", "DIR", "PATH", "SOURCE", "RECIPE|FILE", "DB"];
 
     // Loading it takes a moment; and doctor reports why it does not load.
-    private static readonly string[] WithoutLibTorch = ["recipes", "config", "data", "doctor", InitVerb.Name, ReportVerb.Name, MemoryVerb.Name];
+    private static readonly string[] WithoutLibTorch = [
+        "recipes", "config", "data", "doctor", InitVerb.Name, ReportVerb.Name, MemoryVerb.Name];
 
     // A text that begins with @ is that text, not the name of a file with arguments.
     private static readonly ParserConfiguration Literal = new() { ResponseFileTokenReplacer = null };

@@ -30,7 +30,8 @@ internal static class GenerateMemory
         if (request.GetValue(Memory) is not { } path) return prompt;
         var budget = request.GetValue(Budget) ?? Math.Max(1, models.ContextLength / 2);
         if (budget > models.ContextLength)
-            throw new InputException($"{Budget.Name}: found {budget}, expected at most the model's context of {models.ContextLength} tokens.");
+            throw new InputException(
+                $"{Budget.Name}: found {budget}, expected at most the model's context of {models.ContextLength} tokens.");
         using var memory = ConversationMemory.Open(path);
         // The token that begins a text stands before the prompt.
         var begin = models.Tokenizer.BeginOfText is null ? 0 : 1;

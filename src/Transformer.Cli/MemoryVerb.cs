@@ -127,8 +127,8 @@ internal static class MemoryVerb
             var conversations = memory.Conversations();
             if (json) ScriptJson.Write(output, new { Conversations = conversations });
             else
-                foreach (var one in conversations)
-                    output.WriteLine($"{one.Name}  {one.Turns:n0} turn{(one.Turns == 1 ? "" : "s")}, {Shown(one.First)} to {Shown(one.Last)}");
+                foreach (var (called, count, first, last) in conversations)
+                    output.WriteLine($"{called}  {count:n0} turn{(count == 1 ? "" : "s")}, {Shown(first)} to {Shown(last)}");
             if (conversations.Count == 0) request.InvocationConfiguration.Error.WriteLine("There are no conversations.");
             return;
         }
@@ -154,8 +154,8 @@ internal static class MemoryVerb
         if (forgotten == 0)
         {
             RequireKnown(memory, request, name);
-            throw new InputException($"--turn: {name} has no turn {number}; {ShellCommand.Of(Name, "list", request.GetRequiredValue(Database),
-                "--conversation", name)} shows what it has.");
+            var list = ShellCommand.Of(Name, "list", request.GetRequiredValue(Database), "--conversation", name);
+            throw new InputException($"--turn: {name} has no turn {number}; {list} shows what it has.");
         }
         request.InvocationConfiguration.Output.WriteLine(
             number is null ? $"{name}: forgot {forgotten} turn{(forgotten == 1 ? "" : "s")}" : $"{name}: forgot turn {number}");

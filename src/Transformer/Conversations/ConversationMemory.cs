@@ -56,7 +56,7 @@ public sealed class ConversationMemory : IDisposable
         {
             using var insert = file.Command($"""
                 INSERT INTO turns (conversation, number, role, text, time)
-                VALUES ($conversation, (SELECT coalesce(max(number), 0) + 1 FROM turns WHERE conversation = $conversation), $role, $text, $time)
+                SELECT $conversation, coalesce(max(number), 0) + 1, $role, $text, $time FROM turns WHERE conversation = $conversation
                 RETURNING {Columns}
                 """, ("$conversation", conversation), ("$role", ""), ("$text", ""), ("$time", ""));
             var added = new List<Turn>(turns.Count);
@@ -118,8 +118,8 @@ public sealed class ConversationMemory : IDisposable
 
     /// <summary>
     /// Puts turns before a question: those that the question's words find in all conversations, in the order in which they were told, then
-    /// the last turns of one conversation, all as lines <c>role: text</c>, then the question. Turns are chosen as long as they fit: the best
-    /// that was found, the latest, the second best, the one before the latest, and so on.
+    /// the last turns of one conversation, all as lines <c>role: text</c>, then the question. Turns are chosen as long as they fit: the
+    /// best that was found, the latest, the second best, the one before the latest, and so on.
     /// </summary>
     /// <param name="question">The question, the end of the prompt; it may be empty.</param>
     /// <param name="budget">The most tokens of the whole.</param>
@@ -151,7 +151,8 @@ public sealed class ConversationMemory : IDisposable
             SELECT {Columns}, -score, snippet(words, 0, '', '', '…', {PassageTokens})
             FROM best CROSS JOIN turns ON turns.id = best.id CROSS JOIN words ON words.rowid = best.id
             WHERE words MATCH $words ORDER BY score, best.id DESC
-            """, ("$words", string.Join(" OR ", words)), ("$older", Older(words)), ("$count", count), ("$conversation", conversation ?? ""));
+            """, ("$words", string.Join(" OR ", words)), ("$older", Older(words)), ("$count", count),
+            ("$conversation", conversation ?? ""));
         return [.. Rows(select, row => new FoundTurn(TurnOf(row), row.GetDouble(6), row.GetString(7)))];
     }
 

@@ -93,7 +93,8 @@ public sealed class MemoryVerbTests : IDisposable
         run = await Generate(model, "--memory", memory, "--prompt", "Which dog?", "--memory-budget", "24");
         Assert.Equal("user: Hello.\nWhich dog?", (string)run.Json["prompt"]!);
         Assert.Equal(
-            "memory: 23 of 24 tokens; found: none; latest: today 1.\nmemory: no room for pets 1; raise --memory-budget for more.\n", run.Error);
+            "memory: 23 of 24 tokens; found: none; latest: today 1.\nmemory: no room for pets 1; raise --memory-budget for more.\n",
+            run.Error);
     }
 
     [Theory]

@@ -20,7 +20,8 @@ public sealed class ConversationMemoryTests : IDisposable
 
     public static TheoryData<string> Texts =>
     [
-        "plain", "\"quoted\" 'twice' \"\"", "NEAR(a b, 3) AND OR NOT ^x col:umn {y} * +", "line\nline\r\n\n  indented", "emoji 👩‍👩‍👧 and é e\u0301 日本語",
+        "plain", "\"quoted\" 'twice' \"\"", "NEAR(a b, 3) AND OR NOT ^x col:umn {y} * +",
+        "line\nline\r\n\n  indented", "emoji 👩‍👩‍👧 and é e\u0301 日本語",
         "before\0after", " leading and trailing ", "%s ? $text ;DROP TABLE turns;--", new string('x', 1_000_000),
         string.Concat(Enumerable.Repeat("a word or two, ", 70_000)),
     ];
@@ -62,7 +63,7 @@ public sealed class ConversationMemoryTests : IDisposable
     [Fact]
     public void The_passage_of_a_long_turn_has_the_word_that_was_found()
     {
-        memory.Add("talk", [("user", string.Concat(Enumerable.Repeat("much ado about nothing ", 30_000)) + "needle" + new string(' ', 9) + "end")]);
+        memory.Add("talk", [("user", string.Concat(Enumerable.Repeat("much ado about nothing ", 30_000)) + "needle end")]);
         var passage = Assert.Single(memory.Search("needles")).Passage;
         Assert.Contains("needle", passage);
         Assert.InRange(passage.Length, 1, 400);

@@ -79,7 +79,8 @@ internal static class ToldFacts
         {
             string Filled(string text) => text.Replace("NAME", People[index % People.Length]).Replace("TOPIC", topic);
             told.Add((Filled(fact), Filled(question)));
-            told.AddRange(random.GetItems(AboutPeople, 2).Concat(random.GetItems(AboutTopics, 2)).Select(text => (Filled(text), (string?)null)));
+            string[] distractors = [.. random.GetItems(AboutPeople, 2), .. random.GetItems(AboutTopics, 2)];
+            told.AddRange(distractors.Select(text => (Filled(text), (string?)null)));
         }
         (string Text, string? Question)[] shuffled = [.. told];
         random.Shuffle(shuffled);
@@ -87,7 +88,8 @@ internal static class ToldFacts
         foreach (var (index, part) in shuffled.Chunk(20).Index())
         {
             var turns = memory.Add($"day {index + 1}", [.. part.Select((turn, at) => (at % 2 == 0 ? "user" : "assistant", turn.Text))]);
-            facts.AddRange(turns.Zip(part).Where(pair => pair.Second.Question is not null).Select(pair => (pair.Second.Question!, pair.First)));
+            foreach (var (turn, (_, question)) in turns.Zip(part))
+                if (question is not null) facts.Add((question, turn));
         }
         return facts;
     }
