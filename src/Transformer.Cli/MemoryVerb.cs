@@ -107,7 +107,13 @@ internal static class MemoryVerb
                 Query = query,
                 Turns = found.Select(one => new
                 {
-                    one.Turn.Conversation, one.Turn.Number, one.Turn.Role, one.Turn.Text, one.Turn.Time, one.Score, one.Passage,
+                    one.Turn.Conversation,
+                    one.Turn.Number,
+                    one.Turn.Role,
+                    one.Turn.Text,
+                    one.Turn.Time,
+                    one.Score,
+                    one.Passage,
                 }),
             });
             return;
