@@ -157,11 +157,16 @@ internal static class GenerateOptions
     private static readonly Dictionary<Option, Option[]> Conflicts = new()
     {
         [Greedy] = [Temperature, TopK, TopP, MinP],
-        [Prompts] = [Prompt, PromptFile, DraftTokens, Draft, Beams],
+        [Prompts] = [Prompt, PromptFile, DraftTokens, Draft, Beams, GenerateMemory.Memory],
         [Beams] = [Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, DraftTokens, Draft],
     };
 
-    private static readonly Dictionary<Option, Option> Needs = new() { [Parallel] = Prompts, [LengthPenalty] = Beams };
+    private static readonly Dictionary<Option, Option> Needs = new()
+    {
+        [Parallel] = Prompts,
+        [LengthPenalty] = Beams,
+        [GenerateMemory.Budget] = GenerateMemory.Memory,
+    };
 
     /// <summary>How tokens are chosen.</summary>
     /// <exception cref="InputException">The constraint is wrong.</exception>

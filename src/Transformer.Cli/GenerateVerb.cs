@@ -27,7 +27,7 @@ internal static class GenerateVerb
         var verb = new Command(Name, "Continues a prompt with a trained model.")
         {
             Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed,
-            Count,
+            Count, GenerateMemory.Memory, GenerateMemory.Budget,
             DraftTokens, Draft, Prompts, GenerateOptions.Parallel, Beams, LengthPenalty, TensorParallel, SharedOptions.Quantize,
             SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
@@ -69,6 +69,7 @@ internal static class GenerateVerb
         var (count, json) = (request.GetValue(Count), request.GetValue(SharedOptions.Json));
         if (prompts is not null)
             return GenerateBatch.Run(output, error, models, prompts, count, request.GetValue(GenerateOptions.Parallel), json, cancellation);
+        prompt = GenerateMemory.Compose(request, error, models, prompt);
         if (request.GetValue(Beams) is { } beams)
         {
             var most = IsGiven(request, MaxTokens) ? options.MaxTokens : (int?)null;
