@@ -60,7 +60,7 @@ public sealed class MemoryGoldenTests
         for (var segment = 0; golden.Expected.ContainsKey($"segment{segment}.logits"); segment++)
         {
             (var hidden, memory) = model.Continue(golden.Ids.narrow(1, segment * Segment, Segment), memory);
-            Near.Equal(golden.Expected[$"segment{segment}.logits"], model.Logits(hidden), AssociativeLogits, $"logits of segment {segment}");
+            Near.Equal(golden.Expected[$"segment{segment}.logits"], model.Logits(hidden), AssociativeLogits, $"logits of {segment}");
             for (var layer = 0; layer < layers.Length; layer++)
             {
                 var (name, found) = ($"segment{segment}.layer{layer}", memory.Of(layers[layer])!);
