@@ -42,12 +42,19 @@ internal static class EvaluateVerb
         CustomParser = result => ScriptJson.Parse<Precision>("--precision", result) is [var precision] ? precision : null,
     };
 
+    private static readonly Option<string?> ByPosition = new("--by-position")
+    {
+        Description = "Read the text as one stream, and draw the mean loss at each place of a segment (of the context, for a model " +
+            "without memory) into this picture.",
+        HelpName = "FILE.svg",
+    };
+
     /// <summary>The verb.</summary>
     public static Command Create()
     {
         var verb = new Command("evaluate", "Measures how well models predict a text or solve their task.")
         {
-            Models, Data, Set, PrecisionOption, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
+            Models, Data, Set, ByPosition, PrecisionOption, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -61,6 +68,8 @@ internal static class EvaluateVerb
         if (overrides.FirstOrDefault(set => given is not null || !set.StartsWith("data.", StringComparison.Ordinal)) is { } misplaced)
             throw new InputException(
                 $"--set {misplaced}: changes what a run is measured on, so it takes keys that begin with data. and goes without --data.");
+        if (request.GetValue(ByPosition) is { } picture)
+            return EvaluatePositions.Run(request, request.GetRequiredValue(Models), given, picture, cancellation);
         var device = SharedOptions.DeviceOf(request);
         var precision = request.GetValue(PrecisionOption);
         var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
@@ -156,7 +165,7 @@ internal static class EvaluateVerb
             $"{run}: is no run (no config.yaml), so its validation data are not known. Name a text with --data FILE.");
         var config = ConfigFile.Load(path, overrides);
         using var data = Dataset.Open(config.Data);
-        data.RequireContext((config with { Model = loaded.Model.Config }).RowTokens);
+        data.RequireContext(config with { Model = loaded.Model.Config });
         if (!Words(data.Tokenizer).SequenceEqual(Words(loaded.Tokenizer)))
             throw new InputException(overrides.Length > 0
                 ? $"{run}: was trained with other tokens than --set {string.Join(" --set ", overrides)} needs; " +

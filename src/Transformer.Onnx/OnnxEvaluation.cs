@@ -14,7 +14,7 @@ public static class OnnxEvaluation
     /// <param name="cancellation">Ends the measurement between two batches.</param>
     public static EvaluationResult Measure(OnnxInferenceModel model, TextEvaluation text, CancellationToken cancellation = default) =>
         ModelEvaluation.Measure(
-            text.Batches(model.Config.ContextLength), batch => Logits(model, batch.Inputs, batch.Rows, batch.Columns), cancellation);
+            text.Batches(model.Config), batch => Logits(model, batch.Inputs, batch.Rows, batch.Columns), cancellation);
 
     // [B, T, V]
     private static Tensor Logits(OnnxInferenceModel model, long[] ids, int rows, int columns)

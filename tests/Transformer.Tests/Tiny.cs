@@ -167,6 +167,17 @@ internal static class Tiny
             Pattern = ["recurrent", "linear"],
             Memory = new RecurrentMemoryConfig { Tokens = 2 },
         },
+        ["recurrent memory without writing over transformer_xl"] =
+            Recurrent(new TransformerXlAttentionConfig { Heads = 4, MemoryLength = 6 }) with
+            {
+                Memory = new RecurrentMemoryConfig { Tokens = 2, Write = false }
+            },
+        ["associative memory under value residuals and learned windows"] = Config with
+        {
+            ContextLength = 5,
+            Attention = new SoftmaxAttentionConfig { Heads = 4, ValueResidual = true, Window = Windows["dynamic"] },
+            Memory = new AssociativeMemoryConfig { Tokens = 2, KeyWidth = 3 },
+        },
     };
 
     private static ModelConfig Recurrent(TransformerXlAttentionConfig attention) =>

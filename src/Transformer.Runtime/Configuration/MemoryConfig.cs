@@ -99,7 +99,7 @@ public sealed record AssociativeMemoryConfig : MemoryConfig
     [
         ParameterSpec.Matrix("q_proj.weight", KeyWidth, width, MatrixRole.Hidden),
         ParameterSpec.Matrix("k_proj.weight", KeyWidth, width, MatrixRole.Hidden),
-        new("v_proj.weight", [width, width], new ConstantDraw(0)),
+        new("v_proj.weight", [width, width], new ZeroDraw(MatrixRole.Value)),
         ParameterSpec.Matrix("b_proj.weight", 1, width, MatrixRole.Hidden),
         new("b_proj.bias", [1], new ConstantDraw(0)),
     ];

@@ -68,8 +68,14 @@ public sealed record ModelConfig : IValidated
     /// <summary>The most tokens that a text may have: those of the context or, read segment by segment, as many as there are.</summary>
     public int MostTokens => HasSegments ? int.MaxValue : ContextLength;
 
-    /// <summary>The places of a pass: those of context_length tokens, and those of memory tokens before and behind them.</summary>
-    internal int Places => ContextLength + (Memory?.PlacesBefore ?? 0) + (Memory?.PlacesAfter ?? 0);
+    /// <summary>How many memory tokens stand before the words of a segment.</summary>
+    internal int PlacesBefore => Memory?.PlacesBefore ?? 0;
+
+    /// <summary>How many memory tokens stand behind the words of a segment.</summary>
+    internal int PlacesAfter => Memory?.PlacesAfter ?? 0;
+
+    /// <summary>The places of a pass: those of context_length tokens and of the memory tokens before and behind them.</summary>
+    internal int Places => ContextLength + PlacesBefore + PlacesAfter;
 
     /// <summary>How a block moves information between positions.</summary>
     /// <param name="layer">The block, 0 being the one after the embedding.</param>
@@ -149,6 +155,8 @@ public sealed record ModelConfig : IValidated
             yield return new(
                 "memory.kind", "associative memory adds to one residual stream, and hyper_connections has several; take pre_norm");
         }
+        if (Memory is AssociativeMemoryConfig { Features: var features } && 2L * features * (Width + 1L) > int.MaxValue)
+            yield return new("memory.key_width", $"{features} features of width {Width} are too many for a matrix; lower key_width or nu");
         if (mixers.Count > 0) yield break;
         foreach (var problem in ValueResidualProblems()) yield return problem;
         if (!Mlp.Problems().Any() && ParametersOfBlocks() is > MostParameters and var numbers)

@@ -9,6 +9,10 @@ public abstract record ParameterDraw;
 /// <param name="Role">What the matrix does in the model.</param>
 public sealed record NormalDraw(MatrixRole Role) : ParameterDraw;
 
+/// <summary>Zeros, of a matrix that learns like the others of its role.</summary>
+/// <param name="Role">What the matrix does in the model.</param>
+public sealed record ZeroDraw(MatrixRole Role) : ParameterDraw;
+
 /// <summary>One number everywhere.</summary>
 /// <param name="Value">The number.</param>
 public sealed record ConstantDraw(double Value) : ParameterDraw;

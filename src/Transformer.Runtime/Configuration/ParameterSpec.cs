@@ -30,7 +30,8 @@ public sealed record ParameterSpec(string Name, long[] Shape, ParameterDraw Draw
     public bool Decays => Shape.Length >= 2;
 
     /// <summary>Whether it is a matrix between embedding and head: what muP rescales and Muon makes orthogonal.</summary>
-    public bool IsHidden => Draw is NormalDraw { Role: MatrixRole.Hidden or MatrixRole.Value or MatrixRole.ResidualProjection };
+    public bool IsHidden => (Draw switch { NormalDraw normal => normal.Role, ZeroDraw zero => zero.Role, _ => (MatrixRole?)null })
+        is MatrixRole.Hidden or MatrixRole.Value or MatrixRole.ResidualProjection;
 
     /// <summary>The number of its elements.</summary>
     public long Count => Shape.Aggregate(1L, (product, size) => product * size);

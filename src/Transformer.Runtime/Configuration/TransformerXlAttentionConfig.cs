@@ -41,6 +41,8 @@ public sealed record TransformerXlAttentionConfig : HeadedAttentionConfig
         if (width % 2 != 0) yield return new("kind", $"distances are pairs of a sine and a cosine, so the width must be even, not {width}");
         if (MemoryLength is < 1 or > LongestMemory)
             yield return new("memory_length", $"found {MemoryLength}, expected 1 to {LongestMemory}");
+        else if ((long)MemoryLength * Heads * HeadWidthAt(width) > int.MaxValue)
+            yield return new("memory_length", $"found {MemoryLength}, too long for heads of {(long)Heads * HeadWidthAt(width)} together");
         if (ClampLength is < 1) yield return new("clamp_length", $"found {ClampLength}, expected 1 or more");
     }
 

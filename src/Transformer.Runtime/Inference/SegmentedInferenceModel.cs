@@ -58,7 +58,7 @@ public sealed class SegmentedInferenceModel : InferenceModel
         for (var left = pieces; left.Length > 0; left = [.. left.Where(piece => piece.Left > 0)])
         {
             Begin(held, [.. left.Where(piece => held.Room(piece.Row) == 0).Select(piece => piece.Row)]);
-            Greet(held, [.. left.Select(piece => piece.Row)]);
+            ReadMemoryBefore(held, [.. left.Select(piece => piece.Row)]);
             Read(held, left, input, all);
         }
     }
@@ -100,42 +100,33 @@ public sealed class SegmentedInferenceModel : InferenceModel
         return InferenceInput.OfEmbeddings(embeddings.ToArray(), input.Width);
     }
 
-    // Ends the segments of rows and begins their next ones.
+    // Ends the segments of rows: their memory tokens write, and what is remembered is carried over.
     private void Begin(SegmentedState state, int[] rows)
     {
         if (rows.Length == 0) return;
-        if (Config.Memory is { PlacesAfter: > 0 } memory) Write(state, rows, isRecurrent: memory is RecurrentMemoryConfig);
+        if (Config.PlacesAfter > 0) ReadMemory(state, rows, becomesMemory: Config.Memory is RecurrentMemoryConfig);
         foreach (var row in rows) state.Segment.Carry(row);
-        if (Config.Memory is not RecurrentMemoryConfig { Write: false }) return;
-        // What becomes of memory tokens that see nothing else.
-        Write(state, rows, isRecurrent: true);
-        foreach (var row in rows) state.Segment.Clear(row);
     }
 
-    private void Write(SegmentedState state, int[] rows, bool isRecurrent)
+    // Reads the memory tokens before the words of segments that have none yet. Where nothing is written behind the words, what becomes of
+    // them is the next segment's memory.
+    private void ReadMemoryBefore(SegmentedState state, int[] rows)
     {
-        ReadMemory(state, rows, isRecurrent);
-        if (!isRecurrent) return;
-        var tokens = Config.Memory!.Tokens;
-        for (var output = 0; output < rows.Length * tokens; output++)
-            inner.Hidden(output).CopyTo(state.Memory(rows[output / tokens]).Slice(output % tokens * Config.Width, Config.Width));
-    }
-
-    // Reads the memory tokens before the words of segments that have none yet.
-    private void Greet(SegmentedState state, int[] rows)
-    {
-        if (Config.Memory is not { PlacesBefore: > 0 }) return;
+        if (Config.PlacesBefore == 0) return;
         int[] empty = [.. rows.Where(row => state.Segment.Lengths[row] == 0)];
-        if (empty.Length > 0) ReadMemory(state, empty, isRecurrent: true);
+        if (empty.Length > 0) ReadMemory(state, empty, becomesMemory: Config.PlacesAfter == 0);
     }
 
-    private void ReadMemory(SegmentedState state, int[] rows, bool isRecurrent)
+    private void ReadMemory(SegmentedState state, int[] rows, bool becomesMemory)
     {
+        var (tokens, isRecurrent) = (Config.Memory!.Tokens, Config.Memory is RecurrentMemoryConfig);
         var embeddings = new float[rows.Length * initialMemory.Length];
         for (var i = 0; i < rows.Length; i++)
             (isRecurrent ? state.Memory(rows[i]) : initialMemory).CopyTo(embeddings.AsSpan(i * initialMemory.Length));
-        int[] counts = [.. Enumerable.Repeat(Config.Memory!.Tokens, rows.Length)];
-        inner.Read(state.Segment, rows, counts, InferenceInput.OfEmbeddings(embeddings, Config.Width), all: isRecurrent);
+        int[] counts = [.. Enumerable.Repeat(tokens, rows.Length)];
+        inner.Read(state.Segment, rows, counts, InferenceInput.OfEmbeddings(embeddings, Config.Width), all: becomesMemory);
+        for (var output = 0; becomesMemory && output < rows.Length * tokens; output++)
+            inner.Hidden(output).CopyTo(state.Memory(rows[output / tokens]).Slice(output % tokens * Config.Width, Config.Width));
     }
 
     private void Keep(int output, int wanted)
@@ -148,6 +139,8 @@ public sealed class SegmentedInferenceModel : InferenceModel
     private void Reserve(int outputs)
     {
         if (hidden.Length >= outputs * Config.Width) return;
+        if ((long)outputs * Config.VocabularySize!.Value > Array.MaxLength)
+            throw new InputException($"the logits of {outputs} tokens at once do not fit an array. Read fewer at once.");
         (logits, hidden) = (new float[outputs * Config.VocabularySize!.Value], new float[outputs * Config.Width]);
     }
 

@@ -38,7 +38,7 @@ public sealed class SegmentedState : SequenceState
 
     // A segment that is full goes on until the next word comes.
     private int Words(int row) =>
-        Segment.Lengths[row] == 0 ? 0 : Segment.Lengths[row] - (config.Memory?.PlacesBefore ?? 0);
+        Segment.Lengths[row] == 0 ? 0 : Segment.Lengths[row] - config.PlacesBefore;
 
     internal override IEnumerable<StatePart> Parts(int row)
     {
@@ -49,7 +49,7 @@ public sealed class SegmentedState : SequenceState
 
     /// <inheritdoc/>
     internal override void PrepareParts() => Segment.Prepare([.. Lengths.Select(length =>
-        length == 0 ? 0 : (config.Memory?.PlacesBefore ?? 0) + (length - 1) % config.ContextLength + 1)]);
+        length == 0 ? 0 : config.PlacesBefore + (length - 1) % config.ContextLength + 1)]);
 
     /// <inheritdoc/>
     protected override void ClearRow(int row)

@@ -27,7 +27,8 @@ internal sealed class ContiguousSampler : TrainingBatches
         {
             throw new InputException(
                 $"data.sampling: contiguous gives each of {rows} rows a part of the text, but its {segments.Count} segments of " +
-                $"{segments.Length} tokens are fewer than {(long)rows * columns}; lower training.batch_size, or use a longer text");
+                $"{segments.Length} tokens are fewer than {(long)rows * columns}; lower training.batch_size or " +
+                "training.backpropagation_segments, or use a longer text");
         }
     }
 

@@ -10,6 +10,8 @@ public sealed class Corpus : Dataset
     // 512 MiB of text are up to 2 GiB of tokens in memory.
     private const long MostBytesInMemory = 1L << 29;
 
+    private readonly Dictionary<(TokenSequence Tokens, int Length), TextSegments> segments = [];
+
     internal Corpus(
         string path, Tokenizer tokenizer, TokenSequence training, TokenSequence validation, long validationBytes, string checksum)
     {
@@ -61,9 +63,14 @@ public sealed class Corpus : Dataset
 
     /// <summary>Makes sure that both parts have at least one window and the token after it.</summary>
     /// <exception cref="InputException">A part is too short.</exception>
-    public override void RequireContext(int contextLength)
+    public override void RequireContext(int contextLength, int segments = 1)
     {
-        if (Training.Length <= contextLength) throw TooShort("training", Training.Length, contextLength, "use a longer text");
+        if (Training.Length <= (long)contextLength * segments)
+        {
+            throw segments == 1 ? TooShort("training", Training.Length, contextLength, "use a longer text") : new InputException(
+                $"data: the training part has {Training.Length} tokens, but rows of {segments} segments of {contextLength} need at least " +
+                $"{(long)contextLength * segments + 1}; use a longer text, or lower training.backpropagation_segments");
+        }
         if (Validation.Length <= contextLength)
             throw TooShort("validation", Validation.Length, contextLength, "raise data.validation_fraction");
     }
@@ -79,7 +86,13 @@ public sealed class Corpus : Dataset
         ? ValidationBatches.Streams(Segments(Validation, model.ContextLength), batchSize, batches)
         : HeldOut(batchSize, model.ContextLength, batches);
 
-    private TextSegments Segments(TokenSequence tokens, int length) => new(tokens, length, Tokenizer.EndOfText ?? Tokenizer.BeginOfText);
+    // The text is searched for ends of documents once.
+    private TextSegments Segments(TokenSequence tokens, int length)
+    {
+        if (!segments.TryGetValue((tokens, length), out var known))
+            segments.Add((tokens, length), known = new(tokens, length, Tokenizer.EndOfText ?? Tokenizer.BeginOfText));
+        return known;
+    }
 
     /// <inheritdoc/>
     public override IEnumerable<Batch> HeldOut(int batchSize, int contextLength, int? batches = null) => batches is { } count

@@ -23,7 +23,14 @@ public abstract class Dataset : IDisposable
 
     /// <summary>Checks that a model of this context length can be trained and validated on it.</summary>
     /// <exception cref="InputException">There is too little of it, or its rows are too long.</exception>
-    public abstract void RequireContext(int contextLength);
+    /// <param name="contextLength">T, the most tokens that it reads at once.</param>
+    /// <param name="segments">How many times T a training row of a text has.</param>
+    public abstract void RequireContext(int contextLength, int segments = 1);
+
+    /// <summary>Checks that a run can be trained and validated on it.</summary>
+    /// <exception cref="InputException">There is too little of it, or its rows are too long.</exception>
+    public void RequireContext(RunConfig run) =>
+        RequireContext(run.Data.Task is null ? run.Model.ContextLength : run.Model.MostTokens, run.RowSegments);
 
     /// <summary>The batches to train on, from a position on.</summary>
     /// <param name="run">Batch size, context, seed and sampling.</param>

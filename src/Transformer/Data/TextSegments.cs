@@ -13,13 +13,13 @@ internal sealed class TextSegments
     private readonly TokenSequence tokens;
     private readonly List<(long Offset, int Length, bool Starts)>? cut;    // null where all are alike
 
-    /// <param name="tokens">The text; the last segments that are shorter are left out where nothing tells documents apart.</param>
+    /// <param name="tokens">The text.</param>
     /// <param name="length">T.</param>
     /// <param name="boundary">The token between two documents; null where there is none.</param>
     public TextSegments(TokenSequence tokens, int length, int? boundary)
     {
         (this.tokens, Length) = (tokens, length);
-        Count = (tokens.Length - 1) / length;
+        Count = (tokens.Length - 1 + length - 1) / length;
         if (boundary is not { } mark) return;
         var ends = Places(mark).Append(tokens.Length - 1);
         cut = [];
@@ -46,7 +46,8 @@ internal sealed class TextSegments
     /// <returns>Whether it begins a document.</returns>
     public bool Read(long segment, Span<long> inputs, Span<long> targets)
     {
-        var (offset, count, starts) = cut?[(int)segment] ?? (segment * Length, Length, segment == 0);
+        var (offset, count, starts) = cut?[(int)segment]
+            ?? (segment * Length, (int)Math.Min(Length, tokens.Length - 1 - segment * Length), segment == 0);
         tokens.Read(offset, inputs[..count]);
         tokens.Read(offset + 1, targets[..count]);
         return starts;

@@ -85,7 +85,11 @@ public static class ModelEvaluation
         {
             if (round[0].Starts is null) yield return ranks.Rank < round.Length ? (round[ranks.Rank], true) : (round[0], false);
             else
-                foreach (var batch in round) yield return (batch.Share(ranks.Rank, ranks.Ranks), true);
+                foreach (var batch in round)
+                {
+                    var parts = Math.Min(ranks.Ranks, batch.Rows);
+                    yield return (batch.Share(Math.Min(ranks.Rank, parts - 1), parts), ranks.Rank < parts);
+                }
         }
     }
 

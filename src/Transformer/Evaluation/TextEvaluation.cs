@@ -36,16 +36,22 @@ public sealed record TextEvaluation(TokenSequence Tokens, long Bytes) : IDisposa
     }
 
     /// <summary>
-    /// The loss over all windows, one after the other, each of the model's context or, where the text is shorter, of its length.
+    /// The loss over all windows, one after the other, each of the model's context or, where the text is shorter, of its length. A model
+    /// that remembers reads them as one stream.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="cancellation">Ends the measurement between two batches.</param>
     public EvaluationResult Measure(TransformerModel model, CancellationToken cancellation = default) =>
-        ModelEvaluation.Measure(model, Batches(model.Config.ContextLength), cancellation);
+        ModelEvaluation.Measure(model, Batches(model.Config), cancellation);
 
-    /// <summary>The windows for a model of this context.</summary>
-    internal IEnumerable<Batch> Batches(int contextLength) =>
-        ValidationBatches.Full(Tokens, BatchSize, (int)Math.Min(contextLength, Tokens.Length - 1));
+    /// <summary>The windows or segments for a model.</summary>
+    internal IEnumerable<Batch> Batches(ModelConfig model)
+    {
+        var length = (int)Math.Min(model.ContextLength, Tokens.Length - 1);
+        return model.HasSegments
+            ? ValidationBatches.Streams(new TextSegments(Tokens, length, boundary: null), rows: 1)
+            : ValidationBatches.Full(Tokens, BatchSize, length);
+    }
 
     /// <inheritdoc/>
     public void Dispose() => Tokens.Dispose();

@@ -54,7 +54,7 @@ public sealed record ForwardContext
     /// <summary>A mixer's state, of <see cref="States"/>; null for a pass without a state.</summary>
     public LayerState? StateOf(TokenMixer mixer) => States?[mixer];
 
-    /// <summary>What is remembered of the segments before this one; null where it is the first of every row's text.</summary>
+    /// <summary>What is remembered of the segments before this one; null in a model without memory.</summary>
     public SegmentMemory? MemoryBefore { get; init; }
 
     /// <summary>Collects what the next segment remembers; null where there is none.</summary>

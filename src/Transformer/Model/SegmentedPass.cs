@@ -1,4 +1,5 @@
 using Transformer.Layers;
+using Transformer.Layers.Attention;
 using Transformer.Layers.Memory;
 using Transformer.Native;
 using static TorchSharp.torch;
@@ -19,6 +20,9 @@ internal sealed class SegmentedPass(TransformerModel model)
     /// <summary>Collects what layers add to the loss; null outside training.</summary>
     public AuxiliaryLosses? AuxiliaryLosses { get; init; }
 
+    /// <summary>Collects the spans of each learned window over all words: [B or 1, H, N or 1]. Null where they are not needed.</summary>
+    public IDictionary<LearnedSpan, Tensor>? LearnedSpans { get; init; }
+
     /// <summary>Activation checkpointing; null where blocks keep all activations.</summary>
     public Recomputation? Recomputation { get; init; }
 
@@ -32,7 +36,7 @@ internal sealed class SegmentedPass(TransformerModel model)
         using var scope = NewDisposeScope();
         var (rows, tokens, length) = ((int)ids.shape[0], ids.shape[1], model.Config.ContextLength);
         var segments = (int)((tokens + length - 1) / length);
-        var beside = (model.Config.Memory?.PlacesBefore ?? 0) + (model.Config.Memory?.PlacesAfter ?? 0);
+        var beside = model.Config.Places - length;
         var outputs = new List<Tensor>();
         var before = memory ?? new SegmentMemory(new long[rows]);
         for (var segment = 0; segment < segments; segment++)
@@ -62,16 +66,30 @@ internal sealed class SegmentedPass(TransformerModel model)
         using var scope = NewDisposeScope();
         var (rows, count) = (words.shape[0], words.shape[1]);
         var embeddings = model.Embed(words);                                                        // [B, T, C]
-        var first = model.Config.Memory?.PlacesBefore ?? 0;
-        var last = model.Config.Memory?.PlacesAfter ?? 0;
+        var (first, last) = (model.Config.PlacesBefore, model.Config.PlacesAfter);
         if (model.MemoryTokens is { } initial)
         {
             var memory = Tokens(initial, before, rows);                                             // [B, m, C]
             embeddings = cat([.. first > 0 ? [memory] : (Tensor[])[], embeddings, .. last > 0 ? [memory] : (Tensor[])[]], 1);
         }
-        var hidden = model.PassSegment(embeddings, before, after, AuxiliaryLosses, Recomputation);          // [B, m + T + m, C]
-        if (first > 0) after.Keep(model, last > 0 ? hidden.narrow(1, first + count, last) : hidden.narrow(1, 0, first));
+        var spans = LearnedSpans is null ? null : new Dictionary<LearnedSpan, Tensor>();
+        var hidden = model.PassSegment(embeddings, before, after, AuxiliaryLosses, spans, Recomputation);    // [B, m + T + m, C]
+        foreach (var (window, own) in spans ?? []) KeepSpans(window, own, first, count);
+        if (first > 0) after.Keep(model, hidden.narrow(1, last > 0 ? first + count : 0, first));
         return scope.MoveToOuter(hidden.narrow(1, first, count));
+    }
+
+    // Spans that do not depend on the token are the same in every segment.
+    private void KeepSpans(LearnedSpan window, Tensor own, long first, long count)
+    {
+        using (own)
+        {
+            if (!LearnedSpans!.TryGetValue(window, out var known)) LearnedSpans[window] = Words().DetachFromDisposeScope();
+            else if (own.shape[^1] > 1)
+                using (known) LearnedSpans[window] = cat([known, Words()], -1).DetachFromDisposeScope();
+        }
+
+        Tensor Words() => own.shape[^1] > 1 ? own.narrow(-1, first, count).clone() : own.clone();
     }
 
     // What stands at the memory places: what the last segment wrote or, where a text begins, what the model has learned to begin with.

@@ -42,9 +42,10 @@ public sealed class Stack : nn.Module<Tensor, ForwardContext, Tensor>
     private Tensor Compute(Block block, Tensor stream, ForwardContext context)
     {
         if (Hooks is not null) stream = Hooks.BeforeBlock(block.Depth, stream);
-        return block.Memory is { } memory
-            ? memory.Apply(stream, context, read => ComputeBlock(block, read, context))
-            : ComputeBlock(block, stream, context);
+        if (block.Memory is not { } memory) return ComputeBlock(block, stream, context);
+        var output = ComputeBlock(block, memory.Read(stream, context), context);
+        memory.Write(output, context);
+        return output;
     }
 
     private Tensor ComputeBlock(Block block, Tensor stream, ForwardContext context)

@@ -92,6 +92,9 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     public IEnumerable<(string Name, Tensor Value)> Weights =>
         named_parameters().Select(parameter => (parameter.name, (Tensor)parameter.parameter));
 
+    /// <summary>The memory tokens with which a text begins: [m, C]; null in a model without.</summary>
+    public Tensor? MemoryTokens => model.Memory;
+
     /// <summary>The state of rows that have no tokens yet.</summary>
     /// <param name="rows">B, the number of sequences.</param>
     /// <param name="capacity">The greatest number of tokens a sequence, at most the context length; the context length where null.</param>
@@ -202,13 +205,15 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             Recomputation = recomputation,
         };
         var (hidden, after) = pass.Read(ids, memory, starts);
-        return (hidden, losses.Total(), after);
+        var segments = (ids.shape[1] + Config.ContextLength - 1) / Config.ContextLength;
+        return (hidden, losses.Total() is { } penalty ? penalty / segments : null, after);
     }
 
     /// <summary>One segment, its memory tokens among the embeddings.</summary>
     internal Tensor PassSegment(
-        Tensor embeddings, SegmentMemory before, SegmentMemory after, AuxiliaryLosses? auxiliaryLosses, Recomputation? recomputation) =>
-        Pass(embeddings, state: null, newTokens: null, auxiliaryLosses, recomputation: recomputation, before: before, after: after);
+        Tensor embeddings, SegmentMemory before, SegmentMemory after, AuxiliaryLosses? auxiliaryLosses,
+        IDictionary<LearnedSpan, Tensor>? learnedSpans, Recomputation? recomputation) =>
+        Pass(embeddings, state: null, newTokens: null, auxiliaryLosses, learnedSpans, recomputation, before, after);
 
     /// <summary>The mean span that each head of each block has learned, over tokens of a text, in tokens.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
@@ -220,7 +225,8 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         if (windows.All(window => window is null)) return null;
         using var scope = NewDisposeScope();
         var spans = new Dictionary<LearnedSpan, Tensor>();
-        Pass(Embed(ids), null, null, learnedSpans: spans).Dispose();
+        if (Config.HasSegments) new SegmentedPass(this) { LearnedSpans = spans }.Read(ids).Memory.Dispose();
+        else Pass(Embed(ids), null, null, learnedSpans: spans).Dispose();
         foreach (var own in spans.Values) scope.Attach(own);
         return [.. windows.Select(window => window is null ? [] : OfAllRanks(Mean(spans[window])))];
 
@@ -297,9 +303,6 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         var type = ProductTypes.Of(precision);
         return LanguageModelLoss.OfHead(hidden.to(type), Head.to(type), targets, zLoss, Config.LogitScale);
     }
-
-    /// <summary>The memory tokens with which a text begins: [m, C]; null in a model without.</summary>
-    public TorchSharp.Modules.Parameter? MemoryTokens => model.Memory;
 
     private IEnumerable<AssociativeMemory> Memories => model.Blocks.Select(block => block.Memory).OfType<AssociativeMemory>();
 

@@ -23,6 +23,7 @@ public static class WeightInitialization
         {
             case NormalDraw normal: DrawNormal(parameter, Deviation(normal.Role, spec.Shape, config)); break;
             case ConstantDraw constant: parameter.fill_(constant.Value); break;
+            case ZeroDraw: parameter.zero_(); break;
             case RateDraw: parameter.uniform_(0, 16).clamp_min_(LeastRate).log_(); break;
             case StepDraw: DrawSteps(parameter); break;
             case ConvolutionDraw: DrawConvolution(parameter); break;

@@ -29,6 +29,19 @@ public sealed record RunConfig : IValidated
                 "zero3 gathers a block's parameters for the block alone, and associative memory needs them before and behind it; " +
                     "take zero2");
         }
+        if (Model.Memory is not null && Data.Task is null && RowSegments < 2)
+        {
+            yield return new(
+                "training.backpropagation_segments",
+                "found 1, but what a segment writes is read by the next one, so that memory would never learn; take 2 or more");
+        }
+        else if (Model.HasSegments && Data is { Task: null, Sampling: not Sampling.Contiguous } && RowSegments < 2)
+        {
+            yield return new(
+                "data.sampling",
+                $"{Data.Sampling.ToString()!.ToLowerInvariant()} gives each row one segment, so that the model would never learn to use its memory; " +
+                    "take contiguous, or rows of training.backpropagation_segments: 2 or more");
+        }
         if (!Model.HasSegments && Training.BackpropagationSegments is not null)
         {
             yield return new(
@@ -37,12 +50,16 @@ public sealed record RunConfig : IValidated
         }
     }
 
+    /// <summary>The segments of a training row of a text: where memory tokens must learn to write, two or more.</summary>
+    internal int RowSegments => !Model.HasSegments || Data.Task is not null ? 1
+        : Training.BackpropagationSegments ?? (Model.Memory is null ? 1 : 2);
+
     /// <summary>
     /// The most tokens of a training row: of a text those of the context or of its segments, of a task as many as it has.
     /// </summary>
-    public int RowTokens => !Model.HasSegments ? Model.ContextLength
-        : Data.Task is null ? (int)Math.Min((long)Model.ContextLength * (Training.BackpropagationSegments ?? 1), int.MaxValue)
-        : int.MaxValue;
+    public int RowTokens => Model.HasSegments && Data.Task is not null
+        ? int.MaxValue
+        : (int)Math.Min((long)Model.ContextLength * RowSegments, int.MaxValue);
 
     /// <summary>Whether so many ranks divide the model's layers, not the batches.</summary>
     internal bool IsTensorParallel(int ranks) => ranks > 1 && Training.Distributed.Strategy == DistributedStrategy.TensorParallel;

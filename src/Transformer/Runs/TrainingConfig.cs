@@ -17,8 +17,8 @@ public sealed record TrainingConfig : IValidated
     public int GradientAccumulation { get; init; } = 1;
 
     /// <summary>
-    /// For a model with memory over segments, how many segments the gradient crosses: rows of a text are that many segments, 1 by default,
-    /// and in rows of a task, which are read whole, it is cut after so many; default there: never.
+    /// For a model with memory over segments, how many segments the gradient crosses: rows of a text are that many segments (default: 2
+    /// with memory tokens, else 1), and in rows of a task, which are read whole, it is cut after so many; default there: never.
     /// </summary>
     public int? BackpropagationSegments { get; init; }
 

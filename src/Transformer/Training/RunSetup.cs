@@ -127,7 +127,7 @@ internal sealed class RunSetup
         var data = Dataset.Open(config.Data);
         try
         {
-            data.RequireContext(config.RowTokens);
+            data.RequireContext(config);
             return data;
         }
         catch

@@ -206,6 +206,8 @@ public sealed class Trainer : IDisposable
             data is Corpus text ? final.BitsPerByte(TextEvaluation.Of(text).Bytes) : null, ProcessMemory.Peak());
     }
 
+    private bool LearnsSpans => Model.SoftmaxMixers().Any(mixer => mixer.Window is LearnedWindowConfig);
+
     private bool IsOver => Progress.Step >= Training.Steps || Progress.IsSolved;
 
     // Every given number of steps, and after the last one.
@@ -294,7 +296,7 @@ public sealed class Trainer : IDisposable
         TrainLoss = double.IsFinite(step.Result.Loss) ? step.Result.Loss : null,
         ValidationLoss = validation?.Loss,
         ValidationAccuracy = validation?.Accuracy,
-        Spans = validation is null ? null : state.Measured(
+        Spans = validation is null || !LearnsSpans ? null : state.Measured(
             () => ModelEvaluation.MeanSpans(state.Model, data.HeldOut(Model, Training.BatchSize, batches: 1).First())),
         LearningRate = step.LearningRate,
         GradientNorm = double.IsFinite(step.Result.GradientNorm) ? step.Result.GradientNorm : null,
@@ -359,7 +361,7 @@ public sealed class Trainer : IDisposable
     {
         log?.Dispose();
         batches.Dispose();
-        trainingStep.Memory?.Dispose();
+        trainingStep.Dispose();
         state.Dispose();
         data.Dispose();
         run.Dispose();

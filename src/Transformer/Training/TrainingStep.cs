@@ -14,7 +14,7 @@ namespace Transformer.Training;
 /// <param name="space">Its parameters; gradients are zero before and after a step.</param>
 /// <param name="optimizer">The optimizer.</param>
 /// <param name="config">Clipping, z-loss and activation checkpointing.</param>
-public sealed class TrainingStep(TransformerModel model, ParameterSpace space, Optimizer optimizer, TrainingConfig config)
+public sealed class TrainingStep(TransformerModel model, ParameterSpace space, Optimizer optimizer, TrainingConfig config) : IDisposable
 {
     /// <summary>The result of a step.</summary>
     /// <param name="Loss">The mean loss of the step's batches before the update, in nats per token, without the z-loss.</param>
@@ -46,9 +46,10 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         using var scope = NewDisposeScope();
         using var modules = Profile?.Measure(model);
         var (losses, memory) = Gradients(batches);
-        Memory?.Dispose();
-        Memory = memory;
         var result = Measure(losses);
+        // What an overflow has left is not remembered.
+        (result.IsFinite ? Memory : memory)?.Dispose();
+        if (result.IsFinite) Memory = memory;
         using (Profile?.Measure("update"))
         {
             if (result.IsFinite) Update(schedule, result.GradientNorm);
@@ -66,6 +67,9 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         Gradients(batches).Memory?.Dispose();
         space.ZeroGradients();
     }
+
+    /// <summary>Forgets what the model remembers.</summary>
+    public void Dispose() => Memory?.Dispose();
 
     // This rank's part of the mean loss of the batches; their gradients are accumulated in the space. Batches are weighted by their
     // predicted tokens, so that the gradient is that of the mean over all tokens, whatever the number of batches and ranks.

@@ -62,7 +62,7 @@ public sealed class ContiguousSamplerTests
     {
         using var tokens = Counting(20);
         Assert.StartsWith(
-            "data.sampling: contiguous gives each of 3 rows a part of the text, but its 4 segments of 4 tokens are fewer than 6",
+            "data.sampling: contiguous gives each of 3 rows a part of the text, but its 5 segments of 4 tokens are fewer than 6",
             Assert.Throws<InputException>(() => new ContiguousSampler(new TextSegments(tokens, 4, null), 3, 2)).Message,
             StringComparison.Ordinal);
     }
@@ -73,11 +73,11 @@ public sealed class ContiguousSamplerTests
     [InlineData(8)]
     public void Validation_streams_predict_each_token_of_each_segment_once(int rows)
     {
-        using var tokens = Counting(53);
+        using var tokens = Counting(55);
         var segments = new TextSegments(tokens, 4, boundary: null);
         var batches = ValidationBatches.Streams(segments, rows).ToList();
         Assert.Equal(
-            Enumerable.Range(1, 52).Select(token => (long)token),
+            Enumerable.Range(1, 54).Select(token => (long)token),
             batches.SelectMany(batch => batch.Targets.Where(target => target != Batch.IgnoredTarget)).Order());
         Assert.All(batches[0].Starts!, Assert.True);
         Assert.All(batches[1..], batch => Assert.DoesNotContain(true, batch.Starts!));

@@ -90,6 +90,11 @@ public sealed class LiveTensorTests
     private static void Step(TransformerModel model, ParameterSpace space, Optimizer optimizer, TrainingConfig? training = null)
     {
         var batch = new Batch([1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6, 7], Rows: 2, Columns: 3);
-        new TrainingStep(model, space, optimizer, training ?? Config).Run(1, [batch, batch]);
+        using var taken = new TrainingStep(model, space, optimizer, training ?? Config);
+        taken.Run(1, [batch, batch]);
+        if (!model.Config.HasSegments) return;
+        var longer = new Batch([.. Enumerable.Repeat(1L, 20)], [.. Enumerable.Repeat(2L, 20)], Rows: 2, Columns: 10);
+        taken.Run(1, [longer with { Starts = [true, false, true, true] }, longer with { Starts = [false, false, false, true] }]);
+        taken.Run(1, [longer with { Starts = [false, false, false, false] }]);
     }
 }

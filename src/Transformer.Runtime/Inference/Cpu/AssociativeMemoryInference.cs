@@ -50,7 +50,9 @@ internal sealed unsafe class AssociativeMemoryInference
     /// <summary>Adds what the memory tokens of a batch write to what the next segment will read.</summary>
     public void Write(TokenBatch batch, Activations stream, AssociativeMemoryState state)
     {
-        if (!Enumerable.Range(0, batch.Tokens).Any(token => batch.Position(token) >= segment)) return;
+        var writes = false;
+        for (var token = 0; token < batch.Tokens; token++) writes |= batch.Position(token) >= segment;
+        if (!writes) return;
         writing.Run(stream, batch.Tokens);                                                          // [N, D], [N, C], [N, 1]
         for (var token = 0; token < batch.Tokens; token++)
             if (batch.Position(token) >= segment) Write(token, batch.Row(token), state);

@@ -20,25 +20,28 @@ internal sealed unsafe class TransformerXlBias : AttentionBias
     /// <param name="name">The mixer's name with a dot at its end.</param>
     public TransformerXlBias(InferencePlan plan, TransformerXlAttentionConfig config, string name)
     {
-        (distances, headWidth) = (config.KeysAt(plan.Model.Places), config.HeadWidthAt(plan.Width));
-        var (width, inner) = (plan.Width, config.Heads * config.HeadWidthAt(plan.Width));
-        float* projection = plan.Weights.Vector(name + "r_proj.weight");             // [H D, C]
+        var inner = config.Heads * config.HeadWidthAt(plan.Width);
+        headWidth = config.HeadWidthAt(plan.Width);
+        distances = (int)Math.Min(config.KeysAt(plan.Model.Places), (config.ClampLength ?? int.MaxValue) + 1L);
         float* u = plan.Weights.Vector(name + "u_bias"), v = plan.Weights.Vector(name + "v_bias");
-        var (rotated, products) = (new float[inner * distances], new float[config.Heads * distances]);
-        var distance = stackalloc float[width];
-        for (var d = 0; d < distances; d++)
+        var (sines, products) = (plan.Workspace.Buffer("distances", plan.Width), plan.Workspace.Buffer("distance vectors", inner));
+        var projection = plan.Products(plan.ExactMap(name + "r_proj", products));
+        var (ofHeads, differences) = (new float[inner * distances], new float[config.Heads * distances]);
+        for (var first = 0; first < distances; first += plan.Workspace.Tokens)
         {
-            Distance(Math.Min(d, config.ClampLength ?? d), distance, width);
-            for (var row = 0; row < inner; row++)
-            {
-                var (head, component) = Math.DivRem(row, headWidth);
-                var product = VectorMath.Dot(projection + (long)row * width, distance, width);
-                rotated[((head * distances) + d) * headWidth + component] = product;
-                products[head * distances + d] += (v[row] - u[row]) * product;
-            }
+            var count = Math.Min(plan.Workspace.Tokens, distances - first);
+            for (var d = 0; d < count; d++) Distance(first + d, sines.Row(d), plan.Width);
+            projection.Run(sines, count);                                            // [count, H D]
+            for (var d = 0; d < count; d++)
+                for (var i = 0; i < inner; i++)
+                {
+                    var at = i / headWidth * distances + first + d;
+                    ofHeads[at * headWidth + i % headWidth] = products.Row(d)[i];
+                    differences[at] += (v[i] - u[i]) * products.Row(d)[i];
+                }
         }
-        vectors = plan.Weights.Constants(rotated);
-        constants = plan.Weights.Constants(products);
+        vectors = plan.Weights.Constants(ofHeads);
+        constants = plan.Weights.Constants(differences);
     }
 
     /// <inheritdoc/>
@@ -46,8 +49,12 @@ internal sealed unsafe class TransformerXlBias : AttentionBias
     {
         var vector = vectors + (long)query.Head * distances * headWidth;
         var constant = constants + query.Head * distances;
+        var last = 0f;
         for (var d = 0; d < count; d++)
-            scores[count - 1 - d] += scale * (VectorMath.Dot(q, vector + d * headWidth, headWidth) + constant[d]);
+        {
+            if (d < distances) last = scale * (VectorMath.Dot(q, vector + d * headWidth, headWidth) + constant[d]);
+            scores[count - 1 - d] += last;
+        }
     }
 
     // The sines of d / 10000^(2i/C), then their cosines.

@@ -52,7 +52,7 @@ public sealed class TaskDataset : Dataset
 
     /// <summary>Checks that the rows of training and validation fit the context.</summary>
     /// <exception cref="InputException">One is longer.</exception>
-    public override void RequireContext(int contextLength)
+    public override void RequireContext(int contextLength, int segments = 1)
     {
         foreach (var split in Enum.GetValues<TaskSplit>())
             if (task.Tokens(LengthOf(split)) is var tokens && tokens > contextLength)

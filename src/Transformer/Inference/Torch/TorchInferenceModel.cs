@@ -54,7 +54,7 @@ public sealed class TorchInferenceModel : InferenceModel
         var states = new Dictionary<int, TorchSequenceState>();
         try
         {
-            while (ranks!.Receive() is { Kind: not ModelCommandKind.End } command) Carry(command, states);
+            while (ranks!.Receive() is { Kind: not ModelCommandKind.End } command) CarryOut(command, states);
         }
         catch (InputException e)
         {
@@ -128,7 +128,7 @@ public sealed class TorchInferenceModel : InferenceModel
         return model.NewState(rows, capacity, owner: this);
     }
 
-    private void Carry(ModelCommand command, Dictionary<int, TorchSequenceState> states)
+    private void CarryOut(ModelCommand command, Dictionary<int, TorchSequenceState> states)
     {
         switch (command.Kind)
         {

@@ -24,9 +24,6 @@ public sealed class SegmentCache : LayerState
     private SegmentCache(Tensor keys, Tensor values, Tensor held, int memory)
         : base(keys, values, held) => (this.keys, this.values, this.held, this.memory) = (keys, values, held, memory);
 
-    /// <summary>The most tokens of a segment.</summary>
-    public int Length => (int)keys.shape[2] - memory;
-
     /// <inheritdoc/>
     public override bool CanTruncate => false;
 

@@ -76,8 +76,10 @@ public sealed class TransformerXlAttention : TokenMixer
     {
         var (k, v, keys) = cache.Append(Split(k_proj.call(x)), Split(v_proj.call(x)), context);    // 2 x [B, H, S, D], [B, S]
         var queries = context.Positions ?? arange(x.shape[1], device: x.device);    // [T] or [B, T]
-        var products = Products(q, Vectors(memoryLength + cache.Length, q));
-        return Attend(q, k, v, Visible(queries, keys), ByDistance(products, queries, keys));
+        var products = Products(q, Vectors(k.shape[2], q));
+        var visible = Visible(queries, keys);
+        visible = visible.logical_or(visible.any(-1, keepdim: true).logical_not());    // padding that sees nothing must not become NaN
+        return Attend(q, k, v, visible, ByDistance(products, queries, keys));
     }
 
     private Tensor Attend(Tensor q, Tensor k, Tensor v, Tensor mask, Tensor distances) =>

@@ -34,45 +34,49 @@ public sealed class AssociativeMemory : nn.Module
     /// <summary>An empty state for generation.</summary>
     internal AssociativeState NewState(int rows, Device device) => new(rows, features, width, device);
 
-    /// <summary>A block between reading and writing.</summary>
-    /// <param name="stream">[B, T, C]</param>
-    /// <param name="context">The memory before and after this segment, or the states of generation.</param>
-    /// <param name="block">[B, T, C] to [B, T, C].</param>
-    /// <returns>The block's output: [B, T, C].</returns>
-    public Tensor Apply(Tensor stream, ForwardContext context, Func<Tensor, Tensor> block)
+    /// <summary>What the block reads: h + phi(q) A / (phi(q) z + epsilon), or h itself in the first segment.</summary>
+    /// <param name="stream">h: [B, T, C].</param>
+    /// <param name="context">The memory before this segment, or the states of generation.</param>
+    /// <returns>[B, T, C]</returns>
+    public Tensor Read(Tensor stream, ForwardContext context)
     {
         using var scope = NewDisposeScope();
-        if (context.States?[this] is AssociativeState state)
-        {
-            var output = block(Read(stream, state.Matrix, state.Normalizer));
-            state.Write(output, context, (memory, matrix, normalizer, begun) => Written(memory, matrix, normalizer, begun));
-            return scope.MoveToOuter(output);
-        }
-        var before = context.MemoryBefore?.Of(this);
-        var begun = before is null || context.MemoryBefore!.AllHaveBegun ? null : context.MemoryBefore.Begun(3, stream.device);
-        var (matrix, normalizer) = before is null ? (null, null)
-            : begun is null ? (before[0], before[1])
-            : (before[0] * begun, before[1] * begun.squeeze(-1));                                  // [B, F, C], [B, F]
-        var result = block(matrix is null ? stream : Read(stream, matrix, normalizer!));
-        if (context.MemoryAfter is { } after)
-        {
-            var memory = result.narrow(1, result.shape[1] - tokens, tokens);                        // [B, m, C]
-            var (addedMatrix, addedNormalizer) = Written(memory, matrix, normalizer, begun);
-            after.Keep(this, matrix is null ? addedMatrix : matrix + addedMatrix,
-                normalizer is null ? addedNormalizer : normalizer + addedNormalizer);
-        }
-        return scope.MoveToOuter(result);
+        if (context.States?[this] is AssociativeState state) return scope.MoveToOuter(Read(stream, state.Matrix, state.Normalizer));
+        return Before(context, stream.device) is { } memory ? scope.MoveToOuter(Read(stream, memory.Matrix, memory.Normalizer)) : stream;
     }
 
-    /// <summary>h + phi(q) A / (phi(q) z + epsilon).</summary>
-    /// <param name="stream">h: [B, T, C].</param>
-    /// <param name="matrix">A: [B, F, C].</param>
-    /// <param name="normalizer">z: [B, F].</param>
-    /// <returns>[B, T, C]</returns>
+    /// <summary>Writes what the block has made of the memory tokens to what the next segment reads.</summary>
+    /// <param name="output">The block's output: [B, T, C].</param>
+    /// <param name="context">The memory before and after this segment, or the states of generation.</param>
+    public void Write(Tensor output, ForwardContext context)
+    {
+        using var scope = NewDisposeScope();
+        if (context.States?[this] is AssociativeState state) state.Write(output, context, Written);
+        if (context.MemoryAfter is not { } after) return;
+        var memory = output.narrow(1, output.shape[1] - tokens, tokens);                            // [B, m, C]
+        if (Before(context, output.device) is not { } before)
+        {
+            var (first, normalizer) = Written(memory, null, null, null);
+            after.Keep(this, first, normalizer);
+            return;
+        }
+        var (matrix, sum) = Written(memory, before.Matrix, before.Normalizer, before.Begun);
+        after.Keep(this, before.Matrix + matrix, before.Normalizer + sum);
+    }
+
+    // A, z and which texts have begun (null where all have); null where no text has.
+    private (Tensor Matrix, Tensor Normalizer, Tensor? Begun)? Before(ForwardContext context, Device device)
+    {
+        if (context.MemoryBefore?.Of(this) is not [var matrix, var normalizer]) return null;
+        if (context.MemoryBefore.AllHaveBegun) return (matrix, normalizer, null);
+        var begun = context.MemoryBefore.Begun(3, device);                                          // [B, 1, 1]
+        return (where(begun > 0, matrix, 0), where(begun.squeeze(-1) > 0, normalizer, 0), begun);
+    }
+
     private Tensor Read(Tensor stream, Tensor matrix, Tensor normalizer)
     {
         var q = Features(q_proj.call(stream));                                                      // [B, T, F]
-        return stream + Recalled(q, matrix, normalizer);
+        return stream + matmul(q, matrix) / (matmul(q, normalizer.unsqueeze(-1)) + AssociativeMemoryConfig.Epsilon);
     }
 
     // What memory tokens add to A and z: [B, F, C] and [B, F].
@@ -88,9 +92,6 @@ public sealed class AssociativeMemory : nn.Module
         if (begun is not null) g = begun * g + (1 - begun);
         return (matmul(k.transpose(1, 2), b * (v - matmul(k, matrix) / known)), (g * k).sum(1));
     }
-
-    private static Tensor Recalled(Tensor features, Tensor matrix, Tensor normalizer) =>
-        matmul(features, matrix) / (matmul(features, normalizer.unsqueeze(-1)) + AssociativeMemoryConfig.Epsilon);
 
     // The authors pair feature i with i - j where Schlag et al. have i + j: the same features in another order.
     private Tensor Features(Tensor x) => FeatureMap.Dpfp(x, nu, backward: true);

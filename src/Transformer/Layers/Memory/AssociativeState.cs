@@ -42,7 +42,7 @@ internal sealed class AssociativeState : LayerState
     /// <param name="context">Which places these are.</param>
     /// <param name="written">What memory tokens [1, m, C] add to A and z, which are given with whether the text has begun.</param>
     public void Write(
-        Tensor output, ForwardContext context, Func<Tensor, Tensor, Tensor, Tensor, (Tensor Matrix, Tensor Normalizer)> written)
+        Tensor output, ForwardContext context, Func<Tensor, Tensor?, Tensor?, Tensor?, (Tensor Matrix, Tensor Normalizer)> written)
     {
         for (var row = 0; row < output.shape[0]; row++)
         {

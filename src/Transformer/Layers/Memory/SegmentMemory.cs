@@ -36,9 +36,11 @@ public sealed class SegmentMemory(IReadOnlyList<long> lengths) : IDisposable
         tensors[module] = [.. values.Select(value => value.DetachFromDisposeScope())];
 
     /// <summary>The same numbers without the graph of their gradients: a memory of its own.</summary>
-    public SegmentMemory Detached() => Mapped(Lengths, value => value.detach());
+    public SegmentMemory Detached() => Mapped(Lengths, value => value.detach().clone());
 
-    /// <summary>The same memory where some rows begin new texts, which see nothing of it; its tensors are these.</summary>
+    /// <summary>
+    /// The same memory where some rows begin new texts, which see nothing of it; its tensors are these, and it is itself where no row does.
+    /// </summary>
     /// <param name="starts">Which rows begin anew.</param>
     internal SegmentMemory Restarted(IReadOnlyList<bool> starts) =>
         starts.Any(start => start) ? Mapped([.. Lengths.Select((length, row) => starts[row] ? 0 : length)], value => value.alias()) : this;
