@@ -97,10 +97,10 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     public TorchSequenceState NewState(int rows, int? capacity = null) =>
         NewState(rows, InferenceModel.CapacityOf(Config, capacity), owner: this);
 
-    internal TorchSequenceState NewState(int rows, int capacity, object owner)
+    internal TorchSequenceState NewState(int rows, int capacity, object owner, bool canDrop = false)
     {
         var states = Mixers.Select(mixer => mixer.NewState(rows, capacity, Device));
-        return new(owner, [.. states], rows, capacity, canTruncate: rotary is not { FollowsLength: true });
+        return new(owner, [.. states], rows, capacity, canTruncate: rotary is not { FollowsLength: true }, canDrop);
     }
 
     /// <param name="ids">[B, T], integers below V.</param>
@@ -202,7 +202,8 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         int[] counts = [.. newTokens ?? Enumerable.Repeat(tokens, rows)];
         var end = counts.Select((count, row) => (state?.Lengths[row] ?? 0) + count).Max();
         InferenceModel.CheckLength(end, state?.Capacity ?? Config.ContextLength);
-        var context = ForwardContext.For(rows, tokens, state?.Lengths, newTokens, rotary, Config.ContextLength, Device) with
+        var context = ForwardContext.For(
+            rows, tokens, state?.Lengths, newTokens, rotary, Config.ContextLength, Device, state is { CanDrop: true }) with
         {
             States = state is null ? null : Mixers.Zip(state.Layers).ToDictionary(pair => pair.First, pair => pair.Second),
             Bias = model.PositionBias,

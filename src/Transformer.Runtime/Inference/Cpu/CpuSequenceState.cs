@@ -8,9 +8,10 @@ public sealed class CpuSequenceState : SequenceState
 {
     private readonly MixerState[] layers;
 
-    internal CpuSequenceState(CpuInferenceModel model, MixerState[] layers, int rows, int capacity) : base(model, rows, capacity)
+    internal CpuSequenceState(CpuInferenceModel model, MixerState[] layers, int rows, int capacity, bool canDrop = false)
+        : base(model, rows, capacity)
     {
-        this.layers = layers;
+        (this.layers, CanDrop) = (layers, canDrop);
         CanTruncate = Array.TrueForAll(layers, layer => layer.CanTruncate);
     }
 
@@ -19,6 +20,9 @@ public sealed class CpuSequenceState : SequenceState
 
     /// <inheritdoc/>
     public override bool CanTruncate { get; }
+
+    /// <inheritdoc/>
+    public override bool CanDrop { get; }
 
     internal MixerState Layer(int layer) => layers[layer];
 
@@ -37,6 +41,12 @@ public sealed class CpuSequenceState : SequenceState
     protected override void CopyRow(int from, int to)
     {
         foreach (var layer in layers) layer.Copy(from, to, Lengths[from]);
+    }
+
+    /// <inheritdoc/>
+    protected override void DropTokens(int row, int first, int count)
+    {
+        foreach (var layer in layers) layer.Drop(row, first, count, Lengths[row]);
     }
 
     /// <inheritdoc/>

@@ -17,7 +17,7 @@ internal sealed unsafe class KeyValueState : MixerState
     public const int Lanes = 8;
 
     private readonly NativeArray<float> keys, values;
-    private readonly NativeArray<float>? unrotated;
+    private NativeArray<float>? unrotated;
     private readonly int heads, width;
 
     /// <param name="rows">B.</param>
@@ -37,6 +37,9 @@ internal sealed unsafe class KeyValueState : MixerState
 
     /// <summary>S.</summary>
     public int Slots { get; }
+
+    /// <summary>Whether keys are stored unrotated and rotated again in each batch.</summary>
+    public bool KeepsUnrotated => unrotated is not null;
 
     /// <inheritdoc/>
     /// <remarks>False where angles follow the length: keys rotated for the longer text are wrong for the shorter one.</remarks>
@@ -100,6 +103,25 @@ internal sealed unsafe class KeyValueState : MixerState
             keys.Span(At(from, head), count).CopyTo(keys.Span(At(to, head), count));
             values.Span(At(from, head), count).CopyTo(values.Span(At(to, head), count));
             unrotated?.Span(At(from, head), count).CopyTo(unrotated.Span(At(to, head), count));
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void KeepUnrotated() => unrotated ??= new(keys.Length);
+
+    /// <inheritdoc/>
+    public override void Drop(int row, int first, int count, int length)
+    {
+        var (from, to, moved) = ((first + count) * width, first * width, (length - first - count) * width);
+        for (var head = 0; head < heads; head++)
+        {
+            MoveUp(values);
+            if (unrotated is not null) MoveUp(unrotated);
+            else
+                for (var slot = first; slot < length - count; slot++)
+                    for (var d = 0; d < width; d++) Keys(row, head)[KeyAt(slot, d)] = Keys(row, head)[KeyAt(slot + count, d)];
+
+            void MoveUp(NativeArray<float> numbers) => numbers.Span(At(row, head) + from, moved).CopyTo(numbers.Span(At(row, head) + to, moved));
         }
     }
 
