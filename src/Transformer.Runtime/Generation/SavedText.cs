@@ -50,7 +50,7 @@ internal sealed record SavedText
     public static (SavedText Text, int[] Tokens, SequenceState State) Read(string path, InferenceModel model, Tokenizer? tokenizer)
     {
         model.RefuseUnsavable();
-        var (state, found) = StateFile.Read(path, model, HashOf(tokenizer));
+        var (state, found) = StateFile.Read(path, model, HashOf(tokenizer), mostRows: 1);
         try
         {
             if (found is null) throw new InputException($"{path}: holds a state without its text, expected one that generate saved.");
@@ -81,8 +81,7 @@ internal sealed record SavedText
     }
 
     private string? Problem(int[] tokens, SequenceState state, int vocabularySize) =>
-        state.Lengths.Count != 1 ? $"{state.Lengths.Count} texts, expected one"
-        : Array.Exists(tokens, token => (uint)token >= (uint)vocabularySize) ? "tokens outside the vocabulary"
+        Array.Exists(tokens, token => (uint)token >= (uint)vocabularySize) ? "tokens outside the vocabulary"
         : Head < 0 || Head > Window || Window < 1 || Window > tokens.Length ? "a window that is not of its text"
         : Chosen < 0 || Chosen >= tokens.Length ? "more tokens chosen than there are"
         : state.Lengths[0] > Window ? "a state of more tokens than the window has"

@@ -55,9 +55,11 @@ internal static class StateFile
     /// <param name="path">The file.</param>
     /// <param name="model">The model that will use it.</param>
     /// <param name="tokenizerHash">A hash of the tokenizer; null where it does not matter.</param>
+    /// <param name="mostRows">The most texts that are expected.</param>
     /// <returns>The state, and what else was saved.</returns>
     /// <exception cref="InputException">The file is no state, is damaged, or belongs to another backend, model or tokenizer.</exception>
-    public static (SequenceState State, StateText? Text) Read(string path, InferenceModel model, string? tokenizerHash)
+    public static (SequenceState State, StateText? Text) Read(
+        string path, InferenceModel model, string? tokenizerHash, int mostRows = MostRows)
     {
         using var file = SafetensorsFile.Open(path);
         if (file.Metadata.GetValueOrDefault(FormatKey) != Format)
@@ -73,7 +75,7 @@ internal static class StateFile
         var capacity = Number(Value(CapacityKey));
         int[] lengths = [.. Value(LengthsKey).Split(' ').Select(Number)];
         var fits = capacity >= 1 && capacity <= model.Config.ContextLength
-            && lengths.Length <= MostRows && lengths.All(length => length <= capacity);
+            && lengths.Length <= mostRows && lengths.All(length => length <= capacity);
         if (!fits)
             throw Damaged($"{lengths.Length} rows of at most {capacity} tokens");
         var text = file.Metadata.TryGetValue(TextKey, out var json) ? new StateText(json, Tokens()) : null;
@@ -148,7 +150,7 @@ internal static class StateFile
     }
 
     // Of everything but the hash itself, in an order that does not depend on the file's.
-    private static string HashOf(IReadOnlyDictionary<string, string> metadata, IEnumerable<StoredTensor> tensors)
+    internal static string HashOf(IReadOnlyDictionary<string, string> metadata, IEnumerable<StoredTensor> tensors)
     {
         var hash = new XxHash128();
         foreach (var (key, value) in metadata.Where(pair => pair.Key != HashKey).OrderBy(pair => pair.Key, StringComparer.Ordinal))
