@@ -9,6 +9,7 @@ using Transformer.Generation;
 using Transformer.Inference;
 using Transformer.Inference.Cpu;
 using Transformer.Inference.Torch;
+using Transformer.Runs;
 using Transformer.Tests.Onnx;
 using Transformer.Tokenization;
 
@@ -36,28 +37,32 @@ public sealed class SavedTextTests : IDisposable
     private static CancellationToken Now => TestContext.Current.CancellationToken;
 
     [Fact]
-    public void Ten_thousand_mutated_files_are_refused_without_great_allocations_or_hold_the_same()
+    public void Mutated_files_are_refused_without_great_allocations_or_hold_the_same() => Mutate(files: 2000);
+
+    [Fact(Explicit = true)]
+    public void Ten_thousand_mutated_files_are_refused_without_great_allocations_or_hold_the_same() => Mutate(files: 10_000);
+
+    private void Mutate(int files)
     {
         Save(8);
-        var (bytes, random) = (File.ReadAllBytes(Saved), new Random(7));
+        var (bytes, random, expected) = (File.ReadAllBytes(Saved), new Random(7), Content());
         var (loaded, most) = (0, 0L);
-        for (var file = 0; file < 10_000; file++)
+        for (var file = 0; file < files; file++)
         {
             File.WriteAllBytes(Saved, Mutated(bytes, random));
             var before = GC.GetAllocatedBytesForCurrentThread();
             try
             {
-                var (text, tokens, state) = SavedText.Read(Saved, model, Letters);
-                using (state) text.Write(folder["again"], model, state, Letters, tokens);
+                Assert.Equal(expected, Content());
                 loaded++;
-                Assert.Equal(bytes, File.ReadAllBytes(folder["again"]));
             }
             catch (InputException)
             {
                 most = Math.Max(most, GC.GetAllocatedBytesForCurrentThread() - before);
             }
         }
-        Assert.InRange(loaded, 1, 9_000);
+        TestContext.Current.SendDiagnosticMessage($"{loaded} of {files} hold the same; at most {most} bytes for a file of {bytes.Length}");
+        Assert.InRange(loaded, 1, files - 1);
         Assert.InRange(most, 0, 200_000 + 16 * bytes.Length);
     }
 
@@ -67,7 +72,7 @@ public sealed class SavedTextTests : IDisposable
     {
         Save(8);
         var (bytes, random, loaded) = (File.ReadAllBytes(Saved), new Random(8), 0);
-        for (var file = 0; file < 1000; file++)
+        for (var file = 0; file < 200; file++)
         {
             File.WriteAllBytes(Saved, bytes);
             Forge(random);
@@ -81,7 +86,7 @@ public sealed class SavedTextTests : IDisposable
             {
             }
         }
-        Assert.InRange(loaded, 1, 999);
+        Assert.InRange(loaded, 1, 199);
     }
 
     [Fact]
@@ -125,7 +130,7 @@ public sealed class SavedTextTests : IDisposable
     }
 
     [Fact]
-    public void Killed_while_it_saves_a_process_leaves_the_last_or_the_new_state() => Kill(times: 3);
+    public void Killed_while_it_saves_a_process_leaves_the_last_or_the_new_state() => Kill(times: 2);
 
     [Fact(Explicit = true)]
     public void Killed_a_hundred_times_while_it_saves_a_process_leaves_the_last_or_the_new_state() => Kill(times: 100);
@@ -175,6 +180,23 @@ public sealed class SavedTextTests : IDisposable
                 Options = new(), Constraint = null,
             }.Write(Path.Combine(shared, "state"), model, state, Letters, new int[tokens]);
             log.WriteByte(1);
+        }
+    }
+
+    // All that a file says, of the state its bits.
+    private string Content()
+    {
+        var (text, tokens, state) = SavedText.Read(Saved, model, Letters);
+        using (state)
+        {
+            var parts = state.Parts(0).SelectMany(part =>
+            {
+                var numbers = new float[part.Count];
+                part.CopyTo(numbers);
+                return numbers.Select(BitConverter.SingleToUInt32Bits).Prepend((uint)part.Count);
+            });
+            return $"{text with { Options = null! }} {ConfigJson.ToJson(text.Options)} {string.Join(' ', tokens)} {state.Capacity} " +
+                $"{state.Lengths[0]} {string.Join(' ', parts)}";
         }
     }
 

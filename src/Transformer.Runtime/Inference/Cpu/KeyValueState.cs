@@ -19,6 +19,7 @@ internal sealed unsafe class KeyValueState : MixerState
     private readonly NativeArray<float> keys, values;
     private NativeArray<float>? unrotated;
     private readonly int heads, width;
+    private readonly int[] rotated;    // of each row, how many of the unrotated keys are rotated to where they stand
 
     /// <param name="rows">B.</param>
     /// <param name="heads">G.</param>
@@ -32,6 +33,7 @@ internal sealed unsafe class KeyValueState : MixerState
         (this.heads, this.width, CanTruncate) = (heads, width, isWhole && !keepsUnrotated);
         keys = new((long)rows * heads * Slots * width);
         values = new((long)rows * heads * Slots * width);
+        rotated = new int[rows];
         if (keepsUnrotated) unrotated = new(keys.Length);
     }
 
@@ -68,19 +70,23 @@ internal sealed unsafe class KeyValueState : MixerState
         new ReadOnlySpan<float>(value, width).CopyTo(new Span<float>(Values(row, head) + slot * width, width));
     }
 
-    /// <summary>Rotates a row's keys, where they are stored unrotated.</summary>
+    /// <summary>Rotates a row's keys, where they are stored unrotated: those that are new or stand elsewhere than in the last batch and,
+    /// where angles follow the length, all.</summary>
     /// <param name="rotation">The angles.</param>
     /// <param name="row">The row.</param>
+    /// <param name="first">The first new key.</param>
     /// <param name="count">How many keys there are.</param>
     /// <param name="length">The length of the text, which the angles depend on.</param>
     [SkipLocalsInit]
-    public void Rotate(RotaryAngles rotation, int row, int count, int length)
+    public void Rotate(RotaryAngles rotation, int row, int first, int count, int length)
     {
         var (cos, sin) = rotation.OfKeys(length);
+        var start = rotation.FollowsLength ? 0 : Math.Min(first, rotated[row]);
+        rotated[row] = count;
         var key = stackalloc float[width];
         for (var head = 0; head < heads; head++)
         {
-            for (var s = 0; s < count; s++)
+            for (var s = start; s < count; s++)
             {
                 unrotated!.Span(At(row, head) + s * width, width).CopyTo(new Span<float>(key, width));
                 RotaryAngles.Rotate(key, (float*)cos + s * width / 2, (float*)sin + s * width / 2, width);
@@ -97,6 +103,7 @@ internal sealed unsafe class KeyValueState : MixerState
     /// <inheritdoc/>
     public override void Copy(int from, int to, int length)
     {
+        rotated[to] = rotated[from];
         var count = Used(length);
         for (var head = 0; head < heads; head++)
         {
@@ -112,6 +119,7 @@ internal sealed unsafe class KeyValueState : MixerState
     /// <inheritdoc/>
     public override void Drop(int row, int first, int count, int length)
     {
+        rotated[row] = Math.Min(rotated[row], first);
         var (from, to, moved) = ((first + count) * width, first * width, (length - first - count) * width);
         for (var head = 0; head < heads; head++)
         {
@@ -153,6 +161,7 @@ internal sealed unsafe class KeyValueState : MixerState
 
         void CopyFrom(ReadOnlySpan<float> from)
         {
+            rotated[row] = 0;
             for (var head = 0; head < heads; head++) from.Slice(head * count, count).CopyTo(numbers.Span(At(row, head), count));
         }
     }

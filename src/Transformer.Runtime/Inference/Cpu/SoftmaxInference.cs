@@ -102,7 +102,7 @@ internal sealed unsafe class SoftmaxInference : MixerInference
         for (var span = 0; span < batch.Spans; span++)
         {
             var last = batch.First(span) + batch.Count(span) - 1;
-            cache.Rotate(rotation!, batch.RowOf(span), batch.Position(last) + 1, batch.Length(last));
+            cache.Rotate(rotation!, batch.RowOf(span), batch.Position(batch.First(span)), batch.Position(last) + 1, batch.Length(last));
         }
     }
 }
