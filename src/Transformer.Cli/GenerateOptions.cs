@@ -173,7 +173,11 @@ internal static class GenerateOptions
     {
         [Greedy] = [Temperature, TopK, TopP, MinP],
         [Prompts] = [Prompt, PromptFile, DraftTokens, Draft, Beams, ContextPolicy, SaveState, State],
-        [Beams] = [Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, DraftTokens, Draft, ContextPolicy, SaveState, State],
+        [Beams] =
+        [
+            Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, DraftTokens, Draft, ContextPolicy,
+            SaveState, State,
+        ],
         [SaveState] = [DraftTokens, Draft, TensorParallel],
         [State] = [DraftTokens, Draft, TensorParallel],
     };
@@ -212,9 +216,9 @@ internal static class GenerateOptions
         var names = ScriptJson.Names<ContextPolicy>();
         var option = new Option<ContextPolicy?>("--context-policy")
         {
-            Description = "What is kept of a text that is longer than the context: slide, its last half; sinks, its first four tokens and " +
-                "its last; turns, its first turn and its last ones, whole, of lines `role: text`; stop, all: the text ends there. Default: " +
-                "what is generated slides, and a longer prompt is refused.",
+            Description = "What is kept of a text that is longer than the context: slide, its last half; sinks, its first four tokens " +
+                "and its last; turns, its first turn and its last ones, whole, of lines `role: text`; stop, all: the text ends there. " +
+                "Default: what is generated slides, and a longer prompt is refused.",
             HelpName = string.Join('|', names),
             CustomParser = result => ScriptJson.Parse<ContextPolicy>("--context-policy", result) is [var one] ? one : null,
         };
@@ -248,14 +252,17 @@ internal static class GenerateOptions
             if (IsGiven(request, option) && others.Where(other => IsGiven(request, other)).ToArray() is { Length: > 0 } found)
                 throw new InputException(
                     $"{string.Join(", ", found.Select(other => other.Name))}: means nothing beside {option.Name}; leave one out.");
-        var file = IsGiven(request, State) ? State : SaveState;
-        if (IsGiven(request, file) && request.GetValue(Count) > 1)
-            throw new InputException($"--count: found {request.GetValue(Count)}, but {file.Name} holds one text; leave one of the two out.");
-        if (IsGiven(request, State) && !IsGiven(request, Prompt) && !IsGiven(request, PromptFile) && (IsGiven(request, Regex) || IsGiven(request, JsonSchema)))
-            throw new InputException("--regex, --json-schema: hold from the beginning of a continuation; give them together with --prompt.");
+        var (file, count) = (IsGiven(request, State) ? State : SaveState, request.GetValue(Count));
+        if (IsGiven(request, file) && count > 1)
+            throw new InputException($"--count: found {count}, but {file.Name} holds one text; leave one of the two out.");
+        if (IsGiven(request, State) && !IsAnyGiven(Prompt, PromptFile) && IsAnyGiven(Regex, JsonSchema))
+            throw new InputException(
+                "--regex, --json-schema: hold from the beginning of a continuation; give them together with --prompt.");
         foreach (var (option, needed) in Needs)
             if (IsGiven(request, option) && !IsGiven(request, needed))
                 throw new InputException($"{option.Name}: means nothing without {needed.Name}.");
+
+        bool IsAnyGiven(params Option[] options) => Array.Exists(options, option => IsGiven(request, option));
     }
 
     /// <summary>Whether an option stands in the request itself.</summary>

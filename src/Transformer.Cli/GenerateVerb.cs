@@ -197,7 +197,9 @@ internal static class GenerateVerb
         var turns = dropped.Sum(one => one.Turns) is > 0 and var some ? $" in {some} turns" : "";
         var lost = dropped.Length == 0 ? "nothing was dropped"
             : $"{ScriptJson.Name(dropped[0].Policy)} dropped {dropped.Sum(one => (long)one.Tokens)} tokens{turns}{of}";
-        var ends = ended == 0 ? "" : samples.Count == 1 ? ", and the text ends there" : $", and {ended} of {samples.Count} samples end there";
+        var ends = ended == 0 ? ""
+            : samples.Count == 1 ? ", and the text ends there"
+            : $", and {ended} of {samples.Count} samples end there";
         error.WriteLine($"The context of {context} tokens is full: {lost}{ends}.");
     }
 

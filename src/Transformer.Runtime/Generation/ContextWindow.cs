@@ -119,6 +119,7 @@ internal sealed class ContextWindow
             throw new InputException(
                 $"{tooLong}. Shorten it to {capacity} or fewer, or choose what is kept of it: --context-policy slide, sinks or turns.");
         var turns = new Turns(prompt, tokenizer!);
-        if (turns.Fit(capacity) is null) throw new InputException($"{tooLong}, and {turns.Obstacle}. Take --context-policy slide or sinks.");
+        if (turns.Fit(capacity) is null)
+            throw new InputException($"{tooLong}, and {turns.Obstacle}. Take --context-policy slide or sinks.");
     }
 }

@@ -15,9 +15,9 @@ public enum FinishReason
     /// <summary>As many tokens were generated as were asked for.</summary>
     MaxTokens,
 
-    /// <summary>The context is full, and its policy drops nothing more.</summary>
-    ContextFull,
-
     /// <summary>The caller cancelled.</summary>
     Cancelled,
+
+    /// <summary>The context is full, and its policy drops nothing more.</summary>
+    ContextFull,
 }

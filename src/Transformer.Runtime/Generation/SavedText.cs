@@ -42,7 +42,8 @@ internal sealed record SavedText
     public void Write(string path, InferenceModel model, SequenceState state, Tokenizer? tokenizer, int[] tokens)
     {
         model.RefuseUnsavable();
-        StateFile.Write(path, model, state, HashOf(tokenizer), new(JsonSerializer.Serialize(this, SavedTextContext.Default.SavedText), tokens));
+        var json = JsonSerializer.Serialize(this, SavedTextContext.Default.SavedText);
+        StateFile.Write(path, model, state, HashOf(tokenizer), new(json, tokens));
     }
 
     /// <summary>Reads a text and its state.</summary>

@@ -192,7 +192,8 @@ public sealed class TextGenerator
 
     /// <summary>The same with a window of the caller's.</summary>
     internal GenerationRow NewRow(
-        ReadOnlySpan<int> prompt, SamplingOptions options, int row, TokenMasks? constraint, ContextWindow window, bool isContinued = false) =>
+        ReadOnlySpan<int> prompt, SamplingOptions options, int row, TokenMasks? constraint, ContextWindow window,
+        bool isContinued = false) =>
         new(options, row, prompt, window, vocabularySize, tokenizer, constraint) { IsContinued = isContinued };
 
     /// <summary>A window of a text.</summary>

@@ -4,8 +4,8 @@ using Transformer.Inference;
 namespace Transformer.Generation;
 
 /// <summary>
-/// One text that is generated in parts, by one process or by several: what <see cref="Save"/> writes goes on, by
-/// <see cref="TextGenerator.Resume"/>, with the tokens that the text would have had without the interruption. Text that is held back where a
+/// A part of a text that is generated in several, perhaps by several processes: what <see cref="Save"/> writes goes on, by
+/// <see cref="TextGenerator.Resume"/>, with the tokens that the text would have had without the interruption. What is held back where a
 /// part ends, an incomplete character or the beginning of a stop string, comes with the next part.
 /// </summary>
 public sealed class TextSession : IDisposable
@@ -84,7 +84,7 @@ public sealed class TextSession : IDisposable
         }
     }
 
-    /// <summary>Generates the text, or the next part of it.</summary>
+    /// <summary>Generates the part.</summary>
     /// <param name="onToken">Called with each token as soon as it is chosen.</param>
     /// <param name="onText">Called with each piece of text as soon as it is final.</param>
     /// <param name="cancellation">Ends the part after the current step.</param>

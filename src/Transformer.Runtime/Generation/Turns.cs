@@ -58,11 +58,11 @@ internal sealed class Turns
         return null;
     }
 
-    // A word or two before the colon: letters, digits, spaces, dashes, underscores; it begins with a letter.
+    // What may stand before the colon: letters, digits, spaces, dashes and underscores, of which the first is a letter.
     private static bool IsRole(List<byte> line)
     {
         var text = line.SkipWhile(value => value == ' ').ToArray();
         return text.Length is > 0 and <= LongestRole && char.IsAsciiLetter((char)text[0])
-            && Array.TrueForAll(text, value => char.IsAsciiLetterOrDigit((char)value) || value is (byte)' ' or (byte)'-' or (byte)'_' or > 127);
+            && Array.TrueForAll(text, value => char.IsAsciiLetterOrDigit((char)value) || value is (byte)' ' or (byte)'-' or (byte)'_');
     }
 }

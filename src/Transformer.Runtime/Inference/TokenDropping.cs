@@ -10,7 +10,7 @@ internal static class TokenDropping
     {
         LearnedPositionConfig or SinusoidalPositionConfig =>
             "model.position: positions are added to the embedding, so that a cached token cannot move to another place",
-        _ => model.MixersByPath().Select(mixer => ObstacleTo(mixer.Path, mixer.Mixer, model.Position)).FirstOrDefault(found => found is not null),
+        _ => model.MixersByPath().Select(mixer => ObstacleTo(mixer.Path, mixer.Mixer, model.Position)).OfType<string>().FirstOrDefault(),
     };
 
     // A recurrence or a convolution keeps what it has read, and has no places that could change.

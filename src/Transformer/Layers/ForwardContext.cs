@@ -31,7 +31,8 @@ public sealed record ForwardContext
 
     /// <summary>
     /// The rotation of all keys of a cache that holds them unrotated, because their angles depend on how long the text has become, or
-    /// because they may move to other places: of slots 0 .. S - 1, [S, D/2] or [B, 1, S, D/2]. Null where new keys are rotated by <see cref="Rotation"/> before they are cached.
+    /// because they may move to other places: of slots 0 .. S - 1, [S, D/2] or [B, 1, S, D/2]. Null where new keys are rotated by
+    /// <see cref="Rotation"/> before they are cached.
     /// </summary>
     public Rotation? CacheRotation { get; init; }
 

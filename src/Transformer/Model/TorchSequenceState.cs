@@ -41,7 +41,8 @@ public sealed class TorchSequenceState : SequenceState
     /// </summary>
     internal TorchSequenceState Narrow(int first, int count)
     {
-        var part = new TorchSequenceState(this, [.. Layers.Select(layer => layer.Narrow(first, count))], count, Capacity, CanTruncate, CanDrop);
+        var part = new TorchSequenceState(
+            this, [.. Layers.Select(layer => layer.Narrow(first, count))], count, Capacity, CanTruncate, CanDrop);
         for (var row = 0; row < count; row++) part.Advance(row, Lengths[first + row]);
         return part;
     }

@@ -63,7 +63,8 @@ public sealed class GenerateSessionTests : IDisposable
     {
         var run = await CliRun.Of("generate", model, "--prompt", "abc", "--max-tokens", "120", "--context-policy", "stop", "--json");
         Assert.Equal("The context of 12 tokens is full: nothing was dropped, and the text ends there.\n", run.Error);
-        Assert.Equal(("context_full", 10), ((string)run.Json["samples"]![0]!["finish_reason"]!, run.Json["samples"]![0]!["tokens"]!.AsArray().Count));
+        var sample = run.Json["samples"]![0]!;
+        Assert.Equal(("context_full", 10), ((string)sample["finish_reason"]!, sample["tokens"]!.AsArray().Count));
     }
 
     [Theory]

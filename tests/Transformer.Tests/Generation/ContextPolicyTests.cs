@@ -27,7 +27,8 @@ public sealed class ContextPolicyTests : IDisposable
         made.Dispose();
     }
 
-    private static string Conversation => "system: count\n" + string.Concat(Enumerable.Range(0, 65).Select(turn => $"user: {turn:d3}\n")) + "bot:";
+    private static string Conversation =>
+        $"system: count\n{string.Concat(Enumerable.Range(0, 65).Select(turn => $"user: {turn:d3}\n"))}bot:";
 
     [Theory]
     [InlineData(ContextPolicy.Slide)]
@@ -130,7 +131,8 @@ public sealed class ContextPolicyTests : IDisposable
         for (var read = 4; read < 40; read += 7)
         {
             int[] longer = [.. prompt, .. whole.Take(read)];
-            Assert.Equal(whole.Skip(read), generator.Generate([longer], Greedy with { MaxTokens = 40 - read }, cancellation: Now)[0].Tokens);
+            var rest = generator.Generate([longer], Greedy with { MaxTokens = 40 - read }, cancellation: Now)[0].Tokens;
+            Assert.Equal(whole.Skip(read), rest);
         }
     });
 

@@ -20,7 +20,14 @@ public sealed class SavedTextTests : IDisposable
 {
     private const string FolderVariable = "TRANSFORMER_TEST_SAVED_TEXT";
     private static readonly string[] Values =
-        ["", "0", "-1", "1", "12", "13", "2147483647", "9223372036854775808", "1e9", "cpu", "null", "{}", "0 0 0 0 0 0 0 0 0", "\ud83d\ude00\0"];
+    [
+        "", "0", "-1", "1", "12", "13", "2147483647", "9223372036854775808", "1e9", "cpu", "null", "{}", "0 0 0 0 0 0 0 0 0",
+        "\ud83d\ude00\0",
+    ];
+
+    private static readonly string[] Settings =
+        ["[null]", "[\"\"]", "\"slide\"", "\"turns\"", "\"end_of_text\"", "1e300", "-9223372036854775808", "true"];
+
     private static readonly CharacterTokenizer Letters = new([.. "abcdefghijklm".EnumerateRunes()]);
 
     private readonly TemporaryFolder folder = new();
@@ -61,7 +68,8 @@ public sealed class SavedTextTests : IDisposable
                 most = Math.Max(most, GC.GetAllocatedBytesForCurrentThread() - before);
             }
         }
-        TestContext.Current.SendDiagnosticMessage($"{loaded} of {files} hold the same; at most {most} bytes for a file of {bytes.Length}");
+        TestContext.Current.SendDiagnosticMessage(
+            $"{loaded} of {files} hold the same; at most {most} bytes for a file of {bytes.Length}");
         Assert.InRange(loaded, 1, files - 1);
         Assert.InRange(most, 0, 200_000 + 16 * bytes.Length);
     }
@@ -121,7 +129,8 @@ public sealed class SavedTextTests : IDisposable
             "stop drops nothing more",
             Message(() => new TextGenerator(model, Letters) { ContextPolicy = ContextPolicy.Stop }.Resume(Saved, "abc", same => same)));
         Assert.Contains("14 tokens do not fit", Message(() => generator.Resume(Saved, "abcdefghijklma", same => same)));
-        using (var session = generator.Begin([1], SamplingOptions.Greedy with { Stop = [.. "abcdefghijklm".Select(letter => $"{letter}")] }))
+        string[] letters = [.. "abcdefghijklm".Select(letter => $"{letter}")];
+        using (var session = generator.Begin([1], SamplingOptions.Greedy with { Stop = letters }))
         {
             session.Run(cancellation: Now);
             session.Save(Saved);
@@ -168,16 +177,22 @@ public sealed class SavedTextTests : IDisposable
     {
         var shared = Environment.GetEnvironmentVariable(FolderVariable)
             ?? throw new InvalidOperationException($"{FolderVariable} is not set");
-        using var log = new FileStream(Path.Combine(shared, $"saved-{Environment.ProcessId}"), FileMode.Create, FileAccess.Write, FileShare.Read, 0);
-        using var session = new TextGenerator(model, Letters).Begin([1], new SamplingOptions { MaxTokens = 1 });
-        session.Run(cancellation: Now);
+        var file = Path.Combine(shared, $"saved-{Environment.ProcessId}");
+        using var log = new FileStream(file, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0);
         for (var tokens = 1; ; tokens++)
         {
             using var state = model.NewState(rows: 1);
             new SavedText
             {
-                Chosen = 0, Head = 1, Window = 1, DroppedTurns = 0, Policy = null, Random = 0, Finished = FinishReason.MaxTokens,
-                Options = new(), Constraint = null,
+                Chosen = 0,
+                Head = 1,
+                Window = 1,
+                DroppedTurns = 0,
+                Policy = null,
+                Random = 0,
+                Finished = FinishReason.MaxTokens,
+                Options = new(),
+                Constraint = null,
             }.Write(Path.Combine(shared, "state"), model, state, Letters, new int[tokens]);
             log.WriteByte(1);
         }
@@ -265,7 +280,7 @@ public sealed class SavedTextTests : IDisposable
         {
             0 => "null",
             1 => random.Next(-3, 20).ToString(CultureInfo.InvariantCulture),
-            _ => ((string[])["[null]", "[\"\"]", "\"slide\"", "\"turns\"", "\"end_of_text\"", "1e300", "-9223372036854775808", "true"])[random.Next(8)],
+            _ => Settings[random.Next(Settings.Length)],
         });
         metadata["text"] = text.ToJsonString();
         if (random.Next(4) == 0) metadata[metadata.Keys.ElementAt(random.Next(metadata.Count))] = Values[random.Next(Values.Length)];

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Transformer.Tests.Generation;
 
-/// <summary>Attention sinks of the authors' code (StreamingLLM) on a Llama of random weights; the tolerance is that of the golden.</summary>
+/// <summary>Attention sinks of the authors' code (StreamingLLM) on a Llama of random weights; tolerances are the golden's.</summary>
 public sealed class SinksGoldenTests
 {
     private const int Steps = 60, Sinks = 4, Kept = 20, Vocabulary = 64;

@@ -84,7 +84,8 @@ public sealed class TextSessionTests : IDisposable
                 using var again = generator.Resume(Saved, "", earlier => earlier with { MaxTokens = 40 - first });
                 var rest = again.Run(cancellation: Now);
                 if (rest.FinishReason == FinishReason.MaxTokens) again.Save(Saved);
-                Assert.Equal((whole.FinishReason, string.Join(" ", whole.Tokens.Skip(first))), (rest.FinishReason, string.Join(" ", rest.Tokens)));
+                Assert.Equal(whole.FinishReason, rest.FinishReason);
+                Assert.Equal(whole.Tokens.Skip(first), rest.Tokens);
                 Assert.StartsWith(parts[0] + rest.Text, whole.Text);
             }
         }
@@ -142,7 +143,8 @@ public sealed class TextSessionTests : IDisposable
         var first = generator.GenerateText(["Once"], SamplingOptions.Greedy with { MaxTokens = 4 }, cancellation: Now)[0];
         int[] prompt = [.. generator.Encode("Once"), .. first.Tokens, .. generator.Encode(" upon")];
         using var again = generator.Resume(Saved, " upon", earlier => earlier with { MaxTokens = 6 });
-        Assert.Equal(generator.Generate([prompt], SamplingOptions.Greedy with { MaxTokens = 6 }, cancellation: Now)[0].Tokens, again.Run(cancellation: Now).Tokens);
+        var expected = generator.Generate([prompt], SamplingOptions.Greedy with { MaxTokens = 6 }, cancellation: Now)[0];
+        Assert.Equal(expected.Tokens, again.Run(cancellation: Now).Tokens);
     }
 
     private static CpuInferenceModel Bytes() => CpuInferenceModel.TryCreate(
@@ -151,7 +153,8 @@ public sealed class TextSessionTests : IDisposable
     private static int[] InOne(TextGenerator generator, SamplingOptions options, int tokens) =>
         [.. generator.Generate([Prompt], options with { MaxTokens = tokens }, cancellation: Now)[0].Tokens];
 
-    private int[] InParts(Func<TextGenerator> generator, SamplingOptions options, int first, int second, int third, TextGenerator? begin = null)
+    private int[] InParts(
+        Func<TextGenerator> generator, SamplingOptions options, int first, int second, int third, TextGenerator? begin = null)
     {
         List<int> tokens = [];
         using (var session = (begin ?? generator()).Begin(Prompt, options with { MaxTokens = first })) Part(session);

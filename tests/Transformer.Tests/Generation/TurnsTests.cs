@@ -1,4 +1,3 @@
-using System.Text;
 using Transformer.Generation;
 using Transformer.Tokenization;
 
@@ -19,7 +18,7 @@ public sealed class TurnsTests
     {
         var tokens = Tokenizer.Encode(text);
         var (first, count, dropped) = new Turns(tokens, Tokenizer).Fit(capacity)!.Value;
-        Assert.Equal((expected, turns), (Encoding.UTF8.GetString([.. tokens[..first].Concat(tokens[(first + count)..]).Select(id => (byte)id)]), dropped));
+        Assert.Equal((expected, turns), (Tokenizer.Decode([.. tokens[..first], .. tokens[(first + count)..]]), dropped));
     }
 
     [Theory]

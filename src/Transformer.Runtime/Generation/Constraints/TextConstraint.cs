@@ -27,7 +27,8 @@ public sealed class TextConstraint
     /// <param name="pattern">Characters, <c>.</c>, classes, <c>\d \w \s \D \W \S</c> (of ASCII), <c>\t \n \r \f \v \xHH \uHHHH</c>,
     /// groups, <c>|</c>, <c>* + ? {m} {m,} {m,n}</c>.</param>
     /// <exception cref="InputException">The pattern is not one of this kind.</exception>
-    public static TextConstraint Regex(string pattern) => new("regex", new(IsSchema: false, pattern), table => RegexParser.Parse(table, pattern));
+    public static TextConstraint Regex(string pattern) =>
+        new("regex", new(IsSchema: false, pattern), table => RegexParser.Parse(table, pattern));
 
     /// <summary>Texts that are JSON and valid by a schema.</summary>
     /// <param name="schema">A JSON Schema with <c>type</c>, <c>properties</c>, <c>required</c>, <c>items</c>, <c>minItems</c>,

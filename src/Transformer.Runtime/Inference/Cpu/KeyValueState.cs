@@ -129,7 +129,8 @@ internal sealed unsafe class KeyValueState : MixerState
                 for (var slot = first; slot < length - count; slot++)
                     for (var d = 0; d < width; d++) Keys(row, head)[KeyAt(slot, d)] = Keys(row, head)[KeyAt(slot + count, d)];
 
-            void MoveUp(NativeArray<float> numbers) => numbers.Span(At(row, head) + from, moved).CopyTo(numbers.Span(At(row, head) + to, moved));
+            void MoveUp(NativeArray<float> numbers) =>
+                numbers.Span(At(row, head) + from, moved).CopyTo(numbers.Span(At(row, head) + to, moved));
         }
     }
 
