@@ -26,10 +26,11 @@ internal static class CommandLine
     /// <summary>The user interrupted the verb; what it had is saved.</summary>
     public const int Interrupted = 130;
 
-    private static readonly string[] Paths = ["FILE", "FILE.dll", "DIR", "PATH", "SOURCE", "RECIPE|FILE"];
+    private static readonly string[] Paths = ["FILE", "FILE.dll", "DIR", "PATH", "SOURCE", "RECIPE|FILE", "DB"];
 
     // Loading it takes a moment; and doctor reports why it does not load.
-    private static readonly string[] WithoutLibTorch = ["recipes", "config", "data", "doctor", InitVerb.Name, ReportVerb.Name];
+    private static readonly string[] WithoutLibTorch = [
+        "recipes", "config", "data", "doctor", InitVerb.Name, ReportVerb.Name, MemoryVerb.Name];
 
     // A text that begins with @ is that text, not the name of a file with arguments.
     private static readonly ParserConfiguration Literal = new() { ResponseFileTokenReplacer = null };

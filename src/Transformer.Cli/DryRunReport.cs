@@ -26,7 +26,7 @@ internal static class DryRunReport
     public static int Write(RunConfig given, ParseResult request, bool choosesThreads)
     {
         using var data = Dataset.Open(given.Data);
-        data.RequireContext(given.Model.ContextLength);
+        data.RequireContext(given.RowTokens);
         var config = Trainer.Resolve(given, data);
         if (config.Training.Schedule.WarningFor(config.Training.Steps) is { } warning)
             request.InvocationConfiguration.Error.WriteLine($"warning: {warning}");

@@ -156,7 +156,7 @@ internal static class EvaluateVerb
             $"{run}: is no run (no config.yaml), so its validation data are not known. Name a text with --data FILE.");
         var config = ConfigFile.Load(path, overrides);
         using var data = Dataset.Open(config.Data);
-        data.RequireContext(loaded.Model.Config.ContextLength);
+        data.RequireContext((config with { Model = loaded.Model.Config }).RowTokens);
         if (!Words(data.Tokenizer).SequenceEqual(Words(loaded.Tokenizer)))
             throw new InputException(overrides.Length > 0
                 ? $"{run}: was trained with other tokens than --set {string.Join(" --set ", overrides)} needs; " +
@@ -164,7 +164,7 @@ internal static class EvaluateVerb
                 : $"{run}: was trained with other tokens than its data gives now; the data has changed since. " +
                     "Name a text with --data FILE.");
         // The batches of the run's own validation, so that the last digits are its too.
-        var heldOut = data.HeldOut(config.Training.BatchSize, loaded.Model.Config.ContextLength);
+        var heldOut = data.HeldOut(loaded.Model.Config, config.Training.BatchSize);
         var result = ModelEvaluation.Measure(loaded.Model, heldOut, cancellation);
         return (result, data is Corpus corpus ? TextEvaluation.Of(corpus).Bytes : null);
     }

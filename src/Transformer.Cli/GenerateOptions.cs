@@ -172,17 +172,22 @@ internal static class GenerateOptions
     private static readonly Dictionary<Option, Option[]> Conflicts = new()
     {
         [Greedy] = [Temperature, TopK, TopP, MinP],
-        [Prompts] = [Prompt, PromptFile, DraftTokens, Draft, Beams, ContextPolicy, SaveState, State],
+        [Prompts] = [Prompt, PromptFile, DraftTokens, Draft, Beams, ContextPolicy, SaveState, State, GenerateMemory.Memory],
         [Beams] =
         [
             Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, DraftTokens, Draft, ContextPolicy,
             SaveState, State,
         ],
-        [SaveState] = [DraftTokens, Draft, TensorParallel],
-        [State] = [DraftTokens, Draft, TensorParallel],
+        [SaveState] = [DraftTokens, Draft, TensorParallel, GenerateMemory.Memory],
+        [State] = [DraftTokens, Draft, TensorParallel, GenerateMemory.Memory],
     };
 
-    private static readonly Dictionary<Option, Option> Needs = new() { [Parallel] = Prompts, [LengthPenalty] = Beams };
+    private static readonly Dictionary<Option, Option> Needs = new()
+    {
+        [Parallel] = Prompts,
+        [LengthPenalty] = Beams,
+        [GenerateMemory.Budget] = GenerateMemory.Memory,
+    };
 
     /// <summary>How tokens are chosen.</summary>
     /// <exception cref="InputException">The constraint is wrong.</exception>

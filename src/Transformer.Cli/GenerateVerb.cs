@@ -27,7 +27,7 @@ internal static class GenerateVerb
         var verb = new Command(Name, "Continues a prompt with a trained model.")
         {
             Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed,
-            Count,
+            Count, GenerateMemory.Memory, GenerateMemory.Budget,
             DraftTokens, Draft, Prompts, GenerateOptions.Parallel, Beams, LengthPenalty, GenerateOptions.ContextPolicy, SaveState, State,
             TensorParallel, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
@@ -58,9 +58,9 @@ internal static class GenerateVerb
             $"{main.Model.Config.ContextLength} {main.Tokenizer.VocabularySize} {new ModelSize(main.Model.Config).Parameters}",
             (rank, _, _) => $"generate: rank {rank} has another model than rank 0. Give all machines the same files.");
         ranks.CurrentOperation = "generating";
-        var couldUseKernels = group is null && load.Device == "cpu" && main.Model is TorchInferenceModel;
+        var couldUseKernels = group is null && load.Device == "cpu" && main.Model.Core is TorchInferenceModel;
         if (couldUseKernels && CpuKernels.FallbackNote(main.Model.Config) is { } note) error.WriteLine(note);
-        if (main.Model is TorchInferenceModel { IsFollower: true } follower)
+        if (main.Model.Core is TorchInferenceModel { IsFollower: true } follower)
         {
             follower.Follow();
             return CommandLine.Done;
@@ -72,6 +72,7 @@ internal static class GenerateVerb
         var (count, json) = (request.GetValue(Count), request.GetValue(SharedOptions.Json));
         if (prompts is not null)
             return GenerateBatch.Run(output, error, models, prompts, count, request.GetValue(GenerateOptions.Parallel), json, cancellation);
+        prompt = GenerateMemory.Compose(request, error, models, prompt);
         if (request.GetValue(Beams) is { } beams)
         {
             var most = IsGiven(request, MaxTokens) ? options.MaxTokens : (int?)null;

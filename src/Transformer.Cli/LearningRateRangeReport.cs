@@ -12,7 +12,7 @@ internal static class LearningRateRangeReport
     public static int Write(RunConfig config, ParseResult request, CancellationToken cancellation)
     {
         using var data = Dataset.Open(config.Data);
-        data.RequireContext(config.Model.ContextLength);
+        data.RequireContext(config.RowTokens);
         var points = LearningRateRange.Run(Trainer.Resolve(config, data), data, cancellation: cancellation);
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json))

@@ -43,6 +43,7 @@ internal static class Program
         ImportVerb.Create(),
         ExportVerb.Create(),
         DataVerb.Create(),
+        MemoryVerb.Create(),
         RecipesVerb.Create(),
         InitVerb.Create(),
         ConfigVerb.Create(),

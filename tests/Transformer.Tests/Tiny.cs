@@ -82,7 +82,9 @@ internal static class Tiny
     {
         using var _ = no_grad();
         foreach (var (name, parameter) in model.named_parameters())
-            if (name.Contains("_residual.", StringComparison.Ordinal) || name.EndsWith("value_mix", StringComparison.Ordinal))
+            if (name.Contains("_residual.", StringComparison.Ordinal) || name.EndsWith("value_mix", StringComparison.Ordinal)
+                || name.EndsWith("u_bias", StringComparison.Ordinal) || name.EndsWith("v_bias", StringComparison.Ordinal)
+                || name.Contains(".memory.", StringComparison.Ordinal))
                 parameter.add_(0.3 + 0.2 * randn_like(parameter));
         return model;
     }
@@ -138,8 +140,41 @@ internal static class Tiny
         ["forgetting, pro"] = new ForgettingAttentionConfig { Heads = 4, QueryKeyNorm = true, KeyValueShift = true, OutputGate = true },
     };
 
+    /// <summary>Models that read texts in segments of five tokens, with memory of those before.</summary>
+    public static IReadOnlyDictionary<string, ModelConfig> Segmented { get; } = new Dictionary<string, ModelConfig>
+    {
+        ["transformer_xl"] = Recurrent(new TransformerXlAttentionConfig { Heads = 4, MemoryLength = 7 }),
+        ["transformer_xl, same length"] = Recurrent(
+            new TransformerXlAttentionConfig { Heads = 2, HeadWidth = 6, MemoryLength = 4, SameLength = true, ClampLength = 3 }),
+        ["recurrent memory"] = Config with { ContextLength = 5, Memory = new RecurrentMemoryConfig { Tokens = 2 } },
+        ["recurrent memory, learned positions"] = Config with
+        {
+            ContextLength = 5,
+            Position = new LearnedPositionConfig(),
+            Memory = new RecurrentMemoryConfig { Tokens = 3, Write = false }
+        },
+        ["associative memory"] = Config with { ContextLength = 5, Memory = new AssociativeMemoryConfig { Tokens = 2, KeyWidth = 3 } },
+        ["recurrent memory over transformer_xl and gated_delta"] = Config with
+        {
+            ContextLength = 5,
+            Position = new NoPositionConfig(),
+            Attention = null,
+            Mixers = new Dictionary<string, AttentionConfig>
+            {
+                ["recurrent"] = new TransformerXlAttentionConfig { Heads = 4, MemoryLength = 6 },
+                ["linear"] = Linear["gated_delta"]
+            },
+            Pattern = ["recurrent", "linear"],
+            Memory = new RecurrentMemoryConfig { Tokens = 2 },
+        },
+    };
+
+    private static ModelConfig Recurrent(TransformerXlAttentionConfig attention) =>
+        Config with { ContextLength = 5, Attention = attention, Position = new NoPositionConfig() };
+
     /// <summary>Whether there is an ONNX graph of one of <see cref="Models"/>.</summary>
-    public static bool HasGraph(string name) => !Latent.ContainsKey(name) && !Forgetting.ContainsKey(name);
+    public static bool HasGraph(string name) =>
+        !Latent.ContainsKey(name) && !Forgetting.ContainsKey(name) && !Segmented.ContainsKey(name);
 
     /// <summary>Models of all kinds of positions, mixers, windows and residuals, by their distinguishing feature.</summary>
     public static IReadOnlyDictionary<string, ModelConfig> Models { get; } = new Dictionary<string, ModelConfig>(
@@ -168,7 +203,11 @@ internal static class Tiny
             },
             Pattern = ["local", "sparse", "global"],
         }),
+        .. Segmented,
     ]);
+
+    /// <summary>Those of <see cref="Models"/> that read a text whole, in a state that holds all of it.</summary>
+    public static IEnumerable<string> Whole => Models.Keys.Except(Segmented.Keys);
 
     // With rotary positions where the mixer can use them.
     private static ModelConfig OnlyWith(AttentionConfig mixer) =>

@@ -9,8 +9,12 @@ namespace Transformer.Configuration;
 [JsonDerivedType(typeof(ConvolutionConfig), "convolution")]
 [JsonDerivedType(typeof(LatentAttentionConfig), "latent")]
 [JsonDerivedType(typeof(ForgettingAttentionConfig), "forgetting")]
+[JsonDerivedType(typeof(TransformerXlAttentionConfig), "transformer_xl")]
 public abstract record AttentionConfig
 {
+    /// <summary>Whether the mixer carries memory from one segment of a text to the next; else it sees its own segment only.</summary>
+    public virtual bool CarriesMemory => false;
+
     /// <summary>Why the mixer cannot use these positions; null where it can. Beside mixers that can, it goes without.</summary>
     public virtual string? ObstacleTo(PositionConfig position) => null;
 

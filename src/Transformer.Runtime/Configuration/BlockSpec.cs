@@ -10,6 +10,9 @@ namespace Transformer.Configuration;
 /// <param name="Sublayers">The mixer's sub-layer and, unless there is none, the feed-forward layer's.</param>
 public sealed record BlockSpec(string Path, int Depth, AttentionConfig Mixer, MlpConfig Mlp, IReadOnlyList<SublayerSpec> Sublayers)
 {
+    /// <summary>The module of what the block learns for the model's memory.</summary>
+    public const string Memory = "memory";
+
     /// <summary>Whether its values are mixed with those of the first block that has a value residual.</summary>
     public bool MixesValues { get; init; }
 }

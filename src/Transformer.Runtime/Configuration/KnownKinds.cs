@@ -26,7 +26,7 @@ public sealed class KnownKinds(string backend, params Type[] kinds)
     private string Known(Type family)
     {
         string[] names = [.. kinds.Where(kind => kind.IsAssignableTo(family)).Select(Kind.NameOf)];
-        return names.Length < 2 ? string.Concat(names) : $"{string.Join(", ", names[..^1])} and {names[^1]}";
+        return names.Length == 0 ? "none" : names.Length < 2 ? string.Concat(names) : $"{string.Join(", ", names[..^1])} and {names[^1]}";
     }
 
     private static IEnumerable<(string Path, Type Family, object Kind)> Parts(ModelConfig model)
@@ -43,5 +43,6 @@ public sealed class KnownKinds(string backend, params Type[] kinds)
         if (model.Mlp is MixtureMlpConfig { Expert: var expert }) yield return ("model.mlp.expert", typeof(MlpConfig), expert);
         yield return ("model.norm", typeof(NormConfig), model.Norm);
         yield return ("model.residual", typeof(ResidualConfig), model.Residual);
+        if (model.Memory is { } memory) yield return ("model.memory", typeof(MemoryConfig), memory);
     }
 }

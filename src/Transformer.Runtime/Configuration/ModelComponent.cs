@@ -21,6 +21,9 @@ public enum ModelComponent
     /// <summary>The residuals' own numbers.</summary>
     Residuals,
 
+    /// <summary>Memory tokens, and what blocks learn to write and read memory.</summary>
+    Memory,
+
     /// <summary>The map to the logits, where it is not the embedding.</summary>
     Head,
 }

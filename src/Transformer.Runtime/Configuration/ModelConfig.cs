@@ -13,7 +13,10 @@ public sealed record ModelConfig : IValidated
     /// <summary>C, the width of the residual stream.</summary>
     public required int Width { get; init; }
 
-    /// <summary>The greatest number of tokens that a training sequence or a prompt with its continuation may have.</summary>
+    /// <summary>
+    /// The greatest number of tokens that a training sequence or a prompt with its continuation may have; with memory over segments the
+    /// length of a segment, texts being of any length.
+    /// </summary>
     public required int ContextLength { get; init; }
 
     /// <summary>L, the number of blocks.</summary>
@@ -45,6 +48,9 @@ public sealed record ModelConfig : IValidated
     /// <summary>How sub-layers meet the residual stream.</summary>
     public ResidualConfig Residual { get; init; } = new PreNormResidualConfig();
 
+    /// <summary>What the whole model carries from one segment of a text to the next; nothing where absent.</summary>
+    public MemoryConfig? Memory { get; init; }
+
     /// <summary>
     /// The probability with which embeddings and sub-layer outputs are dropped in training; 0 suits data that is seen few times.
     /// </summary>
@@ -55,6 +61,15 @@ public sealed record ModelConfig : IValidated
 
     /// <summary>How parameters are drawn before the first step.</summary>
     public InitializationConfig Initialization { get; init; } = new Gpt2InitializationConfig();
+
+    /// <summary>Whether texts are read segment by segment, each with what was carried over from those before it.</summary>
+    public bool HasSegments => Memory is not null || MixersByPath().Any(mixer => mixer.Mixer.CarriesMemory);
+
+    /// <summary>The most tokens that a text may have: those of the context or, read segment by segment, as many as there are.</summary>
+    public int MostTokens => HasSegments ? int.MaxValue : ContextLength;
+
+    /// <summary>The places of a pass: those of context_length tokens, and those of memory tokens before and behind them.</summary>
+    internal int Places => ContextLength + (Memory?.PlacesBefore ?? 0) + (Memory?.PlacesAfter ?? 0);
 
     /// <summary>How a block moves information between positions.</summary>
     /// <param name="layer">The block, 0 being the one after the embedding.</param>
@@ -129,6 +144,11 @@ public sealed record ModelConfig : IValidated
         foreach (var problem in mixers) yield return problem;
         foreach (var problem in BiasProblems()) yield return problem;
         foreach (var problem in ResidualProblems()) yield return problem;
+        if (Memory is AssociativeMemoryConfig && Residual is HyperConnectionsResidualConfig)
+        {
+            yield return new(
+                "memory.kind", "associative memory adds to one residual stream, and hyper_connections has several; take pre_norm");
+        }
         if (mixers.Count > 0) yield break;
         foreach (var problem in ValueResidualProblems()) yield return problem;
         if (!Mlp.Problems().Any() && ParametersOfBlocks() is > MostParameters and var numbers)

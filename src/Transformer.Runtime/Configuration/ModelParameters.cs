@@ -14,6 +14,9 @@ internal static class ModelParameters
         [
             ParameterSpec.Matrix("model.embed_tokens.weight", vocabulary, config.Width, MatrixRole.Embedding),
             .. Of(ModelComponent.Positions, "model", config.Position.Parameters(config)),
+            .. config.Memory is { } memory
+                ? [memory.TokensAt(config.Width) with { Component = ModelComponent.Memory }]
+                : (ParameterSpec[])[],
             .. config.Blocks().SelectMany(block => Of(config, block)),
             .. config.Residual.LastNorm ? Of(ModelComponent.Norms, "model.norm", config.Norm.Parameters(config.Width)) : [],
             .. config.TiedHead
@@ -27,6 +30,7 @@ internal static class ModelParameters
         IEnumerable<ParameterSpec> parameters =
         [
             .. block.Sublayers.SelectMany(Sublayer),
+            .. Of(ModelComponent.Memory, BlockSpec.Memory, config.Memory?.BlockParameters(config.Width) ?? []),
             .. block.Sublayers.SelectMany(sublayer => Of(ModelComponent.Residuals, sublayer.Residual, config.Residual.Parameters())),
         ];
         return parameters.Select(parameter => parameter.Within(block.Path) with { Block = block });

@@ -109,14 +109,20 @@ public sealed class ModelSize
 
     private long Streams => config.Residual.StreamCount;
 
-    /// <summary>The bytes that generation keeps after a number of tokens: the states of all blocks.</summary>
-    public long StateBytes(long tokens) => Bytes * blocks.Sum(block => block.Mixer.StateNumbers(tokens));
+    /// <summary>
+    /// The bytes that generation keeps after a number of tokens: the states of all blocks, those of a whole segment where texts are read in
+    /// segments.
+    /// </summary>
+    public long StateBytes(long tokens) =>
+        Bytes * (blocks.Sum(block => block.Mixer.StateNumbers(config.HasSegments ? config.Places : tokens))
+            + (config.Memory?.StateNumbers(config) ?? 0));
 
     private long Count(Func<ParameterSpec, bool> isCounted) => parameters.Where(isCounted).Sum(parameter => parameter.Count);
 
     private long MatrixParametersOf(ModelComponent component) => component switch
     {
         ModelComponent.Positions => config.Position.MatrixParameters(config),
+        ModelComponent.Memory => Count(parameter => parameter is { Component: ModelComponent.Memory, Block: not null, Shape.Length: 2 }),
         ModelComponent.Attention => Count(parameter => parameter.Component == component && parameter.Shape.Length == 2),
         ModelComponent.Mlp => blocks.Sum(block => block.Mlp.MatrixParameters),
         ModelComponent.Head => vocabulary * width,

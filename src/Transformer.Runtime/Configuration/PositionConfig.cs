@@ -37,7 +37,7 @@ public sealed record LearnedPositionConfig : PositionConfig
 
     /// <inheritdoc/>
     public override IEnumerable<ParameterSpec> Parameters(ModelConfig model) =>
-        [ParameterSpec.Matrix("embed_positions.weight", model.ContextLength, model.Width, MatrixRole.Embedding)];
+        [ParameterSpec.Matrix("embed_positions.weight", model.Places, model.Width, MatrixRole.Embedding)];
 }
 
 /// <summary>Fixed sines and cosines added to the token embedding (Vaswani et al. 2017).</summary>

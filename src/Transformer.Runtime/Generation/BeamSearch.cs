@@ -48,11 +48,11 @@ public sealed class BeamSearch
             throw new InputException(
                 $"length_penalty: found {lengthPenalty}, expected {-StrongestLengthPenalty} to {StrongestLengthPenalty}");
         generator.Check(prompt, SamplingOptions.Greedy with { MaxTokens = maxTokens });
-        var room = model.Config.ContextLength - prompt.Length + 1;
+        var room = model.MostTokens - prompt.Length + 1;
         if (maxTokens > room)
             throw new InputException(
                 $"max_tokens: a prompt of {prompt.Length} tokens and {maxTokens} more do not fit " +
-                $"the context length of {model.Config.ContextLength}. Take {room} or fewer.");
+                $"the context length of {model.MostTokens}. Take {room} or fewer.");
 
         using var state = model.NewState(beams, prompt.Length + maxTokens - 1);
         model.Read(state, [0], [prompt.Length], prompt);

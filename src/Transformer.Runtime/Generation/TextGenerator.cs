@@ -123,7 +123,7 @@ public sealed class TextGenerator
 
         var constraint = Masks(options.Constraint);
         var rows = prompts.Select((prompt, row) => NewRow(prompt, options, firstRow + row, constraint)).ToArray();
-        var capacity = (int)Math.Min(model.Config.ContextLength, prompts.Max(prompt => prompt.Length) + (long)options.MaxTokens);
+        var capacity = (int)Math.Min(model.MostTokens, prompts.Max(prompt => prompt.Length) + (long)options.MaxTokens);
         var speculation = Run(Logits(options, rows.Length, capacity), rows, onToken, onText, cancellation);
         return rows.Select(row => row.Result with { Speculation = speculation }).ToArray();
     }
@@ -198,7 +198,7 @@ public sealed class TextGenerator
 
     /// <summary>A window of a text.</summary>
     internal ContextWindow NewWindow(IEnumerable<int> tokens, ContextPolicy? policy = null) =>
-        new(tokens, model.Config.ContextLength, policy ?? ContextPolicy ?? Generation.ContextPolicy.Slide, tokenizer);
+        new(tokens, model.MostTokens, policy ?? ContextPolicy ?? Generation.ContextPolicy.Slide, tokenizer);
 
     /// <summary>A constraint over the vocabulary, for rows of one thread.</summary>
     internal TokenMasks? Masks(TextConstraint? constraint)
@@ -277,7 +277,7 @@ public sealed class TextGenerator
     internal void CheckPrompt(int[] prompt, string name)
     {
         if (prompt.Length == 0) throw new InputException($"{name}: no tokens, expected at least one");
-        ContextWindow.Check(prompt, model.Config.ContextLength, ContextPolicy, tokenizer, name);
+        ContextWindow.Check(prompt, model.MostTokens, ContextPolicy, tokenizer, name);
         foreach (var token in prompt)
             if ((uint)token >= (uint)vocabularySize)
                 throw new InputException($"{name}: token {token} is not in the vocabulary of {vocabularySize} tokens; " +

@@ -36,7 +36,7 @@ public sealed class TextSession : IDisposable
     /// <summary>Begins a text, of arguments that were checked.</summary>
     internal static TextSession Begin(TextGenerator generator, int[] prompt, SamplingOptions options)
     {
-        var state = generator.NewState(rows: 1, generator.Model.Config.ContextLength);
+        var state = generator.NewState(rows: 1, generator.Model.MostTokens);
         return Owning(state, () => new(
             generator, options, [.. prompt], chosenBefore: 0, generator.ContextPolicy, generator.NewWindow(prompt), state));
     }

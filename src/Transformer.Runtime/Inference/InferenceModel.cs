@@ -20,8 +20,17 @@ public abstract class InferenceModel : IDisposable
     /// <summary>What computes the model, and where: cpu, torch/cuda, onnx. A state of one backend cannot be used by another.</summary>
     public abstract string Backend { get; }
 
+    /// <summary>What computes a pass: this model or, where it reads texts segment by segment, the one that computes a segment.</summary>
+    public virtual InferenceModel Core => this;
+
     /// <summary>A hash of the weights as they are packed; computed once, on first use.</summary>
     public string WeightsHash => weightsHash ??= HashWeights();
+
+    /// <summary>The most tokens that a row's state may hold.</summary>
+    internal virtual int MostTokens => Config.Places;
+
+    /// <summary>The memory tokens with which a text begins: [m, C]; empty in a model without.</summary>
+    internal virtual ReadOnlySpan<float> MemoryTokens => [];
 
     // A pass rotates all of its tokens by the angles of its last one, so that a text split into passes in another way gives other numbers.
     internal bool AnglesFollowLength => Config.Position is RotaryPositionConfig { Scaling: DynamicNtkScalingConfig };
@@ -33,7 +42,7 @@ public abstract class InferenceModel : IDisposable
     public SequenceState NewState(int rows, int? capacity = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
-        return CreateState(rows, CapacityOf(Config, capacity));
+        return CreateState(rows, CapacityOf(MostTokens, capacity));
     }
 
     /// <summary>Why tokens within a text cannot be dropped from states of this model; null where they can.</summary>
@@ -43,7 +52,7 @@ public abstract class InferenceModel : IDisposable
     /// <exception cref="InputException">They cannot in this model.</exception>
     internal SequenceState NewDroppingState(int rows, int? capacity = null) => ObstacleToDropping is { } obstacle
         ? throw new InputException(obstacle)
-        : CreateDroppingState(rows, CapacityOf(Config, capacity));
+        : CreateDroppingState(rows, CapacityOf(MostTokens, capacity));
 
     /// <summary>Loads a state that <see cref="SequenceState.Save"/> saved, perhaps in another process.</summary>
     /// <param name="path">The file.</param>
@@ -118,12 +127,12 @@ public abstract class InferenceModel : IDisposable
     public abstract void Dispose();
 
     /// <summary>The most tokens of a row for a requested capacity.</summary>
-    internal static int CapacityOf(ModelConfig config, int? requested)
+    internal static int CapacityOf(int most, int? requested)
     {
-        var capacity = requested ?? config.ContextLength;
-        return capacity >= 1 && capacity <= config.ContextLength
+        var capacity = requested ?? most;
+        return capacity >= 1 && capacity <= most
             ? capacity
-            : throw new ArgumentOutOfRangeException(nameof(requested), capacity, $"the context length is {config.ContextLength}");
+            : throw new ArgumentOutOfRangeException(nameof(requested), capacity, $"the context length is {most}");
     }
 
     /// <summary>Throws if a text of so many tokens is too long.</summary>

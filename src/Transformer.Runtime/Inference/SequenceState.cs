@@ -125,6 +125,14 @@ public abstract class SequenceState : IDisposable
             throw new ArgumentOutOfRangeException(nameof(row), row, $"the state has {lengths.Length} rows");
     }
 
+    /// <summary>Begins a row's next segment: what is remembered of this one stays, and the row holds no tokens.</summary>
+    internal void Carry(int row)
+    {
+        Check(row);
+        CarryRow(row);
+        lengths[row] = 0;
+    }
+
     /// <summary>Adds to the number of tokens that a row holds.</summary>
     internal void Advance(int row, int tokens) => lengths[row] += tokens;
 
@@ -145,6 +153,9 @@ public abstract class SequenceState : IDisposable
 
     /// <summary>Resets a row to an empty text.</summary>
     protected abstract void ClearRow(int row);
+
+    /// <summary>Keeps what is remembered of a row's segment, and nothing else.</summary>
+    private protected virtual void CarryRow(int row) => ClearRow(row);
 
     /// <summary>Copies a row to another.</summary>
     protected abstract void CopyRow(int from, int to);

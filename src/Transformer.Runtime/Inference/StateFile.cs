@@ -74,7 +74,7 @@ internal static class StateFile
             Expect(TokenizerKey, tokenizerHash, "is a state of texts of another tokenizer");
         var capacity = Number(Value(CapacityKey));
         int[] lengths = [.. Value(LengthsKey).Split(' ').Select(Number)];
-        var fits = capacity >= 1 && capacity <= model.Config.ContextLength
+        var fits = capacity >= 1 && capacity <= model.MostTokens
             && lengths.Length <= mostRows && lengths.All(length => length <= capacity);
         if (!fits)
             throw Damaged($"{lengths.Length} rows of at most {capacity} tokens");

@@ -8,6 +8,7 @@ internal static class TokenDropping
     /// <summary>Why a model cannot: the key and the reason. Null where it can.</summary>
     public static string? ObstacleTo(ModelConfig model) => model.Position switch
     {
+        _ when model.HasSegments => "model: it reads texts segment by segment, and remembers what it drops",
         LearnedPositionConfig or SinusoidalPositionConfig =>
             "model.position: positions are added to the embedding, so that a cached token cannot move to another place",
         _ => model.MixersByPath().Select(mixer => ObstacleTo(mixer.Path, mixer.Mixer, model.Position)).OfType<string>().FirstOrDefault(),

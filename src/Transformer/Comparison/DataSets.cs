@@ -12,7 +12,7 @@ internal sealed class DataSets : IDisposable
     public Dataset Of(RunConfig run)
     {
         if (!opened.TryGetValue(run.Data, out var data)) opened[run.Data] = data = Dataset.Open(run.Data);
-        data.RequireContext(run.Model.ContextLength);
+        data.RequireContext(run.RowTokens);
         return data;
     }
 

@@ -7,6 +7,12 @@ namespace Transformer.Data;
 /// <param name="Columns">T, the tokens of a window.</param>
 public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
 {
+    /// <summary>
+    /// Which segments begin a text: [B, K], row by row. The rows go on from those of the batch before, so that what was remembered of them
+    /// counts; null where every row is a text of its own.
+    /// </summary>
+    public IReadOnlyList<bool>? Starts { get; init; }
+
     /// <summary>The target that the loss leaves out.</summary>
     public const long IgnoredTarget = -100;
 
@@ -18,7 +24,11 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     {
         if (ranks == 1) return this;
         var (first, end) = (Rows * rank / ranks, Rows * (rank + 1) / ranks);
-        return new Batch(Inputs[(first * Columns)..(end * Columns)], Targets[(first * Columns)..(end * Columns)], end - first, Columns);
+        var segments = (Starts?.Count ?? 0) / Rows;
+        return new Batch(Inputs[(first * Columns)..(end * Columns)], Targets[(first * Columns)..(end * Columns)], end - first, Columns)
+        {
+            Starts = Starts is null ? null : [.. Starts.Skip(first * segments).Take((end - first) * segments)],
+        };
     }
 
     /// <summary>
@@ -34,6 +44,25 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
             tokens.Read(offsets[row], batch.Inputs.AsSpan(row * columns, length));
             tokens.Read(offsets[row] + 1, targets[..length]);
             targets[length..].Fill(IgnoredTarget);
+        }
+        return batch;
+    }
+
+    /// <summary>Reads segments, some a row; behind shorter ones is padding with token 0 and ignored targets.</summary>
+    /// <param name="segments">The text.</param>
+    /// <param name="rows">B.</param>
+    /// <param name="columns">K.</param>
+    /// <param name="at">For a row and a column which segment it is, and whether it begins a text whatever the text says.</param>
+    internal static Batch Read(TextSegments segments, int rows, int columns, Func<int, int, (long Segment, bool Begins)> at)
+    {
+        var (width, starts) = (segments.Length * columns, new bool[rows * columns]);
+        var batch = new Batch(new long[rows * width], new long[rows * width], rows, width) { Starts = starts };
+        Array.Fill(batch.Targets, IgnoredTarget);
+        for (var i = 0; i < starts.Length; i++)
+        {
+            var (segment, begins) = at(i / columns, i % columns);
+            var (place, length) = (i * segments.Length, segments.Length);
+            starts[i] = segments.Read(segment, batch.Inputs.AsSpan(place, length), batch.Targets.AsSpan(place, length)) | begins;
         }
         return batch;
     }

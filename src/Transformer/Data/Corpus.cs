@@ -69,8 +69,17 @@ public sealed class Corpus : Dataset
     }
 
     /// <inheritdoc/>
-    public override TrainingBatches Train(RunConfig run, long position = 0) =>
-        new BatchSampler(Training, run.Training.BatchSize, run.Model.ContextLength, run.Training.Seed, run.Data.Sampling!.Value, position);
+    public override TrainingBatches Train(RunConfig run, long position = 0) => run.Data.Sampling == Sampling.Contiguous
+        ? new ContiguousSampler(
+            Segments(Training, run.Model.ContextLength), run.Training.BatchSize, run.RowTokens / run.Model.ContextLength, position)
+        : new BatchSampler(Training, run.Training.BatchSize, run.RowTokens, run.Training.Seed, run.Data.Sampling!.Value, position);
+
+    /// <inheritdoc/>
+    public override IEnumerable<Batch> HeldOut(ModelConfig model, int batchSize, int? batches = null) => model.HasSegments
+        ? ValidationBatches.Streams(Segments(Validation, model.ContextLength), batchSize, batches)
+        : HeldOut(batchSize, model.ContextLength, batches);
+
+    private TextSegments Segments(TokenSequence tokens, int length) => new(tokens, length, Tokenizer.EndOfText ?? Tokenizer.BeginOfText);
 
     /// <inheritdoc/>
     public override IEnumerable<Batch> HeldOut(int batchSize, int contextLength, int? batches = null) => batches is { } count

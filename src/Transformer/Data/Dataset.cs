@@ -36,6 +36,13 @@ public abstract class Dataset : IDisposable
     /// <param name="batches">How many for a quick estimate; all of them where null, or where there are no more.</param>
     public abstract IEnumerable<Batch> HeldOut(int batchSize, int contextLength, int? batches = null);
 
+    /// <summary>The same for a model: one that remembers gets a text as streams, and rows of a task whole.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="batchSize">B, the most rows of a batch; the last one has what is left.</param>
+    /// <param name="batches">How many for a quick estimate; all of them where null, or where there are no more.</param>
+    public virtual IEnumerable<Batch> HeldOut(ModelConfig model, int batchSize, int? batches = null) =>
+        HeldOut(batchSize, model.ContextLength, batches);
+
     /// <summary>The prompt of the run's samples: at least one token.</summary>
     public abstract SamplePrompt SamplePrompt();
 

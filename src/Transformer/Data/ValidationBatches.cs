@@ -30,6 +30,29 @@ public static class ValidationBatches
             : At(tokens, batchSize, contextLength, windows, window => windows == 1 ? 0 : (long)((Int128)window * last / (windows - 1)));
     }
 
+    /// <summary>
+    /// The text as streams for a model that remembers: each row reads a part of it from beginning to end, a segment a batch.
+    /// </summary>
+    /// <param name="segments">What to measure on.</param>
+    /// <param name="rows">B, the most streams; there are no more than segments.</param>
+    /// <param name="batches">How many batches for a quick estimate; all of them where null, or where there are no more.</param>
+    internal static IEnumerable<Batch> Streams(TextSegments segments, int rows, int? batches = null)
+    {
+        rows = (int)Math.Min(rows, segments.Count);
+        var each = (segments.Count + rows - 1) / rows;
+        for (var batch = 0L; batch < Math.Min(each, batches ?? each); batch++)
+        {
+            var whole = Batch.Read(segments, rows, 1, (row, _) => (Math.Min(row * each + batch, segments.Count - 1), batch == 0));
+            // the last rows end before the others
+            for (var row = 0; row < rows; row++)
+            {
+                if (row * each + batch >= segments.Count)
+                    Array.Fill(whole.Targets, Batch.IgnoredTarget, row * whole.Columns, whole.Columns);
+            }
+            yield return whole;
+        }
+    }
+
     private static IEnumerable<Batch> At(TokenSequence tokens, int batchSize, int contextLength, long windows, Func<long, long> offset)
     {
         for (var first = 0L; first < windows; first += batchSize)

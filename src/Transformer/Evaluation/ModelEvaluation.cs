@@ -26,12 +26,13 @@ public static class ModelEvaluation
         return WithoutDropout(model, () =>
         {
             var tally = new Tally();
+            using var reader = new SegmentReader(model);
             foreach (var (batch, counts) in Share(batches, model.TensorParallelGroup is null ? ranks : new SingleProcess()))
             {
                 cancellation.ThrowIfCancellationRequested();
                 using var scope = NewDisposeScope();
                 var (inputs, targets) = BatchTensors.On(batch, model.Device);
-                (var hidden, targets) = BatchTensors.Labelled(model.Hidden(inputs), targets, batch);
+                (var hidden, targets) = BatchTensors.Labelled(reader.Hidden(inputs, batch), targets, batch);
                 if (!counts) continue;
                 foreach (var (rows, labels) in Chunks(hidden, targets, model.Config.VocabularySize!.Value))
                 {
@@ -77,8 +78,16 @@ public static class ModelEvaluation
 
     // Round-robin over the ranks. When the batches run out, the remaining ranks get one that does not count, since they may be needed for
     // its forward passes.
-    private static IEnumerable<(Batch Batch, bool Counts)> Share(IEnumerable<Batch> batches, ICollective ranks) =>
-        batches.Chunk(ranks.Ranks).Select(round => ranks.Rank < round.Length ? (round[ranks.Rank], true) : (round[0], false));
+    // Batches that go on from each other are divided row by row instead.
+    private static IEnumerable<(Batch Batch, bool Counts)> Share(IEnumerable<Batch> batches, ICollective ranks)
+    {
+        foreach (var round in batches.Chunk(ranks.Ranks))
+        {
+            if (round[0].Starts is null) yield return ranks.Rank < round.Length ? (round[ranks.Rank], true) : (round[0], false);
+            else
+                foreach (var batch in round) yield return (batch.Share(ranks.Rank, ranks.Ranks), true);
+        }
+    }
 
     // Chunks of as many tokens as LanguageModelLoss computes logits for at once: [1, n, C] and [1, n].
     private static IEnumerable<(Tensor Hidden, Tensor Targets)> Chunks(Tensor hidden, Tensor targets, long vocabulary)

@@ -1,4 +1,5 @@
 using Transformer.Layers.Attention;
+using Transformer.Layers.Memory;
 using Transformer.Layers.Positions;
 using Transformer.Native;
 using static TorchSharp.torch;
@@ -48,11 +49,20 @@ public sealed record ForwardContext
     /// </summary>
     public IReadOnlyList<int> NewTokens { get; init; } = [];
 
-    /// <summary>The state of each mixer in generation; null for a pass without a state.</summary>
-    public IReadOnlyDictionary<TokenMixer, LayerState>? States { get; init; }
+    /// <summary>The state of each mixer and each block's memory in generation; null for a pass without a state.</summary>
+    public IReadOnlyDictionary<nn.Module, LayerState>? States { get; init; }
 
     /// <summary>A mixer's state, of <see cref="States"/>; null for a pass without a state.</summary>
     public LayerState? StateOf(TokenMixer mixer) => States?[mixer];
+
+    /// <summary>What is remembered of the segments before this one; null where it is the first of every row's text.</summary>
+    public SegmentMemory? MemoryBefore { get; init; }
+
+    /// <summary>Collects what the next segment remembers; null where there is none.</summary>
+    public SegmentMemory? MemoryAfter { get; init; }
+
+    /// <summary>How many words a segment has; places behind them are memory tokens'.</summary>
+    public int SegmentLength { get; init; } = int.MaxValue;
 
     /// <summary>
     /// v_1, the values of the first layer that has a value residual: [B, T, G, D]. Set by that layer; null before it. It outlives that
@@ -137,8 +147,14 @@ public sealed record ForwardContext
     public Recomputation? Recomputation { get; init; }
 
     /// <summary>A copy for each computation of a recomputed block: the same, but with its own terms of the loss.</summary>
-    internal ForwardContext ForRecomputation(Tensor? firstValues) =>
-        this with { FirstValues = firstValues, AuxiliaryLosses = AuxiliaryLosses is null ? null : new() };
+    /// <param name="firstValues">v_1.</param>
+    /// <param name="isAgain">Whether the block has been computed, and has left what the next segment remembers.</param>
+    internal ForwardContext ForRecomputation(Tensor? firstValues, bool isAgain) => this with
+    {
+        FirstValues = firstValues,
+        AuxiliaryLosses = AuxiliaryLosses is null ? null : new(),
+        MemoryAfter = isAgain ? null : MemoryAfter,
+    };
 
     /// <summary>
     /// Collects the spans of each learned window in this pass, in tokens: [B or 1, H, T or 1], fp32, which outlive it and are the caller's.

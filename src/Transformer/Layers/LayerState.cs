@@ -29,6 +29,11 @@ public abstract class LayerState : IDisposable
         foreach (var used in Used(row, length)) used.zero_();
     }
 
+    /// <summary>Begins a row's next segment: keeps what is remembered of this one, and nothing else.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="length">How many places of its segment it holds.</param>
+    internal virtual void Carry(int row, int length) => Clear(row, length);
+
     /// <summary>Copies a row to another.</summary>
     /// <param name="from">The row to be copied.</param>
     /// <param name="to">The row that becomes equal to it.</param>

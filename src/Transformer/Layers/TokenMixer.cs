@@ -29,6 +29,7 @@ public abstract class TokenMixer(string name) : nn.Module<Tensor, ForwardContext
         LatentAttentionConfig latent => new LatentAttention(latent, config.Width, config.ScoreScale(latent)),
         ForgettingAttentionConfig forgetting => new ForgettingAttention(
             forgetting, config.Width, config.ScoreScale(forgetting), config.Norm.Epsilon),
+        TransformerXlAttentionConfig recurrent => new TransformerXlAttention(recurrent, config.Width, config.ScoreScale(recurrent)),
         var added => Kinds.Create<TokenMixer>("model.attention", added, config.Width),
     };
 }

@@ -1,5 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Layers;
+using Transformer.Layers.Memory;
 using Transformer.Layers.Residuals;
 using static TorchSharp.torch;
 
@@ -15,26 +16,34 @@ public sealed class Block : nn.Module<Tensor, ForwardContext, Tensor>
 {
     private readonly IReadOnlyList<Sublayer> sublayers;
     private readonly double dropout;
+    private readonly AssociativeMemory? memory;
 
     /// <summary>A block of a model.</summary>
     /// <param name="config">The model that the block is part of.</param>
     /// <param name="block">One of its <see cref="ModelConfig.Blocks"/>.</param>
     /// <exception cref="InputException">No layer is known for a kind of the configuration.</exception>
-    public Block(ModelConfig config, BlockSpec block)
-        : this([.. block.Sublayers.Select(sublayer => Sublayer.FromConfig(config, block, sublayer))], block.Depth, config.Dropout) { }
+    public Block(ModelConfig config, BlockSpec block) : this(
+        [.. block.Sublayers.Select(sublayer => Sublayer.FromConfig(config, block, sublayer))], block.Depth, config.Dropout,
+        config.Memory is AssociativeMemoryConfig memory ? new AssociativeMemory(memory, config.Width) : null) { }
 
     /// <param name="sublayers">The sub-layers in order; the first opens the stream and the last closes it.</param>
     /// <param name="depth">How many blocks come before this one.</param>
     /// <param name="dropout">The probability with which numbers of the sub-layers' outputs are dropped in training.</param>
-    public Block(IReadOnlyList<Sublayer> sublayers, int depth, double dropout = 0) : base(nameof(Block))
+    /// <param name="memory">What is read before the block and written behind it; null for a block without.</param>
+    public Block(IReadOnlyList<Sublayer> sublayers, int depth, double dropout = 0, AssociativeMemory? memory = null)
+        : base(nameof(Block))
     {
-        (this.sublayers, this.dropout, Depth) = (sublayers, dropout, depth);
+        (this.sublayers, this.dropout, this.memory, Depth) = (sublayers, dropout, memory, depth);
         foreach (var (name, module) in sublayers.SelectMany(sublayer => sublayer.Modules)) register_module(name, module);
+        if (memory is not null) register_module(BlockSpec.Memory, memory);
         foreach (var sublayer in sublayers) register_module(sublayer.ResidualName, sublayer.Residual);
     }
 
     /// <summary>How many blocks come before this one.</summary>
     public int Depth { get; }
+
+    /// <summary>What is read before the block and written behind it, by whoever calls it; null for a block without.</summary>
+    public AssociativeMemory? Memory => memory;
 
     /// <summary>Its mixers, in the order of the stream.</summary>
     public IEnumerable<TokenMixer> Mixers => sublayers.Select(sublayer => sublayer.Function).OfType<TokenMixer>();

@@ -42,7 +42,7 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
         context.save_data(nameof(Computation), computation);
         context.save_for_backward([.. new[] { get_rng_state().MoveToOuterDisposeScope(), stream, firstValues }.OfType<Tensor>()]);
         using var parameters = computation.Parameters();
-        var results = computation.Run(scope, stream, firstValues);
+        var results = computation.Run(scope, stream, firstValues, isAgain: false);
         foreach (var result in results) scope.MoveToOuter(result);
         return results;
     }
@@ -62,7 +62,7 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
             using var parameters = computation.Parameters();
             using (enable_grad())
             {
-                var results = computation.Run(scope, inputs[0], inputs.ElementAtOrDefault(1));
+                var results = computation.Run(scope, inputs[0], inputs.ElementAtOrDefault(1), isAgain: true);
                 var asked = results.Zip(gradients).Where(pair => pair.First.requires_grad && !pair.Second.IsInvalid).ToList();
                 autograd.backward([.. asked.Select(pair => pair.First)], [.. asked.Select(pair => pair.Second)]);
             }
@@ -90,9 +90,9 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
         public bool GivesValues { get; private set; }
 
         /// <summary>The stream after the block, its terms of the loss and, where it gives them, its values.</summary>
-        public List<Tensor> Run(DisposeScope scope, Tensor stream, Tensor? firstValues)
+        public List<Tensor> Run(DisposeScope scope, Tensor stream, Tensor? firstValues, bool isAgain)
         {
-            var own = context.ForRecomputation(firstValues);
+            var own = context.ForRecomputation(firstValues, isAgain);
             List<Tensor> results = [block.call(stream, own)];
             results.AddRange(own.AuxiliaryLosses?.Take() ?? []);
             foreach (var term in results.Skip(1)) scope.Attach(term);

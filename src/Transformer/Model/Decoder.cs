@@ -18,6 +18,7 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, Tensor>
     private readonly Embedding embed_tokens;
     private readonly nn.Module<Tensor, Tensor>? embed_positions;
     private readonly ScoreBias? position_bias;
+    private readonly Parameter? memory;
     private readonly Stack layers;
     private readonly nn.Module<Tensor, Tensor>? norm;
     private readonly double dropout;
@@ -30,12 +31,13 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, Tensor>
         embed_tokens = nn.Embedding(vocabulary, config.Width);
         embed_positions = config.Position switch
         {
-            LearnedPositionConfig => nn.Embedding(config.ContextLength, config.Width),
-            SinusoidalPositionConfig => new SinusoidalPosition(config.ContextLength, config.Width),
+            LearnedPositionConfig => nn.Embedding(config.Places, config.Width),
+            SinusoidalPositionConfig => new SinusoidalPosition(config.Places, config.Width),
             NoPositionConfig or RotaryPositionConfig or ScoreBiasPositionConfig => null,
             var other => throw Kind.Unknown("model.position", other, "layer"),
         };
         position_bias = ScoreBias.FromConfig(config);
+        if (config.Memory is { } remembered) memory = new Parameter(empty(remembered.Tokens, config.Width));
         layers = new Stack([.. config.Blocks().Select(block => new Block(config, block))]);
         if (config.Residual.LastNorm) norm = Norm.FromConfig(config.Norm, config.Width);
         dropout = config.Dropout;
@@ -47,6 +49,9 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, Tensor>
 
     /// <summary>What positions add to the scores in every block, or null.</summary>
     public ScoreBias? PositionBias => position_bias;
+
+    /// <summary>The memory tokens with which a text begins: [m, C]; null in a model without.</summary>
+    public Parameter? Memory => memory;
 
     /// <summary>Hooks around each block, or null.</summary>
     internal BlockHooks? Hooks { set => layers.Hooks = value; }

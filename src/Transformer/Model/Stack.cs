@@ -42,6 +42,13 @@ public sealed class Stack : nn.Module<Tensor, ForwardContext, Tensor>
     private Tensor Compute(Block block, Tensor stream, ForwardContext context)
     {
         if (Hooks is not null) stream = Hooks.BeforeBlock(block.Depth, stream);
+        return block.Memory is { } memory
+            ? memory.Apply(stream, context, read => ComputeBlock(block, read, context))
+            : ComputeBlock(block, stream, context);
+    }
+
+    private Tensor ComputeBlock(Block block, Tensor stream, ForwardContext context)
+    {
         if (context.Recomputation is not null) return CheckpointedBlock.Apply(block, stream, context, () => Hooks?.Parameters(block.Depth));
         using var parameters = Hooks?.Parameters(block.Depth);
         return block.call(stream, context);

@@ -12,6 +12,9 @@ internal enum StateChangeKind
     /// <summary>A row drops its last tokens.</summary>
     Truncate,
 
+    /// <summary>A row begins its next segment.</summary>
+    Carry,
+
     /// <summary>The state ends.</summary>
     Dispose,
 }

@@ -93,6 +93,15 @@ public sealed class TorchSequenceState : SequenceState
     }
 
     /// <inheritdoc/>
+    private protected override void CarryRow(int row)
+    {
+        Changing?.Invoke(new(StateChangeKind.Carry, row));
+        using var inference = inference_mode();
+        using var scope = NewDisposeScope();
+        foreach (var layer in Layers) layer.Carry(row, Lengths[row]);
+    }
+
+    /// <inheritdoc/>
     protected override void CopyRow(int from, int to)
     {
         Changing?.Invoke(new(StateChangeKind.Copy, from, to));

@@ -3,6 +3,7 @@ using Transformer.Configuration;
 using Transformer.Inference;
 using Transformer.Layers;
 using Transformer.Layers.Attention;
+using Transformer.Layers.Memory;
 using Transformer.Layers.Positions;
 using Transformer.Native;
 using Transformer.Runs;
@@ -44,7 +45,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         if (draw) WeightInitialization.Apply(this);
         this.to(Device);
         if (config is { Position: RotaryPositionConfig rope, RotaryWidth: { } headWidth })
-            rotary = new RotaryPosition(rope, headWidth, config.ContextLength, Device);
+            rotary = new RotaryPosition(rope, headWidth, config.Places, Device);
     }
 
     /// <summary>The architecture, of the whole model.</summary>
@@ -94,12 +95,15 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     /// <summary>The state of rows that have no tokens yet.</summary>
     /// <param name="rows">B, the number of sequences.</param>
     /// <param name="capacity">The greatest number of tokens a sequence, at most the context length; the context length where null.</param>
-    public TorchSequenceState NewState(int rows, int? capacity = null) =>
-        NewState(rows, InferenceModel.CapacityOf(Config, capacity), owner: this);
+    /// <exception cref="InvalidOperationException">The model reads texts in segments, of which a state holds one.</exception>
+    public TorchSequenceState NewState(int rows, int? capacity = null) => Config.HasSegments
+        ? throw new InvalidOperationException($"{nameof(SegmentedInferenceModel)} reads the texts of a model with segments")
+        : NewState(rows, InferenceModel.CapacityOf(Config.Places, capacity), owner: this);
 
     internal TorchSequenceState NewState(int rows, int capacity, object owner, bool canDrop = false)
     {
-        var states = Mixers.Select(mixer => mixer.NewState(rows, capacity, Device));
+        var states = Mixers.Select(mixer => mixer.NewState(rows, capacity, Device))
+            .Concat(Memories.Select(memory => memory.NewState(rows, Device)));
         return new(owner, [.. states], rows, capacity, canTruncate: rotary is not { FollowsLength: true }, canDrop);
     }
 
@@ -130,9 +134,23 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
     public Tensor Hidden(Tensor ids, TorchSequenceState? state = null, IReadOnlyList<int>? newTokens = null)
     {
+        if (state is null && Config.HasSegments)
+        {
+            var (hidden, memory) = Continue(ids, memory: null);
+            memory.Dispose();
+            return hidden;
+        }
         using var embeddings = Embed(ids);
         return Pass(embeddings, state, newTokens);
     }
+
+    /// <summary>As <see cref="Hidden"/>, segment by segment, with memory.</summary>
+    /// <param name="ids">[B, N], integers below V, of any number of segments.</param>
+    /// <param name="memory">What is remembered of each row's text so far; null where it begins. It stays the caller's.</param>
+    /// <param name="starts">Which segments begin a new text: [B, K], row by row; none where null.</param>
+    /// <returns>[B, N, C] and what is then remembered, which is the caller's.</returns>
+    public (Tensor Hidden, SegmentMemory Memory) Continue(Tensor ids, SegmentMemory? memory, IReadOnlyList<bool>? starts = null) =>
+        new SegmentedPass(this).Read(ids, memory, starts);
 
     /// <summary>As <see cref="Hidden"/>, for embeddings that need not be those of tokens. Positions are added here.</summary>
     /// <param name="embeddings">[B, T, C], such as <see cref="Embed"/> makes.</param>
@@ -140,8 +158,11 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     /// <param name="newTokens">As for <see cref="Hidden"/>.</param>
     /// <returns>[B, T, C]</returns>
     /// <exception cref="InputException">The embeddings do not fit the context length.</exception>
+    /// <exception cref="InvalidOperationException">The model reads texts in segments, and there is no state of one.</exception>
     public Tensor HiddenFromEmbeddings(Tensor embeddings, TorchSequenceState? state = null, IReadOnlyList<int>? newTokens = null) =>
-        Pass(embeddings, state, newTokens);
+        state is null && Config.HasSegments
+            ? throw new InvalidOperationException($"{nameof(Continue)} reads the texts of a model with segments")
+            : Pass(embeddings, state, newTokens);
 
     /// <summary>A pass of training over whole sequences: what <see cref="Hidden"/> gives, and what the layers add to the loss.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
@@ -151,11 +172,43 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
     public (Tensor Hidden, Tensor? Penalty) HiddenAndPenalty(Tensor ids, Recomputation? recomputation = null)
     {
+        if (Config.HasSegments)
+        {
+            var (all, penalty, memory) = HiddenAndPenalty(ids, memory: null, starts: null, backpropagationSegments: null, recomputation);
+            memory.Dispose();
+            return (all, penalty);
+        }
         var losses = new AuxiliaryLosses();
         using var embeddings = Embed(ids);
         var hidden = Pass(embeddings, null, null, losses, recomputation: recomputation);
         return (hidden, losses.Total());
     }
+
+    /// <summary>A pass of training over rows of segments.</summary>
+    /// <param name="ids">[B, N], integers below V.</param>
+    /// <param name="memory">What is remembered of each row's text so far; null where it begins. It stays the caller's.</param>
+    /// <param name="starts">Which segments begin a new text: [B, K], row by row; none where null.</param>
+    /// <param name="backpropagationSegments">After how many segments the gradient is cut; never where null.</param>
+    /// <param name="recomputation">As for the other.</param>
+    /// <returns>[B, N, C], a scalar or null, and what is then remembered, with its graph; it is the caller's.</returns>
+    public (Tensor Hidden, Tensor? Penalty, SegmentMemory Memory) HiddenAndPenalty(
+        Tensor ids, SegmentMemory? memory, IReadOnlyList<bool>? starts, int? backpropagationSegments, Recomputation? recomputation = null)
+    {
+        var losses = new AuxiliaryLosses();
+        var pass = new SegmentedPass(this)
+        {
+            AuxiliaryLosses = losses,
+            BackpropagationSegments = backpropagationSegments,
+            Recomputation = recomputation,
+        };
+        var (hidden, after) = pass.Read(ids, memory, starts);
+        return (hidden, losses.Total(), after);
+    }
+
+    /// <summary>One segment, its memory tokens among the embeddings.</summary>
+    internal Tensor PassSegment(
+        Tensor embeddings, SegmentMemory before, SegmentMemory after, AuxiliaryLosses? auxiliaryLosses, Recomputation? recomputation) =>
+        Pass(embeddings, state: null, newTokens: null, auxiliaryLosses, recomputation: recomputation, before: before, after: after);
 
     /// <summary>The mean span that each head of each block has learned, over tokens of a text, in tokens.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
@@ -193,7 +246,8 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
 
     private Tensor Pass(
         Tensor embeddings, TorchSequenceState? state, IReadOnlyList<int>? newTokens, AuxiliaryLosses? auxiliaryLosses = null,
-        IDictionary<LearnedSpan, Tensor>? learnedSpans = null, Recomputation? recomputation = null)
+        IDictionary<LearnedSpan, Tensor>? learnedSpans = null, Recomputation? recomputation = null,
+        SegmentMemory? before = null, SegmentMemory? after = null)
     {
         using var scope = NewDisposeScope();
         var (rows, tokens) = ((int)embeddings.shape[0], (int)embeddings.shape[1]);
@@ -201,11 +255,14 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             throw new ArgumentException($"{rows} rows do not continue a state of {state.Lengths.Count} rows", nameof(embeddings));
         int[] counts = [.. newTokens ?? Enumerable.Repeat(tokens, rows)];
         var end = counts.Select((count, row) => (state?.Lengths[row] ?? 0) + count).Max();
-        InferenceModel.CheckLength(end, state?.Capacity ?? Config.ContextLength);
+        InferenceModel.CheckLength(end, state?.Capacity ?? Config.Places);
         var context = ForwardContext.For(
-            rows, tokens, state?.Lengths, newTokens, rotary, Config.ContextLength, Device, state is { CanDrop: true }) with
+            rows, tokens, state?.Lengths, newTokens, rotary, Config.Places, Device, state is { CanDrop: true }) with
         {
-            States = state is null ? null : Mixers.Zip(state.Layers).ToDictionary(pair => pair.First, pair => pair.Second),
+            States = state is null ? null : Mixers.Concat<nn.Module>(Memories).Zip(state.Layers).ToDictionary(),
+            MemoryBefore = before,
+            MemoryAfter = after,
+            SegmentLength = Config.ContextLength,
             Bias = model.PositionBias,
             ProductType = ProductTypes.Of(precision),
             TensorParallelGroup = TensorParallelGroup,
@@ -213,10 +270,10 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             LearnedSpans = learnedSpans,
             Recomputation = recomputation,
         };
-        if (recomputation is not null && context.Rotation is { } rotation)
+        if (context.Rotation is { } rotation)
         {
-            scope.MoveToOuter(rotation.Cos);
-            scope.MoveToOuter(rotation.Sin);
+            recomputation?.Keep(rotation.Cos.DetachFromDisposeScope());
+            recomputation?.Keep(rotation.Sin.DetachFromDisposeScope());
         }
         var hidden = model.call(embeddings, context);
         if (ReferenceEquals(hidden, embeddings)) hidden = embeddings.alias();    // no block changes the caller's numbers
@@ -241,6 +298,11 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         var type = ProductTypes.Of(precision);
         return LanguageModelLoss.OfHead(hidden.to(type), Head.to(type), targets, zLoss, Config.LogitScale);
     }
+
+    /// <summary>The memory tokens with which a text begins: [m, C]; null in a model without.</summary>
+    public TorchSharp.Modules.Parameter? MemoryTokens => model.Memory;
+
+    private IEnumerable<AssociativeMemory> Memories => model.Blocks.Select(block => block.Memory).OfType<AssociativeMemory>();
 
     private IEnumerable<TokenMixer> Mixers => model.Blocks.SelectMany(block => block.Mixers);
 

@@ -21,6 +21,16 @@ public sealed record TrainedArm(string Name, string Recipe, params IReadOnlyList
     /// <summary>The mean span of learned windows at the tokens that are asked for an answer, and at a task's blanks.</summary>
     public const string AskedSpanName = "span_asked", BlankSpanName = "span_blank";
 
+    /// <summary>
+    /// Of the validation text read as one stream: its loss, that of the first tokens of each segment with half its 95 % interval, and the
+    /// same with all that is remembered set to zero.
+    /// </summary>
+    public const string StreamName = "stream_loss", BeginningsName = "stream_beginnings", IntervalName = "stream_interval",
+        ZeroedName = "stream_zeroed";
+
+    /// <summary>How many tokens count as the first ones of a segment.</summary>
+    internal const int Beginning = 32;
+
     private const string Blank = ".";
     private const int SpanRows = 64;
 
@@ -37,6 +47,9 @@ public sealed record TrainedArm(string Name, string Recipe, params IReadOnlyList
     /// <summary>Whether the spans of learned windows are measured as well.</summary>
     public bool MeasuresSpans { get; init; }
 
+    /// <summary>How many tokens of the validation text are measured as one stream as well; none where null.</summary>
+    public long? StreamTokens { get; init; }
+
     /// <summary>What is added to the reproduction's seed, for arms that are averaged.</summary>
     public int SeedOffset { get; init; }
 
@@ -48,13 +61,14 @@ public sealed record TrainedArm(string Name, string Recipe, params IReadOnlyList
     internal IReadOnlyList<string> Measures =>
     [
         LossName, AccuracyName, TrainLossName, StepsName, SecondsName, .. MeasuresSpans ? [AskedSpanName, BlankSpanName] : (string[])[],
+        .. StreamTokens is null ? (string[])[] : [StreamName, BeginningsName, IntervalName, ZeroedName],
         .. MeasuredAlso.Keys.SelectMany(name => (string[])[$"{name}.{LossName}", $"{name}.{AccuracyName}"]),
     ];
 
     /// <inheritdoc/>
     internal override string Definition(int seed) => string.Join(' ', [
         Recipe, .. Overrides, SeedOverride(seed), .. MeasuredAlso.Select(also => $"{also.Key}: {string.Join(' ', also.Value)}"),
-        .. MeasuresSpans ? ["spans"] : (string[])[]]);
+        .. MeasuresSpans ? ["spans"] : (string[])[], .. StreamTokens is { } length ? [$"stream of {length}"] : (string[])[]]);
 
     /// <inheritdoc/>
     internal override IReadOnlyDictionary<string, double> Measure(
@@ -76,6 +90,8 @@ public sealed record TrainedArm(string Name, string Recipe, params IReadOnlyList
             var result = Evaluate(folder, ConfigFile.Load(Recipe, [.. All(seed), .. overrides]), cancellation);
             (measures[$"{name}.{LossName}"], measures[$"{name}.{AccuracyName}"]) = (result.Loss, result.Accuracy);
         }
+        if (StreamTokens is { } length)
+            foreach (var (name, value) in Stream(folder, Config(seed), length, cancellation)) measures[name] = value;
         if (MeasuresSpans) (measures[AskedSpanName], measures[BlankSpanName]) = Spans(folder, Config(seed));
         return measures;
     }
@@ -88,7 +104,7 @@ public sealed record TrainedArm(string Name, string Recipe, params IReadOnlyList
     {
         using var data = Dataset.Open(config.Data);
         using var model = Load(folder, config, data);
-        return ModelEvaluation.Measure(model, data.HeldOut(config.Training.BatchSize, config.Model.ContextLength), cancellation);
+        return ModelEvaluation.Measure(model, data.HeldOut(config.Model, config.Training.BatchSize), cancellation);
     }
 
     private static (double Asked, double Blank) Spans(string folder, RunConfig config)
@@ -101,6 +117,19 @@ public sealed record TrainedArm(string Name, string Recipe, params IReadOnlyList
         // over all heads of the blocks whose windows are learned
         double At(Func<int, bool> isChosen) => ModelEvaluation.MeanSpans(
             model, rows, [.. Enumerable.Range(0, rows.Inputs.Length).Where(isChosen)])!.SelectMany(heads => heads).Average();
+    }
+
+    private static Dictionary<string, double> Stream(string folder, RunConfig config, long length, CancellationToken cancellation)
+    {
+        using var data = (Corpus)Dataset.Open(config.Data);
+        using var model = Load(folder, config, data);
+        model.eval();
+        var stream = StreamEvaluation.Measure(model, data.Validation, length, cancellation: cancellation);
+        var (beginnings, interval) = stream.AtBeginnings(Beginning);
+        var zeroed = model.Config.HasSegments
+            ? StreamEvaluation.Measure(model, data.Validation, length, withoutMemory: true, cancellation).AtBeginnings(Beginning).Loss
+            : beginnings;
+        return new() { [StreamName] = stream.Loss, [BeginningsName] = beginnings, [IntervalName] = interval, [ZeroedName] = zeroed };
     }
 
     private static TransformerModel Load(string folder, RunConfig config, Dataset data)

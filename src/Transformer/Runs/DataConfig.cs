@@ -23,7 +23,7 @@ public sealed record DataConfig : IValidated
     /// <summary>The fraction of the text, at its end, that is held out for validation; default: 0.1.</summary>
     public double? ValidationFraction { get => field ?? (Task is null ? 0.1 : null); init; }
 
-    /// <summary>The order in which training sees the windows of the text: shuffled (default) or random.</summary>
+    /// <summary>The order in which training sees the windows of the text: shuffled (default), random or contiguous.</summary>
     public Sampling? Sampling { get => field ?? (Task is null ? Runs.Sampling.Shuffled : null); init; }
 
     /// <summary>

@@ -18,8 +18,31 @@ public sealed record RunConfig : IValidated
     public required TrainingConfig Training { get; init; }
 
     /// <inheritdoc/>
-    public IEnumerable<ConfigProblem> Problems() =>
-        Training.Distributed.Strategy == DistributedStrategy.TensorParallel ? TensorParallelShare.Obstacles(Model) : [];
+    public IEnumerable<ConfigProblem> Problems()
+    {
+        if (Training.Distributed.Strategy == DistributedStrategy.TensorParallel)
+            foreach (var problem in TensorParallelShare.Obstacles(Model)) yield return problem;
+        if (Training.Distributed.Strategy == DistributedStrategy.Zero3 && Model.Memory is AssociativeMemoryConfig)
+        {
+            yield return new(
+                "training.distributed.strategy",
+                "zero3 gathers a block's parameters for the block alone, and associative memory needs them before and behind it; " +
+                    "take zero2");
+        }
+        if (!Model.HasSegments && Training.BackpropagationSegments is not null)
+        {
+            yield return new(
+                "training.backpropagation_segments",
+                "this model has no memory over segments; leave it out, or set model.memory or attention of kind transformer_xl");
+        }
+    }
+
+    /// <summary>
+    /// The most tokens of a training row: of a text those of the context or of its segments, of a task as many as it has.
+    /// </summary>
+    public int RowTokens => !Model.HasSegments ? Model.ContextLength
+        : Data.Task is null ? (int)Math.Min((long)Model.ContextLength * (Training.BackpropagationSegments ?? 1), int.MaxValue)
+        : int.MaxValue;
 
     /// <summary>Whether so many ranks divide the model's layers, not the batches.</summary>
     internal bool IsTensorParallel(int ranks) => ranks > 1 && Training.Distributed.Strategy == DistributedStrategy.TensorParallel;

@@ -13,4 +13,10 @@ public enum Sampling
     /// <summary>Every window starts at an independent, uniformly drawn token (nanoGPT's way).</summary>
     [JsonStringEnumMemberName("random")]
     Random,
+
+    /// <summary>
+    /// Each row reads a part of the text in its order, over all batches, so that a model with memory remembers what came before.
+    /// </summary>
+    [JsonStringEnumMemberName("contiguous")]
+    Contiguous,
 }

@@ -125,23 +125,43 @@ public sealed record AssociativeRetrievalTaskConfig : TaskConfig
     /// <summary>Whether a key may be given again, so that its last value counts and the earlier one has to be forgotten.</summary>
     public bool Replacement { get; init; }
 
-    private protected override string? LengthProblem(int length) => !Replacement && length > Keys
+    /// <summary>How many of the keys are asked for, each once.</summary>
+    public int Queries { get; init; } = 1;
+
+    private protected override string? LengthProblem(int length) => length < Queries
+        ? $"expected {Queries} or more, a pair for each of the queries"
+        : !Replacement && length > Keys
         ? $"but there are only {Keys} keys; lower it, raise keys, or set replacement: true"
         : base.LengthProblem(length);
 
-    private protected override IEnumerable<ConfigProblem> OwnProblems() => [.. AtLeast(1, "keys", Keys), .. AtLeast(2, "values", Values)];
+    private protected override IEnumerable<ConfigProblem> OwnProblems() => 
+    [
+        .. AtLeast(1, "keys", Keys), .. AtLeast(2, "values", Values), .. AtLeast(1, "queries", Queries),
+        .. Replacement && Queries > 1
+            ? [new ConfigProblem("queries", "with replacement a row may have one key only; leave one of the two out")]
+            : (ConfigProblem[])[],
+    ];
 }
 
 /// <summary>Symbols, a bar, and the symbols again. Length is the number of symbols.</summary>
 public sealed record CopyTaskConfig : TaskConfig
 {
+    private const int MostCopies = 64;
+
     /// <inheritdoc/>
     public override int Length { get; init; } = 16;
 
     /// <summary>The number of different symbols.</summary>
     public int Symbols { get; init; } = 10;
 
-    private protected override IEnumerable<ConfigProblem> OwnProblems() => AtLeast(2, "symbols", Symbols);
+    /// <summary>How many times the symbols are repeated behind the bar.</summary>
+    public int Copies { get; init; } = 1;
+
+    private protected override IEnumerable<ConfigProblem> OwnProblems()
+    {
+        foreach (var problem in AtLeast(2, "symbols", Symbols)) yield return problem;
+        if (Copies is < 1 or > MostCopies) yield return new("copies", $"found {Copies}, expected 1 to {MostCopies}");
+    }
 }
 
 /// <summary>Symbols, a bar, and the symbols from the last to the first. Length is the number of symbols.</summary>

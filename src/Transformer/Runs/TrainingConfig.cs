@@ -5,7 +5,7 @@ namespace Transformer.Runs;
 /// <summary>Steps, batches, optimizer, schedule, evaluation and checkpoints.</summary>
 public sealed record TrainingConfig : IValidated
 {
-    private const int MostRows = 1 << 20, MostSampleTokens = 1_000_000;
+    private const int MostRows = 1 << 20, MostSampleTokens = 1_000_000, MostSegments = 1 << 16;
 
     /// <summary>The number of optimizer steps.</summary>
     public required int Steps { get; init; }
@@ -15,6 +15,12 @@ public sealed record TrainingConfig : IValidated
 
     /// <summary>The number of batches whose gradients are accumulated before a step.</summary>
     public int GradientAccumulation { get; init; } = 1;
+
+    /// <summary>
+    /// For a model with memory over segments, how many segments the gradient crosses: rows of a text are that many segments, 1 by default,
+    /// and in rows of a task, which are read whole, it is cut after so many; default there: never.
+    /// </summary>
+    public int? BackpropagationSegments { get; init; }
 
     /// <summary>
     /// Activation checkpointing: blocks keep only their input for the backward pass and are computed again there, which takes less memory
@@ -97,6 +103,8 @@ public sealed record TrainingConfig : IValidated
         if (BatchSize is < 1 or > MostRows) yield return new("batch_size", $"found {BatchSize}, expected 1 to {MostRows}");
         if (GradientAccumulation is < 1 or > MostRows)
             yield return new("gradient_accumulation", $"found {GradientAccumulation}, expected 1 to {MostRows}");
+        if (BackpropagationSegments is < 1 or > MostSegments)
+            yield return new("backpropagation_segments", $"found {BackpropagationSegments}, expected 1 to {MostSegments}");
         if (InitFrom is { Length: 0 }) yield return new("init_from", "found an empty path, expected a run or a checkpoint");
         if (GradientClip is <= 0) yield return new("gradient_clip", $"found {GradientClip}, expected more than 0");
         if (ZLoss < 0) yield return new("z_loss", $"found {ZLoss}, expected 0 or more");

@@ -56,7 +56,7 @@ internal class GradientReduction : BlockHooks
 
     /// <inheritdoc/>
     public override Tensor BeforeBlock(int layer, Tensor stream) =>
-        is_grad_enabled() && stream.requires_grad ? BackwardHook.apply(stream, this, layer) : stream;
+        is_grad_enabled() && stream.requires_grad && !space.IsSegmented ? BackwardHook.apply(stream, this, layer) : stream;
 
     /// <summary>
     /// Starts the reduction of what is final once the backward pass has left a block. Must not throw: it is called by libtorch.

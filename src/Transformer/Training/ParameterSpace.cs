@@ -33,6 +33,7 @@ public sealed class ParameterSpace : IDisposable
         DistributedStrategy strategy = DistributedStrategy.DataParallel)
     {
         Ranks = model.TensorParallelGroup is null && ranks is not null ? ranks : new SingleProcess();
+        IsSegmented = model.Config.HasSegments;
         this.strategy = Ranks.Ranks == 1 ? DistributedStrategy.DataParallel : strategy;
         layout = (model.TensorParallelGroup?.Collective ?? Ranks).RunOnAll(() => new ParameterLayout(model, rules ?? [], Ranks.Ranks));
         bounded = [.. Parameters.Where(parameter => parameter.Spec.IsBounded)];
@@ -62,6 +63,9 @@ public sealed class ParameterSpace : IDisposable
     internal bool ShardsGradients => strategy is DistributedStrategy.Zero2 or DistributedStrategy.Zero3;
 
     internal bool ShardsParameters => strategy == DistributedStrategy.Zero3;
+
+    /// <summary>Whether a backward pass comes through each block several times, so that no bucket is final before its end.</summary>
+    internal bool IsSegmented { get; }
 
     /// <summary>All trained parameters in order, each padded with zeros to the next boundary: [P], or this rank's [P/N].</summary>
     public Tensor Values { get; }

@@ -127,7 +127,7 @@ internal sealed class RunSetup
         var data = Dataset.Open(config.Data);
         try
         {
-            data.RequireContext(config.Model.ContextLength);
+            data.RequireContext(config.RowTokens);
             return data;
         }
         catch

@@ -40,6 +40,8 @@ public sealed class Trainer : IDisposable
         Allocator.KeepFreedMemory();
         state = new TrainingState(setup, ranks, device);
         trainingStep = new TrainingStep(state.Model, state.Space, state.Optimizer, Training) { Scaler = state.Scaler };
+        if (setup.Checkpoint is { } checkpoint)
+            trainingStep.Memory = ranks.RunOnAll(() => TrainingCheckpoint.LoadMemory(checkpoint, state, Training.BatchSize));
         savedStep = setup.Checkpoint is null ? null : Progress.Step;
         batches = data.Train(run.Config, Progress.Position);
         size = new ModelSize(Model);
@@ -225,7 +227,8 @@ public sealed class Trainer : IDisposable
             .. Enumerable.Range(0, Training.GradientAccumulation).Select(_ => Training.OverfitOneBatch ? batches.At(0) : batches.Next())];
         reading?.Dispose();
         var tokens = drawn.Sum(batch => batch.Inputs.LongLength);
-        var flops = tokens * size.FlopsPerToken(drawn[0].Columns, (double)drawn.Sum(batch => batch.Predictions) / tokens);
+        var flops = tokens * size.FlopsPerToken(
+            Math.Min(drawn[0].Columns, Model.ContextLength), (double)drawn.Sum(batch => batch.Predictions) / tokens);
         var schedule = LearningRate.At(Training.Schedule, Progress.Step, Training.Steps);
         var scale = state.Scaler?.Scale;
         var result = Update(schedule, drawn);
@@ -272,7 +275,7 @@ public sealed class Trainer : IDisposable
     private EvaluationResult Evaluate(bool isFullPass)
     {
         ranks.CurrentOperation = $"the evaluation after step {Progress.Step}";
-        var heldOut = data.HeldOut(Training.BatchSize, Model.ContextLength, isFullPass ? null : Training.EvaluateBatches);
+        var heldOut = data.HeldOut(Model, Training.BatchSize, isFullPass ? null : Training.EvaluateBatches);
         var result = state.Measured(() => ModelEvaluation.Measure(state.Model, heldOut, ranks));
         if (!double.IsFinite(result.Loss)) throw NonFinite($"step {Progress.Step}: the validation loss is {result.Loss}");
         if (Progress.BestLoss is not { } best || result.Loss < best)
@@ -292,7 +295,7 @@ public sealed class Trainer : IDisposable
         ValidationLoss = validation?.Loss,
         ValidationAccuracy = validation?.Accuracy,
         Spans = validation is null ? null : state.Measured(
-            () => ModelEvaluation.MeanSpans(state.Model, data.HeldOut(Training.BatchSize, Model.ContextLength, batches: 1).First())),
+            () => ModelEvaluation.MeanSpans(state.Model, data.HeldOut(Model, Training.BatchSize, batches: 1).First())),
         LearningRate = step.LearningRate,
         GradientNorm = double.IsFinite(step.Result.GradientNorm) ? step.Result.GradientNorm : null,
         GradientScale = Progress.GradientScale,
@@ -346,7 +349,7 @@ public sealed class Trainer : IDisposable
     private void Save()
     {
         ranks.CurrentOperation = $"saving after step {Progress.Step}";
-        TrainingCheckpoint.Save(run.Checkpoint(Progress.Step), state, data.Tokenizer);
+        TrainingCheckpoint.Save(run.Checkpoint(Progress.Step), state, trainingStep.Memory, data.Tokenizer);
         savedStep = Progress.Step;
         log?.Saved(Progress, Training.KeepCheckpoints);
     }
@@ -356,6 +359,7 @@ public sealed class Trainer : IDisposable
     {
         log?.Dispose();
         batches.Dispose();
+        trainingStep.Memory?.Dispose();
         state.Dispose();
         data.Dispose();
         run.Dispose();

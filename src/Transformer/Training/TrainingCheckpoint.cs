@@ -4,6 +4,7 @@ using Transformer.Configuration;
 using Transformer.Distributed;
 using Transformer.Formats;
 using Transformer.Layers;
+using Transformer.Layers.Memory;
 using Transformer.Model;
 using Transformer.Runs;
 using Transformer.Tokenization;
@@ -23,7 +24,11 @@ internal static class TrainingCheckpoint
     /// <summary>Saves everything whole or not at all.</summary>
     /// <exception cref="InputException">It cannot be written, on this rank.</exception>
     /// <exception cref="CollectiveException">It cannot be written, on one of several.</exception>
-    public static void Save(string folder, TrainingState state, Tokenizer tokenizer)
+    /// <param name="folder">The checkpoint's folder.</param>
+    /// <param name="state">What steps change.</param>
+    /// <param name="memory">What the model remembers of its text, of this rank's rows; null for nothing.</param>
+    /// <param name="tokenizer">The model's tokenizer.</param>
+    public static void Save(string folder, TrainingState state, SegmentMemory? memory, Tokenizer tokenizer)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -40,12 +45,15 @@ internal static class TrainingCheckpoint
             if (isFirst || space.ShardsOptimizer) tensors.AddRange(state.Optimizer.State);
             if (isFirst || space.ShardsParameters) tensors.AddRange(weights);
         }
+        if (isFirst || model.TensorParallelGroup is null)
+            tensors.AddRange(MemoryCheckpoint.Of(model, memory, FirstRow(space, memory?.Lengths.Count ?? 0)));
+        var progress = state.Progress with { Memory = MemoryCheckpoint.Shapes(model, memory) };
         average?.Exchange();
         try
         {
             if (isFirst)
                 CheckpointFolder.Save(
-                    folder, model.Config, tokenizer, JsonSerializer.SerializeToNode(state.Progress, ConfigJson.Options)!.AsObject(),
+                    folder, model.Config, tokenizer, JsonSerializer.SerializeToNode(progress, ConfigJson.Options)!.AsObject(),
                     WriteTensors);
             else WriteTensors("");
         }
@@ -65,6 +73,25 @@ internal static class TrainingCheckpoint
             });
             if (isParted) WriteBuckets(partial, model, space);
         }
+    }
+
+    // Ranks divide the rows of a batch in order, and their numbers differ by one at most.
+    private static int FirstRow(ParameterSpace space, int rows) =>
+        space.Ranks.Gather(rows).Take(space.Ranks.Rank).Sum(rank => (int)rank[0]);
+
+    /// <summary>Restores what the model remembers of its text.</summary>
+    /// <param name="checkpoint">The checkpoint.</param>
+    /// <param name="state">The state whose progress is the checkpoint's.</param>
+    /// <param name="batchSize">B, the rows of all ranks.</param>
+    /// <returns>Null where it remembers nothing.</returns>
+    /// <exception cref="InputException">The checkpoint is not of this run.</exception>
+    public static SegmentMemory? LoadMemory(CheckpointFolder checkpoint, TrainingState state, int batchSize)
+    {
+        if (state.Progress.Memory is not { } shapes) return null;
+        var (rank, ranks) = (state.Space.Ranks.Rank, state.Space.Ranks.Ranks);
+        var (first, end) = (batchSize * rank / ranks, batchSize * (rank + 1) / ranks);
+        using var file = checkpoint.OpenTraining();
+        return MemoryCheckpoint.Load(file, state.Model, shapes, first, end - first);
     }
 
     // One file per bucket, written by the ranks round-robin: no rank ever holds more than one bucket. The first file also has the frozen

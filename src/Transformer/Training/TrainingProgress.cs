@@ -39,6 +39,9 @@ public sealed record TrainingProgress : IValidated
     /// <summary>The step of the last sample.</summary>
     public int SampledStep { get; init; }
 
+    /// <summary>The shapes of a row of what the model remembers of the text, by name; absent where it remembers nothing.</summary>
+    public IReadOnlyDictionary<string, long[]>? Memory { get; init; }
+
     /// <summary>xxHash-128 of the data, so that a run does not resume with other data.</summary>
     public string Corpus { get; init; } = "";
 

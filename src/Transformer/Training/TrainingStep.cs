@@ -1,6 +1,7 @@
 using Transformer.Data;
 using Transformer.Distributed;
 using Transformer.Evaluation;
+using Transformer.Layers.Memory;
 using Transformer.Model;
 using Transformer.Native;
 using Transformer.Runs;
@@ -30,6 +31,12 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
     /// <summary>The profile to fill; null for none.</summary>
     public StepProfile? Profile { get; set; }
 
+    /// <summary>
+    /// What the model remembers of the text before the next step's batches; null where it begins, or where rows have nothing to do with
+    /// each other. This disposes what it replaces.
+    /// </summary>
+    public SegmentMemory? Memory { get; set; }
+
     /// <summary>Takes one step.</summary>
     /// <param name="schedule">The current learning rate as a fraction of the peak.</param>
     /// <param name="batches">The batches whose gradients are accumulated; each rank computes its rows.</param>
@@ -38,7 +45,10 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
     {
         using var scope = NewDisposeScope();
         using var modules = Profile?.Measure(model);
-        var result = Measure(Gradients(batches));
+        var (losses, memory) = Gradients(batches);
+        Memory?.Dispose();
+        Memory = memory;
+        var result = Measure(losses);
         using (Profile?.Measure("update"))
         {
             if (result.IsFinite) Update(schedule, result.GradientNorm);
@@ -53,30 +63,34 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
     internal void DiscardGradients(IReadOnlyList<Batch> batches)
     {
         using var scope = NewDisposeScope();
-        _ = Gradients(batches);
+        Gradients(batches).Memory?.Dispose();
         space.ZeroGradients();
     }
 
     // This rank's part of the mean loss of the batches; their gradients are accumulated in the space. Batches are weighted by their
     // predicted tokens, so that the gradient is that of the mean over all tokens, whatever the number of batches and ranks.
-    private Tensor Gradients(IReadOnlyList<Batch> batches)
+    private (Tensor Loss, SegmentMemory? Memory) Gradients(IReadOnlyList<Batch> batches)
     {
         using var outside = space.GatherOutsideBlocks();
         double predictions = batches.Sum(batch => batch.Predictions);
         var losses = new List<Tensor>();
+        var memory = Memory;
         for (var i = 0; i < batches.Count; i++)
         {
             var rows = batches[i].Share(space.Ranks.Rank, space.Ranks.Ranks);
-            losses.Add(space.Backward(isLast: i == batches.Count - 1, () => Gradients(rows, rows.Predictions / predictions), Profile));
+            var before = memory;
+            losses.Add(space.Backward(
+                isLast: i == batches.Count - 1, () => Gradients(rows, rows.Predictions / predictions, before, out memory), Profile));
+            if (!ReferenceEquals(before, Memory)) before?.Dispose();
         }
-        return losses.Aggregate((sum, loss) => sum + loss);
+        return (losses.Aggregate((sum, loss) => sum + loss), memory);
     }
 
-    private Tensor Gradients(Batch batch, double share)
+    private Tensor Gradients(Batch batch, double share, SegmentMemory? before, out SegmentMemory? after)
     {
         using var scope = NewDisposeScope();
-        var recomputation = config.ActivationCheckpointing || space.ShardsParameters ? new Recomputation() : null;
-        var (loss, penalized) = Forward(batch, recomputation);
+        using var recomputation = config.ActivationCheckpointing || space.ShardsParameters ? new Recomputation() : null;
+        var (loss, penalized) = Forward(batch, recomputation, before, out after);
         if (share != 1) penalized = penalized * share;
         using (Profile?.Measure("backward pass")) (Scaler?.Scaled(penalized) ?? penalized).backward();
         recomputation?.ThrowIfFailed();
@@ -84,17 +98,30 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         return (loss.detach().to(ScalarType.Float64) * share).MoveToOuterDisposeScope();
     }
 
-    private (Tensor Loss, Tensor Penalized) Forward(Batch batch, Recomputation? recomputation)
+    private (Tensor Loss, Tensor Penalized) Forward(
+        Batch batch, Recomputation? recomputation, SegmentMemory? before, out SegmentMemory? after)
     {
         using var pass = Profile?.Measure("forward pass");
         var (inputs, targets) = BatchTensors.On(batch, model.Device);
-        var (hidden, penalty) = model.HiddenAndPenalty(inputs, recomputation);
+        var (hidden, penalty) = Hidden(inputs, batch, recomputation, before, out after);
         // this rank's rows have no targets and contribute zero, but the other ranks wait for its gradients
         if (batch.Predictions == 0) return (zeros([], device: model.Device), hidden.sum());
         (hidden, targets) = BatchTensors.Labelled(hidden, targets, batch);
         using var head = Profile?.Measure("head and loss");
         var (loss, penalized) = model.Loss(hidden, targets, config.ZLoss);
         return (loss, penalty is null ? penalized : penalized + penalty);
+    }
+
+    private (Tensor Hidden, Tensor? Penalty) Hidden(
+        Tensor inputs, Batch batch, Recomputation? recomputation, SegmentMemory? before, out SegmentMemory? after)
+    {
+        after = null;
+        if (!model.Config.HasSegments) return model.HiddenAndPenalty(inputs, recomputation);
+        var (hidden, penalty, memory) = model.HiddenAndPenalty(
+            inputs, batch.Starts is null ? null : before, batch.Starts, config.BackpropagationSegments, recomputation);
+        if (batch.Starts is not null) after = memory.Detached();
+        memory.Dispose();
+        return (hidden, penalty);
     }
 
     // Loss and norm are copied from the device together: the only time that a step waits for it. The update depends on them.

@@ -43,6 +43,6 @@ public sealed partial class OnePlaceTests
     private static partial Regex PartialNames();
 
     [GeneratedRegex(@"""[^""]*\btransformer (" +
-        "train|generate|import|export|data|config|evaluate|bench|recipes|reproduce|doctor|ablate|report|init" + @")\b")]
+        "train|generate|import|export|data|config|evaluate|bench|recipes|reproduce|doctor|ablate|report|init|memory" + @")\b")]
     private static partial Regex FixedCommands();
 }

@@ -25,7 +25,7 @@ public sealed class KnownKindsTests
         Assert.Null(CpuKernels.FallbackNote(Tiny.Config));
         Assert.StartsWith(
             "Generating by libtorch, which is slower: model.attention.kind: " +
-            "the CPU kernels know softmax, linear, convolution, latent and forgetting, not ",
+            "the CPU kernels know softmax, linear, convolution, latent, forgetting and transformer_xl, not ",
             CpuKernels.FallbackNote(UnknownKinds.Models["model.attention"]), StringComparison.Ordinal);
     }
 
@@ -60,7 +60,8 @@ public sealed class KnownKindsTests
 
     [Fact]
     public void The_reason_lists_what_is_known() => Assert.Equal(
-        "model.attention.kind: the CPU kernels know softmax, linear, convolution, latent and forgetting, not UnknownAttention",
+        "model.attention.kind: " +
+        "the CPU kernels know softmax, linear, convolution, latent, forgetting and transformer_xl, not UnknownAttention",
         CpuKernels.Supports(UnknownKinds.Models["model.attention"]));
 
     [Fact]
@@ -73,16 +74,23 @@ public sealed class KnownKindsTests
         ];
         Assert.All(models, model => Assert.Null(CpuKernels.Supports(model)));
         Assert.All(
-            models.Where(model => model.Attention is not (LatentAttentionConfig or ForgettingAttentionConfig)),
+            models.Where(model => !model.HasSegments && model.Attention is not (LatentAttentionConfig or ForgettingAttentionConfig)),
             model => Assert.Null(DecoderGraph.Supports(model)));
     }
 
     [Theory]
     [InlineData("latent")]
     [InlineData("forgetting")]
+    [InlineData("transformer_xl")]
     public void The_ONNX_graphs_refuse_mixers_without_a_graph_by_name(string kind) => Assert.Equal(
         $"model.attention.kind: the ONNX graphs know softmax, linear and convolution, not {kind}",
         DecoderGraph.Supports(Tiny.Models[kind]));
+
+    [Theory]
+    [InlineData("recurrent memory", "recurrent")]
+    [InlineData("associative memory", "associative")]
+    public void The_ONNX_graphs_refuse_memory_by_name(string model, string kind) =>
+        Assert.Equal($"model.memory.kind: the ONNX graphs know none, not {kind}", DecoderGraph.Supports(Tiny.Models[model]));
 
     [Fact]
     public void Each_part_of_the_CPU_kernels_refuses_what_it_does_not_know()

@@ -1,5 +1,7 @@
 using Transformer.Configuration;
 using Transformer.Distributed;
+using Transformer.Inference;
+using Transformer.Inference.Torch;
 using Transformer.Model;
 using Transformer.Runs;
 
@@ -38,7 +40,8 @@ public class ModelSizeTests
     {
         var config = Tests.Tiny.Models[kind];
         using var model = new TransformerModel(config);
-        using var state = model.NewState(rows: 1, capacity: 7);
+        using var inference = SegmentedInferenceModel.Over(new TorchInferenceModel(model));
+        using var state = inference.NewState(rows: 1, capacity: 7);
         var size = new ModelSize(config);
         Assert.Equal(model.parameters().Sum(parameter => parameter.numel()), size.Parameters);
         // Not every expert is used by a token, and every head uses one table of distances.
@@ -49,7 +52,7 @@ public class ModelSizeTests
         else Assert.Equal(state.Bytes, size.StateBytes(7));
 
         static bool IsMatrix((string Name, TorchSharp.Modules.Parameter Value) parameter) =>
-            parameter.Value.dim() == 2 && !parameter.Name.Contains("embed_positions");
+            parameter.Value.dim() == 2 && !parameter.Name.Contains("embed_positions") && parameter.Name != MemoryConfig.TokensName;
     }
 
     [Fact]
@@ -81,6 +84,7 @@ public class ModelSizeTests
             new("mlp", 2 * (2 * (8 * 20 + 20) + 20 * 8 + 8), 2 * 3 * 8 * 20),
             new("norms", 5 * 8, 0),
             new("residuals", 0, 0),
+            new("memory", 0, 0),
             new("head", 80, 80),
         ], size.Parts);
     }

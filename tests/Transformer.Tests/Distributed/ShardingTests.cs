@@ -33,7 +33,11 @@ public sealed class ShardingTests
     {
         var plain = Train(kind, 3, DistributedStrategy.DataParallel);
         foreach (var strategy in (DistributedStrategy[])[DistributedStrategy.Zero1, DistributedStrategy.Zero2, DistributedStrategy.Zero3])
+        {
+            // Refused: it needs a block's parameters before and behind the block.
+            if (strategy == DistributedStrategy.Zero3 && Tiny.Models[kind].Memory is AssociativeMemoryConfig) continue;
             AssertSame(plain, Train(kind, 3, strategy));
+        }
     }
 
     [Theory]

@@ -82,7 +82,7 @@ public sealed class TensorParallelTests
         {
             var counting = new Counting(rank);
             using var share = TensorParallelModel.ShareOf(models[rank.Rank], new TensorParallelGroup(counting));
-            var recomputation = isComputedAgain ? new Recomputation() : null;
+            using var recomputation = isComputedAgain ? new Recomputation() : null;
             var hidden = share.HiddenAndPenalty(TensorCases.Ids(), recomputation).Hidden;
             var before = counting.Sums;
             hidden.sum().backward();
@@ -160,7 +160,7 @@ public sealed class TensorParallelTests
         var step = new TrainingStep(model, space, optimizer, config);
         space.Backward(isLast: true, () =>
         {
-            var recomputation = config.ActivationCheckpointing ? new Recomputation() : null;
+            using var recomputation = config.ActivationCheckpointing ? new Recomputation() : null;
             var (hidden, penalty) = model.HiddenAndPenalty(TensorCases.Ids(), recomputation);
             var (loss, total) = model.Loss(hidden, TensorCases.Ids(), config.ZLoss);
             (penalty is null ? total : total + penalty).backward();

@@ -46,6 +46,12 @@ public sealed class EveryKindTests : IDisposable
         var run = ConfigFile.Load(
             here["tiny.yaml"],
             [$"data.path={here["corpus.txt"]}", "training.steps=6", "training.evaluate_every=6", "training.sample_tokens=0"]);
-        return run with { Model = Tiny.Models[kind] with { VocabularySize = null } };
+        var model = Tiny.Models[kind] with { VocabularySize = null };
+        return run with
+        {
+            Model = model,
+            Data = model.HasSegments ? run.Data with { Sampling = Sampling.Contiguous } : run.Data,
+            Training = model.HasSegments ? run.Training with { BackpropagationSegments = 2 } : run.Training,
+        };
     }
 }

@@ -1,5 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Generation;
+using Transformer.Inference;
 using Transformer.Inference.Cpu;
 using Transformer.Inference.Torch;
 using Transformer.Model;
@@ -120,7 +121,7 @@ public sealed class BeamSearchTests
         static string Refusal(Func<object> search) => Assert.Throws<InputException>(search).Message;
     }
 
-    private static IReadOnlyList<Hypothesis> Search(CpuInferenceModel engine, int beams, int maxTokens) =>
+    private static IReadOnlyList<Hypothesis> Search(InferenceModel engine, int beams, int maxTokens) =>
         new BeamSearch(engine).Search(Prompt, beams, maxTokens, cancellation: TestContext.Current.CancellationToken);
 
     // Every text of up to four tokens, ended by the last token of the vocabulary or by its length, which counts that token.

@@ -17,7 +17,7 @@ public sealed class ContextPolicyTests : IDisposable
     private static readonly SamplingOptions Greedy = SamplingOptions.Greedy;
 
     private readonly TransformerModel made = new(Tiny.Config with { VocabularySize = 256, ContextLength = Context });
-    private readonly CpuInferenceModel model;
+    private readonly InferenceModel model;
 
     public ContextPolicyTests() => model = CpuInferenceModel.TryCreate(made)!;
 

@@ -383,7 +383,7 @@ public sealed class ContinuousBatchTests
     private static void Refuses<T>(Action submit, string message) where T : Exception =>
         Assert.Contains(message, Assert.Throws<T>(submit).Message);
 
-    private static IReadOnlyList<int> Alone(CpuInferenceModel engine, int[] prompt, int tokens) =>
+    private static IReadOnlyList<int> Alone(InferenceModel engine, int[] prompt, int tokens) =>
         new TextGenerator(engine)
             .Generate([prompt], Greedy with { MaxTokens = tokens }, cancellation: TestContext.Current.CancellationToken)[0].Tokens;
 

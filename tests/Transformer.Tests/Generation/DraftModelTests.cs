@@ -1,6 +1,7 @@
 using Transformer.Configuration;
 using Transformer.Distributed;
 using Transformer.Generation;
+using Transformer.Inference;
 using Transformer.Inference.Cpu;
 using Transformer.Inference.Torch;
 using Transformer.Model;
@@ -145,9 +146,9 @@ public sealed class DraftModelTests
             (Target, Smaller) = (CpuInferenceModel.TryCreate(target, threads: 1)!, CpuInferenceModel.TryCreate(smaller, threads: 1)!);
         }
 
-        public CpuInferenceModel Target { get; }
+        public InferenceModel Target { get; }
 
-        public CpuInferenceModel Smaller { get; }
+        public InferenceModel Smaller { get; }
 
         public SpeculativeLogits Logits(SamplingOptions options, int draftTokens, Func<Proposer, Proposer>? given = null) =>
             new(Target, capacity: 8, (given ?? (same => same))(new DraftModel(Smaller, options, Vocabulary, draftTokens)), draftTokens);
@@ -195,7 +196,7 @@ public sealed class DraftModelTests
         /// <summary>
         /// The softmax of the logits over the temperature, of the most probable K and of these the fewest with probability P: [V].
         /// </summary>
-        public static double[] Probabilities(CpuInferenceModel engine, int[] text, SamplingOptions options)
+        public static double[] Probabilities(InferenceModel engine, int[] text, SamplingOptions options)
         {
             using var state = engine.NewState(rows: 1);
             engine.Read(state, [0], [text.Length], text);

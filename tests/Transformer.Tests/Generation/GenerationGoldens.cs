@@ -44,7 +44,7 @@ internal static class GenerationGoldens
     public static int[] WithoutCache(TransformerModel model, int[] prompt, int count)
     {
         using var inference = inference_mode();
-        var context = model.Config.ContextLength;
+        var context = model.Config.MostTokens;
         var (window, tokens) = (prompt.Select(token => (long)token).ToList(), new List<int>());
         while (tokens.Count < count)
         {

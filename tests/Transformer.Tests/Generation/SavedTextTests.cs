@@ -31,7 +31,7 @@ public sealed class SavedTextTests : IDisposable
     private static readonly CharacterTokenizer Letters = new([.. "abcdefghijklm".EnumerateRunes()]);
 
     private readonly TemporaryFolder folder = new();
-    private readonly CpuInferenceModel model = CpuInferenceModel.TryCreate(OnnxCases.ModelOf("rope"), threads: 1)!;
+    private readonly InferenceModel model = CpuInferenceModel.TryCreate(OnnxCases.ModelOf("rope"), threads: 1)!;
 
     public void Dispose()
     {

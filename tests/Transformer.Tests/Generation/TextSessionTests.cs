@@ -1,5 +1,6 @@
 using Transformer.Generation;
 using Transformer.Generation.Constraints;
+using Transformer.Inference;
 using Transformer.Inference.Cpu;
 using Transformer.Inference.Torch;
 using Transformer.Model;
@@ -147,7 +148,7 @@ public sealed class TextSessionTests : IDisposable
         Assert.Equal(expected.Tokens, again.Run(cancellation: Now).Tokens);
     }
 
-    private static CpuInferenceModel Bytes() => CpuInferenceModel.TryCreate(
+    private static InferenceModel Bytes() => CpuInferenceModel.TryCreate(
         new TransformerModel(Tiny.Config with { VocabularySize = 256, ContextLength = 64 }))!;
 
     private static int[] InOne(TextGenerator generator, SamplingOptions options, int tokens) =>

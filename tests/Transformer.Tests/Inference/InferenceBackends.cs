@@ -45,7 +45,7 @@ internal static class InferenceBackends
                 using (var kernels = CpuInferenceModel.TryCreate(reference, threads: 2)!) act(kernels, reference);
                 break;
             case Torch:
-                using (var libtorch = new TorchInferenceModel(reference)) act(libtorch, reference);
+                using (var libtorch = SegmentedInferenceModel.Over(new TorchInferenceModel(reference))) act(libtorch, reference);
                 break;
             case Ranks:
                 WithRanks(kind, act, reference);
@@ -72,9 +72,9 @@ internal static class InferenceBackends
         {
             using var whole = models[rank.Rank];
             using var share = TensorParallelModel.ShareOf(whole, new TensorParallelGroup(rank));
-            using var inference = new TorchInferenceModel(share);
+            using var inference = SegmentedInferenceModel.Over(new TorchInferenceModel(share));
             if (rank.Rank == 0) act(inference, reference);
-            else inference.Follow();
+            else ((TorchInferenceModel)inference.Core).Follow();
         });
     }
 }

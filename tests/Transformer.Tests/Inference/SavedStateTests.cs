@@ -17,7 +17,7 @@ public sealed class SavedStateTests : IDisposable
 
     private readonly TemporaryFolder folder = new();
     private readonly TransformerModel model = OnnxCases.ModelOf("hybrid");
-    private readonly CpuInferenceModel kernels;
+    private readonly InferenceModel kernels;
 
     public SavedStateTests() => kernels = CpuInferenceModel.TryCreate(model, threads: 1)!;
 
@@ -113,7 +113,7 @@ public sealed class SavedStateTests : IDisposable
         return state;
     }
 
-    private static string GoOn(CpuInferenceModel model, SequenceState state)
+    private static string GoOn(InferenceModel model, SequenceState state)
     {
         model.Read(state, [0, 1], [2, 1], [1, 2, 3]);
         return string.Join(' ', OnnxCases.Logits(model, 2).Select(BitConverter.SingleToUInt32Bits));

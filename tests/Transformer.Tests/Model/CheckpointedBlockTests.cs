@@ -53,7 +53,7 @@ public sealed class CheckpointedBlockTests
         var calls = 0;
         model.modules().OfType<Block>().First().register_forward_pre_hook((block, stream, context) =>
             ++calls == 2 ? throw new InvalidOperationException("out of memory, say") : null);
-        var recomputation = new Recomputation();
+        using var recomputation = new Recomputation();
         var (hidden, _) = model.HiddenAndPenalty(Tiny.Ids(2, 9), recomputation);
         var before = get_rng_state();
         hidden.sum().backward();

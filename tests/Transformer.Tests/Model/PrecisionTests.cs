@@ -1,5 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Layers;
+using Transformer.Layers.Memory;
 using Transformer.Layers.Mlp;
 using Transformer.Layers.Norms;
 using Transformer.Model;
@@ -35,7 +36,7 @@ public sealed class PrecisionTests
         from kind in Models.Keys from precision in (Precision[])[Precision.Bf16, Precision.Fp16] select (kind, precision));
 
     public static TheoryData<string, Precision> Continued => new(
-        from kind in Tiny.Models.Keys from precision in (Precision[])[Precision.Bf16, Precision.Fp16] select (kind, precision));
+        from kind in Tiny.Whole from precision in (Precision[])[Precision.Bf16, Precision.Fp16] select (kind, precision));
 
     [Theory, MemberData(nameof(Kinds))]
     public void The_loss_and_its_gradient_are_nearly_those_of_fp32(string kind, Precision precision)
@@ -68,7 +69,8 @@ public sealed class PrecisionTests
         model.Precision = precision;
         var type = precision == Precision.Bf16 ? ScalarType.BFloat16 : ScalarType.Float16;
         var routers = model.modules().OfType<MixtureOfExperts>().SelectMany(mixture => mixture.named_children())
-            .Where(child => child.name == "gate").Select(child => child.module).ToHashSet();
+            .Where(child => child.name == "gate").Select(child => child.module)
+            .Concat(model.modules().OfType<AssociativeMemory>().SelectMany(memory => memory.children())).ToHashSet();
         var (wrong, products) = (new List<string>(), 0);
         foreach (var (name, module) in model.named_modules())
         {

@@ -12,7 +12,7 @@ public sealed class StackTests
 
     public StackTests() => manual_seed(1);
 
-    public static TheoryData<string> Models => [.. Tiny.Models.Keys];
+    public static TheoryData<string> Models => [.. Tiny.Whole];
 
     [Fact]
     public void The_parts_of_a_block_have_the_names_of_checkpoints_in_the_order_of_the_stream()
@@ -73,7 +73,7 @@ public sealed class StackTests
         var x = randn(2, Tokens, Width);
         using var firstState = first.NewState(rows: 2, Tokens, CPU);
         using var secondState = second.NewState(rows: 2, Tokens, CPU);
-        var states = new Dictionary<TokenMixer, LayerState> { [first] = firstState, [second] = secondState };
+        var states = new Dictionary<nn.Module, LayerState> { [first] = firstState, [second] = secondState };
         var steps = Enumerable.Range(0, Tokens)
             .Select(t => block.call(x.narrow(1, t, 1), Context(tokens: 1, seen: t) with { States = states })).ToArray();
         Near.Equal(block.call(x, Context()), cat(steps, 1), 1e-5);

@@ -87,6 +87,7 @@ public sealed partial class DeviceStepTests
     {
         Dictionary<string, int> places = new()
         {
+            ["Layers/Attention/SegmentCache.cs"] = 1,     // how many slots hold memory, which is in CPU memory
             ["Layers/Attention/Window.cs"] = 1,           // on the CPU, and for unknown devices
             ["Layers/Mlp/MixtureOfExperts.cs"] = 1,       // once per layer and pass
             ["Model/HeadLoss.cs"] = 1,                    // on the CPU
@@ -94,6 +95,7 @@ public sealed partial class DeviceStepTests
             ["Model/TransformerModel.cs"] = 2,            // the mean spans, of chosen tokens too, at evaluations
             ["Training/AdamW.cs"] = 1,                    // its count, which is in CPU memory
             ["Training/GradientScaler.cs"] = 1,           // for other models than ours
+            ["Training/MemoryCheckpoint.cs"] = 1,         // when a run is resumed
             ["Training/ParameterSpace.cs"] = 1,           // the gradient norm by itself
             ["Training/TrainingStep.cs"] = 1,             // once per step
         };

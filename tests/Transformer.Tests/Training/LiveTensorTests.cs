@@ -1,6 +1,8 @@
 using TorchSharp;
 using Transformer.Configuration;
 using Transformer.Data;
+using Transformer.Inference;
+using Transformer.Inference.Torch;
 using Transformer.Model;
 using Transformer.Runs;
 using Transformer.Training;
@@ -60,11 +62,11 @@ public sealed class LiveTensorTests
     {
         using var _ = no_grad();
         using var model = new TransformerModel(Tiny.Models[kind]);
-        using var ids = Tiny.Ids(1, 1);
-        using var state = model.NewState(rows: 1);
-        Generate(model, ids, state);
+        using var inference = SegmentedInferenceModel.Over(new TorchInferenceModel(model));
+        using var state = inference.NewState(rows: 1);
+        inference.Read(state, [0], [1], [1]);
         var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        for (var i = 0; i < 5; i++) Generate(model, ids, state);
+        for (var i = 0; i < 5; i++) inference.Read(state, [0], [1], [1]);
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
@@ -83,12 +85,6 @@ public sealed class LiveTensorTests
             using var optimizer = Optimizer.FromConfig(new MuonConfig { LearningRate = 1e-2 }, space);
             Step(model, space, optimizer);
         }
-    }
-
-    private static void Generate(TransformerModel model, Tensor ids, TorchSequenceState state)
-    {
-        using var scope = NewDisposeScope();
-        model.call(ids, state);
     }
 
     private static void Step(TransformerModel model, ParameterSpace space, Optimizer optimizer, TrainingConfig? training = null)

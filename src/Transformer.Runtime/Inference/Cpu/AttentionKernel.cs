@@ -24,6 +24,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
     private readonly float scale, cap;
     private readonly NativeArray<float>[] scratch;
     private readonly int row;    // of the scratch
+    private readonly int most;   // keys that a token sees
     private readonly int[] firsts, counts;
     private TokenBatch batch = null!;
     private KeyValueState cache = null!;
@@ -37,15 +38,16 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
     /// <param name="bias">What is added to the scores; nothing where null.</param>
     /// <param name="spans">How far back tokens see; without limit where null.</param>
     /// <param name="softCap">c in c * tanh(score / c); none where null.</param>
+    /// <param name="keys">The most keys that a token sees; those of a pass where null.</param>
     public AttentionKernel(
         InferencePlan plan, HeadedAttentionConfig config, int keyValueHeads, double scale, Activations q, Activations z,
         AttentionBias? bias,
-        AttentionSpans? spans = null, double? softCap = null)
+        AttentionSpans? spans = null, double? softCap = null, int? keys = null)
     {
         (team, this.q, this.z, this.spans, this.bias) = (plan.Team, q, z, spans, bias);
         (heads, sharing, width) = (config.Heads, config.Heads / keyValueHeads, config.HeadWidthAt(plan.Width));
         (this.scale, cap) = ((float)scale, (float)(softCap ?? 0));
-        row = Margin + plan.Model.ContextLength + Margin;
+        (most, row) = (keys ?? int.MaxValue, Margin + (keys ?? plan.Model.Places) + Neighbours + Margin);
         scratch = [
             .. Enumerable.Range(0, team.Threads).Select(thread => plan.Workspace.Scratch(thread, Neighbours * row + (bias?.Scratch ?? 0)))];
         (firsts, counts) = (new int[q.Tokens], new int[q.Tokens]);
@@ -77,7 +79,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
 
     private void One(int token, int head, int thread)
     {
-        var (first, end) = (First(token, head), batch.Position(token) + 1);
+        var (first, end) = (First(token, head), Place(token) + 1);
         var query = q.Row(token) + head * width;
         var mean = z.Row(token) + head * width;
         var keys = cache.Keys(batch.Row(token), head / sharing);
@@ -94,8 +96,8 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
     // As One, in the same order of operations, for four neighbouring tokens: all keys, and the values that all four see, are read once.
     private void Four(int token, int head, int thread)
     {
-        var (first, end) = (First(token, head), batch.Position(token + Neighbours - 1) + 1);
-        var (firstOfAll, endOfAll) = (First(token + Neighbours - 1, head), batch.Position(token) + 1);
+        var (first, end) = (First(token, head), Place(token + Neighbours - 1) + 1);
+        var (firstOfAll, endOfAll) = (First(token + Neighbours - 1, head), Place(token) + 1);
         var query = q.Row(token) + head * width;
         var mean = z.Row(token) + head * width;
         var keys = cache.Keys(batch.Row(token), head / sharing);
@@ -107,7 +109,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
         for (var t = 0; t < Neighbours; t++)
         {
             var own = First(token + t, head);
-            sums[t] = Weigh(token + t, head, scores + t * row + own - first, batch.Position(token + t) + 1 - own, thread);
+            sums[t] = Weigh(token + t, head, scores + t * row + own - first, Place(token + t) + 1 - own, thread);
             new Span<float>(mean + t * z.Width, width).Clear();
             AddValues(scores + t * row + own - first, own, firstOfAll, values, mean + t * z.Width);
         }
@@ -116,7 +118,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
                 scores + s - first, row, values + (long)(s % cache.Slots) * width, RunEnd(s, endOfAll) - s, mean, z.Width, width);
         for (var t = 0; t < Neighbours; t++)
         {
-            AddValues(scores + t * row + endOfAll - first, endOfAll, batch.Position(token + t) + 1, values, mean + t * z.Width);
+            AddValues(scores + t * row + endOfAll - first, endOfAll, Place(token + t) + 1, values, mean + t * z.Width);
             VectorKernels.Scale(1 / sums[t], mean + t * z.Width, mean + t * z.Width, width);
         }
     }
@@ -129,7 +131,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
         for (var (t, before) = (1, first); t < Neighbours; t++)
         {
             var own = First(token + t, head);
-            if (own < before || own >= first + Neighbours || own > batch.Position(token)) return false;
+            if (own < before || own >= first + Neighbours || own > Place(token)) return false;
             before = own;
         }
         return true;
@@ -137,7 +139,10 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
 
     // The first key that a token's head sees.
     private int First(int token, int head) =>
-        spans is null ? 0 : (int)Math.Max(0, batch.Position(token) - (long)(spans.Of(token, head) + spans.Ramp));
+        Math.Max(spans is null ? 0 : (int)Math.Max(0, Place(token) - (long)(spans.Of(token, head) + spans.Ramp)), Place(token) + 1 - most);
+
+    // The index of a token's own key in its row.
+    private int Place(int token) => cache.Held(batch.Row(token)) + batch.Position(token);
 
     // The slots are a ring buffer: one past the last key of the contiguous run that begins with key s.
     private int RunEnd(int s, int end) => (int)Math.Min(end, s + (long)(cache.Slots - s % cache.Slots));
@@ -146,7 +151,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
     private float Weigh(int token, int head, float* scores, int count, int thread)
     {
         bias?.Add(
-            new(batch.Row(token), head, batch.Position(token)), q.Row(token) + head * width, scale, scores, count,
+            new(batch.Row(token), head, Place(token)), q.Row(token) + head * width, scale, scores, count,
             scratch[thread].Pointer + Neighbours * row);
         if (cap > 0) Cap(scores, count);
         var sum = AttentionMath.Exponentials(scores, count);

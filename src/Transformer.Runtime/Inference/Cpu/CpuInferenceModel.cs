@@ -16,7 +16,7 @@ namespace Transformer.Inference.Cpu;
 /// </remarks>
 public sealed unsafe class CpuInferenceModel : InferenceModel
 {
-    private const int MostTokens = 192;    // of a batch: enough to amortise reading each weight
+    private const int MostBatch = 192;    // of a batch: enough to amortise reading each weight
 
     private readonly CpuWeights weights;
     private readonly ThreadTeam team;
@@ -30,16 +30,16 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     private readonly Activations stream, hidden;
     private readonly int streams;
     private readonly float logitScale;
-    private readonly TokenBatch batch = new(MostTokens);
+    private readonly TokenBatch batch = new(MostBatch);
     private Activations last, logits;
     private MatrixProducts headProduct;
 
     private CpuInferenceModel(ModelConfig config, CpuWeights weights, ThreadTeam team)
     {
         (this.weights, this.team, Config) = (weights, team, config);
-        workspace = new Workspace(MostTokens);
+        workspace = new Workspace(MostBatch);
         if (Config is { Position: RotaryPositionConfig rope, RotaryWidth: { } headWidth })
-            rotation = new RotaryAngles(rope, headWidth, MostTokens, Config.ContextLength);
+            rotation = new RotaryAngles(rope, headWidth, MostBatch, Config.Places);
         var plan = new InferencePlan(Config, weights, team, workspace, rotation, DistanceBias.Of(Config, weights));
         embedding = weights.Matrix("model.embed_tokens.weight");
         head = Config.TiedHead ? embedding : weights.Matrix("lm_head.weight");
@@ -64,7 +64,7 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     /// <param name="threads">The number of threads.</param>
     /// <returns>Null where the kernels do not know a part of the model, or do not read the type of a weight.</returns>
     /// <exception cref="InputException">The checkpoint's tensors are not those of its model; the message lists all that differ.</exception>
-    public static CpuInferenceModel? TryCreate(CheckpointFolder checkpoint, WeightFormat format, int threads)
+    public static InferenceModel? TryCreate(CheckpointFolder checkpoint, WeightFormat format, int threads)
     {
         if (CpuKernels.Supports(checkpoint.Model) is not null) return null;
         checkpoint.Check(checkpoint.Model.Parameters().Select(spec => (spec.Name, spec.Shape)));
@@ -73,12 +73,12 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     }
 
     /// <summary>Makes a model of weights, which it disposes.</summary>
-    internal static CpuInferenceModel Create(ModelConfig config, CpuWeights weights, int threads)
+    internal static InferenceModel Create(ModelConfig config, CpuWeights weights, int threads)
     {
         var team = new ThreadTeam(threads);
         try
         {
-            return new CpuInferenceModel(config, weights, team);
+            return SegmentedInferenceModel.Over(new CpuInferenceModel(config, weights, team));
         }
         catch
         {
@@ -89,8 +89,15 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     }
 
     /// <inheritdoc/>
+    internal override ReadOnlySpan<float> MemoryTokens => Config.Memory is { } memory
+        ? new(weights.Vector(MemoryConfig.TokensName), memory.Tokens * Config.Width)
+        : [];
+
+    /// <inheritdoc/>
     protected override SequenceState CreateState(int rows, int capacity) =>
-        new CpuSequenceState(this, [.. blocks.Select(block => block.NewState(rows, capacity))], rows, capacity);
+        new CpuSequenceState(
+            this, [.. blocks.Select(block => block.NewState(rows, capacity))], [.. blocks.Select(block => block.NewMemory(rows))],
+            rows, capacity);
 
     /// <inheritdoc/>
     internal override string? ObstacleToDropping => TokenDropping.ObstacleTo(Config);
@@ -101,7 +108,7 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
         MixerState[] layers = [.. blocks.Select(block => block.NewState(rows, capacity))];
         if (rotation is not null)
             foreach (var layer in layers) layer.KeepUnrotated();
-        return new CpuSequenceState(this, layers, rows, capacity, canDrop: true);
+        return new CpuSequenceState(this, layers, [.. blocks.Select(block => block.NewMemory(rows))], rows, capacity, canDrop: true);
     }
 
     /// <inheritdoc/>
@@ -115,9 +122,9 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
         {
             batch.Clear();
             var (firstPart, firstToken) = (part, read);
-            while (part < rows.Length && batch.Tokens < MostTokens)
+            while (part < rows.Length && batch.Tokens < MostBatch)
             {
-                var (row, count) = (rows[part], Math.Min(counts[part] - done, MostTokens - batch.Tokens));
+                var (row, count) = (rows[part], Math.Min(counts[part] - done, MostBatch - batch.Tokens));
                 batch.Add(row, state.Lengths[row], count, state.Lengths[row] + counts[part] - done);
                 (done, read) = (done + count, read + count);
                 if (done < counts[part]) break;
@@ -141,7 +148,7 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     {
         rotation?.Prepare(batch);
         for (var token = 0; token < input.Tokens; token++) Embed(input, token, stream.Row(token));    // [N, n C]
-        for (var layer = 0; layer < blocks.Length; layer++) blocks[layer].Run(batch, stream, state.Layer(layer));
+        for (var layer = 0; layer < blocks.Length; layer++) blocks[layer].Run(batch, stream, state.Layer(layer), state.Memory(layer));
         for (var token = 0; token < input.Tokens; token++)
         {
             Close(stream.Row(token), hidden.Row(token));
@@ -197,7 +204,7 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
             case SinusoidalPositionConfig:
                 var width = Config.Width;
                 return weights.Constants(
-                    from position in Enumerable.Range(0, Config.ContextLength)
+                    from position in Enumerable.Range(0, Config.Places)
                     from i in Enumerable.Range(0, width)
                     let angle = position * Math.Pow(SinusoidalPositionConfig.Base, -(i / 2 * 2.0) / width)
                     select (float)(i % 2 == 0 ? Math.Sin(angle) : Math.Cos(angle)));

@@ -19,6 +19,7 @@ public static class CpuKernels
             typeof(MixtureMlpConfig), typeof(NoMlpConfig),
             typeof(LayerNormConfig), typeof(RmsNormConfig),
             typeof(PreNormResidualConfig), typeof(PostNormResidualConfig), typeof(SandwichResidualConfig),
+            typeof(RecurrentMemoryConfig), typeof(AssociativeMemoryConfig),
             typeof(DeepNormResidualConfig), typeof(ReZeroResidualConfig), typeof(HyperConnectionsResidualConfig),
         ]);
 

@@ -6,12 +6,15 @@ namespace Transformer.Inference.Cpu;
 /// </summary>
 public sealed class CpuSequenceState : SequenceState
 {
-    private readonly MixerState[] layers;
+    private readonly MixerState[] layers;    // of all blocks, then the associative memories of those that have one
+    private readonly AssociativeMemoryState?[] memories;
 
-    internal CpuSequenceState(CpuInferenceModel model, MixerState[] layers, int rows, int capacity, bool canDrop = false)
+    internal CpuSequenceState(
+        CpuInferenceModel model, MixerState[] mixers, AssociativeMemoryState?[] memories, int rows, int capacity,
+        bool canDrop = false)
         : base(model, rows, capacity)
     {
-        (this.layers, CanDrop) = (layers, canDrop);
+        (layers, this.memories, CanDrop) = ([.. mixers, .. memories.OfType<AssociativeMemoryState>()], memories, canDrop);
         CanTruncate = Array.TrueForAll(layers, layer => layer.CanTruncate);
     }
 
@@ -26,6 +29,8 @@ public sealed class CpuSequenceState : SequenceState
 
     internal MixerState Layer(int layer) => layers[layer];
 
+    internal AssociativeMemoryState? Memory(int layer) => memories[layer];
+
     internal override IEnumerable<StatePart> Parts(int row) =>
         from layer in layers.Index()
         from part in layer.Item.Parts(row, Lengths[row])
@@ -35,6 +40,12 @@ public sealed class CpuSequenceState : SequenceState
     protected override void ClearRow(int row)
     {
         foreach (var layer in layers) layer.Clear(row);
+    }
+
+    /// <inheritdoc/>
+    private protected override void CarryRow(int row)
+    {
+        foreach (var layer in layers) layer.Carry(row, Lengths[row]);
     }
 
     /// <inheritdoc/>

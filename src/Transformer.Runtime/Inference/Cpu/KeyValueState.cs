@@ -18,7 +18,8 @@ internal sealed unsafe class KeyValueState : MixerState
 
     private readonly NativeArray<float> keys, values;
     private NativeArray<float>? unrotated;
-    private readonly int heads, width;
+    private readonly int heads, width, memory;
+    private readonly int[] held;
     private readonly int[] rotated;    // of each row, how many of the unrotated keys are rotated to where they stand
 
     /// <param name="rows">B.</param>
@@ -27,10 +28,12 @@ internal sealed unsafe class KeyValueState : MixerState
     /// <param name="width">D.</param>
     /// <param name="isWhole">Whether every token of a row has a slot of its own.</param>
     /// <param name="keepsUnrotated">Whether keys are stored unrotated and rotated again in each batch.</param>
-    public KeyValueState(int rows, int heads, int slots, int width, bool isWhole, bool keepsUnrotated)
+    /// <param name="memory">How many tokens of the segments before are remembered.</param>
+    public KeyValueState(int rows, int heads, int slots, int width, bool isWhole, bool keepsUnrotated, int memory = 0)
     {
+        (this.memory, held) = (memory, new int[rows]);
         Slots = (slots + Lanes - 1) / Lanes * Lanes;
-        (this.heads, this.width, CanTruncate) = (heads, width, isWhole && !keepsUnrotated);
+        (this.heads, this.width, CanTruncate) = (heads, width, isWhole && !keepsUnrotated && memory == 0);
         keys = new((long)rows * heads * Slots * width);
         values = new((long)rows * heads * Slots * width);
         rotated = new int[rows];
@@ -50,6 +53,9 @@ internal sealed unsafe class KeyValueState : MixerState
     /// <inheritdoc/>
     public override long Bytes => keys.Bytes + values.Bytes + (unrotated?.Bytes ?? 0);
 
+    /// <summary>How many tokens of the segments before a row remembers; their keys stand before those of its segment.</summary>
+    public int Held(int row) => held[row];
+
     /// <summary>The keys of a row's head: [S / 8, D, 8].</summary>
     public float* Keys(int row, int head) => keys.Pointer + At(row, head);
 
@@ -64,7 +70,7 @@ internal sealed unsafe class KeyValueState : MixerState
     /// <param name="value">[D]</param>
     public void Keep(int row, int head, int position, float* key, float* value)
     {
-        var slot = position % Slots;
+        var slot = (held[row] + position) % Slots;
         if (unrotated is null) StoreKey(Keys(row, head), slot, key);
         else new ReadOnlySpan<float>(key, width).CopyTo(new Span<float>(unrotated.Pointer + At(row, head) + slot * width, width));
         new ReadOnlySpan<float>(value, width).CopyTo(new Span<float>(Values(row, head) + slot * width, width));
@@ -98,13 +104,45 @@ internal sealed unsafe class KeyValueState : MixerState
     /// <inheritdoc/>
     public override void Clear(int row)
     {
+        if (memory == 0) return;
+        held[row] = 0;
+        ClearFrom(row, 0);
+    }
+
+    /// <inheritdoc/>
+    public override void Carry(int row, int length)
+    {
+        if (memory == 0) return;
+        var all = held[row] + length;
+        var (kept, first) = (Math.Min(memory, all), all - Math.Min(memory, all));
+        for (var head = 0; head < heads; head++)
+        {
+            float* key = Keys(row, head), value = Values(row, head);
+            for (var s = 0; s < kept; s++)
+                for (var d = 0; d < width; d++)
+                    (key[KeyAt(s, d)], value[ValueAt(s, d)]) = (key[KeyAt(first + s, d)], value[ValueAt(first + s, d)]);
+        }
+        held[row] = kept;
+        ClearFrom(row, kept);
+    }
+
+    // What was there before must not tell two states apart.
+    private void ClearFrom(int row, int slot)
+    {
+        for (var head = 0; head < heads; head++)
+        {
+            float* key = Keys(row, head), value = Values(row, head);
+            for (var s = slot; s < Slots; s++)
+                for (var d = 0; d < width; d++) key[KeyAt(s, d)] = value[ValueAt(s, d)] = 0;
+        }
     }
 
     /// <inheritdoc/>
     public override void Copy(int from, int to, int length)
     {
         rotated[to] = rotated[from];
-        var count = Used(length);
+        held[to] = held[from];
+        var count = Used(memory == 0 ? length : Slots);
         for (var head = 0; head < heads; head++)
         {
             keys.Span(At(from, head), count).CopyTo(keys.Span(At(to, head), count));
@@ -135,8 +173,12 @@ internal sealed unsafe class KeyValueState : MixerState
     }
 
     /// <inheritdoc/>
-    public override StatePart[] Parts(int row, int length) =>
-    [
+    public override StatePart[] Parts(int row, int length) => memory > 0
+    ? [
+        Part("keys", keys, row, Slots, KeyAt), Part("values", values, row, Slots, ValueAt),
+        new("held", 1, to => to[0] = held[row], from => held[row] = Math.Clamp((int)from[0], 0, memory)),
+    ]
+    : [
         unrotated is null
             ? Part("keys", keys, row, length, KeyAt)
             : Part("unrotated_keys", unrotated, row, length, ValueAt),

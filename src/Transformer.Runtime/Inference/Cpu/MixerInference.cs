@@ -11,7 +11,7 @@ internal abstract class MixerInference : FunctionInference
     public static IReadOnlyList<Type> Known { get; } =
     [
         typeof(SoftmaxAttentionConfig), typeof(LinearAttentionConfig), typeof(ConvolutionConfig), typeof(LatentAttentionConfig),
-        typeof(ForgettingAttentionConfig),
+        typeof(ForgettingAttentionConfig), typeof(TransformerXlAttentionConfig),
     ];
 
     /// <inheritdoc/>
@@ -30,6 +30,7 @@ internal abstract class MixerInference : FunctionInference
         ConvolutionConfig convolution => new ConvolutionInference(plan, convolution, name, y),
         LatentAttentionConfig latent => new LatentInference(plan, latent, name, y),
         ForgettingAttentionConfig forgetting => new ForgettingInference(plan, forgetting, name, y),
+        TransformerXlAttentionConfig recurrent => new TransformerXlInference(plan, recurrent, name, y),
         _ => throw Kind.Unknown("model.attention", config, "CPU kernel"),
     };
 }

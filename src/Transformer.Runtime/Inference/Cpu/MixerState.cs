@@ -12,6 +12,11 @@ internal abstract class MixerState : IDisposable
     /// <summary>Resets a row to an empty text.</summary>
     public abstract void Clear(int row);
 
+    /// <summary>Begins a row's next segment: keeps what is remembered of this one, and nothing else.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="length">How many places of its segment it holds.</param>
+    public virtual void Carry(int row, int length) => Clear(row);
+
     /// <summary>Copies a row to another.</summary>
     /// <param name="from">The row to be copied.</param>
     /// <param name="to">The row that becomes equal to it.</param>

@@ -23,7 +23,7 @@ internal abstract class SequenceTask
     {
         MqarTaskConfig mqar => new MqarTask(mqar),
         AssociativeRetrievalTaskConfig retrieval => new AssociativeRetrievalTask(retrieval),
-        CopyTaskConfig copy => new CopyTask(copy.Symbols, backwards: false),
+        CopyTaskConfig copy => new CopyTask(copy.Symbols, backwards: false, copy.Copies),
         ReverseTaskConfig reverse => new CopyTask(reverse.Symbols, backwards: true),
         SelectiveCopyTaskConfig selective => new SelectiveCopyTask(selective),
         InductionHeadsTaskConfig induction => new InductionHeadsTask(induction),

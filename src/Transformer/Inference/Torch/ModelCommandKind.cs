@@ -21,6 +21,9 @@ internal enum ModelCommandKind
     /// <summary>To truncate a row.</summary>
     Truncate,
 
+    /// <summary>To begin a row's next segment.</summary>
+    Carry,
+
     /// <summary>To end a state.</summary>
     DisposeState,
 }

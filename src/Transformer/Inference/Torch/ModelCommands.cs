@@ -37,6 +37,7 @@ internal sealed class ModelCommands(ICollective collective)
             StateChangeKind.Clear => ModelCommandKind.Clear,
             StateChangeKind.Copy => ModelCommandKind.Copy,
             StateChangeKind.Truncate => ModelCommandKind.Truncate,
+            StateChangeKind.Carry => ModelCommandKind.Carry,
             _ => ModelCommandKind.DisposeState,
         };
         // A state that ends after a failure or after the model itself is not reported to the other ranks.

@@ -15,7 +15,7 @@ public static class ModelInference
     /// <param name="threads">How many threads compute; as many as libtorch's where null.</param>
     /// <exception cref="InputException">The weights are to be packed, but libtorch computes the model.</exception>
     public static InferenceModel Of(TransformerModel model, WeightFormat format = WeightFormat.AsIs, int? threads = null) =>
-        (InferenceModel?)Choose(model, format, threads) ?? new TorchInferenceModel(model);
+        Choose(model, format, threads) ?? SegmentedInferenceModel.Over(new TorchInferenceModel(model));
 
     /// <summary>
     /// Continues token sequences with the current weights of a model. All ranks that share the model call this:
@@ -27,14 +27,14 @@ public static class ModelInference
         Action<int, int>? onToken = null, Action<int, string>? onText = null, CancellationToken cancellation = default)
     {
         using var inference = Of(model);
-        if (inference is not TorchInferenceModel { IsFollower: true } follower)
+        if (inference.Core is not TorchInferenceModel { IsFollower: true } follower)
             return new TextGenerator(inference, tokenizer).Generate(prompts, options, onToken, onText, cancellation: cancellation);
         follower.Follow();
         return [];
     }
 
     /// <summary>The CPU kernels; null where libtorch has to compute.</summary>
-    internal static CpuInferenceModel? Choose(TransformerModel model, WeightFormat format, int? threads)
+    internal static InferenceModel? Choose(TransformerModel model, WeightFormat format, int? threads)
     {
         if (CpuInferenceModel.TryCreate(model, format, threads) is { } kernels) return kernels;
         if (format == WeightFormat.AsIs) return null;

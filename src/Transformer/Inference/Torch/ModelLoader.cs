@@ -58,5 +58,5 @@ public static class ModelLoader
     }
 
     private static LoadedInference Torch(LoadedModel loaded) =>
-        new(new TorchInferenceModel(loaded.Model, ownsModel: true), loaded.Tokenizer);
+        new(SegmentedInferenceModel.Over(new TorchInferenceModel(loaded.Model, ownsModel: true)), loaded.Tokenizer);
 }

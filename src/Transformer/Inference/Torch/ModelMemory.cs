@@ -22,7 +22,7 @@ public static class ModelMemory
         /// <param name="threads">The number of threads; as many as libtorch's where null.</param>
         /// <returns>Null where the kernels do not support a part of the model, or its weights are not all in this process's memory in a
         /// type that they read.</returns>
-        public static CpuInferenceModel? TryCreate(TransformerModel model, WeightFormat format = WeightFormat.AsIs, int? threads = null)
+        public static InferenceModel? TryCreate(TransformerModel model, WeightFormat format = WeightFormat.AsIs, int? threads = null)
         {
             if (CpuKernels.Supports(model.Config) is not null) return null;
             if (model.TensorParallelGroup is not null || !model.Weights.All(weight => IsInPlace(weight.Value))) return null;

@@ -40,6 +40,9 @@ public sealed class TorchInferenceModel : InferenceModel
         ? "torch"
         : $"torch/{model.Device.type.ToString().ToLowerInvariant()}";
 
+    /// <inheritdoc/>
+    internal override ReadOnlySpan<float> MemoryTokens => model.MemoryTokens is { } tokens ? Numbers(tokens.detach()) : [];
+
     /// <summary>Whether another rank drives, so that this one can only <see cref="Follow"/>.</summary>
     public bool IsFollower => model.TensorParallelGroup is { Rank: > 0 };
 
@@ -148,6 +151,9 @@ public sealed class TorchInferenceModel : InferenceModel
                 break;
             case ModelCommandKind.Truncate:
                 states[command.State].Truncate(command.First, command.Second);
+                break;
+            case ModelCommandKind.Carry:
+                states[command.State].Carry(command.First);
                 break;
             case ModelCommandKind.DisposeState:
                 states.Remove(command.State, out var ended);

@@ -21,11 +21,12 @@ public static class FeatureMap
     /// </summary>
     /// <param name="x">[..., D]</param>
     /// <param name="nu">How many shifts.</param>
+    /// <param name="backward">Whether i is paired with i - j instead: the same products, each j rotated.</param>
     /// <returns>[..., 2 nu D]</returns>
-    public static Tensor Dpfp(Tensor x, int nu)
+    public static Tensor Dpfp(Tensor x, int nu, bool backward = false)
     {
         var r = nn.functional.relu(cat([x, -x], -1));                                               // [..., 2 D]
-        return cat([.. Enumerable.Range(1, nu).Select(j => r * r.roll(-j, -1))], -1);               // [..., 2 nu D]
+        return cat([.. Enumerable.Range(1, nu).Select(j => r * r.roll(backward ? j : -j, -1))], -1);               // [..., 2 nu D]
     }
 
     /// <summary>

@@ -1,0 +1,84 @@
+using Transformer.Layers;
+using Transformer.Layers.Memory;
+using Transformer.Native;
+using static TorchSharp.torch;
+
+namespace Transformer.Model;
+
+// B batch · T tokens of a segment · N tokens of a row · K segments · m memory tokens · C width
+
+/// <summary>
+/// Rows that are longer than a segment, read one segment after the other, each with what was remembered of those before it.
+/// </summary>
+/// <param name="model">A model that has segments.</param>
+internal sealed class SegmentedPass(TransformerModel model)
+{
+    /// <summary>After how many segments the gradient is cut; never within a row where null.</summary>
+    public int? BackpropagationSegments { get; init; }
+
+    /// <summary>Collects what layers add to the loss; null outside training.</summary>
+    public AuxiliaryLosses? AuxiliaryLosses { get; init; }
+
+    /// <summary>Activation checkpointing; null where blocks keep all activations.</summary>
+    public Recomputation? Recomputation { get; init; }
+
+    /// <summary>Reads rows.</summary>
+    /// <param name="ids">[B, N], integers below V.</param>
+    /// <param name="memory">What is remembered of the text before them; null where all rows begin. It stays the caller's.</param>
+    /// <param name="starts">Which segments begin a new text: [B, K], row by row; none where null.</param>
+    /// <returns>The last layer's normalised output, [B, N, C], and what is remembered of the rows, which is the caller's.</returns>
+    public (Tensor Hidden, SegmentMemory Memory) Read(Tensor ids, SegmentMemory? memory = null, IReadOnlyList<bool>? starts = null)
+    {
+        using var scope = NewDisposeScope();
+        var (rows, tokens, length) = ((int)ids.shape[0], ids.shape[1], model.Config.ContextLength);
+        var segments = (int)((tokens + length - 1) / length);
+        var beside = (model.Config.Memory?.PlacesBefore ?? 0) + (model.Config.Memory?.PlacesAfter ?? 0);
+        var outputs = new List<Tensor>();
+        var before = memory ?? new SegmentMemory(new long[rows]);
+        for (var segment = 0; segment < segments; segment++)
+        {
+            if (starts is not null)
+                before = Owned(before.Restarted([.. Enumerable.Range(0, rows).Select(row => starts[row * segments + segment])]), before);
+            if (BackpropagationSegments is { } cut && segment > 0 && segment % cut == 0) before = Owned(before.Detached(), before);
+            var words = ids.narrow(1, segment * length, Math.Min(length, tokens - segment * length));
+            var after = new SegmentMemory([.. before.Lengths.Select(read => read + words.shape[1] + beside)]);
+            outputs.Add(Segment(words, before, after));                                             // [B, T, C]
+            before = Owned(after, before);
+        }
+        return (scope.MoveToOuter(cat(outputs, 1)), before);
+
+        // Blocks that are computed again read the memory between two segments again.
+        SegmentMemory Owned(SegmentMemory next, SegmentMemory previous)
+        {
+            if (ReferenceEquals(next, previous) || ReferenceEquals(previous, memory)) return next;
+            if (Recomputation is null) previous.Dispose();
+            else Recomputation.Keep(previous);
+            return next;
+        }
+    }
+
+    private Tensor Segment(Tensor words, SegmentMemory before, SegmentMemory after)
+    {
+        using var scope = NewDisposeScope();
+        var (rows, count) = (words.shape[0], words.shape[1]);
+        var embeddings = model.Embed(words);                                                        // [B, T, C]
+        var first = model.Config.Memory?.PlacesBefore ?? 0;
+        var last = model.Config.Memory?.PlacesAfter ?? 0;
+        if (model.MemoryTokens is { } initial)
+        {
+            var memory = Tokens(initial, before, rows);                                             // [B, m, C]
+            embeddings = cat([.. first > 0 ? [memory] : (Tensor[])[], embeddings, .. last > 0 ? [memory] : (Tensor[])[]], 1);
+        }
+        var hidden = model.PassSegment(embeddings, before, after, AuxiliaryLosses, Recomputation);          // [B, m + T + m, C]
+        if (first > 0) after.Keep(model, last > 0 ? hidden.narrow(1, first + count, last) : hidden.narrow(1, 0, first));
+        return scope.MoveToOuter(hidden.narrow(1, first, count));
+    }
+
+    // What stands at the memory places: what the last segment wrote or, where a text begins, what the model has learned to begin with.
+    private Tensor Tokens(Tensor initial, SegmentMemory before, long rows)
+    {
+        var beginning = initial.unsqueeze(0).expand(rows, -1, -1);                                  // [B, m, C]
+        if (before.Of(model) is not { } remembered) return beginning;
+        return before.AllHaveBegun ? remembered[0] : where(before.Begun(3, initial.device) > 0, remembered[0], beginning);
+    }
+}
