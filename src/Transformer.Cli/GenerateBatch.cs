@@ -32,13 +32,14 @@ internal static class GenerateBatch
                 $"expected {GenerateOptions.MostSamples} together at most.");
         var slots = models.FewerWithRoom(Math.Min(parallel, prompts.Count * count));
         using var batch = new ContinuousBatch(models.Model, slots, models.Tokenizer);
-        var (watch, slid) = (Stopwatch.StartNew(), false);
+        var watch = Stopwatch.StartNew();
         var samples = prompts.SelectMany(prompt => Enumerable.Range(0, count).Select(row => new Sample(prompt, Submit(prompt, row))))
             .ToArray();
         var (ended, isFirst) = (0, true);
         while (batch.Step()) Show();
         Show();
         GeneratedText[] texts = [.. samples.Where(sample => sample.Failure is null).Select(sample => sample.Generated)];
+        GenerateVerb.NoteFullContext(error, texts, models.ContextLength);
         GenerateVerb.NoteCut(error, [.. samples.Where(sample => sample is { Failure: null, Prompt.Options.Constraint: not null })
             .Select(sample => sample.Generated)], "max_tokens");
         if (json)
@@ -75,21 +76,12 @@ internal static class GenerateBatch
         {
             try
             {
-                var tokens = batch.Encode(prompt.Text);
-                var length = tokens.Length;
-                return batch.Submit(tokens, prompt.Options, row, onToken: _ => NoteLength(++length), cancellation: cancellation);
+                return batch.Submit(batch.Encode(prompt.Text), prompt.Options, row, cancellation: cancellation);
             }
             catch (InputException e)
             {
                 throw new InputException($"{prompt.Origin}: {e.Message}", e);
             }
-        }
-
-        void NoteLength(int length)
-        {
-            if (slid || !GenerateVerb.IsCut(length, models.ContextLength)) return;
-            slid = true;
-            GenerateVerb.NoteFullContext(error, models.ContextLength, live: false);
         }
     }
 
@@ -101,6 +93,7 @@ internal static class GenerateBatch
             sample.Generated.Text,
             sample.Generated.Tokens,
             sample.Generated.FinishReason,
+            sample.Generated.Dropped,
             sample.Generated.ReusedTokens
         };
 

@@ -148,6 +148,21 @@ internal static class GenerateOptions
         DefaultValueFactory = _ => 1,
     }.Real(-BeamSearch.StrongestLengthPenalty, BeamSearch.StrongestLengthPenalty);
 
+    public static readonly Option<ContextPolicy?> ContextPolicy = NewContextPolicy();
+
+    public static readonly Option<string?> SaveState = new("--save-state")
+    {
+        Description = "The file to save the text's state to at the end, so that --state goes on with it.",
+        HelpName = "FILE",
+    };
+
+    public static readonly Option<string?> State = new("--state")
+    {
+        Description = "A file that --save-state wrote: goes on with its text, after --prompt where that is given. How tokens are chosen " +
+            "is as it was, but for the options that are given.",
+        HelpName = "FILE",
+    };
+
     public static readonly Option<bool> TensorParallel = new("--tensor-parallel")
     {
         Description = "Share the model with the other ranks of mpirun, each with its part of the heads and hidden units.",
@@ -157,8 +172,14 @@ internal static class GenerateOptions
     private static readonly Dictionary<Option, Option[]> Conflicts = new()
     {
         [Greedy] = [Temperature, TopK, TopP, MinP],
-        [Prompts] = [Prompt, PromptFile, DraftTokens, Draft, Beams, GenerateMemory.Memory],
-        [Beams] = [Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, DraftTokens, Draft],
+        [Prompts] = [Prompt, PromptFile, DraftTokens, Draft, Beams, ContextPolicy, SaveState, State, GenerateMemory.Memory],
+        [Beams] =
+        [
+            Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed, DraftTokens, Draft, ContextPolicy,
+            SaveState, State,
+        ],
+        [SaveState] = [DraftTokens, Draft, TensorParallel, GenerateMemory.Memory],
+        [State] = [DraftTokens, Draft, TensorParallel, GenerateMemory.Memory],
     };
 
     private static readonly Dictionary<Option, Option> Needs = new()
@@ -170,18 +191,45 @@ internal static class GenerateOptions
 
     /// <summary>How tokens are chosen.</summary>
     /// <exception cref="InputException">The constraint is wrong.</exception>
-    public static SamplingOptions Sampling(ParseResult request) => new()
+    public static SamplingOptions Sampling(ParseResult request) => Sampling(request, Defaults);
+
+    /// <summary>How the tokens of a text are chosen that goes on: as before, but for what the request says. The number of tokens is the
+    /// request's.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="earlier">How they were chosen before.</param>
+    /// <exception cref="InputException">The constraint is wrong.</exception>
+    public static SamplingOptions Sampling(ParseResult request, SamplingOptions earlier)
     {
-        Temperature = request.GetValue(Greedy) ? 0 : request.GetValue(Temperature),
-        TopK = request.GetValue(TopK),
-        TopP = request.GetValue(TopP),
-        MinP = request.GetValue(MinP),
-        RepetitionPenalty = request.GetValue(RepetitionPenalty),
-        Seed = request.GetValue(Seed),
-        MaxTokens = request.GetValue(MaxTokens),
-        Stop = request.GetRequiredValue(Stop),
-        Constraint = Constraint(request.GetValue(Regex), request.GetValue(JsonSchema)),
-    };
+        return new()
+        {
+            Temperature = request.GetValue(Greedy) ? 0 : Given(Temperature, earlier.Temperature),
+            TopK = Given(TopK, earlier.TopK),
+            TopP = Given(TopP, earlier.TopP),
+            MinP = Given(MinP, earlier.MinP),
+            RepetitionPenalty = Given(RepetitionPenalty, earlier.RepetitionPenalty),
+            Seed = Given(Seed, earlier.Seed),
+            MaxTokens = request.GetValue(MaxTokens),
+            Stop = Given(Stop, [.. earlier.Stop])!,
+            Constraint = Constraint(request.GetValue(Regex), request.GetValue(JsonSchema)) ?? earlier.Constraint,
+        };
+
+        T? Given<T>(Option<T> option, T? otherwise) => IsGiven(request, option) ? request.GetValue(option) : otherwise;
+    }
+
+    private static Option<ContextPolicy?> NewContextPolicy()
+    {
+        var names = ScriptJson.Names<ContextPolicy>();
+        var option = new Option<ContextPolicy?>("--context-policy")
+        {
+            Description = "What is kept of a text that is longer than the context: slide, its last half; sinks, its first four tokens " +
+                "and its last; turns, its first turn and its last ones, whole, of lines `role: text`; stop, all: the text ends there. " +
+                "Default: what is generated slides, and a longer prompt is refused.",
+            HelpName = string.Join('|', names),
+            CustomParser = result => ScriptJson.Parse<ContextPolicy>("--context-policy", result) is [var one] ? one : null,
+        };
+        option.CompletionSources.Add([.. names]);
+        return option;
+    }
 
     private static TextConstraint? Constraint(string? pattern, string? schema)
     {
@@ -209,9 +257,17 @@ internal static class GenerateOptions
             if (IsGiven(request, option) && others.Where(other => IsGiven(request, other)).ToArray() is { Length: > 0 } found)
                 throw new InputException(
                     $"{string.Join(", ", found.Select(other => other.Name))}: means nothing beside {option.Name}; leave one out.");
+        var (file, count) = (IsGiven(request, State) ? State : SaveState, request.GetValue(Count));
+        if (IsGiven(request, file) && count > 1)
+            throw new InputException($"--count: found {count}, but {file.Name} holds one text; leave one of the two out.");
+        if (IsGiven(request, State) && !IsAnyGiven(Prompt, PromptFile) && IsAnyGiven(Regex, JsonSchema))
+            throw new InputException(
+                "--regex, --json-schema: hold from the beginning of a continuation; give them together with --prompt.");
         foreach (var (option, needed) in Needs)
             if (IsGiven(request, option) && !IsGiven(request, needed))
                 throw new InputException($"{option.Name}: means nothing without {needed.Name}.");
+
+        bool IsAnyGiven(params Option[] options) => Array.Exists(options, option => IsGiven(request, option));
     }
 
     /// <summary>Whether an option stands in the request itself.</summary>

@@ -28,8 +28,8 @@ internal static class GenerateVerb
         {
             Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed,
             Count, GenerateMemory.Memory, GenerateMemory.Budget,
-            DraftTokens, Draft, Prompts, GenerateOptions.Parallel, Beams, LengthPenalty, TensorParallel, SharedOptions.Quantize,
-            SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
+            DraftTokens, Draft, Prompts, GenerateOptions.Parallel, Beams, LengthPenalty, GenerateOptions.ContextPolicy, SaveState, State,
+            TensorParallel, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -65,7 +65,10 @@ internal static class GenerateVerb
             follower.Follow();
             return CommandLine.Done;
         }
-        using var models = GenerationModels.WithDraft(main, request.GetValue(Draft), load, draftTokens);
+        using var models = GenerationModels.WithDraft(main, request.GetValue(Draft), load, draftTokens) with
+        {
+            ContextPolicy = request.GetValue(GenerateOptions.ContextPolicy)
+        };
         var (count, json) = (request.GetValue(Count), request.GetValue(SharedOptions.Json));
         if (prompts is not null)
             return GenerateBatch.Run(output, error, models, prompts, count, request.GetValue(GenerateOptions.Parallel), json, cancellation);
@@ -76,27 +79,21 @@ internal static class GenerateVerb
             return GenerateBeams.Run(output, models, prompt, beams, request.GetValue(LengthPenalty), most, count, json, cancellation);
         }
         var generator = models.Generator;
+        if (IsGiven(request, State) || IsGiven(request, SaveState))
+            return GenerateSession.Run(request, models, generator, prompt, options, cancellation);
 
         // One sample is shown as it comes; several would mingle, so they follow each other at the end.
         var live = !json && count == 1;
         var tokens = generator.Encode(prompt);
         double? firstToken = null;
-        var slid = false;
         var start = SinceProcessStart();
         var samples = new List<GeneratedText>();
         for (var atOnce = Math.Min(count, models.RowsAtOnce(tokens.Length + (long)options.MaxTokens)); samples.Count < count;)
         {
-            var lengths = Enumerable.Repeat(tokens.Length, Math.Min(atOnce, count - samples.Count)).ToArray();
             samples.AddRange(generator.Generate(
-                [.. lengths.Select(_ => tokens)],
+                [.. Enumerable.Repeat(tokens, Math.Min(atOnce, count - samples.Count))],
                 options,
-                onToken: (row, _) =>
-                {
-                    if (firstToken is null) Begin();
-                    if (slid || !IsCut(++lengths[row], models.ContextLength)) return;
-                    slid = true;
-                    NoteFullContext(error, models.ContextLength, live);
-                },
+                onToken: (_, _) => { if (firstToken is null) Begin(); },
                 onText: (_, text) => { if (live) output.Write(text); },
                 firstRow: samples.Count,
                 cancellation));
@@ -105,13 +102,12 @@ internal static class GenerateVerb
         var seconds = SinceProcessStart() - start;
         if (firstToken is null) Begin();
 
-        if (options.Constraint is not null) NoteCut(error, samples, $"{options.MaxTokens} tokens");
         if (json)
         {
             ScriptJson.Write(output, new
             {
                 Prompt = prompt,
-                Samples = samples.Select(sample => new { sample.Text, sample.Tokens, sample.FinishReason }),
+                Samples = samples.Select(sample => new { sample.Text, sample.Tokens, sample.FinishReason, sample.Dropped }),
                 TokensPerSecond = samples.Sum(sample => sample.Tokens.Count) / seconds,
                 FirstTokenSeconds = firstToken,
                 samples[0].Speculation,
@@ -120,6 +116,7 @@ internal static class GenerateVerb
         else if (live) output.WriteLine();
         else output.WriteLine(string.Join($"\n{Separator}\n", samples.Select(sample => prompt + sample.Text)));
 
+        NoteEnd(error, samples, options, models.ContextLength);
         if (!json && samples[0].Speculation is { } speculation)
         {
             error.WriteLine(string.Create(CultureInfo.InvariantCulture,
@@ -177,18 +174,35 @@ internal static class GenerateVerb
                 "raise --max-tokens where the text is not whole.");
     }
 
-    /// <summary>Whether the last token of a text was chosen from less than all tokens before it.</summary>
-    /// <param name="length">The number of tokens, the last one included.</param>
-    /// <param name="context">The most tokens that the model sees.</param>
-    public static bool IsCut(int length, int context) => length > context + 1;
-
-    /// <summary>Reports that a sample has outgrown the context.</summary>
+    /// <summary>Reports what samples lost: what the context had no room for, and an end that their constraint lacks.</summary>
     /// <param name="error">Where notes go.</param>
-    /// <param name="context">The context's length.</param>
-    /// <param name="live">Whether it is reported in the middle of a line of text.</param>
-    public static void NoteFullContext(TextWriter error, int context, bool live) => error.WriteLine(
-        $"{(live ? "\n" : "")}The context of {context} tokens is full: from here on the model sees the last {Math.Max(1, context / 2)} " +
-            $"to {context} tokens.");
+    /// <param name="samples">All samples.</param>
+    /// <param name="options">How their tokens were chosen.</param>
+    /// <param name="context">The most tokens that the model sees.</param>
+    public static void NoteEnd(TextWriter error, IReadOnlyList<GeneratedText> samples, SamplingOptions options, int context)
+    {
+        NoteFullContext(error, samples, context);
+        if (options.Constraint is not null) NoteCut(error, samples, $"{options.MaxTokens} tokens");
+    }
+
+    /// <summary>Reports what was dropped of samples that outgrew the context, and which it ended.</summary>
+    /// <param name="error">Where notes go.</param>
+    /// <param name="samples">All samples.</param>
+    /// <param name="context">The most tokens that the model sees.</param>
+    public static void NoteFullContext(TextWriter error, IReadOnlyList<GeneratedText> samples, int context)
+    {
+        DroppedContext[] dropped = [.. samples.Select(sample => sample.Dropped).OfType<DroppedContext>()];
+        var ended = samples.Count(sample => sample.FinishReason == FinishReason.ContextFull);
+        if (dropped.Length == 0 && ended == 0) return;
+        var of = samples.Count == 1 ? "" : $" of {dropped.Length} of {samples.Count} samples";
+        var turns = dropped.Sum(one => one.Turns) is > 0 and var some ? $" in {some} turns" : "";
+        var lost = dropped.Length == 0 ? "nothing was dropped"
+            : $"{ScriptJson.Name(dropped[0].Policy)} dropped {dropped.Sum(one => (long)one.Tokens)} tokens{turns}{of}";
+        var ends = ended == 0 ? ""
+            : samples.Count == 1 ? ", and the text ends there"
+            : $", and {ended} of {samples.Count} samples end there";
+        error.WriteLine($"The context of {context} tokens is full: {lost}{ends}.");
+    }
 
     private static double SinceProcessStart() => (DateTime.Now - Process.GetCurrentProcess().StartTime).TotalSeconds;
 }

@@ -23,7 +23,15 @@ internal sealed record GenerationModels(LoadedInference Main, LoadedInference? D
     public int ContextLength => Model.Config.ContextLength;
 
     /// <summary>What continues prompts.</summary>
-    public TextGenerator Generator => new(Model, Tokenizer) { DraftTokens = DraftTokens, Draft = Draft?.Model };
+    public TextGenerator Generator => new(Model, Tokenizer)
+    {
+        DraftTokens = DraftTokens,
+        Draft = Draft?.Model,
+        ContextPolicy = ContextPolicy,
+    };
+
+    /// <summary>As <see cref="TextGenerator.ContextPolicy"/>.</summary>
+    public ContextPolicy? ContextPolicy { get; init; }
 
     // Samples of one prompt are generated in batches of at most 64, whose states take at most 1 GiB.
     private const long StateBudget = 1L << 30;

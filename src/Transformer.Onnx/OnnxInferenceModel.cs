@@ -85,6 +85,9 @@ public sealed class OnnxInferenceModel : InferenceModel
     }
 
     /// <inheritdoc/>
+    internal override string? ObstacleToDropping => "the caches of an ONNX graph cannot drop tokens";
+
+    /// <inheritdoc/>
     protected override void Compute(SequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, InferenceInput input, bool all)
     {
         if (input.IsEmbeddings)

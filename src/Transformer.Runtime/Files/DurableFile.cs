@@ -40,6 +40,21 @@ internal static class DurableFile
         }
     }
 
+    /// <summary>Throws if a file could not be written, before the work whose result it is to hold.</summary>
+    /// <exception cref="InputException">There is no such folder, or it may not be written.</exception>
+    public static void RequireWritable(string path)
+    {
+        try
+        {
+            if (Directory.Exists(path)) throw new IOException("it is a folder");
+            using var partial = new PartialPath(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Unwritable(path, e);
+        }
+    }
+
     /// <summary>Writes a text as UTF-8.</summary>
     /// <exception cref="InputException">The file cannot be written.</exception>
     public static void WriteText(string path, string text) => Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));

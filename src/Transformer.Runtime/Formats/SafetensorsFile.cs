@@ -69,7 +69,7 @@ public sealed class SafetensorsFile : IDisposable
                 stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
             return new SafetensorsFile(path, map, length);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)    // the latter for a pipe
         {
             throw new InputException($"{path}: cannot be read ({e.Message})", e);
         }

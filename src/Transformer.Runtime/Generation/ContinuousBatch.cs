@@ -186,7 +186,7 @@ public sealed class ContinuousBatch : IDisposable
             var found = state.ReusablePrefix(Held(slot), text);
             if (found > reused) (source, reused) = (slot, found);
             if (running.Contains(slot) && Unread(slot).Length > 1)
-                expected = Math.Max(expected, state.ReusablePrefix(holders[slot]!.Row.WindowTokens, text));
+                expected = Math.Max(expected, state.ReusablePrefix(holders[slot]!.Row.Window.Tokens, text));
         }
         return (source, reused, expected);
     }
@@ -207,9 +207,9 @@ public sealed class ContinuousBatch : IDisposable
     }
 
     // The tokens that a slot holds.
-    private ReadOnlySpan<int> Held(int slot) => holders[slot] is { } holder ? holder.Row.WindowTokens[..state.Lengths[slot]] : [];
+    private ReadOnlySpan<int> Held(int slot) => holders[slot] is { } holder ? holder.Row.Window.Tokens[..state.Lengths[slot]] : [];
 
-    private ReadOnlySpan<int> Unread(int slot) => holders[slot]!.Row.WindowTokens[state.Lengths[slot]..];
+    private ReadOnlySpan<int> Unread(int slot) => holders[slot]!.Row.Window.Tokens[state.Lengths[slot]..];
 
     // The last token of each running text, and as many tokens of prompts as a step may read.
     private (int Slots, int Tokens) Gather()
@@ -217,7 +217,7 @@ public sealed class ContinuousBatch : IDisposable
         var (live, total, budget) = (0, 0, promptTokens);
         foreach (var slot in running)
         {
-            if (holders[slot]!.Row.Slide()) state.Clear(slot);
+            if (holders[slot]!.Row.Fit()) state.Clear(slot);
             var unread = Unread(slot);
             var count = unread.Length == 1 || readsWhole ? unread.Length : Math.Min(unread.Length, budget);
             if (count == 0) continue;

@@ -17,4 +17,7 @@ public enum FinishReason
 
     /// <summary>The caller cancelled.</summary>
     Cancelled,
+
+    /// <summary>The context is full, and its policy drops nothing more.</summary>
+    ContextFull,
 }

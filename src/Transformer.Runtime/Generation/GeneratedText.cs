@@ -11,6 +11,9 @@ public sealed record GeneratedText(string Text, IReadOnlyList<int> Tokens, Finis
     /// </summary>
     public int ReusedTokens { get; init; }
 
+    /// <summary>What the model no longer saw of prompt and text at their end; null where it saw all.</summary>
+    public DroppedContext? Dropped { get; init; }
+
     /// <summary>The counts of speculative decoding; null without it.</summary>
     public SpeculationCount? Speculation { get; init; }
 }

@@ -1,5 +1,5 @@
-using System.Runtime.InteropServices;
 using System.Text;
+using Transformer.Configuration;
 using Transformer.Generation.Constraints;
 using Transformer.Tokenization;
 
@@ -9,29 +9,27 @@ namespace Transformer.Generation;
 internal sealed class GenerationRow
 {
     private readonly SamplingOptions options;
-    private readonly Tokenizer? tokenizer;
-    private readonly int contextLength, vocabularySize;
+    private readonly int vocabularySize;
     private readonly TokenSampler sampler;
     private readonly TokenConstraint? constraint;
     private readonly StreamingDecoder? decoder;
     private readonly StopScanner stops;
     private readonly StringBuilder text = new();
-    private readonly List<int> tokens = [], window;
+    private readonly List<int> tokens = [];
     private readonly IReadOnlyList<int> stopTokens;
 
     /// <param name="options">How tokens are chosen.</param>
     /// <param name="row">Its number in the batch.</param>
     /// <param name="prompt">At least one token.</param>
-    /// <param name="contextLength">The greatest number of tokens that the model sees.</param>
+    /// <param name="window">What the model sees of it.</param>
     /// <param name="vocabularySize">The number of tokens to choose from.</param>
     /// <param name="tokenizer">What the tokens mean; without one the row has tokens only.</param>
     /// <param name="masks">The constraint of the text; none where null.</param>
     public GenerationRow(
-        SamplingOptions options, int row, int[] prompt, int contextLength, int vocabularySize, Tokenizer? tokenizer,
+        SamplingOptions options, int row, ReadOnlySpan<int> prompt, ContextWindow window, int vocabularySize, Tokenizer? tokenizer,
         TokenMasks? masks = null)
     {
-        (this.options, this.tokenizer, this.contextLength, this.vocabularySize, window) = (
-            options, tokenizer, contextLength, vocabularySize, [.. prompt]);
+        (this.options, this.vocabularySize, Window) = (options, vocabularySize, window);
         stopTokens = tokenizer?.StopTokens ?? [];
         constraint = masks is null ? null : new TokenConstraint(masks, prompt[^1]);
         sampler = new TokenSampler(options, vocabularySize, row) { Constraint = constraint };
@@ -43,18 +41,15 @@ internal sealed class GenerationRow
     }
 
     /// <summary>The tokens that the model sees, up to the last one.</summary>
-    public IReadOnlyList<int> Window => window;
-
-    /// <summary>As <see cref="Window"/>, as a span that is valid until the next token.</summary>
-    public ReadOnlySpan<int> WindowTokens => CollectionsMarshal.AsSpan(window);
+    public ContextWindow Window { get; }
 
     /// <summary>
     /// How many of the window's last tokens the model has not read yet: all of them before the first step and after the window was cut.
     /// </summary>
-    public int Unread { get; private set; }
+    public int Unread { get; set; }
 
     /// <summary>Those tokens, the last of <see cref="Window"/>.</summary>
-    public ReadOnlySpan<int> UnreadTokens => WindowTokens[^Unread..];
+    public ReadOnlySpan<int> UnreadTokens => Window.Tokens[^Unread..];
 
     /// <summary>How many tokens may still be chosen.</summary>
     public int Remaining => options.MaxTokens - tokens.Count;
@@ -62,16 +57,44 @@ internal sealed class GenerationRow
     /// <summary>Why the row has ended; null while it has not.</summary>
     public FinishReason? Finished { get; private set; }
 
-    /// <summary>The result so far.</summary>
-    public GeneratedText Result => new(text.ToString(), tokens, Finished!.Value);
+    /// <summary>Whether another row goes on with the text, so that what is held back of it is not released where this one ends.</summary>
+    public bool IsContinued { get; init; }
 
-    /// <summary>Cuts the window to its newest half context once it has outgrown the context.</summary>
-    /// <returns>Whether it was cut.</returns>
-    public bool Slide()
+    /// <summary>Where the random numbers are.</summary>
+    public ulong RandomState
     {
-        if (window.Count <= contextLength) return false;
-        window.RemoveRange(0, window.Count - Math.Max(1, contextLength / 2));
-        Unread = window.Count;
+        get => sampler.RandomState;
+        set => sampler.RandomState = value;
+    }
+
+    /// <summary>The tokens chosen so far.</summary>
+    public IReadOnlyList<int> Tokens => tokens;
+
+    /// <summary>The result so far.</summary>
+    public GeneratedText Result => new(text.ToString(), tokens, Finished!.Value)
+    {
+        Dropped = Window.DroppedTokens == 0 ? null : new(Window.Policy, Window.DroppedTokens, Window.DroppedTurns)
+    };
+
+    /// <summary>Takes up a text where an earlier row ended it: what that one chose is neither chosen nor released again.</summary>
+    /// <param name="earlier">The tokens that it chose; the window holds them already.</param>
+    public void Resume(ReadOnlySpan<int> earlier)
+    {
+        foreach (var token in earlier)
+        {
+            if (constraint?.TryAppend(token) == false)
+                throw new InputException("constraint: the text so far does not match it; give one only together with a new prompt");
+            sampler.Observe(token);
+            if (decoder is not null) stops.Append(decoder.Append(token));
+        }
+    }
+
+    /// <summary>Drops what outgrew the context, where the policy reads the rest again.</summary>
+    /// <returns>Whether anything was dropped.</returns>
+    public bool Fit()
+    {
+        if (!Window.Fit()) return false;
+        Unread = Window.Count;
         return true;
     }
 
@@ -86,7 +109,7 @@ internal sealed class GenerationRow
         if (stopTokens.Contains(token)) return (null, Finish(FinishReason.EndOfText));
 
         tokens.Add(token);
-        window.Add(token);
+        Window.Add(token);
         Unread = 1;
         var sure = decoder is null ? "" : stops.Append(decoder.Append(token));
         text.Append(sure);
@@ -98,7 +121,8 @@ internal sealed class GenerationRow
     public string Finish(FinishReason reason)
     {
         Finished = reason;
-        if (decoder is null || stops.Stopped) return "";
+        var goesOn = IsContinued && (reason is FinishReason.MaxTokens or FinishReason.Cancelled or FinishReason.ContextFull);
+        if (decoder is null || stops.Stopped || goesOn) return "";
         var rest = stops.Append(decoder.Flush()) + stops.Flush();
         text.Append(rest);
         return rest;
@@ -108,5 +132,6 @@ internal sealed class GenerationRow
         stops.Stopped ? FinishReason.StopString
         : constraint is { IsComplete: true } ? FinishReason.EndOfText
         : tokens.Count == options.MaxTokens ? FinishReason.MaxTokens
+        : !Window.CanGoOn ? FinishReason.ContextFull
         : null;
 }

@@ -29,11 +29,14 @@ internal class RowLogits : IDisposable
     protected InferenceModel Model { get; }
 
     /// <summary>The state.</summary>
-    protected SequenceState State { get; }
+    public SequenceState State { get; }
 
     /// <summary>Reads the new tokens of each running row: its whole window at first and after a cut, else its last token.</summary>
-    public virtual void Read(GenerationRow[] rows)
+    /// <returns>Whether there are logits; false where a long prompt was cancelled while it was read.</returns>
+    public virtual bool Read(GenerationRow[] rows, CancellationToken cancellation)
     {
+        for (var row = 0; row < rows.Length; row++)
+            if (rows[row] is { Finished: null, Window.IsTooLong: true } && !ReadWithSinks(rows[row], row, cancellation)) return false;
         var (parts, total) = (0, 0);
         for (var row = 0; row < rows.Length; row++)
         {
@@ -46,6 +49,29 @@ internal class RowLogits : IDisposable
             (parts, total) = (parts + 1, total + unread.Length);
         }
         Model.Read(State, live.AsSpan(0, parts), counts.AsSpan(0, parts), tokens.AsSpan(0, total));
+        return true;
+    }
+
+    // A token is dropped before the next one is read, so that what the model sees does not depend on how a text came: all at once, token
+    // by token, or in several calls.
+    private bool ReadWithSinks(GenerationRow row, int index, CancellationToken cancellation)
+    {
+        var window = row.Window;
+        if (State.Lengths[index] < window.Capacity) Read(window.Capacity - State.Lengths[index]);
+        while (window.IsTooLong)
+        {
+            if (row.Unread > 1 && State.Lengths[index] < window.Capacity) Read(1);
+            if (cancellation.IsCancellationRequested) return false;
+            State.Drop(index, ContextWindow.Sinks, 1);
+            window.Drop(ContextWindow.Sinks, 1);
+        }
+        return true;
+
+        void Read(int count)
+        {
+            Model.Read(State, [index], [count], row.UnreadTokens[..count]);
+            row.Unread -= count;
+        }
     }
 
     /// <summary>The logits of a row's next token after <see cref="Read"/>; the caller may overwrite them.</summary>

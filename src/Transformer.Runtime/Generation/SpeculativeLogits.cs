@@ -32,14 +32,14 @@ internal sealed class SpeculativeLogits : RowLogits
     public override SpeculationCount Speculation => new(passes, allDrafted, accepted);
 
     /// <inheritdoc/>
-    public override void Read(GenerationRow[] rows)
+    public override bool Read(GenerationRow[] rows, CancellationToken cancellation)
     {
-        var text = rows[0].WindowTokens;
+        var text = rows[0].Window.Tokens;
         if (rows[0].Unread == 1 && text.Length > 1 && output < draftedCount && drafted[output] == text[^1])
         {
             output++;
             accepted++;
-            return;
+            return true;
         }
         GoBack(text.Length - rows[0].Unread);
         // The last token that may be generated needs no successor.
@@ -52,6 +52,7 @@ internal sealed class SpeculativeLogits : RowLogits
         drafted.AsSpan(0, draftedCount).CopyTo(tokens.AsSpan(1));
         Model.Read(State, [row], [1 + draftedCount], tokens.AsSpan(0, 1 + draftedCount), all: true);
         (output, passes, allDrafted) = (0, passes + 1, allDrafted + draftedCount);
+        return true;
     }
 
     /// <inheritdoc/>

@@ -13,6 +13,13 @@ internal struct SplitMix64
     /// <param name="stream">Which of the family.</param>
     public SplitMix64(long seed, int stream) => state = Mix(Mix((ulong)seed) + (ulong)stream * Golden);
 
+    /// <summary>Where in its stream this is.</summary>
+    public ulong State
+    {
+        readonly get => state;
+        set => state = value;
+    }
+
     /// <summary>The next number, uniform in [0, 1).</summary>
     public double NextDouble() => (Mix(state += Golden) >> 11) * (1.0 / (1UL << 53));
 

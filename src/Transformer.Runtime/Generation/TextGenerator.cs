@@ -12,8 +12,8 @@ namespace Transformer.Generation;
 /// Prompts of unequal length share a batch. One generation at a time per model.
 /// </summary>
 /// <remarks>
-/// A text may grow past the model's context of T tokens. A row that reaches it continues from its last T / 2 tokens as if they were the
-/// prompt, so that the model always sees its last T / 2 to T tokens. Other rows of the batch are not affected.
+/// A text may grow past the model's context of T tokens: its <see cref="ContextPolicy"/> says what the model then goes on seeing, and the
+/// result what was dropped. Other rows of the batch are not affected.
 /// </remarks>
 public sealed class TextGenerator
 {
@@ -32,6 +32,12 @@ public sealed class TextGenerator
         vocabularySize = Math.Min(model.Config.VocabularySize!.Value, tokenizer?.VocabularySize ?? int.MaxValue);
     }
 
+    /// <summary>The model.</summary>
+    internal InferenceModel Model => model;
+
+    /// <summary>What its tokens mean.</summary>
+    internal Tokenizer? Tokenizer => tokenizer;
+
     /// <summary>The most draft tokens of a pass.</summary>
     public const int MostDraftTokens = 64;
 
@@ -47,6 +53,12 @@ public sealed class TextGenerator
     /// al. 2023); it stays the caller's. The distribution of the tokens is the same as without it; greedy tokens are the same.
     /// </summary>
     public InferenceModel? Draft { get; init; }
+
+    /// <summary>
+    /// What is kept of a text that is longer than the context. Where null, a text that grows past it slides, and a prompt that is longer is
+    /// refused.
+    /// </summary>
+    public ContextPolicy? ContextPolicy { get; init; }
 
     /// <summary>Continues texts.</summary>
     /// <param name="prompts">One per row; they become tokens by <see cref="Encode"/>.</param>
@@ -80,6 +92,10 @@ public sealed class TextGenerator
         }
     }
 
+    /// <summary>The tokens of text that is appended to another.</summary>
+    internal int[] EncodeMore(string text) =>
+        tokenizer?.Encode(text) ?? throw new InvalidOperationException("a generator without a tokenizer continues tokens only");
+
     /// <summary>Continues token sequences.</summary>
     /// <param name="prompts">One per row, each of at least one token.</param>
     /// <param name="options">How tokens are chosen.</param>
@@ -101,11 +117,7 @@ public sealed class TextGenerator
         int firstRow = 0,
         CancellationToken cancellation = default)
     {
-        options.Check();
-        if (DraftTokens is < 0 or > MostDraftTokens)
-            throw new InputException($"draft_tokens: found {DraftTokens}, expected 0 to {MostDraftTokens}");
-        if (Draft is not null && DraftTokens == 0)
-            throw new InputException("draft: a draft model needs draft tokens, but their number is 0; give one, or leave the draft out");
+        CheckGenerator(options);
         for (var row = 0; row < prompts.Count; row++) Check(prompts[row], options, prompts.Count == 1 ? "prompt" : $"prompt {row}");
         if (prompts.Count == 0) return [];
 
@@ -114,6 +126,44 @@ public sealed class TextGenerator
         var capacity = (int)Math.Min(model.MostTokens, prompts.Max(prompt => prompt.Length) + (long)options.MaxTokens);
         var speculation = Run(Logits(options, rows.Length, capacity), rows, onToken, onText, cancellation);
         return rows.Select(row => row.Result with { Speculation = speculation }).ToArray();
+    }
+
+    /// <summary>Begins a text that other calls, perhaps of other processes, may go on with.</summary>
+    /// <param name="prompt">The tokens to continue, at least one.</param>
+    /// <param name="options">How tokens are chosen.</param>
+    /// <exception cref="InputException">As <see cref="Generate"/>; or there are draft tokens.</exception>
+    public TextSession Begin(int[] prompt, SamplingOptions options)
+    {
+        RefuseDrafts();
+        Check(prompt, options);
+        return TextSession.Begin(this, prompt, options);
+    }
+
+    /// <summary>Goes on with a text that <see cref="TextSession.Save"/> saved.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="more">Text that is appended first; none where empty.</param>
+    /// <param name="settings">Makes of how tokens were chosen how they are to be chosen.</param>
+    /// <exception cref="InputException">The file is damaged or belongs to another model, or the text cannot go on.</exception>
+    public TextSession Resume(string path, string more, Func<SamplingOptions, SamplingOptions> settings)
+    {
+        RefuseDrafts();
+        return TextSession.Resume(this, path, more, settings);
+    }
+
+    private void RefuseDrafts()
+    {
+        if (DraftTokens > 0) throw new InputException("draft_tokens: a text that goes on in parts has none; leave them out");
+    }
+
+    private void CheckGenerator(SamplingOptions options)
+    {
+        options.Check();
+        if (DraftTokens is < 0 or > MostDraftTokens)
+            throw new InputException($"draft_tokens: found {DraftTokens}, expected 0 to {MostDraftTokens}");
+        if (Draft is not null && DraftTokens == 0)
+            throw new InputException("draft: a draft model needs draft tokens, but their number is 0; give one, or leave the draft out");
+        if (ContextPolicy == Generation.ContextPolicy.Sinks && DraftTokens > 0)
+            throw new InputException("draft_tokens: means nothing beside the context policy sinks; leave one of the two out");
     }
 
     /// <summary>Throws if a prompt cannot be continued.</summary>
@@ -138,7 +188,17 @@ public sealed class TextGenerator
     /// <param name="constraint">What <see cref="Masks"/> made of the options' constraint.</param>
     /// <exception cref="InputException">The constraint allows no first token.</exception>
     internal GenerationRow NewRow(int[] prompt, SamplingOptions options, int row, TokenMasks? constraint) =>
-        new(options, row, prompt, model.MostTokens, vocabularySize, tokenizer, constraint);
+        NewRow(prompt, options, row, constraint, NewWindow(prompt));
+
+    /// <summary>The same with a window of the caller's.</summary>
+    internal GenerationRow NewRow(
+        ReadOnlySpan<int> prompt, SamplingOptions options, int row, TokenMasks? constraint, ContextWindow window,
+        bool isContinued = false) =>
+        new(options, row, prompt, window, vocabularySize, tokenizer, constraint) { IsContinued = isContinued };
+
+    /// <summary>A window of a text.</summary>
+    internal ContextWindow NewWindow(IEnumerable<int> tokens, ContextPolicy? policy = null) =>
+        new(tokens, model.MostTokens, policy ?? ContextPolicy ?? Generation.ContextPolicy.Slide, tokenizer);
 
     /// <summary>A constraint over the vocabulary, for rows of one thread.</summary>
     internal TokenMasks? Masks(TextConstraint? constraint)
@@ -157,35 +217,49 @@ public sealed class TextGenerator
                 ? $"found a vocabulary of {Draft.Config.VocabularySize} tokens, expected the model's {vocabularySize}"
             : null;
         if (obstacle is not null) throw new InputException($"draft: {obstacle}. Leave the draft out.");
-        if (DraftTokens == 0 || rows > 1 || model.AnglesFollowLength) return new RowLogits(model, model.NewState(rows, capacity));
+        if (DraftTokens == 0 || rows > 1 || model.AnglesFollowLength) return new RowLogits(model, NewState(rows, capacity));
         var draftTokens = Math.Min(DraftTokens, capacity);
         Proposer proposer = Draft is null ? new PromptLookup() : new DraftModel(Draft, options, vocabularySize, draftTokens);
         return new SpeculativeLogits(model, capacity, proposer, draftTokens);
     }
 
+    /// <summary>A state for texts of this policy.</summary>
+    internal SequenceState NewState(int rows, int capacity)
+    {
+        if (ContextPolicy != Generation.ContextPolicy.Sinks) return model.NewState(rows, capacity);
+        if (model.ObstacleToDropping is { } obstacle)
+            throw new InputException($"context policy: sinks cannot be kept ({obstacle}). Take slide, turns or stop.");
+        return model.NewDroppingState(rows, capacity);
+    }
+
     private static SpeculationCount? Run(
         RowLogits next, GenerationRow[] rows, Action<int, int>? onToken, Action<int, string>? onText, CancellationToken cancellation)
     {
-        using (next)
+        using (next) Continue(next, rows, onToken, onText, cancellation);
+        return next.Speculation;
+    }
+
+    /// <summary>Adds tokens to rows until all have ended.</summary>
+    internal static void Continue(
+        RowLogits next, GenerationRow[] rows, Action<int, int>? onToken, Action<int, string>? onText, CancellationToken cancellation)
+    {
+        while (Array.Exists(rows, row => row.Finished is null))
         {
-            while (Array.Exists(rows, row => row.Finished is null))
+            var isCancelled = cancellation.IsCancellationRequested;
+            if (!isCancelled)
+                foreach (var row in rows.Where(row => row.Finished is null)) row.Fit();
+            if (isCancelled || !next.Read(rows, cancellation))
             {
-                if (cancellation.IsCancellationRequested)
-                {
-                    Cancel(rows, onText);
-                    break;
-                }
-                foreach (var row in rows) row.Slide();
-                next.Read(rows);
-                for (var row = 0; row < rows.Length; row++)
-                {
-                    if (rows[row].Finished is not null) continue;
-                    var (token, text) = rows[row].Advance(next.Of(row), next.DraftTokenOf(row));
-                    if (token is { } chosen) onToken?.Invoke(row, chosen);
-                    if (text.Length > 0) onText?.Invoke(row, text);
-                }
+                Cancel(rows, onText);
+                break;
             }
-            return next.Speculation;
+            for (var row = 0; row < rows.Length; row++)
+            {
+                if (rows[row].Finished is not null) continue;
+                var (token, text) = rows[row].Advance(next.Of(row), next.DraftTokenOf(row));
+                if (token is { } chosen) onToken?.Invoke(row, chosen);
+                if (text.Length > 0) onText?.Invoke(row, text);
+            }
         }
     }
 
@@ -199,13 +273,11 @@ public sealed class TextGenerator
         }
     }
 
-    private void CheckPrompt(int[] prompt, string name)
+    /// <summary>Throws if tokens cannot be read.</summary>
+    internal void CheckPrompt(int[] prompt, string name)
     {
-        var context = model.MostTokens;
         if (prompt.Length == 0) throw new InputException($"{name}: no tokens, expected at least one");
-        if (prompt.Length > context)
-            throw new InputException(
-                $"{name}: {prompt.Length} tokens do not fit the context length of {context}. Shorten it to {context} or fewer.");
+        ContextWindow.Check(prompt, model.MostTokens, ContextPolicy, tokenizer, name);
         foreach (var token in prompt)
             if ((uint)token >= (uint)vocabularySize)
                 throw new InputException($"{name}: token {token} is not in the vocabulary of {vocabularySize} tokens; " +

@@ -34,6 +34,13 @@ public sealed class TokenSampler
     /// <summary>The constraint of the text; none where null.</summary>
     internal TokenConstraint? Constraint { get; init; }
 
+    /// <summary>Where the random numbers are.</summary>
+    internal ulong RandomState
+    {
+        get => random.State;
+        set => random.State = value;
+    }
+
     /// <summary>Records a token of the prompt for the repetition penalty.</summary>
     public void Observe(int token)
     {

@@ -45,6 +45,15 @@ public abstract class InferenceModel : IDisposable
         return CreateState(rows, CapacityOf(MostTokens, capacity));
     }
 
+    /// <summary>Why tokens within a text cannot be dropped from states of this model; null where they can.</summary>
+    internal virtual string? ObstacleToDropping => $"a state of {Backend} cannot drop tokens";
+
+    /// <summary>As <see cref="NewState"/>, but tokens within a text can be dropped (<see cref="SequenceState.Drop"/>).</summary>
+    /// <exception cref="InputException">They cannot in this model.</exception>
+    internal SequenceState NewDroppingState(int rows, int? capacity = null) => ObstacleToDropping is { } obstacle
+        ? throw new InputException(obstacle)
+        : CreateDroppingState(rows, CapacityOf(MostTokens, capacity));
+
     /// <summary>Loads a state that <see cref="SequenceState.Save"/> saved, perhaps in another process.</summary>
     /// <param name="path">The file.</param>
     /// <param name="tokenizerHash">A hash of the tokenizer; null where it does not matter.</param>
@@ -53,7 +62,7 @@ public abstract class InferenceModel : IDisposable
     public SequenceState LoadState(string path, string? tokenizerHash = null)
     {
         RefuseUnsavable();
-        return StateFile.Read(path, this, tokenizerHash);
+        return StateFile.Read(path, this, tokenizerHash).State;
     }
 
     /// <summary>Continues texts: reads the tokens of several rows, one behind the other.</summary>
@@ -93,6 +102,9 @@ public abstract class InferenceModel : IDisposable
 
     /// <summary>Makes a state. The arguments have been checked.</summary>
     protected abstract SequenceState CreateState(int rows, int capacity);
+
+    /// <summary>Makes a state of which tokens can be dropped, where there is no <see cref="ObstacleToDropping"/>.</summary>
+    protected virtual SequenceState CreateDroppingState(int rows, int capacity) => throw new NotSupportedException();
 
     /// <summary>Reads tokens and advances the state. The arguments have been checked; there is at least one row.</summary>
     protected abstract void Compute(SequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, InferenceInput input, bool all);

@@ -38,6 +38,9 @@ public sealed class SegmentedInferenceModel : InferenceModel
     internal override ReadOnlySpan<float> MemoryTokens => initialMemory;
 
     /// <inheritdoc/>
+    internal override string? ObstacleToDropping => TokenDropping.ObstacleTo(Config);
+
+    /// <inheritdoc/>
     protected override SequenceState CreateState(int rows, int capacity) => new SegmentedState(
         this, inner.NewState(rows), rows, capacity, Config.Memory is RecurrentMemoryConfig ? initialMemory : []);
 

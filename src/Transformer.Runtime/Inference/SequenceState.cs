@@ -72,6 +72,26 @@ public abstract class SequenceState : IDisposable
         lengths[row] = length;
     }
 
+    /// <summary>Whether tokens within a text can be dropped, because keys are rotated by where they stand in the cache.</summary>
+    public virtual bool CanDrop => false;
+
+    /// <summary>Drops tokens within a row: those behind them move up, and positions count what is left.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="first">The first token to be dropped.</param>
+    /// <param name="count">How many are dropped.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such row, or it has fewer tokens.</exception>
+    /// <exception cref="InvalidOperationException"><see cref="CanDrop"/> is false.</exception>
+    public void Drop(int row, int first, int count)
+    {
+        Check(row);
+        if (!CanDrop) throw new InvalidOperationException("this state cannot drop tokens within a text");
+        if (first < 0 || count < 0 || (long)first + count > lengths[row])
+            throw new ArgumentOutOfRangeException(nameof(count), count, $"the row has {lengths[row]} tokens, {first} before the first one");
+        if (count == 0) return;
+        DropTokens(row, first, count);
+        lengths[row] -= count;
+    }
+
     /// <summary>
     /// Saves all rows to a file, from which <see cref="InferenceModel.LoadState"/> of the same model continues bit-identically.
     /// </summary>
@@ -146,6 +166,9 @@ public abstract class SequenceState : IDisposable
     protected virtual void TruncateRow(int row, int length)
     {
     }
+
+    /// <summary>Drops tokens within a row, where <see cref="CanDrop"/> is true.</summary>
+    protected virtual void DropTokens(int row, int first, int count) => throw new NotSupportedException();
 
     /// <inheritdoc/>
     public abstract void Dispose();

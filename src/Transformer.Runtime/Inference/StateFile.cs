@@ -8,24 +8,28 @@ namespace Transformer.Inference;
 
 /// <summary>
 /// A state in a Safetensors file: the tensors of each row, and in the metadata the backend and the hashes of architecture, weights as
-/// packed and tokenizer, to which the state is bound. It continues bit-identically in another process.
+/// packed and tokenizer, to which the state is bound. It continues bit-identically in another process. A hash over all that the file
+/// says is compared before anything of it is used.
 /// </summary>
 internal static class StateFile
 {
-    private const string Format = "transformer-state", Version = "1";
+    private const string Format = "transformer-state", Version = "2";
     private const int MostRows = 4096;
+    private const string TextTensor = "text";
     private const string FormatKey = "format", VersionKey = "version", BackendKey = "backend", ArchitectureKey = "architecture",
-        WeightsKey = "weights", TokenizerKey = "tokenizer", CapacityKey = "capacity", LengthsKey = "lengths", DataKey = "data";
+        WeightsKey = "weights", TokenizerKey = "tokenizer", CapacityKey = "capacity", LengthsKey = "lengths", DropsKey = "drops_tokens",
+        TextKey = "text", HashKey = "hash";
 
     /// <summary>Writes a state atomically.</summary>
     /// <param name="path">The file, replaced if it exists.</param>
     /// <param name="model">The model that uses it.</param>
     /// <param name="state">The state.</param>
     /// <param name="tokenizerHash">A hash of the tokenizer; null where it does not matter.</param>
+    /// <param name="text">What else is saved; nothing where null.</param>
     /// <exception cref="InputException">The file cannot be written.</exception>
-    public static void Write(string path, InferenceModel model, SequenceState state, string? tokenizerHash)
+    public static void Write(string path, InferenceModel model, SequenceState state, string? tokenizerHash, StateText? text = null)
     {
-        StateTensor[] tensors = [.. Tensors(state)];
+        List<StoredTensor> tensors = [.. Tensors(state)];
         var metadata = new Dictionary<string, string>
         {
             [FormatKey] = Format,
@@ -35,9 +39,15 @@ internal static class StateFile
             [WeightsKey] = model.WeightsHash,
             [CapacityKey] = state.Capacity.ToString(CultureInfo.InvariantCulture),
             [LengthsKey] = string.Join(' ', state.Lengths),
-            [DataKey] = HashOf(tensors),
         };
+        if (state.CanDrop) metadata[DropsKey] = "true";
         if (tokenizerHash is not null) metadata[TokenizerKey] = tokenizerHash;
+        if (text is not null)
+        {
+            metadata[TextKey] = text.Json;
+            tensors.Add(new TokenTensor(TextTensor, text.Tokens));
+        }
+        metadata[HashKey] = HashOf(metadata, tensors);
         SafetensorsWriter.Write(path, tensors, metadata);
     }
 
@@ -45,13 +55,18 @@ internal static class StateFile
     /// <param name="path">The file.</param>
     /// <param name="model">The model that will use it.</param>
     /// <param name="tokenizerHash">A hash of the tokenizer; null where it does not matter.</param>
+    /// <param name="mostRows">The most texts that are expected.</param>
+    /// <returns>The state, and what else was saved.</returns>
     /// <exception cref="InputException">The file is no state, is damaged, or belongs to another backend, model or tokenizer.</exception>
-    public static SequenceState Read(string path, InferenceModel model, string? tokenizerHash)
+    public static (SequenceState State, StateText? Text) Read(
+        string path, InferenceModel model, string? tokenizerHash, int mostRows = MostRows)
     {
         using var file = SafetensorsFile.Open(path);
         if (file.Metadata.GetValueOrDefault(FormatKey) != Format)
             throw new InputException($"{path}: is no saved state, expected a file that a state was saved to.");
         Expect(VersionKey, Version, "was saved by another version of this program");
+        if (HashOf(file.Metadata, file.Names.Select(name => file.Tensor(name))) != Value(HashKey))
+            throw Damaged("it does not hold what was saved");
         Expect(BackendKey, model.Backend, "is a state of another backend");
         Expect(ArchitectureKey, HashOf(model), "is a state of a model of another architecture");
         Expect(WeightsKey, model.WeightsHash, "is a state of a model with other weights, or with weights that are packed otherwise");
@@ -60,19 +75,21 @@ internal static class StateFile
         var capacity = Number(Value(CapacityKey));
         int[] lengths = [.. Value(LengthsKey).Split(' ').Select(Number)];
         var fits = capacity >= 1 && capacity <= model.MostTokens
-            && lengths.Length <= MostRows && lengths.All(length => length <= capacity);
+            && lengths.Length <= mostRows && lengths.All(length => length <= capacity);
         if (!fits)
             throw Damaged($"{lengths.Length} rows of at most {capacity} tokens");
-        var state = model.NewState(lengths.Length, capacity);
+        var text = file.Metadata.TryGetValue(TextKey, out var json) ? new StateText(json, Tokens()) : null;
+        var drops = file.Metadata.ContainsKey(DropsKey);
+        var state = drops ? model.NewDroppingState(lengths.Length, capacity) : model.NewState(lengths.Length, capacity);
         try
         {
             state.Prepare(lengths);
             StateTensor[] tensors = [.. Tensors(state)];
-            if (file.Names.Count() != tensors.Length) throw Damaged($"{file.Names.Count()} tensors, expected {tensors.Length}");
-            var hash = new XxHash128();
-            foreach (var tensor in tensors) Load(tensor, hash);
-            if (Text(hash) != Value(DataKey)) throw Damaged("its numbers are not those that were saved");
-            return state;
+            var (found, expected) = (file.Names.Count(), tensors.Length + (text is null ? 0 : 1));
+            if (found != expected) throw Damaged($"{found} tensors, expected {expected}");
+            foreach (var tensor in tensors)
+                tensor.Part.CopyFrom(Stored(tensor.Name, ElementType.F32, tensor.Part.Count).ToFloat32());
+            return (state, text);
         }
         catch
         {
@@ -80,15 +97,21 @@ internal static class StateFile
             throw;
         }
 
-        void Load(StateTensor tensor, XxHash128 hash)
+        int[] Tokens()
         {
-            if (!file.Contains(tensor.Name)) throw Damaged($"has no tensor {tensor.Name}");
-            var stored = file.Tensor(tensor.Name);
-            if (stored.Type != ElementType.F32 || stored.Count != tensor.Part.Count)
-                throw Damaged(
-                    $"{tensor.Name} holds {stored.Count} elements of type {stored.Type.Name()}, expected {tensor.Part.Count} of type F32");
-            stored.Visit(chunk => hash.Append(chunk));
-            tensor.Part.CopyFrom(stored.ToFloat32());
+            var tokens = new int[file.Contains(TextTensor) ? file.Tensor(TextTensor).Count : 0];
+            Stored(TextTensor, ElementType.I32, tokens.Length).CopyTo<int>(tokens);
+            return tokens;
+        }
+
+        StoredTensor Stored(string name, ElementType type, long count)
+        {
+            if (!file.Contains(name)) throw Damaged($"has no tensor {name}");
+            var stored = file.Tensor(name);
+            return stored.Type == type && stored.Count == count
+                ? stored
+                : throw Damaged(
+                    $"{name} holds {stored.Count} elements of type {stored.Type.Name()}, expected {count} of type {type.Name()}");
         }
 
         string Value(string key) => file.Metadata.GetValueOrDefault(key) ?? throw Damaged($"its metadata has no {key}");
@@ -106,8 +129,12 @@ internal static class StateFile
                     "Load it with what it was saved with, or read the text again.");
         }
 
-        InputException Damaged(string problem) => new($"{path}: the saved state is damaged ({problem}). Read the text again.");
+        InputException Damaged(string problem) => StateFile.Damaged(path, problem);
     }
+
+    /// <summary>The message for a file that is a saved state, but does not hold what one does.</summary>
+    public static InputException Damaged(string path, string problem) =>
+        new($"{path}: the saved state is damaged ({problem}). Read the text again.");
 
     private static IEnumerable<StateTensor> Tensors(SequenceState state) =>
         from row in Enumerable.Range(0, state.Lengths.Count)
@@ -122,11 +149,20 @@ internal static class StateFile
         return Text(hash);
     }
 
-    private static string HashOf(IEnumerable<StateTensor> tensors)
+    // Of everything but the hash itself, in an order that does not depend on the file's.
+    internal static string HashOf(IReadOnlyDictionary<string, string> metadata, IEnumerable<StoredTensor> tensors)
     {
         var hash = new XxHash128();
-        foreach (var tensor in tensors) tensor.Visit(chunk => hash.Append(chunk));
+        foreach (var (key, value) in metadata.Where(pair => pair.Key != HashKey).OrderBy(pair => pair.Key, StringComparer.Ordinal))
+            Append($"{key}\0{value}\0");
+        foreach (var tensor in tensors.OrderBy(tensor => tensor.Name, StringComparer.Ordinal))
+        {
+            Append($"{tensor.Name}\0{tensor.Type}\0{tensor.Count}\0");
+            tensor.Visit(chunk => hash.Append(chunk));
+        }
         return Text(hash);
+
+        void Append(string text) => hash.Append(Encoding.UTF8.GetBytes(text));
     }
 
     private static string Text(XxHash128 hash) => Convert.ToHexStringLower(hash.GetCurrentHash());

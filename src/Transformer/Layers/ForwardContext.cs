@@ -31,8 +31,9 @@ public sealed record ForwardContext
     public Rotation? Rotation { get; init; }
 
     /// <summary>
-    /// The rotation of all keys of a cache that holds them unrotated, because their angles depend on how long the text has become: of slots
-    /// 0 .. S - 1, [S, D/2] or [B, 1, S, D/2]. Null where new keys are rotated by <see cref="Rotation"/> before they are cached.
+    /// The rotation of all keys of a cache that holds them unrotated, because their angles depend on how long the text has become, or
+    /// because they may move to other places: of slots 0 .. S - 1, [S, D/2] or [B, 1, S, D/2]. Null where new keys are rotated by
+    /// <see cref="Rotation"/> before they are cached.
     /// </summary>
     public Rotation? CacheRotation { get; init; }
 
@@ -77,15 +78,16 @@ public sealed record ForwardContext
     /// <param name="rotary">The model's rotary positions; null for a model without.</param>
     /// <param name="contextLength">How many positions the model has.</param>
     /// <param name="device">The device of the pass.</param>
+    /// <param name="keepsUnrotated">Whether the state caches keys unrotated, whatever the rotary positions.</param>
     public static ForwardContext For(
         int rows, int tokens, IReadOnlyList<int>? cachedLengths, IReadOnlyList<int>? newTokens,
-        RotaryPosition? rotary, int contextLength, Device device)
+        RotaryPosition? rotary, int contextLength, Device device, bool keepsUnrotated = false)
     {
         var starts = cachedLengths ?? new int[rows];
         int[] ends = [.. starts.Select((start, row) => start + (newTokens?[row] ?? tokens))];
         var isAligned = starts.All(start => start == starts[0]);
         var isFirst = isAligned && starts[0] == 0;
-        var rotatesCache = cachedLengths is not null && rotary is { FollowsLength: true };
+        var rotatesCache = cachedLengths is not null && rotary is not null && (keepsUnrotated || rotary.FollowsLength);
         var positions = isFirst && rotary is not { FollowsLength: true }
             ? null
             : PositionsOf(isAligned ? [starts[0]] : starts, tokens, contextLength, device);

@@ -55,6 +55,15 @@ public abstract class LayerState : IDisposable
         foreach (var used in Used(row, held)) used.narrow(1, length, held - length).zero_();
     }
 
+    /// <summary>Drops tokens within a row; those behind them move up. A recurrence keeps what it has read.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="first">The first token to be dropped.</param>
+    /// <param name="count">How many are dropped.</param>
+    /// <param name="held">How many it holds.</param>
+    internal virtual void Drop(int row, int first, int count, int held)
+    {
+    }
+
     /// <summary>A row's part of each tensor: views.</summary>
     /// <param name="row">The row.</param>
     /// <param name="length">How many tokens it holds.</param>

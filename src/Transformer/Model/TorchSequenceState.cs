@@ -12,9 +12,9 @@ namespace Transformer.Model;
 /// </summary>
 public sealed class TorchSequenceState : SequenceState
 {
-    internal TorchSequenceState(object owner, IReadOnlyList<LayerState> layers, int rows, int capacity, bool canTruncate)
+    internal TorchSequenceState(object owner, IReadOnlyList<LayerState> layers, int rows, int capacity, bool canTruncate, bool canDrop)
         : base(owner, rows, capacity) =>
-        (Layers, CanTruncate) = (layers, canTruncate && layers.All(layer => layer.CanTruncate));
+        (Layers, CanTruncate, CanDrop) = (layers, canTruncate && layers.All(layer => layer.CanTruncate), canDrop);
 
     /// <summary>One state per layer, from the embedding to the head.</summary>
     public IReadOnlyList<LayerState> Layers { get; }
@@ -24,6 +24,9 @@ public sealed class TorchSequenceState : SequenceState
 
     /// <inheritdoc/>
     public override bool CanTruncate { get; }
+
+    /// <inheritdoc/>
+    public override bool CanDrop { get; }
 
     /// <summary>Called before each change outside of a pass, which the other ranks that share the model make too.</summary>
     internal Action<StateChange>? Changing { get; set; }
@@ -38,7 +41,8 @@ public sealed class TorchSequenceState : SequenceState
     /// </summary>
     internal TorchSequenceState Narrow(int first, int count)
     {
-        var part = new TorchSequenceState(this, [.. Layers.Select(layer => layer.Narrow(first, count))], count, Capacity, CanTruncate);
+        var part = new TorchSequenceState(
+            this, [.. Layers.Select(layer => layer.Narrow(first, count))], count, Capacity, CanTruncate, CanDrop);
         for (var row = 0; row < count; row++) part.Advance(row, Lengths[first + row]);
         return part;
     }
@@ -113,6 +117,14 @@ public sealed class TorchSequenceState : SequenceState
         using var inference = inference_mode();
         using var scope = NewDisposeScope();
         foreach (var layer in Layers) layer.Truncate(row, length, Lengths[row]);
+    }
+
+    /// <inheritdoc/>
+    protected override void DropTokens(int row, int first, int count)
+    {
+        using var inference = inference_mode();
+        using var scope = NewDisposeScope();
+        foreach (var layer in Layers) layer.Drop(row, first, count, Lengths[row]);
     }
 
     /// <inheritdoc/>

@@ -103,11 +103,11 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         ? throw new InvalidOperationException($"{nameof(SegmentedInferenceModel)} reads the texts of a model with segments")
         : NewState(rows, InferenceModel.CapacityOf(Config.Places, capacity), owner: this);
 
-    internal TorchSequenceState NewState(int rows, int capacity, object owner)
+    internal TorchSequenceState NewState(int rows, int capacity, object owner, bool canDrop = false)
     {
         var states = Mixers.Select(mixer => mixer.NewState(rows, capacity, Device))
             .Concat(Memories.Select(memory => memory.NewState(rows, Device)));
-        return new(owner, [.. states], rows, capacity, canTruncate: rotary is not { FollowsLength: true });
+        return new(owner, [.. states], rows, capacity, canTruncate: rotary is not { FollowsLength: true }, canDrop);
     }
 
     /// <param name="ids">[B, T], integers below V.</param>
@@ -262,7 +262,8 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         int[] counts = [.. newTokens ?? Enumerable.Repeat(tokens, rows)];
         var end = counts.Select((count, row) => (state?.Lengths[row] ?? 0) + count).Max();
         InferenceModel.CheckLength(end, state?.Capacity ?? Config.Places);
-        var context = ForwardContext.For(rows, tokens, state?.Lengths, newTokens, rotary, Config.Places, Device) with
+        var context = ForwardContext.For(
+            rows, tokens, state?.Lengths, newTokens, rotary, Config.Places, Device, state is { CanDrop: true }) with
         {
             States = state is null ? null : Mixers.Concat<nn.Module>(Memories).Zip(state.Layers).ToDictionary(),
             MemoryBefore = before,

@@ -85,7 +85,7 @@ public sealed class GenerateVerbTests : IDisposable
             "{\"prompt\": \"a\", \"max_tokens\": 2}\n{\"prompt\": \"b\", \"max_tokens\": 20}\n{\"prompt\": \"abcdef\", \"max_tokens\": 8}");
         var run = await CliRun.Of("generate", model, "--prompts", file, "--regex", "[a-m]{15}");
         Assert.Equal(
-            "The context of 12 tokens is full: from here on the model sees the last 6 to 12 tokens.\n" +
+            "The context of 12 tokens is full: slide dropped 14 tokens of 2 of 3 samples.\n" +
             "2 of 3 samples reached max_tokens before the constraint ended them; raise --max-tokens where the text is not whole.\n",
             run.Error);
         Assert.Equal(CommandLine.Done, run.Code);

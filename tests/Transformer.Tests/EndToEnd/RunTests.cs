@@ -194,7 +194,7 @@ public sealed class RunTests : IDisposable
         var (code, output, error) = await Workplace.Request(
             "generate", here["run"], "--prompt", "line", "--max-tokens", "100", "--count", "2", "--json");
 
-        Assert.Equal((0, "The context of 16 tokens is full: from here on the model sees the last 8 to 16 tokens.\n"), (code, error));
+        Assert.Equal((0, "The context of 16 tokens is full: slide dropped 180 tokens of 2 of 2 samples.\n"), (code, error));
         Assert.All(JsonNode.Parse(output)!["samples"]!.AsArray(), sample =>
             Assert.Equal(("max_tokens", 100), (sample!["finish_reason"]!.GetValue<string>(), sample["tokens"]!.AsArray().Count)));
     }

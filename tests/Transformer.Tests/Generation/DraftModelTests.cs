@@ -158,10 +158,12 @@ public sealed class DraftModelTests
         {
             for (var seed = 0; seed < count; seed++)
             {
-                var row = new GenerationRow(options with { Seed = seed }, 0, Prompt, contextLength: 8, Vocabulary, tokenizer: null);
+                var row = new GenerationRow(
+                    options with { Seed = seed }, 0, Prompt, new(Prompt, capacity: 8, ContextPolicy.Slide, tokenizer: null), Vocabulary,
+                    tokenizer: null);
                 while (row.Finished is null)
                 {
-                    logits.Read([row]);
+                    logits.Read([row], CancellationToken.None);
                     row.Advance(logits.Of(0), logits.DraftTokenOf(0));
                 }
                 yield return [.. row.Result.Tokens];

@@ -10,9 +10,9 @@ public sealed class TextConstraint
 {
     private readonly Func<ExpressionTable, Expression> read;
 
-    private TextConstraint(string name, Func<ExpressionTable, Expression> read)
+    private TextConstraint(string name, TextConstraintSource source, Func<ExpressionTable, Expression> read)
     {
-        this.read = read;
+        (Source, this.read) = (source, read);
         try
         {
             ToAutomaton();
@@ -27,7 +27,8 @@ public sealed class TextConstraint
     /// <param name="pattern">Characters, <c>.</c>, classes, <c>\d \w \s \D \W \S</c> (of ASCII), <c>\t \n \r \f \v \xHH \uHHHH</c>,
     /// groups, <c>|</c>, <c>* + ? {m} {m,} {m,n}</c>.</param>
     /// <exception cref="InputException">The pattern is not one of this kind.</exception>
-    public static TextConstraint Regex(string pattern) => new("regex", table => RegexParser.Parse(table, pattern));
+    public static TextConstraint Regex(string pattern) =>
+        new("regex", new(IsSchema: false, pattern), table => RegexParser.Parse(table, pattern));
 
     /// <summary>Texts that are JSON and valid by a schema.</summary>
     /// <param name="schema">A JSON Schema with <c>type</c>, <c>properties</c>, <c>required</c>, <c>items</c>, <c>minItems</c>,
@@ -35,7 +36,11 @@ public sealed class TextConstraint
     /// what does not contain itself.</param>
     /// <exception cref="InputException">The text is no schema, or has keywords that cannot be expressed; the message has the
     /// path.</exception>
-    public static TextConstraint JsonSchema(string schema) => new("JSON schema", table => JsonSchemaReader.Read(table, schema));
+    public static TextConstraint JsonSchema(string schema) =>
+        new("JSON schema", new(IsSchema: true, schema), table => JsonSchemaReader.Read(table, schema));
+
+    /// <summary>What it was made of.</summary>
+    internal TextConstraintSource Source { get; }
 
     /// <summary>A new automaton of the texts.</summary>
     internal Automaton ToAutomaton()

@@ -22,5 +22,14 @@ internal sealed class TokenConstraint(TokenMasks masks, int previous)
     /// <summary>Appends the sampled token.</summary>
     public void Append(int token) => (state, previous) = (masks.After(state, token, previous), token);
 
+    /// <summary>Appends a token that may not be allowed.</summary>
+    /// <returns>Whether it is.</returns>
+    public bool TryAppend(int token)
+    {
+        if (!Allowed.Allows(token)) return false;
+        Append(token);
+        return true;
+    }
+
     private TokenMask Allowed => masks.Of(state, previous);
 }

@@ -100,6 +100,18 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
             rows, capacity);
 
     /// <inheritdoc/>
+    internal override string? ObstacleToDropping => TokenDropping.ObstacleTo(Config);
+
+    /// <inheritdoc/>
+    protected override SequenceState CreateDroppingState(int rows, int capacity)
+    {
+        MixerState[] layers = [.. blocks.Select(block => block.NewState(rows, capacity))];
+        if (rotation is not null)
+            foreach (var layer in layers) layer.KeepUnrotated();
+        return new CpuSequenceState(this, layers, [.. blocks.Select(block => block.NewMemory(rows))], rows, capacity, canDrop: true);
+    }
+
+    /// <inheritdoc/>
     protected override void Compute(SequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, InferenceInput input, bool all)
     {
         var held = (CpuSequenceState)state;

@@ -10,10 +10,11 @@ public sealed class CpuSequenceState : SequenceState
     private readonly AssociativeMemoryState?[] memories;
 
     internal CpuSequenceState(
-        CpuInferenceModel model, MixerState[] mixers, AssociativeMemoryState?[] memories, int rows, int capacity)
+        CpuInferenceModel model, MixerState[] mixers, AssociativeMemoryState?[] memories, int rows, int capacity,
+        bool canDrop = false)
         : base(model, rows, capacity)
     {
-        (layers, this.memories) = ([.. mixers, .. memories.OfType<AssociativeMemoryState>()], memories);
+        (layers, this.memories, CanDrop) = ([.. mixers, .. memories.OfType<AssociativeMemoryState>()], memories, canDrop);
         CanTruncate = Array.TrueForAll(layers, layer => layer.CanTruncate);
     }
 
@@ -22,6 +23,9 @@ public sealed class CpuSequenceState : SequenceState
 
     /// <inheritdoc/>
     public override bool CanTruncate { get; }
+
+    /// <inheritdoc/>
+    public override bool CanDrop { get; }
 
     internal MixerState Layer(int layer) => layers[layer];
 
@@ -48,6 +52,12 @@ public sealed class CpuSequenceState : SequenceState
     protected override void CopyRow(int from, int to)
     {
         foreach (var layer in layers) layer.Copy(from, to, Lengths[from]);
+    }
+
+    /// <inheritdoc/>
+    protected override void DropTokens(int row, int first, int count)
+    {
+        foreach (var layer in layers) layer.Drop(row, first, count, Lengths[row]);
     }
 
     /// <inheritdoc/>

@@ -17,9 +17,10 @@ internal sealed unsafe class KeyValueState : MixerState
     public const int Lanes = 8;
 
     private readonly NativeArray<float> keys, values;
-    private readonly NativeArray<float>? unrotated;
+    private NativeArray<float>? unrotated;
     private readonly int heads, width, memory;
     private readonly int[] held;
+    private readonly int[] rotated;    // of each row, how many of the unrotated keys are rotated to where they stand
 
     /// <param name="rows">B.</param>
     /// <param name="heads">G.</param>
@@ -35,11 +36,15 @@ internal sealed unsafe class KeyValueState : MixerState
         (this.heads, this.width, CanTruncate) = (heads, width, isWhole && !keepsUnrotated && memory == 0);
         keys = new((long)rows * heads * Slots * width);
         values = new((long)rows * heads * Slots * width);
+        rotated = new int[rows];
         if (keepsUnrotated) unrotated = new(keys.Length);
     }
 
     /// <summary>S.</summary>
     public int Slots { get; }
+
+    /// <summary>Whether keys are stored unrotated and rotated again in each batch.</summary>
+    public bool KeepsUnrotated => unrotated is not null;
 
     /// <inheritdoc/>
     /// <remarks>False where angles follow the length: keys rotated for the longer text are wrong for the shorter one.</remarks>
@@ -71,19 +76,23 @@ internal sealed unsafe class KeyValueState : MixerState
         new ReadOnlySpan<float>(value, width).CopyTo(new Span<float>(Values(row, head) + slot * width, width));
     }
 
-    /// <summary>Rotates a row's keys, where they are stored unrotated.</summary>
+    /// <summary>Rotates a row's keys, where they are stored unrotated: those that are new or stand elsewhere than in the last batch and,
+    /// where angles follow the length, all.</summary>
     /// <param name="rotation">The angles.</param>
     /// <param name="row">The row.</param>
+    /// <param name="first">The first new key.</param>
     /// <param name="count">How many keys there are.</param>
     /// <param name="length">The length of the text, which the angles depend on.</param>
     [SkipLocalsInit]
-    public void Rotate(RotaryAngles rotation, int row, int count, int length)
+    public void Rotate(RotaryAngles rotation, int row, int first, int count, int length)
     {
         var (cos, sin) = rotation.OfKeys(length);
+        var start = rotation.FollowsLength ? 0 : Math.Min(first, rotated[row]);
+        rotated[row] = count;
         var key = stackalloc float[width];
         for (var head = 0; head < heads; head++)
         {
-            for (var s = 0; s < count; s++)
+            for (var s = start; s < count; s++)
             {
                 unrotated!.Span(At(row, head) + s * width, width).CopyTo(new Span<float>(key, width));
                 RotaryAngles.Rotate(key, (float*)cos + s * width / 2, (float*)sin + s * width / 2, width);
@@ -131,6 +140,7 @@ internal sealed unsafe class KeyValueState : MixerState
     /// <inheritdoc/>
     public override void Copy(int from, int to, int length)
     {
+        rotated[to] = rotated[from];
         held[to] = held[from];
         var count = Used(memory == 0 ? length : Slots);
         for (var head = 0; head < heads; head++)
@@ -138,6 +148,27 @@ internal sealed unsafe class KeyValueState : MixerState
             keys.Span(At(from, head), count).CopyTo(keys.Span(At(to, head), count));
             values.Span(At(from, head), count).CopyTo(values.Span(At(to, head), count));
             unrotated?.Span(At(from, head), count).CopyTo(unrotated.Span(At(to, head), count));
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void KeepUnrotated() => unrotated ??= new(keys.Length);
+
+    /// <inheritdoc/>
+    public override void Drop(int row, int first, int count, int length)
+    {
+        rotated[row] = Math.Min(rotated[row], first);
+        var (from, to, moved) = ((first + count) * width, first * width, (length - first - count) * width);
+        for (var head = 0; head < heads; head++)
+        {
+            MoveUp(values);
+            if (unrotated is not null) MoveUp(unrotated);
+            else
+                for (var slot = first; slot < length - count; slot++)
+                    for (var d = 0; d < width; d++) Keys(row, head)[KeyAt(slot, d)] = Keys(row, head)[KeyAt(slot + count, d)];
+
+            void MoveUp(NativeArray<float> numbers) =>
+                numbers.Span(At(row, head) + from, moved).CopyTo(numbers.Span(At(row, head) + to, moved));
         }
     }
 
@@ -173,6 +204,7 @@ internal sealed unsafe class KeyValueState : MixerState
 
         void CopyFrom(ReadOnlySpan<float> from)
         {
+            rotated[row] = 0;
             for (var head = 0; head < heads; head++) from.Slice(head * count, count).CopyTo(numbers.Span(At(row, head), count));
         }
     }

@@ -23,6 +23,20 @@ internal abstract class MixerState : IDisposable
     /// <param name="length">How many tokens the first one holds.</param>
     public abstract void Copy(int from, int to, int length);
 
+    /// <summary>Stores keys unrotated from now on, before the first token, so that they can move to other places.</summary>
+    public virtual void KeepUnrotated()
+    {
+    }
+
+    /// <summary>Drops tokens within a row; those behind them move up. A recurrence keeps what it has read.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="first">The first token to be dropped.</param>
+    /// <param name="count">How many are dropped.</param>
+    /// <param name="length">How many tokens the row holds.</param>
+    public virtual void Drop(int row, int first, int count, int length)
+    {
+    }
+
     /// <summary>The parts of a row's state.</summary>
     /// <param name="row">The row.</param>
     /// <param name="length">How many tokens it holds.</param>

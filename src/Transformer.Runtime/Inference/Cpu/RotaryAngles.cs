@@ -13,11 +13,11 @@ namespace Transformer.Inference.Cpu;
 internal sealed unsafe class RotaryAngles : IDisposable
 {
     private readonly RotaryPositionConfig config;
-    private readonly int headWidth;
+    private readonly int headWidth, mostKeys;
     private readonly double amplitude;
     private readonly double[] frequencies;
     private readonly NativeArray<float> cos, sin;
-    private readonly NativeArray<float> keyCos, keySin;
+    private NativeArray<float>? keyCos, keySin;
     private int keyRegime, keysReady;
     private double[] grown = [];
     private int grownTo;
@@ -28,11 +28,9 @@ internal sealed unsafe class RotaryAngles : IDisposable
     /// <param name="length">The most tokens of a text.</param>
     public RotaryAngles(RotaryPositionConfig config, int headWidth, int tokens, int length)
     {
-        (this.config, this.headWidth, amplitude) = (config, headWidth, config.Amplitude);
+        (this.config, this.headWidth, mostKeys, amplitude) = (config, headWidth, length, config.Amplitude);
         frequencies = Frequencies(0);
         (cos, sin) = (new((long)tokens * headWidth / 2), new((long)tokens * headWidth / 2));
-        var keys = FollowsLength ? (long)length * headWidth / 2 : 0;
-        (keyCos, keySin) = (new(keys), new(keys));
     }
 
     /// <summary>Whether a text of this length has other angles than a short one, so that its cached keys must be rotated again.</summary>
@@ -94,6 +92,8 @@ internal sealed unsafe class RotaryAngles : IDisposable
     public (nint Cosines, nint Sines) OfKeys(int length)
     {
         var half = headWidth / 2;
+        keyCos ??= new((long)mostKeys * half);
+        keySin ??= new((long)mostKeys * half);
         var regime = HasGrownAt(length) ? length : 0;
         if (keyRegime != regime) (keyRegime, keysReady) = (regime, 0);
         for (; keysReady < length; keysReady++)
@@ -108,7 +108,7 @@ internal sealed unsafe class RotaryAngles : IDisposable
     {
         cos.Dispose();
         sin.Dispose();
-        keyCos.Dispose();
-        keySin.Dispose();
+        keyCos?.Dispose();
+        keySin?.Dispose();
     }
 }

@@ -59,7 +59,7 @@ internal sealed unsafe class SoftmaxInference : MixerInference
         if (config.ValueResidual) MixWithFirst(batch.Tokens);
         (this.batch, cache) = (batch, (KeyValueState)state);
         keeping.Run(batch.Tokens);
-        if (rotation is { FollowsLength: true }) RotateCached(batch, cache);
+        if (cache.KeepsUnrotated) RotateCached(batch, cache);
         spans?.Prepare(batch, x);
         attention.Run(batch, cache);                                                // [N, H D]
         output.Run(z, batch.Tokens);                                                // [N, C]
@@ -84,7 +84,7 @@ internal sealed unsafe class SoftmaxInference : MixerInference
         Normalise(q.Row(token), queryNorm, heads);
         Normalise(k.Row(token), keyNorm, keyValueHeads);
         rotation?.Rotate(token, q.Row(token), heads);
-        if (rotation is { FollowsLength: false }) rotation.Rotate(token, k.Row(token), keyValueHeads);
+        if (!cache.KeepsUnrotated) rotation?.Rotate(token, k.Row(token), keyValueHeads);
         for (var head = 0; head < keyValueHeads; head++)
             cache.Keep(batch.Row(token), head, batch.Position(token), k.Row(token) + head * headWidth, v.Row(token) + head * headWidth);
     }
@@ -102,7 +102,7 @@ internal sealed unsafe class SoftmaxInference : MixerInference
         for (var span = 0; span < batch.Spans; span++)
         {
             var last = batch.First(span) + batch.Count(span) - 1;
-            cache.Rotate(rotation!, batch.RowOf(span), batch.Position(last) + 1, batch.Length(last));
+            cache.Rotate(rotation!, batch.RowOf(span), batch.Position(batch.First(span)), batch.Position(last) + 1, batch.Length(last));
         }
     }
 }

@@ -81,6 +81,14 @@ public sealed class TorchInferenceModel : InferenceModel
     }
 
     /// <inheritdoc/>
+    internal override string? ObstacleToDropping => ranks is null
+        ? TokenDropping.ObstacleTo(Config)
+        : "ranks that share a model cannot drop tokens of its state";
+
+    /// <inheritdoc/>
+    protected override SequenceState CreateDroppingState(int rows, int capacity) => NewState(rows, capacity, canDrop: true);
+
+    /// <inheritdoc/>
     protected override void Compute(SequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, InferenceInput input, bool all)
     {
         RefuseToDrive();
@@ -122,10 +130,10 @@ public sealed class TorchInferenceModel : InferenceModel
                 "state: ranks that share a model hold a part of its state each, which cannot be saved or loaded. Take one process.");
     }
 
-    private TorchSequenceState NewState(int rows, int capacity)
+    private TorchSequenceState NewState(int rows, int capacity, bool canDrop = false)
     {
         using var inference = inference_mode();
-        return model.NewState(rows, capacity, owner: this);
+        return model.NewState(rows, capacity, owner: this, canDrop);
     }
 
     private void CarryOut(ModelCommand command, Dictionary<int, TorchSequenceState> states)

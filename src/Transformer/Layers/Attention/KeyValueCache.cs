@@ -26,6 +26,16 @@ public sealed class KeyValueCache : LayerState
     /// <inheritdoc/>
     public override KeyValueCache Narrow(int first, int count) => new(keys.narrow(0, first, count), values.narrow(0, first, count));
 
+    /// <inheritdoc/>
+    internal override void Drop(int row, int first, int count, int held)
+    {
+        foreach (var used in Used(row, held))                                                                   // [G, held, D]
+        {
+            used.narrow(1, first, held - first - count).copy_(used.narrow(1, first + count, held - first - count).clone());
+            used.narrow(1, held - count, count).zero_();
+        }
+    }
+
     // [G, length, D]
     /// <inheritdoc/>
     protected override Tensor Used(Tensor tensor, int row, int length) => tensor[row].narrow(1, 0, length);

@@ -1,0 +1,122 @@
+using Transformer.Configuration;
+using Transformer.Inference;
+
+namespace Transformer.Generation;
+
+/// <summary>
+/// A part of a text that is generated in several, perhaps by several processes: what <see cref="Save"/> writes goes on, by
+/// <see cref="TextGenerator.Resume"/>, with the tokens that the text would have had without the interruption. What is held back where a
+/// part ends, an incomplete character or the beginning of a stop string, comes with the next part.
+/// </summary>
+public sealed class TextSession : IDisposable
+{
+    private readonly TextGenerator generator;
+    private readonly int[] before;    // all tokens before this part
+    private readonly int chosenBefore;    // how many of them were chosen since the last prompt
+    private readonly ContextPolicy? policy;
+    private readonly RowLogits next;
+    private readonly GenerationRow row;
+
+    // The state stays the caller's where this throws.
+    private TextSession(
+        TextGenerator generator, SamplingOptions options, int[] before, int chosenBefore, ContextPolicy? policy, ContextWindow window,
+        SequenceState state)
+    {
+        (this.generator, Options, this.before, this.chosenBefore, this.policy) = (generator, options, before, chosenBefore, policy);
+        var prompt = before.AsSpan(0, before.Length - chosenBefore);
+        row = generator.NewRow(prompt, options, 0, generator.Masks(options.Constraint), window, isContinued: true);
+        row.Resume(before.AsSpan(prompt.Length));
+        row.Unread = window.Count - state.Lengths[0];
+        next = new RowLogits(generator.Model, state);
+    }
+
+    /// <summary>How tokens are chosen.</summary>
+    public SamplingOptions Options { get; }
+
+    /// <summary>Begins a text, of arguments that were checked.</summary>
+    internal static TextSession Begin(TextGenerator generator, int[] prompt, SamplingOptions options)
+    {
+        var state = generator.NewState(rows: 1, generator.Model.MostTokens);
+        return Owning(state, () => new(
+            generator, options, [.. prompt], chosenBefore: 0, generator.ContextPolicy, generator.NewWindow(prompt), state));
+    }
+
+    /// <summary>Goes on with a saved text.</summary>
+    internal static TextSession Resume(TextGenerator generator, string path, string more, Func<SamplingOptions, SamplingOptions> settings)
+    {
+        var (saved, tokens, state) = SavedText.Read(path, generator.Model, generator.Tokenizer);
+        return Owning(state, () =>
+        {
+            var (policy, options) = (generator.ContextPolicy ?? saved.Policy, settings(saved.Options));
+            options.Check();
+            if ((policy == ContextPolicy.Sinks) != state.CanDrop)
+                throw new InputException(
+                    $"{path}: was saved {(state.CanDrop ? "under" : "without")} the context policy sinks, which keys are stored for. " +
+                    "Go on as it was saved, or read the text again.");
+            var window = generator.NewWindow(tokens, policy);
+            window.Resume(tokens, saved.Head, saved.Window, saved.DroppedTurns);
+            var added = more.Length > 0 ? generator.EncodeMore(more) : [];
+            if (added.Length > 0) ContextWindow.Check(added, window.Capacity, policy, generator.Tokenizer, "prompt");
+            else if (saved.Finished is FinishReason.EndOfText or FinishReason.StopString)
+                throw new InputException($"{path}: its text has ended by itself. Give text to go on with: --prompt TEXT.");
+            foreach (var token in added) window.Add(token);
+            if (!window.CanGoOn)
+                throw new InputException(
+                    $"{path}: {window.Count} tokens do not fit the context length of {window.Capacity}, and the context policy " +
+                    $"{window.Policy.ToString().ToLowerInvariant()} drops nothing more. Give another --context-policy.");
+            var session = new TextSession(
+                generator, options, [.. tokens, .. added], added.Length > 0 ? 0 : saved.Chosen, policy, window, state);
+            if (options.Seed == saved.Options.Seed) session.row.RandomState = saved.Random;
+            return session;
+        });
+    }
+
+    private static TextSession Owning(SequenceState state, Func<TextSession> make)
+    {
+        try
+        {
+            return make();
+        }
+        catch
+        {
+            state.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Generates the part.</summary>
+    /// <param name="onToken">Called with each token as soon as it is chosen.</param>
+    /// <param name="onText">Called with each piece of text as soon as it is final.</param>
+    /// <param name="cancellation">Ends the part after the current step.</param>
+    /// <returns>What this part added.</returns>
+    public GeneratedText Run(Action<int>? onToken = null, Action<string>? onText = null, CancellationToken cancellation = default)
+    {
+        TextGenerator.Continue(next, [row], (_, token) => onToken?.Invoke(token), (_, text) => onText?.Invoke(text), cancellation);
+        return row.Result;
+    }
+
+    /// <summary>Saves the text with everything that its continuation depends on. The file that was there stays until the new one is
+    /// whole.</summary>
+    /// <param name="path">The file, replaced if it exists.</param>
+    /// <exception cref="InputException">The file cannot be written, or ranks share the model.</exception>
+    /// <exception cref="InvalidOperationException">The text is being generated.</exception>
+    public void Save(string path)
+    {
+        var (window, finished) = (row.Window, row.Finished ?? throw new InvalidOperationException("the part has not ended"));
+        new SavedText
+        {
+            Chosen = chosenBefore + row.Tokens.Count,
+            Head = window.Head,
+            Window = window.Count,
+            DroppedTurns = window.DroppedTurns,
+            Policy = policy,
+            Random = row.RandomState,
+            Finished = finished,
+            Options = Options,
+            Constraint = Options.Constraint?.Source,
+        }.Write(path, generator.Model, next.State, generator.Tokenizer, [.. before, .. row.Tokens]);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => next.Dispose();
+}
