@@ -39,8 +39,8 @@ public sealed record RunConfig : IValidated
         {
             yield return new(
                 "data.sampling",
-                $"{Data.Sampling.ToString()!.ToLowerInvariant()} gives each row one segment, so that the model would never learn to use its memory; " +
-                    "take contiguous, or rows of training.backpropagation_segments: 2 or more");
+                $"{Data.Sampling.ToString()!.ToLowerInvariant()} gives each row one segment, so that the model would never learn to use " +
+                    "its memory; take contiguous, or rows of training.backpropagation_segments: 2 or more");
         }
         if (!Model.HasSegments && Training.BackpropagationSegments is not null)
         {

@@ -37,8 +37,8 @@ public sealed class ContiguousSamplerTests
             var (inputs, targets) = (new long[4], new long[4]);
             Array.Fill(targets, Batch.IgnoredTarget);
             var starts = segments.Read(segment, inputs, targets);
-            return $"{(starts ? "new " : "")}{string.Join(' ', inputs.Zip(targets).Where(pair => pair.Second >= 0).Select(pair => pair.First))} > " +
-                string.Join(' ', targets.Where(target => target >= 0));
+            var words = inputs.Zip(targets).Where(pair => pair.Second >= 0).Select(pair => pair.First);
+            return $"{(starts ? "new " : "")}{string.Join(' ', words)} > {string.Join(' ', targets.Where(target => target >= 0))}";
         });
         Assert.Equal(
         [

@@ -1,6 +1,5 @@
 using Transformer.Configuration;
 using Transformer.Layers.Memory;
-using Transformer.Model;
 using static TorchSharp.torch;
 
 namespace Transformer.Tests.Layers.Memory;
