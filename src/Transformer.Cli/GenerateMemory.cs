@@ -28,7 +28,7 @@ internal static class GenerateMemory
     public static string Compose(ParseResult request, TextWriter error, GenerationModels models, string prompt)
     {
         if (request.GetValue(Memory) is not { } path) return prompt;
-        var budget = request.GetValue(Budget) ?? Math.Max(1, models.ContextLength / 2);
+        var budget = request.GetValue(Budget) ?? Math.Max(1, models.Model.Config.ContextLength / 2);
         if (budget > models.ContextLength)
             throw new InputException(
                 $"{Budget.Name}: found {budget}, expected at most the model's context of {models.ContextLength} tokens.");

@@ -19,8 +19,8 @@ internal sealed record GenerationModels(LoadedInference Main, LoadedInference? D
     /// <summary>What its tokens mean.</summary>
     public Tokenizer Tokenizer => Main.Tokenizer;
 
-    /// <summary>The most tokens that the model sees.</summary>
-    public int ContextLength => Model.Config.ContextLength;
+    /// <summary>The most tokens of a text: those that the model sees, or any number where it remembers over segments.</summary>
+    public int ContextLength => Model.Config.MostTokens;
 
     /// <summary>What continues prompts.</summary>
     public TextGenerator Generator => new(Model, Tokenizer)

@@ -23,7 +23,7 @@ public static class WeightInitialization
         {
             case NormalDraw normal: DrawNormal(parameter, Deviation(normal.Role, spec.Shape, config)); break;
             case ConstantDraw constant: parameter.fill_(constant.Value); break;
-            case ZeroDraw: parameter.zero_(); break;
+            case ZeroDraw: parameter.fill_(0); break;
             case RateDraw: parameter.uniform_(0, 16).clamp_min_(LeastRate).log_(); break;
             case StepDraw: DrawSteps(parameter); break;
             case ConvolutionDraw: DrawConvolution(parameter); break;
@@ -35,7 +35,7 @@ public static class WeightInitialization
     private static void DrawNormal(Parameter parameter, double deviation)
     {
         if (deviation > 0) nn.init.normal_(parameter, 0, deviation);
-        else parameter.zero_();
+        else parameter.fill_(0);
     }
 
     private static double Deviation(MatrixRole role, long[] shape, ModelConfig config)

@@ -4,7 +4,7 @@ namespace Transformer.Reproductions;
 internal static class ContextRows
 {
     private const string None = "none", Recurrent = "recurrent", TransformerXl = "transformer-xl", WithoutWriting = "without-writing",
-        Untouched = "training.stop_at_accuracy=null";
+        Associative = "associative", LongerName = "longer", Untouched = "training.stop_at_accuracy=null";
     private const int Seeds = 3;
     private const long Stream = 65_536;
 
@@ -22,6 +22,14 @@ internal static class ContextRows
         "model.attention=null", "model.pattern=[near, far]",
     ];
 
+    private static readonly string[] PairPerSegment =
+    [
+        "data.task={kind: associative_retrieval, length: 8, keys: 16, values: 8}", "model.context_length=2", "training.batch_size=64",
+        "model.initialization={kind: xavier, deviation: 0.3}", "model.tied_head=false", "training.optimizer.learning_rate=1.0e-3",
+    ];
+
+    private static readonly Dictionary<string, IReadOnlyList<string>> Longer = new() { [LongerName] = ["data.task.length=14"] };
+
     public static IReadOnlyList<Reproduction> All { get; } =
     [
         new()
@@ -29,8 +37,8 @@ internal static class ContextRows
             Name = "segment-retrieval",
             Paper = Rmt,
             Claim = "A key that is asked for in the segment after its pair is answered with memory, and guessed without.",
-            Smaller = "four pairs of eight keys in the segment before the question; a convolution of two tokens and one layer of attention " +
-                "instead of six layers; three seeds",
+            Smaller = "four pairs of eight keys in the segment before the question; a convolution of two tokens and one layer of " +
+                "attention instead of six layers; three seeds",
             Minutes = 8,
             Arms =
             [
@@ -89,12 +97,35 @@ internal static class ContextRows
         },
         new()
         {
+            Name = "segment-pairs",
+            Paper = "Rodkin et al. 2024, arXiv:2407.04841, associative retrieval (remember)",
+            Claim = "Pairs that are told one a segment are all remembered by an associative memory, also more of them than in training; " +
+                "as many memory tokens alone lose them.",
+            Smaller = "8 pairs of 16 keys and 8 values, two memory tokens; one layer of width 64 with associative memory, two with " +
+                "recurrent memory; an untied head and embeddings of deviation 0.3; three seeds",
+            Minutes = 12,
+            Arms =
+            [
+                .. Arms(Associative, [.. PairPerSegment, "model.layers=1", "model.memory={kind: associative, tokens: 2, key_width: 16}"])
+                    .Select(arm => arm with { MeasuredAlso = Longer }),
+                .. Arms(Recurrent, [.. PairPerSegment, "model.memory={kind: recurrent, tokens: 2}"]),
+            ],
+            Figures =
+            [
+                Mean("accuracy of associative memory", "1.0", Bound.AtLeast(.99), Associative),
+                new($"accuracy of associative memory on 14 pairs, mean of {Seeds} seeds", "1.0", Bound.AtLeast(.95), arms => Enumerable
+                    .Range(0, Seeds).Average(seed => arms[$"{Associative}-{seed}", $"{LongerName}.{TrainedArm.AccuracyName}"])),
+                Mean("accuracy of recurrent memory", "falls with the number of pairs", Bound.AtMost(.7), Recurrent),
+            ],
+        },
+        new()
+        {
             Name = "memory-stream",
             Paper = "Dai et al. 2019, arXiv:1901.02860; Bulatov et al. 2022, arXiv:2207.06881",
-            Claim = "A stream of text is predicted better where a segment begins if the model remembers what came before, and not if what " +
-                "it remembers is set to zero.",
-            Smaller = "characters of tiny Shakespeare, 65,536 of its validation part; four layers of width 128, segments of 64, the first " +
-                "32 characters of each; one seed, the intervals are over segments",
+            Claim = "A stream of text is predicted better where a segment begins if the model remembers what came before, and not if " +
+                "what it remembers is set to zero.",
+            Smaller = "characters of tiny Shakespeare, 65,536 of its validation part; four layers of width 128, segments of 64, the " +
+                "first 32 characters of each; one seed, the intervals are over segments",
             Minutes = 20,
             Arms =
             [

@@ -54,7 +54,8 @@ public sealed class TransformerXlAttentionTests
     {
         using var _ = no_grad();
         using var model = Build(new TransformerXlAttentionConfig { Heads = 4, MemoryLength = memory, SameLength = true }, Segment);
-        using var whole = Build(new TransformerXlAttentionConfig { Heads = 4, MemoryLength = memory, SameLength = true }, Segment * Segments);
+        using var whole = Build(
+            new TransformerXlAttentionConfig { Heads = 4, MemoryLength = memory, SameLength = true }, Segment * Segments);
         Tiny.CopyWeights(model, whole);
         var ids = Tiny.Ids(2, Segment * Segments);
         Near.Equal(whole.call(ids, null), model.call(ids, null), 2e-5);
