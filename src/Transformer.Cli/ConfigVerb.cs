@@ -115,7 +115,10 @@ internal static class ConfigVerb
     }
 
     private static TrainingMemory Memory(RunConfig run, ModelSize size) =>
-        TrainingMemory.Of(size, run.Training, run.Training.BatchSize, run.Model.ContextLength);
+        TrainingMemory.Of(size, run.Training, run.Training.BatchSize, RowTokens(run));
+
+    // Of a text's row; rows of a task that are read in segments are of any length, and counted as one.
+    private static int RowTokens(RunConfig run) => run.Data.Task is null ? run.RowTokens : run.Model.ContextLength;
 
     private static object Summary(RunConfig run, ModelSize size) => new
     {
@@ -172,7 +175,7 @@ internal static class ConfigVerb
             .AddRow("gradients", Numbers.Bytes(memory.Gradients))
             .AddRow("the optimizer's moments", Numbers.Bytes(memory.Moments))
             .AddRow("the average of the weights", Numbers.Bytes(memory.Average))
-            .AddRow($"activations of {run.Training.BatchSize} x {model.ContextLength} tokens, about", Numbers.Bytes(memory.Activations))
+            .AddRow($"activations of {run.Training.BatchSize} x {RowTokens(run)} tokens, about", Numbers.Bytes(memory.Activations))
             .AddRow("logits and gradients in flight, about", Numbers.Bytes(memory.Workspace))
             .AddRow("peak of training, about", Numbers.Bytes(memory.Bytes)).AddEmptyRow()
             .AddRow($"generation's state after {model.ContextLength} tokens", Numbers.Bytes(size.StateBytes(model.ContextLength)));

@@ -34,6 +34,10 @@ public abstract record MemoryConfig : IValidated
     /// <param name="width">C.</param>
     public virtual IEnumerable<ParameterSpec> BlockParameters(int width) => [];
 
+    /// <summary>About how many numbers a place leaves in each block for the backward pass.</summary>
+    /// <param name="width">C.</param>
+    internal virtual long ActivationsAt(int width) => 0;
+
     /// <summary>How many numbers generation keeps for it, beside the caches of a segment.</summary>
     /// <param name="model">The model that it is the memory of.</param>
     internal abstract long StateNumbers(ModelConfig model);
@@ -103,6 +107,10 @@ public sealed record AssociativeMemoryConfig : MemoryConfig
         ParameterSpec.Matrix("b_proj.weight", 1, width, MatrixRole.Hidden),
         new("b_proj.bias", [1], new ConstantDraw(0)),
     ];
+
+    // Queries, the two halves of each product of features, and what is read.
+    /// <inheritdoc/>
+    internal override long ActivationsAt(int width) => 2L * KeyWidth + 3L * Features + 2L * width;
 
     // The matrix and the normalizer of each block, and what this segment has added to them so far.
     /// <inheritdoc/>

@@ -57,8 +57,15 @@ public sealed class ModelSize
     /// </summary>
     /// <param name="tokensInContext">T, the length of the sequence that the token stands in.</param>
     /// <param name="labelled">The share of the tokens that have a target, and so logits.</param>
-    public double FlopsPerToken(long tokensInContext, double labelled = 1) =>
-        6 * (MatrixParameters - (1 - labelled) * vocabulary * width) + blocks.Sum(block => block.Mixer.MixingFlops(tokensInContext));
+    /// <remarks>Memory tokens pass the blocks beside the words of their segment, and are counted with them.</remarks>
+    public double FlopsPerToken(long tokensInContext, double labelled = 1)
+    {
+        var mixing = blocks.Sum(block => block.Mixer.MixingFlops(tokensInContext + config.Places - config.ContextLength));
+        var all = 6 * (MatrixParameters - (1 - labelled) * vocabulary * width) + mixing;
+        return config.Memory is null ? all : all + (PlacesPerWord - 1) * (6.0 * (MatrixParameters - vocabulary * width) + mixing);
+    }
+
+    private double PlacesPerWord => (double)config.Places / config.ContextLength;
 
     /// <summary>The operations of the forward pass alone: a third of those of training.</summary>
     /// <param name="tokensInContext">T, the length of the sequence that the token stands in.</param>
@@ -84,7 +91,8 @@ public sealed class ModelSize
         var kept = checkpointing
             ? blocks.Count * Streams * width
             : blocks.Sum(block => BlockActivations(block.Mixer, block.Mlp, block.Sublayers));
-        return batchSize * tokens * (kept + 2 * width) * Bytes;    // and what the last norm and the head are given
+        var remembering = config.Layers * (config.Memory?.ActivationsAt(config.Width) ?? 0);    // computed outside of blocks
+        return (long)(batchSize * tokens * PlacesPerWord) * (kept + remembering + 2 * width) * Bytes;    // and what norm and head are given
     }
 
     /// <summary>

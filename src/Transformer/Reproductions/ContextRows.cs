@@ -148,7 +148,7 @@ internal static class ContextRows
         .Select(seed => new TrainedArm($"{name}-{seed}", "recurrent-memory", overrides) { SeedOffset = seed });
 
     private static TrainedArm Streams(string name, params string[] overrides) =>
-        new(name, "shakespeare-char-xl", ["training.evaluate_every=500", .. overrides]) { StreamTokens = Stream };
+        new(name, "shakespeare-char-xl", ["training.steps=1000", "training.evaluate_every=500", .. overrides]) { StreamTokens = Stream };
 
     // The intervals of two models on the same segments are added as if they had nothing in common, which makes them wider.
     private static IEnumerable<Figure> Gains(string name, string shown) =>
