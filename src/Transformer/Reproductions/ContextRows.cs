@@ -125,7 +125,7 @@ internal static class ContextRows
                 "what it remembers is set to zero.",
             Smaller = "characters of tiny Shakespeare, 65,536 of its validation part; four layers of width 128, segments of 64, the " +
                 "first 32 characters of each; one seed, the intervals are over segments",
-            Minutes = 20,
+            Minutes = 12,
             Arms =
             [
                 Streams(None, "model.attention={kind: softmax, heads: 4}", "model.position={kind: rope}"),
