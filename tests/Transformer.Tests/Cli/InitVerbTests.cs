@@ -70,7 +70,7 @@ public sealed class InitVerbTests : IDisposable
         Assert.Equal(tokenizer, ConfigJson.ToJson(run.Data)["tokenizer"]!["kind"]!.GetValue<string>());
         Assert.Null(run.Training.Schedule.WarningFor(run.Training.Steps));
         using var data = Dataset.Open(run.Data);
-        data.RequireContext(run.Model.ContextLength);
+        data.RequireContext(run);
     }
 
     [Fact]

@@ -58,7 +58,7 @@ public sealed class PublishedTests
         {
             var given = arm.Config(seed: 1);
             using var data = Dataset.Open(given.Data);
-            data.RequireContext(given.Model.ContextLength);
+            data.RequireContext(given);
             var run = Trainer.Resolve(given, data);
             operations += Operations(run, data);
             Assert.All(arm.MeasuredAlso.Values, overrides => ConfigFile.Load(arm.Recipe, [.. arm.Overrides, .. overrides]));

@@ -135,7 +135,7 @@ public sealed class TaskDatasetTests
         var run = ConfigFile.Load("mqar", []);
         Assert.Equal(64 * 100_000, run.Training.Steps * run.Training.BatchSize);
         using var data = Dataset.Open(run.Data);
-        data.RequireContext(run.Model.ContextLength);
+        data.RequireContext(run);
         Assert.Equal((8192, 3000 * 4), (data.Tokenizer.VocabularySize, data.HeldOut(256, 64).Sum(batch => batch.Predictions)));
     }
 
