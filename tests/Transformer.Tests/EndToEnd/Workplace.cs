@@ -34,6 +34,9 @@ internal sealed class Workplace : IDisposable
     /// <summary>The lines of a run's metrics so far.</summary>
     public JsonObject[] Metrics(string run) => [.. Lines(run).Select(line => JsonNode.Parse(line)!.AsObject())];
 
+    /// <summary>The last of them.</summary>
+    public JsonObject LastMetrics(string run) => JsonNode.Parse(Lines(run)[^1])!.AsObject();
+
     /// <summary>The number of a run's steps so far.</summary>
     public int Steps(string run) =>
         File.Exists(MetricsOf(run)) ? File.ReadAllBytes(MetricsOf(run)).AsSpan().Count((byte)'\n') : 0;    // polled, so it must be cheap
