@@ -8,6 +8,8 @@ namespace Transformer.Cli;
 /// <summary>The command <c>transformer</c>: one file a verb.</summary>
 internal static class Program
 {
+    private static Command? commands;
+
     private static async Task<int> Main(string[] arguments)
     {
         // Created first: once the process is out of file descriptors, the code for writing can no longer be loaded.
@@ -33,8 +35,12 @@ internal static class Program
         return CommandLine.RunAsync(Commands(), arguments, StandardWriter.Output, error);
     }
 
-    /// <summary>All verbs under the root.</summary>
-    public static Command Commands() => new("transformer", "Trains, evaluates, runs and inspects small decoder-only language models.")
+    /// <summary>
+    /// All verbs under the root. They are built once: their options are static, and an option remembers every command that it was added
+    /// to.
+    /// </summary>
+    public static Command Commands() => commands ??= new(
+        "transformer", "Trains, evaluates, runs and inspects small decoder-only language models.")
     {
         TrainVerb.Create(),
         ReportVerb.Create(),

@@ -9,7 +9,7 @@ namespace Transformer.Native;
 /// <summary>The machine's limits, measured now, with which training and decoding are compared.</summary>
 public static class MachineRate
 {
-    private const int Side = 2048, SmallSide = 256, Tries = 3;
+    private const int Side = 2048, SmallSide = 256, SmallTries = 3;
     private const double MostSeconds = 3;
 
     /// <summary>
@@ -18,15 +18,16 @@ public static class MachineRate
     /// </summary>
     /// <param name="device">Where the matrices lie.</param>
     /// <param name="precision">The type of the product.</param>
-    public static double MatrixFlopsPerSecond(Device device, Precision precision = Precision.Fp32) =>
-        Best(device, precision, SideFor(device, precision), tries: 10);
+    /// <param name="tries">How often they are multiplied.</param>
+    public static double MatrixFlopsPerSecond(Device device, Precision precision = Precision.Fp32, int tries = 10) =>
+        Best(device, precision, SideFor(device, precision), tries);
 
     /// <summary>
     /// The rows of the matrices by which the rate is measured: 2048, or 256 where a processor without units for the type would take longer
     /// than some seconds for one product. Its plain loops have the same rate at any size.
     /// </summary>
     internal static int SideFor(Device device, Precision precision) =>
-        2.0 * Side * Side * Side / Best(device, precision, SmallSide, Tries) > MostSeconds ? SmallSide : Side;
+        2.0 * Side * Side * Side / Best(device, precision, SmallSide, SmallTries) > MostSeconds ? SmallSide : Side;
 
     private static double Best(Device device, Precision precision, int side, int tries)
     {

@@ -85,8 +85,8 @@ internal static class ContextRows
             [
                 .. Arms(None, [Copies, Nothing, "training.steps=600", Untouched]),
                 .. Arms(TransformerXl, [Copies, "model.memory=null", "model.attention={kind: transformer_xl, heads: 4, memory_length: 24}",
-                    "model.position={kind: none}", "training.steps=3000"]),
-                .. Arms(Recurrent, [Copies, "training.steps=3000"]),
+                    "model.position={kind: none}", "training.steps=1200"]),
+                .. Arms(Recurrent, [Copies, "training.steps=1200"]),
             ],
             Figures =
             [

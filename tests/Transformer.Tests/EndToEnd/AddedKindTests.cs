@@ -31,23 +31,21 @@ public sealed class AddedKindTests(AddedKindTests.Sample sample) : IClassFixture
     [Fact]
     public void They_are_sampled_by_libtorch_and_evaluated()
     {
-        Done("train", "kinds.yaml", "--out", "sampled");
-        var (text, notice) = Done("generate", "sampled", "--prompt", "line", "--max-tokens", "8", "--greedy");
+        var (text, notice) = Done("generate", sample.Trained, "--prompt", "line", "--max-tokens", "8", "--greedy");
         Assert.Equal(12, text.TrimEnd('\n').Length);
         Assert.Contains("Generating by libtorch", notice);
         Assert.Contains("not average", notice);
-        Assert.Contains("\"loss\"", Done("evaluate", "sampled", "--data", "corpus.txt", "--json").Output);
+        Assert.Contains("\"loss\"", Done("evaluate", sample.Trained, "--data", "corpus.txt", "--json").Output);
     }
 
     [Theory]
-    [InlineData("q8", "the CPU kernels know softmax, linear", "generate", "--quantize", "q8")]
-    [InlineData("gguf", "found average, which GGUF's gpt2 cannot express", "export", "--format", "gguf", "--out", "exported.gguf")]
-    [InlineData("onnx", "the ONNX graphs know softmax, linear", "export", "--format", "onnx", "--out", "exported")]
-    [InlineData("hf", "found average, which Hugging Face's GPT-2 cannot express", "export", "--format", "safetensors", "--out", "exported")]
-    public void What_cannot_compute_them_refuses_them_by_name(string run, string expected, string verb, params string[] options)
+    [InlineData("the CPU kernels know softmax, linear", "generate", "--quantize", "q8")]
+    [InlineData("found average, which GGUF's gpt2 cannot express", "export", "--format", "gguf", "--out", "exported.gguf")]
+    [InlineData("the ONNX graphs know softmax, linear", "export", "--format", "onnx", "--out", "exported")]
+    [InlineData("found average, which Hugging Face's GPT-2 cannot express", "export", "--format", "safetensors", "--out", "exported")]
+    public void What_cannot_compute_them_refuses_them_by_name(string expected, string verb, params string[] options)
     {
-        Done("train", "kinds.yaml", "--out", run);
-        var (code, _, error) = sample.Run([verb, run, .. options]);
+        var (code, _, error) = sample.Run([verb, sample.Trained, .. options]);
         Assert.Equal(CommandLine.Refused, code);
         Assert.Contains($"model.attention.kind: {expected}", error);
         Assert.Contains("average", error);
@@ -97,11 +95,12 @@ public sealed class AddedKindTests(AddedKindTests.Sample sample) : IClassFixture
         return (output, error);
     }
 
-    /// <summary>The built assembly, a corpus and a configuration, made once.</summary>
+    /// <summary>The built assembly, a corpus, a configuration and a run of it, made once.</summary>
     public sealed class Sample : IDisposable
     {
         private readonly Workplace here = new();
         private readonly PackageFeed feed = new();
+        private bool isTrained;
 
         public Sample()
         {
@@ -159,6 +158,21 @@ public sealed class AddedKindTests(AddedKindTests.Sample sample) : IClassFixture
         public string Folder => here.Folder;
 
         public string Path(string name) => here[name];
+
+        /// <summary>A finished run, which no test changes.</summary>
+        public string Trained
+        {
+            get
+            {
+                if (!isTrained)
+                {
+                    var (code, _, error) = Run("train", "kinds.yaml", "--out", "trained");
+                    Assert.True(code == CommandLine.Done, error);
+                }
+                isTrained = true;
+                return "trained";
+            }
+        }
 
         public int Steps(string run) => here.Steps(run);
 

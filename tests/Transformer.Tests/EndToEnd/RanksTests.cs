@@ -212,7 +212,7 @@ public sealed class RanksTests : IDisposable
             here.Folder, 2, "train", "tiny.yaml", "--out", "run", "--set", "training.steps=1000000",
             "--set", "training.distributed.strategy=zero2");
         run.Until(() => here.Steps("run") > 12);
-        run.Until(() => here.Metrics("run")[^1]["seconds"]!.GetValue<double>() > 3);    // each has reported its step by then
+        run.Until(() => here.LastMetrics("run")["seconds"]!.GetValue<double>() > 3);    // each has reported its step by then
         misfortune(run.Children.Max());
         var watch = Stopwatch.StartNew();
         var (code, _, error) = run.Wait();

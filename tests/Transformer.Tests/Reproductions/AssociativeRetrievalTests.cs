@@ -17,16 +17,16 @@ public sealed class AssociativeRetrievalTests
     [Fact]
     public void A_memory_with_fewer_features_than_keys_is_not()
     {
-        var result = Run(RetrievalRule.Elu, replacement: false, keys: 100, maximumSteps: 1500);
+        var result = Run(RetrievalRule.Elu, replacement: false, keys: 100, maximumSteps: 700);
         Assert.InRange(result.Loss, 0.1, 0.35);
-        Assert.Equal((0.164, 1500), (result.Published, result.Steps));
+        Assert.Equal((0.164, 700), (result.Published, result.Steps));
     }
 
     [Fact]
     public void Keys_that_come_again_are_overwritten_by_the_delta_rule_and_mixed_by_the_sum()
     {
-        Assert.InRange(Run(RetrievalRule.Delta, replacement: true, keys: 8, maximumSteps: 2000).Loss, 0, 0.01);
-        Assert.InRange(Run(RetrievalRule.Dpfp1, replacement: true, keys: 8, maximumSteps: 2000).Loss, 0.05, 0.2);
+        Assert.InRange(Run(RetrievalRule.Delta, replacement: true, keys: 5, maximumSteps: 2000).Loss, 0, 0.01);
+        Assert.InRange(Run(RetrievalRule.Dpfp1, replacement: true, keys: 5, maximumSteps: 800).Loss, 0.05, 0.2);
     }
 
     [Fact]

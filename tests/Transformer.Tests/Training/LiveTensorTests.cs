@@ -53,7 +53,7 @@ public sealed class LiveTensorTests
         using var optimizer = Optimizer.FromConfig(rule, space);
         for (var step = 0; step < 3; step++) Step(model, space, optimizer, training);
         var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;    // unlike the process's count, it ignores finalizers
-        for (var step = 0; step < 20; step++) Step(model, space, optimizer, training);
+        for (var step = 0; step < 6; step++) Step(model, space, optimizer, training);
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
