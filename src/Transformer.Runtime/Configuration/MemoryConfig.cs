@@ -13,7 +13,7 @@ namespace Transformer.Configuration;
 public abstract record MemoryConfig : IValidated
 {
     /// <summary>The name of the memory tokens among the parameters.</summary>
-    public const string TokensName = "model.memory";
+    public const string TokensName = "model.memory.weight";
 
     private const int MostTokens = 1 << 10;
 

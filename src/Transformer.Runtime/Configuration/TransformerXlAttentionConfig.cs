@@ -43,7 +43,8 @@ public sealed record TransformerXlAttentionConfig : HeadedAttentionConfig
             yield return new("memory_length", $"found {MemoryLength}, expected 1 to {LongestMemory}");
         else if ((long)MemoryLength * Heads * HeadWidthAt(width) > int.MaxValue)
             yield return new("memory_length", $"found {MemoryLength}, too long for heads of {(long)Heads * HeadWidthAt(width)} together");
-        if (ClampLength is < 1) yield return new("clamp_length", $"found {ClampLength}, expected 1 or more");
+        if (ClampLength is < 1 or > LongestMemory)
+            yield return new("clamp_length", $"found {ClampLength}, expected 1 to {LongestMemory}");
     }
 
     /// <inheritdoc/>

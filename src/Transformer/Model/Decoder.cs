@@ -1,6 +1,7 @@
 using TorchSharp.Modules;
 using Transformer.Configuration;
 using Transformer.Layers;
+using Transformer.Layers.Memory;
 using Transformer.Layers.Norms;
 using Transformer.Layers.Positions;
 using static TorchSharp.torch;
@@ -18,7 +19,7 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, Tensor>
     private readonly Embedding embed_tokens;
     private readonly nn.Module<Tensor, Tensor>? embed_positions;
     private readonly ScoreBias? position_bias;
-    private readonly Parameter? memory;
+    private readonly MemoryTokens? memory;
     private readonly Stack layers;
     private readonly nn.Module<Tensor, Tensor>? norm;
     private readonly double dropout;
@@ -37,7 +38,7 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, Tensor>
             var other => throw Kind.Unknown("model.position", other, "layer"),
         };
         position_bias = ScoreBias.FromConfig(config);
-        if (config.Memory is { } remembered) memory = new Parameter(empty(remembered.Tokens, config.Width));
+        if (config.Memory is { } remembered) memory = new MemoryTokens(remembered.Tokens, config.Width);
         layers = new Stack([.. config.Blocks().Select(block => new Block(config, block))]);
         if (config.Residual.LastNorm) norm = Norm.FromConfig(config.Norm, config.Width);
         dropout = config.Dropout;
@@ -51,7 +52,7 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, Tensor>
     public ScoreBias? PositionBias => position_bias;
 
     /// <summary>The memory tokens with which a text begins: [m, C]; null in a model without.</summary>
-    public Parameter? Memory => memory;
+    public Parameter? Memory => memory?.Weight;
 
     /// <summary>Hooks around each block, or null.</summary>
     internal BlockHooks? Hooks { set => layers.Hooks = value; }

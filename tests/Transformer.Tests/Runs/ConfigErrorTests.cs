@@ -113,7 +113,8 @@ public class ConfigErrorTests
     [InlineData("model.preset=gpt3", "model.preset: found gpt3, expected one of gpt-micro")]
     [InlineData("model.preset=3", "model.preset: found 3, expected one of gpt-micro")]
     [InlineData("data.path=3", "data.path: found 3, expected text")]
-    [InlineData("data.sampling=shufled", "data.sampling: found shufled, expected one of shuffled, random; did you mean shuffled?")]
+    [InlineData(
+        "data.sampling=shufled", "data.sampling: found shufled, expected one of shuffled, random, contiguous; did you mean shuffled?")]
     [InlineData("data.tokenizer={kind: bpe, merges: m}", "data.tokenizer.vocabulary: missing; expected text")]
     [InlineData("training.parameters={pattern: a}", "training.parameters: found keys and values, expected a list")]
     [InlineData("training.parameters=[{pattern: a}, {pattern: ''}]", "training.parameters[1].pattern: found an empty pattern")]

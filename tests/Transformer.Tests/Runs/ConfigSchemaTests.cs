@@ -60,7 +60,7 @@ public class ConfigSchemaTests
     [Fact]
     public void Words_of_a_choice_are_listed()
     {
-        Assert.Equal("""["shuffled","random",null]""", At("data", "sampling")["enum"]!.ToJsonString());
+        Assert.Equal("""["shuffled","random","contiguous",null]""", At("data", "sampling")["enum"]!.ToJsonString());
         Assert.Equal("""[{"required":["path"]},{"required":["task"]}]""", At("data")["anyOf"]!.ToJsonString());
     }
 

@@ -71,7 +71,7 @@ internal sealed class MemoryGolden
 
     private Tensor Its(Dictionary<string, Tensor> weights, string name)
     {
-        if (name == "model.memory") return weights["memory"];
+        if (name == MemoryConfig.TokensName) return weights["memory"];
         var parts = name.Split('.');
         if (parts is ["model", "layers", var layer, "memory", var projection, var kind])
             return weights[$"{(isGpt2 ? "transformer.h" : "model.layers")}.{layer}.W_m{projection[0]}.{kind}"];

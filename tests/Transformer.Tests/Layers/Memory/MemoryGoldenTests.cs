@@ -1,3 +1,4 @@
+using Transformer.Configuration;
 using Transformer.Layers.Memory;
 using Transformer.Model;
 using static TorchSharp.torch;
@@ -42,7 +43,7 @@ public sealed class MemoryGoldenTests
         using var model = golden.Build();
         Backward(golden, model, segments);
         var expected = Golden.Read($"memory/{folder}/grads.safetensors");
-        Near.Equal(expected[$"{way}.memory"], model.Weight("model.memory").grad!, Gradient, "memory");
+        Near.Equal(expected[$"{way}.memory"], model.Weight(MemoryConfig.TokensName).grad!, Gradient, "memory");
         Near.Equal(expected[$"{way}.{golden.FirstQueries}"], golden.GradientOfFirstQueries(model), Gradient, golden.FirstQueries);
     }
 
@@ -79,7 +80,7 @@ public sealed class MemoryGoldenTests
         var golden = new MemoryGolden(folder);
         using var model = golden.Build();
         Backward(golden, model, backpropagationSegments: null);
-        Near.Equal(golden.Expected["grad.memory"], model.Weight("model.memory").grad!, AssociativeGradient, "memory");
+        Near.Equal(golden.Expected["grad.memory"], model.Weight(MemoryConfig.TokensName).grad!, AssociativeGradient, "memory");
         foreach (var (layer, name) in (ReadOnlySpan<(int, string)>)[
             (0, "q_proj.weight"), (0, "k_proj.weight"), (0, "v_proj.weight"), (0, "b_proj.weight"), (0, "b_proj.bias"),
             (1, "k_proj.weight")])
