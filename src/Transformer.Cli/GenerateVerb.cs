@@ -169,7 +169,8 @@ internal static class GenerateVerb
     /// <param name="most">What a sample has at most.</param>
     /// <param name="advice">What to do.</param>
     public static void NoteCut(
-        TextWriter error, IReadOnlyList<GeneratedText> samples, string most, string advice = "raise --max-tokens where the text is not whole")
+        TextWriter error, IReadOnlyList<GeneratedText> samples, string most,
+        string advice = "raise --max-tokens where the text is not whole")
     {
         if (samples.Count(sample => sample.FinishReason == FinishReason.MaxTokens) is > 0 and var cut)
             error.WriteLine($"{cut} of {samples.Count} samples reached {most} before the constraint ended them; {advice}.");

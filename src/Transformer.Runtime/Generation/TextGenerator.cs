@@ -181,7 +181,8 @@ public sealed class TextGenerator
 
     /// <summary>Throws if a text cannot go on with these tokens, of which there may be none.</summary>
     /// <inheritdoc cref="Check"/>
-    internal void CheckMore(int[] prompt, SamplingOptions options, ContextPolicy? policy, string name = "prompt", bool canChoosePolicy = false)
+    internal void CheckMore(
+        int[] prompt, SamplingOptions options, ContextPolicy? policy, string name = "prompt", bool canChoosePolicy = false)
     {
         options.Check();
         if (options.Stop.Count > 0 && tokenizer is null)

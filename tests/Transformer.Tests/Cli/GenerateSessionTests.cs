@@ -103,7 +103,8 @@ public sealed class GenerateSessionTests : IDisposable
         var whole = await CliRun.Of(["generate", model, .. settings, "--max-tokens", "12"]);
         using var closed = new ClosedPipe();
         var code = await CommandLine.RunAsync(
-            Program.Commands(), ["generate", model, .. settings, "--max-tokens", "10000000", "--save-state", state], closed, TextWriter.Null);
+            Program.Commands(), ["generate", model, .. settings, "--max-tokens", "10000000", "--save-state", state], closed,
+            TextWriter.Null);
         Assert.Equal(CommandLine.Done, code);
         var rest = await CliRun.Of("generate", model, "--state", state, "--max-tokens", "11");
         Assert.Equal(whole.Output[4..], rest.Output);

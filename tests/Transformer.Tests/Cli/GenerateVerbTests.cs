@@ -94,7 +94,7 @@ public sealed class GenerateVerbTests : IDisposable
     [Theory]
     [InlineData("p.txt", "\n", "p.txt: holds no prompts")]
     [InlineData("p.txt", "abc\nxyz", "p.txt:2: ")]
-    [InlineData("p.txt", "abc\nabcdefghijklm", "p.txt:2: prompt: 13 tokens do not fit the context length of 12. Shorten it to 12 or fewer.\n")]
+    [InlineData("p.txt", "abc\nabcdefghijklm", "p.txt:2: prompt: 13 tokens do not fit the context length of 12. Shorten it to 12 or fewer.")]
     [InlineData("p.jsonl", "{\"prompt\": \"a\"}\nabc", "p.jsonl:2: is no JSON")]
     [InlineData("p.jsonl", "{\"prompt\": \"a\", \"prompt\": \"b\"}", "p.jsonl:1: is no JSON")]
     [InlineData("p.jsonl", "{\"prompt\": \"\\ud800\"}", "p.jsonl:1: is no JSON")]
