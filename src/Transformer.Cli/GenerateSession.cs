@@ -1,8 +1,10 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Runtime.ExceptionServices;
 using Transformer.Configuration;
 using Transformer.Files;
 using Transformer.Generation;
+using Transformer.Inference;
 using static Transformer.Cli.GenerateOptions;
 
 namespace Transformer.Cli;
@@ -25,26 +27,43 @@ internal static class GenerateSession
     {
         var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);
         var (json, saveTo) = (request.GetValue(SharedOptions.Json), request.GetValue(SaveState));
-        if (saveTo is not null) DurableFile.RequireWritable(saveTo);
+        if (saveTo is not null)
+        {
+            DurableFile.RequireWritable(saveTo);
+            StateFile.RequireReplaceable(saveTo);
+        }
         using var session = request.GetValue(State) is { } file
             ? generator.Resume(file, prompt, earlier => Sampling(request, earlier))
             : generator.Begin(generator.Encode(prompt), options);
+        prompt = session.HeldBack + prompt;
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        OutputException? unshown = null;
+        InputException? unsaved = null;
         var watch = Stopwatch.StartNew();
         var (isFirst, firstToken) = (true, 0.0);
-        var text = session.Run(_ => Begin(), piece => { if (!json) output.Write(piece); }, cancellation);
+        var text = session.Run(_ => Begin(), piece => { if (!json) Show(() => output.Write(piece)); }, saveTo is null, stop.Token);
         Begin();
         var seconds = watch.Elapsed.TotalSeconds;
-        if (saveTo is not null) session.Save(saveTo);
+        // Neither the file nor the output is lost where the other cannot be written.
+        try
+        {
+            if (saveTo is not null) session.Save(saveTo);
+        }
+        catch (InputException failure)
+        {
+            unsaved = failure;
+        }
         if (json)
-            ScriptJson.Write(output, new
+            Show(() => ScriptJson.Write(output, new
             {
                 Prompt = prompt,
                 Samples = new[] { new { text.Text, text.Tokens, text.FinishReason, text.Dropped } },
                 TokensPerSecond = text.Tokens.Count / seconds,
                 FirstTokenSeconds = firstToken,
-            });
-        else output.WriteLine();
-        GenerateVerb.NoteEnd(error, [text], session.Options, models.ContextLength);
+            }));
+        else Show(output.WriteLine);
+        GenerateVerb.NoteEnd(error, [text], session.Options, models.ContextLength, isSaved: saveTo is not null && unsaved is null);
+        if ((unsaved ?? (Exception?)unshown) is { } problem) ExceptionDispatchInfo.Throw(problem);
         return text.FinishReason == FinishReason.Cancelled ? CommandLine.Interrupted : CommandLine.Done;
 
         // Only now are prompt and options known to be valid.
@@ -52,7 +71,21 @@ internal static class GenerateSession
         {
             if (!isFirst) return;
             (isFirst, firstToken) = (false, watch.Elapsed.TotalSeconds);
-            if (!json) output.Write(prompt);
+            if (!json) Show(() => output.Write(prompt));
+        }
+
+        // Where nobody reads on, the text ends as if it were interrupted.
+        void Show(Action write)
+        {
+            try
+            {
+                if (unshown is null) write();
+            }
+            catch (OutputException failure)
+            {
+                unshown = failure;
+                stop.Cancel();
+            }
         }
     }
 }

@@ -41,12 +41,14 @@ internal static class DurableFile
     }
 
     /// <summary>Throws if a file could not be written, before the work whose result it is to hold.</summary>
-    /// <exception cref="InputException">There is no such folder, or it may not be written.</exception>
+    /// <exception cref="InputException">There is no such folder, it may not be written, or there is what is no file.</exception>
     public static void RequireWritable(string path)
     {
         try
         {
             if (Directory.Exists(path)) throw new IOException("it is a folder");
+            if (RegularFile.IsOther(path) || new FileInfo(path).LinkTarget is not null)
+                throw new InputException($"{path}: is a link, a pipe or a device, which a file would replace. Name another file.");
             using var partial = new PartialPath(path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

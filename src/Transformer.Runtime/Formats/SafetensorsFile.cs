@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.IO.MemoryMappedFiles;
 using Transformer.Configuration;
+using Transformer.Files;
 
 namespace Transformer.Formats;
 
@@ -60,6 +61,7 @@ public sealed class SafetensorsFile : IDisposable
     {
         try
         {
+            if (RegularFile.IsOther(path)) throw new IOException("it is a folder, a pipe or a device, expected a file");
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
             var length = stream.Length;
             if (length < PrefixLength)

@@ -106,8 +106,10 @@ internal sealed class ContextWindow
     /// <param name="policy">The policy that was asked for, if any.</param>
     /// <param name="tokenizer">What the tokens mean.</param>
     /// <param name="name">What messages call the prompt.</param>
+    /// <param name="canChoose">Whether a message may advise another policy.</param>
     /// <exception cref="InputException">It does not fit.</exception>
-    public static void Check(ReadOnlySpan<int> prompt, int capacity, ContextPolicy? policy, Tokenizer? tokenizer, string name)
+    public static void Check(
+        ReadOnlySpan<int> prompt, int capacity, ContextPolicy? policy, Tokenizer? tokenizer, string name, bool canChoose)
     {
         if (policy == ContextPolicy.Turns && tokenizer is null)
             throw new InputException("context policy: turns are found in text, and this generator has no tokenizer");
@@ -117,9 +119,11 @@ internal sealed class ContextWindow
         var tooLong = $"{name}: {prompt.Length} tokens do not fit the context length of {capacity}";
         if (policy != ContextPolicy.Turns)
             throw new InputException(
-                $"{tooLong}. Shorten it to {capacity} or fewer, or choose what is kept of it: --context-policy slide, sinks or turns.");
+                $"{tooLong}. Shorten it to {capacity} or fewer" +
+                (canChoose ? ", or choose what is kept of it: --context-policy slide, sinks or turns." : "."));
         var turns = new Turns(prompt, tokenizer!);
         if (turns.Fit(capacity) is null)
-            throw new InputException($"{tooLong}, and {turns.Obstacle}. Take --context-policy slide or sinks.");
+            throw new InputException(
+                $"{tooLong}, and {turns.Obstacle}. {(canChoose ? "Take --context-policy slide or sinks." : "Shorten it.")}");
     }
 }

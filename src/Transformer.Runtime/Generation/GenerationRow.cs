@@ -58,7 +58,7 @@ internal sealed class GenerationRow
     public FinishReason? Finished { get; private set; }
 
     /// <summary>Whether another row goes on with the text, so that what is held back of it is not released where this one ends.</summary>
-    public bool IsContinued { get; init; }
+    public bool IsContinued { get; set; }
 
     /// <summary>Where the random numbers are.</summary>
     public ulong RandomState
@@ -76,17 +76,25 @@ internal sealed class GenerationRow
         Dropped = Window.DroppedTokens == 0 ? null : new(Window.Policy, Window.DroppedTokens, Window.DroppedTurns)
     };
 
+    /// <summary>The text that is held back, since a stop string may begin with it.</summary>
+    public string Held => stops.Held;
+
     /// <summary>Takes up a text where an earlier row ended it: what that one chose is neither chosen nor released again.</summary>
     /// <param name="earlier">The tokens that it chose; the window holds them already.</param>
-    public void Resume(ReadOnlySpan<int> earlier)
+    /// <param name="held">The text that it held back. Only there, and in what follows, are stop strings looked for.</param>
+    /// <returns>What is final of the text that was held back: some of it where the stop strings are others.</returns>
+    public string Resume(ReadOnlySpan<int> earlier, string held)
     {
         foreach (var token in earlier)
         {
             if (constraint?.TryAppend(token) == false)
                 throw new InputException("constraint: the text so far does not match it; give one only together with a new prompt");
             sampler.Observe(token);
-            if (decoder is not null) stops.Append(decoder.Append(token));
+            decoder?.Append(token);
         }
+        var sure = stops.Append(held);
+        text.Append(sure);
+        return stops.Stopped ? sure + Finish(FinishReason.StopString) : sure;
     }
 
     /// <summary>Drops what outgrew the context, where the policy reads the rest again.</summary>

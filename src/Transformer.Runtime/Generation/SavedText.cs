@@ -28,6 +28,9 @@ internal sealed record SavedText
     /// <summary>Where the random numbers are.</summary>
     public required ulong Random { get; init; }
 
+    /// <summary>The text that is held back, since a stop string may begin with it.</summary>
+    public required string Held { get; init; }
+
     /// <summary>Why the text ended.</summary>
     public required FinishReason Finished { get; init; }
 
@@ -67,11 +70,21 @@ internal sealed record SavedText
         }
     }
 
+    /// <summary>The text that is held back where no more of it follows.</summary>
+    public string HeldBack(int[] tokens, Tokenizer? tokenizer)
+    {
+        if (tokenizer is null || Finished is FinishReason.EndOfText or FinishReason.StopString) return "";
+        var chosen = tokens.Length - Chosen;
+        var decoder = new StreamingDecoder(tokenizer, tokens[chosen - 1]);
+        foreach (var token in tokens.AsSpan(chosen)) decoder.Append(token);
+        return Held + decoder.Flush();
+    }
+
     private static SavedText Parse(string path, string json)
     {
         try
         {
-            if (JsonSerializer.Deserialize(json, SavedTextContext.Default.SavedText) is not { Options.Stop: not null } text)
+            if (JsonSerializer.Deserialize(json, SavedTextContext.Default.SavedText) is not { Options.Stop: not null, Held: not null } text)
                 throw StateFile.Damaged(path, "it has no settings");
             return text with { Options = text.Options with { Constraint = text.Constraint?.ToConstraint() } };
         }

@@ -10,6 +10,9 @@ internal sealed class StopScanner(IReadOnlyList<string> stops)
 {
     private string held = "";
 
+    /// <summary>The text that is held back; none once a stop string was found.</summary>
+    public string Held => Stopped ? "" : held;
+
     /// <summary>Whether a stop string was found.</summary>
     public bool Stopped { get; private set; }
 

@@ -118,7 +118,8 @@ public sealed class TextGenerator
         CancellationToken cancellation = default)
     {
         CheckGenerator(options);
-        for (var row = 0; row < prompts.Count; row++) Check(prompts[row], options, prompts.Count == 1 ? "prompt" : $"prompt {row}");
+        for (var row = 0; row < prompts.Count; row++) 
+            Check(prompts[row], options, prompts.Count == 1 ? "prompt" : $"prompt {row}", canChoosePolicy: true);
         if (prompts.Count == 0) return [];
 
         var constraint = Masks(options.Constraint);
@@ -135,7 +136,7 @@ public sealed class TextGenerator
     public TextSession Begin(int[] prompt, SamplingOptions options)
     {
         RefuseDrafts();
-        Check(prompt, options);
+        Check(prompt, options, canChoosePolicy: true);
         return TextSession.Begin(this, prompt, options);
     }
 
@@ -170,15 +171,29 @@ public sealed class TextGenerator
     /// <param name="prompt">The tokens to continue.</param>
     /// <param name="options">How tokens are chosen.</param>
     /// <param name="name">What messages call the prompt.</param>
+    /// <param name="canChoosePolicy">Whether a message may advise another <see cref="ContextPolicy"/>.</param>
     /// <exception cref="InputException">An option or the prompt is wrong; the message says why.</exception>
-    internal void Check(int[] prompt, SamplingOptions options, string name = "prompt")
+    internal void Check(int[] prompt, SamplingOptions options, string name = "prompt", bool canChoosePolicy = false)
+    {
+        if (prompt.Length == 0) throw new InputException($"{name}: no tokens, expected at least one");
+        CheckMore(prompt, options, ContextPolicy, name, canChoosePolicy);
+    }
+
+    /// <summary>Throws if a text cannot go on with these tokens, of which there may be none.</summary>
+    /// <inheritdoc cref="Check"/>
+    internal void CheckMore(
+        int[] prompt, SamplingOptions options, ContextPolicy? policy, string name = "prompt", bool canChoosePolicy = false)
     {
         options.Check();
         if (options.Stop.Count > 0 && tokenizer is null)
             throw new InputException("stop: stop strings need a tokenizer, and this generator has none");
         if (options.Constraint is not null && tokenizer is null)
             throw new InputException("constraint: what a text must be needs a tokenizer, and this generator has none");
-        CheckPrompt(prompt, name);
+        ContextWindow.Check(prompt, model.MostTokens, policy, tokenizer, name, canChoosePolicy);
+        foreach (var token in prompt)
+            if ((uint)token >= (uint)vocabularySize)
+                throw new InputException($"{name}: token {token} is not in the vocabulary of {vocabularySize} tokens; " +
+                    $"ids run from 0 to {vocabularySize - 1}");
     }
 
     /// <summary>A new row, of arguments that passed <see cref="Check"/>.</summary>
@@ -228,7 +243,8 @@ public sealed class TextGenerator
     {
         if (ContextPolicy != Generation.ContextPolicy.Sinks) return model.NewState(rows, capacity);
         if (model.ObstacleToDropping is { } obstacle)
-            throw new InputException($"context policy: sinks cannot be kept ({obstacle}). Take slide, turns or stop.");
+            throw new InputException($"context policy: sinks cannot be kept ({obstacle}). " +
+                (model.Config.HasSegments ? "Leave the policy out: such a model is never full." : "Take slide, turns or stop."));
         return model.NewDroppingState(rows, capacity);
     }
 
@@ -271,16 +287,5 @@ public sealed class TextGenerator
             var text = rows[row].Finish(FinishReason.Cancelled);
             if (text.Length > 0) onText?.Invoke(row, text);
         }
-    }
-
-    /// <summary>Throws if tokens cannot be read.</summary>
-    internal void CheckPrompt(int[] prompt, string name)
-    {
-        if (prompt.Length == 0) throw new InputException($"{name}: no tokens, expected at least one");
-        ContextWindow.Check(prompt, model.MostTokens, ContextPolicy, tokenizer, name);
-        foreach (var token in prompt)
-            if ((uint)token >= (uint)vocabularySize)
-                throw new InputException($"{name}: token {token} is not in the vocabulary of {vocabularySize} tokens; " +
-                    $"ids run from 0 to {vocabularySize - 1}");
     }
 }

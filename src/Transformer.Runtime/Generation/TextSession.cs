@@ -6,7 +6,8 @@ namespace Transformer.Generation;
 /// <summary>
 /// A part of a text that is generated in several, perhaps by several processes: what <see cref="Save"/> writes goes on, by
 /// <see cref="TextGenerator.Resume"/>, with the tokens that the text would have had without the interruption. What is held back where a
-/// part ends, an incomplete character or the beginning of a stop string, comes with the next part.
+/// part ends, an incomplete character or the beginning of a stop string, comes with the next part; where text is appended, it is
+/// <see cref="HeldBack"/>.
 /// </summary>
 public sealed class TextSession : IDisposable
 {
@@ -16,22 +17,26 @@ public sealed class TextSession : IDisposable
     private readonly ContextPolicy? policy;
     private readonly RowLogits next;
     private readonly GenerationRow row;
+    private readonly string released;    // of what an earlier part held back
 
     // The state stays the caller's where this throws.
     private TextSession(
         TextGenerator generator, SamplingOptions options, int[] before, int chosenBefore, ContextPolicy? policy, ContextWindow window,
-        SequenceState state)
+        SequenceState state, string held = "")
     {
         (this.generator, Options, this.before, this.chosenBefore, this.policy) = (generator, options, before, chosenBefore, policy);
         var prompt = before.AsSpan(0, before.Length - chosenBefore);
         row = generator.NewRow(prompt, options, 0, generator.Masks(options.Constraint), window, isContinued: true);
-        row.Resume(before.AsSpan(prompt.Length));
+        released = row.Resume(before.AsSpan(prompt.Length), held);
         row.Unread = window.Count - state.Lengths[0];
         next = new RowLogits(generator.Model, state);
     }
 
     /// <summary>How tokens are chosen.</summary>
     public SamplingOptions Options { get; }
+
+    /// <summary>The text that earlier parts held back and that ends there, since other text was appended to it; else empty.</summary>
+    public string HeldBack { get; private init; } = "";
 
     /// <summary>Begins a text, of arguments that were checked.</summary>
     internal static TextSession Begin(TextGenerator generator, int[] prompt, SamplingOptions options)
@@ -48,24 +53,33 @@ public sealed class TextSession : IDisposable
         return Owning(state, () =>
         {
             var (policy, options) = (generator.ContextPolicy ?? saved.Policy, settings(saved.Options));
-            options.Check();
+            var (was, dropped) = (saved.Policy ?? ContextPolicy.Slide, tokens.Length - saved.Window);
             if ((policy == ContextPolicy.Sinks) != state.CanDrop)
                 throw new InputException(
                     $"{path}: was saved {(state.CanDrop ? "under" : "without")} the context policy sinks, which keys are stored for. " +
                     "Go on as it was saved, or read the text again.");
+            if (dropped > 0 && (policy ?? ContextPolicy.Slide) is var other && other != was)
+                throw new InputException(
+                    $"{path}: the context policy {NameOf(was)} has dropped {dropped} of its tokens, and {NameOf(other)} might have kept " +
+                    "them. Go on as it was saved, or read the text again.");
             var window = generator.NewWindow(tokens, policy);
             window.Resume(tokens, saved.Head, saved.Window, saved.DroppedTurns);
             var added = more.Length > 0 ? generator.EncodeMore(more) : [];
-            if (added.Length > 0) ContextWindow.Check(added, window.Capacity, policy, generator.Tokenizer, "prompt");
-            else if (saved.Finished is FinishReason.EndOfText or FinishReason.StopString)
+            generator.CheckMore(added, options, policy);
+            if (added.Length == 0 && saved.Finished is FinishReason.EndOfText or FinishReason.StopString)
                 throw new InputException($"{path}: its text has ended by itself. Give text to go on with: --prompt TEXT.");
             foreach (var token in added) window.Add(token);
             if (!window.CanGoOn)
                 throw new InputException(
                     $"{path}: {window.Count} tokens do not fit the context length of {window.Capacity}, and the context policy " +
-                    $"{window.Policy.ToString().ToLowerInvariant()} drops nothing more. Give another --context-policy.");
-            var session = new TextSession(
-                generator, options, [.. tokens, .. added], added.Length > 0 ? 0 : saved.Chosen, policy, window, state);
+                    $"{NameOf(window.Policy)} drops nothing more. " +
+                    $"{(dropped > 0 ? "Read the text again with" : "Give")} --context-policy slide.");
+            var session = added.Length == 0
+                ? new TextSession(generator, options, tokens, saved.Chosen, policy, window, state, saved.Held)
+                : new(generator, options, [.. tokens, .. added], chosenBefore: 0, policy, window, state)
+                {
+                    HeldBack = saved.HeldBack(tokens, generator.Tokenizer)
+                };
             if (options.Seed == saved.Options.Seed) session.row.RandomState = saved.Random;
             return session;
         });
@@ -87,10 +101,14 @@ public sealed class TextSession : IDisposable
     /// <summary>Generates the part.</summary>
     /// <param name="onToken">Called with each token as soon as it is chosen.</param>
     /// <param name="onText">Called with each piece of text as soon as it is final.</param>
+    /// <param name="isLast">Whether no other part follows, so that nothing is held back where this one ends.</param>
     /// <param name="cancellation">Ends the part after the current step.</param>
     /// <returns>What this part added.</returns>
-    public GeneratedText Run(Action<int>? onToken = null, Action<string>? onText = null, CancellationToken cancellation = default)
+    public GeneratedText Run(
+        Action<int>? onToken = null, Action<string>? onText = null, bool isLast = false, CancellationToken cancellation = default)
     {
+        row.IsContinued = !isLast;
+        if (released.Length > 0) onText?.Invoke(released);
         TextGenerator.Continue(next, [row], (_, token) => onToken?.Invoke(token), (_, text) => onText?.Invoke(text), cancellation);
         return row.Result;
     }
@@ -99,9 +117,10 @@ public sealed class TextSession : IDisposable
     /// whole.</summary>
     /// <param name="path">The file, replaced if it exists.</param>
     /// <exception cref="InputException">The file cannot be written, or ranks share the model.</exception>
-    /// <exception cref="InvalidOperationException">The text is being generated.</exception>
+    /// <exception cref="InvalidOperationException">The part was not generated, or as the last one.</exception>
     public void Save(string path)
     {
+        if (!row.IsContinued) throw new InvalidOperationException("the part was the last one");
         var (window, finished) = (row.Window, row.Finished ?? throw new InvalidOperationException("the part has not ended"));
         new SavedText
         {
@@ -111,11 +130,14 @@ public sealed class TextSession : IDisposable
             DroppedTurns = window.DroppedTurns,
             Policy = policy,
             Random = row.RandomState,
+            Held = row.Held,
             Finished = finished,
             Options = Options,
             Constraint = Options.Constraint?.Source,
         }.Write(path, generator.Model, next.State, generator.Tokenizer, [.. before, .. row.Tokens]);
     }
+
+    private static string NameOf(ContextPolicy policy) => policy.ToString().ToLowerInvariant();
 
     /// <inheritdoc/>
     public void Dispose() => next.Dispose();

@@ -26,7 +26,7 @@ internal sealed class Turns
             foreach (var value in tokenizer.BytesOf(tokens[token], previous))
             {
                 if (isRole && (value is (byte)' ' or (byte)'\n')) starts.Add(first);
-                isRole = value == ':' && !(isCut || first > token) && IsRole(line);
+                isRole = value == ':' && !(isCut || first > token) && IsRole(line, first == 0);
                 if (value == '\n')
                 {
                     (first, isCut) = (token + 1, false);
@@ -58,10 +58,11 @@ internal sealed class Turns
         return null;
     }
 
-    // What may stand before the colon: letters, digits, spaces, dashes and underscores, of which the first is a letter.
-    private static bool IsRole(List<byte> line)
+    // What may stand before the colon: letters, digits, spaces, dashes and underscores, of which the first is a letter. Some tokenizers put
+    // a space before a text.
+    private static bool IsRole(List<byte> line, bool isFirst)
     {
-        var text = line.SkipWhile(value => value == ' ').ToArray();
+        byte[] text = [.. line.Skip(isFirst && line is [(byte)' ', ..] ? 1 : 0)];
         return text.Length is > 0 and <= LongestRole && char.IsAsciiLetter((char)text[0])
             && Array.TrueForAll(text, value => char.IsAsciiLetterOrDigit((char)value) || value is (byte)' ' or (byte)'-' or (byte)'_');
     }

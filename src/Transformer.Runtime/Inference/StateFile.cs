@@ -13,7 +13,7 @@ namespace Transformer.Inference;
 /// </summary>
 internal static class StateFile
 {
-    private const string Format = "transformer-state", Version = "2";
+    private const string Format = "transformer-state", Version = "3";
     private const int MostRows = 4096;
     private const string TextTensor = "text";
     private const string FormatKey = "format", VersionKey = "version", BackendKey = "backend", ArchitectureKey = "architecture",
@@ -130,6 +130,22 @@ internal static class StateFile
         }
 
         InputException Damaged(string problem) => StateFile.Damaged(path, problem);
+    }
+
+    /// <summary>Throws if a file is there that has something else, which a state would replace. An empty one may be replaced.</summary>
+    /// <exception cref="InputException">It is no saved state.</exception>
+    public static void RequireReplaceable(string path)
+    {
+        if (!File.Exists(path) || new FileInfo(path).Length == 0) return;
+        try
+        {
+            using var file = SafetensorsFile.Open(path);
+            if (file.Metadata.GetValueOrDefault(FormatKey) == Format) return;
+        }
+        catch (InputException)
+        {
+        }
+        throw new InputException($"{path}: is there already and is no saved state, which would replace it. Name another file.");
     }
 
     /// <summary>The message for a file that is a saved state, but does not hold what one does.</summary>

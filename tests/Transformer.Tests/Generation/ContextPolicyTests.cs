@@ -155,6 +155,15 @@ public sealed class ContextPolicyTests : IDisposable
         });
 
     [Fact]
+    public void A_model_that_is_never_full_is_said_to_need_no_policy() =>
+        InferenceBackends.With(InferenceBackends.Cpu, "recurrent memory", (model, _) =>
+        {
+            var generator = new TextGenerator(model) { ContextPolicy = ContextPolicy.Sinks };
+            var message = Assert.Throws<InputException>(() => generator.Generate([[1, 2]], Greedy, cancellation: Now)).Message;
+            Assert.EndsWith("Leave the policy out: such a model is never full.", message);
+        });
+
+    [Fact]
     public void A_long_text_under_sinks_takes_no_more_memory_than_its_context()
     {
         using var state = model.NewDroppingState(rows: 1);

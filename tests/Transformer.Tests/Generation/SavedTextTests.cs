@@ -138,6 +138,39 @@ public sealed class SavedTextTests : IDisposable
         Assert.Contains("its text has ended by itself", Message(() => generator.Resume(Saved, "", same => same)));
     }
 
+    [Theory]
+    [InlineData(ContextPolicy.Turns)]
+    [InlineData(ContextPolicy.Stop)]
+    public void Only_the_policy_that_dropped_something_goes_on(ContextPolicy policy)
+    {
+        Save(20);
+        var generator = new TextGenerator(model, Letters) { ContextPolicy = policy };
+        Assert.Contains("the context policy slide has dropped", Message(() => generator.Resume(Saved, "", same => same)));
+        Save(8);
+        generator.Resume(Saved, "", same => same).Dispose();
+    }
+
+    [Fact]
+    public void What_a_text_goes_on_with_is_checked_like_what_it_begins_with()
+    {
+        using (var session = new TextGenerator(model).Begin([1, 5], new SamplingOptions { MaxTokens = 2 }))
+        {
+            session.Run(cancellation: Now);
+            session.Save(Saved);
+        }
+        Assert.Contains("stop strings need a tokenizer", Message(
+            () => new TextGenerator(model).Resume(Saved, "", earlier => earlier with { Stop = ["a"] })));
+        Assert.Contains("turns are found in text", Message(
+            () => new TextGenerator(model) { ContextPolicy = ContextPolicy.Turns }.Resume(Saved, "", same => same)));
+        var more = new TextGenerator(model, new CharacterTokenizer([.. "abcdefghijklmn".EnumerateRunes()]));
+        using (var session = more.Begin([1, 5], new SamplingOptions { MaxTokens = 2 }))
+        {
+            session.Run(cancellation: Now);
+            session.Save(Saved);
+        }
+        Assert.Contains("token 13 is not in the vocabulary of 13", Message(() => more.Resume(Saved, "n", same => same)));
+    }
+
     [Fact]
     public void Killed_while_it_saves_a_process_leaves_the_last_or_the_new_state() => Kill(times: 2);
 
@@ -190,6 +223,7 @@ public sealed class SavedTextTests : IDisposable
                 DroppedTurns = 0,
                 Policy = null,
                 Random = 0,
+                Held = "",
                 Finished = FinishReason.MaxTokens,
                 Options = new(),
                 Constraint = null,

@@ -148,6 +148,54 @@ public sealed class TextSessionTests : IDisposable
         Assert.Equal(expected.Tokens, again.Run(cancellation: Now).Tokens);
     }
 
+    // Of abcabc the first part shows abc.
+    [Theory]
+    [InlineData("abcx", "abcd")]
+    [InlineData("bca", "abcd")]
+    [InlineData("bc", "a")]
+    [InlineData("dd", "abcd")]
+    public void New_stop_strings_are_looked_for_only_in_what_was_not_shown(string stop, string expected)
+    {
+        using var model = Bytes();
+        var generator = Interrupted(model, "abcabcdzz.*", 6);
+        using (var second = generator.Resume(Saved, "", earlier => earlier with { Stop = [stop], MaxTokens = 1 }))
+        {
+            var shown = "";
+            Assert.Equal(expected, second.Run(onText: piece => shown += piece, cancellation: Now).Text + (stop == "dd" ? "d" : ""));
+            Assert.Equal(expected, shown + (stop == "dd" ? "d" : ""));
+            second.Save(Saved);
+        }
+        if (expected == "a") return;
+        using var third = generator.Resume(Saved, "", earlier => earlier with { MaxTokens = 2 });
+        Assert.Equal(stop == "dd" ? "dzz" : "zz", third.Run(cancellation: Now).Text);
+    }
+
+    [Theory]
+    [InlineData("abcabcd.*", 6, "abc")]
+    [InlineData("bä.*", 2, "\ufffd")]
+    [InlineData("abcd.*", 4, "")]
+    public void What_was_held_back_is_there_where_text_is_appended_or_the_last_part_ends(string pattern, int tokens, string held)
+    {
+        using var model = Bytes();
+        var generator = Interrupted(model, pattern, tokens);
+        using (var more = generator.Resume(Saved, "m", earlier => earlier with { Constraint = null })) Assert.Equal(held, more.HeldBack);
+        using var last = generator.Begin(generator.Encode("x"), Held(pattern, tokens));
+        Assert.EndsWith(held, last.Run(isLast: true, cancellation: Now).Text);
+        Assert.Throws<InvalidOperationException>(() => last.Save(Saved));
+    }
+
+    private static SamplingOptions Held(string pattern, int tokens) =>
+        SamplingOptions.Greedy with { Constraint = TextConstraint.Regex(pattern), Stop = ["abcx"], MaxTokens = tokens };
+
+    private TextGenerator Interrupted(InferenceModel model, string pattern, int tokens)
+    {
+        var generator = new TextGenerator(model, new ByteTokenizer());
+        using var session = generator.Begin(generator.Encode("x"), Held(pattern, tokens));
+        session.Run(cancellation: Now);
+        session.Save(Saved);
+        return generator;
+    }
+
     private static InferenceModel Bytes() => CpuInferenceModel.TryCreate(
         new TransformerModel(Tiny.Config with { VocabularySize = 256, ContextLength = 64 }))!;
 

@@ -14,6 +14,8 @@ public sealed class TurnsTests
     [InlineData("Be brief.\nuser: a\nbot: b\nuser: c", 24, "Be brief.\nbot: b\nuser: c", 1)]
     [InlineData("system: x\nuser: see http://a.b\nat 10:30: no\nhttp://c\nbot: y", 20, "system: x\nbot: y", 1)]
     [InlineData("system: x\nuser two: a\n\nb\nuser-3: c", 20, "system: x\nuser-3: c", 1)]
+    [InlineData("system: x\nuser: a\n  note: b\nbot: c", 30, "system: x\nbot: c", 1)]
+    [InlineData(" system: x\nuser: a\nbot: b", 20, " system: x\nbot: b", 1)]
     public void The_oldest_turns_are_dropped_whole_and_the_opening_and_the_last_stay(string text, int capacity, string expected, int turns)
     {
         var tokens = Tokenizer.Encode(text);
