@@ -13,6 +13,12 @@ internal static class GenerateMemory
         HelpName = "DB",
     };
 
+    public static readonly Option<string?> Conversation = new("--memory-conversation")
+    {
+        Description = "The conversation whose latest turns stand before the prompt; default: the one that was added to last.",
+        HelpName = "NAME",
+    };
+
     public static readonly Option<int?> Budget = new Option<int?>("--memory-budget")
     {
         Description = "The most tokens of the prompt with its turns; default: half of the model's context.",
@@ -24,20 +30,32 @@ internal static class GenerateMemory
     /// <param name="error">Where it is shown which turns are used.</param>
     /// <param name="models">What generates.</param>
     /// <param name="prompt">The prompt.</param>
+    /// <returns>The prompt, and what JSON says of the memory: null where the request names none.</returns>
     /// <exception cref="InputException">The prompt alone is longer than the budget, or the memory cannot be read.</exception>
-    public static string Compose(ParseResult request, TextWriter error, GenerationModels models, string prompt)
+    public static (string Prompt, object? Memory) Compose(ParseResult request, TextWriter error, GenerationModels models, string prompt)
     {
-        if (request.GetValue(Memory) is not { } path) return prompt;
+        if (request.GetValue(Memory) is not { } path) return (prompt, null);
         var budget = request.GetValue(Budget) ?? Math.Max(1, models.Model.Config.ContextLength / 2);
         if (budget > models.ContextLength)
             throw new InputException(
                 $"{Budget.Name}: found {budget}, expected at most the model's context of {models.ContextLength} tokens.");
         using var memory = ConversationMemory.Open(path);
+        var conversation = request.GetValue(Conversation);
+        if (conversation is not null && memory.Conversations().All(one => one.Name != conversation))
+            error.WriteLine($"memory: there is no conversation {conversation} yet.");
         // The token that begins a text stands before the prompt.
         var begin = models.Tokenizer.BeginOfText is null ? 0 : 1;
-        var composed = memory.Compose(prompt, budget - begin, text => models.Tokenizer.Encode(text).Length);
+        var composed = memory.Compose(prompt, budget - begin, text => models.Tokenizer.Encode(text).Length, conversation);
         Show(error, composed, begin, budget);
-        return composed.Text;
+        return (composed.Text, new
+        {
+            Tokens = composed.Tokens + begin,
+            Budget = budget,
+            Found = Places(composed.Found),
+            Latest = Places(composed.Latest),
+            NoRoom = Places(composed.TooLong),
+            Unreadable = Places(composed.Unreadable),
+        });
     }
 
     private static void Show(TextWriter error, ComposedPrompt composed, int begin, int budget)
@@ -48,6 +66,8 @@ internal static class GenerateMemory
         if (composed.Unreadable.Count > 0)
             error.WriteLine($"memory: left out for characters that the tokenizer lacks: {Names(composed.Unreadable)}.");
     }
+
+    private static IEnumerable<object> Places(IEnumerable<Turn> turns) => turns.Select(turn => new { turn.Conversation, turn.Number });
 
     // notes 3, notes 7 to 9
     private static string Names(IReadOnlyList<Turn> turns)

@@ -186,6 +186,7 @@ internal static class GenerateOptions
     {
         [Parallel] = Prompts,
         [LengthPenalty] = Beams,
+        [GenerateMemory.Conversation] = GenerateMemory.Memory,
         [GenerateMemory.Budget] = GenerateMemory.Memory,
     };
 

@@ -27,7 +27,7 @@ internal static class GenerateVerb
         var verb = new Command(Name, "Continues a prompt with a trained model.")
         {
             Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed,
-            Count, GenerateMemory.Memory, GenerateMemory.Budget,
+            Count, GenerateMemory.Memory, GenerateMemory.Conversation, GenerateMemory.Budget,
             DraftTokens, Draft, Prompts, GenerateOptions.Parallel, Beams, LengthPenalty, GenerateOptions.ContextPolicy, SaveState, State,
             TensorParallel, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
@@ -72,11 +72,12 @@ internal static class GenerateVerb
         var (count, json) = (request.GetValue(Count), request.GetValue(SharedOptions.Json));
         if (prompts is not null)
             return GenerateBatch.Run(output, error, models, prompts, count, request.GetValue(GenerateOptions.Parallel), json, cancellation);
-        prompt = GenerateMemory.Compose(request, error, models, prompt);
+        (prompt, var memory) = GenerateMemory.Compose(request, error, models, prompt);
         if (request.GetValue(Beams) is { } beams)
         {
             var most = IsGiven(request, MaxTokens) ? options.MaxTokens : (int?)null;
-            return GenerateBeams.Run(output, models, prompt, beams, request.GetValue(LengthPenalty), most, count, json, cancellation);
+            return GenerateBeams.Run(
+                output, models, prompt, memory, beams, request.GetValue(LengthPenalty), most, count, json, cancellation);
         }
         var generator = models.Generator;
         if (IsGiven(request, State) || IsGiven(request, SaveState))
@@ -107,6 +108,7 @@ internal static class GenerateVerb
             ScriptJson.Write(output, new
             {
                 Prompt = prompt,
+                Memory = memory,
                 Samples = samples.Select(sample => new { sample.Text, sample.Tokens, sample.FinishReason, sample.Dropped }),
                 TokensPerSecond = samples.Sum(sample => sample.Tokens.Count) / seconds,
                 FirstTokenSeconds = firstToken,

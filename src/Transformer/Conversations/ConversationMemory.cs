@@ -13,11 +13,11 @@ public sealed class ConversationMemory : IDisposable
     /// <summary>The turns that a search finds at most, unless it says otherwise.</summary>
     public const int DefaultCount = 10;
 
-    /// <summary>The most characters of a conversation's name, and of a role.</summary>
-    public const int LongestName = 200;
+    private const int LongestName = 200;    // characters, also of a role
 
     // A search ranks about as many turns as this: of words that stand in more of them together, the rarest count. A word in half of all
-    // turns weighs nothing in BM25 anyway, and ranking 100,000 turns takes longer than a reader waits.
+    // turns weighs nothing in BM25 anyway, and ranking 100,000 turns takes longer than a reader waits. Turns of other conversations than
+    // the one that is searched are not ranked, and so not counted.
     private const int MostRanked = 10_000;
 
     private const int PassageTokens = 32;
@@ -41,9 +41,14 @@ public sealed class ConversationMemory : IDisposable
     public static void Check(string conversation, string role, string text)
     {
         CheckName("conversation", conversation);
-        CheckName("role", role);
-        if (role.Contains(':')) throw new InputException($"role: found {role}, expected no colon: lines are `role: text`.");
+        CheckRole("role", role);
         if (string.IsNullOrWhiteSpace(text)) throw new InputException($"{conversation}: a turn of {role} has no text.");
+    }
+
+    internal static void CheckRole(string what, string role)
+    {
+        CheckName(what, role);
+        if (role.Contains(':')) throw new InputException($"{what}: found {role}, expected no colon: lines are `role: text`.");
     }
 
     /// <summary>Adds turns to the end of a conversation, all of them or none.</summary>
@@ -140,27 +145,26 @@ public sealed class ConversationMemory : IDisposable
 
     private List<FoundTurn> Find(string query, int count, string? conversation)
     {
-        if (RarestWords(query) is not { Count: > 0 } words) return [];
-        // Texts and passages are read of the best alone. CROSS JOIN keeps the tables in this order.
-        var inConversation = conversation is null ? ""
-            : "CROSS JOIN turns ON turns.id = words.rowid AND turns.conversation = $conversation";
+        if (RarestWords(query, conversation) is not { Count: > 0 } words) return [];
+        // Texts and passages are read of the best alone.
         using var select = file.Command($"""
             WITH best AS (
-                SELECT words.rowid AS id, bm25(words) AS score FROM words {inConversation}
+                SELECT words.rowid AS id, bm25(words) AS score FROM {WordsIn(conversation)}
                 WHERE words MATCH $words AND words.rowid > $older ORDER BY score, words.rowid DESC LIMIT $count)
             SELECT {Columns}, -score, snippet(words, 0, '', '', '…', {PassageTokens})
             FROM best CROSS JOIN turns ON turns.id = best.id CROSS JOIN words ON words.rowid = best.id
             WHERE words MATCH $words ORDER BY score, best.id DESC
-            """, ("$words", string.Join(" OR ", words)), ("$older", Older(words)), ("$count", count),
+            """, ("$words", string.Join(" OR ", words)), ("$older", Older(words, conversation)), ("$count", count),
             ("$conversation", conversation ?? ""));
         return [.. Rows(select, row => new FoundTurn(TurnOf(row), row.GetDouble(6), row.GetString(7)))];
     }
 
-    private List<string> RarestWords(string query)
+    private List<string> RarestWords(string query, string? conversation)
     {
         var rarest = new List<string>();
         var turns = 0L;
-        foreach (var (word, count) in SearchWords.Of(query).Select(word => (word, CountUpTo(MostRanked, word))).OrderBy(pair => pair.Item2))
+        foreach (var (word, count) in SearchWords.Of(query)
+            .Select(word => (word, CountUpTo(MostRanked, word, conversation))).OrderBy(pair => pair.Item2))
         {
             turns += count;
             if (turns > MostRanked && rarest.Count > 0) break;
@@ -170,12 +174,17 @@ public sealed class ConversationMemory : IDisposable
     }
 
     // A word may alone stand in more turns than are ranked: then it is the latest of them that are.
-    private long Older(List<string> words) => words is [var only] && file.Value(
-        "SELECT rowid FROM words WHERE words MATCH $word ORDER BY rowid DESC LIMIT 1 OFFSET $most",
-        ("$word", only), ("$most", MostRanked)) is long older ? older : long.MinValue;
+    private long Older(List<string> words, string? conversation) => words is [var only] && file.Value(
+        $"SELECT words.rowid FROM {WordsIn(conversation)} WHERE words MATCH $word ORDER BY words.rowid DESC LIMIT 1 OFFSET $most",
+        ("$word", only), ("$most", MostRanked), ("$conversation", conversation ?? "")) is long older ? older : long.MinValue;
 
-    private long CountUpTo(int most, string word) => (long)file.Value(
-        "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH $word LIMIT $most)", ("$word", word), ("$most", most))!;
+    private long CountUpTo(int most, string word, string? conversation) => (long)file.Value(
+        $"SELECT count(*) FROM (SELECT 1 FROM {WordsIn(conversation)} WHERE words MATCH $word LIMIT $most)",
+        ("$word", word), ("$most", most), ("$conversation", conversation ?? ""))!;
+
+    // CROSS JOIN keeps the tables in this order.
+    private static string WordsIn(string? conversation) =>
+        conversation is null ? "words" : "words CROSS JOIN turns ON turns.id = words.rowid AND turns.conversation = $conversation";
 
     private static IEnumerable<T> Rows<T>(SqliteCommand command, Func<SqliteDataReader, T> read)
     {

@@ -40,6 +40,7 @@ internal sealed class MemoryFile : IDisposable
 
     private readonly string path;
     private readonly TimeSpan patience;
+    private readonly SqliteConnection connection;
 
     /// <param name="path">The file.</param>
     /// <param name="create">Whether it is made where there is none; else it must be there.</param>
@@ -50,7 +51,7 @@ internal sealed class MemoryFile : IDisposable
         (this.path, this.patience) = (path, patience);
         if (Directory.Exists(path)) throw new InputException($"{path}: found a folder, expected the file of a memory.");
         if (!create && !File.Exists(path)) throw new InputException($"{path}: no such file, {Expected}.");
-        Connection = new SqliteConnection(new SqliteConnectionStringBuilder
+        connection = new SqliteConnection(new SqliteConnectionStringBuilder
         {
             DataSource = Path.GetFullPath(path),
             // A file that may only be read is opened so by SQLite itself. What a killed process left half done is undone at once.
@@ -60,7 +61,7 @@ internal sealed class MemoryFile : IDisposable
         }.ToString());
         try
         {
-            Guard(Connection.Open);
+            Guard(connection.Open);
             // SQLite's own waiting asks again sooner than the connection's. What is removed is overwritten. What the schema of a file from
             // elsewhere runs may not reach beyond it.
             Guard(() => Run(
@@ -74,13 +75,10 @@ internal sealed class MemoryFile : IDisposable
         }
         catch
         {
-            Connection.Dispose();
+            connection.Dispose();
             throw;
         }
     }
-
-    /// <summary>The open file.</summary>
-    public SqliteConnection Connection { get; }
 
     /// <summary>Reads; everything that is read is of one moment.</summary>
     /// <exception cref="InputException">SQLite reports an error.</exception>
@@ -93,7 +91,7 @@ internal sealed class MemoryFile : IDisposable
     /// <summary>A statement with its values.</summary>
     public SqliteCommand Command(string sql, params ReadOnlySpan<(string Name, object Value)> values)
     {
-        var command = Connection.CreateCommand();
+        var command = connection.CreateCommand();
         command.CommandText = sql;
         foreach (var (name, value) in values) command.Parameters.AddWithValue(name, value);
         return command;
@@ -113,7 +111,7 @@ internal sealed class MemoryFile : IDisposable
         command.ExecuteNonQuery();
     }
 
-    public void Dispose() => Connection.Dispose();
+    public void Dispose() => connection.Dispose();
 
     private static string Expected => $"expected a memory that `{ShellCommand.Of("memory", "add")}` wrote";
 
@@ -147,7 +145,7 @@ internal sealed class MemoryFile : IDisposable
         var result = default(T);
         Guard(() =>
         {
-            using var transaction = Connection.BeginTransaction(deferred);    // undone where it is disposed before its end
+            using var transaction = connection.BeginTransaction(deferred);    // undone where it is disposed before its end
             result = act();
             transaction.Commit();
         });

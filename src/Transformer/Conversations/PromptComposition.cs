@@ -34,7 +34,7 @@ internal sealed class PromptComposition(string question, int budget, Func<string
         while (moreFound || moreLatest)
         {
             if (moreFound && (moreFound = best.MoveNext())) Offer(best.Current, isLatest: false);
-            // The latest turns are shown without a gap.
+            // The latest turns are shown without a gap, but for those that are unreadable.
             if (moreLatest) moreLatest = last.MoveNext() && Offer(last.Current, isLatest: true);
         }
         return Fit();
@@ -44,10 +44,7 @@ internal sealed class PromptComposition(string question, int budget, Func<string
     private bool Offer(Turn turn, bool isLatest)
     {
         if (!outcomes.TryGetValue(turn.Id, out var outcome)) outcomes.Add(turn.Id, outcome = Choose(turn));
-        else if (!isLatest) return true;
-        else if (outcome == Outcome.TooLong) tooLong.Remove(turn);    // no longer one that was only found
         if (isLatest && outcome == Outcome.Chosen) latestIds.Add(turn.Id);
-        if (!isLatest && outcome == Outcome.TooLong) tooLong.Add(turn);
         return outcome != Outcome.TooLong;
     }
 
@@ -63,7 +60,11 @@ internal sealed class PromptComposition(string question, int budget, Func<string
             unreadable.Add(turn);
             return Outcome.Unreadable;
         }
-        if (estimate + tokens > budget) return Outcome.TooLong;
+        if (estimate + tokens > budget)
+        {
+            tooLong.Add(turn);
+            return Outcome.TooLong;
+        }
         estimate += tokens;
         chosen.Add(turn);
         return Outcome.Chosen;
@@ -81,7 +82,7 @@ internal sealed class PromptComposition(string question, int budget, Func<string
             var whole = text.Append(question).ToString();
             var tokens = count(whole);
             if (tokens <= budget) return new(whole, tokens, found, latest, tooLong, unreadable);
-            if (!latestIds.Contains(chosen[^1].Id)) tooLong.Add(chosen[^1]);
+            tooLong.Add(chosen[^1]);
             chosen.RemoveAt(chosen.Count - 1);
         }
     }

@@ -60,6 +60,8 @@ public sealed class MemoryVerbTests : IDisposable
     [InlineData("memory add HERE/new.db --conversation talk --role a --text x --file y", "leave one out")]
     [InlineData("memory add HERE/new.db --conversation talk --file HERE/none.txt", "none.txt: cannot be read")]
     [InlineData("memory add HERE/new.db --conversation talk --file HERE/bad.txt", "bad.txt:1: found no role")]
+    [InlineData("memory add HERE/new.db --conversation talk --file HERE/role.txt", "role.txt:2: role: found user , expected a name")]
+    [InlineData("memory add HERE/new.db --conversation talk --file HERE/empty.txt", "empty.txt:2: a turn of user has no text.")]
     [InlineData("memory add HERE/new.db --role a --text x", "--conversation")]
     [InlineData("memory search HERE/new.db x", "new.db: no such file, expected a memory that `")]
     [InlineData("memory search HERE/memory.db x --conversation talks", "--conversation: there is none called talks; did you mean talk?")]
@@ -71,6 +73,8 @@ public sealed class MemoryVerbTests : IDisposable
     public async Task A_wrong_request_is_refused_and_makes_no_file(string line, string message)
     {
         folder.Write("bad.txt", "no role\n");
+        folder.Write("role.txt", "user: Hello.\nuser : Bye.\n");
+        folder.Write("empty.txt", "assistant: Hello.\nuser:\n");
         await Run("add", memory, "--conversation", "talk", "--role", "user", "--text", "Hello.");
         await CliRun.Refuses(line.Replace("HERE", folder.Path), message);
         Assert.False(File.Exists(folder["new.db"]));
@@ -97,11 +101,44 @@ public sealed class MemoryVerbTests : IDisposable
             run.Error);
     }
 
+    [Fact]
+    public async Task Generate_goes_on_with_the_conversation_that_is_named()
+    {
+        await Run("add", memory, "--conversation", "pets", "--role", "user", "--text", "Hello.");
+        await Run("add", memory, "--conversation", "today", "--role", "user", "--text", "It rains.");
+        var model = SaveModel();
+        var run = await Generate(model, "--memory", memory, "--memory-conversation", "pets", "--prompt", "Who?");
+        Assert.Equal("user: Hello.\nWho?", (string)run.Json["prompt"]!);
+        run = await Generate(model, "--memory", memory, "--memory-conversation", "new", "--prompt", "Who?");
+        Assert.Equal(
+            ("Who?", "memory: there is no conversation new yet.\nmemory: 4 of 64 tokens; found: none; latest: none.\n"),
+            ((string)run.Json["prompt"]!, run.Error));
+    }
+
+    [Theory]
+    [InlineData]
+    [InlineData("--beams", "2")]
+    public async Task Json_says_which_turns_stand_before_the_prompt(params string[] options)
+    {
+        await Run("add", memory, "--conversation", "pets", "--role", "user", "--text", "The dog is Rex, é.");
+        await Run("add", memory, "--conversation", "today", "--role", "user", "--text", "Hello.");
+        string[] arguments =
+        [
+            "generate", SaveModel(), "--json", "--max-tokens", "4", "--memory", memory, "--memory-budget", "24", "--prompt", "Which dog?",
+            .. options,
+        ];
+        Assert.Equal(
+            "{\"tokens\":23,\"budget\":24,\"found\":[],\"latest\":[{\"conversation\":\"today\",\"number\":1}]," +
+            "\"no_room\":[{\"conversation\":\"pets\",\"number\":1}],\"unreadable\":[]}",
+            (await CliRun.Of(arguments)).Json["memory"]!.ToJsonString());
+    }
+
     [Theory]
     [InlineData("--memory HERE/none.db --prompt a", "none.db: no such file")]
     [InlineData("--memory HERE/memory.db --prompt abcdef --memory-budget 5", "the question alone has 6 tokens, and the budget is 5.")]
     [InlineData("--memory HERE/memory.db --memory-budget 129", "--memory-budget: found 129, expected at most the model's context of 128")]
     [InlineData("--memory-budget 12", "--memory-budget: means nothing without --memory.")]
+    [InlineData("--memory-conversation talk", "--memory-conversation: means nothing without --memory.")]
     [InlineData("--memory HERE/memory.db --prompts HERE/memory.db", "--memory: means nothing beside --prompts")]
     public async Task Generate_refuses_a_memory_that_it_cannot_use(string options, string message)
     {

@@ -80,6 +80,23 @@ public sealed class ConversationMemoryTests : IDisposable
     }
 
     [Fact]
+    public void A_word_that_is_frequent_elsewhere_is_found_in_one_conversation()
+    {
+        memory.Add("a", [("user", "The weather is fine."), ("user", "Something else.")]);
+        memory.Add("b", [.. Enumerable.Repeat(("user", "weather"), 12_000)]);
+        Assert.Equal(["a 1"], memory.Search("weather", conversation: "a").Select(found => $"{found.Turn}"));
+    }
+
+    // "weather" stands in more turns than are ranked, but not in this conversation.
+    [Fact]
+    public void A_word_that_is_frequent_elsewhere_counts_beside_a_rare_one()
+    {
+        memory.Add("a", [("user", "The weather is fine."), ("user", "A comet.")]);
+        memory.Add("b", [.. Enumerable.Repeat(("user", "weather"), 12_000)]);
+        Assert.Equal(2, memory.Search("comet weather", conversation: "a").Count);
+    }
+
+    [Fact]
     public void Conversations_count_their_own_turns_and_the_last_one_told_stands_last()
     {
         var before = DateTime.UtcNow.AddSeconds(-1);

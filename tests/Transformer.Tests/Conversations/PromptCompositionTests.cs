@@ -49,11 +49,19 @@ public sealed class PromptCompositionTests : IDisposable
     }
 
     [Fact]
-    public void Found_turns_without_room_are_named()
+    public void Turns_without_room_are_named()
     {
         var composed = memory.Compose(Question, Question.Length + "user: It rains.\n".Length, text => text.Length);
         Assert.Equal($"user: It rains.\n{Question}", composed.Text);
-        Assert.Equal(["pets 1", "pets 2"], composed.TooLong.Select(turn => $"{turn}"));
+        Assert.Equal(["pets 1", "pets 2", "today 2"], composed.TooLong.Select(turn => $"{turn}"));
+    }
+
+    [Fact]
+    public void A_turn_without_room_that_is_found_and_the_latest_is_named_once()
+    {
+        memory.Add("pets", [("user", $"My dog is called {new string('x', 100)}.")]);
+        Assert.Contains("pets 4", memory.Compose(Question, 100, text => text.Length).TooLong.Select(turn => $"{turn}"));
+        Assert.Single(memory.Compose("xx dog", 100, text => text.Length).TooLong, turn => turn.Number == 4);
     }
 
     [Fact]

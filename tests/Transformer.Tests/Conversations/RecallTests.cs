@@ -56,7 +56,7 @@ public sealed class RecallTests : IDisposable
 
     // Words as frequent as those of a language: the commonest stands in half of all turns.
     [Fact]
-    public void A_search_among_100_000_turns_takes_less_than_50_ms()
+    public void The_median_search_among_100_000_turns_takes_less_than_50_ms()
     {
         var random = new Random(5);
         string Word() => $"w{(int)Math.Exp(random.NextDouble() * Math.Log(30_000))}";
