@@ -1,5 +1,4 @@
 using Transformer.Checkpoints;
-using Transformer.Layers.Memory;
 using Transformer.Training;
 using static TorchSharp.torch;
 
