@@ -118,7 +118,7 @@ public sealed class TextGenerator
         CancellationToken cancellation = default)
     {
         CheckGenerator(options);
-        for (var row = 0; row < prompts.Count; row++) 
+        for (var row = 0; row < prompts.Count; row++)
             Check(prompts[row], options, prompts.Count == 1 ? "prompt" : $"prompt {row}", canChoosePolicy: true);
         if (prompts.Count == 0) return [];
 
