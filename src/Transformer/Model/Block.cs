@@ -24,7 +24,8 @@ public sealed class Block : nn.Module<Tensor, ForwardContext, Tensor>
     /// <exception cref="InputException">No layer is known for a kind of the configuration.</exception>
     public Block(ModelConfig config, BlockSpec block) : this(
         [.. block.Sublayers.Select(sublayer => Sublayer.FromConfig(config, block, sublayer))], block.Depth, config.Dropout,
-        config.Memory is AssociativeMemoryConfig memory ? new AssociativeMemory(memory, config.Width) : null) { }
+        config.Memory is AssociativeMemoryConfig memory ? new AssociativeMemory(memory, config.Width) : null)
+    { }
 
     /// <param name="sublayers">The sub-layers in order; the first opens the stream and the last closes it.</param>
     /// <param name="depth">How many blocks come before this one.</param>

@@ -134,7 +134,7 @@ public sealed record AssociativeRetrievalTaskConfig : TaskConfig
         ? $"but there are only {Keys} keys; lower it, raise keys, or set replacement: true"
         : base.LengthProblem(length);
 
-    private protected override IEnumerable<ConfigProblem> OwnProblems() => 
+    private protected override IEnumerable<ConfigProblem> OwnProblems() =>
     [
         .. AtLeast(1, "keys", Keys), .. AtLeast(2, "values", Values), .. AtLeast(1, "queries", Queries),
         .. Replacement && Queries > 1
