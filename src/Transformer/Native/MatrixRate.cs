@@ -8,17 +8,17 @@ namespace Transformer.Native;
 /// <summary>
 /// The machine's matrix rate, measured during a run: one product of matrices as large as those of <see cref="MachineRate"/> at the start
 /// and one after each second of work, ten at most. The best of them counts, as in <see cref="MachineRate"/>, so the rate can only rise. A
-/// later run of the same process, with as many threads, begins with the rate of the earlier ones.
+/// later run of the same process, with as many threads, begins with the rate of the earlier ones, and multiplies the same matrices.
 /// </summary>
-internal sealed class MatrixRate : IDisposable
+internal sealed class MatrixRate
 {
     private const int Most = 10;
     private static readonly ConcurrentDictionary<(string Device, Precision Precision, int Threads), double> Rates = new();
+    private static readonly ConcurrentDictionary<(string Device, Precision Precision), (Tensor A, Tensor B)> Factors = new();
     private readonly Device device;
     private readonly Precision precision;
     private readonly (string, Precision, int) machine;
-    private (Tensor A, Tensor B)? factors;
-    private int side, measured;
+    private int measured;
 
     /// <summary>Measures the first product, where no earlier run of this process has.</summary>
     public MatrixRate(Device device, Precision precision)
@@ -39,18 +39,12 @@ internal sealed class MatrixRate : IDisposable
         if (measured < Most && seconds >= measured) Measure();
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        factors?.A.Dispose();
-        factors?.B.Dispose();
-    }
-
     private void Measure()
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var (a, b) = factors ??= Factors();
+        var (a, b) = Factors.GetOrAdd((device.ToString(), precision), _ => Draw());
+        double side = a.shape[0];
         var watch = Stopwatch.StartNew();
         matmul(a, b)[0, 0].to(ScalarType.Float32).item<float>();    // waits for the device
         var rate = 2.0 * side * side * side / watch.Elapsed.TotalSeconds;
@@ -58,11 +52,11 @@ internal sealed class MatrixRate : IDisposable
         measured++;
     }
 
-    private (Tensor A, Tensor B) Factors()
+    private (Tensor A, Tensor B) Draw()
     {
         // A separate generator: a run's dropout must not depend on how often the rate was measured.
         using var random = new Generator(seed: 0, device);
-        side = MachineRate.SideFor(device, precision);
+        var side = MachineRate.SideFor(device, precision);
         Tensor Factor() => rand(side, side, device: device, generator: random).to(ProductTypes.Of(precision)).ForMatmul()
             .DetachFromDisposeScope();
         return (Factor(), Factor());

@@ -173,7 +173,7 @@ public sealed class Trainer : IDisposable
 
     private TrainingOutcome RunToEnd(CancellationToken cancellation)
     {
-        using var matrixRate = new MatrixRate(state.Model.Device, state.Model.Precision);
+        var matrixRate = new MatrixRate(state.Model.Device, state.Model.Precision);
         var (before, watch) = (Progress, Stopwatch.StartNew());
         state.Model.train();
         log?.Report(started);
