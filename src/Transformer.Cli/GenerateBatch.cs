@@ -39,8 +39,8 @@ internal static class GenerateBatch
         while (batch.Step()) Show();
         Show();
         GeneratedText[] texts = [.. samples.Where(sample => sample.Failure is null).Select(sample => sample.Generated)];
-        GenerateVerb.NoteFullContext(error, texts, models.ContextLength);
-        GenerateVerb.NoteCut(error, [.. samples.Where(sample => sample is { Failure: null, Prompt.Options.Constraint: not null })
+        GenerationNotes.FullContext(error, texts, models.ContextLength);
+        GenerationNotes.Cut(error, [.. samples.Where(sample => sample is { Failure: null, Prompt.Options.Constraint: not null })
             .Select(sample => sample.Generated)], "max_tokens");
         if (json)
         {

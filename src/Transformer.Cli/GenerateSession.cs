@@ -62,7 +62,7 @@ internal static class GenerateSession
                 FirstTokenSeconds = firstToken,
             }));
         else Show(output.WriteLine);
-        GenerateVerb.NoteEnd(error, [text], session.Options, models.ContextLength, isSaved: saveTo is not null && unsaved is null);
+        GenerationNotes.End(error, [text], session.Options, models.ContextLength, isSaved: saveTo is not null && unsaved is null);
         if ((unsaved ?? (Exception?)unshown) is { } problem) ExceptionDispatchInfo.Throw(problem);
         return text.FinishReason == FinishReason.Cancelled ? CommandLine.Interrupted : CommandLine.Done;
 

@@ -52,14 +52,13 @@ internal sealed class ContextWindow
     /// <summary>How many of the window's tokens stand before those that were dropped; all where none was.</summary>
     public int Head { get; private set; }
 
-    /// <summary>Takes up a window of which tokens were dropped before.</summary>
-    /// <param name="text">All tokens of the text, which this was made with.</param>
-    /// <param name="head">How many of them the window begins with.</param>
+    /// <summary>Takes up a text, of which this has all tokens, where some were dropped before.</summary>
+    /// <param name="head">How many of its tokens the window begins with.</param>
     /// <param name="count">How many it has: those of the head and the last ones.</param>
     /// <param name="turns">How many turns were dropped.</param>
-    public void Resume(ReadOnlySpan<int> text, int head, int count, int turns)
+    public void Resume(int head, int count, int turns)
     {
-        if (count < text.Length) Drop(head, text.Length - count);
+        if (count < tokens.Count) Drop(head, tokens.Count - count);
         DroppedTurns = turns;
     }
 

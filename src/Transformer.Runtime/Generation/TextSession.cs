@@ -63,7 +63,7 @@ public sealed class TextSession : IDisposable
                     $"{path}: the context policy {NameOf(was)} has dropped {dropped} of its tokens, and {NameOf(other)} might have kept " +
                     "them. Go on as it was saved, or read the text again.");
             var window = generator.NewWindow(tokens, policy);
-            window.Resume(tokens, saved.Head, saved.Window, saved.DroppedTurns);
+            window.Resume(saved.Head, saved.Window, saved.DroppedTurns);
             var added = more.Length > 0 ? generator.EncodeMore(more) : [];
             generator.CheckMore(added, options, policy);
             if (added.Length == 0 && saved.Finished is FinishReason.EndOfText or FinishReason.StopString)

@@ -104,7 +104,7 @@ public abstract class InferenceModel : IDisposable
     protected abstract SequenceState CreateState(int rows, int capacity);
 
     /// <summary>Makes a state of which tokens can be dropped, where there is no <see cref="ObstacleToDropping"/>.</summary>
-    protected virtual SequenceState CreateDroppingState(int rows, int capacity) => throw new NotSupportedException();
+    private protected virtual SequenceState CreateDroppingState(int rows, int capacity) => throw new NotSupportedException();
 
     /// <summary>Reads tokens and advances the state. The arguments have been checked; there is at least one row.</summary>
     protected abstract void Compute(SequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, InferenceInput input, bool all);

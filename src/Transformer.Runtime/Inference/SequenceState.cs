@@ -1,4 +1,3 @@
-
 namespace Transformer.Inference;
 
 /// <summary>
@@ -73,7 +72,7 @@ public abstract class SequenceState : IDisposable
     }
 
     /// <summary>Whether tokens within a text can be dropped, because keys are rotated by where they stand in the cache.</summary>
-    public virtual bool CanDrop => false;
+    internal virtual bool CanDrop => false;
 
     /// <summary>Drops tokens within a row: those behind them move up, and positions count what is left.</summary>
     /// <param name="row">The row.</param>
@@ -81,7 +80,7 @@ public abstract class SequenceState : IDisposable
     /// <param name="count">How many are dropped.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such row, or it has fewer tokens.</exception>
     /// <exception cref="InvalidOperationException"><see cref="CanDrop"/> is false.</exception>
-    public void Drop(int row, int first, int count)
+    internal void Drop(int row, int first, int count)
     {
         Check(row);
         if (!CanDrop) throw new InvalidOperationException("this state cannot drop tokens within a text");
@@ -168,7 +167,7 @@ public abstract class SequenceState : IDisposable
     }
 
     /// <summary>Drops tokens within a row, where <see cref="CanDrop"/> is true.</summary>
-    protected virtual void DropTokens(int row, int first, int count) => throw new NotSupportedException();
+    private protected virtual void DropTokens(int row, int first, int count) => throw new NotSupportedException();
 
     /// <inheritdoc/>
     public abstract void Dispose();

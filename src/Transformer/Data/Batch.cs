@@ -19,11 +19,14 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// <summary>The number of predicted tokens: the weight of the batch in a mean loss over several batches.</summary>
     public int Predictions => Targets.Count(target => target != IgnoredTarget);
 
-    /// <summary>The rows of one of several ranks; the numbers of two ranks differ by at most one.</summary>
+    /// <summary>Which of all rows a rank has; the numbers of two ranks differ by at most one.</summary>
+    internal static (int First, int End) RowsOf(int rank, int ranks, int rows) => (rows * rank / ranks, rows * (rank + 1) / ranks);
+
+    /// <summary>The rows of one of several ranks.</summary>
     internal Batch Share(int rank, int ranks)
     {
         if (ranks == 1) return this;
-        var (first, end) = (Rows * rank / ranks, Rows * (rank + 1) / ranks);
+        var (first, end) = RowsOf(rank, ranks, Rows);
         var segments = (Starts?.Count ?? 0) / Rows;
         return new Batch(Inputs[(first * Columns)..(end * Columns)], Targets[(first * Columns)..(end * Columns)], end - first, Columns)
         {

@@ -77,8 +77,7 @@ public sealed class Corpus : Dataset
 
     /// <inheritdoc/>
     public override TrainingBatches Train(RunConfig run, long position = 0) => run.Data.Sampling == Sampling.Contiguous
-        ? new ContiguousSampler(
-            Segments(Training, run.Model.ContextLength), run.Training.BatchSize, run.RowTokens / run.Model.ContextLength, position)
+        ? new ContiguousSampler(Segments(Training, run.Model.ContextLength), run.Training.BatchSize, run.RowSegments, position)
         : new BatchSampler(Training, run.Training.BatchSize, run.RowTokens, run.Training.Seed, run.Data.Sampling!.Value, position);
 
     /// <inheritdoc/>

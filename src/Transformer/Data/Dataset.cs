@@ -22,9 +22,9 @@ public abstract class Dataset : IDisposable
     public static Dataset Open(DataConfig config) => config.Task is { } task ? new TaskDataset(task) : Corpus.Open(config);
 
     /// <summary>Checks that a model of this context length can be trained and validated on it.</summary>
-    /// <exception cref="InputException">There is too little of it, or its rows are too long.</exception>
     /// <param name="contextLength">T, the most tokens that it reads at once.</param>
     /// <param name="segments">How many times T a training row of a text has.</param>
+    /// <exception cref="InputException">There is too little of it, or its rows are too long.</exception>
     public abstract void RequireContext(int contextLength, int segments = 1);
 
     /// <summary>Checks that a run can be trained and validated on it.</summary>

@@ -9,10 +9,10 @@ namespace Transformer.Evaluation;
 
 /// <summary>Reads batches one after the other, and remembers where they go on from each other.</summary>
 /// <param name="model">The model.</param>
-internal sealed class SegmentReader(TransformerModel model) : IDisposable
+/// <param name="withoutMemory">Whether what is remembered is set to zero before each batch: a control.</param>
+internal sealed class SegmentReader(TransformerModel model, bool withoutMemory = false) : IDisposable
 {
-    /// <summary>What is remembered of the rows so far; the next batch may be given other numbers.</summary>
-    public SegmentMemory? Memory { get; private set; }
+    private SegmentMemory? memory;
 
     /// <summary>The last layer's normalised output: [B, N, C].</summary>
     /// <param name="inputs">The batch's inputs: [B, N].</param>
@@ -20,12 +20,13 @@ internal sealed class SegmentReader(TransformerModel model) : IDisposable
     public Tensor Hidden(Tensor inputs, Batch batch)
     {
         if (!model.Config.HasSegments) return model.Hidden(inputs);
-        var (hidden, memory) = model.Continue(inputs, batch.Starts is null ? null : Memory, batch.Starts);
-        Memory?.Dispose();
-        Memory = memory;
+        using var zeroed = withoutMemory ? memory?.Zeroed() : null;
+        var (hidden, after) = model.Continue(inputs, batch.Starts is null ? null : zeroed ?? memory, batch.Starts);
+        memory?.Dispose();
+        memory = after;
         return hidden;
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Memory?.Dispose();
+    public void Dispose() => memory?.Dispose();
 }

@@ -1,5 +1,4 @@
 using Transformer.Data;
-using Transformer.Layers.Memory;
 using Transformer.Model;
 using Transformer.Native;
 using static TorchSharp.torch;
@@ -31,25 +30,18 @@ public sealed record StreamEvaluation(IReadOnlyList<float> Losses, int Segment)
         using var _ = inference_mode();
         var segment = (int)Math.Min(model.Config.ContextLength, tokens.Length - 1);
         var losses = new List<float>();
-        SegmentMemory? memory = null;
-        try
+        using var reader = new SegmentReader(model, withoutMemory);
+        for (long offset = 0; offset < Math.Min(length ?? tokens.Length, tokens.Length) - 1; offset += segment)
         {
-            for (long offset = 0; offset < Math.Min(length ?? tokens.Length, tokens.Length) - 1; offset += segment)
-            {
-                cancellation.ThrowIfCancellationRequested();
-                using var scope = NewDisposeScope();
-                var (inputs, targets) = BatchTensors.On(Batch.Read(tokens, [offset], segment), model.Device);
-                var hidden = model.Config.HasSegments ? Continue(model, inputs, ref memory, withoutMemory) : model.Hidden(inputs);
-                var each = nn.functional.cross_entropy(
-                    model.Logits(hidden).flatten(0, 1), targets.flatten(), ignore_index: Batch.IgnoredTarget,
-                    reduction: nn.Reduction.None);
-                var count = (int)Math.Min(segment, Math.Min(length ?? tokens.Length, tokens.Length) - 1 - offset);
-                losses.AddRange(each.ToHost().Take(count).Select(loss => (float)loss));
-            }
-        }
-        finally
-        {
-            memory?.Dispose();
+            cancellation.ThrowIfCancellationRequested();
+            using var scope = NewDisposeScope();
+            var batch = Batch.Read(tokens, [offset], segment) with { Starts = [offset == 0] };
+            var (inputs, targets) = BatchTensors.On(batch, model.Device);
+            var each = nn.functional.cross_entropy(
+                model.Logits(reader.Hidden(inputs, batch)).flatten(0, 1), targets.flatten(), ignore_index: Batch.IgnoredTarget,
+                reduction: nn.Reduction.None);
+            var count = (int)Math.Min(segment, Math.Min(length ?? tokens.Length, tokens.Length) - 1 - offset);
+            losses.AddRange(each.ToHost().Take(count).Select(loss => (float)loss));
         }
         return new(losses, segment);
     }
@@ -79,14 +71,5 @@ public sealed record StreamEvaluation(IReadOnlyList<float> Losses, int Segment)
     private IEnumerable<float> Places(int place)
     {
         for (var at = Segment + place; at < Losses.Count; at += Segment) yield return Losses[at];
-    }
-
-    private static Tensor Continue(TransformerModel model, Tensor inputs, ref SegmentMemory? memory, bool withoutMemory)
-    {
-        using var before = withoutMemory ? memory?.Zeroed() : null;
-        var (hidden, after) = model.Continue(inputs, before ?? memory);
-        memory?.Dispose();
-        memory = after;
-        return hidden;
     }
 }

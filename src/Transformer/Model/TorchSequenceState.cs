@@ -26,7 +26,7 @@ public sealed class TorchSequenceState : SequenceState
     public override bool CanTruncate { get; }
 
     /// <inheritdoc/>
-    public override bool CanDrop { get; }
+    internal override bool CanDrop { get; }
 
     /// <summary>Called before each change outside of a pass, which the other ranks that share the model make too.</summary>
     internal Action<StateChange>? Changing { get; set; }
@@ -120,7 +120,7 @@ public sealed class TorchSequenceState : SequenceState
     }
 
     /// <inheritdoc/>
-    protected override void DropTokens(int row, int first, int count)
+    private protected override void DropTokens(int row, int first, int count)
     {
         using var inference = inference_mode();
         using var scope = NewDisposeScope();

@@ -351,7 +351,7 @@ public sealed class Trainer : IDisposable
     private void Save()
     {
         ranks.CurrentOperation = $"saving after step {Progress.Step}";
-        TrainingCheckpoint.Save(run.Checkpoint(Progress.Step), state, trainingStep.Memory, data.Tokenizer);
+        TrainingCheckpoint.Save(run.Checkpoint(Progress.Step), state, trainingStep.Memory, Training.BatchSize, data.Tokenizer);
         savedStep = Progress.Step;
         log?.Saved(Progress, Training.KeepCheckpoints);
     }

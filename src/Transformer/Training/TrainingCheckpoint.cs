@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Transformer.Checkpoints;
 using Transformer.Configuration;
+using Transformer.Data;
 using Transformer.Distributed;
 using Transformer.Formats;
 using Transformer.Layers;
@@ -22,13 +23,14 @@ internal static class TrainingCheckpoint
     private const string RandomState = "random_state", Weights = "weights";
 
     /// <summary>Saves everything whole or not at all.</summary>
-    /// <exception cref="InputException">It cannot be written, on this rank.</exception>
-    /// <exception cref="CollectiveException">It cannot be written, on one of several.</exception>
     /// <param name="folder">The checkpoint's folder.</param>
     /// <param name="state">What steps change.</param>
     /// <param name="memory">What the model remembers of its text, of this rank's rows; null for nothing.</param>
+    /// <param name="batchSize">B, the rows of all ranks.</param>
     /// <param name="tokenizer">The model's tokenizer.</param>
-    public static void Save(string folder, TrainingState state, SegmentMemory? memory, Tokenizer tokenizer)
+    /// <exception cref="InputException">It cannot be written, on this rank.</exception>
+    /// <exception cref="CollectiveException">It cannot be written, on one of several.</exception>
+    public static void Save(string folder, TrainingState state, SegmentMemory? memory, int batchSize, Tokenizer tokenizer)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -46,7 +48,7 @@ internal static class TrainingCheckpoint
             if (isFirst || space.ShardsParameters) tensors.AddRange(weights);
         }
         if (isFirst || model.TensorParallelGroup is null)
-            tensors.AddRange(MemoryCheckpoint.Of(model, memory, FirstRow(space, memory?.Lengths.Count ?? 0)));
+            tensors.AddRange(MemoryCheckpoint.Of(model, memory, RowsOf(space, batchSize).First));
         var progress = state.Progress with { Memory = MemoryCheckpoint.Shapes(model, memory) };
         average?.Exchange();
         try
@@ -75,9 +77,8 @@ internal static class TrainingCheckpoint
         }
     }
 
-    // Ranks divide the rows of a batch in order, and their numbers differ by one at most.
-    private static int FirstRow(ParameterSpace space, int rows) =>
-        space.Ranks.Gather(rows).Take(space.Ranks.Rank).Sum(rank => (int)rank[0]);
+    private static (int First, int End) RowsOf(ParameterSpace space, int batchSize) =>
+        Batch.RowsOf(space.Ranks.Rank, space.Ranks.Ranks, batchSize);
 
     /// <summary>Restores what the model remembers of its text.</summary>
     /// <param name="checkpoint">The checkpoint.</param>
@@ -88,8 +89,7 @@ internal static class TrainingCheckpoint
     public static SegmentMemory? LoadMemory(CheckpointFolder checkpoint, TrainingState state, int batchSize)
     {
         if (state.Progress.Memory is not { } shapes) return null;
-        var (rank, ranks) = (state.Space.Ranks.Rank, state.Space.Ranks.Ranks);
-        var (first, end) = (batchSize * rank / ranks, batchSize * (rank + 1) / ranks);
+        var (first, end) = RowsOf(state.Space, batchSize);
         using var file = checkpoint.OpenTraining();
         return MemoryCheckpoint.Load(file, state.Model, shapes, first, end - first);
     }

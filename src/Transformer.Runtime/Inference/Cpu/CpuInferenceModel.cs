@@ -94,21 +94,20 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
         : [];
 
     /// <inheritdoc/>
-    protected override SequenceState CreateState(int rows, int capacity) =>
-        new CpuSequenceState(
-            this, [.. blocks.Select(block => block.NewState(rows, capacity))], [.. blocks.Select(block => block.NewMemory(rows))],
-            rows, capacity);
+    protected override SequenceState CreateState(int rows, int capacity) => NewState(rows, capacity, canDrop: false);
 
     /// <inheritdoc/>
     internal override string? ObstacleToDropping => TokenDropping.ObstacleTo(Config);
 
     /// <inheritdoc/>
-    protected override SequenceState CreateDroppingState(int rows, int capacity)
+    private protected override SequenceState CreateDroppingState(int rows, int capacity) => NewState(rows, capacity, canDrop: true);
+
+    private CpuSequenceState NewState(int rows, int capacity, bool canDrop)
     {
         MixerState[] layers = [.. blocks.Select(block => block.NewState(rows, capacity))];
-        if (rotation is not null)
+        if (canDrop && rotation is not null)
             foreach (var layer in layers) layer.KeepUnrotated();
-        return new CpuSequenceState(this, layers, [.. blocks.Select(block => block.NewMemory(rows))], rows, capacity, canDrop: true);
+        return new(this, layers, [.. blocks.Select(block => block.NewMemory(rows))], rows, capacity, canDrop);
     }
 
     /// <inheritdoc/>

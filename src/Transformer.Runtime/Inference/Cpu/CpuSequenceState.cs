@@ -25,7 +25,7 @@ public sealed class CpuSequenceState : SequenceState
     public override bool CanTruncate { get; }
 
     /// <inheritdoc/>
-    public override bool CanDrop { get; }
+    internal override bool CanDrop { get; }
 
     internal MixerState Layer(int layer) => layers[layer];
 
@@ -55,7 +55,7 @@ public sealed class CpuSequenceState : SequenceState
     }
 
     /// <inheritdoc/>
-    protected override void DropTokens(int row, int first, int count)
+    private protected override void DropTokens(int row, int first, int count)
     {
         foreach (var layer in layers) layer.Drop(row, first, count, Lengths[row]);
     }

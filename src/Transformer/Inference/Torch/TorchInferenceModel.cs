@@ -86,7 +86,7 @@ public sealed class TorchInferenceModel : InferenceModel
         : "ranks that share a model cannot drop tokens of its state";
 
     /// <inheritdoc/>
-    protected override SequenceState CreateDroppingState(int rows, int capacity) => NewState(rows, capacity, canDrop: true);
+    private protected override SequenceState CreateDroppingState(int rows, int capacity) => NewState(rows, capacity, canDrop: true);
 
     /// <inheritdoc/>
     protected override void Compute(SequenceState state, ReadOnlySpan<int> rows, ReadOnlySpan<int> counts, InferenceInput input, bool all)
