@@ -69,7 +69,11 @@ internal static class EvaluateVerb
             throw new InputException(
                 $"--set {misplaced}: changes what a run is measured on, so it takes keys that begin with data. and goes without --data.");
         if (request.GetValue(ByPosition) is { } picture)
+        {
+            if (overrides.Length > 0 || request.GetValue(PrecisionOption) is not null)
+                throw new InputException("--by-position: reads a text in fp32; leave out --set and --precision, or this.");
             return EvaluatePositions.Run(request, request.GetRequiredValue(Models), given, picture, cancellation);
+        }
         var device = SharedOptions.DeviceOf(request);
         var precision = request.GetValue(PrecisionOption);
         var (output, error) = (request.InvocationConfiguration.Output, request.InvocationConfiguration.Error);

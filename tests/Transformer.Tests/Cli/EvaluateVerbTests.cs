@@ -62,6 +62,19 @@ public sealed class EvaluateVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task Losses_by_position_are_drawn_and_given_to_scripts()
+    {
+        var (text, picture) = (folder.Write("text", "abcéabcéab"), folder["loss.svg"]);
+        var result = (await CliRun.Of("evaluate", undecided, "--data", text, "--by-position", picture, "--json")).Json[0]!;
+        Assert.Equal((undecided, 9, 4), ((string)result["model"]!, (int)result["tokens"]!, (int)result["segment"]!));
+        Assert.All(result["loss_by_place"]!.AsArray(), place => Assert.Equal(Math.Log(4), (double)place!, 1e-6));
+        Assert.Equal((4, 9), (result["loss_by_place"]!.AsArray().Count, result["loss_by_part"]!.AsArray().Count));
+        Assert.Contains("</svg>", File.ReadAllText(picture));
+        var shown = (await CliRun.Of("evaluate", undecided, "--data", text, "--by-position", picture)).Output;
+        Assert.EndsWith($"The picture is in {picture}\n", shown);
+    }
+
+    [Fact]
     public async Task A_wrong_request_is_refused()
     {
         await CliRun.Refuses($"evaluate {undecided} --data {folder.Write("x", "abxd")}", "'x' (U+0078) at position 2, 'd'");
@@ -69,5 +82,9 @@ public sealed class EvaluateVerbTests : IDisposable
         await CliRun.Refuses($"evaluate {undecided} --data nowhere", "nowhere: no such file");
         await CliRun.Refuses($"evaluate {undecided}", "Name a text with --data FILE");
         await CliRun.Refuses("evaluate nowhere --data builtin:names", "nowhere: no such file or folder");
+        await CliRun.Refuses($"evaluate {undecided} --by-position loss.png", "expected a name that ends with .svg");
+        await CliRun.Refuses($"evaluate {undecided} --by-position loss.svg", "Name a text with --data FILE");
+        await CliRun.Refuses($"evaluate {undecided} --by-position loss.svg --precision bf16", "leave out --set and --precision");
+        await CliRun.Refuses($"evaluate {undecided} --by-position loss.svg --set data.task.pairs=2", "leave out --set and --precision");
     }
 }
