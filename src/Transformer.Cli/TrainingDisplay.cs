@@ -93,7 +93,7 @@ internal abstract class TrainingDisplay : IDisposable
         var tokens = run.Data is Corpus corpus
             ? $", {Numbers.Count(corpus.Training.Length)} tokens and {Numbers.Count(corpus.Validation.Length)} to validate on" : "";
         var batch = $"{training.BatchSize * training.GradientAccumulation} x {model.ContextLength}";
-        return $"model: {Numbers.Count(run.Parameters)} parameters, {model.Layers} blocks of width {model.Width}, " +
+        return $"model: {Numbers.Count(run.Parameters)} parameters, {model.Layers.Blocks} blocks of width {model.Width}, " +
             $"context {model.ContextLength}\n" +
             $"data: {ShortPath(run.Data.Name)}, vocabulary {run.Data.Tokenizer.VocabularySize:n0}{tokens}\n" +
             $"run: {Steps(run.Step, training.Steps)} of {batch} tokens, {here.Device}, " +

@@ -49,7 +49,7 @@ internal static class GenAiConfig
                     ["head_size"] = shape.Width,
                     ["num_attention_heads"] = shape.Heads,
                     ["num_key_value_heads"] = shape.KvHeads,
-                    ["num_hidden_layers"] = model.Layers,
+                    ["num_hidden_layers"] = model.Layers.Blocks,
                     ["inputs"] = new JsonObject
                     {
                         ["input_ids"] = GraphContext.IdsName,
@@ -72,7 +72,7 @@ internal static class GenAiConfig
 
     private static (int Heads, int KvHeads, int Width)? ShapeOf(ModelConfig model)
     {
-        var layers = Enumerable.Range(0, model.Layers).Select(model.AttentionAt).ToList();
+        var layers = Enumerable.Range(0, model.Layers.Blocks).Select(model.AttentionAt).ToList();
         if (layers.Count == 0 || layers.Any(layer => layer is not SoftmaxAttentionConfig)) return null;
         var shapes = layers.Cast<SoftmaxAttentionConfig>()
             .Select(layer => (layer.Heads, layer.KvHeads ?? layer.Heads, layer.HeadWidthAt(model.Width))).Distinct().ToList();

@@ -167,6 +167,26 @@ internal static class Tiny
             Pattern = ["recurrent", "linear"],
             Memory = new RecurrentMemoryConfig { Tokens = 2 },
         },
+        ["hourglass under recurrent memory"] = Config with
+        {
+            ContextLength = 5,
+            Layers = [1, new HourglassConfig { Shorten = 2, Layers = 1 }, 1],
+            Memory = new RecurrentMemoryConfig { Tokens = 2 },
+        },
+        ["white space under recurrent memory and transformer_xl"] = Config with
+        {
+            ContextLength = 5,
+            Layers = [1, WhiteSpace(1), 1],
+            Position = new NoPositionConfig(),
+            Attention = null,
+            Mixers = new Dictionary<string, AttentionConfig>
+            {
+                ["recurrent"] = new TransformerXlAttentionConfig { Heads = 4, MemoryLength = 6 },
+                ["plain"] = Config.Attention!,
+            },
+            Pattern = ["recurrent", "plain", "recurrent"],
+            Memory = new RecurrentMemoryConfig { Tokens = 2 },
+        },
         ["recurrent memory without writing over transformer_xl"] =
             Recurrent(new TransformerXlAttentionConfig { Heads = 4, MemoryLength = 6 }) with
             {
@@ -180,12 +200,102 @@ internal static class Tiny
         },
     };
 
+    /// <summary>Models whose layers read groups of tokens.</summary>
+    public static IReadOnlyDictionary<string, ModelConfig> Grouped { get; } = new Dictionary<string, ModelConfig>
+    {
+        ["hourglass"] = Config with { Layers = [1, new HourglassConfig { Shorten = 3, Layers = 2 }, 1] },
+        ["hourglass, linear"] = Config with
+        {
+            Layers =
+            [
+                1,
+                new HourglassConfig
+                {
+                    Shorten = 2, Layers = 1, Pooling = new LinearPoolingConfig(), Upsampling = new LinearUpsamplingConfig()
+                }
+            ],
+            Position = new LearnedPositionConfig(),
+        },
+        ["hourglass, attention"] = Config with
+        {
+            Layers =
+            [
+                new HourglassConfig
+                {
+                    Shorten = 4,
+                    Layers = 1,
+                    Pooling = new AttentionPoolingConfig { Heads = 2 },
+                    Upsampling = new AttentionUpsamplingConfig { Heads = 4, Bias = true, Initial = new LinearUpsamplingConfig() },
+                },
+                1,
+            ],
+            Position = Positions["t5"],
+        },
+        ["hourglass, nested"] = Config with
+        {
+            Layers =
+            [
+                1, new HourglassConfig { Shorten = 2, Layers = [1, new HourglassConfig { Shorten = 3, Layers = 1 }, 1] },
+                new HourglassConfig { Shorten = 1, Layers = 1 }, 1,
+            ],
+            Residual = Residuals["hyper_connections"],
+            Mlp = Mixture,
+        },
+        ["hourglass under windows, dynamic_ntk and value residuals"] = Config with
+        {
+            Layers = [1, new HourglassConfig { Shorten = 2, Layers = 2 }, 2],
+            Position = Positions["rope_dynamic_ntk"],
+            Attention = null,
+            Mixers = new Dictionary<string, AttentionConfig>
+            {
+                ["outside"] = new SoftmaxAttentionConfig { Heads = 4, ValueResidual = true },
+                ["inside"] = new SoftmaxAttentionConfig { Heads = 2, HeadWidth = 4 },
+            },
+            Pattern = ["outside", "inside", "inside", "outside", "outside"],
+        },
+        ["white space"] = Config with { Layers = [1, WhiteSpace(1), 1], Residual = Residuals["post_norm"], Norm = Norms["layer"] },
+        ["white space over windows and gated_delta"] = Config with
+        {
+            Layers = [1, WhiteSpace(2), 1],
+            Attention = null,
+            Mixers = new Dictionary<string, AttentionConfig>
+            {
+                ["window"] = new SoftmaxAttentionConfig { Heads = 4, Window = Windows["dynamic"] },
+                ["linear"] = Linear["gated_delta"],
+            },
+            Pattern = ["window", "linear"],
+        },
+        ["learned boundaries"] = Config with { Layers = [1, new HourglassConfig { Boundaries = Learned, Layers = 1 }, 1] },
+        ["learned boundaries of learned groups"] = Config with
+        {
+            Layers =
+            [
+                1, new HourglassConfig { Boundaries = Learned, Layers = [1, new HourglassConfig { Boundaries = Learned, Layers = 1 }, 1] },
+            ],
+            Position = Positions["alibi"],
+        },
+        ["entropy boundaries"] = Config with
+        {
+            Layers = [1, new HourglassConfig { Boundaries = new EntropyBoundariesConfig { Hidden = 8 }, Layers = 1 }, 1],
+            Residual = Residuals["rezero"],
+        },
+    };
+
+    private static LearnedBoundariesConfig Learned => new() { Rate = 0.4, Hidden = 24 };
+
+    private static HourglassConfig WhiteSpace(int layers) => new()
+    {
+        Boundaries = new WhiteSpaceBoundariesConfig { Tokens = [1, 4, 5, 11] },
+        Layers = layers
+    };
+
     private static ModelConfig Recurrent(TransformerXlAttentionConfig attention) =>
         Config with { ContextLength = 5, Attention = attention, Position = new NoPositionConfig() };
 
     /// <summary>Whether there is an ONNX graph of one of <see cref="Models"/>.</summary>
     public static bool HasGraph(string name) =>
-        !Latent.ContainsKey(name) && !Forgetting.ContainsKey(name) && !Segmented.ContainsKey(name);
+        !Latent.ContainsKey(name) && !Forgetting.ContainsKey(name) && !Segmented.ContainsKey(name)
+        && !Grouped.ContainsKey(name);
 
     /// <summary>Models of all kinds of positions, mixers, windows and residuals, by their distinguishing feature.</summary>
     public static IReadOnlyDictionary<string, ModelConfig> Models { get; } = new Dictionary<string, ModelConfig>(
@@ -214,6 +324,7 @@ internal static class Tiny
             },
             Pattern = ["local", "sparse", "global"],
         }),
+        .. Grouped,
         .. Segmented,
     ]);
 

@@ -39,7 +39,7 @@ internal static class DecoderGraph
         var context = new GraphContext(graph, config, new GraphWeights(graph, weights, precision));
         graph.Scope = "/model";
         var stream = new ResidualStream(Embed(context));                                                           // [B, T, C]
-        if (config.Layers > 0) stream = Blocks(context, stream);
+        if (config.Layers.Blocks > 0) stream = Blocks(context, stream);
         graph.Scope = "/model";
         var x = config.Residual.LastNorm ? NormGraph.Norm(context, stream, "model.norm").Normed : stream.Sum();
         var logits = context.Weights.Logits(x, config.TiedHead);                                                   // [B, T, V]

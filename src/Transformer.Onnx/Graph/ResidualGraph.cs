@@ -16,7 +16,7 @@ internal sealed class ResidualGraph(GraphContext context, BlockSpec block, Subla
         PreNormResidualConfig => PreNorm(stream, function),
         PostNormResidualConfig => PostNorm(stream.Sum(), function, 1),
         SandwichResidualConfig => PreNorm(stream, x => NormGraph.Norm(context, function(x), After)),
-        DeepNormResidualConfig => PostNorm(stream.Sum(), function, DeepNormResidualConfig.Alpha(context.Config.Layers)),
+        DeepNormResidualConfig => PostNorm(stream.Sum(), function, DeepNormResidualConfig.Alpha(context.Config.Layers.Blocks)),
         ReZeroResidualConfig => ReZero(stream.Sum(), function),
         HyperConnectionsResidualConfig hyper => HyperConnections(stream.Sum(), function, hyper.Streams),
         var other => throw Kind.Unknown("model.residual", other, "ONNX graph"),

@@ -26,6 +26,7 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
     {
         var info = options.GetTypeInfo(Nullable.GetUnderlyingType(type) ?? type);
         if (node is null) return Wrong(path, $"found {ConfigScalar.Found(node)}, expected {ConfigScalar.Expected(info)}");
+        if (info.Type == typeof(LayersConfig)) return SoundLayers(node, path);
         return info.Kind switch
         {
             JsonTypeInfoKind.Object => node is JsonObject record ? SoundRecord(record, info, path, initial)
@@ -34,6 +35,17 @@ internal sealed class ConfigCheck(JsonSerializerOptions options, List<ConfigProb
             JsonTypeInfoKind.Dictionary => node is JsonObject map ? SoundMap(map, info, path) : WrongType(node, path, "keys and values"),
             _ => ConfigScalar.Problem(node, info) is { } problem ? Wrong(path, problem) : ConfigScalar.Plain(node, info),
         };
+    }
+
+    // A number of blocks, or a list of such numbers and of hourglasses.
+    private JsonNode? SoundLayers(JsonNode node, string path)
+    {
+        if (node is JsonObject) return WrongType(node, path, "a number of blocks, or a list of numbers and hourglasses");
+        if (node is not JsonArray list) return Sound(node, typeof(int), path);
+        if (list.Count == 0) return Wrong(path, "found an empty list, expected a number of blocks, or a list of numbers and hourglasses");
+        var items = list.Select((item, index) =>
+            Sound(item, item is JsonObject ? typeof(HourglassConfig) : typeof(int), $"{path}[{index}]")).ToArray();
+        return items.Contains(null) ? null : new JsonArray(items);
     }
 
     private JsonArray? SoundList(JsonArray list, JsonTypeInfo info, string path)

@@ -38,7 +38,7 @@ public abstract record InitializationConfig : IValidated
 
     // Projections back into the residual stream: 2 L of them add up there, or L where blocks have no MLP.
     private protected static double DepthScale(MatrixRole role, ModelConfig model) =>
-        role == MatrixRole.ResidualProjection ? 1 / Math.Sqrt(model.SubLayers * model.Layers) : 1;
+        role == MatrixRole.ResidualProjection ? 1 / Math.Sqrt(model.SubLayers * model.Layers.Blocks) : 1;
 }
 
 /// <summary>N(0, deviation); projections back into the residual stream N(0, deviation / sqrt(2 L)) (Radford et al. 2019).</summary>

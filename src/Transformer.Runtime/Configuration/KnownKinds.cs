@@ -14,7 +14,12 @@ public sealed class KnownKinds(string backend, params Type[] kinds)
         from part in Parts(model)
         where !kinds.Contains(part.Kind.GetType())
         select $"{part.Path}.kind: {backend} know {Known(part.Family)}, not {Kind.NameOf(part.Kind)}").FirstOrDefault()
-        ?? ExplicitKernel(model);
+        ?? ExplicitKernel(model) ?? Hourglass(model);
+
+    private string? Hourglass(ModelConfig model) =>
+        kinds.Contains(typeof(HourglassConfig)) || model.Layers.Hourglasses.FirstOrDefault() is not { Path: { } path }
+            ? null
+            : $"model.layers{path}: {backend} know blocks alone, not hourglasses";
 
     // A change to the equation takes effect where it stands, not in a backend's own code.
     private string? ExplicitKernel(ModelConfig model) => (

@@ -114,7 +114,7 @@ public sealed record AssociativeMemoryConfig : MemoryConfig
 
     // The matrix and the normalizer of each block, and what this segment has added to them so far.
     /// <inheritdoc/>
-    internal override long StateNumbers(ModelConfig model) => model.Layers * (2L * Features * (model.Width + 1) + 1);
+    internal override long StateNumbers(ModelConfig model) => model.Layers.Blocks * (2L * Features * (model.Width + 1) + 1);
 
     /// <inheritdoc/>
     public override IEnumerable<ConfigProblem> Problems()

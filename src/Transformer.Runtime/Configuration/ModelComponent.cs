@@ -24,6 +24,9 @@ public enum ModelComponent
     /// <summary>Memory tokens, and what blocks learn to write and read memory.</summary>
     Memory,
 
+    /// <summary>What leads into hourglasses and out of them.</summary>
+    Hourglasses,
+
     /// <summary>The map to the logits, where it is not the embedding.</summary>
     Head,
 }

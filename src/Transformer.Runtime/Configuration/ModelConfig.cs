@@ -19,8 +19,8 @@ public sealed record ModelConfig : IValidated
     /// </summary>
     public required int ContextLength { get; init; }
 
-    /// <summary>L, the number of blocks.</summary>
-    public required int Layers { get; init; }
+    /// <summary>L, the number of blocks; or a list of such numbers and of hourglasses.</summary>
+    public required LayersConfig Layers { get; init; }
 
     /// <summary>V, the number of tokens. Taken from the tokenizer where absent.</summary>
     public int? VocabularySize { get; init; }
@@ -81,13 +81,59 @@ public sealed record ModelConfig : IValidated
     /// <param name="layer">The block, 0 being the one after the embedding.</param>
     public AttentionConfig AttentionAt(int layer) => Mixers is null ? Attention! : Mixers[Pattern![layer % Pattern.Count]];
 
-    /// <summary>The blocks from the embedding to the head.</summary>
-    public IEnumerable<BlockSpec> Blocks()
+    /// <summary>The blocks from the embedding to the head, those of hourglasses in their places.</summary>
+    public IEnumerable<BlockSpec> Blocks() => BlocksOf(Nodes());
+
+    /// <summary>The depth of the model as it is nested: blocks, and hourglasses with parts of their own.</summary>
+    public IReadOnlyList<StackNode> Nodes()
     {
-        var mixing = ValueResidualLayers().Skip(1).ToHashSet();
-        return Enumerable.Range(0, Math.Max(0, Layers)).Select(depth => new BlockSpec(
-            $"model.layers.{depth}", depth, AttentionAt(depth), Mlp, Sublayers(depth))
-        { MixesValues = mixing.Contains(depth) });
+        var (mixing, depth) = (ValueResidualLayers().Skip(1).ToHashSet(), 0);
+        return Nodes(Layers, "model.layers", 1);
+
+        IReadOnlyList<StackNode> Nodes(LayersConfig layers, string path, double share)
+        {
+            var nodes = new List<StackNode>();
+            foreach (var item in layers)
+            {
+                if (item.Hourglass is { } hourglass)
+                {
+                    var own = $"{path}.{nodes.Count}";
+                    nodes.Add(new HourglassSpec(
+                        own, hourglass, Nodes(hourglass.Layers, $"{own}.layers", share * hourglass.GroupsPerToken), share));
+                }
+                for (var i = 0; i < item.Blocks; i++, depth++)
+                {
+                    nodes.Add(new BlockSpec(
+                        $"{path}.{nodes.Count}", depth, AttentionAt(depth), Mlp, Sublayers(SublayerSpec.Mixer, SubLayers * depth))
+                    { MixesValues = mixing.Contains(depth), Share = share });
+                }
+            }
+            return nodes;
+        }
+    }
+
+    private static IEnumerable<BlockSpec> BlocksOf(IEnumerable<StackNode> nodes) =>
+        nodes.SelectMany(node => node is HourglassSpec hourglass ? BlocksOf(hourglass.Layers) : [(BlockSpec)node]);
+
+    /// <summary>All hourglasses, an outer one before those in it.</summary>
+    internal IEnumerable<HourglassSpec> Hourglasses()
+    {
+        return Of(Nodes());
+
+        static IEnumerable<HourglassSpec> Of(IEnumerable<StackNode> nodes) =>
+            nodes.OfType<HourglassSpec>().SelectMany(hourglass => Of(hourglass.Layers).Prepend(hourglass));
+    }
+
+    /// <summary>The most places that a mixer counts: those of a pass, or those of the groups of hourglasses with boundaries.</summary>
+    internal int MostPlaces
+    {
+        get
+        {
+            return Most(Layers, Places);
+
+            static int Most(LayersConfig layers, int places) => layers
+                .Select(item => item.Hourglass is { } inner ? Most(inner.Layers, inner.MostGroups(places)) : places).Append(places).Max();
+        }
     }
 
     /// <summary>All parameters of a model whose vocabulary size is known, in the order in which they are drawn.</summary>
@@ -96,11 +142,11 @@ public sealed record ModelConfig : IValidated
 
     // The names of the norms are those of Llama, OLMo 2 and Gemma 2: post_attention_layernorm stands before the MLP, or behind the
     // attention where a norm is there.
-    private IReadOnlyList<SublayerSpec> Sublayers(int depth)
+    internal IReadOnlyList<SublayerSpec> Sublayers(string mixing, int first)
     {
-        var (before, after, first) = (Residual.NormBefore, Residual.NormAfter, SubLayers * depth);
+        var (before, after) = (Residual.NormBefore, Residual.NormAfter);
         var mixer = new SublayerSpec(
-            SublayerSpec.Mixer, first, before ? "input_layernorm" : null, after ? "post_attention_layernorm" : null);
+            mixing, first, before ? "input_layernorm" : null, after ? "post_attention_layernorm" : null);
         if (Mlp is NoMlpConfig) return [mixer];
         var beforeMlp = after ? "pre_feedforward_layernorm" : "post_attention_layernorm";
         var feedForward = new SublayerSpec(
@@ -113,7 +159,7 @@ public sealed record ModelConfig : IValidated
 
     /// <summary>The blocks whose values are mixed with the first one's; the first is the one that they are mixed with.</summary>
     public IEnumerable<int> ValueResidualLayers() =>
-        Enumerable.Range(0, Math.Max(0, Layers)).Where(layer => AttentionAt(layer) is SoftmaxAttentionConfig { ValueResidual: true });
+        Enumerable.Range(0, Math.Max(0, Layers.Blocks)).Where(layer => AttentionAt(layer) is SoftmaxAttentionConfig { ValueResidual: true });
 
     /// <summary>What q k^T is multiplied by: 1 / sqrt(D), or 1 / D under muP, D being the width of a query and a key.</summary>
     public double ScoreScale(HeadedAttentionConfig attention) => Initialization.ScoreScale(attention.KeyWidthAt(Width));
@@ -133,7 +179,7 @@ public sealed record ModelConfig : IValidated
 
     /// <summary>The blocks' mixers that use the model's positions, from the embedding on.</summary>
     internal IEnumerable<HeadedAttentionConfig> PositionedMixers =>
-        Enumerable.Range(0, Layers).Select(AttentionAt).OfType<HeadedAttentionConfig>().Where(mixer => mixer.ObstacleTo(Position) is null);
+        Enumerable.Range(0, Layers.Blocks).Select(AttentionAt).OfType<HeadedAttentionConfig>().Where(mixer => mixer.ObstacleTo(Position) is null);
 
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
@@ -143,9 +189,11 @@ public sealed record ModelConfig : IValidated
             yield return new("context_length", $"found {ContextLength}, expected 1 to {LongestContext}");
         if (VocabularySize is < 1 or > LargestVocabulary)
             yield return new("vocabulary_size", $"found {VocabularySize}, expected 1 to {LargestVocabulary}");
-        if (Layers is < 0 or > MostLayers) yield return new("layers", $"found {Layers}, expected 0 to {MostLayers}");
+        if (Layers.Blocks is < 0 or > MostLayers) yield return new("layers", $"found {Layers}, expected 0 to {MostLayers} blocks");
+        foreach (var problem in Layers.ItemProblems) yield return problem with { Path = $"layers{problem.Path}" };
         if (Dropout is < 0 or >= 1) yield return new("dropout", $"found {Dropout}, expected 0 or more and less than 1");
-        if (Width > WidestStream || Layers > MostLayers) yield break;    // what follows looks at all blocks and divisors
+        // what follows looks at all blocks and divisors
+        if (Width > WidestStream || Layers.Blocks > MostLayers || Layers.Any(item => item.Blocks < 0)) yield break;
         var mixers = MixerProblems().ToList();
         foreach (var problem in mixers) yield return problem;
         foreach (var problem in BiasProblems()) yield return problem;
@@ -155,14 +203,56 @@ public sealed record ModelConfig : IValidated
             yield return new(
                 "memory.kind", "associative memory adds to one residual stream, and hyper_connections has several; take pre_norm");
         }
+        if (Memory is AssociativeMemoryConfig && Layers.Hourglasses.Any())
+        {
+            yield return new(
+                "memory.kind", "associative memory is written by the tokens behind a segment, and in an hourglass there are groups of them; " +
+                    "take recurrent");
+        }
         if (Memory is AssociativeMemoryConfig { Features: var features } && 2L * features * (Width + 1L) > int.MaxValue)
             yield return new("memory.key_width", $"{features} features of width {Width} are too many for a matrix; lower key_width or nu");
+        foreach (var problem in HourglassProblems()) yield return problem;
         if (mixers.Count > 0) yield break;
         foreach (var problem in ValueResidualProblems()) yield return problem;
         if (!Mlp.Problems().Any() && ParametersOfBlocks() is > MostParameters and var numbers)
         {
             yield return new("width", string.Create(CultureInfo.InvariantCulture,
                 $"the blocks would have about {numbers:0.#e0} parameters, expected {MostParameters:0.#e0} at most; lower width or layers"));
+        }
+    }
+
+    private IEnumerable<ConfigProblem> HourglassProblems()
+    {
+        foreach (var (path, hourglass) in Layers.Hourglasses)
+        {
+            foreach (var problem in hourglass.ProblemsAt(Width)) yield return problem with { Path = $"layers{path}.{problem.Path}" };
+            if (hourglass.Boundaries is not null && Position is RotaryPositionConfig { Scaling: DynamicNtkScalingConfig })
+            {
+                yield return new(
+                    $"layers{path}.boundaries",
+                    "dynamic_ntk rotates by the length of a text, and how many groups it will have is not known before; take another scaling");
+            }
+            if (hourglass.Boundaries is EntropyBoundariesConfig && HasSegments)
+                yield return new($"layers{path}.boundaries.kind", "entropy teaches whole texts, and this model reads segments; take learned");
+            if (hourglass.Boundaries is WhiteSpaceBoundariesConfig { Tokens: { } tokens } && tokens.Any(token => token >= VocabularySize))
+                yield return new($"layers{path}.boundaries.tokens", $"found an id of {VocabularySize} or more, the size of the vocabulary");
+        }
+        var xl = Hourglasses().SelectMany(hourglass => BlocksOf(hourglass.Layers)).Any(block => block.Mixer.CarriesMemory);
+        if (xl)
+        {
+            yield return new(
+                "layers", "a mixer that remembers the segment before stands in an hourglass, whose groups begin anew in each segment; " +
+                    "give these blocks another by mixers and pattern");
+        }
+        var values = ValueResidualLayers().ToHashSet();
+        var stacks = Hourglasses().Select(hourglass => hourglass.Layers).Append(Nodes());
+        var mixed = stacks.Count(stack => stack.OfType<BlockSpec>().Any(block => values.Contains(block.Depth)));
+        if (mixed > 1)
+        {
+            yield return new(
+                Mixers is null ? "attention.value_residual" : "mixers",
+                "found outside and inside of an hourglass, where there are fewer values, which cannot be mixed; " +
+                    "give value_residual to mixers of blocks outside or inside only");
         }
     }
 

@@ -17,7 +17,7 @@ internal static class ModelParameters
             .. config.Memory is { } memory
                 ? [memory.TokensAt(config.Width) with { Component = ModelComponent.Memory }]
                 : (ParameterSpec[])[],
-            .. config.Blocks().SelectMany(block => Of(config, block)),
+            .. config.Nodes().SelectMany(node => Of(config, node)),
             .. config.Residual.LastNorm ? Of(ModelComponent.Norms, "model.norm", config.Norm.Parameters(config.Width)) : [],
             .. config.TiedHead
                 ? []
@@ -25,29 +25,48 @@ internal static class ModelParameters
         ];
     }
 
-    private static IEnumerable<ParameterSpec> Of(ModelConfig config, BlockSpec block)
+    /// <summary>The parameters of a list of sub-layers, named relative to their block.</summary>
+    /// <param name="config">The model: its norms, its residual and its memory.</param>
+    /// <param name="sublayers">The sub-layers.</param>
+    /// <param name="mlp">The feed-forward layer.</param>
+    /// <param name="mixer">The parameters of the sub-layer that moves information, named relative to it.</param>
+    /// <param name="memory">What the block learns for the model's memory.</param>
+    public static IEnumerable<ParameterSpec> Of(
+        ModelConfig config, IReadOnlyList<SublayerSpec> sublayers, MlpConfig mlp, IEnumerable<ParameterSpec> mixer,
+        IEnumerable<ParameterSpec>? memory = null)
     {
-        IEnumerable<ParameterSpec> parameters =
+        return
         [
-            .. block.Sublayers.SelectMany(Sublayer),
-            .. Of(ModelComponent.Memory, BlockSpec.Memory, config.Memory?.BlockParameters(config.Width) ?? []),
-            .. block.Sublayers.SelectMany(sublayer => Of(ModelComponent.Residuals, sublayer.Residual, config.Residual.Parameters())),
+            .. sublayers.SelectMany(Sublayer),
+            .. Of(ModelComponent.Memory, BlockSpec.Memory, memory ?? []),
+            .. sublayers.SelectMany(sublayer => Of(ModelComponent.Residuals, sublayer.Residual, config.Residual.Parameters())),
         ];
-        return parameters.Select(parameter => parameter.Within(block.Path) with { Block = block });
 
         IEnumerable<ParameterSpec> Sublayer(SublayerSpec sublayer) =>
             [.. Norm(sublayer.NormBefore), .. Function(sublayer), .. Norm(sublayer.NormAfter)];
 
-        IEnumerable<ParameterSpec> Function(SublayerSpec sublayer) => sublayer.Name switch
-        {
-            SublayerSpec.Mixer => Of(ModelComponent.Attention, sublayer.Name, block.Mixer.Parameters(config.Width, block.MixesValues)),
-            SublayerSpec.FeedForward => Of(ModelComponent.Mlp, sublayer.Name, block.Mlp.Parameters(config.Width)),
-            var other => throw new ArgumentOutOfRangeException(nameof(sublayer), other, "no such sub-layer"),
-        };
+        IEnumerable<ParameterSpec> Function(SublayerSpec sublayer) => sublayer.Name == SublayerSpec.FeedForward
+            ? Of(ModelComponent.Mlp, sublayer.Name, mlp.Parameters(config.Width))
+            : Of(ModelComponent.Attention, sublayer.Name, mixer);
 
         IEnumerable<ParameterSpec> Norm(string? name) =>
             name is null ? [] : Of(ModelComponent.Norms, name, config.Norm.Parameters(config.Width));
     }
+
+    private static IEnumerable<ParameterSpec> Of(ModelConfig config, StackNode node) => node switch
+    {
+        BlockSpec block => Of(
+            config, block.Sublayers, block.Mlp, block.Mixer.Parameters(config.Width, block.MixesValues),
+            config.Memory?.BlockParameters(config.Width))
+            .Select(parameter => parameter.Within(block.Path) with { Block = block }),
+        HourglassSpec hourglass =>
+        [
+            .. Of(ModelComponent.Hourglasses, hourglass.Path, hourglass.Config.ParametersBefore(config)),
+            .. hourglass.Layers.SelectMany(inner => Of(config, inner)),
+            .. Of(ModelComponent.Hourglasses, hourglass.Path, hourglass.Config.ParametersAfter(config)),
+        ],
+        _ => throw new ArgumentOutOfRangeException(nameof(node), node, "no such part of a stack"),
+    };
 
     private static IEnumerable<ParameterSpec> Of(ModelComponent component, string module, IEnumerable<ParameterSpec> parameters) =>
         parameters.Select(parameter => parameter.Within(module) with { Component = component });

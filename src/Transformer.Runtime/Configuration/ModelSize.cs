@@ -12,7 +12,9 @@ public sealed class ModelSize
 
     private readonly ModelConfig config;
     private readonly IReadOnlyList<ParameterSpec> parameters;
-    private readonly IReadOnlyList<(MixerCost Mixer, MlpCost Mlp, int Sublayers)> blocks;
+    private readonly IReadOnlyList<(MixerCost Mixer, MlpCost Mlp, int Sublayers, double Share)> blocks;
+    private readonly IReadOnlyList<HourglassSpec> hourglasses;
+    private readonly double unread;    // the matrix parameters that a token does not use, because groups do
     private readonly long width, vocabulary;
 
     /// <param name="config">The architecture.</param>
@@ -26,7 +28,9 @@ public sealed class ModelSize
         width = config.Width;
         parameters = [.. (config with { VocabularySize = (int)vocabulary }).Parameters()];
         blocks = [.. config.Blocks().Select(block =>
-            (block.Mixer.CostAt(config.Width, block.MixesValues), block.Mlp.CostAt(config.Width), block.Sublayers.Count))];
+            (block.Mixer.CostAt(config.Width, block.MixesValues), block.Mlp.CostAt(config.Width), block.Sublayers.Count, block.Share))];
+        hourglasses = [.. config.Hourglasses()];
+        unread = Unread();
         Parts = [.. Enum.GetValues<ModelComponent>().Select(component => new ModelSizePart(
             component.ToString().ToLowerInvariant(),
             Count(parameter => parameter.Component == component),
@@ -53,16 +57,49 @@ public sealed class ModelSize
 
     /// <summary>
     /// The operations of training on one token: 6 a matrix parameter and those of the mixers, 6 T C a block for causal attention, C being
-    /// the width of all heads together. Recomputation is not counted.
+    /// the width of all heads together. In an hourglass all of that is divided among the tokens of a group. Recomputation is not counted.
     /// </summary>
     /// <param name="tokensInContext">T, the length of the sequence that the token stands in.</param>
     /// <param name="labelled">The share of the tokens that have a target, and so logits.</param>
     /// <remarks>Memory tokens pass the blocks beside the words of their segment, and are counted with them.</remarks>
     public double FlopsPerToken(long tokensInContext, double labelled = 1)
     {
-        var mixing = blocks.Sum(block => block.Mixer.MixingFlops(tokensInContext + config.Places - config.ContextLength));
-        var all = 6 * (MatrixParameters - (1 - labelled) * vocabulary * width) + mixing;
-        return config.Memory is null ? all : all + (PlacesPerWord - 1) * (6.0 * (MatrixParameters - vocabulary * width) + mixing);
+        var places = tokensInContext + config.Places - config.ContextLength;
+        var mixing = blocks.Sum(block => block.Share * block.Mixer.MixingFlops(Groups(places, block.Share)));
+        var matrices = MatrixParameters - unread;
+        var all = 6 * (matrices - (1 - labelled) * vocabulary * width) + mixing;
+        return config.Memory is null ? all : all + (PlacesPerWord - 1) * (6.0 * (matrices - vocabulary * width) + mixing);
+    }
+
+    // How many groups so many tokens make: themselves outside of hourglasses.
+    private static long Groups(long tokens, double share) => share == 1 ? tokens : Math.Max(1, (long)Math.Ceiling(tokens * share));
+
+    // In an hourglass a group uses what each of its tokens would use.
+    private double Unread()
+    {
+        double sum = 0;
+        foreach (var block in config.Blocks().Where(block => block.Share < 1))
+        {
+            var matrices = Count(parameter => parameter.Block?.Path == block.Path
+                && parameter is { Component: ModelComponent.Attention or ModelComponent.Memory, Shape.Length: 2 });
+            sum += (1 - block.Share) * (matrices + block.Mlp.CostAt(config.Width).MatrixParameters);
+        }
+        foreach (var hourglass in hourglasses)
+        {
+            var (ofTokens, ofGroups) = MatricesOf(hourglass);
+            sum += (1 - hourglass.Share) * ofTokens + (1 - hourglass.Share * hourglass.Config.GroupsPerToken) * ofGroups;
+        }
+        return sum;
+    }
+
+    private (long OfTokens, long OfGroups) MatricesOf(HourglassSpec hourglass)
+    {
+        var (config, model) = (hourglass.Config, this.config);
+        if (config.Boundaries is { } boundaries)
+            return (boundaries.Parameters(model.Width).Where(parameter => parameter.Shape.Length == 2).Sum(parameter => parameter.Count), 0);
+        var (down, up) = (
+            config.Pooling.MatrixParameters(model, config.Shorten!.Value), config.Upsampling.MatrixParameters(model, config.Shorten.Value));
+        return (down.OfTokens + up.OfTokens, down.OfGroups + up.OfGroups);
     }
 
     private double PlacesPerWord => (double)config.Places / config.ContextLength;
@@ -88,11 +125,13 @@ public sealed class ModelSize
     /// <param name="checkpointing">Whether blocks are computed again in the backward pass.</param>
     public long ActivationBytes(long batchSize, long tokens, bool checkpointing = false)
     {
-        var kept = checkpointing
-            ? blocks.Count * Streams * width
-            : blocks.Sum(block => BlockActivations(block.Mixer, block.Mlp, block.Sublayers));
-        var remembering = config.Layers * (config.Memory?.ActivationsAt(config.Width) ?? 0);    // computed outside of blocks
-        return (long)(batchSize * tokens * PlacesPerWord) * (kept + remembering + 2 * width) * Bytes;    // and what norm and head are given
+        var remembering = config.Memory?.ActivationsAt(config.Width) ?? 0;    // computed outside of blocks
+        var kept = blocks.Sum(block => block.Share
+            * (remembering + (checkpointing ? Streams * width : BlockActivations(block.Mixer, block.Mlp, block.Sublayers))));
+        // what leads into an hourglass and out of it: the tokens before and after, their groups before and after
+        var around = hourglasses.Sum(hourglass => hourglass.Share * (2 + 2 * hourglass.Config.GroupsPerToken) * width);
+        // and what norm and head are given
+        return (long)((long)(batchSize * tokens * PlacesPerWord) * (kept + around + 2 * width)) * Bytes;
     }
 
     /// <summary>
@@ -122,8 +161,17 @@ public sealed class ModelSize
     /// segments.
     /// </summary>
     public long StateBytes(long tokens) =>
-        Bytes * (blocks.Sum(block => block.Mixer.StateNumbers(config.HasSegments ? config.Places : tokens))
-            + (config.Memory?.StateNumbers(config) ?? 0));
+        Bytes * (StateNumbers(config.Nodes(), config.HasSegments ? config.Places : tokens) + (config.Memory?.StateNumbers(config) ?? 0));
+
+    // There is room for as many groups as there can be. Beside them an hourglass keeps what it needs of the open group, what was received
+    // last and two counts.
+    private long StateNumbers(IEnumerable<StackNode> nodes, long tokens) => nodes.Sum(node => node switch
+    {
+        BlockSpec block => block.Mixer.CostAt(config.Width, block.MixesValues).StateNumbers(tokens),
+        HourglassSpec { Config: var hourglass } inner =>
+            (hourglass.Shorten ?? 2) * width + 2 + StateNumbers(inner.Layers, hourglass.MostGroups((int)tokens)),
+        _ => throw new ArgumentOutOfRangeException(nameof(nodes), node, "no such part of a stack"),
+    });
 
     private long Count(Func<ParameterSpec, bool> isCounted) => parameters.Where(isCounted).Sum(parameter => parameter.Count);
 
@@ -133,6 +181,7 @@ public sealed class ModelSize
         ModelComponent.Memory => Count(parameter => parameter is { Component: ModelComponent.Memory, Block: not null, Shape.Length: 2 }),
         ModelComponent.Attention => Count(parameter => parameter.Component == component && parameter.Shape.Length == 2),
         ModelComponent.Mlp => blocks.Sum(block => block.Mlp.MatrixParameters),
+        ModelComponent.Hourglasses => hourglasses.Sum(hourglass => MatricesOf(hourglass).OfTokens + MatricesOf(hourglass).OfGroups),
         ModelComponent.Head => vocabulary * width,
         _ => 0,
     };

@@ -12,6 +12,9 @@ public sealed record SublayerSpec(string Name, int Index, string? NormBefore, st
     /// <summary>The name of the sub-layer that moves information between positions.</summary>
     public const string Mixer = "self_attn";
 
+    /// <summary>The name of the sub-layer that reads from vectors other than those of the stream.</summary>
+    public const string CrossAttention = "cross_attn";
+
     /// <summary>The name of the sub-layer that computes at each position by itself.</summary>
     public const string FeedForward = "mlp";
 

@@ -84,7 +84,7 @@ public static class HuggingFaceConfig
     private static string? Obstacle(ModelConfig config, JsonObject? fields, bool positionFits)
     {
         if (config.VocabularySize is null) return "vocabulary_size";
-        if (config.Layers == 0) return "layers";
+        if (config.Layers.Blocks == 0) return "layers";
         if (fields is null)
             return config.Mixers is not null ? "mixers"
                 : config.Attention is not SoftmaxAttentionConfig ? "attention.kind"

@@ -49,7 +49,7 @@ internal static class HuggingFaceGpt2
                 ["n_positions"] = config.ContextLength,
                 ["n_ctx"] = config.ContextLength,
                 ["n_embd"] = config.Width,
-                ["n_layer"] = config.Layers,
+                ["n_layer"] = config.Layers.Blocks,
                 ["n_head"] = attention.Heads,
                 ["n_inner"] = config.Mlp.HiddenAt(config.Width),
                 ["activation_function"] = activation,

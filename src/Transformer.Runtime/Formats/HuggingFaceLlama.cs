@@ -65,7 +65,7 @@ internal static class HuggingFaceLlama
                 ["vocab_size"] = vocabulary,
                 ["hidden_size"] = config.Width,
                 ["intermediate_size"] = config.Mlp.HiddenAt(config.Width),
-                ["num_hidden_layers"] = config.Layers,
+                ["num_hidden_layers"] = config.Layers.Blocks,
                 ["num_attention_heads"] = attention.Heads,
                 ["num_key_value_heads"] = attention.KvHeads ?? attention.Heads,
                 ["head_dim"] = attention.HeadWidth ?? config.Width / attention.Heads,

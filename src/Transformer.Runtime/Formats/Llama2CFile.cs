@@ -87,7 +87,7 @@ public static class Llama2CFile
         void Add(string name, params long[] shape) => tensors.Add($"{name}.weight", ReadTensor(stream, $"{name}.weight", shape));
         void AddLayers(string name, params long[] shape)
         {
-            for (var layer = 0; layer < model.Layers; layer++) Add($"model.layers.{layer}.{name}", shape);
+            for (var layer = 0; layer < model.Layers.Blocks; layer++) Add($"model.layers.{layer}.{name}", shape);
         }
 
         Add("model.embed_tokens", vocabulary, width);                          // [V, C]
@@ -104,7 +104,7 @@ public static class Llama2CFile
         stream.Seek(model.ContextLength * headWidth * sizeof(float), SeekOrigin.Current); // tables of cosines and sines
         if (!model.TiedHead) Add("lm_head", vocabulary, width);                // [V, C]
 
-        for (var layer = 0; layer < model.Layers; layer++)
+        for (var layer = 0; layer < model.Layers.Blocks; layer++)
         {
             HalfSplit(tensors, $"model.layers.{layer}.self_attn.q_proj.weight", heads);
             HalfSplit(tensors, $"model.layers.{layer}.self_attn.k_proj.weight", kvHeads);

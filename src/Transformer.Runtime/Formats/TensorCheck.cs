@@ -23,7 +23,7 @@ internal static class TensorCheck
     {
         CheckAngles(file, model);
         var held = shapes.Sum(shape => Numbers([.. shape]));
-        var parts = (long)model.Layers * (model.Mlp is MixtureMlpConfig mixture ? Math.Max(1, mixture.Experts) : 1);
+        var parts = (long)model.Layers.Blocks * (model.Mlp is MixtureMlpConfig mixture ? Math.Max(1, mixture.Experts) : 1);
         if (parts > shapes.Count || model.Parameters().Sum(parameter => Numbers(parameter.Shape)) > 2 * held + Slack)
             throw new InputException($"{file}: its configuration asks for a model that is larger than its {shapes.Count} tensors with " +
                 $"{held} numbers. Does it belong to them?");

@@ -54,7 +54,7 @@ public static class ModelDiagram
     private static string Facts(ModelConfig model, PartCards cards, int? vocabularySize) => string.Join("  \u00b7  ", new[]
     {
         cards.Parameters is { } count ? $"{count.ToString("N0", CultureInfo.InvariantCulture)} parameters" : null,
-        $"L = {model.Layers} blocks",
+        $"L = {model.Layers.Blocks} blocks",
         $"C = {model.Width} width",
         $"T \u2264 {model.ContextLength} tokens",
         vocabularySize is { } v ? $"V = {v} vocabulary" : null,

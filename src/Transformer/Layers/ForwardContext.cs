@@ -52,8 +52,63 @@ public sealed record ForwardContext
     /// <summary>The state of each mixer and each block's memory in generation; null for a pass without a state.</summary>
     public IReadOnlyDictionary<nn.Module, LayerState>? States { get; init; }
 
-    /// <summary>A mixer's state, of <see cref="States"/>; null for a pass without a state.</summary>
-    public LayerState? StateOf(TokenMixer mixer) => States?[mixer];
+    /// <summary>The state of a mixer or an hourglass, of <see cref="States"/>; null for a pass without a state.</summary>
+    public LayerState? StateOf(nn.Module module) => States?[module];
+
+    /// <summary>The tokens of the pass: [B, T], integers; below 0, or null as a whole, where what is read is no token.</summary>
+    public Tensor? Ids { get; init; }
+
+    /// <summary>What cross-attention reads: [B, S, C]; null outside of it.</summary>
+    public Tensor? Source { get; init; }
+
+    /// <summary>The model's rotary positions, for passes over groups of tokens; null for models without.</summary>
+    public RotaryPosition? Rotary { get; init; }
+
+    /// <summary>
+    /// Collects where groups of tokens end, in the order of the stream: the tensors outlive the pass and are the caller's. Null where that
+    /// is not needed.
+    /// </summary>
+    public IList<TokenBoundaries>? Boundaries { get; init; }
+
+    /// <summary>
+    /// The context of layers that read groups of the tokens of this pass: the same, but for everything that counts tokens or belongs to
+    /// them.
+    /// </summary>
+    /// <param name="rows">B.</param>
+    /// <param name="groups">How many vectors of each row they read.</param>
+    /// <param name="cachedLengths">For each row how many they have read before; null for a pass without a state.</param>
+    /// <param name="newGroups">For each row how many of those vectors are groups, from the left; all where null.</param>
+    /// <param name="states">The state of each of their mixers; null for a pass without a state.</param>
+    /// <param name="most">How many positions they have.</param>
+    /// <param name="device">The device of the pass.</param>
+    internal ForwardContext OfGroups(
+        int rows, int groups, IReadOnlyList<int>? cachedLengths, IReadOnlyList<int>? newGroups, IReadOnlyDictionary<nn.Module, LayerState>? states,
+        int most, Device device)
+    {
+        var context = For(rows, groups, cachedLengths, newGroups, Rotary, most, device) with
+        {
+            States = states,
+            Rotary = Rotary,
+            Bias = Bias,
+            ProductType = ProductType,
+            TensorParallelGroup = TensorParallelGroup,
+            AuxiliaryLosses = AuxiliaryLosses,
+            Recomputation = Recomputation,
+            MemoryBefore = MemoryBefore,
+            MemoryAfter = MemoryAfter,
+            LearnedSpans = LearnedSpans is null ? null : new Dictionary<LearnedSpan, Tensor>(),
+        };
+        context.KeepRotation();
+        return context;
+    }
+
+    // Blocks that are computed again read the rotation again.
+    internal void KeepRotation()
+    {
+        if (Rotation is not { } rotation) return;
+        Recomputation?.Keep(rotation.Cos.DetachFromDisposeScope());
+        Recomputation?.Keep(rotation.Sin.DetachFromDisposeScope());
+    }
 
     /// <summary>What is remembered of the segments before this one; null in a model without memory.</summary>
     public SegmentMemory? MemoryBefore { get; init; }

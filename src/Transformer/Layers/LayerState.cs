@@ -14,7 +14,7 @@ public abstract class LayerState : IDisposable
         this.tensors = [.. tensors.OfType<Tensor>().Select(tensor => tensor.DetachFromDisposeScope())];
 
     /// <summary>The size of the state in bytes, used or not.</summary>
-    public long Bytes => tensors.Sum(tensor => tensor.numel() * tensor.element_size());
+    public virtual long Bytes => tensors.Sum(tensor => tensor.numel() * tensor.element_size());
 
     /// <summary>Whether the last tokens of a row can be dropped by changing its length only.</summary>
     public abstract bool CanTruncate { get; }
@@ -40,7 +40,7 @@ public abstract class LayerState : IDisposable
     /// <param name="length">How many tokens the longer of the two holds.</param>
     internal void Copy(int from, int to, int length)
     {
-        foreach (var tensor in tensors) Used(tensor, to, length).copy_(Used(tensor, from, length));
+        foreach (var (target, source) in Used(to, length).Zip(Used(from, length))) target.copy_(source);
     }
 
     /// <summary>
@@ -67,7 +67,7 @@ public abstract class LayerState : IDisposable
     /// <summary>A row's part of each tensor: views.</summary>
     /// <param name="row">The row.</param>
     /// <param name="length">How many tokens it holds.</param>
-    internal IEnumerable<Tensor> Used(int row, int length) => tensors.Select(tensor => Used(tensor, row, length));
+    internal virtual IEnumerable<Tensor> Used(int row, int length) => tensors.Select(tensor => Used(tensor, row, length));
 
     /// <summary>The state of some neighbouring rows: the same memory, under row numbers from 0 on.</summary>
     public abstract LayerState Narrow(int first, int count);
@@ -92,7 +92,7 @@ public abstract class LayerState : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
+    public virtual void Dispose()
     {
         foreach (var tensor in tensors) tensor.Dispose();
         GC.SuppressFinalize(this);

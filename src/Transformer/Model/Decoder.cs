@@ -39,14 +39,17 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, Tensor>
         };
         position_bias = ScoreBias.FromConfig(config);
         if (config.Memory is { } remembered) memory = new MemoryTokens(remembered.Tokens, config.Width);
-        layers = new Stack([.. config.Blocks().Select(block => new Block(config, block))]);
+        layers = Stack.Of(config, config.Nodes());
         if (config.Residual.LastNorm) norm = Norm.FromConfig(config.Norm, config.Width);
         dropout = config.Dropout;
         RegisterComponents();
     }
 
-    /// <summary>The blocks from the embedding to the head.</summary>
+    /// <summary>The blocks from the embedding to the head, those of hourglasses in their places.</summary>
     public IReadOnlyList<Block> Blocks => layers.Blocks;
+
+    /// <inheritdoc cref="Stack.Stateful"/>
+    internal IEnumerable<nn.Module> Stateful => layers.Stateful;
 
     /// <summary>What positions add to the scores in every block, or null.</summary>
     public ScoreBias? PositionBias => position_bias;

@@ -66,14 +66,24 @@ internal sealed class SegmentedPass(TransformerModel model)
         using var scope = NewDisposeScope();
         var (rows, count) = (words.shape[0], words.shape[1]);
         var embeddings = model.Embed(words);                                                        // [B, T, C]
+        var ids = words;
         var (first, last) = (model.Config.PlacesBefore, model.Config.PlacesAfter);
         if (model.MemoryTokens is { } initial)
         {
             var memory = Tokens(initial, before, rows);                                             // [B, m, C]
             embeddings = cat([.. first > 0 ? [memory] : (Tensor[])[], embeddings, .. last > 0 ? [memory] : (Tensor[])[]], 1);
+            ids = nn.functional.pad(words, [first, last], value: -1);                               // memory tokens are no tokens of a text
         }
         var spans = LearnedSpans is null ? null : new Dictionary<LearnedSpan, Tensor>();
-        var hidden = model.PassSegment(embeddings, before, after, AuxiliaryLosses, spans, Recomputation);    // [B, m + T + m, C]
+        var hidden = model.Pass(embeddings, new()
+        {
+            Ids = ids,
+            MemoryBefore = before,
+            MemoryAfter = after,
+            AuxiliaryLosses = AuxiliaryLosses,
+            LearnedSpans = spans,
+            Recomputation = Recomputation,
+        });                                                                                         // [B, m + T + m, C]
         foreach (var (window, own) in spans ?? []) KeepSpans(window, own, first, count);
         if (first > 0) after.Keep(model, hidden.narrow(1, last > 0 ? first + count : 0, first));
         return scope.MoveToOuter(hidden.narrow(1, first, count));

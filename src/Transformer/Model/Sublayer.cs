@@ -1,5 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Layers;
+using Transformer.Layers.Attention;
 using Transformer.Layers.Mlp;
 using Transformer.Layers.Norms;
 using Transformer.Layers.Residuals;
@@ -36,6 +37,13 @@ public sealed class Sublayer
     public Sublayer(ModelConfig config, SublayerSpec names, TokenMixer mixer)
         : this(config, names, mixer, (x, context) => mixer.call(x, context, context.StateOf(mixer))) { }
 
+    /// <summary>A sub-layer that reads from other vectors than those of the stream.</summary>
+    /// <param name="config">The model: its norms and its residual.</param>
+    /// <param name="names">What the modules are called.</param>
+    /// <param name="attention">The function.</param>
+    public Sublayer(ModelConfig config, SublayerSpec names, CrossAttention attention)
+        : this(config, names, attention, (x, context) => attention.call(x, context)) { }
+
     /// <summary>A sub-layer that computes at each position by itself.</summary>
     /// <param name="config">The model: its norms and its residual.</param>
     /// <param name="names">What the modules are called.</param>
@@ -51,7 +59,7 @@ public sealed class Sublayer
         var other => throw new ArgumentOutOfRangeException(nameof(names), other, "no such sub-layer"),
     };
 
-    /// <summary>The function's module: a <see cref="TokenMixer"/> or an <see cref="Mlp"/>.</summary>
+    /// <summary>The function's module: a <see cref="TokenMixer"/>, a <see cref="CrossAttention"/> or an <see cref="Mlp"/>.</summary>
     public nn.Module Function => module;
 
     /// <summary>How the function joins the stream.</summary>

@@ -5,6 +5,7 @@ using Transformer.Layers;
 using Transformer.Layers.Attention;
 using Transformer.Layers.Memory;
 using Transformer.Layers.Positions;
+using Transformer.Model.Hierarchy;
 using Transformer.Native;
 using Transformer.Runs;
 using static TorchSharp.torch;
@@ -45,7 +46,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         if (draw) WeightInitialization.Apply(this);
         this.to(Device);
         if (config is { Position: RotaryPositionConfig rope, RotaryWidth: { } headWidth })
-            rotary = new RotaryPosition(rope, headWidth, config.Places, Device);
+            rotary = new RotaryPosition(rope, headWidth, config.MostPlaces, Device);
     }
 
     /// <summary>The architecture, of the whole model.</summary>
@@ -105,8 +106,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
 
     internal TorchSequenceState NewState(int rows, int capacity, object owner, bool canDrop = false)
     {
-        var states = Mixers.Select(mixer => mixer.NewState(rows, capacity, Device))
-            .Concat(Memories.Select(memory => memory.NewState(rows, Device)));
+        var states = model.Stateful.Select(module => Stack.NewState(module, rows, capacity, Device));
         return new(owner, [.. states], rows, capacity, canTruncate: rotary is not { FollowsLength: true }, canDrop);
     }
 
@@ -144,7 +144,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             return hidden;
         }
         using var embeddings = Embed(ids);
-        return Pass(embeddings, state, newTokens);
+        return Pass(embeddings, new() { Ids = ids, State = state, NewTokens = newTokens });
     }
 
     /// <summary>As <see cref="Hidden"/>, segment by segment, with memory.</summary>
@@ -165,7 +165,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     public Tensor HiddenFromEmbeddings(Tensor embeddings, TorchSequenceState? state = null, IReadOnlyList<int>? newTokens = null) =>
         state is null && Config.HasSegments
             ? throw new InvalidOperationException($"{nameof(Continue)} reads the texts of a model with segments")
-            : Pass(embeddings, state, newTokens);
+            : Pass(embeddings, new() { State = state, NewTokens = newTokens });
 
     /// <summary>A pass of training over whole sequences: what <see cref="Hidden"/> gives, and what the layers add to the loss.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
@@ -183,7 +183,10 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         }
         var losses = new AuxiliaryLosses();
         using var embeddings = Embed(ids);
-        var hidden = Pass(embeddings, null, null, losses, recomputation: recomputation);
+        var boundaries = HasTaughtBoundaries ? new List<TokenBoundaries>() : null;
+        var hidden = Pass(
+            embeddings, new() { Ids = ids, AuxiliaryLosses = losses, Recomputation = recomputation, Boundaries = boundaries });
+        if (boundaries is not null) Teach(boundaries, hidden, losses);
         return (hidden, losses.Total());
     }
 
@@ -209,12 +212,6 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         return (hidden, losses.Total() is { } penalty ? penalty / segments : null, after);
     }
 
-    /// <summary>One segment, its memory tokens among the embeddings.</summary>
-    internal Tensor PassSegment(
-        Tensor embeddings, SegmentMemory before, SegmentMemory after, AuxiliaryLosses? auxiliaryLosses,
-        IDictionary<LearnedSpan, Tensor>? learnedSpans, Recomputation? recomputation) =>
-        Pass(embeddings, state: null, newTokens: null, auxiliaryLosses, learnedSpans, recomputation, before, after);
-
     /// <summary>The mean span that each head of each block has learned, over tokens of a text, in tokens.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
     /// <param name="chosen">The tokens that count, at least one, by their places in [B * T]; all where null.</param>
@@ -226,7 +223,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         using var scope = NewDisposeScope();
         var spans = new Dictionary<LearnedSpan, Tensor>();
         if (Config.HasSegments) new SegmentedPass(this) { LearnedSpans = spans }.Read(ids).Memory.Dispose();
-        else Pass(Embed(ids), null, null, learnedSpans: spans).Dispose();
+        else Pass(Embed(ids), new() { Ids = ids, LearnedSpans = spans }).Dispose();
         foreach (var own in spans.Values) scope.Attach(own);
         return [.. windows.Select(window => window is null ? [] : OfAllRanks(Mean(spans[window])))];
 
@@ -250,37 +247,55 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         }
     }
 
-    private Tensor Pass(
-        Tensor embeddings, TorchSequenceState? state, IReadOnlyList<int>? newTokens, AuxiliaryLosses? auxiliaryLosses = null,
-        IDictionary<LearnedSpan, Tensor>? learnedSpans = null, Recomputation? recomputation = null,
-        SegmentMemory? before = null, SegmentMemory? after = null)
+    // Boundaries are taught by what the pass itself has made of the text.
+    private bool HasTaughtBoundaries => Config.Hourglasses().Any(hourglass => hourglass.Config.Boundaries is EntropyBoundariesConfig);
+
+    private void Teach(List<TokenBoundaries> boundaries, Tensor hidden, AuxiliaryLosses losses)
     {
         using var scope = NewDisposeScope();
-        var (rows, tokens) = ((int)embeddings.shape[0], (int)embeddings.shape[1]);
+        foreach (var found in boundaries)
+        {
+            if (found is { Config: EntropyBoundariesConfig entropy, Logits: { } logits })
+            {
+                using var _ = no_grad();
+                var spikes = BoundaryPredictor.Spikes(Logits(hidden), entropy.SpikesLeft);
+                using (enable_grad()) losses.Add(nn.functional.binary_cross_entropy_with_logits(logits, spikes));
+            }
+            found.Dispose();
+        }
+    }
+
+    /// <summary>A pass of the model, or of one segment with its memory tokens among the embeddings.</summary>
+    /// <param name="embeddings">[B, T, C]</param>
+    /// <param name="request">What else there is.</param>
+    /// <returns>[B, T, C]</returns>
+    internal Tensor Pass(Tensor embeddings, PassRequest request)
+    {
+        using var scope = NewDisposeScope();
+        var (rows, tokens, state) = ((int)embeddings.shape[0], (int)embeddings.shape[1], request.State);
         if (state is not null && rows != state.Lengths.Count)
             throw new ArgumentException($"{rows} rows do not continue a state of {state.Lengths.Count} rows", nameof(embeddings));
-        int[] counts = [.. newTokens ?? Enumerable.Repeat(tokens, rows)];
+        int[] counts = [.. request.NewTokens ?? Enumerable.Repeat(tokens, rows)];
         var end = counts.Select((count, row) => (state?.Lengths[row] ?? 0) + count).Max();
         InferenceModel.CheckLength(end, state?.Capacity ?? Config.Places);
         var context = ForwardContext.For(
-            rows, tokens, state?.Lengths, newTokens, rotary, Config.Places, Device, state is { CanDrop: true }) with
+            rows, tokens, state?.Lengths, request.NewTokens, rotary, Config.Places, Device, state is { CanDrop: true }) with
         {
-            States = state is null ? null : Mixers.Concat<nn.Module>(Memories).Zip(state.Layers).ToDictionary(),
-            MemoryBefore = before,
-            MemoryAfter = after,
+            Ids = request.Ids,
+            States = state is null ? null : model.Stateful.Zip(state.Layers).ToDictionary(),
+            MemoryBefore = request.MemoryBefore,
+            MemoryAfter = request.MemoryAfter,
             SegmentLength = Config.ContextLength,
             Bias = model.PositionBias,
+            Rotary = rotary,
             ProductType = ProductTypes.Of(precision),
             TensorParallelGroup = TensorParallelGroup,
-            AuxiliaryLosses = auxiliaryLosses,
-            LearnedSpans = learnedSpans,
-            Recomputation = recomputation,
+            AuxiliaryLosses = request.AuxiliaryLosses,
+            LearnedSpans = request.LearnedSpans,
+            Boundaries = request.Boundaries,
+            Recomputation = request.Recomputation,
         };
-        if (context.Rotation is { } rotation)
-        {
-            recomputation?.Keep(rotation.Cos.DetachFromDisposeScope());
-            recomputation?.Keep(rotation.Sin.DetachFromDisposeScope());
-        }
+        context.KeepRotation();
         var hidden = model.call(embeddings, context);
         if (ReferenceEquals(hidden, embeddings)) hidden = embeddings.alias();    // no block changes the caller's numbers
         state?.Advance(counts);
@@ -304,10 +319,6 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         var type = ProductTypes.Of(precision);
         return LanguageModelLoss.OfHead(hidden.to(type), Head.to(type), targets, zLoss, Config.LogitScale);
     }
-
-    private IEnumerable<AssociativeMemory> Memories => model.Blocks.Select(block => block.Memory).OfType<AssociativeMemory>();
-
-    private IEnumerable<TokenMixer> Mixers => model.Blocks.SelectMany(block => block.Mixers);
 
     private Tensor Head => lm_head?.Weight ?? model.TokenEmbedding;    // [V, C]
 

@@ -40,7 +40,7 @@ public static class WeightInitialization
 
     private static double Deviation(MatrixRole role, long[] shape, ModelConfig config)
     {
-        var scale = role is MatrixRole.Value or MatrixRole.ResidualProjection ? config.Residual.InitialScale(config.Layers) : 1;
+        var scale = role is MatrixRole.Value or MatrixRole.ResidualProjection ? config.Residual.InitialScale(config.Layers.Blocks) : 1;
         return scale * config.Initialization.DeviationOf(role, shape[0], shape[1], config);
     }
 

@@ -88,7 +88,7 @@ public sealed class LinearAttentionConfigTests
         var model = ConfigFile.Load("shakespeare-char-hybrid", []).Model;
         Assert.Equal(
             (LinearRule?[])[new GatedDeltaRule(), new GatedDeltaRule(), new GatedDeltaRule(), null],
-            Enumerable.Range(0, model.Layers).Select(layer => (model.AttentionAt(layer) as LinearAttentionConfig)?.Rule));
+            Enumerable.Range(0, model.Layers.Blocks).Select(layer => (model.AttentionAt(layer) as LinearAttentionConfig)?.Rule));
         Assert.IsType<SoftmaxAttentionConfig>(model.AttentionAt(3));
     }
 

@@ -85,6 +85,7 @@ public class ModelSizeTests
             new("norms", 5 * 8, 0),
             new("residuals", 0, 0),
             new("memory", 0, 0),
+            new("hourglasses", 0, 0),
             new("head", 80, 80),
         ], size.Parts);
     }

@@ -91,7 +91,7 @@ public sealed class TensorParallelTests
             hidden.sum().backward();
             counts[rank.Rank] = [before, counting.Sums - before];
         });
-        var blocks = Tiny.Config.Layers;
+        var blocks = Tiny.Config.Layers.Blocks;
         Assert.All(counts, count => Assert.Equal([2 * blocks, backward * blocks], count));
     }
 

@@ -12,7 +12,8 @@ public sealed class StackTests
 
     public StackTests() => manual_seed(1);
 
-    public static TheoryData<string> Models => [.. Tiny.Whole];
+    // White space is told by ids.
+    public static TheoryData<string> Models => [.. Tiny.Whole.Where(name => !name.StartsWith("white space", StringComparison.Ordinal))];
 
     [Fact]
     public void The_parts_of_a_block_have_the_names_of_checkpoints_in_the_order_of_the_stream()

@@ -107,9 +107,9 @@ public sealed class OnnxFolderTests : IDisposable
         using var model = ModelOf(kind);
         OnnxFolder.Write(folder.Path, model.Config, model.Weights, operators: OnnxOperators.Fused);
         var ops = Parsed().Graph.Node.CountBy(node => node.OpType).ToDictionary();
-        Assert.Equal(model.Config.Layers, ops["GroupQueryAttention"]);
+        Assert.Equal(model.Config.Layers.Blocks, ops["GroupQueryAttention"]);
         // All norms of the stream but the first have a sum before them.
-        Assert.Equal(2 * model.Config.Layers, ops.Where(op => op.Key.StartsWith("Skip", StringComparison.Ordinal)).Sum(op => op.Value));
+        Assert.Equal(2 * model.Config.Layers.Blocks, ops.Where(op => op.Key.StartsWith("Skip", StringComparison.Ordinal)).Sum(op => op.Value));
         Assert.Empty(ops.Keys.Intersect(["Softmax", "Sqrt", "Concat", "Sigmoid", "Tanh"]));
     }
 

@@ -32,7 +32,7 @@ internal static class GgufGpt2
     {
         yield return new("gpt2.context_length", (uint)model.ContextLength);
         yield return new("gpt2.embedding_length", (uint)model.Width);
-        yield return new("gpt2.block_count", (uint)model.Layers);
+        yield return new("gpt2.block_count", (uint)model.Layers.Blocks);
         yield return new("gpt2.feed_forward_length", (uint)model.Mlp.HiddenAt(model.Width));
         yield return new("gpt2.attention.head_count", (uint)((SoftmaxAttentionConfig)model.Attention!).Heads);
         yield return new("gpt2.attention.layer_norm_epsilon", (float)model.Norm.Epsilon);

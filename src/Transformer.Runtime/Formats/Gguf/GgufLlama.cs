@@ -50,7 +50,7 @@ internal static class GgufLlama
         yield return new("llama.vocab_size", (uint)model.VocabularySize!.Value);
         yield return new("llama.context_length", (uint)model.ContextLength);
         yield return new("llama.embedding_length", (uint)model.Width);
-        yield return new("llama.block_count", (uint)model.Layers);
+        yield return new("llama.block_count", (uint)model.Layers.Blocks);
         yield return new("llama.feed_forward_length", (uint)model.Mlp.HiddenAt(model.Width));
         yield return new("llama.attention.head_count", (uint)attention.Heads);
         yield return new("llama.attention.head_count_kv", (uint)(attention.KvHeads ?? attention.Heads));

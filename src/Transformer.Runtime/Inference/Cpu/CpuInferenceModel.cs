@@ -46,7 +46,7 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
         positions = PositionTable();
         blocks = [.. Config.Blocks().Select(block => new BlockInference(plan, block))];
         if (Config.Residual.LastNorm) norm = new NormInference(Config.Norm, weights, "model.norm");
-        streams = Config.Residual is HyperConnectionsResidualConfig hyper && Config.Layers > 0 ? hyper.Streams : 1;
+        streams = Config.Residual is HyperConnectionsResidualConfig hyper && Config.Layers.Blocks > 0 ? hyper.Streams : 1;
         (stream, hidden) = (workspace.Buffer("stream", streams * Config.Width), workspace.Buffer("hidden state", Config.Width));
         logitScale = (float)Config.LogitScale;
         (last, logits, headProduct) = Outputs(1);

@@ -186,18 +186,20 @@ public sealed class TorchInferenceModel : InferenceModel
         var batch = parts.Max(part => part.Row) + 1 - firstRow;
         var counts = new int[batch];
         foreach (var part in parts) counts[part.Row - firstRow] = part.Count;
-        var embeddings = input.IsEmbeddings
-            ? Embeddings(parts, input, firstRow, batch, longest)
-            : model.Embed(Ids(parts, input, firstRow, batch, longest));                                        // [B, T, C]
+        var embeddings = input.IsEmbeddings ? Embeddings(parts, input, firstRow, batch, longest) : null;       // [B, T, C]
+        var ids = input.IsEmbeddings ? null : Ids(parts, input, firstRow, batch, longest);                     // [B, T]
         Tensor output;                                                                                         // [B, T, C]
-        if (batch == state.Lengths.Count) output = model.HiddenFromEmbeddings(embeddings, state, counts);
+        if (batch == state.Lengths.Count) output = Hidden(state);
         else
         {
             using var some = state.Narrow(firstRow, batch);
-            output = model.HiddenFromEmbeddings(embeddings, some, counts);
+            output = Hidden(some);
             for (var row = 0; row < batch; row++) state.Advance(firstRow + row, counts[row]);
         }
         if (wantsOutputs) Keep(output, parts, firstRow, longest, all);
+
+        Tensor Hidden(TorchSequenceState state) =>
+            ids is null ? model.HiddenFromEmbeddings(embeddings!, state, counts) : model.Hidden(ids, state, counts);
     }
 
     private Tensor Ids(List<Part> parts, InferenceInput input, int firstRow, int batch, int longest)

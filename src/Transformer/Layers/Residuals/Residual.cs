@@ -23,7 +23,7 @@ public abstract class Residual(string name) : nn.Module(name)
             PreNormResidualConfig => new PreNormResidual(normBefore!),
             PostNormResidualConfig => new PostNormResidual(normAfter!),
             SandwichResidualConfig => new SandwichResidual(normBefore!, normAfter!),
-            DeepNormResidualConfig => new DeepNormResidual(normAfter!, config.Layers),
+            DeepNormResidualConfig => new DeepNormResidual(normAfter!, config.Layers.Blocks),
             ReZeroResidualConfig => new ReZeroResidual(),
             HyperConnectionsResidualConfig hyper => new HyperConnections(normBefore!, hyper.Streams, sublayer.Index),
             var other => throw Kind.Unknown("model.residual", other, "layer"),

@@ -68,7 +68,7 @@ public sealed class TransformerXlAttentionTests
         using var model = Build(new TransformerXlAttentionConfig { Heads = 4, MemoryLength = 3, SameLength = true }, Segment);
         var ids = Tiny.Ids(1, Segment * Segments);
         var last = Segment * Segments - 1;
-        var reach = Tiny.Config.Layers * (3 - 1);    // M keys a block, the query's own among them
+        var reach = Tiny.Config.Layers.Blocks * (3 - 1);    // M keys a block, the query's own among them
         var before = model.call(ids, null)[.., last];
         Near.Equal(before, model.call(Changed(ids, last - reach - 1), null)[.., last], 0);
         Assert.True(Near.Distance(before, model.call(Changed(ids, last - reach), null)[.., last]) > 1e-4);

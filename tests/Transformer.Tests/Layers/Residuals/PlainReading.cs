@@ -18,7 +18,7 @@ internal sealed class PlainReading(TransformerModel model)
     {
         var x = Weight("embed_tokens")[ids];
         var streams = Enumerable.Repeat(x, config.Residual is HyperConnectionsResidualConfig hyper ? hyper.Streams : 1).ToArray();
-        for (var layer = 0; layer < config.Layers; layer++)
+        for (var layer = 0; layer < config.Layers.Blocks; layer++)
         {
             var at = $"layers.{layer}";
             streams = Step(streams, at, "self_attn", "input", "post_attention", x => Attention(x, $"{at}.self_attn"));
@@ -41,7 +41,7 @@ internal sealed class PlainReading(TransformerModel model)
             case PreNormResidualConfig: return [x + f(Normed(x, before))];
             case PostNormResidualConfig: return [Normed(x + f(x), after)];
             case SandwichResidualConfig: return [x + Normed(f(Normed(x, before)), after)];
-            case DeepNormResidualConfig: return [Normed(Math.Pow(2 * config.Layers, 1.0 / 4) * x + f(x), after)];
+            case DeepNormResidualConfig: return [Normed(Math.Pow(2 * config.Layers.Blocks, 1.0 / 4) * x + f(x), after)];
             case ReZeroResidualConfig: return [x + Number("alpha") * f(x)];
             case HyperConnectionsResidualConfig { Streams: var n }:
                 var y = f(Normed(Sum(i => Number("input")[i] * streams[i]), before));
