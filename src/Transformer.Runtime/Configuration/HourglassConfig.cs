@@ -43,8 +43,8 @@ public sealed record HourglassConfig : IValidated
         ? Pooling.Parameters(model, Shorten!.Value).Select(parameter => parameter.Within("pooling"))
         :
         [
-            .. Boundaries.Parameters(model.Width).Select(parameter => parameter.Within("boundaries")),
             new("null_group", [model.Width], new LayerDraw()),
+            .. Boundaries.Parameters(model.Width).Select(parameter => parameter.Within("boundaries")),
             .. model.Norm.Parameters(model.Width).Select(parameter => parameter.Within("norm")),
         ];
 

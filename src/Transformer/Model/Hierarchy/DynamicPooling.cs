@@ -37,9 +37,10 @@ public sealed class DynamicPooling : ShortenedLayers
             ends = [.. (tokens ?? throw new ArgumentException("the tokens of white space are unknown", nameof(model))).Select(id => (long)id)];
         null_group = new Parameter(randn(width));
         norm = Norm.FromConfig(model.Norm, width);
-        if (boundaries is not null) register_module(nameof(boundaries), boundaries);
         register_parameter(nameof(null_group), null_group);
+        if (boundaries is not null) register_module(nameof(boundaries), boundaries);
         register_module(nameof(norm), norm);
+        RegisterLayers();
     }
 
     // The sum of the open group.

@@ -25,6 +25,7 @@ public sealed class Hourglass : ShortenedLayers
         pooling = Pooling.FromConfig(model, spec.Config.Pooling, shorten);
         upsampling = Upsampling.FromConfig(model, spec.Config.Upsampling, shorten);
         register_module(nameof(pooling), pooling);
+        RegisterLayers();
         register_module(nameof(upsampling), upsampling);
     }
 

@@ -22,8 +22,10 @@ public abstract class ShortenedLayers : nn.Module<Tensor, ForwardContext, Tensor
     private protected ShortenedLayers(string name, ModelConfig model, HourglassSpec spec) : base(name)
     {
         (Config, layers, most) = (spec.Config, Stack.Of(model, spec.Layers), model.MostPlaces);
-        register_module(nameof(layers), layers);
     }
+
+    // Among the other parts, in the order of the stream.
+    private protected void RegisterLayers() => register_module(nameof(layers), layers);
 
     /// <summary>How tokens are grouped.</summary>
     protected HourglassConfig Config { get; }
