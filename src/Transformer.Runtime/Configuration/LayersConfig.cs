@@ -39,6 +39,15 @@ public sealed class LayersConfig : IReadOnlyList<LayersItem>, IEquatable<LayersC
             .Select(inner => ($"[{item.Index}].layers{inner.Path}", inner.Hourglass)).Prepend(($"[{item.Index}]", item.Item.Hourglass))
         select found;
 
+    /// <summary>The same layers with other hourglasses.</summary>
+    /// <param name="map">Gives another one for each, those within it included already.</param>
+    internal LayersConfig Select(Func<HourglassConfig, HourglassConfig> map) => new(
+    [
+        .. items.Select(item => item.Hourglass is { } hourglass
+            ? map(hourglass with { Layers = hourglass.Layers.Select(map) })
+            : item),
+    ]);
+
     /// <summary>What is wrong with the items of a list, not with what is in an hourglass; paths are relative to these layers.</summary>
     internal IEnumerable<ConfigProblem> ItemProblems =>
         from item in items.Index()

@@ -8,6 +8,7 @@ using Transformer.Inference.Cpu;
 using Transformer.Inference.Torch;
 using Transformer.Native;
 using Transformer.Runs;
+using Transformer.Tokenization;
 using static TorchSharp.torch;
 
 namespace Transformer.Training;
@@ -121,7 +122,7 @@ public sealed class Trainer : IDisposable
         if (config.Model.VocabularySize is { } size && size < tokens)
             throw new InputException(
                 $"model.vocabulary_size: found {size}, but the tokenizer has {tokens} tokens. Leave it out, or set {tokens} or more.");
-        var model = config.Model with { VocabularySize = config.Model.VocabularySize ?? tokens };
+        var model = WhiteSpaceTokens.Resolve(config.Model with { VocabularySize = config.Model.VocabularySize ?? tokens }, data.Tokenizer);
         return InitialWeights.Resolve(ConfigPaths.Absolute(config with { Model = model }), data);
     }
 

@@ -19,7 +19,7 @@ public sealed class DynamicPooling : ShortenedLayers
     private readonly BoundaryPredictor? boundaries;
     private readonly Parameter null_group;
     private readonly nn.Module<Tensor, Tensor> norm;
-    private readonly HashSet<long> ends = [];
+    private readonly long[] ends = [];
     private readonly int width;
 
     /// <param name="model">The model that it is part of.</param>
@@ -34,7 +34,11 @@ public sealed class DynamicPooling : ShortenedLayers
             _ => throw Kind.Unknown("model.layers.boundaries", config, "layer"),
         };
         if (config is WhiteSpaceBoundariesConfig { Tokens: var tokens })
-            ends = [.. (tokens ?? throw new ArgumentException("the tokens of white space are unknown", nameof(model))).Select(id => (long)id)];
+        {
+            ends = [.. (tokens ?? throw new InputException(
+                $"{spec.Path}.boundaries.tokens: missing. Training takes them from its tokenizer; here give the ids of the tokens."))
+                .Select(id => (long)id)];
+        }
         null_group = new Parameter(randn(width));
         norm = Norm.FromConfig(model.Norm, width);
         register_parameter(nameof(null_group), null_group);
@@ -125,7 +129,7 @@ public sealed class DynamicPooling : ShortenedLayers
     // What is no token ends no group.
     private Tensor WhiteSpace(Tensor x, Tensor? ids) => ids is null
         ? zeros(x.shape[0], x.shape[1], device: x.device)
-        : isin(ids, tensor(ends.ToArray()).ToDeviceAsync(x.device)).to(x.dtype);
+        : isin(ids, tensor(ends).ToDeviceAsync(x.device)).to(x.dtype);
 
     private Tensor NullGroup(long rows) => null_group.view(1, 1, width).expand(rows, 1, width);              // [B, 1, C]
 }
