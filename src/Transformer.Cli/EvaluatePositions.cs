@@ -62,13 +62,15 @@ internal static class EvaluatePositions
         return CommandLine.Done;
     }
 
-    private static TextEvaluation Own(string run)
+    /// <summary>A run's own validation text.</summary>
+    /// <exception cref="InputException">It is no run, or did not learn from a text.</exception>
+    internal static TextEvaluation Own(string run)
     {
         var config = RunFolder.ConfigOf(run) ?? throw new InputException(
             $"{run}: is no run (no config.yaml), so its validation text is not known. Name a text with --data FILE.");
         var data = Dataset.Open(ConfigFile.Load(config, []).Data);
         if (data is Corpus corpus) return TextEvaluation.Of(corpus);
         data.Dispose();
-        throw new InputException($"{run}: --by-position reads a text, and this run learned {data.Name}. Name a text with --data FILE.");
+        throw new InputException($"{run}: a text is read, and this run learned {data.Name}. Name a text with --data FILE.");
     }
 }

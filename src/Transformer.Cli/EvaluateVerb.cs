@@ -49,12 +49,17 @@ internal static class EvaluateVerb
         HelpName = "FILE.svg",
     };
 
+    private static readonly Option<bool> Groups = new("--groups")
+    {
+        Description = "Show how often the hourglasses end a group, and how well their boundaries agree with white space.",
+    };
+
     /// <summary>The verb.</summary>
     public static Command Create()
     {
         var verb = new Command("evaluate", "Measures how well models predict a text or solve their task.")
         {
-            Models, Data, Set, ByPosition, PrecisionOption, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
+            Models, Data, Set, ByPosition, Groups, PrecisionOption, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
         verb.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return verb;
@@ -68,6 +73,12 @@ internal static class EvaluateVerb
         if (overrides.FirstOrDefault(set => given is not null || !set.StartsWith("data.", StringComparison.Ordinal)) is { } misplaced)
             throw new InputException(
                 $"--set {misplaced}: changes what a run is measured on, so it takes keys that begin with data. and goes without --data.");
+        if (request.GetValue(Groups))
+        {
+            if (overrides.Length > 0 || request.GetValue(PrecisionOption) is not null || request.GetValue(ByPosition) is not null)
+                throw new InputException("--groups: reads a text in fp32; leave out --set, --precision and --by-position, or this.");
+            return EvaluateGroups.Run(request, request.GetRequiredValue(Models), given, cancellation);
+        }
         if (request.GetValue(ByPosition) is { } picture)
         {
             if (overrides.Length > 0 || request.GetValue(PrecisionOption) is not null)

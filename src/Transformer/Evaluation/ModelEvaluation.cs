@@ -100,7 +100,8 @@ public static class ModelEvaluation
         return hidden.flatten(0, 1).unsqueeze(0).split(rows, 1).Zip(targets.flatten().unsqueeze(0).split(rows, 1));
     }
 
-    private static T WithoutDropout<T>(TransformerModel model, Func<T> measure)
+    /// <summary>What a measurement gives with a model in evaluation; its training mode is restored.</summary>
+    internal static T WithoutDropout<T>(TransformerModel model, Func<T> measure)
     {
         var wasTraining = model.training;
         model.eval();

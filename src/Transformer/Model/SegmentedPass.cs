@@ -23,6 +23,9 @@ internal sealed class SegmentedPass(TransformerModel model)
     /// <summary>Collects the spans of each learned window over all words: [B or 1, H, N or 1]. Null where they are not needed.</summary>
     public IDictionary<LearnedSpan, Tensor>? LearnedSpans { get; init; }
 
+    /// <summary>Collects where groups of words end. Null where that is not needed.</summary>
+    public IList<TokenBoundaries>? Boundaries { get; init; }
+
     /// <summary>Activation checkpointing; null where blocks keep all activations.</summary>
     public Recomputation? Recomputation { get; init; }
 
@@ -74,6 +77,7 @@ internal sealed class SegmentedPass(TransformerModel model)
             embeddings = cat([.. first > 0 ? [memory] : (Tensor[])[], embeddings, .. last > 0 ? [memory] : (Tensor[])[]], 1);
             ids = nn.functional.pad(words, [first, last], value: -1);                               // memory tokens are no tokens of a text
         }
+        var boundaries = Boundaries is null ? null : new List<TokenBoundaries>();
         var spans = LearnedSpans is null ? null : new Dictionary<LearnedSpan, Tensor>();
         var hidden = model.Pass(embeddings, new()
         {
@@ -82,9 +86,11 @@ internal sealed class SegmentedPass(TransformerModel model)
             MemoryAfter = after,
             AuxiliaryLosses = AuxiliaryLosses,
             LearnedSpans = spans,
+            Boundaries = boundaries,
             Recomputation = Recomputation,
         });                                                                                         // [B, m + T + m, C]
         foreach (var (window, own) in spans ?? []) KeepSpans(window, own, first, count);
+        foreach (var (index, own) in (boundaries ?? []).Index()) KeepBoundaries(index, own, first, count);
         if (first > 0) after.Keep(model, hidden.narrow(1, last > 0 ? first + count : 0, first));
         return scope.MoveToOuter(hidden.narrow(1, first, count));
     }
@@ -100,6 +106,18 @@ internal sealed class SegmentedPass(TransformerModel model)
         }
 
         Tensor Words() => own.shape[^1] > 1 ? own.narrow(-1, first, count).clone() : own.clone();
+    }
+
+    private void KeepBoundaries(int index, TokenBoundaries own, long first, long count)
+    {
+        using (own)
+        {
+            var words = own.Ends.narrow(1, first, count);
+            if (Boundaries!.Count == index) Boundaries.Add(new(own.Config, words.clone().DetachFromDisposeScope(), Logits: null));
+            else
+                using (Boundaries[index])
+                    Boundaries[index] = Boundaries[index] with { Ends = cat([Boundaries[index].Ends, words], 1).DetachFromDisposeScope() };
+        }
     }
 
     // What stands at the memory places: what the last segment wrote or, where a text begins, what the model has learned to begin with.

@@ -237,6 +237,19 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             [.. (TensorParallelGroup?.Join(own, 0) ?? own).ToHost().Select(span => (float)span)];
     }
 
+    /// <summary>Where groups of tokens end, for each hourglass with boundaries that reads tokens, in the order of the stream.</summary>
+    /// <param name="ids">[B, T], integers below V.</param>
+    /// <returns>The caller disposes each.</returns>
+    public IReadOnlyList<TokenBoundaries> Boundaries(Tensor ids)
+    {
+        if (!Config.Layers.Hourglasses.Any(found => found.Hourglass.Boundaries is not null)) return [];
+        using var scope = NewDisposeScope();
+        var boundaries = new List<TokenBoundaries>();
+        if (Config.HasSegments) new SegmentedPass(this) { Boundaries = boundaries }.Read(ids).Memory.Dispose();
+        else Pass(Embed(ids), new() { Ids = ids, Boundaries = boundaries });
+        return boundaries;
+    }
+
     // The outputs of a map whose inputs are split are summed over the ranks, so that its bias, which all of them have, is added by one.
     private void LeaveOutputBiasesToFirstRank()
     {

@@ -26,6 +26,12 @@ public sealed record Metrics
     /// </summary>
     public IReadOnlyList<IReadOnlyList<float>>? Spans { get; init; }
 
+    /// <summary>
+    /// For each hourglass with boundaries the share of tokens that end a group, on the first validation batch, if the loss was measured at
+    /// this step.
+    /// </summary>
+    public IReadOnlyList<double>? BoundaryRates { get; init; }
+
     /// <summary>The learning rate of the step.</summary>
     public required double LearningRate { get; init; }
 

@@ -70,6 +70,8 @@ public sealed class MetricsLog : IDisposable
             if (metrics.TrainLoss is { } loss) events.add_scalar("loss/train", (float)loss, metrics.Step);
             if (metrics.ValidationLoss is { } validation) events.add_scalar("loss/validation", (float)validation, metrics.Step);
             if (metrics.ValidationAccuracy is { } accuracy) events.add_scalar("accuracy/validation", (float)accuracy, metrics.Step);
+            foreach (var (index, rate) in (metrics.BoundaryRates ?? []).Index())
+                events.add_scalar($"boundary_rate/hourglass_{index}", (float)rate, metrics.Step);
             for (var layer = 0; layer < metrics.Spans?.Count; layer++)
                 for (var head = 0; head < metrics.Spans[layer].Count; head++)
                     events.add_scalar($"span/layer_{layer}/head_{head}", metrics.Spans[layer][head], metrics.Step);
