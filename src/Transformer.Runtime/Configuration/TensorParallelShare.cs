@@ -28,6 +28,14 @@ public static class TensorParallelShare
         var (mlpPath, mlp) = model.Mlp is MixtureMlpConfig mixture ? ("model.mlp.expert", mixture.Expert) : ("model.mlp", model.Mlp);
         foreach (var problem in Added(mlp) ?? []) yield return problem with { Path = $"{mlpPath}.{problem.Path}" };
 
+        foreach (var (path, hourglass) in model.Layers.Hourglasses)
+        {
+            if (hourglass.Pooling is AttentionPoolingConfig)
+                yield return new($"model.layers{path}.pooling.kind", "tensor_parallel cannot split attention; take average or linear");
+            if (hourglass.Upsampling is AttentionUpsamplingConfig)
+                yield return new($"model.layers{path}.upsampling.kind", "tensor_parallel cannot split attention; take repeat or linear");
+        }
+
         // How a kind from outside of the library would be split, the library does not know.
         static IEnumerable<ConfigProblem>? Added(object part) => AddedKinds.Names.TryGetValue(part.GetType(), out var name)
             ? [new("kind", $"tensor_parallel cannot split {name}, which another assembly adds; take another kind, or another strategy")]

@@ -17,6 +17,7 @@ internal class GradientReduction : BlockHooks
     private readonly ParameterSpace space;
     private readonly Bucket[] order;    // as the backward pass leaves them
     private readonly Queue<(Bucket Bucket, Tensor Buffer, CollectiveWork Sum)> underway = [];
+    private readonly long lastBlock;    // where it begins in the space
     private int begun;
     private bool isActive;
     private ExceptionDispatchInfo? failure;
@@ -24,14 +25,14 @@ internal class GradientReduction : BlockHooks
     public GradientReduction(ParameterSpace space)
     {
         this.space = space;
-        var firstBlock = space.Buckets.Select(bucket => bucket.Block is null ? long.MaxValue : bucket.Offset).Min();
+        lastBlock = space.Buckets.Select(bucket => bucket.Block is null ? -1 : bucket.Offset).Max();
         order =
         [
             // After the blocks: ready before the last block is.
-            .. space.Buckets.Where(bucket => bucket.Block is null && bucket.Offset > firstBlock),
+            .. space.Buckets.Where(bucket => bucket.Block is null && bucket.Offset > lastBlock),
             .. space.Buckets.Where(bucket => bucket.Block is not null).Reverse(),
-            // The embedding, which a tied head shares.
-            .. space.Buckets.Where(bucket => bucket.Block is null && bucket.Offset < firstBlock),
+            // The embedding, which a tied head shares, and the edges of hourglasses between the blocks.
+            .. space.Buckets.Where(bucket => bucket.Block is null && bucket.Offset < lastBlock),
         ];
     }
 
@@ -66,7 +67,7 @@ internal class GradientReduction : BlockHooks
         if (!isActive || failure is not null) return;
         try
         {
-            var end = Array.FindIndex(order, bucket => bucket.Block?.Depth < layer || (bucket.Block is null && bucket.Offset == 0));
+            var end = Array.FindIndex(order, bucket => bucket.Block?.Depth < layer || (bucket.Block is null && bucket.Offset < lastBlock));
             BeginBefore(end >= 0 ? end : order.Length);
         }
         catch (Exception e)

@@ -6,6 +6,7 @@ using Transformer.Data;
 using Transformer.Distributed;
 using Transformer.Layers.Mlp;
 using Transformer.Model;
+using Transformer.Model.Hierarchy;
 using Transformer.Native;
 using Transformer.Runs;
 using Transformer.Tests.Architecture;
@@ -91,6 +92,8 @@ public sealed partial class DeviceStepTests
             ["Layers/Attention/Window.cs"] = 1,           // on the CPU, and for unknown devices
             ["Layers/Mlp/MixtureOfExperts.cs"] = 1,       // once per layer and pass
             ["Model/HeadLoss.cs"] = 1,                    // on the CPU
+            ["Model/Hierarchy/DynamicPooling.cs"] = 3,    // how many groups there are: once a pass, twice in generation
+            ["Model/Hierarchy/HourglassState.cs"] = 1,    // its counts, which are in CPU memory
             ["Model/TorchSequenceState.cs"] = 1,          // for a saved state
             ["Model/TransformerModel.cs"] = 2,            // the mean spans, of chosen tokens too, at evaluations
             ["Training/AdamW.cs"] = 1,                    // its count, which is in CPU memory
@@ -128,8 +131,10 @@ public sealed partial class DeviceStepTests
         var step = new TrainingStep(model, space, optimizer, training);
         var failure = Assert.ThrowsAny<Exception>(() => step.Run(1, [Draw(ragged: false), Draw(ragged: true)]));
 
-        // Experts process groups of rows whose lengths the CPU must know to queue the work.
-        var expected = config.Mlp is MixtureMlpConfig ? typeof(MixtureOfExperts) : typeof(TrainingStep);
+        // Experts process groups of rows whose lengths the CPU must know to queue the work, and layers groups whose number it must know.
+        var expected = config.Mlp is MixtureMlpConfig ? typeof(MixtureOfExperts)
+            : config.Layers.Hourglasses.Any(found => found.Hourglass.Boundaries is not null) ? typeof(DynamicPooling)
+            : typeof(TrainingStep);
         var frames = new StackTrace(failure).GetFrames().Select(frame => frame.GetMethod()!.DeclaringType!)
             .SkipWhile(type => type != typeof(DeviceCopy));
         Assert.True(frames.FirstOrDefault(type => type != typeof(DeviceCopy)) == expected, failure.ToString());

@@ -55,8 +55,7 @@ public sealed class BoundaryPredictor : nn.Module<Tensor, Tensor>
     public static Tensor Prior(Tensor ends, double rate)
     {
         var (tokens, count) = (ends.shape[1], ends.sum(1));                                    // [B]
-        using var all = tensor(tokens + 1.0f, device: ends.device);
-        var choices = all.lgamma() - (count + 1).lgamma() - (tokens - count + 1).lgamma();
+        var choices = full_like(count, tokens + 1).lgamma() - (count + 1).lgamma() - (tokens - count + 1).lgamma();
         return -(choices + count * Math.Log(rate) + (tokens - count) * Math.Log(1 - rate)).mean() / tokens;
     }
 

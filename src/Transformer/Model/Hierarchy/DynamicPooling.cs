@@ -70,7 +70,7 @@ public sealed class DynamicPooling : ShortenedLayers
     internal Tensor Whole(Tensor x, Tensor found, ForwardContext context)
     {
         var received = found.detach().cumsum(1);                                                           // [B, T], which of the S
-        var most = (int)received.select(1, -1).max().item<float>();
+        var most = (int)received.select(1, -1).ToHost().Max();                                             // waits for the device
         var (sums, counts) = TokenGroups.Sum(x, found, most + 1);
         var groups = cat([NullGroup(x.shape[0]), TokenGroups.Mean(sums, counts).narrow(1, 0, most)], 1);   // [B, S, C]
         var rows = Run(norm.call(groups), context, state: null, counts: null, spans =>
@@ -101,11 +101,12 @@ public sealed class DynamicPooling : ShortenedLayers
             all = cat([all, Run(groups, context, state, counts, spans => spans)], 1);
         }
         var y = x + TokenGroups.Receive(all, received + Column(nulls, x.device));
+        var open = sizes.gather(1, Column(ended, x.device).to(ScalarType.Int64)).squeeze(1).ToHost();
         for (var row = 0; row < B; row++)
         {
             state.Open[row][0].copy_(sums[row][ended[row]]);
             state.Received[row].copy_(all[row][counts[row]]);
-            state.Counts[row].copy_(tensor(new[] { sizes[row][ended[row]].item<float>(), state.Counts[row][1].item<float>() + counts[row] }));
+            state.Count(row, (int)open[row], counts[row]);
         }
         return y;
     }

@@ -44,6 +44,12 @@ public sealed class HourglassState : LayerState
     /// <summary>How many vectors the layers have read of each row.</summary>
     internal int[] Groups => [.. Counts.select(1, 1).data<float>().Select(count => (int)count)];
 
+    /// <summary>Counts what a pass has read of a row.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="open">How many tokens the open group now has.</param>
+    /// <param name="groups">How many more vectors the layers have read.</param>
+    internal void Count(int row, int open, int groups) => Counts[row].copy_(tensor(new[] { open, Groups[row] + (float)groups }));
+
     /// <inheritdoc/>
     public override long Bytes => base.Bytes + Layers.Values.Sum(layer => layer.Bytes);
 
