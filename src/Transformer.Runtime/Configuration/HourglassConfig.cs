@@ -70,6 +70,11 @@ public sealed record HourglassConfig : IValidated
         foreach (var problem in Layers.ItemProblems) yield return problem with { Path = $"layers{problem.Path}" };
         if (Layers.Blocks < 1) yield return new("layers", "found 0, expected 1 or more: the layers that read the groups");
         if (Depth(Layers) >= Deepest) yield return new("layers", $"more than {Deepest} hourglasses in each other");
+        foreach (var (index, item) in Layers.Index())    // hourglasses within those tell theirs
+        {
+            if (item.Hourglass?.Boundaries is { ReadsTokens: true } boundaries)
+                yield return new($"layers[{index}].boundaries.kind", NotOfGroups(boundaries));
+        }
         if (Boundaries is null) yield break;
         if (Pooling is not AveragePoolingConfig)
             yield return new("pooling.kind", $"groups that end at boundaries differ in length, which {Kind.NameOf(Pooling)} cannot pool; take average");
@@ -79,15 +84,10 @@ public sealed record HourglassConfig : IValidated
                 "upsampling.kind",
                 $"groups that end at boundaries differ in length, which {Kind.NameOf(Upsampling)} cannot make longer; take repeat");
         }
-        foreach (var (path, inner) in Layers.Hourglasses)
-        {
-            if (inner.Boundaries is { ReadsTokens: true } boundaries)
-                yield return new($"layers{path}.boundaries.kind", NotOfGroups(boundaries));
-        }
     }
 
     /// <summary>Why boundaries that depend on tokens cannot be those of groups.</summary>
-    internal static string NotOfGroups(BoundaryConfig boundaries) =>
+    private static string NotOfGroups(BoundaryConfig boundaries) =>
         $"{Kind.NameOf(boundaries)} is told by tokens, and in an hourglass there are groups of them; take learned, or shorten";
 
     private static int Depth(LayersConfig layers) => layers.Max(item => item.Hourglass is { } inner ? 1 + Depth(inner.Layers) : 0);
