@@ -65,10 +65,16 @@ public sealed record HourglassConfig : IValidated
     public IEnumerable<ConfigProblem> Problems()
     {
         if (Shorten is null == Boundaries is null)
-            yield return new("shorten", Shorten is null ? "missing; expected shorten, or boundaries" : "found beside boundaries; give one of the two");
+        {
+            yield return Shorten is null
+                ? new("shorten", "missing; expected shorten, or boundaries", "boundaries")
+                : new("shorten", "found beside boundaries; give one of the two");
+        }
         if (Shorten is < 1 or > LongestGroup) yield return new("shorten", $"found {Shorten}, expected 1 to {LongestGroup}");
-        foreach (var problem in Layers.ItemProblems) yield return problem with { Path = $"layers{problem.Path}" };
-        if (Layers.Blocks < 1) yield return new("layers", "found 0, expected 1 or more: the layers that read the groups");
+        var items = Layers.ItemProblems.ToList();
+        foreach (var problem in items) yield return problem with { Path = $"layers{problem.Path}" };
+        if (items.Count == 0 && Layers.Blocks < 1)
+            yield return new("layers", $"found {Layers}, expected 1 or more: the layers that read the groups");
         if (Depth(Layers) >= Deepest) yield return new("layers", $"more than {Deepest} hourglasses in each other");
         foreach (var (index, item) in Layers.Index())    // hourglasses within those tell theirs
         {

@@ -113,16 +113,16 @@ public sealed class LayersConfigTests
 
     [Theory]
     [InlineData(
-        "model.attention={kind: transformer_xl, heads: 4, memory_length: 8}", "model.position={kind: none}",
+        "model.attention={kind: transformer_xl, heads: 4, memory_length: 8}", "contiguous",
         "model.layers: a mixer that remembers the segment before stands in an hourglass")]
     [InlineData(
-        "model.memory={kind: associative, tokens: 2}", "model.position={kind: none}",
+        "model.memory={kind: associative, tokens: 2}", "random",
         "model.memory.kind: associative memory is written by the tokens behind a segment, and in an hourglass there are groups of them")]
     [InlineData(
-        "model.attention={kind: softmax, heads: 4, value_residual: true}", "model.position={kind: none}",
+        "model.attention={kind: softmax, heads: 4, value_residual: true}", "random",
         "model.attention.value_residual: found outside and inside of an hourglass")]
-    public void What_cannot_stand_in_an_hourglass_is_refused(string set, string other, string expected) =>
-        Refused(expected, "model.layers=[1, {shorten: 2, layers: 2}, 1]", set, other);
+    public void What_cannot_stand_in_an_hourglass_is_refused(string set, string sampling, string expected) => Refused(
+        expected, "model.layers=[1, {shorten: 2, layers: 2}, 1]", "model.position={kind: none}", $"data.sampling={sampling}", set);
 
     [Fact]
     public void Dynamic_ntk_is_refused_where_boundaries_end_groups() => Refused(

@@ -50,14 +50,14 @@ public sealed class HierarchyInvariantTests
     [Theory, MemberData(nameof(OfEqualGroups))]
     public void Whatever_follows_a_token_leaves_it_and_those_before_it_unchanged(
         string pooling, string upsampling, int shorten, bool isNested) =>
-        LaterTokensDoNotMatter(Equal(pooling, upsampling, shorten, isNested), tolerance: 0);
+        ReadsWhatIsBefore(Equal(pooling, upsampling, shorten, isNested), tolerance: 0);
 
     // Groups of other lengths are other shapes, which round differently.
     [Theory, MemberData(nameof(AtBoundaries))]
     public void Whatever_follows_a_token_leaves_it_and_those_before_it_unchanged_at_boundaries(string kind, bool isNested) =>
-        LaterTokensDoNotMatter(AtBoundariesOf(kind, isNested), tolerance: 1e-5);
+        ReadsWhatIsBefore(AtBoundariesOf(kind, isNested), tolerance: 1e-5);
 
-    private static void LaterTokensDoNotMatter(ModelConfig config, double tolerance)
+    private static void ReadsWhatIsBefore(ModelConfig config, double tolerance)
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
@@ -69,6 +69,9 @@ public sealed class HierarchyInvariantTests
             var changed = cat([ids.narrow(1, 0, t), others.narrow(1, t, Tokens - t)], 1);
             Near.Equal(logits.narrow(1, 0, t), model.call(changed, null).narrow(1, 0, t), tolerance, $"logits before token {t}");
         }
+        var first = ids.clone();
+        first[.., 0] = (first[.., 0] + 1) % 13;
+        Assert.True((model.call(first, null) - logits).abs().amax(-1).min().item<float>() > 1e-4, "some token does not read the first");
     }
 
     [Theory, MemberData(nameof(OfEqualGroups))]
@@ -90,28 +93,58 @@ public sealed class HierarchyInvariantTests
             Near.Equal(logits.narrow(1, 0, tokens), model.call(ids.narrow(1, 0, tokens), null), 1e-5, $"{tokens} tokens");
     }
 
-    // The latest end of a group that is no later than a token is what shows a shift that is too great, a token that sees a later one what
-    // shows a shift that is too small.
+    // A shift of s would lose the token at which a group ends, one of 0 would let a token read later ones.
     [Theory]
-    [InlineData(1)]
     [InlineData(2)]
     [InlineData(3)]
     [InlineData(5)]
     public void A_token_reads_itself_and_all_tokens_up_to_the_end_of_the_last_group_that_is_complete(int shorten)
     {
         using var scope = NewDisposeScope();
-        using var hourglass = EqualGroups(shorten, "average", "repeat");
-        bool Reads(int t, int of) => of == t || of <= t / shorten * shorten;
-        bool[] expected = [.. from t in Enumerable.Range(0, Tokens) from of in Enumerable.Range(0, Tokens) select Reads(t, of)];
+        using var hourglass = EqualGroups(shorten);
+        var expected = Pairs((t, other) => other == t || other <= t / shorten * shorten);
         Assert.Equal(expected, Read(x => hourglass.call(x, Context(x))));
-        Assert.Equal(expected, Read(x => Plain(hourglass, x, shorten, shorten - 1)));
+        Assert.Equal(expected, Read(x => Plain(hourglass, x, shorten, shift: shorten - 1)));
 
-        var tooFar = Read(x => Plain(hourglass, x, shorten, shorten));
-        Assert.False(tooFar[(shorten + 1) * Tokens + shorten] && shorten > 1);    // group 1 ends a token too early
-        Assert.NotEqual(expected, tooFar);
-        if (shorten == 1) return;
-        var tooNear = Read(x => Plain(hourglass, x, shorten, 0));
-        Assert.True(tooNear[1]);    // token 0 reads token 1
+        var shiftedMore = Read(x => Plain(hourglass, x, shorten, shift: shorten));
+        Assert.Contains((shorten + 1, shorten), expected.Except(shiftedMore));
+        Assert.Empty(shiftedMore.Except(expected));
+        var unshifted = Read(x => Plain(hourglass, x, shorten, shift: 0));
+        Assert.Contains((0, 1), unshifted.Except(expected));
+    }
+
+    // Group j of s tokens ends with token s j.
+    [Theory]
+    [InlineData(2, 2)]
+    [InlineData(3, 2)]
+    [InlineData(2, 3)]
+    [InlineData(1, 3)]
+    public void In_groups_of_groups_a_group_reads_itself_and_all_up_to_the_end_of_the_last_group_of_groups(int shorten, int inner)
+    {
+        using var scope = NewDisposeScope();
+        using var hourglass = (Hourglass)Node(Tiny.Config with
+        {
+            Layers = [new HourglassConfig { Shorten = shorten, Layers = [new HourglassConfig { Shorten = inner, Layers = 1 }] }],
+            Position = new NoPositionConfig(),
+        });
+        var expected = Pairs((t, other) =>
+        {
+            var (received, group) = (t / shorten, (other + shorten - 1) / shorten);
+            return other == t || group == received || group <= received / inner * inner;
+        });
+        Assert.Equal(expected, Read(x => hourglass.call(x, Context(x))));
+    }
+
+    [Fact]
+    public void At_boundaries_a_token_reads_itself_and_all_tokens_up_to_the_last_boundary_its_own_included()
+    {
+        using var scope = NewDisposeScope();
+        using var pooling = AtWhiteSpace();
+        int[] ends = [2, 3, 7];
+        var found = zeros(1, Tokens);
+        foreach (var end in ends) found[0, end] = 1;
+        var expected = Pairs((t, other) => other == t || ends.Any(end => other <= end && end <= t));
+        Assert.Equal(expected, Read(x => pooling.Whole(x, found, Context(x))));
     }
 
     [Theory]
@@ -122,7 +155,7 @@ public sealed class HierarchyInvariantTests
     public void Values_are_those_of_groups_cut_one_by_one(int shorten)
     {
         using var _ = no_grad();
-        using var hourglass = EqualGroups(shorten, "average", "repeat");
+        using var hourglass = EqualGroups(shorten);
         for (var tokens = 1; tokens <= 2 * shorten + 1; tokens++)
         {
             using var scope = NewDisposeScope();
@@ -155,7 +188,7 @@ public sealed class HierarchyInvariantTests
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        using var hourglass = EqualGroups(100, "average", "repeat");
+        using var hourglass = EqualGroups(100);
         var x = randn(2, 7, Width);
         var first = x.narrow(1, 0, 1) / 100;
         Near.Equal(x + hourglass.Layers.call(first, Context(first)), hourglass.call(x, Context(x)), 1e-5);
@@ -227,7 +260,8 @@ public sealed class HierarchyInvariantTests
         using var scope = NewDisposeScope();
         using var model = Windowed("dynamic", new HourglassConfig { Boundaries = Boundaries["white_space"], Layers = 1 });
         var ids = tensor((long[])[2, 3, 1, 2, 4, 5, 2, 3, 6, 11, 7], [1, Tokens]);
-        SpansAreOfGroups(model, ids, t => (int[])[2, 4, 5, 9] is var ends ? ends.Count(end => end <= t) : 0, differ: true);
+        int[] ends = [2, 4, 5, 9];
+        SpansAreOfGroups(model, ids, t => ends.Count(end => end <= t), differ: true);
     }
 
     private static void SpansAreOfGroups(TransformerModel model, Tensor ids, Func<int, int> groupOf, bool differ)
@@ -270,18 +304,23 @@ public sealed class HierarchyInvariantTests
         return x + stack([.. Enumerable.Range(0, T).Select(t => rows.select(1, t / shorten))], 1);
     }
 
-    // Whether token t reads another: [T * T], by the gradient.
-    private static bool[] Read(Func<Tensor, Tensor> function)
+    private static IReadOnlyList<(int Token, int Other)> Pairs(Func<int, int, bool> reads) =>
+    [
+        .. from t in Enumerable.Range(0, Tokens) from other in Enumerable.Range(0, Tokens) where reads(t, other) select (t, other),
+    ];
+
+    // Which tokens read which, by the gradient.
+    private static IReadOnlyList<(int Token, int Other)> Read(Func<Tensor, Tensor> function)
     {
-        var reads = new List<bool>();
+        var (x, weights) = (randn(1, Tokens, Width), randn(Width));
+        var sizes = new List<float[]>();
         for (var t = 0; t < Tokens; t++)
         {
-            manual_seed(7);
-            var x = randn(1, Tokens, Width).requires_grad_();
-            (function(x).select(1, t) * randn(Width)).sum().backward();
-            reads.AddRange(x.grad![0].abs().sum(-1).data<float>().Select(size => size != 0));
+            var leaf = x.clone().requires_grad_();
+            (function(leaf).select(1, t) * weights).sum().backward();
+            sizes.Add(leaf.grad![0].abs().sum(-1).data<float>().ToArray());
         }
-        return [.. reads];
+        return Pairs((t, other) => sizes[t][other] != 0);
     }
 
     private static ForwardContext Context(Tensor x) =>
@@ -293,8 +332,8 @@ public sealed class HierarchyInvariantTests
         return pooling.Layers.call(norm.call(groups), Context(groups));
     }
 
-    private static Hourglass EqualGroups(int shorten, string pooling, string upsampling) =>
-        (Hourglass)Node(Equal(pooling, upsampling, shorten, isNested: false) with { Position = new NoPositionConfig() });
+    private static Hourglass EqualGroups(int shorten) =>
+        (Hourglass)Node(Equal("average", "repeat", shorten, isNested: false) with { Position = new NoPositionConfig() });
 
     private static DynamicPooling AtWhiteSpace() =>
         (DynamicPooling)Node(AtBoundariesOf("white_space", isNested: false) with { Position = new NoPositionConfig() });
@@ -312,10 +351,12 @@ public sealed class HierarchyInvariantTests
     private static Stack StackOf(ModelConfig config) =>
         Stack.Of(config with { Position = new NoPositionConfig() }, (config with { Position = new NoPositionConfig() }).Nodes());
 
+    private static HourglassConfig OfTwo => new() { Shorten = 2, Layers = 1 };
+
     private static ModelConfig Equal(string pooling, string upsampling, int shorten, bool isNested) => With(new()
     {
         Shorten = shorten,
-        Layers = isNested ? [1, new HourglassConfig { Shorten = 2, Layers = 1 }, 1] : 1,
+        Layers = isNested ? [1, OfTwo, 1] : 1,
         Pooling = Poolings[pooling],
         Upsampling = Upsamplings[upsampling],
     });
@@ -325,7 +366,7 @@ public sealed class HierarchyInvariantTests
     {
         Boundaries = Boundaries[kind],
         Layers = isNested
-            ? [1, kind == "learned" ? new HourglassConfig { Boundaries = Boundaries[kind], Layers = 1 } : new HourglassConfig { Shorten = 2, Layers = 1 }]
+            ? [1, kind == "learned" ? new HourglassConfig { Boundaries = Boundaries[kind], Layers = 1 } : OfTwo]
             : 1,
     });
 
@@ -334,9 +375,6 @@ public sealed class HierarchyInvariantTests
     private static TransformerModel Draw(ModelConfig config)
     {
         Assert.Empty(config.Problems());
-        var model = new TransformerModel(config);
-        // Predictors begin with biases of zero, and so with a boundary about every other time.
-        Assert.All(model.modules().OfType<Hourglass>(), hourglass => Assert.NotEmpty(hourglass.Layers.Blocks));
-        return model;
+        return new TransformerModel(config);
     }
 }
