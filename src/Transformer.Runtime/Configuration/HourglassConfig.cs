@@ -71,9 +71,8 @@ public sealed record HourglassConfig : IValidated
                 : new("shorten", "found beside boundaries; give one of the two");
         }
         if (Shorten is < 1 or > LongestGroup) yield return new("shorten", $"found {Shorten}, expected 1 to {LongestGroup}");
-        var items = Layers.ItemProblems.ToList();
-        foreach (var problem in items) yield return problem with { Path = $"layers{problem.Path}" };
-        if (items.Count == 0 && Layers.Blocks < 1)
+        foreach (var problem in Layers.ItemProblems) yield return problem with { Path = $"layers{problem.Path}" };
+        if (Layers is [] or [{ Hourglass: null, Blocks: < 1 }])
             yield return new("layers", $"found {Layers}, expected 1 or more: the layers that read the groups");
         if (Depth(Layers) >= Deepest) yield return new("layers", $"more than {Deepest} hourglasses in each other");
         foreach (var (index, item) in Layers.Index())    // hourglasses within those tell theirs
@@ -96,7 +95,8 @@ public sealed record HourglassConfig : IValidated
     private static string NotOfGroups(BoundaryConfig boundaries) =>
         $"{Kind.NameOf(boundaries)} is told by tokens, and in an hourglass there are groups of them; take learned, or shorten";
 
-    private static int Depth(LayersConfig layers) => layers.Max(item => item.Hourglass is { } inner ? 1 + Depth(inner.Layers) : 0);
+    private static int Depth(LayersConfig layers) =>
+        layers.Select(item => item.Hourglass is { } inner ? 1 + Depth(inner.Layers) : 0).DefaultIfEmpty().Max();
 
     /// <summary>As the key's value reads, in short.</summary>
     public override string ToString()

@@ -189,7 +189,8 @@ public sealed record ModelConfig : IValidated
             yield return new("context_length", $"found {ContextLength}, expected 1 to {LongestContext}");
         if (VocabularySize is < 1 or > LargestVocabulary)
             yield return new("vocabulary_size", $"found {VocabularySize}, expected 1 to {LargestVocabulary}");
-        if (Layers.Blocks is < 0 or > MostLayers) yield return new("layers", $"found {Layers}, expected 0 to {MostLayers} blocks");
+        if (Layers is [{ Blocks: < 0 }] || Layers.Blocks > MostLayers)
+            yield return new("layers", $"found {Layers}, expected 0 to {MostLayers} blocks");
         foreach (var problem in Layers.ItemProblems) yield return problem with { Path = $"layers{problem.Path}" };
         if (Dropout is < 0 or >= 1) yield return new("dropout", $"found {Dropout}, expected 0 or more and less than 1");
         // what follows looks at all blocks and divisors

@@ -68,6 +68,10 @@ public sealed class LayersConfigTests
     [InlineData("[2, {shorten: 0, layers: 1}]", "model.layers[1].shorten: found 0, expected 1 to 65536")]
     [InlineData("[2, {shorten: 2, layers: 0}]", "model.layers[1].layers: found 0, expected 1 or more")]
     [InlineData("[2, {shorten: 2, layers: -1}]", "model.layers[1].layers: found -1, expected 1 or more")]
+    [InlineData("[{shorten: 2, layers: -3}]", "model.layers[0].layers: found -3, expected 1 or more")]
+    [InlineData("[1, {shorten: 2, layers: [{shorten: 2, layers: 0}]}]", "model.layers[1].layers[0].layers: found 0, expected 1 or more")]
+    [InlineData("[1, -5]", "model.layers[1]: found -5, expected 1 or more blocks")]
+    [InlineData("[60000, 60000]", "model.layers: found [60000, 60000], expected 0 to 100000 blocks")]
     [InlineData("[2, {shorten: 2, layers: []}]", "model.layers[1].layers: found an empty list, expected ")]
     [InlineData("[2, {shorten: 2, layers: [1, -1]}]", "model.layers[1].layers[1]: found -1, expected 1 or more blocks")]
     [InlineData("[2, {shorten: 2}]", "model.layers[1].layers: missing; expected ")]
@@ -134,6 +138,10 @@ public sealed class LayersConfigTests
     public void Entropy_is_refused_where_texts_are_read_in_segments() => Refused(
         "model.layers[1].boundaries.kind: entropy teaches whole texts, and this model reads segments; take learned",
         "model.layers=[1, {boundaries: {kind: entropy}, layers: 1}]", "model.memory={kind: recurrent, tokens: 2}");
+
+    [Fact]
+    public void An_hourglass_without_layers_is_refused() =>
+        Assert.StartsWith("layers: found [], expected 1 or more", Assert.Single(new HourglassConfig { Shorten = 2, Layers = [] }.Problems()).ToString());
 
     [Fact]
     public void More_hourglasses_in_each_other_than_any_model_has_are_refused()

@@ -90,7 +90,7 @@ public sealed class HierarchyInvariantTests
         var ids = Tiny.Ids(2, longest);
         var logits = model.call(ids, null);
         for (var tokens = 1; tokens < longest; tokens++)
-            Near.Equal(logits.narrow(1, 0, tokens), model.call(ids.narrow(1, 0, tokens), null), 1e-5, $"{tokens} tokens");
+            Near.Equal(logits.narrow(1, 0, tokens), model.call(ids.narrow(1, 0, tokens), null), 3e-5, $"{tokens} tokens");
     }
 
     // A shift of s would lose the token at which a group ends, one of 0 would let a token read later ones.
@@ -160,7 +160,7 @@ public sealed class HierarchyInvariantTests
         {
             using var scope = NewDisposeScope();
             var x = randn(2, tokens, Width);
-            Near.Equal(Plain(hourglass, x, shorten, shorten - 1), hourglass.call(x, Context(x)), 1e-5, $"{tokens} tokens");
+            Near.Equal(Plain(hourglass, x, shorten, shorten - 1), hourglass.call(x, Context(x)), 3e-5, $"{tokens} tokens");
         }
         var longer = randn(2, 2 * shorten + 1, Width);
         var y = hourglass.call(longer, Context(longer));
@@ -173,8 +173,10 @@ public sealed class HierarchyInvariantTests
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        var config = Tiny.Config with { Layers = [1, new HourglassConfig { Shorten = 1, Layers = 2 }, 1] };
-        var (nested, plain) = (StackOf(config), StackOf(config with { Layers = 4 }));
+        var config = Tiny.Config with { Layers = 4, Position = new NoPositionConfig() };
+        var plain = Stack.Of(config, config.Nodes());
+        config = config with { Layers = [1, new HourglassConfig { Shorten = 1, Layers = 2 }, 1] };
+        var nested = Stack.Of(config, config.Nodes());
         foreach (var (from, to) in nested.Blocks.Zip(plain.Blocks)) Tiny.CopyWeights(from, to);
         var x = randn(2, Tokens, Width);
         var context = Context(x);
@@ -347,9 +349,6 @@ public sealed class HierarchyInvariantTests
             if (name.EndsWith("proj.weight", StringComparison.Ordinal)) parameter.normal_(0, 0.3);
         return node;
     }
-
-    private static Stack StackOf(ModelConfig config) =>
-        Stack.Of(config with { Position = new NoPositionConfig() }, (config with { Position = new NoPositionConfig() }).Nodes());
 
     private static HourglassConfig OfTwo => new() { Shorten = 2, Layers = 1 };
 
