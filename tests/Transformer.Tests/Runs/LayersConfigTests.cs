@@ -107,7 +107,7 @@ public sealed class LayersConfigTests
     [InlineData("[1, {boundaries: {kind: learned, temperature: 0}, layers: 1}]", "model.layers[1].boundaries.temperature: found 0, ")]
     [InlineData("[1, {boundaries: {kind: learned, hidden: 0}, layers: 1}]", "model.layers[1].boundaries.hidden: found 0, expected 1 to ")]
     [InlineData("[1, {boundaries: {kind: entropy, spikes_left: 0}, layers: 1}]", "model.layers[1].boundaries.spikes_left: found 0, ")]
-    [InlineData("[1, {boundaries: {kind: white_space, tokens: [-1]}, layers: 1}]", "model.layers[1].boundaries.tokens: found an id below 0")]
+    [InlineData("[1, {boundaries: {kind: white_space, tokens: [-1]}, layers: 1}]", "model.layers[1].boundaries.tokens: found an id below ")]
     [InlineData("[1, {boundaries: {kind: white_space, tokens: [50]}, layers: 1}]", "model.layers[1].boundaries.tokens: found an id of 50 ")]
     [InlineData("[1, {boundaries: {kind: words}, layers: 1}]", "model.layers[1].boundaries.kind: found words, expected one of learned, ")]
     [InlineData("[1, {shorten: 2, layer: 1}]", "model.layers[1].layer: unknown key; did you mean model.layers[1].layers?")]
@@ -140,14 +140,18 @@ public sealed class LayersConfigTests
         "model.layers=[1, {boundaries: {kind: entropy}, layers: 1}]", "model.memory={kind: recurrent, tokens: 2}");
 
     [Fact]
-    public void An_hourglass_without_layers_is_refused() =>
-        Assert.StartsWith("layers: found [], expected 1 or more", Assert.Single(new HourglassConfig { Shorten = 2, Layers = [] }.Problems()).ToString());
+    public void An_hourglass_without_layers_is_refused()
+    {
+        var problem = Assert.Single(new HourglassConfig { Shorten = 2, Layers = [] }.Problems());
+        Assert.StartsWith("layers: found [], expected 1 or more", problem.ToString());
+    }
 
     [Fact]
     public void More_hourglasses_in_each_other_than_any_model_has_are_refused()
     {
         var layers = Enumerable.Range(0, 17).Aggregate("1", (inner, _) => $"[{{shorten: 2, layers: {inner}}}]");
-        Assert.Contains("more than 16 hourglasses in each other", Assert.Throws<InputException>(() => Parse($"model.layers={layers}")).Message);
+        Assert.Contains(
+            "more than 16 hourglasses in each other", Assert.Throws<InputException>(() => Parse($"model.layers={layers}")).Message);
     }
 
     private static void Refused(string expected, params string[] overrides) =>

@@ -131,7 +131,8 @@ public sealed class DynamicPoolingGoldenTests
         /// <summary>By the reference's names.</summary>
         public Dictionary<string, Tensor> Gradients()
         {
-            var all = weights.Where(weight => weight.Value.grad is not null).ToDictionary(weight => weight.Key, weight => weight.Value.grad!);
+            var all = weights.Where(weight => weight.Value.grad is not null)
+                .ToDictionary(weight => weight.Key, weight => weight.Value.grad!);
             foreach (var (name, parameter) in pooling.named_parameters()) all[Its(name)] = parameter.grad!;
             return all;
         }

@@ -6,7 +6,9 @@ namespace Transformer.Tests.Model.Hierarchy;
 
 // B batch · T tokens · C width · V vocabulary
 
-/// <summary>lucidrains/hourglass-transformer-pytorch. Its head has a bias, which is added here; tolerances are those of the goldens.</summary>
+/// <summary>
+/// lucidrains/hourglass-transformer-pytorch. Its head has a bias, which is added here; tolerances are those of the goldens.
+/// </summary>
 public sealed class HourglassGoldenTests
 {
     private const double Values = 3e-5, Gradients = 1e-5;
