@@ -65,11 +65,21 @@ public sealed record HourglassConfig : IValidated
     public IEnumerable<ConfigProblem> Problems()
     {
         if (Shorten is null == Boundaries is null)
-            yield return new("shorten", Shorten is null ? "missing; expected shorten, or boundaries" : "found beside boundaries; give one of the two");
+        {
+            yield return Shorten is null
+                ? new("shorten", "missing; expected shorten, or boundaries", "boundaries")
+                : new("shorten", "found beside boundaries; give one of the two");
+        }
         if (Shorten is < 1 or > LongestGroup) yield return new("shorten", $"found {Shorten}, expected 1 to {LongestGroup}");
         foreach (var problem in Layers.ItemProblems) yield return problem with { Path = $"layers{problem.Path}" };
-        if (Layers.Blocks < 1) yield return new("layers", "found 0, expected 1 or more: the layers that read the groups");
+        if (Layers is [] or [{ Hourglass: null, Blocks: < 1 }])
+            yield return new("layers", $"found {Layers}, expected 1 or more: the layers that read the groups");
         if (Depth(Layers) >= Deepest) yield return new("layers", $"more than {Deepest} hourglasses in each other");
+        foreach (var (index, item) in Layers.Index())    // hourglasses within those tell theirs
+        {
+            if (item.Hourglass?.Boundaries is { ReadsTokens: true } boundaries)
+                yield return new($"layers[{index}].boundaries.kind", NotOfGroups(boundaries));
+        }
         if (Boundaries is null) yield break;
         if (Pooling is not AveragePoolingConfig)
             yield return new("pooling.kind", $"groups that end at boundaries differ in length, which {Kind.NameOf(Pooling)} cannot pool; take average");
@@ -79,18 +89,14 @@ public sealed record HourglassConfig : IValidated
                 "upsampling.kind",
                 $"groups that end at boundaries differ in length, which {Kind.NameOf(Upsampling)} cannot make longer; take repeat");
         }
-        foreach (var (path, inner) in Layers.Hourglasses)
-        {
-            if (inner.Boundaries is { ReadsTokens: true } boundaries)
-                yield return new($"layers{path}.boundaries.kind", NotOfGroups(boundaries));
-        }
     }
 
     /// <summary>Why boundaries that depend on tokens cannot be those of groups.</summary>
-    internal static string NotOfGroups(BoundaryConfig boundaries) =>
+    private static string NotOfGroups(BoundaryConfig boundaries) =>
         $"{Kind.NameOf(boundaries)} is told by tokens, and in an hourglass there are groups of them; take learned, or shorten";
 
-    private static int Depth(LayersConfig layers) => layers.Max(item => item.Hourglass is { } inner ? 1 + Depth(inner.Layers) : 0);
+    private static int Depth(LayersConfig layers) =>
+        layers.Select(item => item.Hourglass is { } inner ? 1 + Depth(inner.Layers) : 0).DefaultIfEmpty().Max();
 
     /// <summary>As the key's value reads, in short.</summary>
     public override string ToString()

@@ -29,7 +29,7 @@ public sealed class LayersConfig : IReadOnlyList<LayersItem>, IEquatable<LayersC
     public LayersItem this[int index] => items[index];
 
     /// <summary>L, the number of all blocks, those of hourglasses included.</summary>
-    public int Blocks => (int)Math.Min(int.MaxValue, items.Sum(item => (long)(item.Hourglass?.Layers.Blocks ?? item.Blocks)));
+    public int Blocks => (int)Math.Min(int.MaxValue, items.Sum(item => (long)(item.Hourglass?.Layers.Blocks ?? Math.Max(0, item.Blocks))));
 
     /// <summary>The hourglasses in the order of their first blocks, with their keys relative to these layers; those within others too.</summary>
     internal IEnumerable<(string Path, HourglassConfig Hourglass)> Hourglasses =>

@@ -104,7 +104,7 @@ public sealed record ModelConfig : IValidated
                 for (var i = 0; i < item.Blocks; i++, depth++)
                 {
                     nodes.Add(new BlockSpec(
-                        $"{path}.{nodes.Count}", depth, AttentionAt(depth), Mlp, Sublayers(SublayerSpec.Mixer, SubLayers * depth))
+                        $"{path}.{nodes.Count}", depth, AttentionAt(depth), Mlp, SublayersFrom(SublayerSpec.Mixer, SubLayers * depth))
                     { MixesValues = mixing.Contains(depth), Share = share });
                 }
             }
@@ -142,7 +142,7 @@ public sealed record ModelConfig : IValidated
 
     // The names of the norms are those of Llama, OLMo 2 and Gemma 2: post_attention_layernorm stands before the MLP, or behind the
     // attention where a norm is there.
-    internal IReadOnlyList<SublayerSpec> Sublayers(string mixing, int first)
+    internal IReadOnlyList<SublayerSpec> SublayersFrom(string mixing, int first)
     {
         var (before, after) = (Residual.NormBefore, Residual.NormAfter);
         var mixer = new SublayerSpec(
@@ -189,7 +189,8 @@ public sealed record ModelConfig : IValidated
             yield return new("context_length", $"found {ContextLength}, expected 1 to {LongestContext}");
         if (VocabularySize is < 1 or > LargestVocabulary)
             yield return new("vocabulary_size", $"found {VocabularySize}, expected 1 to {LargestVocabulary}");
-        if (Layers.Blocks is < 0 or > MostLayers) yield return new("layers", $"found {Layers}, expected 0 to {MostLayers} blocks");
+        if (Layers is [{ Blocks: < 0 }] || Layers.Blocks > MostLayers)
+            yield return new("layers", $"found {Layers}, expected 0 to {MostLayers} blocks");
         foreach (var problem in Layers.ItemProblems) yield return problem with { Path = $"layers{problem.Path}" };
         if (Dropout is < 0 or >= 1) yield return new("dropout", $"found {Dropout}, expected 0 or more and less than 1");
         // what follows looks at all blocks and divisors
