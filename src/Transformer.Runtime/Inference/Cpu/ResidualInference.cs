@@ -18,12 +18,12 @@ internal abstract unsafe class ResidualInference
 
     /// <summary>The residual around one sub-layer of a block.</summary>
     /// <param name="plan">What all blocks share.</param>
-    /// <param name="block">The block.</param>
+    /// <param name="path">The module of the block.</param>
     /// <param name="sublayer">The sub-layer.</param>
     /// <exception cref="InputException">No kernel is known for the kind.</exception>
-    public static ResidualInference Of(InferencePlan plan, BlockSpec block, SublayerSpec sublayer)
+    public static ResidualInference Of(InferencePlan plan, string path, SublayerSpec sublayer)
     {
-        var (model, weights, parameters) = (plan.Model, plan.Weights, $"{block.Path}.{sublayer.Residual}.");
+        var (model, weights, parameters) = (plan.Model, plan.Weights, $"{path}.{sublayer.Residual}.");
         return model.Residual switch
         {
             PreNormResidualConfig => new SandwichInference(Norm(sublayer.NormBefore), null),
@@ -36,7 +36,7 @@ internal abstract unsafe class ResidualInference
             var other => throw Kind.Unknown("model.residual", other, "CPU kernel"),
         };
 
-        NormInference Norm(string? name) => new(model.Norm, weights, $"{block.Path}.{name}");
+        NormInference Norm(string? name) => new(model.Norm, weights, $"{path}.{name}");
     }
 
     private static void Copy(Activations from, Activations to, int tokens) =>
