@@ -104,7 +104,7 @@ public sealed record ModelConfig : IValidated
                 for (var i = 0; i < item.Blocks; i++, depth++)
                 {
                     nodes.Add(new BlockSpec(
-                        $"{path}.{nodes.Count}", depth, AttentionAt(depth), Mlp, Sublayers(SublayerSpec.Mixer, SubLayers * depth))
+                        $"{path}.{nodes.Count}", depth, AttentionAt(depth), Mlp, SublayersOf(SublayerSpec.Mixer, SubLayers * depth))
                     { MixesValues = mixing.Contains(depth), Share = share });
                 }
             }
@@ -142,7 +142,7 @@ public sealed record ModelConfig : IValidated
 
     // The names of the norms are those of Llama, OLMo 2 and Gemma 2: post_attention_layernorm stands before the MLP, or behind the
     // attention where a norm is there.
-    internal IReadOnlyList<SublayerSpec> Sublayers(string mixing, int first)
+    internal IReadOnlyList<SublayerSpec> SublayersOf(string mixing, int first)
     {
         var (before, after) = (Residual.NormBefore, Residual.NormAfter);
         var mixer = new SublayerSpec(

@@ -13,7 +13,7 @@ internal static class ResamplingParameters
     /// <param name="model">The model that the block is part of.</param>
     /// <param name="bias">Whether the projections have biases.</param>
     public static IEnumerable<ParameterSpec> Of(ModelConfig model, bool bias) =>
-        ModelParameters.Of(model, model.Sublayers(SublayerSpec.CrossAttention, first: 0), model.Mlp,
+        ModelParameters.Of(model, model.SublayersOf(SublayerSpec.CrossAttention, first: 0), model.Mlp,
         [
             .. Projection("q_proj", MatrixRole.Hidden, model.Width, bias), .. Projection("k_proj", MatrixRole.Hidden, model.Width, bias),
             .. Projection("v_proj", MatrixRole.Value, model.Width, bias),

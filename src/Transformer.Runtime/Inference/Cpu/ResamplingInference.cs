@@ -20,7 +20,7 @@ internal sealed class ResamplingInference<TAttention> where TAttention : Functio
     /// <param name="make">Makes the attention, given its name with a dot at its end and where its result goes, [N, C].</param>
     public ResamplingInference(InferencePlan plan, string path, Activations queries, Func<string, Activations, TAttention> make)
     {
-        var (block, names) = ($"{path}.{ResamplingParameters.Module}", plan.Model.Sublayers(SublayerSpec.CrossAttention, first: 0));
+        var (block, names) = ($"{path}.{ResamplingParameters.Module}", plan.Model.SublayersOf(SublayerSpec.CrossAttention, first: 0));
         streams = new ResidualStreams(plan, queries, "resampled streams", hasBlocks: true);
         Attention = make($"{block}.{names[0].Name}.", plan.Workspace.Buffer(names[0].Name, plan.Width));
         sublayers = [.. names.Select(sublayer => new SublayerInference(plan, block, sublayer, (name, y) =>

@@ -1,4 +1,3 @@
-using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Layers.Attention;

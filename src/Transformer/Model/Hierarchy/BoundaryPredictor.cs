@@ -1,6 +1,4 @@
-using TorchSharp.Modules;
 using Transformer.Configuration;
-using Transformer.Layers;
 using Transformer.Native;
 using static TorchSharp.torch;
 using Linear = Transformer.Layers.Linear;

@@ -20,7 +20,7 @@ internal static class Resampling
     /// <param name="bias">Whether the projections have biases.</param>
     public static Block Block(ModelConfig model, int heads, bool bias)
     {
-        var names = model.Sublayers(SublayerSpec.CrossAttention, first: 0);
+        var names = model.SublayersOf(SublayerSpec.CrossAttention, first: 0);
         var scale = model.Initialization.ScoreScale((double)model.Width / heads);
         var attention = new Sublayer(model, names[0], new CrossAttention(model.Width, heads, bias, scale));
         return new Block(

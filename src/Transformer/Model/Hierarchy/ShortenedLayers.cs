@@ -1,7 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Layers;
 using Transformer.Layers.Attention;
-using Transformer.Native;
 using static TorchSharp.torch;
 
 namespace Transformer.Model.Hierarchy;
