@@ -124,14 +124,14 @@ public sealed class HourglassInferenceTests
         for (var saved = 1; saved < text.Length; saved++)
         {
             using var state = engine.NewState(rows: 2);
-            engine.Read(state, [1], [saved], text[..saved]);
+            engine.Read(state, [1], [saved], text.AsSpan(..saved));
             state.Save(folder["state"]);
             using var loaded = engine.LoadState(folder["state"]);
             Assert.Equal(Rest(state), Rest(loaded));
 
             float[] Rest(SequenceState from)
             {
-                engine.Read(from, [1], [text.Length - saved], text[saved..]);
+                engine.Read(from, [1], [text.Length - saved], text.AsSpan(saved..));
                 return engine.Logits(0).ToArray();
             }
         }
