@@ -5,8 +5,8 @@ namespace Transformer.Inference.Cpu;
 // N tokens · S groups · C width
 
 /// <summary>
-/// Groups that end where the text has a boundary (dynamic pooling, Nawrot et al. 2023, arXiv:2211.09761): a group is the mean of its tokens,
-/// and a learned null group stands before all of them.
+/// Groups that end where the text has a boundary (dynamic pooling, Nawrot et al. 2023, arXiv:2211.09761): a group is the mean of its
+/// tokens, and a learned null group stands before all of them.
 /// </summary>
 internal sealed unsafe class DynamicPoolingInference : ShortenedInference
 {

@@ -2,7 +2,7 @@ namespace Transformer.Inference.Cpu;
 
 // N tokens · S groups · s tokens of a group · C width
 
-/// <summary>What the pooling and the upsampling of an hourglass have between them: the tokens of a batch and the groups that they end.</summary>
+/// <summary>What the pooling and the upsampling of an hourglass have between them: a batch's tokens and the groups that they end.</summary>
 /// <param name="Tokens">The stream of the tokens: [N, C].</param>
 /// <param name="Groups">What the layers read of the groups and, behind them, what they have made of it: [S, C].</param>
 /// <param name="Shorten">s; 0 for groups that differ in length.</param>

@@ -4,7 +4,9 @@ namespace Transformer.Inference.Cpu;
 
 // N tokens · S groups · s tokens of a group · C width
 
-/// <summary>Groups of s tokens (Hourglass, Nawrot et al. 2021, arXiv:2110.13711): group j ends with token s j, zeros stand before a text.</summary>
+/// <summary>
+/// Groups of s tokens (Hourglass, Nawrot et al. 2021, arXiv:2110.13711): group j ends with token s j, and zeros stand before a text.
+/// </summary>
 internal sealed class HourglassInference : ShortenedInference
 {
     private readonly PoolingInference pooling;

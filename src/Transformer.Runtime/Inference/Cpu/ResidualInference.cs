@@ -29,7 +29,8 @@ internal abstract unsafe class ResidualInference
             PreNormResidualConfig => new SandwichInference(Norm(sublayer.NormBefore), null),
             SandwichResidualConfig => new SandwichInference(Norm(sublayer.NormBefore), Norm(sublayer.NormAfter)),
             PostNormResidualConfig => new PostNormInference(Norm(sublayer.NormAfter), 1),
-            DeepNormResidualConfig => new PostNormInference(Norm(sublayer.NormAfter), (float)DeepNormResidualConfig.Alpha(model.Layers.Blocks)),
+            DeepNormResidualConfig =>
+                new PostNormInference(Norm(sublayer.NormAfter), (float)DeepNormResidualConfig.Alpha(model.Layers.Blocks)),
             ReZeroResidualConfig => new ReZeroInference(weights.Vector(parameters + "alpha")[0]),
             HyperConnectionsResidualConfig hyper =>
                 new HyperConnectionsInference(plan, Norm(sublayer.NormBefore), hyper.Streams, parameters),

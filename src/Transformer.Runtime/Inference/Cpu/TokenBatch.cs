@@ -30,7 +30,8 @@ internal sealed class TokenBatch(int most)
     {
         (spanRows[Spans], spanFirsts[Spans], spanCounts[Spans], spanLengths[Spans]) = (row, Tokens, count, length);
         Spans++;
-        for (var i = 0; i < count; i++, Tokens++) (rows[Tokens], positions[Tokens], lengths[Tokens], ids[Tokens]) = (row, start + i, length, -1);
+        for (var i = 0; i < count; i++, Tokens++)
+            (rows[Tokens], positions[Tokens], lengths[Tokens], ids[Tokens]) = (row, start + i, length, -1);
     }
 
     /// <summary>Says which tokens these are.</summary>
