@@ -11,13 +11,15 @@ public sealed class KnownKinds(string backend, params Type[] kinds)
     /// Why the backend cannot compute a model: the key, the known kinds and the one found. Null if it computes every part.
     /// </summary>
     public string? ObstacleTo(ModelConfig model) => (
-        from part in Parts(model)
+        from part in Parts(model).Concat(HourglassParts(model))
         where !kinds.Contains(part.Kind.GetType())
         select $"{part.Path}.kind: {backend} know {Known(part.Family)}, not {Kind.NameOf(part.Kind)}").FirstOrDefault()
         ?? ExplicitKernel(model) ?? Hourglass(model);
 
+    private bool KnowsHourglasses => kinds.Contains(typeof(HourglassConfig));
+
     private string? Hourglass(ModelConfig model) =>
-        kinds.Contains(typeof(HourglassConfig)) || model.Layers.Hourglasses.FirstOrDefault() is not { Path: { } path }
+        KnowsHourglasses || model.Layers.Hourglasses.FirstOrDefault() is not { Path: { } path }
             ? null
             : $"model.layers{path}: {backend} know blocks alone, not hourglasses";
 
@@ -32,6 +34,22 @@ public sealed class KnownKinds(string backend, params Type[] kinds)
     {
         string[] names = [.. kinds.Where(kind => kind.IsAssignableTo(family)).Select(Kind.NameOf)];
         return names.Length == 0 ? "none" : names.Length < 2 ? string.Concat(names) : $"{string.Join(", ", names[..^1])} and {names[^1]}";
+    }
+
+    // Of no interest to a backend that knows blocks alone.
+    private IEnumerable<(string Path, Type Family, object Kind)> HourglassParts(ModelConfig model)
+    {
+        foreach (var (path, hourglass) in KnowsHourglasses ? model.Layers.Hourglasses : [])
+        {
+            var own = $"model.layers{path}";
+            yield return ($"{own}.pooling", typeof(PoolingConfig), hourglass.Pooling);
+            if (hourglass.Pooling is AttentionPoolingConfig { Initial: var pooling })
+                yield return ($"{own}.pooling.initial", typeof(PoolingConfig), pooling);
+            yield return ($"{own}.upsampling", typeof(UpsamplingConfig), hourglass.Upsampling);
+            if (hourglass.Upsampling is AttentionUpsamplingConfig { Initial: var upsampling })
+                yield return ($"{own}.upsampling.initial", typeof(UpsamplingConfig), upsampling);
+            if (hourglass.Boundaries is { } boundaries) yield return ($"{own}.boundaries", typeof(BoundaryConfig), boundaries);
+        }
     }
 
     private static IEnumerable<(string Path, Type Family, object Kind)> Parts(ModelConfig model)

@@ -9,6 +9,8 @@ internal static class TokenDropping
     public static string? ObstacleTo(ModelConfig model) => model.Position switch
     {
         _ when model.HasSegments => "model: it reads texts segment by segment, and remembers what it drops",
+        _ when model.Layers.Hourglasses.FirstOrDefault() is { Path: { } path } =>
+            $"model.layers{path}: its layers have read groups of the tokens that would be dropped",
         LearnedPositionConfig or SinusoidalPositionConfig =>
             "model.position: positions are added to the embedding, so that a cached token cannot move to another place",
         _ => model.MixersByPath().Select(mixer => ObstacleTo(mixer.Path, mixer.Mixer, model.Position)).OfType<string>().FirstOrDefault(),

@@ -74,7 +74,8 @@ public sealed class KnownKindsTests
         ];
         Assert.All(models, model => Assert.Null(CpuKernels.Supports(model)));
         Assert.All(
-            models.Where(model => !model.HasSegments && model.Attention is not (LatentAttentionConfig or ForgettingAttentionConfig)),
+            models.Where(model => !model.HasSegments && !model.Layers.Hourglasses.Any()
+                && model.Attention is not (LatentAttentionConfig or ForgettingAttentionConfig)),
             model => Assert.Null(DecoderGraph.Supports(model)));
     }
 
@@ -92,6 +93,27 @@ public sealed class KnownKindsTests
     public void The_ONNX_graphs_refuse_memory_by_name(string model, string kind) =>
         Assert.Equal($"model.memory.kind: the ONNX graphs know none, not {kind}", DecoderGraph.Supports(Tiny.Models[model]));
 
+    [Theory]
+    [InlineData("hourglass", 1)]
+    [InlineData("hourglass, attention", 0)]
+    [InlineData("learned boundaries", 1)]
+    public void The_ONNX_graphs_refuse_hourglasses_by_their_place(string model, int item) => Assert.Equal(
+        $"model.layers[{item}]: the ONNX graphs know blocks alone, not hourglasses", DecoderGraph.Supports(Tiny.Models[model]));
+
+    [Theory]
+    [InlineData("pooling", "average, linear and attention")]
+    [InlineData("pooling.initial", "average, linear and attention")]
+    [InlineData("upsampling", "repeat, linear and attention")]
+    [InlineData("upsampling.initial", "repeat, linear and attention")]
+    [InlineData("boundaries", "white_space, learned and entropy")]
+    public void The_CPU_kernels_name_the_part_of_an_hourglass_that_they_do_not_know(string part, string known)
+    {
+        var model = Tiny.Config with { Layers = [1, UnknownKinds.Hourglasses[part]] };
+        var reason = CpuKernels.Supports(model);
+        AssertNamed($"model.layers[1].{part}", $"the CPU kernels know {known}", reason);
+        Assert.Equal("model.layers[1]: the ONNX graphs know blocks alone, not hourglasses", DecoderGraph.Supports(model));
+    }
+
     [Fact]
     public void Each_part_of_the_CPU_kernels_refuses_what_it_does_not_know()
     {
@@ -101,10 +123,13 @@ public sealed class KnownKindsTests
         Refuses("model.mlp", () => MlpInference.Of(NoPlan, new UnknownMlp(), "", null!));
         Refuses("model.norm", () => new NormInference(new UnknownNorm(), null!, ""));
         Refuses("model.position", () => DistanceBias.Of(UnknownKinds.ScoreBias, null!));
+        Refuses("model.layers.pooling", () => PoolingInference.Of(NoPlan, new UnknownPooling(), null!, ""));
+        Refuses("model.layers.upsampling", () => UpsamplingInference.Of(NoPlan, new UnknownUpsampling(), null!, ""));
+        Refuses("model.layers.boundaries", () => BoundaryInference.Of(NoPlan, new UnknownBoundaries(), null!, ""));
         Refuses("model.residual", () =>
         {
             var (model, block) = (UnknownKinds.Models["model.residual"], Tiny.Config.Blocks().First());
-            return ResidualInference.Of(NoPlan with { Model = model }, block, block.Sublayers[0]);
+            return ResidualInference.Of(NoPlan with { Model = model }, block.Path, block.Sublayers[0]);
         });
 
         static void Refuses(string key, Func<object?> make)

@@ -31,6 +31,26 @@ internal static class UnknownKinds
 
     public static TheoryData<string> Keys => [.. Models.Keys];
 
+    /// <summary>Hourglasses with a part of a kind that nothing is known for, by the key of that part.</summary>
+    public static IReadOnlyDictionary<string, HourglassConfig> Hourglasses { get; } = new Dictionary<string, HourglassConfig>
+    {
+        ["pooling"] = new() { Shorten = 2, Layers = 1, Pooling = new UnknownPooling() },
+        ["pooling.initial"] = new()
+        {
+            Shorten = 2,
+            Layers = 1,
+            Pooling = new AttentionPoolingConfig { Heads = 2, Initial = new UnknownPooling() }
+        },
+        ["upsampling"] = new() { Shorten = 2, Layers = 1, Upsampling = new UnknownUpsampling() },
+        ["upsampling.initial"] = new()
+        {
+            Shorten = 2,
+            Layers = 1,
+            Upsampling = new AttentionUpsamplingConfig { Heads = 2, Initial = new UnknownUpsampling() }
+        },
+        ["boundaries"] = new() { Boundaries = new UnknownBoundaries(), Layers = 1 },
+    };
+
     /// <summary>A position whose scores nobody knows, which another family is dispatched for.</summary>
     public static ModelConfig ScoreBias { get; } = Tiny.Config with { Position = new UnknownScoreBias() };
 }
@@ -63,6 +83,22 @@ internal sealed record UnknownMlp : MlpConfig;
 internal sealed record UnknownNorm : NormConfig;
 
 internal sealed record UnknownResidual : ResidualConfig;
+
+internal sealed record UnknownPooling : PoolingConfig
+{
+    internal override IEnumerable<ParameterSpec> Parameters(ModelConfig model, int shorten) => [];
+
+    internal override (long OfTokens, long OfGroups) MatrixParameters(ModelConfig model, int shorten) => (0, 0);
+}
+
+internal sealed record UnknownUpsampling : UpsamplingConfig
+{
+    internal override IEnumerable<ParameterSpec> Parameters(ModelConfig model, int shorten) => [];
+
+    internal override (long OfTokens, long OfGroups) MatrixParameters(ModelConfig model, int shorten) => (0, 0);
+}
+
+internal sealed record UnknownBoundaries : BoundaryConfig;
 
 internal sealed record UnknownRule : LinearRule
 {

@@ -166,7 +166,7 @@ public sealed class ContinuousBatchTests
         while (batch.Step()) ;
 
         using var state = engine.NewState(rows: 1);
-        Assert.Equal(kind is GrownNtk or "rope_dynamic_ntk" ? 0 : 5, Ended(second).ReusedTokens);
+        Assert.Equal(engine.AnglesFollowLength ? 0 : 5, Ended(second).ReusedTokens);
         Assert.Equal(state.CanTruncate ? 3 : 0, Ended(third).ReusedTokens);
         Assert.Equal(Alone(engine, longer, 4), Ended(second).Tokens);
         Assert.Equal(Alone(engine, other, 4), Ended(third).Tokens);

@@ -47,7 +47,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
         (team, this.q, this.z, this.spans, this.bias) = (plan.Team, q, z, spans, bias);
         (heads, sharing, width) = (config.Heads, config.Heads / keyValueHeads, config.HeadWidthAt(plan.Width));
         (this.scale, cap) = ((float)scale, (float)(softCap ?? 0));
-        (most, row) = (keys ?? int.MaxValue, Margin + (keys ?? plan.Model.Places) + Neighbours + Margin);
+        (most, row) = (keys ?? int.MaxValue, Margin + (keys ?? plan.Model.MostPlaces) + Neighbours + Margin);
         scratch = [
             .. Enumerable.Range(0, team.Threads).Select(thread => plan.Workspace.Scratch(thread, Neighbours * row + (bias?.Scratch ?? 0)))];
         (firsts, counts) = (new int[q.Tokens], new int[q.Tokens]);

@@ -25,10 +25,9 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     private readonly WeightMatrix embedding;
     private readonly WeightMatrix head;
     private readonly float* positions;
-    private readonly BlockInference[] blocks;
+    private readonly StackInference stack;
     private readonly NormInference? norm;
-    private readonly Activations stream, hidden;
-    private readonly int streams;
+    private readonly Activations stream;
     private readonly float logitScale;
     private readonly TokenBatch batch = new(MostBatch);
     private Activations last, logits;
@@ -39,15 +38,14 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
         (this.weights, this.team, Config) = (weights, team, config);
         workspace = new Workspace(MostBatch);
         if (Config is { Position: RotaryPositionConfig rope, RotaryWidth: { } headWidth })
-            rotation = new RotaryAngles(rope, headWidth, MostBatch, Config.Places);
+            rotation = new RotaryAngles(rope, headWidth, MostBatch, Config.MostPlaces);
         var plan = new InferencePlan(Config, weights, team, workspace, rotation, DistanceBias.Of(Config, weights));
         embedding = weights.Matrix("model.embed_tokens.weight");
         head = Config.TiedHead ? embedding : weights.Matrix("lm_head.weight");
         positions = PositionTable();
-        blocks = [.. Config.Blocks().Select(block => new BlockInference(plan, block))];
+        stack = new StackInference(plan, Config.Nodes(), "model.layers");
+        stream = stack.Vectors;
         if (Config.Residual.LastNorm) norm = new NormInference(Config.Norm, weights, "model.norm");
-        streams = Config.Residual is HyperConnectionsResidualConfig hyper && Config.Layers.Blocks > 0 ? hyper.Streams : 1;
-        (stream, hidden) = (workspace.Buffer("stream", streams * Config.Width), workspace.Buffer("hidden state", Config.Width));
         logitScale = (float)Config.LogitScale;
         (last, logits, headProduct) = Outputs(1);
     }
@@ -104,10 +102,9 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
 
     private CpuSequenceState NewState(int rows, int capacity, bool canDrop)
     {
-        MixerState[] layers = [.. blocks.Select(block => block.NewState(rows, capacity))];
-        if (canDrop && rotation is not null)
-            foreach (var layer in layers) layer.KeepUnrotated();
-        return new(this, layers, [.. blocks.Select(block => block.NewMemory(rows))], rows, capacity, canDrop);
+        var layers = stack.NewState(rows, capacity);
+        if (canDrop && rotation is not null) layers.KeepUnrotated();
+        return new(this, layers, rows, capacity, canDrop);
     }
 
     /// <inheritdoc/>
@@ -146,13 +143,10 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     private void Run(CpuSequenceState state, InferenceInput input)
     {
         rotation?.Prepare(batch);
-        for (var token = 0; token < input.Tokens; token++) Embed(input, token, stream.Row(token));    // [N, n C]
-        for (var layer = 0; layer < blocks.Length; layer++) blocks[layer].Run(batch, stream, state.Layer(layer), state.Memory(layer));
-        for (var token = 0; token < input.Tokens; token++)
-        {
-            Close(stream.Row(token), hidden.Row(token));
-            norm?.Apply(hidden.Row(token), hidden.Row(token), Config.Width);
-        }
+        batch.SetIds(input.Ids);
+        for (var token = 0; token < input.Tokens; token++) Embed(input, token, stream.Row(token));    // [N, C]
+        stack.Run(batch, state.Layers);                                                               // [N, C]
+        norm?.Apply(stream, stream, input.Tokens);
     }
 
     private void Embed(InferenceInput input, int token, float* x)
@@ -160,15 +154,6 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
         if (input.IsEmbeddings) input.Embeddings.Slice(token * Config.Width, Config.Width).CopyTo(new(x, Config.Width));
         else embedding.Read(input.Ids[token], x);
         if (positions is not null) VectorKernels.AddScaled(1, positions + (long)batch.Position(token) * Config.Width, x, Config.Width);
-        for (var copy = 1; copy < streams; copy++) VectorKernels.Copy(x, x + copy * Config.Width, Config.Width);
-    }
-
-    // The mean of the streams.
-    private void Close(float* streams, float* x)
-    {
-        VectorKernels.Scale(1f / this.streams, streams, x, Config.Width);
-        for (var other = 1; other < this.streams; other++)
-            VectorKernels.AddScaled(1f / this.streams, streams + other * Config.Width, x, Config.Width);
     }
 
     // Advances the rows, and keeps the hidden states that logits are made of.
@@ -180,9 +165,9 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
             state.Advance(batch.RowOf(span), count);
             if (all)
                 for (var token = first; token < first + count; token++)
-                    VectorKernels.Copy(hidden.Row(token), last.Row(firstToken + token), Config.Width);
+                    VectorKernels.Copy(stream.Row(token), last.Row(firstToken + token), Config.Width);
             else if (firstPart + span < endPart)
-                VectorKernels.Copy(hidden.Row(first + count - 1), last.Row(firstPart + span), Config.Width);
+                VectorKernels.Copy(stream.Row(first + count - 1), last.Row(firstPart + span), Config.Width);
         }
     }
 

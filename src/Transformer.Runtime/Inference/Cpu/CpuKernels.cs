@@ -20,6 +20,9 @@ public static class CpuKernels
             typeof(LayerNormConfig), typeof(RmsNormConfig),
             typeof(PreNormResidualConfig), typeof(PostNormResidualConfig), typeof(SandwichResidualConfig),
             typeof(RecurrentMemoryConfig), typeof(AssociativeMemoryConfig),
+            typeof(HourglassConfig), typeof(AveragePoolingConfig), typeof(LinearPoolingConfig), typeof(AttentionPoolingConfig),
+            typeof(RepeatUpsamplingConfig), typeof(LinearUpsamplingConfig), typeof(AttentionUpsamplingConfig),
+            typeof(WhiteSpaceBoundariesConfig), typeof(LearnedBoundariesConfig), typeof(EntropyBoundariesConfig),
             typeof(DeepNormResidualConfig), typeof(ReZeroResidualConfig), typeof(HyperConnectionsResidualConfig),
         ]);
 

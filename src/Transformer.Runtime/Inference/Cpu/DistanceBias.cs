@@ -25,23 +25,23 @@ internal sealed unsafe class DistanceBias : AttentionBias
     public static DistanceBias? Of(ModelConfig model, CpuWeights weights)
     {
         if (model.Position is not ScoreBiasPositionConfig || model.SoftmaxMixers().FirstOrDefault() is not { } attention) return null;
-        var distances = Enumerable.Range(0, model.Places);
+        var distances = Enumerable.Range(0, model.MostPlaces);
         switch (model.Position)
         {
             case AlibiPositionConfig:
                 var slopes = AlibiPositionConfig.Slopes(attention.Heads);
                 var products = slopes.SelectMany(slope => distances.Select(distance => (float)slope * -distance));
-                return new(weights.Constants(products), null, model.Places, 0);
+                return new(weights.Constants(products), null, model.MostPlaces, 0);
             case T5PositionConfig t5:
                 var learned = weights.Vector("model.position_bias.relative_attention_bias.weight");    // [N, H]
-                var numbers = new float[attention.Heads * model.Places];
+                var numbers = new float[attention.Heads * model.MostPlaces];
                 for (var head = 0; head < attention.Heads; head++)
                     foreach (var distance in distances)
                     {
                         var bucket = t5.BucketOf(Math.Min(distance, t5.MaximumDistance));
-                        numbers[head * model.Places + distance] = learned[bucket * attention.Heads + head];
+                        numbers[head * model.MostPlaces + distance] = learned[bucket * attention.Heads + head];
                     }
-                return new(weights.Constants(numbers), null, model.Places, 0);
+                return new(weights.Constants(numbers), null, model.MostPlaces, 0);
             case RelativePositionConfig relative:
                 var vectors = weights.Vector("model.position_bias.distance_embedding.weight");                 // [K + 1, D]
                 return new(null, vectors, relative.Maximum + 1, attention.HeadWidthAt(model.Width));

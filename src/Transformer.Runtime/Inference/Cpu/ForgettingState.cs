@@ -52,6 +52,13 @@ internal sealed unsafe class ForgettingState : MixerState
     }
 
     /// <inheritdoc/>
+    public override void ClearFrom(int row, int length)
+    {
+        Cache.ClearFrom(row, length);
+        for (var head = 0; head < heads; head++) RowGates(row, head, this.length)[length..].Clear();
+    }
+
+    /// <inheritdoc/>
     public override void Copy(int from, int to, int length)
     {
         Cache.Copy(from, to, length);

@@ -123,17 +123,19 @@ internal sealed unsafe class KeyValueState : MixerState
                     (key[KeyAt(s, d)], value[ValueAt(s, d)]) = (key[KeyAt(first + s, d)], value[ValueAt(first + s, d)]);
         }
         held[row] = kept;
-        ClearFrom(row, kept);
+        ClearFrom(row, 0);
     }
 
-    // What was there before must not tell two states apart.
-    private void ClearFrom(int row, int slot)
+    /// <inheritdoc/>
+    public override void ClearFrom(int row, int length)
     {
         for (var head = 0; head < heads; head++)
         {
             float* key = Keys(row, head), value = Values(row, head);
-            for (var s = slot; s < Slots; s++)
+            for (var s = held[row] + length; s < Slots; s++)
                 for (var d = 0; d < width; d++) key[KeyAt(s, d)] = value[ValueAt(s, d)] = 0;
+            for (var s = held[row] + length; unrotated is not null && s < Slots; s++)
+                unrotated.Span(At(row, head) + s * width, width).Clear();
         }
     }
 

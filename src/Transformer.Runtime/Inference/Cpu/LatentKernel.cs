@@ -34,7 +34,7 @@ internal sealed unsafe class LatentKernel : IParallelKernel
     {
         (team, this.scale, this.queries, this.means, this.width) = (plan.Team, scale, queries, means, width);
         latentWidth = means[0].Width;
-        row = (plan.Model.Places + Lanes - 1) / Lanes * Lanes;
+        row = (plan.Model.MostPlaces + Lanes - 1) / Lanes * Lanes;
         heads = Math.Min(MostHeads, PaddedHeads((means.Length + team.Threads - 1) / team.Threads));
         parts = (means.Length + heads - 1) / heads;
         scratch = [.. Enumerable.Range(0, team.Threads).Select(thread => plan.Workspace.Scratch(thread, heads * (row + latentWidth)))];

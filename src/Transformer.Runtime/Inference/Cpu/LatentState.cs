@@ -44,6 +44,13 @@ internal sealed unsafe class LatentState(int rows, int slots, int width) : Mixer
     }
 
     /// <inheritdoc/>
+    public override void ClearFrom(int row, int length)
+    {
+        for (var slot = length; slot < Groups(slots) * Lanes; slot++)
+            for (var d = 0; d < width; d++) Row(row)[At(slot, d)] = 0;
+    }
+
+    /// <inheritdoc/>
     public override void Copy(int from, int to, int length) => Used(from, length).CopyTo(Used(to, length));
 
     /// <inheritdoc/>

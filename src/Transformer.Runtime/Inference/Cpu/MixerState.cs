@@ -12,6 +12,13 @@ internal abstract class MixerState : IDisposable
     /// <summary>Resets a row to an empty text.</summary>
     public abstract void Clear(int row);
 
+    /// <summary>Zeros the places behind a row's tokens, so that a file does not tell what an earlier text has left there.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="length">How many tokens it holds.</param>
+    public virtual void ClearFrom(int row, int length)
+    {
+    }
+
     /// <summary>Begins a row's next segment: keeps what is remembered of this one, and nothing else.</summary>
     /// <param name="row">The row.</param>
     /// <param name="length">How many places of its segment it holds.</param>

@@ -18,25 +18,26 @@ internal abstract unsafe class ResidualInference
 
     /// <summary>The residual around one sub-layer of a block.</summary>
     /// <param name="plan">What all blocks share.</param>
-    /// <param name="block">The block.</param>
+    /// <param name="path">The module of the block.</param>
     /// <param name="sublayer">The sub-layer.</param>
     /// <exception cref="InputException">No kernel is known for the kind.</exception>
-    public static ResidualInference Of(InferencePlan plan, BlockSpec block, SublayerSpec sublayer)
+    public static ResidualInference Of(InferencePlan plan, string path, SublayerSpec sublayer)
     {
-        var (model, weights, parameters) = (plan.Model, plan.Weights, $"{block.Path}.{sublayer.Residual}.");
+        var (model, weights, parameters) = (plan.Model, plan.Weights, $"{path}.{sublayer.Residual}.");
         return model.Residual switch
         {
             PreNormResidualConfig => new SandwichInference(Norm(sublayer.NormBefore), null),
             SandwichResidualConfig => new SandwichInference(Norm(sublayer.NormBefore), Norm(sublayer.NormAfter)),
             PostNormResidualConfig => new PostNormInference(Norm(sublayer.NormAfter), 1),
-            DeepNormResidualConfig => new PostNormInference(Norm(sublayer.NormAfter), (float)DeepNormResidualConfig.Alpha(model.Layers.Blocks)),
+            DeepNormResidualConfig =>
+                new PostNormInference(Norm(sublayer.NormAfter), (float)DeepNormResidualConfig.Alpha(model.Layers.Blocks)),
             ReZeroResidualConfig => new ReZeroInference(weights.Vector(parameters + "alpha")[0]),
             HyperConnectionsResidualConfig hyper =>
                 new HyperConnectionsInference(plan, Norm(sublayer.NormBefore), hyper.Streams, parameters),
             var other => throw Kind.Unknown("model.residual", other, "CPU kernel"),
         };
 
-        NormInference Norm(string? name) => new(model.Norm, weights, $"{block.Path}.{name}");
+        NormInference Norm(string? name) => new(model.Norm, weights, $"{path}.{name}");
     }
 
     private static void Copy(Activations from, Activations to, int tokens) =>

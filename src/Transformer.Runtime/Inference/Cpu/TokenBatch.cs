@@ -10,7 +10,7 @@ namespace Transformer.Inference.Cpu;
 internal sealed class TokenBatch(int most)
 {
     private readonly int[] spanRows = new int[most], spanFirsts = new int[most], spanCounts = new int[most], spanLengths = new int[most];
-    private readonly int[] rows = new int[most], positions = new int[most], lengths = new int[most];
+    private readonly int[] rows = new int[most], positions = new int[most], lengths = new int[most], ids = new int[most];
 
     /// <summary>N.</summary>
     public int Tokens { get; private set; }
@@ -30,8 +30,13 @@ internal sealed class TokenBatch(int most)
     {
         (spanRows[Spans], spanFirsts[Spans], spanCounts[Spans], spanLengths[Spans]) = (row, Tokens, count, length);
         Spans++;
-        for (var i = 0; i < count; i++, Tokens++) (rows[Tokens], positions[Tokens], lengths[Tokens]) = (row, start + i, length);
+        for (var i = 0; i < count; i++, Tokens++)
+            (rows[Tokens], positions[Tokens], lengths[Tokens], ids[Tokens]) = (row, start + i, length, -1);
     }
+
+    /// <summary>Says which tokens these are.</summary>
+    /// <param name="ids">[N]; empty where they are none.</param>
+    public void SetIds(ReadOnlySpan<int> ids) => ids.CopyTo(this.ids);
 
     /// <summary>The row of a span.</summary>
     public int RowOf(int span) => spanRows[span];
@@ -44,6 +49,9 @@ internal sealed class TokenBatch(int most)
 
     /// <summary>The row that a token belongs to.</summary>
     public int Row(int token) => rows[token];
+
+    /// <summary>The id of a token; -1 for what is none.</summary>
+    public int Id(int token) => ids[token];
 
     /// <summary>A token's position in its row, from 0 on.</summary>
     public int Position(int token) => positions[token];
