@@ -16,22 +16,20 @@ internal sealed class TextPanel(IReadOnlyList<string> tokens, GroupedText text, 
     : Panel(labels.NameOf(hourglass), $"{Told(hourglass.Config)}: {labels.Groups(hourglass, within: null)}")
 {
     private const int WidestLine = 960, CellHeight = 30, BarHeight = 24, BarGap = 4, NumberHeight = 14, LineGap = 14, NumberSize = 9;
-    private const int LongestToken = 32, CellPadding = 6;
+    private const int LongestToken = 32, CellPadding = 6, LegendWidth = 32, LegendText = 44;
 
     private readonly (int X, int Line, int Width)[] cells = Place(tokens, text.Probabilities is not null);
 
     private protected override int ContentWidth =>
         Math.Max(cells.Max(cell => cell.X + cell.Width), Legend.Max(entry => TextWidth.Of(entry.Text, Card.SmallSize) + LegendText));
 
-    private const int LegendText = 44;
-
     private int LineHeight => CellHeight + (text.Probabilities is null ? 0 : BarGap + BarHeight + NumberHeight) + LineGap;
 
     private IEnumerable<(string Style, string Text)> Legend =>
     [
         ("even odd", "groups; a thick edge behind the token that ends one, the first to receive what is made of it"),
-        .. text.Ends[^1] ? [] : new[] { ("open", "no group is complete here yet") },
-        .. text.Probabilities is null ? [] : new[] { ("likely", "the probability of a boundary; there is one above 1/2") },
+        .. text.Ends[^1] ? [] : new[] { ("open", "the tokens of a group that is not complete yet") },
+        .. text.Probabilities is null ? [] : new[] { ("likely", "the probability of a boundary: there is one where it is above 1/2") },
     ];
 
     private static string Told(HourglassConfig config) =>
@@ -40,18 +38,21 @@ internal sealed class TextPanel(IReadOnlyList<string> tokens, GroupedText text, 
     private protected override int Draw(SvgPage page, int x, int y)
     {
         var (group, last) = (0, text.Ends.ToList().LastIndexOf(true));
-        for (var t = 0; t < cells.Length; t++)
+        foreach (var (t, cell) in cells.Index())
         {
-            var (left, top, width) = (x + cells[t].X, y + cells[t].Line * LineHeight, cells[t].Width);
+            var (left, top) = (x + cell.X, y + cell.Line * LineHeight);
             page.Group("token", () =>
             {
-                page.Rectangle(t > last ? "open" : group % 2 == 0 ? "even" : "odd", left, top, width, CellHeight);
-                page.Text("ink", left + width / 2, top + 20, Shown(tokens[t]), Card.Size, "middle");
-                if (text.Probabilities is { } p) DrawProbability(page, p[t], left, top + CellHeight + BarGap, width);
+                page.Rectangle(t > last ? "open" : group % 2 == 0 ? "even" : "odd", left, top, cell.Width, CellHeight);
+                page.Text("ink", left + cell.Width / 2, top + 20, Shown(tokens[t]), Card.Size, "middle");
+                if (text.Probabilities is { } p) DrawProbability(page, p[t], left, top + CellHeight + BarGap, cell.Width);
             });
-            if (!text.Ends[t]) continue;
-            group++;
-            page.Line("end", left + width, top - 2, left + width, top + CellHeight + 2);
+            if (text.Ends[t]) group++;
+        }
+        foreach (var (cell, _) in cells.Zip(text.Ends).Where(cell => cell.Second))
+        {
+            var (right, top) = (x + cell.X + cell.Width, y + cell.Line * LineHeight);
+            page.Line("end", right, top - 2, right, top + CellHeight + 2);
         }
         return DrawLegend(page, x, y + (cells[^1].Line + 1) * LineHeight + 6);
     }
@@ -69,12 +70,9 @@ internal sealed class TextPanel(IReadOnlyList<string> tokens, GroupedText text, 
         foreach (var (style, meaning) in Legend)
         {
             string[] colours = style.Split(' ');
-            for (var i = 0; i < colours.Length; i++)
-            {
-                var width = 32 / colours.Length;
-                page.Rectangle(colours[i], x + i * width, y, width, 14);
-                if (colours.Length > 1) page.Line("end", x + (i + 1) * width, y - 1, x + (i + 1) * width, y + 15);
-            }
+            var width = LegendWidth / colours.Length;
+            foreach (var (i, colour) in colours.Index()) page.Rectangle(colour, x + i * width, y, width, 14);
+            if (colours.Length > 1) page.Line("end", x + width, y - 1, x + width, y + 15);
             page.Text("muted", x + LegendText, y + 11, meaning, Card.SmallSize);
             y += 22;
         }
