@@ -36,9 +36,9 @@ public static class GroupsDiagram
         page.Text("muted", Margin, 62, facts, Card.Size);
 
         var hourglasses = model.Hourglasses().ToDictionary(hourglass => hourglass.Path);
+        var stack = new StackDrawing(new PartCards(model, model.VocabularySize), new BlockOrder(model), labels, model.Nodes());
         Panel[] panels = [
-            .. groups.Select(own => new TextPanel(tokens, own, hourglasses[own.Path], labels)),
-            new StackPanel(new StackDrawing(new PartCards(model, model.VocabularySize), new BlockOrder(model), labels, model.Nodes()), labels)];
+            .. groups.Select(own => new TextPanel(tokens, own, hourglasses[own.Path], labels)), new StackPanel(stack, labels)];
         var (y, width) = (Top, Margin + Math.Max(TextWidth.Of(facts, Card.Size), TextWidth.Of(name, 20, isBold: true)));
         foreach (var panel in panels)
         {

@@ -40,8 +40,8 @@ internal sealed class StackDrawing
         part.Hourglass is { } hourglass
             ? 2 * Step + new[]
             {
-                WidthOf(hourglass.Layers, hourglass), cards.Into(hourglass, labels.Groups(hourglass, within)).Width, cards.Norm("norm").Width,
-                cards.OutOf(hourglass).Width, HeadingWidth(hourglass),
+                WidthOf(hourglass.Layers, hourglass), cards.Into(hourglass, labels.Groups(hourglass, within)).Width,
+                cards.Norm("norm").Width, cards.OutOf(hourglass).Width, HeadingWidth(hourglass),
             }.Max()
             : part.Blocks!.Unit.Concat(part.Blocks.Rest).Max(run => Block(run.Block, run.Count).Width)).DefaultIfEmpty().Max();
 

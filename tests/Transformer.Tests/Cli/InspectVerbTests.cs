@@ -72,7 +72,7 @@ public sealed class InspectVerbTests : IDisposable
         await CliRun.Refuses($"inspect {model} --prompt aaaaaaaaa --out {picture}", "has 9 tokens, and the context of");
         await CliRun.Refuses($"inspect {model} --prompt aaaaaaaaa --out {picture}", "is 8 tokens; give a shorter text");
         await CliRun.Refuses($"inspect {model} --prompt  --out {picture}", "--prompt: found nothing, expected a text");
-        await CliRun.Refuses($"inspect {model} --prompt a --out groups.png", "--out: found groups.png, expected a name that ends with .svg");
+        await CliRun.Refuses($"inspect {model} --prompt a --out groups.png", "found groups.png, expected a name that ends with .svg");
         await CliRun.Refuses($"inspect {model} --prompt a --out {folder["nowhere/groups.svg"]}", "cannot be written");
         await CliRun.Refuses($"inspect nowhere --prompt a --out {picture}", "nowhere: no such file or folder");
         var plain = Save(1);

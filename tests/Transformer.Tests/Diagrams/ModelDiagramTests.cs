@@ -99,13 +99,9 @@ public sealed class ModelDiagramTests : IDisposable
     [Fact]
     public void An_hourglass_says_how_its_tokens_become_groups()
     {
-        var texts = Draw(Tiny.Config with
-        {
-            Layers =
-            [
-                1, new HourglassConfig { Shorten = 3, Layers = [1, new HourglassConfig { Boundaries = new LearnedBoundariesConfig(), Layers = 1 }] },
-            ],
-        }).Texts.Select(text => text.Text).ToList();
+        var inner = new HourglassConfig { Boundaries = new LearnedBoundariesConfig(), Layers = 1 };
+        var texts = Draw(Tiny.Config with { Layers = [1, new HourglassConfig { Shorten = 3, Layers = [1, inner] }] })
+            .Texts.Select(text => text.Text).ToList();
         foreach (var text in (string[])["hourglass 1", "hourglass 2", "[B, S\u2081, C]", "[B, S\u2082, C]"]) Assert.Contains(text, texts);
         var all = string.Join(" \u00b7 ", texts);
         Assert.Contains("L = 3 blocks: [1, {shorten: 3, layers: [1, {boundaries: learned, layers: 1}]}]", all);
