@@ -45,6 +45,7 @@ internal static class Program
         TrainVerb.Create(),
         ReportVerb.Create(),
         EvaluateVerb.Create(),
+        InspectVerb.Create(),
         GenerateVerb.Create(),
         ImportVerb.Create(),
         ExportVerb.Create(),

@@ -2,7 +2,10 @@ using Transformer.Configuration;
 
 namespace Transformer.Diagrams;
 
-/// <summary>The blocks of a model with those that are alike told once, and the order in which they come.</summary>
+/// <summary>
+/// The blocks of a model with those that are alike told once, and the order in which they come. Whether they read tokens or groups makes no
+/// difference.
+/// </summary>
 internal sealed class BlockOrder
 {
     private readonly ModelConfig model;
@@ -14,24 +17,28 @@ internal sealed class BlockOrder
     {
         this.model = model;
         sequence = [.. model.Blocks().Select(IndexOf)];
-        var period = Enumerable.Range(1, sequence.Length).FirstOrDefault(Repeats, 1);
-        Repetitions = sequence.Length / period;
-        if (Repetitions < 2) (period, Repetitions) = (sequence.Length, sequence.Length == 0 ? 0 : 1);
-        Unit = [.. Runs(sequence[..period])];
-        Rest = [.. Runs(sequence[(period * Repetitions)..])];
     }
 
     /// <summary>The first of each kind of block.</summary>
     public IReadOnlyList<BlockSpec> Different => different;
 
-    /// <summary>What is repeated: which of the different blocks, and how many of it in a row.</summary>
-    public IReadOnlyList<(int Block, int Count)> Unit { get; }
+    /// <summary>Nodes of a stack from top to bottom: blocks that follow each other, and hourglasses.</summary>
+    public IEnumerable<(BlockRuns? Blocks, HourglassSpec? Hourglass)> PartsOf(IReadOnlyList<StackNode> nodes)
+    {
+        var run = new List<int>();
+        foreach (var node in nodes)
+        {
+            if (node is BlockSpec block) run.Add(sequence[block.Depth]);
+            if (node is not HourglassSpec hourglass) continue;
+            if (run.Count > 0) yield return (BlockRuns.Of([.. run]), null);
+            run.Clear();
+            yield return (null, hourglass);
+        }
+        if (run.Count > 0) yield return (BlockRuns.Of([.. run]), null);
+    }
 
-    /// <summary>How many times.</summary>
-    public int Repetitions { get; }
-
-    /// <summary>The blocks behind the last full repetition.</summary>
-    public IReadOnlyList<(int Block, int Count)> Rest { get; }
+    /// <summary>All blocks that are like one of the different ones.</summary>
+    public IEnumerable<BlockSpec> AlikeTo(int block) => model.Blocks().Where(other => sequence[other.Depth] == block);
 
     /// <summary>What one of the different blocks is called: by its mixer's name where the configuration gives mixers names.</summary>
     public string NameOf(int block)
@@ -73,15 +80,4 @@ internal sealed class BlockOrder
         && one.Sublayers.Select(Shape).SequenceEqual(other.Sublayers.Select(Shape));
 
     private static (string, string?, string?) Shape(SublayerSpec sublayer) => (sublayer.Name, sublayer.NormBefore, sublayer.NormAfter);
-
-    private bool Repeats(int period) => Enumerable.Range(0, sequence.Length).All(depth => sequence[depth] == sequence[depth % period]);
-
-    private static IEnumerable<(int Block, int Count)> Runs(int[] blocks)
-    {
-        for (int first = 0, end; first < blocks.Length; first = end)
-        {
-            for (end = first + 1; end < blocks.Length && blocks[end] == blocks[first];) end++;
-            yield return (blocks[first], end - first);
-        }
-    }
 }

@@ -2,14 +2,14 @@ using Transformer.Configuration;
 
 namespace Transformer.Diagrams;
 
-// B batch · T tokens · C width
+// B batch · T tokens · S groups · C width
 
 /// <summary>One block: its sub-layers from top to bottom, the stream that passes each by, norms where the residual has them.</summary>
 internal sealed class BlockPanel : Panel
 {
     private readonly ModelConfig model;
-    private readonly PartCards cards;
     private readonly Card norm;
+    private readonly string vectors, stream;
     private readonly IReadOnlyList<(SublayerSpec Names, Card Function)> sublayers;
 
     /// <param name="model">The model.</param>
@@ -17,10 +17,12 @@ internal sealed class BlockPanel : Panel
     /// <param name="block">One of its blocks.</param>
     /// <param name="name">What the block is called.</param>
     /// <param name="depths">Which blocks are like it.</param>
-    public BlockPanel(ModelConfig model, PartCards cards, BlockSpec block, string name, string depths)
+    /// <param name="length">How many vectors of a text it reads: T, or S.</param>
+    public BlockPanel(ModelConfig model, PartCards cards, BlockSpec block, string name, string depths, string length)
         : base(name, depths)
     {
-        (this.model, this.cards, norm) = (model, cards, cards.Norm("norm"));
+        (vectors, stream) = (PartCards.Vectors(length), cards.Stream(length));
+        (this.model, norm) = (model, cards.Norm("norm"));
         sublayers = [.. block.Sublayers.Select(sublayer => (sublayer, cards.Function(block, sublayer)))];
     }
 
@@ -46,12 +48,12 @@ internal sealed class BlockPanel : Panel
     {
         page.Text("muted", x, y + 6, Residual, Card.SmallSize);
         var column = new Column(page, x + Column.Bypass, CardWidth, y + 16);
-        column.Line(cards.Stream);
+        column.Line(stream);
         foreach (var (names, function) in sublayers)
         {
             Draw(column, names, function);
-            if (names == sublayers[^1].Names) column.Arrow(cards.Stream);
-            else column.Line(cards.Stream);
+            if (names == sublayers[^1].Names) column.Arrow(stream);
+            else column.Line(stream);
         }
         return column.Y;
     }
@@ -62,13 +64,13 @@ internal sealed class BlockPanel : Panel
         if (names.NormBefore is not null) Next(norm);
         Next(function);
         if (names.NormAfter is not null && !NormalizesStream) Next(norm);
-        column.Arrow(PartCards.Vectors);
+        column.Arrow(vectors);
         column.PassBy(branch, column.Plus());
         if (names.NormAfter is not null && NormalizesStream) Next(norm);
 
         void Next(Card card)
         {
-            column.Arrow(column.Y == branch && cards.Stream == PartCards.Vectors ? "" : PartCards.Vectors);
+            column.Arrow(column.Y == branch && stream == vectors ? "" : vectors);
             column.Add(card);
         }
     }

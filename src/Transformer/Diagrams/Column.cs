@@ -18,6 +18,8 @@ internal sealed class Column(SvgPage page, int left, int width, int top)
 
     private const int Radius = 10;
 
+    private int left = left, width = width;
+
     /// <summary>The height reached.</summary>
     public int Y { get; private set; } = top;
 
@@ -32,6 +34,9 @@ internal sealed class Column(SvgPage page, int left, int width, int top)
 
     private int Middle => left + width / 2;
 
+    /// <summary>Makes the cards that follow narrower on both sides, or wider by a negative number.</summary>
+    public void Narrow(int by) => (left, width) = (left + by, width - 2 * by);
+
     /// <summary>An arrow to what comes next, with the shape of what it carries.</summary>
     public void Arrow(string shape)
     {
@@ -40,10 +45,10 @@ internal sealed class Column(SvgPage page, int left, int width, int top)
     }
 
     /// <summary>The stream to where a sub-layer branches off, with its shape.</summary>
-    public void Line(string shape)
+    public void Line(string shape, int length = ArrowLength)
     {
-        page.Line("line", Middle, Y, Middle, Y + ArrowLength);
-        Label(shape);
+        page.Line("line", Middle, Y, Middle, Y + length);
+        Label(shape, length);
     }
 
     /// <summary>A card.</summary>
@@ -73,15 +78,22 @@ internal sealed class Column(SvgPage page, int left, int width, int top)
     /// <summary>The stream that passes a sub-layer by, to the circle where its output is added.</summary>
     /// <param name="from">The height where it branches off.</param>
     /// <param name="to">The height of the circle's middle.</param>
-    public void PassBy(int from, int to)
+    public void PassBy(int from, int to) => PassBy(from, to, LeftOfPlus);
+
+    /// <summary>The stream that passes cards by, to the left edge of the last of them.</summary>
+    /// <param name="from">The height where it branches off.</param>
+    /// <param name="to">The height of that card's middle.</param>
+    public void PassInto(int from, int to) => PassBy(from, to, left);
+
+    private void PassBy(int from, int to, int end)
     {
         page.Circle("head", Middle, from, 3);
-        page.Arrow(Middle, from, left - Bypass, from, left - Bypass, to, Middle - Radius, to);
+        page.Arrow(Middle, from, left - Bypass, from, left - Bypass, to, end, to);
     }
 
-    private void Label(string shape)
+    private void Label(string shape, int length = ArrowLength)
     {
-        page.Text("muted", Middle + 10, Y + ArrowLength / 2 + 3, shape, Card.SmallSize);
-        Y += ArrowLength;
+        page.Text("muted", Middle + 10, Y + length / 2 + 3, shape, Card.SmallSize);
+        Y += length;
     }
 }

@@ -4,7 +4,7 @@ using Transformer.Configuration;
 
 namespace Transformer.Diagrams;
 
-// B batch · T tokens · C width · V vocabulary
+// B batch · T tokens · C width · L blocks · V vocabulary
 
 /// <summary>
 /// A model as a picture: the whole from token ids to logits, and each block that differs from the others. It is drawn from
@@ -32,13 +32,15 @@ public static class ModelDiagram
     {
         vocabularySize ??= model.VocabularySize;
         var (page, cards, order) = (new SvgPage(), new PartCards(model, vocabularySize), new BlockOrder(model));
+        var labels = new ShapeLabels(model, cards);
         var facts = Facts(model, cards, vocabularySize);
         page.Text("title", Margin, 38, name, 20);
         page.Text("muted", Margin, 62, facts, Card.Size);
 
         Panel[] panels = [
-            new ModelPanel(model, cards, order),
-            .. order.Different.Select((block, at) => new BlockPanel(model, cards, block, order.NameOf(at), order.DepthsOf(at)))];
+            new ModelPanel(model, cards, new StackDrawing(cards, order, labels, model.Nodes())),
+            .. order.Different.Select((block, at) => new BlockPanel(
+                model, cards, block, order.NameOf(at), order.DepthsOf(at), labels.LengthOf(order.AlikeTo(at))))];
         var (x, y, rowHeight, width) = (Margin, Top, 0, Margin + Math.Max(
             TextWidth.Of(facts, Card.Size), TextWidth.Of(name, 20, isBold: true)));
         foreach (var panel in panels)
@@ -48,13 +50,15 @@ public static class ModelDiagram
             x += panel.Width + Margin;
             width = Math.Max(width, x - Margin);
         }
-        return page.Finish(width + Margin, y + rowHeight + Margin, $"{name}: the model and its blocks. {facts}");
+        return page.Finish(
+            width + Margin, y + rowHeight + Margin, $"{name}: the model and its blocks. {facts}",
+            model.Hourglasses().Any() ? SvgStyle.Sheet + SvgStyle.Groups : SvgStyle.Sheet);
     }
 
     private static string Facts(ModelConfig model, PartCards cards, int? vocabularySize) => string.Join("  \u00b7  ", new[]
     {
         cards.Parameters is { } count ? $"{count.ToString("N0", CultureInfo.InvariantCulture)} parameters" : null,
-        $"L = {model.Layers.Blocks} blocks",
+        $"L = {model.Layers.Blocks} blocks{(model.Hourglasses().Any() ? $": {model.Layers}" : "")}",
         $"C = {model.Width} width",
         $"T \u2264 {model.ContextLength} tokens",
         vocabularySize is { } v ? $"V = {v} vocabulary" : null,

@@ -7,9 +7,6 @@ namespace Transformer.Diagrams;
 /// <summary>The cards of a model's parts: names, settings and parameters, all from the records of its configuration.</summary>
 internal sealed class PartCards
 {
-    /// <summary>The shape of what sub-layers are given and give.</summary>
-    public const string Vectors = "[B, T, C]";
-
     private readonly ModelConfig model;
     private readonly int? vocabularySize;
     private readonly ParameterSpec[] parameters;
@@ -25,8 +22,14 @@ internal sealed class PartCards
     /// <summary>All parameters; null where they are unknown.</summary>
     public long? Parameters => vocabularySize is null ? null : parameters.Sum(parameter => parameter.Count);
 
+    /// <summary>The shape of what sub-layers are given and give.</summary>
+    /// <param name="length">How many vectors of a text there are: T tokens, or S groups.</param>
+    public static string Vectors(string length) => $"[B, {length}, C]";
+
     /// <summary>The shape of the stream between sub-layers.</summary>
-    public string Stream => model.Residual.StreamCount == 1 ? Vectors : $"[{model.Residual.StreamCount}, B, T, C]";
+    /// <param name="length">How many vectors of a text there are: T tokens, or S groups.</param>
+    public string Stream(string length) =>
+        model.Residual.StreamCount == 1 ? Vectors(length) : $"[{model.Residual.StreamCount}, B, {length}, C]";
 
     /// <summary>The lookup of the tokens' vectors.</summary>
     public Card Embedding => Card.Of("embedding", "", "token embedding", OfVocabulary(ModelComponent.Embedding), []);
@@ -65,6 +68,37 @@ internal sealed class PartCards
             [string.Join(" \u00b7 ", kinds), $"{Card.Count(each)}{(count == 1 ? "" : " each")}"]);
     }
 
+    /// <summary>What leads into an hourglass.</summary>
+    /// <param name="hourglass">The hourglass.</param>
+    /// <param name="groups">How many groups it makes of what it reads, in words.</param>
+    public Card Into(HourglassSpec hourglass, string groups)
+    {
+        var (pooling, boundaries) = (hourglass.Config.Pooling, hourglass.Config.Boundaries);
+        if (boundaries is null)
+        {
+            return Card.Of(
+                "hourglass", "pooling", Kind.NameOf(pooling), Count(hourglass, "pooling"),
+                [$"shorten {hourglass.Config.Shorten}", groups, .. PartSettings.Of(pooling)]);
+        }
+        string[] found = boundaries switch
+        {
+            PredictedBoundariesConfig predicted => [$"hidden width {predicted.HiddenAt(model.Width)}"],
+            WhiteSpaceBoundariesConfig { Tokens: { } tokens } => [$"{tokens.Count} token{(tokens.Count == 1 ? "" : "s")} with white space"],
+            _ => [],
+        };
+        return Card.Of(
+            "hourglass", "boundaries", Kind.NameOf(boundaries), Count(hourglass, "boundaries", "null_group"),
+            [
+                groups, .. found, .. PartSettings.Of(boundaries, "rate", "hidden", "tokens"),
+                $"pooling {Kind.NameOf(pooling)}", "null group before the first",
+            ]);
+    }
+
+    /// <summary>What leads out of an hourglass.</summary>
+    public Card OutOf(HourglassSpec hourglass) => Card.Of(
+        "hourglass", "upsampling", Kind.NameOf(hourglass.Config.Upsampling), Count(hourglass, "upsampling"),
+        PartSettings.Of(hourglass.Config.Upsampling));
+
     private Card Mixer(BlockSpec block)
     {
         string[] heads = block.Mixer is HeadedAttentionConfig headed
@@ -93,10 +127,7 @@ internal sealed class PartCards
     private long Count(ModelComponent component) =>
         parameters.Where(parameter => parameter.Component == component).Sum(parameter => parameter.Count);
 
-    private string Count(BlockSpec block, string module)
-    {
-        var path = $"{block.Path}.{module}.";
-        return Card.Count(parameters.Where(parameter => parameter.Name.StartsWith(path, StringComparison.Ordinal))
-            .Sum(parameter => parameter.Count));
-    }
+    private string Count(StackNode node, params string[] parts) => Card.Count(parameters
+        .Where(parameter => Array.Exists(parts, part => $"{parameter.Name}.".StartsWith($"{node.Path}.{part}.", StringComparison.Ordinal)))
+        .Sum(parameter => parameter.Count));
 }

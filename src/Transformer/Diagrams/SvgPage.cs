@@ -90,11 +90,12 @@ internal sealed class SvgPage
     /// <param name="width">Its width.</param>
     /// <param name="height">Its height.</param>
     /// <param name="title">What it shows, for readers who hear it.</param>
-    public XDocument Finish(int width, int height, string title)
+    /// <param name="style">The colours.</param>
+    public XDocument Finish(int width, int height, string title, string style = SvgStyle.Sheet)
     {
         root.Add(Of("viewBox", $"0 0 {width} {height}"), Of("width", width), Of("height", height), Of("role", "img"));
         root.AddFirst(
-            new XElement(Svg + "title", title), new XElement(Svg + "style", SvgStyle.Sheet),
+            new XElement(Svg + "title", title), new XElement(Svg + "style", style),
             new XElement(Svg + "rect", Of("class", "page"), Of("width", width), Of("height", height)));
         return new XDocument(root);
     }

@@ -42,4 +42,26 @@ internal static class SvgStyle
         }
 
         """;
+
+    /// <summary>What is added to <see cref="Sheet"/> for pictures with groups of tokens.</summary>
+    public const string Groups = """
+
+        .hourglass .box { fill: #d8f3f0; stroke: #0f7b74; }
+        .even { fill: #cfe8ff; }
+        .odd { fill: #ffe3c2; }
+        .open { fill: #eaeef2; }
+        .end { stroke: #1f2328; stroke-width: 3; }
+        .scale { fill: #eaeef2; }
+        .likely { fill: #0f7b74; }
+        @media (prefers-color-scheme: dark) {
+          .hourglass .box { fill: #0c2b2b; stroke: #39b5ab; }
+          .even { fill: #173a5e; }
+          .odd { fill: #553617; }
+          .open { fill: #212830; }
+          .end { stroke: #f0f6fc; }
+          .scale { fill: #212830; }
+          .likely { fill: #39b5ab; }
+        }
+
+        """;
 }

@@ -29,6 +29,38 @@ internal sealed class DrawnPicture(XDocument picture)
 
     public IEnumerable<Area> Panels => Elements(picture, "rect").Where(rect => rect.Attribute("class")!.Value == "panel").Select(AreaOf);
 
+    /// <summary>Dashed frames around what is repeated, and around hourglasses.</summary>
+    public IEnumerable<Area> Frames => Elements(picture, "rect").Where(rect => rect.Attribute("class")!.Value == "dashed").Select(AreaOf);
+
+    /// <summary>The cells of tokens, from the first to the last: colour, area, and the texts in and below it.</summary>
+    public IReadOnlyList<(string Colour, Area Area, string[] Texts)> Tokens { get; } =
+    [
+        .. from token in Elements(picture, "g")
+           where token.Attribute("class")!.Value == "token"
+           let cell = Elements(token, "rect").First()
+           select (cell.Attribute("class")!.Value, AreaOf(cell), Elements(token, "text").Select(text => text.Value).ToArray()),
+    ];
+
+    /// <summary>Asserts that nothing lies on anything else, and every text is within its box.</summary>
+    public void AssertReadable()
+    {
+        AssertApart(Cards.Select(card => card.Area));
+        AssertApart(Panels);
+        AssertApart(Texts.Select(text => text.Area));
+        AssertApart(Tokens.Select(token => token.Area));
+        Assert.All(Cards, card => Assert.All(card.Texts, text => Assert.True(card.Area.Contains(text.Area), text.Text)));
+        Assert.All(Texts, text => Assert.True(Page.Contains(text.Area), text.Text));
+        var free = Texts.Except(Cards.SelectMany(card => card.Texts));
+        Assert.All(free, text => Assert.DoesNotContain(Cards, card => card.Area.Overlaps(text.Area)));
+    }
+
+    private static void AssertApart(IEnumerable<Area> areas)
+    {
+        var all = areas.ToArray();
+        for (var i = 0; i < all.Length; i++)
+            for (var j = 0; j < i; j++) Assert.False(all[i].Overlaps(all[j]), $"{all[i]} lies on {all[j]}");
+    }
+
     private static IEnumerable<XElement> Elements(XContainer within, string name) =>
         within.Descendants().Where(element => element.Name.LocalName == name);
 

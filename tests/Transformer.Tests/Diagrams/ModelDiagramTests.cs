@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Xml.Linq;
 using Transformer.Configuration;
 using Transformer.Diagrams;
@@ -28,6 +29,8 @@ public sealed class ModelDiagramTests : IDisposable
 
     public static TheoryData<string> Names => [.. Models.Keys];
 
+    public static TheoryData<string> Hourglasses => [.. Tiny.Grouped.Keys];
+
     public void Dispose() => here.Dispose();
 
     [Theory, MemberData(nameof(Names))]
@@ -46,6 +49,7 @@ public sealed class ModelDiagramTests : IDisposable
         Assert.Equal(blocks.Count, cards.Count(card => card.Family == "mixer"));
         Assert.Equal(blocks.Sum(block => block.Sublayers.Count) - blocks.Count, cards.Count(card => card.Family == "mlp"));
         var norms = blocks.Sum(block => block.Sublayers.Sum(sublayer => sublayer.Norms.Count()));
+        norms += model.Hourglasses().Count(hourglass => hourglass.Config.Boundaries is not null);
         Assert.Equal(norms + (model.Residual.LastNorm ? 1 : 0), cards.Count(card => card.Family == "norm"));
     }
 
@@ -53,14 +57,65 @@ public sealed class ModelDiagramTests : IDisposable
     public void Nothing_lies_on_anything_else_and_every_text_is_within_its_box(string name)
     {
         var picture = Draw(Models[name]);
-        AssertApart(picture.Cards.Select(card => card.Area));
-        AssertApart(picture.Panels);
-        AssertApart(picture.Texts.Select(text => text.Area));
-        Assert.All(picture.Cards, card => Assert.All(card.Texts, text => Assert.True(card.Area.Contains(text.Area), text.Text)));
+        picture.AssertReadable();
         Assert.All(picture.Cards, card => Assert.Contains(picture.Panels, panel => panel.Contains(card.Area)));
-        Assert.All(picture.Texts, text => Assert.True(picture.Page.Contains(text.Area), text.Text));
-        var free = picture.Texts.Except(picture.Cards.SelectMany(card => card.Texts));
-        Assert.All(free, text => Assert.DoesNotContain(picture.Cards, card => card.Area.Overlaps(text.Area)));
+        Assert.All(picture.Frames, frame => Assert.Contains(picture.Panels, panel => panel.Contains(frame)));
+    }
+
+    [Theory, MemberData(nameof(Hourglasses))]
+    public void Every_hourglass_is_a_frame_around_what_leads_in_its_layers_and_what_leads_out(string name)
+    {
+        var model = Models[name];
+        var picture = Draw(model);
+        var hourglasses = model.Hourglasses().ToList();
+        Assert.Equal(hourglasses.Count, picture.Frames.Count());
+        var cards = picture.Cards.Where(card => card.Family == "hourglass").ToList();
+        Assert.Equal(2 * hourglasses.Count, cards.Count);
+        foreach (var hourglass in hourglasses)
+        {
+            var config = hourglass.Config;
+            object into = config.Boundaries is { } boundaries ? boundaries : config.Pooling;
+            Assert.Contains(cards, card => Texts(card.Texts).Contains(Kind.NameOf(into))
+                && (config.Shorten is null || Texts(card.Texts).Contains($"shorten {config.Shorten} ")));
+            Assert.Contains(cards, card => Texts(card.Texts).Contains($"upsampling {Kind.NameOf(config.Upsampling)}"));
+        }
+        // Frames are in each other or apart, and each holds its two cards and all that those within it hold.
+        foreach (var frame in picture.Frames)
+        {
+            var inside = picture.Frames.Count(other => frame.Contains(other));
+            Assert.Equal(2 * inside, cards.Count(card => frame.Contains(card.Area)));
+            Assert.All(picture.Frames, other =>
+                Assert.True(frame.Contains(other) || other.Contains(frame) || !frame.Overlaps(other), $"{frame} crosses {other}"));
+        }
+        var blocks = picture.Cards.Where(card => card.Family == "block" && picture.Frames.Any(frame => frame.Contains(card.Area)));
+        Assert.Equal(
+            hourglasses.SelectMany(hourglass => hourglass.Layers).OfType<BlockSpec>().Count(),
+            blocks.Sum(card => card.Texts.Select(text => text.Text).FirstOrDefault(text => text.StartsWith('\u00d7')) is { } count
+                ? int.Parse(count[2..], CultureInfo.InvariantCulture) : 1));
+
+        static string Texts((string Text, DrawnPicture.Area Area)[] texts) => string.Join(' ', texts.Select(text => text.Text)) + ' ';
+    }
+
+    [Fact]
+    public void An_hourglass_says_how_its_tokens_become_groups()
+    {
+        var inner = new HourglassConfig { Boundaries = new LearnedBoundariesConfig(), Layers = 1 };
+        var texts = Draw(Tiny.Config with { Layers = [1, new HourglassConfig { Shorten = 3, Layers = [1, inner] }] })
+            .Texts.Select(text => text.Text).ToList();
+        foreach (var text in (string[])["hourglass 1", "hourglass 2", "[B, S\u2081, C]", "[B, S\u2082, C]"]) Assert.Contains(text, texts);
+        var all = string.Join(" \u00b7 ", texts);
+        Assert.Contains("L = 3 blocks: [1, {shorten: 3, layers: [1, {boundaries: learned, layers: 1}]}]", all);
+        Assert.Contains("shorten 3 \u00b7 S\u2081 = \u2308T / 3\u2309 groups", all);
+        Assert.Contains("S\u2082 \u2248 0.2 S\u2081 groups", all);
+    }
+
+    [Fact]
+    public void Where_all_blocks_of_a_kind_read_groups_their_panel_says_so()
+    {
+        var texts = Draw(Models["white space over windows and gated_delta"] with { Pattern = ["linear", "window", "window", "linear"] })
+            .Texts.Select(text => text.Text).ToList();
+        Assert.Contains("[B, S, C]", texts);
+        Assert.Contains("[B, T, C]", texts);
     }
 
     [Fact]
@@ -90,11 +145,4 @@ public sealed class ModelDiagramTests : IDisposable
         await CliRun.Refuses($"config show names {option} {here["nowhere/picture.svg"]}", "picture.svg: cannot be written");
 
     private static DrawnPicture Draw(ModelConfig model) => new(ModelDiagram.Draw(model, "a model"));
-
-    private static void AssertApart(IEnumerable<DrawnPicture.Area> areas)
-    {
-        var all = areas.ToArray();
-        for (var i = 0; i < all.Length; i++)
-            for (var j = 0; j < i; j++) Assert.False(all[i].Overlaps(all[j]), $"{all[i]} lies on {all[j]}");
-    }
 }
