@@ -26,7 +26,10 @@ internal static class EvaluateGroups
             using var text = given is null ? EvaluatePositions.Own(path) : TextEvaluation.Of(given, loaded.Tokenizer);
             var groups = GroupEvaluation.Measure(loaded.Model, text, loaded.Tokenizer, cancellation);
             if (groups.Count == 0)
-                throw new InputException($"{path}: has no hourglass whose groups end at boundaries (model.layers: {loaded.Model.Config.Layers}).");
+            {
+                throw new InputException(
+                    $"{path}: has no hourglass whose groups end at boundaries (model.layers: {loaded.Model.Config.Layers}).");
+            }
             found.AddRange(groups.Select(own => (path, own)));
         }
         var output = request.InvocationConfiguration.Output;

@@ -82,7 +82,10 @@ public sealed record HourglassConfig : IValidated
         }
         if (Boundaries is null) yield break;
         if (Pooling is not AveragePoolingConfig)
-            yield return new("pooling.kind", $"groups that end at boundaries differ in length, which {Kind.NameOf(Pooling)} cannot pool; take average");
+        {
+            yield return new(
+                "pooling.kind", $"groups that end at boundaries differ in length, which {Kind.NameOf(Pooling)} cannot pool; take average");
+        }
         if (Upsampling is not RepeatUpsamplingConfig)
         {
             yield return new(

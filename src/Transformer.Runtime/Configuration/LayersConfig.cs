@@ -31,7 +31,7 @@ public sealed class LayersConfig : IReadOnlyList<LayersItem>, IEquatable<LayersC
     /// <summary>L, the number of all blocks, those of hourglasses included.</summary>
     public int Blocks => (int)Math.Min(int.MaxValue, items.Sum(item => (long)(item.Hourglass?.Layers.Blocks ?? Math.Max(0, item.Blocks))));
 
-    /// <summary>The hourglasses in the order of their first blocks, with their keys relative to these layers; those within others too.</summary>
+    /// <summary>The hourglasses with their keys relative to these layers, an outer one before those within it.</summary>
     internal IEnumerable<(string Path, HourglassConfig Hourglass)> Hourglasses =>
         from item in items.Index()
         where item.Item.Hourglass is not null

@@ -159,7 +159,7 @@ public sealed record ModelConfig : IValidated
 
     /// <summary>The blocks whose values are mixed with the first one's; the first is the one that they are mixed with.</summary>
     public IEnumerable<int> ValueResidualLayers() =>
-        Enumerable.Range(0, Math.Max(0, Layers.Blocks)).Where(layer => AttentionAt(layer) is SoftmaxAttentionConfig { ValueResidual: true });
+        Enumerable.Range(0, Layers.Blocks).Where(layer => AttentionAt(layer) is SoftmaxAttentionConfig { ValueResidual: true });
 
     /// <summary>What q k^T is multiplied by: 1 / sqrt(D), or 1 / D under muP, D being the width of a query and a key.</summary>
     public double ScoreScale(HeadedAttentionConfig attention) => Initialization.ScoreScale(attention.KeyWidthAt(Width));
@@ -179,7 +179,8 @@ public sealed record ModelConfig : IValidated
 
     /// <summary>The blocks' mixers that use the model's positions, from the embedding on.</summary>
     internal IEnumerable<HeadedAttentionConfig> PositionedMixers =>
-        Enumerable.Range(0, Layers.Blocks).Select(AttentionAt).OfType<HeadedAttentionConfig>().Where(mixer => mixer.ObstacleTo(Position) is null);
+        Enumerable.Range(0, Layers.Blocks).Select(AttentionAt).OfType<HeadedAttentionConfig>()
+            .Where(mixer => mixer.ObstacleTo(Position) is null);
 
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
@@ -207,8 +208,8 @@ public sealed record ModelConfig : IValidated
         if (Memory is AssociativeMemoryConfig && Layers.Hourglasses.Any())
         {
             yield return new(
-                "memory.kind", "associative memory is written by the tokens behind a segment, and in an hourglass there are groups of them; " +
-                    "take recurrent");
+                "memory.kind",
+                "associative memory is written by the tokens behind a segment, and in an hourglass there are groups of them; take recurrent");
         }
         if (Memory is AssociativeMemoryConfig { Features: var features } && 2L * features * (Width + 1L) > int.MaxValue)
             yield return new("memory.key_width", $"{features} features of width {Width} are too many for a matrix; lower key_width or nu");
@@ -231,10 +232,13 @@ public sealed record ModelConfig : IValidated
             {
                 yield return new(
                     $"layers{path}.boundaries",
-                    "dynamic_ntk rotates by the length of a text, and how many groups it will have is not known before; take another scaling");
+                    "dynamic_ntk rotates by the length of a text, and the number of its groups is not known before; take another scaling");
             }
             if (hourglass.Boundaries is EntropyBoundariesConfig && HasSegments)
-                yield return new($"layers{path}.boundaries.kind", "entropy teaches whole texts, and this model reads segments; take learned");
+            {
+                yield return new(
+                    $"layers{path}.boundaries.kind", "entropy teaches whole texts, and this model reads segments; take learned");
+            }
             if (hourglass.Boundaries is WhiteSpaceBoundariesConfig { Tokens: { } tokens } && tokens.Any(token => token >= VocabularySize))
                 yield return new($"layers{path}.boundaries.tokens", $"found an id of {VocabularySize} or more, the size of the vocabulary");
         }

@@ -96,7 +96,10 @@ public sealed class ModelSize
     {
         var (config, model) = (hourglass.Config, this.config);
         if (config.Boundaries is { } boundaries)
-            return (boundaries.Parameters(model.Width).Where(parameter => parameter.Shape.Length == 2).Sum(parameter => parameter.Count), 0);
+        {
+            return (boundaries.Parameters(model.Width)
+                .Where(parameter => parameter.Shape.Length == 2).Sum(parameter => parameter.Count), 0);
+        }
         var (down, up) = (
             config.Pooling.MatrixParameters(model, config.Shorten!.Value), config.Upsampling.MatrixParameters(model, config.Shorten.Value));
         return (down.OfTokens + up.OfTokens, down.OfGroups + up.OfGroups);

@@ -81,6 +81,7 @@ public sealed record AttentionPoolingConfig : PoolingConfig
     internal override (long OfTokens, long OfGroups) MatrixParameters(ModelConfig model, int shorten)
     {
         var square = (long)model.Width * model.Width;
-        return (2 * square, Initial.MatrixParameters(model, shorten).OfGroups + 2 * square + model.Mlp.CostAt(model.Width).MatrixParameters);
+        var feedForward = model.Mlp.CostAt(model.Width).MatrixParameters;
+        return (2 * square, Initial.MatrixParameters(model, shorten).OfGroups + 2 * square + feedForward);
     }
 }

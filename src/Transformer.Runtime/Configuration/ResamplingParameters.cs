@@ -1,8 +1,8 @@
 namespace Transformer.Configuration;
 
 /// <summary>
-/// What attention across an edge of an hourglass learns, between a group and its tokens: a block of cross-attention, whose queries alone are
-/// normalised, and of the model's feed-forward layer, within the model's norms and residual.
+/// What attention across an edge of an hourglass learns, between a group and its tokens: a block of cross-attention, whose queries alone
+/// are normalised, and of the model's feed-forward layer, within the model's norms and residual.
 /// </summary>
 internal static class ResamplingParameters
 {

@@ -82,6 +82,7 @@ public sealed record AttentionUpsamplingConfig : UpsamplingConfig
     internal override (long OfTokens, long OfGroups) MatrixParameters(ModelConfig model, int shorten)
     {
         var square = (long)model.Width * model.Width;
-        return (2 * square + model.Mlp.CostAt(model.Width).MatrixParameters, Initial.MatrixParameters(model, shorten).OfGroups + 2 * square);
+        var feedForward = model.Mlp.CostAt(model.Width).MatrixParameters;
+        return (2 * square + feedForward, Initial.MatrixParameters(model, shorten).OfGroups + 2 * square);
     }
 }

@@ -33,7 +33,7 @@ public sealed record GroupEvaluation(string Boundaries, long Tokens, long Ends, 
     /// <summary>2 precision recall / (precision + recall).</summary>
     public double F1 => Both == 0 ? 0 : 2 * Precision * Recall / (Precision + Recall);
 
-    /// <summary>The same that as many random ends would have: their precision is the share of white space, their recall their rate.</summary>
+    /// <summary>That of as many random ends: their precision is the share of white space, their recall their rate.</summary>
     public double RandomF1 => WhiteSpace + Ends == 0 ? 0 : 2.0 * WhiteSpace / Tokens * Rate / (((double)WhiteSpace / Tokens) + Rate);
 
     /// <summary>Measures each hourglass of a model whose boundaries are told by tokens or by what is made of them.</summary>

@@ -82,8 +82,8 @@ public sealed record ForwardContext
     /// <param name="most">How many positions they have.</param>
     /// <param name="device">The device of the pass.</param>
     internal ForwardContext OfGroups(
-        int rows, int groups, IReadOnlyList<int>? cachedLengths, IReadOnlyList<int>? newGroups, IReadOnlyDictionary<nn.Module, LayerState>? states,
-        int most, Device device)
+        int rows, int groups, IReadOnlyList<int>? cachedLengths, IReadOnlyList<int>? newGroups,
+        IReadOnlyDictionary<nn.Module, LayerState>? states, int most, Device device)
     {
         var context = For(rows, groups, cachedLengths, newGroups, Rotary, most, device) with
         {

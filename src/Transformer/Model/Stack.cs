@@ -10,8 +10,8 @@ namespace Transformer.Model;
 
 /// <summary>
 /// The depth of a model: nodes that the residual stream passes in order. The leaves are blocks; hourglasses are nodes with a stack of their
-/// own, and anything else that maps the stream to the stream can be one. The stack opens the stream before its first node and closes it after the last, and it alone applies
-/// hooks and activation checkpointing to a block.
+/// own, and anything else that maps the stream to the stream can be one. The stack opens the stream before its first node and closes it
+/// after the last, and it alone applies hooks and activation checkpointing to a block.
 /// </summary>
 public sealed class Stack : nn.Module<Tensor, ForwardContext, Tensor>
 {

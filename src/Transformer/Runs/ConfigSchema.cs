@@ -9,6 +9,8 @@ namespace Transformer.Runs;
 /// <summary>The JSON Schema of a run's file, generated from the records, so that editors complete and check it.</summary>
 public static class ConfigSchema
 {
+    private const string Hourglass = "#/$defs/hourglass";
+
     /// <summary>The schema (draft 2020-12). Descriptions are the records' XML documentation, if its file is beside the assembly.</summary>
     public static JsonObject Create()
     {
@@ -21,13 +23,29 @@ public static class ConfigSchema
         };
         var schema = ConfigJson.Options.GetJsonSchemaAsNode(typeof(RunConfig), exporter).AsObject();
         schema.Insert(0, "$schema", "https://json-schema.org/draft/2020-12/schema");
+        // Hourglasses hold layers, which hold hourglasses.
+        var hourglass = ConfigJson.Options.GetJsonSchemaAsNode(typeof(HourglassConfig), exporter);
+        MoveReferences(hourglass);
+        schema["$defs"] = new JsonObject { ["hourglass"] = hourglass };
         return schema;
+    }
+
+    // References count from the root of what was exported.
+    private static void MoveReferences(JsonNode? node)
+    {
+        if (node is JsonObject part)
+        {
+            if ((string?)part["$ref"] is ['#', ..] reference && reference != Hourglass) part["$ref"] = Hourglass + reference[1..];
+            foreach (var (_, value) in part) if (value is JsonObject or JsonArray) MoveReferences(value);
+        }
+        foreach (var item in node as JsonArray ?? []) MoveReferences(item);
     }
 
     private static JsonNode Transform(JsonSchemaExporterContext context, JsonNode node, XmlSummaries summaries)
     {
         if (context.TypeInfo.Type == typeof(LinearRule))
             node = new JsonObject { ["enum"] = Words(LinearRule.All.Select(rule => rule.Name)) };
+        if (context.TypeInfo.Type == typeof(LayersConfig)) node = Layers();
         if (node is not JsonObject schema) return node;
         if (context.TypeInfo.Type == typeof(ModelConfig)) AddPreset(schema);
         if (context.TypeInfo.Type == typeof(AdamWConfig) && context.BaseTypeInfo is null) AddOnlyKind(schema);
@@ -38,6 +56,18 @@ public static class ConfigSchema
         if (summary is not null) schema.Insert(0, "description", summary);
         return schema;
     }
+
+    private static JsonObject Layers() => new()
+    {
+        ["anyOf"] = new JsonArray(Blocks(), new JsonObject
+        {
+            ["type"] = "array",
+            ["minItems"] = 1,
+            ["items"] = new JsonObject { ["anyOf"] = new JsonArray(Blocks(), new JsonObject { ["$ref"] = Hourglass }) },
+        }),
+    };
+
+    private static JsonObject Blocks() => new() { ["type"] = "integer" };
 
     // With a preset, its keys are not required.
     private static void AddPreset(JsonObject model)

@@ -15,7 +15,8 @@ internal static class TensorCases
     public static IReadOnlyDictionary<string, (ModelConfig Config, int Ranks)> Models { get; } =
         new Dictionary<string, (ModelConfig Config, int Ranks)>(
     [
-        .. Tiny.Models.Where(model => !TensorParallelShare.Obstacles(model.Value).Any() && !DrawsBoundaries(model.Value)).Select(model => KeyValuePair.Create(model.Key, (model.Value, 2))),
+        .. Tiny.Models.Where(model => !TensorParallelShare.Obstacles(model.Value).Any() && !DrawsBoundaries(model.Value))
+            .Select(model => KeyValuePair.Create(model.Key, (model.Value, 2))),
         .. Tiny.Mlps.Select(mlp => KeyValuePair.Create($"mlp {mlp.Key}", (Tiny.Config with { Mlp = mlp.Value }, 2))),
         KeyValuePair.Create("four ranks", (Tiny.Config with { Attention = new SoftmaxAttentionConfig { Heads = 4 } }, 4)),
         KeyValuePair.Create(

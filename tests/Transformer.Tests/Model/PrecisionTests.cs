@@ -71,7 +71,8 @@ public sealed class PrecisionTests
         var type = precision == Precision.Bf16 ? ScalarType.BFloat16 : ScalarType.Float16;
         var routers = model.modules().OfType<MixtureOfExperts>().SelectMany(mixture => mixture.named_children())
             .Where(child => child.name == "gate").Select(child => child.module)
-            .Concat(model.modules().Where(module => module is AssociativeMemory or BoundaryPredictor).SelectMany(module => module.children()))
+            .Concat(model.modules().Where(module => module is AssociativeMemory or BoundaryPredictor)
+                .SelectMany(module => module.children()))
             .ToHashSet();
         var (wrong, products) = (new List<string>(), 0);
         foreach (var (name, module) in model.named_modules())

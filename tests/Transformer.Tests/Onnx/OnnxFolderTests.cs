@@ -109,7 +109,8 @@ public sealed class OnnxFolderTests : IDisposable
         var ops = Parsed().Graph.Node.CountBy(node => node.OpType).ToDictionary();
         Assert.Equal(model.Config.Layers.Blocks, ops["GroupQueryAttention"]);
         // All norms of the stream but the first have a sum before them.
-        Assert.Equal(2 * model.Config.Layers.Blocks, ops.Where(op => op.Key.StartsWith("Skip", StringComparison.Ordinal)).Sum(op => op.Value));
+        Assert.Equal(
+            2 * model.Config.Layers.Blocks, ops.Where(op => op.Key.StartsWith("Skip", StringComparison.Ordinal)).Sum(op => op.Value));
         Assert.Empty(ops.Keys.Intersect(["Softmax", "Sqrt", "Concat", "Sigmoid", "Tanh"]));
     }
 

@@ -32,7 +32,7 @@ public sealed class BoundaryPredictor : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor x) => down_proj.call(nn.functional.gelu(up_proj.call(x.ToFloat32()))).squeeze(-1);
 
     /// <summary>
-    /// Boundaries drawn by a Gumbel-sigmoid: sigmoid((logit u + logit p) / temperature) is rounded, and the gradient is that before rounding.
+    /// Boundaries drawn by a Gumbel-sigmoid: sigmoid((logit u + logit p) / temperature) is rounded; the gradient is that before rounding.
     /// </summary>
     /// <param name="logits">logit p: [B, T]</param>
     /// <param name="uniform">u, uniform in [0, 1): [B, T]</param>
