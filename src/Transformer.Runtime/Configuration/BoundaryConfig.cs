@@ -11,6 +11,7 @@ namespace Transformer.Configuration;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(LearnedBoundariesConfig), "learned")]
 [JsonDerivedType(typeof(EntropyBoundariesConfig), "entropy")]
+[JsonDerivedType(typeof(PieceBoundariesConfig), "pieces")]
 [JsonDerivedType(typeof(WhiteSpaceBoundariesConfig), "white_space")]
 public abstract record BoundaryConfig : IValidated
 {
@@ -117,3 +118,9 @@ public sealed record EntropyBoundariesConfig : PredictedBoundariesConfig
         if (SpikesLeft is < 1 or > MostBefore) yield return new("spikes_left", $"found {SpikesLeft}, expected 1 to {MostBefore}");
     }
 }
+
+/// <summary>
+/// Taught by a tokenizer, <c>data.pieces</c>: tokens that end a piece of its. Whether a piece has ended may depend on what follows, so that
+/// the network predicts it, and nothing leaks.
+/// </summary>
+public sealed record PieceBoundariesConfig : PredictedBoundariesConfig;

@@ -209,7 +209,7 @@ public sealed record ModelConfig : IValidated
         {
             yield return new(
                 "memory.kind",
-                "associative memory is written by the tokens behind a segment, and in an hourglass there are groups of them; take recurrent");
+                "associative memory is written by the tokens behind a segment, and in an hourglass there are groups of them");
         }
         if (Memory is AssociativeMemoryConfig { Features: var features } && 2L * features * (Width + 1L) > int.MaxValue)
             yield return new("memory.key_width", $"{features} features of width {Width} are too many for a matrix; lower key_width or nu");
@@ -234,10 +234,11 @@ public sealed record ModelConfig : IValidated
                     $"layers{path}.boundaries",
                     "dynamic_ntk rotates by the length of a text, and the number of its groups is not known before; take another scaling");
             }
-            if (hourglass.Boundaries is EntropyBoundariesConfig && HasSegments)
+            if (hourglass.Boundaries is EntropyBoundariesConfig or PieceBoundariesConfig && HasSegments)
             {
                 yield return new(
-                    $"layers{path}.boundaries.kind", "entropy teaches whole texts, and this model reads segments; take learned");
+                    $"layers{path}.boundaries.kind",
+                    $"{Kind.NameOf(hourglass.Boundaries)} boundaries are taught by whole texts, and this model reads segments; take learned");
             }
             if (hourglass.Boundaries is WhiteSpaceBoundariesConfig { Tokens: { } tokens } && tokens.Any(token => token >= VocabularySize))
                 yield return new($"layers{path}.boundaries.tokens", $"found an id of {VocabularySize} or more, the size of the vocabulary");

@@ -13,6 +13,9 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// </summary>
     public IReadOnlyList<bool>? Starts { get; init; }
 
+    /// <summary>1 at a token that ends a piece of another tokenizer, else 0: [B, T]. Null where nobody asks.</summary>
+    public float[]? PieceEnds { get; init; }
+
     /// <summary>The target that the loss leaves out.</summary>
     public const long IgnoredTarget = -100;
 
@@ -30,6 +33,7 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
         var segments = (Starts?.Count ?? 0) / Rows;
         return new Batch(Inputs[(first * Columns)..(end * Columns)], Targets[(first * Columns)..(end * Columns)], end - first, Columns)
         {
+            PieceEnds = PieceEnds?[(first * Columns)..(end * Columns)],
             Starts = Starts is null ? null : [.. Starts.Skip(first * segments).Take((end - first) * segments)],
         };
     }

@@ -76,7 +76,11 @@ public sealed class Corpus : Dataset
     }
 
     /// <inheritdoc/>
-    public override TrainingBatches Train(RunConfig run, long position = 0) => run.Data.Sampling == Sampling.Contiguous
+    public override TrainingBatches Train(RunConfig run, long position = 0) => run.Data.Pieces is { } pieces
+        ? new PieceBatches(Windows(run, position), new PieceEnds(Tokenizer, Tokenizer.FromConfig(pieces)))
+        : Windows(run, position);
+
+    private TrainingBatches Windows(RunConfig run, long position) => run.Data.Sampling == Sampling.Contiguous
         ? new ContiguousSampler(Segments(Training, run.Model.ContextLength), run.Training.BatchSize, run.RowSegments, position)
         : new BatchSampler(Training, run.Training.BatchSize, run.RowTokens, run.Training.Seed, run.Data.Sampling!.Value, position);
 

@@ -32,5 +32,9 @@ public static class BatchTensors
             targets.flatten().index_select(0, chosen).unsqueeze(0));        // [1, N]
     }
 
+    /// <summary>Where pieces end in a batch, on a device: [B, T]; null where it does not say.</summary>
+    public static Tensor? PieceEnds(Batch batch, Device device) =>
+        batch.PieceEnds is { } ends ? tensor(ends, batch.Rows, batch.Columns).ToDeviceAsync(device) : null;
+
     private static Tensor On(long[] ids, Batch batch, Device device) => tensor(ids, batch.Rows, batch.Columns).ToDeviceAsync(device);
 }

@@ -171,9 +171,10 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     /// <param name="ids">[B, T], integers below V.</param>
     /// <param name="recomputation">Activation checkpointing; reports after the backward pass whether it failed. Null
     /// where blocks keep all activations.</param>
+    /// <param name="pieceEnds">1 at a token that ends a piece, which teaches boundaries of kind pieces: [B, T]; nothing where null.</param>
     /// <returns>[B, T, C] and a scalar, weights included; null where no layer adds anything.</returns>
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
-    public (Tensor Hidden, Tensor? Penalty) HiddenAndPenalty(Tensor ids, Recomputation? recomputation = null)
+    public (Tensor Hidden, Tensor? Penalty) HiddenAndPenalty(Tensor ids, Recomputation? recomputation = null, Tensor? pieceEnds = null)
     {
         if (Config.HasSegments)
         {
@@ -186,7 +187,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         var boundaries = HasTaughtBoundaries ? new List<TokenBoundaries>() : null;
         var hidden = Pass(
             embeddings, new() { Ids = ids, AuxiliaryLosses = losses, Recomputation = recomputation, Boundaries = boundaries });
-        if (boundaries is not null) Teach(boundaries, hidden, losses);
+        if (boundaries is not null) Teach(boundaries, hidden, pieceEnds, losses);
         return (hidden, losses.Total());
     }
 
@@ -260,22 +261,30 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         }
     }
 
-    // Boundaries are taught by what the pass itself has made of the text.
-    private bool HasTaughtBoundaries => Config.Hourglasses().Any(hourglass => hourglass.Config.Boundaries is EntropyBoundariesConfig);
+    private bool HasTaughtBoundaries => Config.Layers.Hourglasses
+        .Any(found => found.Hourglass.Boundaries is EntropyBoundariesConfig or PieceBoundariesConfig);
 
-    private void Teach(List<TokenBoundaries> boundaries, Tensor hidden, AuxiliaryLosses losses)
+    // By what the pass itself has made of the text, or by the pieces of a tokenizer.
+    private void Teach(List<TokenBoundaries> boundaries, Tensor hidden, Tensor? pieceEnds, AuxiliaryLosses losses)
     {
         using var scope = NewDisposeScope();
         foreach (var found in boundaries)
         {
-            if (found is { Config: EntropyBoundariesConfig entropy, Logits: { } logits })
+            var taught = found.Config switch
             {
-                using var _ = no_grad();
-                var spikes = BoundaryPredictor.Spikes(Logits(hidden), entropy.SpikesLeft);
-                using (enable_grad()) losses.Add(nn.functional.binary_cross_entropy_with_logits(logits, spikes));
-            }
+                EntropyBoundariesConfig entropy => Spikes(hidden, entropy.SpikesLeft),
+                PieceBoundariesConfig => pieceEnds,
+                _ => null,
+            };
+            if (taught is not null) losses.Add(nn.functional.binary_cross_entropy_with_logits(found.Logits!, taught));
             found.Dispose();
         }
+    }
+
+    private Tensor Spikes(Tensor hidden, int left)
+    {
+        using var _ = no_grad();
+        return BoundaryPredictor.Spikes(Logits(hidden), left);
     }
 
     /// <summary>A pass of the model, or of one segment with its memory tokens among the embeddings.</summary>

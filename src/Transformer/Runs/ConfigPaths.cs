@@ -12,7 +12,7 @@ internal static class ConfigPaths
     private static readonly string[] Keys =
     [
         "data.path", "data.validation_path", "data.tokenizer.vocabulary", "data.tokenizer.merges", "data.tokenizer.path",
-        "training.init_from",
+        "data.pieces.vocabulary", "data.pieces.merges", "data.pieces.path", "training.init_from",
     ];
 
     /// <summary>Makes the paths of a run's tree absolute.</summary>

@@ -31,6 +31,11 @@ public sealed record DataConfig : IValidated
     /// </summary>
     public TokenizerConfig? Tokenizer { get => field ?? (Task is null ? new CharacterTokenizerConfig() : null); init; }
 
+    /// <summary>
+    /// A tokenizer whose pieces teach hourglasses with boundaries of kind pieces where groups end; absent for models without.
+    /// </summary>
+    public TokenizerConfig? Pieces { get; init; }
+
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
     {
@@ -40,11 +45,13 @@ public sealed record DataConfig : IValidated
         if (Path is { Length: 0 }) yield return new("path", "found an empty path, expected a file, a folder or builtin:NAME");
         if (ValidationFraction is <= 0 or >= 1)
             yield return new("validation_fraction", $"found {ValidationFraction}, expected more than 0 and less than 1");
+        if (Pieces is CharacterTokenizerConfig or ByteTokenizerConfig)
+            yield return new("pieces.kind", $"found {Kind.NameOf(Pieces)}, whose pieces are no longer than tokens; expected bpe or file");
         if (Task is null) yield break;
         if (Path is not null) yield return new("path", $"found {Path} beside task; give one of the two");
         (string Key, object? Value)[] ofTexts =
             [("validation_path", ValidationPath), ("validation_fraction", ValidationFraction), ("sampling", Sampling),
-                ("tokenizer", Tokenizer)];
+                ("tokenizer", Tokenizer), ("pieces", Pieces)];
         foreach (var (key, value) in ofTexts)
             if (value is not null) yield return new(key, "found beside task, which has its own tokens and validation rows; leave it out");
     }

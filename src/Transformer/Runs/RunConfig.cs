@@ -42,6 +42,11 @@ public sealed record RunConfig : IValidated
                 $"{Data.Sampling.ToString()!.ToLowerInvariant()} gives each row one segment, so that the model would never learn to use " +
                     "its memory; take contiguous, or rows of training.backpropagation_segments: 2 or more");
         }
+        var learnsPieces = Model.Layers.Hourglasses.Any(found => found.Hourglass.Boundaries is PieceBoundariesConfig);
+        if (learnsPieces && Data.Pieces is null)
+            yield return new("data.pieces", "missing; expected the tokenizer whose pieces teach the boundaries of kind pieces");
+        if (!learnsPieces && Data.Pieces is not null)
+            yield return new("data.pieces", "no hourglass has boundaries of kind pieces, which it would teach; leave it out");
         if (!Model.HasSegments && Training.BackpropagationSegments is not null)
         {
             yield return new(

@@ -120,7 +120,8 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         Tensor inputs, Batch batch, Recomputation? recomputation, SegmentMemory? before, out SegmentMemory? after)
     {
         after = null;
-        if (!model.Config.HasSegments) return model.HiddenAndPenalty(inputs, recomputation);
+        if (!model.Config.HasSegments)
+            return model.HiddenAndPenalty(inputs, recomputation, BatchTensors.PieceEnds(batch, model.Device));
         var (hidden, penalty, memory) = model.HiddenAndPenalty(
             inputs, batch.Starts is null ? null : before, batch.Starts, config.BackpropagationSegments, recomputation);
         if (batch.Starts is not null) after = memory.Detached();

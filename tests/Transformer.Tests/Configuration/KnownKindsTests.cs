@@ -105,7 +105,7 @@ public sealed class KnownKindsTests
     [InlineData("pooling.initial", "average, linear and attention")]
     [InlineData("upsampling", "repeat, linear and attention")]
     [InlineData("upsampling.initial", "repeat, linear and attention")]
-    [InlineData("boundaries", "white_space, learned and entropy")]
+    [InlineData("boundaries", "white_space, learned, entropy and pieces")]
     public void The_CPU_kernels_name_the_part_of_an_hourglass_that_they_do_not_know(string part, string known)
     {
         var model = Tiny.Config with { Layers = [1, UnknownKinds.Hourglasses[part]] };

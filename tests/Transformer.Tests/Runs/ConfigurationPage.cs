@@ -84,6 +84,8 @@ internal sealed partial class ConfigurationPage
         var type = Nullable.GetUnderlyingType(declared) ?? declared;
         var info = ConfigJson.Options.GetTypeInfo(type);
         if (type == typeof(LinearRule)) return string.Join(", ", LinearRule.All.Select(rule => $"`{rule.Name}`"));
+        if (type == typeof(LayersConfig))
+            return $"integer, or a list of integers and {Link(typeof(HourglassConfig), path, "hourglasses")}";
         if (type.IsEnum)
             return string.Join(", ", Enum.GetValues(type).Cast<object>()
                 .Select(value => $"`{JsonSerializer.SerializeToNode(value, type, ConfigJson.Options)!.GetValue<string>()}`"));

@@ -136,7 +136,7 @@ public sealed class LayersConfigTests
 
     [Fact]
     public void Entropy_is_refused_where_texts_are_read_in_segments() => Refused(
-        "model.layers[1].boundaries.kind: entropy teaches whole texts, and this model reads segments; take learned",
+        "model.layers[1].boundaries.kind: entropy boundaries are taught by whole texts, and this model reads segments; take learned",
         "model.layers=[1, {boundaries: {kind: entropy}, layers: 1}]", "model.memory={kind: recurrent, tokens: 2}");
 
     [Fact]

@@ -23,7 +23,7 @@ internal abstract class BoundaryInference
     public static BoundaryInference Of(InferencePlan plan, BoundaryConfig config, Activations x, string path) => config switch
     {
         WhiteSpaceBoundariesConfig white => new WhiteSpaceInference(white),
-        LearnedBoundariesConfig or EntropyBoundariesConfig =>
+        LearnedBoundariesConfig or EntropyBoundariesConfig or PieceBoundariesConfig =>
             new PredictedBoundaryInference(plan, (PredictedBoundariesConfig)config, x, path),
         _ => throw Kind.Unknown("model.layers.boundaries", config, "CPU kernel"),
     };

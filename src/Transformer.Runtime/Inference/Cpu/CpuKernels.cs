@@ -23,6 +23,7 @@ public static class CpuKernels
             typeof(HourglassConfig), typeof(AveragePoolingConfig), typeof(LinearPoolingConfig), typeof(AttentionPoolingConfig),
             typeof(RepeatUpsamplingConfig), typeof(LinearUpsamplingConfig), typeof(AttentionUpsamplingConfig),
             typeof(WhiteSpaceBoundariesConfig), typeof(LearnedBoundariesConfig), typeof(EntropyBoundariesConfig),
+            typeof(PieceBoundariesConfig),
             typeof(DeepNormResidualConfig), typeof(ReZeroResidualConfig), typeof(HyperConnectionsResidualConfig),
         ]);
 

@@ -11,7 +11,8 @@ namespace Transformer.Model.Hierarchy;
 
 /// <summary>
 /// Groups that end where the text has a boundary (dynamic pooling, Nawrot et al. 2023, arXiv:2211.09761): a group is the mean of its
-/// tokens, a learned null group stands before all of them, and token t receives the vector of the last group that is complete at t, t included.
+/// tokens, a learned null group stands before all of them, and token t receives the vector of the last group that is complete at t, t
+/// included.
 /// </summary>
 public sealed class DynamicPooling : ShortenedLayers
 {
