@@ -253,7 +253,7 @@ internal static class Tiny
             },
             Pattern = ["outside", "inside", "inside", "outside", "outside"],
         },
-        ["white space"] = Config with { Layers = [1, WhiteSpace(1), 1], Residual = Residuals["post_norm"], Norm = Norms["layer"] },
+        ["white space"] = Config with { Layers = [1, WhiteSpace(1), 1], Residual = Residuals["post_norm"] },
         ["white space over windows and gated_delta"] = Config with
         {
             Layers = [1, WhiteSpace(2), 1],

@@ -28,6 +28,13 @@ public abstract record BoundaryConfig : IValidated
     /// <param name="width">C.</param>
     internal virtual IEnumerable<ParameterSpec> Parameters(int width) => [];
 
+    /// <summary>About how many numbers a token leaves for the backward pass.</summary>
+    /// <param name="width">C.</param>
+    internal virtual long ActivationsAt(int width) => 0;
+
+    /// <summary>The share of a head's products that training adds: what teaches may need logits of its own.</summary>
+    internal virtual double HeadProducts => 0;
+
     /// <inheritdoc/>
     public virtual IEnumerable<ConfigProblem> Problems()
     {
@@ -40,6 +47,12 @@ public sealed record WhiteSpaceBoundariesConfig : BoundaryConfig
 {
     /// <summary>The ids of those tokens. Taken from the tokenizer where absent.</summary>
     public IReadOnlyList<int>? Tokens { get; init; }
+
+    /// <summary>The ids, which a model of weights must know.</summary>
+    /// <exception cref="InputException">They are absent.</exception>
+    internal IReadOnlyList<int> KnownTokens => Tokens ?? throw new InputException(
+        "model.layers: the tokens of boundaries {kind: white_space} are missing. Training takes them from its tokenizer; " +
+        "without one give their ids as tokens: [...].");
 
     /// <inheritdoc/>
     public override IEnumerable<ConfigProblem> Problems()
@@ -71,6 +84,9 @@ public abstract record PredictedBoundariesConfig : BoundaryConfig
         ParameterSpec.Matrix("down_proj.weight", 1, HiddenAt(width), MatrixRole.Hidden),
         new("down_proj.bias", [1], new ConstantDraw(0)),
     ];
+
+    /// <inheritdoc/>
+    internal override long ActivationsAt(int width) => 2L * HiddenAt(width);
 
     /// <inheritdoc/>
     public override IEnumerable<ConfigProblem> Problems()
@@ -110,6 +126,10 @@ public sealed record EntropyBoundariesConfig : PredictedBoundariesConfig
 
     /// <summary>How many tokens before it a spike exceeds; 2 as the authors'.</summary>
     public int SpikesLeft { get; init; } = 2;
+
+    // A forward pass of the head, of three that training takes.
+    /// <inheritdoc/>
+    internal override double HeadProducts => 1.0 / 3;
 
     /// <inheritdoc/>
     public override IEnumerable<ConfigProblem> Problems()

@@ -124,6 +124,9 @@ public sealed record ModelConfig : IValidated
             nodes.OfType<HourglassSpec>().SelectMany(hourglass => Of(hourglass.Layers).Prepend(hourglass));
     }
 
+    /// <summary>Whether tokens themselves are grouped by boundaries, not groups of them alone.</summary>
+    internal bool HasBoundaries => Layers.Any(item => item.Hourglass?.Boundaries is not null);
+
     /// <summary>The most places that a mixer counts: those of a pass, or those of the groups of hourglasses with boundaries.</summary>
     internal int MostPlaces
     {
@@ -215,6 +218,7 @@ public sealed record ModelConfig : IValidated
             yield return new("memory.key_width", $"{features} features of width {Width} are too many for a matrix; lower key_width or nu");
         foreach (var problem in HourglassProblems()) yield return problem;
         if (mixers.Count > 0) yield break;
+        foreach (var problem in ProblemsWithinHourglasses()) yield return problem;
         foreach (var problem in ValueResidualProblems()) yield return problem;
         if (!Mlp.Problems().Any() && ParametersOfBlocks() is > MostParameters and var numbers)
         {
@@ -238,11 +242,16 @@ public sealed record ModelConfig : IValidated
             {
                 yield return new(
                     $"layers{path}.boundaries.kind",
-                    $"{Kind.NameOf(hourglass.Boundaries)} boundaries are taught by whole texts, and this model reads segments; take learned");
+                    $"{Kind.NameOf(hourglass.Boundaries)} boundaries are taught by whole texts, and this model reads segments; " +
+                        "take learned");
             }
             if (hourglass.Boundaries is WhiteSpaceBoundariesConfig { Tokens: { } tokens } && tokens.Any(token => token >= VocabularySize))
                 yield return new($"layers{path}.boundaries.tokens", $"found an id of {VocabularySize} or more, the size of the vocabulary");
         }
+    }
+
+    private IEnumerable<ConfigProblem> ProblemsWithinHourglasses()
+    {
         var xl = Hourglasses().SelectMany(hourglass => BlocksOf(hourglass.Layers)).Any(block => block.Mixer.CarriesMemory);
         if (xl)
         {

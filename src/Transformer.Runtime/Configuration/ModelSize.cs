@@ -66,7 +66,8 @@ public sealed class ModelSize
     {
         var places = tokensInContext + config.Places - config.ContextLength;
         var mixing = blocks.Sum(block => block.Share * block.Mixer.MixingFlops(Groups(places, block.Share)));
-        var matrices = MatrixParameters - unread;
+        var taught = hourglasses.Sum(hourglass => hourglass.Config.Boundaries?.HeadProducts ?? 0);
+        var matrices = MatrixParameters - unread + taught * vocabulary * width;
         var all = 6 * (matrices - (1 - labelled) * vocabulary * width) + mixing;
         return config.Memory is null ? all : all + (PlacesPerWord - 1) * (6.0 * (matrices - vocabulary * width) + mixing);
     }
@@ -105,6 +106,15 @@ public sealed class ModelSize
         return (down.OfTokens + up.OfTokens, down.OfGroups + up.OfGroups);
     }
 
+    // What pooling, upsampling and predictors keep, a token of the text.
+    private double EdgesOf(HourglassSpec hourglass)
+    {
+        var (share, edges) = (hourglass.Share, hourglass.Config);
+        if (edges.Boundaries is { } boundaries) return share * boundaries.ActivationsAt(config.Width);
+        var (down, up) = (edges.Pooling.ActivationsIn(config), edges.Upsampling.ActivationsIn(config));
+        return share * (down.OfTokens + up.OfTokens + edges.GroupsPerToken * (down.OfGroups + up.OfGroups));
+    }
+
     private double PlacesPerWord => (double)config.Places / config.ContextLength;
 
     /// <summary>The operations of the forward pass alone: a third of those of training.</summary>
@@ -132,7 +142,7 @@ public sealed class ModelSize
         var kept = blocks.Sum(block => block.Share
             * (remembering + (checkpointing ? Streams * width : BlockActivations(block.Mixer, block.Mlp, block.Sublayers))));
         // what leads into an hourglass and out of it: the tokens before and after, their groups before and after
-        var around = hourglasses.Sum(hourglass => hourglass.Share * (2 + 2 * hourglass.Config.GroupsPerToken) * width);
+        var around = hourglasses.Sum(hourglass => hourglass.Share * (2 + 2 * hourglass.Config.GroupsPerToken) * width + EdgesOf(hourglass));
         // and what norm and head are given
         return (long)((long)(batchSize * tokens * PlacesPerWord) * (kept + around + 2 * width)) * Bytes;
     }

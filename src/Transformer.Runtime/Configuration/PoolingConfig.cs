@@ -23,6 +23,10 @@ public abstract record PoolingConfig
     /// <param name="model">The model that it is part of.</param>
     /// <param name="shorten">s.</param>
     internal abstract (long OfTokens, long OfGroups) MatrixParameters(ModelConfig model, int shorten);
+
+    /// <summary>About how many numbers each of the tokens, and each group, leaves for the backward pass beside its own vector.</summary>
+    /// <param name="model">The model that it is part of.</param>
+    internal virtual (long OfTokens, long OfGroups) ActivationsIn(ModelConfig model) => (0, 0);
 }
 
 /// <summary>Their mean.</summary>
@@ -84,4 +88,9 @@ public sealed record AttentionPoolingConfig : PoolingConfig
         var feedForward = model.Mlp.CostAt(model.Width).MatrixParameters;
         return (2 * square, Initial.MatrixParameters(model, shorten).OfGroups + 2 * square + feedForward);
     }
+
+    // Keys and values; the query, what it reads and what the feed-forward layer keeps.
+    /// <inheritdoc/>
+    internal override (long OfTokens, long OfGroups) ActivationsIn(ModelConfig model) =>
+        (2L * model.Width, 5L * model.Width + model.Mlp.CostAt(model.Width).Activations);
 }

@@ -23,6 +23,10 @@ public abstract record UpsamplingConfig
     /// <param name="model">The model that it is part of.</param>
     /// <param name="shorten">s.</param>
     internal abstract (long OfTokens, long OfGroups) MatrixParameters(ModelConfig model, int shorten);
+
+    /// <summary>About how many numbers each of the tokens, and each group, leaves for the backward pass beside its own vector.</summary>
+    /// <param name="model">The model that it is part of.</param>
+    internal virtual (long OfTokens, long OfGroups) ActivationsIn(ModelConfig model) => (0, 0);
 }
 
 /// <summary>The same vector for each of them.</summary>
@@ -85,4 +89,8 @@ public sealed record AttentionUpsamplingConfig : UpsamplingConfig
         var feedForward = model.Mlp.CostAt(model.Width).MatrixParameters;
         return (2 * square + feedForward, Initial.MatrixParameters(model, shorten).OfGroups + 2 * square);
     }
+
+    /// <inheritdoc/>
+    internal override (long OfTokens, long OfGroups) ActivationsIn(ModelConfig model) =>
+        (5L * model.Width + model.Mlp.CostAt(model.Width).Activations, 2L * model.Width);
 }

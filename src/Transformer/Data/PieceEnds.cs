@@ -39,14 +39,16 @@ public sealed class PieceEnds(Tokenizer tokens, Tokenizer pieces)
         }
     }
 
-    // A row may begin and end within a character, which becomes another one of another length: the place in the bytes of each place in the
-    // text, as UTF-8, where a character ends.
+    // A row may begin and end within a character, which becomes another one of another length: for places in the text, as UTF-8, those in
+    // the bytes.
     private static (string Text, Dictionary<int, int> PlaceOf) Decode(ReadOnlySpan<byte> bytes)
     {
         var (text, placeOf, length) = (new StringBuilder(), new Dictionary<int, int>(), 0);
         for (var at = 0; at < bytes.Length;)
         {
             Rune.DecodeFromUtf8(bytes[at..], out var character, out var read);
+            // a piece may end within a character that is whole
+            for (var within = 1; read == character.Utf8SequenceLength && within < read; within++) placeOf[length + within] = at + within;
             at += read;
             length += character.Utf8SequenceLength;
             text.Append(character);

@@ -94,8 +94,6 @@ public sealed record ForwardContext
             TensorParallelGroup = TensorParallelGroup,
             AuxiliaryLosses = AuxiliaryLosses,
             Recomputation = Recomputation,
-            MemoryBefore = MemoryBefore,
-            MemoryAfter = MemoryAfter,
             LearnedSpans = LearnedSpans is null ? null : new Dictionary<LearnedSpan, Tensor>(),
         };
         context.KeepRotation();
@@ -212,7 +210,8 @@ public sealed record ForwardContext
     };
 
     /// <summary>
-    /// Collects the spans of each learned window in this pass, in tokens: [B or 1, H, T or 1], fp32, which outlive it and are the caller's.
+    /// Collects the spans of each learned window in this pass, in tokens, within an hourglass in groups: [B or 1, H, T or 1], fp32, which
+    /// outlive it and are the caller's.
     /// Null where they are not needed.
     /// </summary>
     public IDictionary<LearnedSpan, Tensor>? LearnedSpans { get; init; }

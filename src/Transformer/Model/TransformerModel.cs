@@ -213,7 +213,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         return (hidden, losses.Total() is { } penalty ? penalty / segments : null, after);
     }
 
-    /// <summary>The mean span that each head of each block has learned, over tokens of a text, in tokens.</summary>
+    /// <summary>The mean span that each head of each block has learned, over tokens of a text, in tokens or, in hourglasses, groups.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
     /// <param name="chosen">The tokens that count, at least one, by their places in [B * T]; all where null.</param>
     /// <returns>For each block a span a head, none where its window is not learned; null where no block's is.</returns>
@@ -243,7 +243,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     /// <returns>The caller disposes each.</returns>
     public IReadOnlyList<TokenBoundaries> Boundaries(Tensor ids)
     {
-        if (!Config.Layers.Hourglasses.Any(found => found.Hourglass.Boundaries is not null)) return [];
+        if (!Config.HasBoundaries) return [];
         using var scope = NewDisposeScope();
         var boundaries = new List<TokenBoundaries>();
         if (Config.HasSegments) new SegmentedPass(this) { Boundaries = boundaries }.Read(ids).Memory.Dispose();
@@ -284,7 +284,16 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     private Tensor Spikes(Tensor hidden, int left)
     {
         using var _ = no_grad();
-        return BoundaryPredictor.Spikes(Logits(hidden), left);
+        var (rows, tokens) = (hidden.shape[0], hidden.shape[1]);
+        var chunks = hidden.flatten(0, 1).split(LanguageModelLoss.RowsAtOnce(rows * tokens, Config.VocabularySize!.Value));
+        var entropy = cat([.. chunks.Select(chunk => EntropyOf(chunk))]).view(rows, tokens);
+        return BoundaryPredictor.Spikes(entropy, left);
+
+        Tensor EntropyOf(Tensor chunk)
+        {
+            using var scope = NewDisposeScope();
+            return BoundaryPredictor.Entropy(Logits(chunk)).MoveToOuterDisposeScope();
+        }
     }
 
     /// <summary>A pass of the model, or of one segment with its memory tokens among the embeddings.</summary>

@@ -17,7 +17,7 @@ internal class GradientReduction : BlockHooks
     private readonly ParameterSpace space;
     private readonly Bucket[] order;    // as the backward pass leaves them
     private readonly Queue<(Bucket Bucket, Tensor Buffer, CollectiveWork Sum)> underway = [];
-    private readonly long lastBlock;    // where it begins in the space
+    private readonly Bucket? lastBlock;    // of those that are trained
     private int begun;
     private bool isActive;
     private ExceptionDispatchInfo? failure;
@@ -25,14 +25,15 @@ internal class GradientReduction : BlockHooks
     public GradientReduction(ParameterSpace space)
     {
         this.space = space;
-        lastBlock = space.Buckets.Select(bucket => bucket.Block is null ? -1 : bucket.Offset).Max();
+        lastBlock = space.Buckets.Where(bucket => bucket.Block is not null).MaxBy(bucket => bucket.Offset);
+        var lastOffset = lastBlock?.Offset ?? -1;
         order =
         [
             // After the blocks: ready before the last block is.
-            .. space.Buckets.Where(bucket => bucket.Block is null && bucket.Offset > lastBlock),
+            .. space.Buckets.Where(bucket => bucket.Block is null && bucket.Offset > lastOffset),
             .. space.Buckets.Where(bucket => bucket.Block is not null).Reverse(),
             // The embedding, which a tied head shares, and the edges of hourglasses between the blocks.
-            .. space.Buckets.Where(bucket => bucket.Block is null && bucket.Offset < lastBlock),
+            .. space.Buckets.Where(bucket => bucket.Block is null && bucket.Offset < lastOffset),
         ];
     }
 
@@ -64,10 +65,12 @@ internal class GradientReduction : BlockHooks
     /// </summary>
     private void GradientsReady(int layer)
     {
-        if (!isActive || failure is not null) return;
+        // What is behind the last trained block may still be before a frozen one.
+        if (!isActive || failure is not null || !(layer <= lastBlock?.Block!.Depth)) return;
         try
         {
-            var end = Array.FindIndex(order, bucket => bucket.Block?.Depth < layer || (bucket.Block is null && bucket.Offset < lastBlock));
+            var end = Array.FindIndex(
+                order, bucket => bucket.Block?.Depth < layer || (bucket.Block is null && bucket.Offset < lastBlock.Offset));
             BeginBefore(end >= 0 ? end : order.Length);
         }
         catch (Exception e)

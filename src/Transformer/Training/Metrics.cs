@@ -21,8 +21,8 @@ public sealed record Metrics
     public double? ValidationAccuracy { get; init; }
 
     /// <summary>
-    /// For each block the mean span of each head in tokens, on the first validation batch, if the loss was measured at this step and
-    /// windows are learned; empty for a block whose window is not.
+    /// For each block the mean span of each head in tokens (in hourglasses in groups), on the first validation batch, if the loss was
+    /// measured at this step and windows are learned; empty for a block whose window is not.
     /// </summary>
     public IReadOnlyList<IReadOnlyList<float>>? Spans { get; init; }
 

@@ -207,8 +207,6 @@ public sealed class Trainer : IDisposable
             data is Corpus text ? final.BitsPerByte(TextEvaluation.Of(text).Bytes) : null, ProcessMemory.Peak());
     }
 
-    private bool HasBoundaries => Model.Layers.Hourglasses.Any(found => found.Hourglass.Boundaries is not null);
-
     private bool LearnsSpans => Model.SoftmaxMixers().Any(mixer => mixer.Window is LearnedWindowConfig);
 
     private bool IsOver => Progress.Step >= Training.Steps || Progress.IsSolved;
@@ -301,7 +299,7 @@ public sealed class Trainer : IDisposable
         ValidationAccuracy = validation?.Accuracy,
         Spans = validation is null || !LearnsSpans ? null : state.Measured(
             () => ModelEvaluation.MeanSpans(state.Model, data.HeldOut(Model, Training.BatchSize, batches: 1).First())),
-        BoundaryRates = validation is null || !HasBoundaries ? null : state.Measured(
+        BoundaryRates = validation is null || !Model.HasBoundaries ? null : state.Measured(
             () => GroupEvaluation.Measure(state.Model, data.HeldOut(Model, Training.BatchSize, batches: 1), data.Tokenizer)
                 .Select(groups => groups.Rate).ToList()),
         LearningRate = step.LearningRate,
@@ -350,7 +348,7 @@ public sealed class Trainer : IDisposable
         };
         var samples = state.Measured(() => state.Model.Generate([prompt], options, data.Tokenizer));
         var text = answer is null ? samples[0].Text : data.Tokenizer.Decode(prompt) + samples[0].Text;
-        if (HasBoundaries && answer is null)
+        if (Model.HasBoundaries && answer is null)
         {
             var groups = state.Measured(() => GroupEvaluation.Marked(state.Model, data.Tokenizer.Encode(text), data.Tokenizer));
             text = string.Join('\n', groups.Select(marked => $"\nits groups:\n{marked}").Prepend(text));

@@ -55,8 +55,8 @@ internal static class TensorCases
 
     public static TheoryData<string> Kinds => [.. Models.Keys];
 
-    // Ranks draw the same boundaries, but these are threads, which share one generator.
-    private static bool DrawsBoundaries(ModelConfig model) =>
+    /// <summary>Whether training draws boundaries. Ranks draw the same ones, but threads share one generator.</summary>
+    public static bool DrawsBoundaries(ModelConfig model) =>
         model.Layers.Hourglasses.Any(found => found.Hourglass.Boundaries is LearnedBoundariesConfig);
 
     /// <summary>Runs an action on several ranks, each with its part of a model; on a single rank with all of it.</summary>

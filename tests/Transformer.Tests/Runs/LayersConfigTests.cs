@@ -134,6 +134,19 @@ public sealed class LayersConfigTests
         "model.layers=[1, {boundaries: {kind: learned}, layers: 1}]",
         "model.position={kind: rope, scaling: {kind: dynamic_ntk, factor: 2, original_length: 64}}");
 
+    [Theory]
+    [InlineData("model.pattern: missing; expected a list of a", "model.attention=null", "model.mixers={a: {kind: softmax, heads: 4}}")]
+    [InlineData(
+        "model.pattern: missing; expected a list of a", "model.attention=null", "model.mixers={a: {kind: softmax, heads: 4}}",
+        "model.pattern=[]")]
+    [InlineData("model.pattern: found b", "model.attention=null", "model.mixers={a: {kind: softmax, heads: 4}}", "model.pattern=[b]")]
+    [InlineData("model.attention: missing; expected attention for all blocks", "model.attention=null")]
+    public void What_is_missing_is_named_before_blocks_are_looked_at(string expected, params string[] overrides)
+    {
+        var refused = Assert.Throws<InputException>(() => Parse(["model.layers=[1, {shorten: 2, layers: 2}, 1]", .. overrides]));
+        Assert.Contains(expected, refused.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Entropy_is_refused_where_texts_are_read_in_segments() => Refused(
         "model.layers[1].boundaries.kind: entropy boundaries are taught by whole texts, and this model reads segments; take learned",

@@ -36,9 +36,8 @@ internal sealed class WhiteSpaceInference : BoundaryInference
     private TokenBatch batch = null!;
 
     /// <param name="config">The ids of those tokens.</param>
-    /// <exception cref="ArgumentException">The ids are unknown.</exception>
-    public WhiteSpaceInference(WhiteSpaceBoundariesConfig config) =>
-        ends = [.. config.Tokens ?? throw new ArgumentException("the tokens of white space are unknown", nameof(config))];
+    /// <exception cref="InputException">The ids are absent.</exception>
+    public WhiteSpaceInference(WhiteSpaceBoundariesConfig config) => ends = [.. config.KnownTokens];
 
     /// <inheritdoc/>
     public override void Prepare(TokenBatch batch) => this.batch = batch;

@@ -49,23 +49,32 @@ public sealed class BoundaryPredictor : nn.Module<Tensor, Tensor>
     /// <summary>The likelihood of the number of boundaries: -log Binomial(k; T, rate) / T, the mean over the rows.</summary>
     /// <param name="ends">Boundaries as 0 and 1: [B, T]</param>
     /// <param name="rate">The share of boundaries that is expected.</param>
+    /// <param name="lengths">T of each row, from the left: [B]; all where null.</param>
     /// <returns>A scalar.</returns>
-    public static Tensor Prior(Tensor ends, double rate)
+    public static Tensor Prior(Tensor ends, double rate, Tensor? lengths = null)
     {
-        var (tokens, count) = (ends.shape[1], ends.sum(1));                                    // [B]
-        var choices = full_like(count, tokens + 1).lgamma() - (count + 1).lgamma() - (tokens - count + 1).lgamma();
-        return -(choices + count * Math.Log(rate) + (tokens - count) * Math.Log(1 - rate)).mean() / tokens;
+        var count = ends.sum(1);                                                               // [B]
+        var tokens = lengths ?? full_like(count, ends.shape[1]);                               // [B]
+        var choices = (tokens + 1).lgamma() - (count + 1).lgamma() - (tokens - count + 1).lgamma();
+        return -((choices + count * Math.Log(rate) + (tokens - count) * Math.Log(1 - rate)) / tokens).mean();
+    }
+
+    /// <summary>The entropy of the next token, in nats.</summary>
+    /// <param name="logits">[..., V]</param>
+    /// <returns>[...]</returns>
+    public static Tensor Entropy(Tensor logits)
+    {
+        var logProbabilities = logits.log_softmax(-1);
+        return -(logProbabilities.exp() * logProbabilities).sum(-1);
     }
 
     /// <summary>Where the entropy of the next token is greater than at each of the tokens before, so many of them: 0 and 1.</summary>
-    /// <param name="logits">Of the next token: [B, T, V]</param>
+    /// <param name="entropy">[B, T]</param>
     /// <param name="left">How many tokens before.</param>
     /// <returns>[B, T]</returns>
-    public static Tensor Spikes(Tensor logits, int left)
+    public static Tensor Spikes(Tensor entropy, int left)
     {
         using var scope = NewDisposeScope();
-        var logProbabilities = logits.log_softmax(-1);
-        var entropy = -(logProbabilities.exp() * logProbabilities).sum(-1);                     // [B, T]
         var spikes = ones_like(entropy, ScalarType.Bool);
         for (var distance = 1; distance <= Math.Min(left, entropy.shape[1] - 1); distance++)
         {

@@ -34,12 +34,7 @@ public sealed class DynamicPooling : ShortenedLayers
             WhiteSpaceBoundariesConfig => null,
             _ => throw Kind.Unknown("model.layers.boundaries", config, "layer"),
         };
-        if (config is WhiteSpaceBoundariesConfig { Tokens: var tokens })
-        {
-            ends = [.. (tokens ?? throw new InputException(
-                $"{spec.Path}.boundaries.tokens: missing. Training takes them from its tokenizer; here give the ids of the tokens."))
-                .Select(id => (long)id)];
-        }
+        if (config is WhiteSpaceBoundariesConfig white) ends = [.. white.KnownTokens.Select(id => (long)id)];
         null_group = new Parameter(randn(width));
         norm = Norm.FromConfig(model.Norm, width);
         register_parameter(nameof(null_group), null_group);
@@ -71,10 +66,11 @@ public sealed class DynamicPooling : ShortenedLayers
     internal Tensor Whole(Tensor x, Tensor found, ForwardContext context)
     {
         var received = found.detach().cumsum(1);                                                           // [B, T], which of the S
-        var most = (int)received.select(1, -1).ToHost().Max();                                             // waits for the device
-        var (sums, counts) = TokenGroups.Sum(x, found, most + 1);
-        var groups = cat([NullGroup(x.shape[0]), TokenGroups.Mean(sums, counts).narrow(1, 0, most)], 1);   // [B, S, C]
-        var rows = Run(norm.call(groups), context, state: null, counts: null, spans =>
+        int[] counts = [.. received.select(1, -1).ToHost().Select(ended => 1 + (int)ended)];               // waits for the device
+        var (sums, sizes) = TokenGroups.Sum(x, found, counts.Max());
+        var means = TokenGroups.Mean(sums, sizes).narrow(1, 0, counts.Max() - 1);
+        var groups = cat([NullGroup(x.shape[0]), means], 1);                                               // [B, S, C]
+        var rows = Run(norm.call(groups), context, state: null, counts, spans =>
             spans.expand(x.shape[0], -1, -1).gather(-1, received.to(ScalarType.Int64).unsqueeze(1).expand(-1, spans.shape[1], -1)));
         return x + TokenGroups.Receive(rows, received);
     }
@@ -84,13 +80,11 @@ public sealed class DynamicPooling : ShortenedLayers
     {
         var (B, T) = ((int)x.shape[0], (int)x.shape[1]);
         int[] news = [.. Enumerable.Range(0, B).Select(row => (int)context.NewTokensOf(row, T))];
-        var isText = (tensor(news).ToDeviceAsync(x.device).unsqueeze(1) > arange(T, device: x.device)).to(x.dtype);    // [B, T]
-        found = found * isText;
         var received = found.cumsum(1);                                                                    // [B, T]
         int[] ended = [.. received.select(1, -1).ToHost().Select(count => (int)count)];
         int[] nulls = [.. state.Groups.Select((groups, row) => groups == 0 && news[row] > 0 ? 1 : 0)];
         int[] counts = [.. ended.Zip(nulls, (groups, first) => groups + first)];
-        var (sums, sizes) = TokenGroups.Sum(x, found, ended.Max() + 1, isText);
+        var (sums, sizes) = TokenGroups.Sum(x, found, ended.Max() + 1, IsText(x, context));
         sums.select(1, 0).add_(state.Open.select(1, 0));
         sizes.select(1, 0).add_(state.Counts.select(1, 0).ToDeviceAsync(x.device));
         var all = state.Received.unsqueeze(1);                                                             // [B, 1, C], then [B, 1 + S, C]
@@ -123,9 +117,19 @@ public sealed class DynamicPooling : ShortenedLayers
             : config is LearnedBoundariesConfig learned && isTraining
                 ? BoundaryPredictor.Draw(logits, rand_like(logits), learned.Temperature)
                 : (logits > 0).to(x.dtype);
-        if (config is LearnedBoundariesConfig && isTraining) context.AuxiliaryLosses!.Add(BoundaryPredictor.Prior(found, config.Rate));
+        var isText = context.NewTokens.Count == 0 ? null : IsText(x, context);
+        if (isText is not null) found = found * isText;
+        if (config is LearnedBoundariesConfig && isTraining)
+            context.AuxiliaryLosses!.Add(BoundaryPredictor.Prior(found, config.Rate, isText?.sum(1)));
         context.Boundaries?.Add(new(config, found.detach().clone().DetachFromDisposeScope(), logits?.alias().DetachFromDisposeScope()));
         return found;
+    }
+
+    // 1 at a token, 0 at padding: [B, T].
+    private static Tensor IsText(Tensor x, ForwardContext context)
+    {
+        var counts = Enumerable.Range(0, (int)x.shape[0]).Select(row => context.NewTokensOf(row, x.shape[1])).ToArray();
+        return (tensor(counts).ToDeviceAsync(x.device).unsqueeze(1) > arange(x.shape[1], device: x.device)).to(x.dtype);
     }
 
     // What is no token ends no group.

@@ -42,7 +42,7 @@ public sealed class HourglassState : LayerState
     internal IReadOnlyDictionary<nn.Module, LayerState> Layers { get; }
 
     /// <summary>How many vectors the layers have read of each row.</summary>
-    internal int[] Groups => [.. Counts.select(1, 1).data<float>().Select(count => (int)count)];
+    internal int[] Groups => [.. Counts.select(1, 1).data<float>().Select(count => Math.Clamp((int)count, 0, capacity))];
 
     /// <summary>Counts what a pass has read of a row.</summary>
     /// <param name="row">The row.</param>
@@ -64,7 +64,7 @@ public sealed class HourglassState : LayerState
     // As many of the layers' places as so many tokens may use: a file tells the length of a text before its groups.
     internal override IEnumerable<Tensor> Used(int row, int length)
     {
-        var groups = Math.Min(capacity, mostGroups(length));
+        var groups = mostGroups(length);
         return base.Used(row, length).Concat(Layers.Values.SelectMany(layer => layer.Used(row, groups)));
     }
 

@@ -35,5 +35,5 @@ internal static class Resampling
     /// <param name="context">What the layers of this pass share.</param>
     /// <returns>[N, n, C]</returns>
     public static Tensor Apply(Block block, Tensor queries, Tensor source, ForwardContext context) =>
-        block.Close(block.call(block.Open(queries), context with { Source = context.ForMatmul(source) }));
+        block.Close(block.call(block.Open(queries), context with { Source = source }));
 }

@@ -25,7 +25,8 @@ internal static class TokenGroups
         var (B, C) = (x.shape[0], x.shape[2]);
         var before = ends.cumsum(1) - ends;                                                     // [B, T], the boundaries before a token
         var index = OfRows(before, groups).flatten();                                           // [B T], into B S groups
-        // 1 as a number; each earlier boundary of a token's group would move weight to it.
+        // 1 as a number. Its gradient goes to all earlier boundaries; those of earlier groups get the sum of h - m over a whole group,
+        // which is zero.
         var weights = isText ?? ones_like(before);                                              // [B, T]
         if (ends.requires_grad) weights = weights + (before - before.detach());
         var sums = zeros([B * groups, C], device: x.device).index_add(0, index, (x * weights.unsqueeze(-1)).flatten(0, 1), 1);

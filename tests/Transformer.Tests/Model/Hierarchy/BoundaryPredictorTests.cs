@@ -122,14 +122,15 @@ public sealed class BoundaryPredictorTests
     public void Spikes_of_the_entropy_are_the_reference_s(int left)
     {
         var expected = Golden.Read("hierarchy/spikes.safetensors");
-        Near.Equal(expected[$"spikes_left_{left}"].t(), BoundaryPredictor.Spikes(expected["logits"].transpose(0, 1), left), 0);
+        var entropy = BoundaryPredictor.Entropy(expected["logits"].transpose(0, 1));
+        Near.Equal(expected[$"spikes_left_{left}"].t(), BoundaryPredictor.Spikes(entropy, left), 0);
     }
 
     [Fact]
     public void The_first_of_a_text_is_a_spike_and_equal_entropies_are_none()
     {
         var logits = randn(1, 1, 9).expand(2, 5, 9);
-        Near.Equal((arange(5) == 0).to(float32).expand(2, 5), BoundaryPredictor.Spikes(logits, left: 2), 0);
+        Near.Equal((arange(5) == 0).to(float32).expand(2, 5), BoundaryPredictor.Spikes(BoundaryPredictor.Entropy(logits), left: 2), 0);
     }
 
     // The authors' code takes the sigmoid twice; we take it once.
@@ -140,6 +141,15 @@ public sealed class BoundaryPredictorTests
         var (p, spikes) = (expected["probabilities"], expected["targets"]);
         var loss = nn.functional.binary_cross_entropy_with_logits((p / (1 - p)).log(), spikes);
         Near.Equal(expected["loss_once"].item<float>(), loss.item<float>(), 3e-6);
+    }
+
+    [Fact]
+    public void Padding_has_no_boundaries_and_no_part_in_the_prior()
+    {
+        var ends = tensor(new[] { 1f, 0, 1, 0, 0, 0, 1, 0, 0, 0 }, 2, 5);
+        var (first, second) = (ends.narrow(0, 0, 1).narrow(1, 0, 3), ends.narrow(0, 1, 1));
+        var alone = (BoundaryPredictor.Prior(first, 0.3) + BoundaryPredictor.Prior(second, 0.3)) / 2;
+        Near.Equal(alone, BoundaryPredictor.Prior(ends, 0.3, tensor(new[] { 3f, 5 })), 1e-6);
     }
 
     [Fact]
@@ -155,7 +165,7 @@ public sealed class BoundaryPredictorTests
         });
         var (hidden, penalty) = model.HiddenAndPenalty(Tiny.Ids(2, 11));
         var p = logits!.sigmoid();
-        var spikes = BoundaryPredictor.Spikes(model.Logits(hidden).detach(), left: 2);
+        var spikes = BoundaryPredictor.Spikes(BoundaryPredictor.Entropy(model.Logits(hidden).detach()), left: 2);
         Near.Equal(-(spikes * p.log() + (1 - spikes) * (1 - p).log()).mean().item<float>(), penalty!.item<float>(), 1e-6);
         penalty.backward();
         Assert.All(model.modules().OfType<BoundaryPredictor>().Single().parameters(), parameter => Assert.NotNull(parameter.grad));
