@@ -48,12 +48,21 @@ internal static class BenchScaling
         DefaultValueFactory = _ => [1024, 2048, 4096, 8192, 16384, 32768],
     }.Whole(1, 1 << 20);
 
+    private static readonly Option<string[]> Layers = new("--layers")
+    {
+        Description = "What model.layers is, e.g. --layers 12 --layers '[2, {shorten: 4, layers: 8}, 2]'; may be given again; default: 1.",
+        HelpName = "LAYERS",
+        DefaultValueFactory = _ => [OneLayer],
+    };
+
+    private const string OneLayer = "1";
+
     /// <summary>The subcommand.</summary>
     public static Command Create()
     {
         var scaling = new Command("scaling", "Measures a training step and decoding at growing lengths, for each token mixer.")
         {
-            Mixers, Lengths, SharedOptions.Set, SharedOptions.Threads, SharedOptions.Json,
+            Mixers, Lengths, Layers, SharedOptions.Set, SharedOptions.Threads, SharedOptions.Json,
         };
         scaling.SetAction((request, cancellation) => Task.FromResult(Run(request, cancellation)));
         return scaling;
@@ -65,7 +74,8 @@ internal static class BenchScaling
         var configs = (
             from name in request.GetRequiredValue(Mixers)
             from length in request.GetRequiredValue(Lengths)
-            select (name, Config(request, name, length))).ToList();
+            from layers in request.GetRequiredValue(Layers)
+            select (layers == OneLayer ? name : $"{name}, layers {layers}", Config(request, name, length, layers))).ToList();
         var results = new List<ScalingBenchmark>();
         var error = request.InvocationConfiguration.Error;
         foreach (var (name, config) in configs)
@@ -78,7 +88,7 @@ internal static class BenchScaling
         return CommandLine.Done;
     }
 
-    private static RunConfig Config(ParseResult request, string name, int length)
+    private static RunConfig Config(ParseResult request, string name, int length, string layers)
     {
         var attention = Known.FirstOrDefault(mixer => mixer.Name == name).Attention;
         if (attention is null)
@@ -90,7 +100,10 @@ internal static class BenchScaling
         }
         return ConfigFile.Parse(
             Model, "bench",
-            [$"model.attention={attention}", .. request.GetRequiredValue(SharedOptions.Set), $"model.context_length={length}"]);
+            [
+                $"model.attention={attention}", $"model.layers={layers}", .. request.GetRequiredValue(SharedOptions.Set),
+                $"model.context_length={length}"
+            ]);
     }
 
     private static void Write(TextWriter output, IReadOnlyList<ScalingBenchmark> results)

@@ -213,7 +213,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         return (hidden, losses.Total() is { } penalty ? penalty / segments : null, after);
     }
 
-    /// <summary>The mean span that each head of each block has learned, over tokens of a text, in tokens or, in hourglasses, groups.</summary>
+    /// <summary>The mean span that each head of each block has learned, over tokens of a text: in tokens, or in groups.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
     /// <param name="chosen">The tokens that count, at least one, by their places in [B * T]; all where null.</param>
     /// <returns>For each block a span a head, none where its window is not learned; null where no block's is.</returns>
