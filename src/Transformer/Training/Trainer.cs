@@ -347,13 +347,14 @@ public sealed class Trainer : IDisposable
             Seed = Training.Seed
         };
         var samples = state.Measured(() => state.Model.Generate([prompt], options, data.Tokenizer));
+        if (log is null) return;
         var text = answer is null ? samples[0].Text : data.Tokenizer.Decode(prompt) + samples[0].Text;
-        if (Model.HasBoundaries && answer is null)
+        // Ranks that share the model would all have to read the text, which one of them has.
+        if (Model.HasBoundaries && answer is null && IsSampledByOne)
         {
             var groups = state.Measured(() => GroupEvaluation.Marked(state.Model, data.Tokenizer.Encode(text), data.Tokenizer));
             text = string.Join('\n', groups.Select(marked => $"\nits groups:\n{marked}").Prepend(text));
         }
-        if (log is null) return;
         Progress = Progress with { SampleBytes = log.Sampled(Progress.Step, text) };
     }
 
