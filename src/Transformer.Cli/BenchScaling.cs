@@ -112,7 +112,7 @@ internal static class BenchScaling
         foreach (var column in table.Columns.Skip(1)) column.RightAligned();
         foreach (var result in results)
             table.AddRow(
-                result.Mixer, $"{result.Length:n0}", $"{1000 * result.StepSeconds:n1} ms",
+                Markup.Escape(result.Mixer), $"{result.Length:n0}", $"{1000 * result.StepSeconds:n1} ms",
                 result.PeakBytes is { } peak ? Numbers.Bytes(peak) : "-",
                 $"{1000 * result.DecodeSeconds:n2} ms", Numbers.Bytes(result.StateBytes));
         AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) }).Write(table);

@@ -61,6 +61,15 @@ public class BenchVerbTests
     }
 
     [Fact]
+    public async Task Bench_scaling_shows_layers_as_they_are_written()
+    {
+        const string layers = "[1,{\"shorten\":2,\"layers\":1}]";
+        var run = await CliRun.Of($"bench scaling --mixer full --length 32 --layers {layers} --layers 2 --set model.width=12");
+        Assert.Contains("full, layers 2 ", run.Output, StringComparison.Ordinal);
+        Assert.Contains("shorten", run.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task The_report_for_people_names_rates_and_spread()
     {
         var run = await CliRun.Of($"bench train {Tiny} --set training.batch_size=1");
