@@ -17,7 +17,7 @@ public abstract record BoundaryConfig : IValidated
 {
     /// <summary>
     /// The share of the tokens that are boundaries. Learned ones are drawn towards it; of others it is an estimate, which sizes and costs
-    /// are counted with. 0.2 is what English characters have, nearly (Nawrot et al. 2023).
+    /// are counted with. 0.2 is the authors' prior.
     /// </summary>
     public double Rate { get; init; } = 0.2;
 

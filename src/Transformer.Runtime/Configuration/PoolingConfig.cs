@@ -17,12 +17,12 @@ public abstract record PoolingConfig
     /// <summary>What it learns, named relative to it.</summary>
     /// <param name="model">The model that it is part of.</param>
     /// <param name="shorten">s.</param>
-    internal abstract IEnumerable<ParameterSpec> Parameters(ModelConfig model, int shorten);
+    internal virtual IEnumerable<ParameterSpec> Parameters(ModelConfig model, int shorten) => [];
 
     /// <summary>The weights that are multiplied with each of the tokens, and with each group.</summary>
     /// <param name="model">The model that it is part of.</param>
     /// <param name="shorten">s.</param>
-    internal abstract (long OfTokens, long OfGroups) MatrixParameters(ModelConfig model, int shorten);
+    internal virtual (long OfTokens, long OfGroups) MatrixParameters(ModelConfig model, int shorten) => (0, 0);
 
     /// <summary>About how many numbers each of the tokens, and each group, leaves for the backward pass beside its own vector.</summary>
     /// <param name="model">The model that it is part of.</param>
@@ -30,14 +30,7 @@ public abstract record PoolingConfig
 }
 
 /// <summary>Their mean.</summary>
-public sealed record AveragePoolingConfig : PoolingConfig
-{
-    /// <inheritdoc/>
-    internal override IEnumerable<ParameterSpec> Parameters(ModelConfig model, int shorten) => [];
-
-    /// <inheritdoc/>
-    internal override (long OfTokens, long OfGroups) MatrixParameters(ModelConfig model, int shorten) => (0, 0);
-}
+public sealed record AveragePoolingConfig : PoolingConfig;
 
 /// <summary>W [x_1; ...; x_s] + b: a map of all of them.</summary>
 public sealed record LinearPoolingConfig : PoolingConfig

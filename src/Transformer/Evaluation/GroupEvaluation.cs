@@ -3,6 +3,7 @@ using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Layers;
 using Transformer.Model;
+using Transformer.Native;
 using Transformer.Tokenization;
 using static TorchSharp.torch;
 
@@ -81,10 +82,13 @@ public sealed record GroupEvaluation(string Boundaries, long Tokens, long Ends, 
     public static IReadOnlyList<string> Marked(TransformerModel model, IReadOnlyList<int> ids, Tokenizer tokenizer)
     {
         int[] read = [.. ids.Take(model.Config.MostTokens)];
-        if (read.Length == 0) return [];
-        return [.. EndsOf(model, tensor(read.Select(id => (long)id).ToArray(), [1, read.Length])).Select(found => Marked(found.Ends))];
+        return read.Length == 0 ? [] :
+        [
+            .. TextGroups.Of(model, read).Where(groups => groups.Hourglass.Config.Boundaries is not null)
+                .Select(groups => Marked(groups.Ends)),
+        ];
 
-        string Marked(bool[] ends)
+        string Marked(IReadOnlyList<bool> ends)
         {
             var bytes = new List<byte>();
             var mark = Encoding.UTF8.GetBytes([Mark]);
@@ -99,20 +103,15 @@ public sealed record GroupEvaluation(string Boundaries, long Tokens, long Ends, 
 
     private static IReadOnlyList<(string Kind, bool[] Ends)> EndsOf(TransformerModel model, Batch batch)
     {
-        using var scope = NewDisposeScope();
-        return EndsOf(model, BatchTensors.On(batch, model.Device).Inputs);
-    }
-
-    private static IReadOnlyList<(string Kind, bool[] Ends)> EndsOf(TransformerModel model, Tensor ids)
-    {
         using var _ = inference_mode();
         using var scope = NewDisposeScope();
-        return ModelEvaluation.WithoutDropout(model, () =>
-            model.Boundaries(ids.to(model.Device)).Select(found => (Kind.NameOf(found.Config), Of(found))).ToList());
+        var inputs = BatchTensors.On(batch, model.Device).Inputs;
+        return ModelEvaluation.WithoutDropout(
+            model, () => model.Boundaries(inputs).Select(found => (Kind.NameOf(found.Config), Of(found))).ToList());
 
         static bool[] Of(TokenBoundaries found)
         {
-            using (found) return [.. found.Ends.flatten().to(ScalarType.Bool).cpu().data<bool>()];
+            using (found) return Array.ConvertAll(found.Ends.ToHost(), end => end > 0);
         }
     }
 }
