@@ -11,9 +11,8 @@ namespace Transformer.Inference.Cpu;
 /// <param name="received">What the next tokens receive.</param>
 /// <param name="layers">The state of the layers.</param>
 /// <param name="mostGroups">The most vectors that the layers read of so many tokens.</param>
-/// <param name="capacity">The most vectors that the layers' state holds.</param>
 internal sealed class HourglassState(
-    int rows, MixerState open, MixerState received, StackState layers, Func<int, int> mostGroups, int capacity) : MixerState
+    int rows, MixerState open, MixerState received, StackState layers, Func<int, int> mostGroups) : MixerState
 {
     private readonly int[] groups = new int[rows];
 
@@ -76,7 +75,7 @@ internal sealed class HourglassState(
     /// <inheritdoc/>
     public override StatePart[] Parts(int row, int length)
     {
-        var most = Math.Min(capacity, mostGroups(length));
+        var most = mostGroups(length);
         Layers.ClearFrom(row, groups[row]);
         return
         [

@@ -37,11 +37,8 @@ internal abstract class ShortenedInference : NodeInference
     protected GroupEdge Edge { get; }
 
     /// <inheritdoc/>
-    public sealed override HourglassState NewState(int rows, int length)
-    {
-        var capacity = Config.MostGroups(length);
-        return new(rows, NewOpenState(rows), upsampling.NewState(rows), layers.NewState(rows, capacity), Config.MostGroups, capacity);
-    }
+    public sealed override HourglassState NewState(int rows, int length) => new(
+        rows, NewOpenState(rows), upsampling.NewState(rows), layers.NewState(rows, Config.MostGroups(length)), Config.MostGroups);
 
     /// <summary>What is kept of each row's open group.</summary>
     /// <param name="rows">How many rows.</param>
