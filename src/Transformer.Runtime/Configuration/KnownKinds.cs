@@ -66,6 +66,7 @@ public sealed class KnownKinds(string backend, params Type[] kinds)
         if (model.Mlp is MixtureMlpConfig { Expert: var expert }) yield return ("model.mlp.expert", typeof(MlpConfig), expert);
         yield return ("model.norm", typeof(NormConfig), model.Norm);
         yield return ("model.residual", typeof(ResidualConfig), model.Residual);
+        if (model.Vision is { } vision) yield return ("model.vision", typeof(VisionConfig), vision);
         if (model.Memory is { } memory) yield return ("model.memory", typeof(MemoryConfig), memory);
     }
 }

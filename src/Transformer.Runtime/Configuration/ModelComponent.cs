@@ -6,6 +6,9 @@ public enum ModelComponent
     /// <summary>The vectors of the tokens.</summary>
     Embedding,
 
+    /// <summary>What reads pictures, and the keys and values of cross-attention to them.</summary>
+    Vision,
+
     /// <summary>What positions learn.</summary>
     Positions,
 

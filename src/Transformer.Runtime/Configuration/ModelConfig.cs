@@ -8,6 +8,9 @@ public sealed record ModelConfig : IValidated
     /// <summary>The bounds of a model's dimensions, above those of any that was ever trained.</summary>
     internal const int WidestStream = 1 << 20, LongestContext = 1 << 27, MostLayers = 100_000, LargestVocabulary = 1 << 26;
 
+    /// <summary>What the names of the modules below the head begin with.</summary>
+    internal const string Root = "model.";
+
     private const double MostParameters = 1e15;
 
     /// <summary>C, the width of the residual stream.</summary>
@@ -50,6 +53,9 @@ public sealed record ModelConfig : IValidated
 
     /// <summary>What the whole model carries from one segment of a text to the next; nothing where absent.</summary>
     public MemoryConfig? Memory { get; init; }
+
+    /// <summary>How the model reads pictures; it reads text alone where absent.</summary>
+    public VisionConfig? Vision { get; init; }
 
     /// <summary>
     /// The probability with which embeddings and sub-layer outputs are dropped in training; 0 suits data that is seen few times.
@@ -103,8 +109,13 @@ public sealed record ModelConfig : IValidated
                 }
                 for (var i = 0; i < item.Blocks; i++, depth++)
                 {
+                    IEnumerable<SublayerSpec> gated =
+                        Vision is GatedCrossAttentionConfig cross && ReferenceEquals(layers, Layers) && cross.IsBefore(depth)
+                            ? SublayerSpec.Gated(SubLayers * depth)
+                            : [];
                     nodes.Add(new BlockSpec(
-                        $"{path}.{nodes.Count}", depth, AttentionAt(depth), Mlp, SublayersFrom(SublayerSpec.Mixer, SubLayers * depth))
+                        $"{path}.{nodes.Count}", depth, AttentionAt(depth), Mlp,
+                        [.. gated, .. SublayersFrom(SublayerSpec.Mixer, SubLayers * depth)])
                     { MixesValues = mixing.Contains(depth), Share = share });
                 }
             }
@@ -217,6 +228,7 @@ public sealed record ModelConfig : IValidated
         if (Memory is AssociativeMemoryConfig { Features: var features } && 2L * features * (Width + 1L) > int.MaxValue)
             yield return new("memory.key_width", $"{features} features of width {Width} are too many for a matrix; lower key_width or nu");
         foreach (var problem in HourglassProblems()) yield return problem;
+        foreach (var problem in VisionProblems()) yield return problem;
         if (mixers.Count > 0) yield break;
         foreach (var problem in ProblemsWithinHourglasses()) yield return problem;
         foreach (var problem in ValueResidualProblems()) yield return problem;
@@ -225,6 +237,14 @@ public sealed record ModelConfig : IValidated
             yield return new("width", string.Create(CultureInfo.InvariantCulture,
                 $"the blocks would have about {numbers:0.#e0} parameters, expected {MostParameters:0.#e0} at most; lower width or layers"));
         }
+    }
+
+    private IEnumerable<ConfigProblem> VisionProblems()
+    {
+        if (Vision is null) yield break;
+        foreach (var problem in Vision.ProblemsIn(this)) yield return problem with { Path = $"vision.{problem.Path}" };
+        if (HasSegments)
+            yield return new("vision", "this model reads its texts segment by segment, and a picture stands in one of them; leave one out");
     }
 
     private IEnumerable<ConfigProblem> HourglassProblems()

@@ -17,13 +17,22 @@ internal static class ModelParameters
             .. config.Memory is { } memory
                 ? [memory.TokensAt(config.Width) with { Component = ModelComponent.Memory }]
                 : (ParameterSpec[])[],
-            .. config.Nodes().SelectMany(node => Of(config, node)),
+            .. config.Vision is { } vision ? OfVision(config, vision) : [],
+            .. OfNodes(config),
             .. config.Residual.LastNorm ? Of(ModelComponent.Norms, "model.norm", config.Norm.Parameters(config.Width)) : [],
             .. config.TiedHead
                 ? []
                 : Of(ModelComponent.Head, "lm_head", [ParameterSpec.Matrix("weight", vocabulary, config.Width, MatrixRole.Head)]),
         ];
     }
+
+    /// <summary>The parameters of the blocks and hourglasses of a model.</summary>
+    public static IEnumerable<ParameterSpec> OfNodes(ModelConfig config) => config.Nodes().SelectMany(node => Of(config, node));
+
+    // Every rank has all of them.
+    private static IEnumerable<ParameterSpec> OfVision(ModelConfig config, VisionConfig vision) =>
+        Of(ModelComponent.Vision, VisionConfig.Module, vision.Parameters(config))
+            .Select(parameter => parameter with { SplitDimension = null, IsPartial = false });
 
     /// <summary>The parameters of a list of sub-layers, named relative to their block.</summary>
     /// <param name="config">The model: its norms, its residual and its memory.</param>
@@ -39,15 +48,22 @@ internal static class ModelParameters
         [
             .. sublayers.SelectMany(Sublayer),
             .. Of(ModelComponent.Memory, BlockSpec.Memory, memory ?? []),
-            .. sublayers.SelectMany(sublayer => Of(ModelComponent.Residuals, sublayer.Residual, config.Residual.Parameters())),
+            .. sublayers.SelectMany(sublayer =>
+                Of(ModelComponent.Residuals, sublayer.Residual, sublayer.ResidualParameters(config.Residual))),
         ];
 
         IEnumerable<ParameterSpec> Sublayer(SublayerSpec sublayer) =>
             [.. Norm(sublayer.NormBefore), .. Function(sublayer), .. Norm(sublayer.NormAfter)];
 
-        IEnumerable<ParameterSpec> Function(SublayerSpec sublayer) => sublayer.Name == SublayerSpec.FeedForward
-            ? Of(ModelComponent.Mlp, sublayer.Name, mlp.Parameters(config.Width))
-            : Of(ModelComponent.Attention, sublayer.Name, mixer);
+        IEnumerable<ParameterSpec> Function(SublayerSpec sublayer) => (sublayer.Name, sublayer.IsGated, config.Vision) switch
+        {
+            (SublayerSpec.CrossAttention, true, GatedCrossAttentionConfig cross) =>
+                cross.AttentionParameters(config.Width).Select(parameter => parameter.Within(sublayer.Name)),
+            (SublayerSpec.CrossFeedForward, _, GatedCrossAttentionConfig cross) =>
+                Of(ModelComponent.Mlp, sublayer.Name, cross.Mlp.Parameters(config.Width)),
+            (SublayerSpec.FeedForward, _, _) => Of(ModelComponent.Mlp, sublayer.Name, mlp.Parameters(config.Width)),
+            _ => Of(ModelComponent.Attention, sublayer.Name, mixer),
+        };
 
         IEnumerable<ParameterSpec> Norm(string? name) =>
             name is null ? [] : Of(ModelComponent.Norms, name, config.Norm.Parameters(config.Width));

@@ -18,6 +18,22 @@ public sealed record SublayerSpec(string Name, int Index, string? NormBefore, st
     /// <summary>The name of the sub-layer that computes at each position by itself.</summary>
     public const string FeedForward = "mlp";
 
+    /// <summary>The name of the one that stands behind cross-attention to pictures.</summary>
+    public const string CrossFeedForward = "cross_mlp";
+
+    /// <summary>Whether it joins the stream through a gate, whatever the model's residual: x + tanh(g) f(norm(x)).</summary>
+    public bool IsGated { get; init; }
+
+    /// <summary>What stands before the mixer of a block that reads pictures by cross-attention.</summary>
+    /// <param name="index">The number of the sub-layer that they stand before.</param>
+    internal static IEnumerable<SublayerSpec> Gated(int index) =>
+        new[] { CrossAttention, CrossFeedForward }
+            .Select(name => new SublayerSpec(name, index, $"{name}_layernorm", NormAfter: null) { IsGated = true });
+
+    /// <summary>The parameters of its residual, named relative to it.</summary>
+    internal IEnumerable<ParameterSpec> ResidualParameters(ResidualConfig residual) =>
+        IsGated ? [new("gate", [1], new ConstantDraw(0))] : residual.Parameters();
+
     /// <summary>The module of the residual's own parameters.</summary>
     public string Residual => $"{Name}_residual";
 

@@ -1,6 +1,7 @@
 using Transformer.Layers.Attention;
 using Transformer.Layers.Memory;
 using Transformer.Layers.Positions;
+using Transformer.Layers.Vision;
 using Transformer.Native;
 using static TorchSharp.torch;
 
@@ -61,6 +62,9 @@ public sealed record ForwardContext
     /// <summary>What cross-attention reads: [B, S, C]; null outside of it.</summary>
     public Tensor? Source { get; init; }
 
+    /// <summary>The pictures of this pass, for cross-attention to them; null where it has none.</summary>
+    public SeenPictures? Pictures { get; init; }
+
     /// <summary>The model's rotary positions, for passes over groups of tokens; null for models without.</summary>
     public RotaryPosition? Rotary { get; init; }
 
@@ -96,16 +100,15 @@ public sealed record ForwardContext
             Recomputation = Recomputation,
             LearnedSpans = LearnedSpans is null ? null : new Dictionary<LearnedSpan, Tensor>(),
         };
-        context.KeepRotation();
+        context.KeepForRecomputation();
         return context;
     }
 
-    // Blocks that are computed again read the rotation again.
-    internal void KeepRotation()
+    // Blocks that are computed again read the rotation again, and which pictures they see.
+    internal void KeepForRecomputation()
     {
-        if (Rotation is not { } rotation) return;
-        Recomputation?.Keep(rotation.Cos.DetachFromDisposeScope());
-        Recomputation?.Keep(rotation.Sin.DetachFromDisposeScope());
+        foreach (var tensor in new[] { Rotation?.Cos, Rotation?.Sin, Pictures?.OfRows, Pictures?.Last }.OfType<Tensor>())
+            Recomputation?.Keep(tensor.DetachFromDisposeScope());
     }
 
     /// <summary>What is remembered of the segments before this one; null in a model without memory.</summary>
@@ -201,10 +204,12 @@ public sealed record ForwardContext
 
     /// <summary>A copy for each computation of a recomputed block: the same, but with its own terms of the loss.</summary>
     /// <param name="firstValues">v_1.</param>
+    /// <param name="pictures">The vectors of the pictures.</param>
     /// <param name="isAgain">Whether the block has been computed, and has left what the next segment remembers.</param>
-    internal ForwardContext ForRecomputation(Tensor? firstValues, bool isAgain) => this with
+    internal ForwardContext ForRecomputation(Tensor? firstValues, Tensor? pictures, bool isAgain) => this with
     {
         FirstValues = firstValues,
+        Pictures = pictures is null ? null : Pictures! with { Vectors = pictures },
         AuxiliaryLosses = AuxiliaryLosses is null ? null : new(),
         MemoryAfter = isAgain ? null : MemoryAfter,
     };

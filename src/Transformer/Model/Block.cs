@@ -2,6 +2,7 @@ using Transformer.Configuration;
 using Transformer.Layers;
 using Transformer.Layers.Memory;
 using Transformer.Layers.Residuals;
+using Transformer.Layers.Vision;
 using static TorchSharp.torch;
 
 namespace Transformer.Model;
@@ -46,8 +47,9 @@ public sealed class Block : nn.Module<Tensor, ForwardContext, Tensor>
     /// <summary>What is read before the block and written behind it, by whoever calls it; null for a block without.</summary>
     public AssociativeMemory? Memory => memory;
 
-    /// <summary>Its mixers, in the order of the stream.</summary>
-    public IEnumerable<TokenMixer> Mixers => sublayers.Select(sublayer => sublayer.Function).OfType<TokenMixer>();
+    /// <summary>Its functions that have a state in generation, in the order of the stream: mixers and attention to pictures.</summary>
+    public IEnumerable<nn.Module> Stateful =>
+        sublayers.Select(sublayer => sublayer.Function).Where(function => function is TokenMixer or PictureAttention);
 
     /// <inheritdoc cref="Residual.Open"/>
     internal Tensor Open(Tensor x) => sublayers[0].Residual.Open(x);

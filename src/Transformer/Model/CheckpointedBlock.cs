@@ -27,7 +27,7 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
         // Parameters are not inputs of this function, so that the stream must require a gradient even above frozen embeddings.
         if (!stream.requires_grad) stream = stream.detach().requires_grad_(true);
         var computation = new Computation(block, context, parameters);
-        var results = apply(stream, context.FirstValues!, computation);
+        var results = apply(stream, context.FirstValues!, context.Pictures?.Vectors!, computation);
         if (computation.GivesValues) context.KeepFirstValues(results[^1]);
         foreach (var term in results[1..^(computation.GivesValues ? 1 : 0)]) context.AuxiliaryLosses!.Add(term);
         return scope.MoveToOuter(results[0]);
@@ -37,12 +37,15 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
     public override List<Tensor> forward(autograd.AutogradContext context, params object[] inputs)
     {
         using var scope = NewDisposeScope();
-        var (stream, firstValues, computation) = ((Tensor)inputs[0], (Tensor?)inputs[1], (Computation)inputs[2]);
+        var (stream, firstValues, pictures, computation) =
+            ((Tensor)inputs[0], (Tensor?)inputs[1], (Tensor?)inputs[2], (Computation)inputs[3]);
         context.set_materialize_grads(false);
         context.save_data(nameof(Computation), computation);
-        context.save_for_backward([.. new[] { get_rng_state().MoveToOuterDisposeScope(), stream, firstValues }.OfType<Tensor>()]);
+        computation.HasFirstValues = firstValues is not null;
+        context.save_for_backward(
+            [.. new[] { get_rng_state().MoveToOuterDisposeScope(), stream, firstValues, pictures }.OfType<Tensor>()]);
         using var parameters = computation.Parameters();
-        var results = computation.Run(scope, stream, firstValues, isAgain: false);
+        var results = computation.Run(scope, stream, firstValues, pictures, isAgain: false);
         foreach (var result in results) scope.MoveToOuter(result);
         return results;
     }
@@ -56,22 +59,24 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
         try
         {
             var saved = context.get_saved_variables();
-            // The stream and, where there is one, v_1.
+            // The stream and, where there are any, v_1 and the vectors of pictures.
             Tensor[] inputs = [.. saved.Skip(1).Select(input => input.detach().requires_grad_(true))];
+            var firstValues = computation.HasFirstValues ? inputs[1] : null;
+            var pictures = inputs.ElementAtOrDefault(computation.HasFirstValues ? 2 : 1);
             set_rng_state(saved[0]);
             using var parameters = computation.Parameters();
             using (enable_grad())
             {
-                var results = computation.Run(scope, inputs[0], inputs.ElementAtOrDefault(1), isAgain: true);
+                var results = computation.Run(scope, inputs[0], firstValues, pictures, isAgain: true);
                 var asked = results.Zip(gradients).Where(pair => pair.First.requires_grad && !pair.Second.IsInvalid).ToList();
                 autograd.backward([.. asked.Select(pair => pair.First)], [.. asked.Select(pair => pair.Second)]);
             }
-            return BackwardPass.Return(scope, [inputs[0].grad!, inputs.ElementAtOrDefault(1)?.grad!, null!]);
+            return BackwardPass.Return(scope, [inputs[0].grad!, firstValues?.grad!, pictures?.grad!, null!]);
         }
         catch (Exception exception)
         {
             computation.Fail(exception);
-            return [null!, null!, null!];
+            return [null!, null!, null!, null!];
         }
         finally
         {
@@ -89,10 +94,13 @@ internal sealed class CheckpointedBlock : autograd.MultiTensorFunction<Checkpoin
         /// <summary>Whether later blocks mix their values with this block's.</summary>
         public bool GivesValues { get; private set; }
 
+        /// <summary>Whether an earlier block has given its values.</summary>
+        public bool HasFirstValues { get; set; }
+
         /// <summary>The stream after the block, its terms of the loss and, where it gives them, its values.</summary>
-        public List<Tensor> Run(DisposeScope scope, Tensor stream, Tensor? firstValues, bool isAgain)
+        public List<Tensor> Run(DisposeScope scope, Tensor stream, Tensor? firstValues, Tensor? pictures, bool isAgain)
         {
-            var own = context.ForRecomputation(firstValues, isAgain);
+            var own = context.ForRecomputation(firstValues, pictures, isAgain);
             List<Tensor> results = [block.call(stream, own)];
             results.AddRange(own.AuxiliaryLosses?.Take() ?? []);
             foreach (var term in results.Skip(1)) scope.Attach(term);

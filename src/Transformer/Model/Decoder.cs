@@ -4,6 +4,7 @@ using Transformer.Layers;
 using Transformer.Layers.Memory;
 using Transformer.Layers.Norms;
 using Transformer.Layers.Positions;
+using Transformer.Model.Vision;
 using static TorchSharp.torch;
 
 namespace Transformer.Model;
@@ -20,6 +21,7 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, Tensor>
     private readonly nn.Module<Tensor, Tensor>? embed_positions;
     private readonly ScoreBias? position_bias;
     private readonly MemoryTokens? memory;
+    private readonly PictureEncoder? vision;
     private readonly Stack layers;
     private readonly nn.Module<Tensor, Tensor>? norm;
     private readonly double dropout;
@@ -39,6 +41,7 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, Tensor>
         };
         position_bias = ScoreBias.FromConfig(config);
         if (config.Memory is { } remembered) memory = new MemoryTokens(remembered.Tokens, config.Width);
+        if (config.Vision is not null) vision = new PictureEncoder(config);
         layers = Stack.Of(config, config.Nodes());
         if (config.Residual.LastNorm) norm = Norm.FromConfig(config.Norm, config.Width);
         dropout = config.Dropout;
@@ -57,6 +60,9 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, Tensor>
     /// <summary>The memory tokens with which a text begins: [m, C]; null in a model without.</summary>
     public Parameter? Memory => memory?.Weight;
 
+    /// <summary>What reads pictures; null in a model of text alone.</summary>
+    public PictureEncoder? Vision => vision;
+
     /// <summary>Hooks around each block, or null.</summary>
     internal BlockHooks? Hooks { set => layers.Hooks = value; }
 
@@ -67,6 +73,19 @@ public sealed class Decoder : nn.Module<Tensor, ForwardContext, Tensor>
     /// <param name="ids">[B, T], integers below V.</param>
     /// <returns>[B, T, C]</returns>
     public Tensor Embed(Tensor ids) => embed_tokens.call(ids);
+
+    /// <summary>The same with pictures: their own vectors stand in the text, or a mark where cross-attention reads them.</summary>
+    /// <param name="ids">[B, T], integers below V, below 0 at the placeholders of pictures.</param>
+    /// <param name="vectors">What the placeholders stand for, row by row: [I, N, C].</param>
+    /// <returns>[B, T, C]</returns>
+    public Tensor Embed(Tensor ids, Tensor vectors)
+    {
+        var words = Embed(ids.clamp_min(0));
+        var isPicture = (ids < 0).unsqueeze(-1);                        // [B, T, 1]
+        return vision!.Mark is { } mark
+            ? where(isPicture, mark, words)
+            : words.masked_scatter(isPicture.expand_as(words), vectors);
+    }
 
     /// <param name="embeddings">[B, T, C], without their positions.</param>
     /// <param name="context">What the layers of this pass share.</param>

@@ -1,6 +1,7 @@
 using Transformer.Layers;
 using Transformer.Layers.Attention;
 using Transformer.Layers.Memory;
+using Transformer.Model.Vision;
 using Transformer.Native;
 using static TorchSharp.torch;
 
@@ -13,6 +14,9 @@ internal sealed record PassRequest
 {
     /// <summary>The tokens: [B, T]; below 0 what is no token. Null where embeddings are not those of tokens.</summary>
     public Tensor? Ids { get; init; }
+
+    /// <summary>The pictures of the placeholders; null where there are none.</summary>
+    public PictureVectors? Pictures { get; init; }
 
     /// <summary>The state that the tokens continue; null for a pass over whole sequences.</summary>
     public TorchSequenceState? State { get; init; }

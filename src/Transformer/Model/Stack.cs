@@ -1,6 +1,7 @@
 using Transformer.Configuration;
 using Transformer.Layers;
 using Transformer.Layers.Memory;
+using Transformer.Layers.Vision;
 using Transformer.Model.Hierarchy;
 using static TorchSharp.torch;
 
@@ -49,11 +50,11 @@ public sealed class Stack : nn.Module<Tensor, ForwardContext, Tensor>
     public IReadOnlyList<Block> Blocks { get; }
 
     /// <summary>
-    /// What has a state in generation: the mixers of its own blocks and its hourglasses, which hold the states of their layers; then the
-    /// associative memories of its own blocks.
+    /// What has a state in generation: the mixers of its own blocks, their attention to pictures, and its hourglasses, which hold the states
+    /// of their layers; then the associative memories of its own blocks.
     /// </summary>
     internal IEnumerable<nn.Module> Stateful =>
-        nodes.SelectMany(node => node is Block block ? block.Mixers : (IEnumerable<nn.Module>)[node])
+        nodes.SelectMany(node => node is Block block ? block.Stateful : [node])
             .Concat(own.Select(block => block.Memory).OfType<nn.Module>());
 
     /// <summary>The empty state of one of <see cref="Stateful"/>.</summary>
@@ -62,6 +63,7 @@ public sealed class Stack : nn.Module<Tensor, ForwardContext, Tensor>
         TokenMixer mixer => mixer.NewState(rows, length, device),
         ShortenedLayers hourglass => hourglass.NewState(rows, length, device),
         AssociativeMemory memory => memory.NewState(rows, device),
+        PictureAttention attention => attention.NewState(rows, device),
         _ => throw new ArgumentOutOfRangeException(nameof(module), module.GetName(), "has no state"),
     };
 

@@ -4,6 +4,7 @@ using Transformer.Layers.Attention;
 using Transformer.Layers.Mlp;
 using Transformer.Layers.Norms;
 using Transformer.Layers.Residuals;
+using Transformer.Layers.Vision;
 using static TorchSharp.torch;
 
 namespace Transformer.Model;
@@ -56,6 +57,10 @@ public sealed class Sublayer
     {
         SublayerSpec.Mixer => new(config, names, TokenMixer.FromConfig(config, block.Depth)),
         SublayerSpec.FeedForward => new(config, names, Mlp.FromConfig(block.Mlp, config.Width)),
+        SublayerSpec.CrossAttention when config.Vision is GatedCrossAttentionConfig cross => new(config, names, new PictureAttention(
+            cross, config.Width, config.Initialization.ScoreScale(cross.HeadWidthAt(config.Width)))),
+        SublayerSpec.CrossFeedForward when config.Vision is GatedCrossAttentionConfig cross =>
+            new(config, names, Mlp.FromConfig(cross.Mlp, config.Width)),
         var other => throw new ArgumentOutOfRangeException(nameof(names), other, "no such sub-layer"),
     };
 

@@ -5,7 +5,9 @@ using Transformer.Layers;
 using Transformer.Layers.Attention;
 using Transformer.Layers.Memory;
 using Transformer.Layers.Positions;
+using Transformer.Layers.Vision;
 using Transformer.Model.Hierarchy;
+using Transformer.Model.Vision;
 using Transformer.Native;
 using Transformer.Runs;
 using static TorchSharp.torch;
@@ -126,16 +128,31 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     /// <returns>[B, T, C]</returns>
     public Tensor Embed(Tensor ids) => model.Embed(ids);
 
+    /// <summary>What the text reads of pictures, which is the same wherever they stand.</summary>
+    /// <param name="pixels">Pictures as <see cref="VisionConfig.Image"/> says: [I, 3, S, S].</param>
+    /// <param name="recomputation">Activation checkpointing; null where blocks keep all activations.</param>
+    /// <returns>[I, N, C]</returns>
+    /// <exception cref="InvalidOperationException">The model reads text alone.</exception>
+    public Tensor EncodePictures(Tensor pixels, Recomputation? recomputation = null)
+    {
+        if (model.Vision is null) throw new InvalidOperationException("the model reads text alone");
+        using var scope = NewDisposeScope();
+        var context = new ForwardContext { Causal = false, ProductType = ProductTypes.Of(precision), Recomputation = recomputation };
+        return scope.MoveToOuter(model.Vision.call(pixels, context));
+    }
+
     /// <summary>The last layer's normalised output, from which the head makes logits.</summary>
-    /// <param name="ids">[B, T], integers below V.</param>
+    /// <param name="ids">[B, T], integers below V; -1 at the placeholders of pictures.</param>
     /// <param name="state">As for <see cref="forward"/>.</param>
     /// <param name="newTokens">
     /// For each row how many of its T tokens are text, from the left; the state does not keep the rest, so that prompts of unequal length,
     /// and rows that have ended, share a pass. All where null.
     /// </param>
+    /// <param name="pictures">The pictures of the placeholders, of all those of a picture together; null where there are none.</param>
     /// <returns>[B, T, C]</returns>
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
-    public Tensor Hidden(Tensor ids, TorchSequenceState? state = null, IReadOnlyList<int>? newTokens = null)
+    public Tensor Hidden(
+        Tensor ids, TorchSequenceState? state = null, IReadOnlyList<int>? newTokens = null, PictureVectors? pictures = null)
     {
         if (state is null && Config.HasSegments)
         {
@@ -143,8 +160,18 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             memory.Dispose();
             return hidden;
         }
-        using var embeddings = Embed(ids);
-        return Pass(embeddings, new() { Ids = ids, State = state, NewTokens = newTokens });
+        using var embeddings = Embed(ids, pictures);
+        return Pass(embeddings, new() { Ids = ids, State = state, NewTokens = newTokens, Pictures = pictures });
+    }
+
+    // In the order of rows and then places, as the placeholders are.
+    private Tensor Embed(Tensor ids, PictureVectors? pictures)
+    {
+        if (pictures is null) return Embed(ids);
+        using var scope = NewDisposeScope();
+        var of = tensor(pictures.Of.Select(picture => (long)picture).ToArray()).to(Device);
+        var isMark = Config.Vision is GatedCrossAttentionConfig;
+        return scope.MoveToOuter(model.Embed(ids, isMark ? pictures.Vectors : pictures.Vectors.index_select(0, of)));
     }
 
     /// <summary>As <see cref="Hidden"/>, segment by segment, with memory.</summary>
@@ -172,9 +199,11 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     /// <param name="recomputation">Activation checkpointing; reports after the backward pass whether it failed. Null
     /// where blocks keep all activations.</param>
     /// <param name="pieceEnds">1 at a token that ends a piece, which teaches boundaries of kind pieces: [B, T]; nothing where null.</param>
+    /// <param name="pictures">As for <see cref="Hidden"/>.</param>
     /// <returns>[B, T, C] and a scalar, weights included; null where no layer adds anything.</returns>
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
-    public (Tensor Hidden, Tensor? Penalty) HiddenAndPenalty(Tensor ids, Recomputation? recomputation = null, Tensor? pieceEnds = null)
+    public (Tensor Hidden, Tensor? Penalty) HiddenAndPenalty(
+        Tensor ids, Recomputation? recomputation = null, Tensor? pieceEnds = null, PictureVectors? pictures = null)
     {
         if (Config.HasSegments)
         {
@@ -183,10 +212,16 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             return (all, penalty);
         }
         var losses = new AuxiliaryLosses();
-        using var embeddings = Embed(ids);
+        using var embeddings = Embed(ids, pictures);
         var boundaries = HasTaughtBoundaries ? new List<TokenBoundaries>() : null;
-        var hidden = Pass(
-            embeddings, new() { Ids = ids, AuxiliaryLosses = losses, Recomputation = recomputation, Boundaries = boundaries });
+        var hidden = Pass(embeddings, new()
+        {
+            Ids = ids,
+            AuxiliaryLosses = losses,
+            Recomputation = recomputation,
+            Boundaries = boundaries,
+            Pictures = pictures,
+        });
         if (boundaries is not null) Teach(boundaries, hidden, pieceEnds, losses);
         return (hidden, losses.Total());
     }
@@ -313,6 +348,9 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             rows, tokens, state?.Lengths, request.NewTokens, rotary, Config.Places, Device, state is { CanDrop: true }) with
         {
             Ids = request.Ids,
+            Pictures = Config.Vision is GatedCrossAttentionConfig && request.Pictures is { } pictures
+                ? SeenPictures.Of(pictures.Vectors, pictures.Of, request.Ids! < 0)
+                : null,
             States = state is null ? null : model.Stateful.Zip(state.Layers).ToDictionary(),
             MemoryBefore = request.MemoryBefore,
             MemoryAfter = request.MemoryAfter,
@@ -326,7 +364,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             Boundaries = request.Boundaries,
             Recomputation = request.Recomputation,
         };
-        context.KeepRotation();
+        context.KeepForRecomputation();
         var hidden = model.call(embeddings, context);
         if (ReferenceEquals(hidden, embeddings)) hidden = embeddings.alias();    // no block changes the caller's numbers
         state?.Advance(counts);

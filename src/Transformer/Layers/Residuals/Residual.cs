@@ -18,7 +18,7 @@ public abstract class Residual(string name) : nn.Module(name)
     /// <exception cref="InputException">No layer is known for the kind.</exception>
     public static Residual FromConfig(
         ModelConfig config, SublayerSpec sublayer, nn.Module<Tensor, Tensor>? normBefore, nn.Module<Tensor, Tensor>? normAfter) =>
-        config.Residual switch
+        sublayer.IsGated ? new TanhGatedResidual(normBefore!) : config.Residual switch
         {
             PreNormResidualConfig => new PreNormResidual(normBefore!),
             PostNormResidualConfig => new PostNormResidual(normAfter!),
