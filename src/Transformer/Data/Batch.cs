@@ -1,7 +1,7 @@
 namespace Transformer.Data;
 
 /// <summary>Windows of tokens and, for each token, the one that follows it. Arrays are row by row.</summary>
-/// <param name="Inputs">[B, T] token ids.</param>
+/// <param name="Inputs">[B, T] token ids; <see cref="ImagePlaceholder"/> where a picture is read.</param>
 /// <param name="Targets">[B, T] the ids one further on; <see cref="IgnoredTarget"/> where there is nothing to predict.</param>
 /// <param name="Rows">B, the number of windows.</param>
 /// <param name="Columns">T, the tokens of a window.</param>
@@ -16,8 +16,17 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// <summary>1 at a token that ends a piece of another tokenizer, else 0: [B, T]. Null where nobody asks.</summary>
     public float[]? PieceEnds { get; init; }
 
+    /// <summary>The pictures that are read at the placeholders; null where there are none.</summary>
+    public BatchPictures? Pictures { get; init; }
+
+    /// <summary>The sort of question of each row, for accuracies by sort; null where rows are all of one sort.</summary>
+    public IReadOnlyList<string>? Sorts { get; init; }
+
     /// <summary>The target that the loss leaves out.</summary>
     public const long IgnoredTarget = -100;
+
+    /// <summary>The input where the model reads a picture and not a token.</summary>
+    public const long ImagePlaceholder = -1;
 
     /// <summary>The number of predicted tokens: the weight of the batch in a mean loss over several batches.</summary>
     public int Predictions => Targets.Count(target => target != IgnoredTarget);
@@ -35,8 +44,13 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
         {
             PieceEnds = PieceEnds?[(first * Columns)..(end * Columns)],
             Starts = Starts is null ? null : [.. Starts.Skip(first * segments).Take((end - first) * segments)],
+            Pictures = Pictures?.Slice(Placeholders(0, first), Placeholders(first, end)),
+            Sorts = Sorts is null ? null : [.. Sorts.Skip(first).Take(end - first)],
         };
     }
+
+    // How many the rows from the first to before the end have.
+    private int Placeholders(int first, int end) => Inputs.AsSpan((first * Columns)..(end * Columns)).Count(ImagePlaceholder);
 
     /// <summary>
     /// Reads the windows that start at the offsets. A window past the end of the tokens is padded with token 0 and ignored targets.

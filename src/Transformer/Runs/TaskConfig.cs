@@ -20,6 +20,7 @@ namespace Transformer.Runs;
 [JsonDerivedType(typeof(MultiHopTaskConfig), "multi_hop")]
 [JsonDerivedType(typeof(NoisyRecallTaskConfig), "noisy_recall")]
 [JsonDerivedType(typeof(MemorizationTaskConfig), "memorization")]
+[JsonDerivedType(typeof(SortOfClevrTaskConfig), "sort_of_clevr")]
 public abstract record TaskConfig : IValidated
 {
     // Of tokens in a row, and of different symbols.

@@ -33,6 +33,7 @@ internal abstract class SequenceTask
         MultiHopTaskConfig hops => new MultiHopTask(hops),
         NoisyRecallTaskConfig recall => new NoisyRecallTask(recall),
         MemorizationTaskConfig facts => new MemorizationTask(facts),
+        SortOfClevrTaskConfig clevr => new SortOfClevrTask(clevr),
         _ => throw new ArgumentOutOfRangeException(nameof(config), config, "no such task"),
     };
 

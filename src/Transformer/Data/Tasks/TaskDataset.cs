@@ -9,20 +9,22 @@ namespace Transformer.Data.Tasks;
 
 /// <summary>
 /// A generated task: rows are made on demand. A row is a function of the task's seed, its split and its number, so validation rows do not
-/// depend on training, and a resumed run sees what an uninterrupted one would have seen.
+/// depend on training, and a resumed run sees what an uninterrupted one would have seen. Rows about one picture have their random numbers
+/// in common: those of the picture.
 /// </summary>
 public sealed class TaskDataset : Dataset
 {
     private const int RowsInChecksum = 16;
     private readonly TaskConfig config;
     private readonly SequenceTask task;
-    private readonly ulong seed;
+    private readonly ulong seed, rowsPerPicture;
 
     /// <param name="config">The task; its values are sound.</param>
     public TaskDataset(TaskConfig config)
     {
         (this.config, task) = (config, SequenceTask.FromConfig(config));
         seed = CounterRandom.Bits((ulong)(uint)config.Seed, 0);
+        rowsPerPicture = (ulong)((task as PictureTask)?.RowsPerPicture ?? 1);
         Name = $"the task {ConfigJson.ToJson(config)["kind"]}";
         Tokenizer = new WordTokenizer(task.Words);
     }
@@ -45,6 +47,7 @@ public sealed class TaskDataset : Dataset
                 var rows = Rows(split, [.. Enumerable.Range(0, RowsInChecksum).Select(row => (ulong)row)]);
                 hash.Append(MemoryMarshal.AsBytes<long>(rows.Inputs));
                 hash.Append(MemoryMarshal.AsBytes<long>(rows.Targets));
+                foreach (var picture in rows.Pictures?.Distinct ?? []) hash.Append(picture.Pixels);
             }
             return Convert.ToHexStringLower(hash.GetCurrentHash());
         }
@@ -64,7 +67,9 @@ public sealed class TaskDataset : Dataset
 
     /// <inheritdoc/>
     public override TrainingBatches Train(RunConfig run, long position = 0) =>
-        new TaskSampler(this, config.TrainingRows, run.Training.BatchSize, run.Training.Seed, position);
+        new TaskSampler(
+            this, config.TrainingRows, run.Training.BatchSize, run.Training.Seed, position,
+            (config as PictureTaskConfig)?.RowsAtOnce ?? 1);
 
     /// <inheritdoc/>
     public override IEnumerable<Batch> HeldOut(int batchSize, int contextLength, int? batches = null)
@@ -80,7 +85,7 @@ public sealed class TaskDataset : Dataset
         var last = Array.FindLastIndex(row.Targets, target => target != Batch.IgnoredTarget);
         var first = last;
         while (first > 0 && row.Targets[first - 1] != Batch.IgnoredTarget) first--;
-        return new([.. row.Inputs[..(first + 1)].Select(id => (int)id)], last - first + 1);
+        return new([.. row.Inputs[..(first + 1)].Select(id => (int)id)], last - first + 1) { Pictures = row.Pictures?.Distinct ?? [] };
     }
 
     /// <summary>Rows by their numbers: [rows, tokens], of one length.</summary>
@@ -90,9 +95,24 @@ public sealed class TaskDataset : Dataset
         var columns = (int)task.Tokens(length);
         var batch = new Batch(new long[numbers.Length * columns], new long[numbers.Length * columns], numbers.Length, columns);
         Array.Fill(batch.Targets, Batch.IgnoredTarget);
-        for (var row = 0; row < numbers.Length; row++)
-            task.Write(new TaskRow(batch, row, split, numbers[row]), length, new RowRandom(CounterRandom.Bits(key, numbers[row])));
-        return batch;
+        var rows = numbers.Select((number, row) => new TaskRow(batch, row, split, number)).ToArray();
+        foreach (var row in rows) task.Write(row, length, new RowRandom(CounterRandom.Bits(key, row.Number / rowsPerPicture)));
+        return batch with
+        {
+            Pictures = Pictures(split, numbers, key),
+            Sorts = Array.Exists(rows, row => row.Sort is null) ? null : [.. rows.Select(row => row.Sort!)],
+        };
+    }
+
+    // Every row of a task with pictures has one placeholder.
+    private BatchPictures? Pictures(TaskSplit split, ulong[] numbers, ulong key)
+    {
+        if (task is not PictureTask pictures) return null;
+        ulong[] asked = [.. numbers.Select(number => number / rowsPerPicture)];
+        ulong[] distinct = [.. asked.Distinct()];
+        return new(
+            [.. distinct.Select(picture => pictures.SceneOf(split, new RowRandom(CounterRandom.Bits(key, picture))).Draw())],
+            [.. asked.Select(picture => Array.IndexOf(distinct, picture))]);
     }
 
     private int LengthOf(TaskSplit split) => split == TaskSplit.Validation ? config.ValidationLength ?? config.Length : config.Length;

@@ -15,6 +15,18 @@ internal sealed class TaskRow(Batch batch, int row, TaskSplit split, ulong numbe
     /// <summary>Its number among the rows of its split.</summary>
     public ulong Number => number;
 
+    /// <summary>Which of the task's sorts of question it asks; null where the task has one sort only.</summary>
+    public string? Sort { get; set; }
+
+    /// <summary>Appends a place where the model reads a picture.</summary>
+    public void GivePicture() => batch.Inputs[At(tokens++)] = Batch.ImagePlaceholder;
+
+    /// <summary>Fills what is left of the row with a token.</summary>
+    public void Pad(int token)
+    {
+        while (tokens < batch.Columns) Give(token);
+    }
+
     /// <summary>Appends a token that the model reads and need not predict.</summary>
     public void Give(int token) => batch.Inputs[At(tokens++)] = token;
 

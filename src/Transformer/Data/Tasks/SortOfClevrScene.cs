@@ -1,0 +1,122 @@
+using SkiaSharp;
+using Transformer.Data.Images;
+
+namespace Transformer.Data.Tasks;
+
+/// <summary>Six objects of Sort-of-CLEVR, one of each colour, and the questions about them.</summary>
+/// <param name="objects">One of each colour, in the order of the colours.</param>
+/// <param name="questions">For each row the colour and which of the three questions of its sort it asks.</param>
+internal sealed class SortOfClevrScene(
+    IReadOnlyList<SortOfClevrScene.Item> objects, IReadOnlyList<(int Colour, int Subtype)> questions) : Scene
+{
+    /// <summary>The pixels of a side of the picture.</summary>
+    public const int Side = 75;
+
+    /// <summary>The pixels of an object on each side of its middle.</summary>
+    public const int Radius = 5;
+
+    /// <summary>The sort of a question about one object.</summary>
+    public const string NonRelational = "non_relational";
+
+    /// <summary>The sort of a question about several objects.</summary>
+    public const string Relational = "relational";
+
+    private const string Padding = "_";
+    private const int Subtypes = 3;
+
+    private static readonly (string Name, SKColor Value)[] Colours =
+    [
+        ("red", new(255, 0, 0)), ("green", new(0, 255, 0)), ("blue", new(0, 0, 255)), ("orange", new(255, 156, 0)),
+        ("grey", new(128, 128, 128)), ("yellow", new(255, 255, 0)),
+    ];
+
+    /// <summary>Answers, colours, and the other words of the questions.</summary>
+    public static IReadOnlyList<string> Words { get; } =
+    [
+        "square", "circle", "yes", "no", .. Colours.Select((_, count) => $"{count + 1}"), .. Colours.Select(colour => colour.Name),
+        .. "shape of on the left at top nearest to furthest from how many have ?".Split(' '), Padding,
+    ];
+
+    private static readonly Dictionary<string, int> Ids = Words.Index().ToDictionary(word => word.Item, word => word.Index);
+
+    /// <summary>An object.</summary>
+    /// <param name="X">Its middle from the left.</param>
+    /// <param name="Y">Its middle from the top.</param>
+    /// <param name="IsSquare">A square or a circle.</param>
+    public readonly record struct Item(int X, int Y, bool IsSquare)
+    {
+        /// <summary>The square of the distance between the middles.</summary>
+        public int SquaredDistance(Item other) => (X - other.X) * (X - other.X) + (Y - other.Y) * (Y - other.Y);
+    }
+
+    /// <summary>A random scene.</summary>
+    public static SortOfClevrScene Draw(RowRandom random, int questions)
+    {
+        var objects = new List<Item>();
+        while (objects.Count < Colours.Length)
+        {
+            var item = new Item(Radius + random.Below(Side - 2 * Radius), Radius + random.Below(Side - 2 * Radius), random.Below(2) == 0);
+            if (Fits(item, objects)) objects.Add(item);
+        }
+        return new(objects, [.. Enumerable.Range(0, questions).Select(_ => (random.Below(Colours.Length), random.Below(Subtypes)))]);
+    }
+
+    public override Picture Draw()
+    {
+        using var canvas = new ShapeCanvas(Side, Side);
+        foreach (var ((x, y, isSquare), (_, colour)) in objects.Zip(Colours))
+        {
+            if (isSquare) canvas.Square(x, y, Radius, colour);
+            else canvas.Circle(x, y, Radius, colour);
+        }
+        return canvas.ToPicture();
+    }
+
+    /// <summary>The sorts take turns, so that every two rows have one of each.</summary>
+    public override void Write(TaskRow row, int question)
+    {
+        var (colour, subtype) = questions[question];
+        var isRelational = question % 2 == 1;
+        var (text, answer) = isRelational ? AskRelation(colour, subtype) : AskObject(colour, subtype);
+        row.Sort = isRelational ? Relational : NonRelational;
+        foreach (var word in text.Split(' ')) row.Give(Ids[word]);
+        row.Ask(Ids[answer]);
+        row.Pad(Ids[Padding]);
+    }
+
+    private (string Text, string Answer) AskObject(int colour, int subtype)
+    {
+        var (item, name) = (objects[colour], Colours[colour].Name);
+        return subtype switch
+        {
+            0 => ($"shape of {name} ?", Shape(item)),
+            1 => ($"{name} on the left ?", YesOrNo(2 * item.X < Side)),
+            _ => ($"{name} at the top ?", YesOrNo(2 * item.Y < Side)),
+        };
+    }
+
+    private (string Text, string Answer) AskRelation(int colour, int subtype)
+    {
+        var (item, name) = (objects[colour], Colours[colour].Name);
+        var others = objects.Where((_, other) => other != colour);
+        return subtype switch
+        {
+            0 => ($"shape nearest to {name} ?", Shape(others.MinBy(item.SquaredDistance))),
+            1 => ($"shape furthest from {name} ?", Shape(others.MaxBy(item.SquaredDistance))),
+            _ => ($"how many have the shape of {name} ?", $"{objects.Count(other => other.IsSquare == item.IsSquare)}"),
+        };
+    }
+
+    // Without overlap, and with no two objects equally far from a third one, so that the nearest and the furthest are known.
+    private static bool Fits(Item item, List<Item> others)
+    {
+        if (others.Exists(other => Math.Max(Math.Abs(item.X - other.X), Math.Abs(item.Y - other.Y)) <= 2 * Radius)) return false;
+        Item[] all = [.. others, item];
+        return Array.TrueForAll(all, one => all.Select(one.SquaredDistance).Distinct().Count() == all.Length);
+    }
+
+    private static string Shape(Item item) => item.IsSquare ? "square" : "circle";
+
+    private static string YesOrNo(bool yes) => yes ? "yes" : "no";
+
+}

@@ -1,0 +1,18 @@
+using Transformer.Runs;
+
+namespace Transformer.Data.Tasks;
+
+/// <summary>
+/// Sort-of-CLEVR (Santoro et al. 2017): a picture, then for example: shape nearest to red ?, to be answered with one word. Unlike in the
+/// generator that is commonly used, squares do not overlap, and an object is never its own nearest neighbour.
+/// </summary>
+internal sealed class SortOfClevrTask(SortOfClevrTaskConfig config) : PictureTask
+{
+    public override IReadOnlyList<string> Words => SortOfClevrScene.Words;
+
+    public override int RowsPerPicture => config.RowsPerPicture;
+
+    public override long Tokens(int length) => length;
+
+    public override Scene SceneOf(TaskSplit split, RowRandom random) => SortOfClevrScene.Draw(random, RowsPerPicture);
+}
