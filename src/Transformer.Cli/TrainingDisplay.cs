@@ -1,6 +1,7 @@
 using Spectre.Console;
 using Transformer.Configuration;
 using Transformer.Data;
+using Transformer.Evaluation;
 using Transformer.Training;
 
 namespace Transformer.Cli;
@@ -50,7 +51,7 @@ internal abstract class TrainingDisplay : IDisposable
             case TrainingEvent.Evaluated evaluated:
                 Line($"step {evaluated.Step,6}  validation loss {evaluated.Result.Loss:f4}, " +
                     $"accuracy {evaluated.Result.Accuracy:p1} ({(evaluated.IsFullPass ? "full pass" : "quick estimate")}, " +
-                        $"{evaluated.Result.Tokens:n0} tokens)");
+                        $"{evaluated.Result.Tokens:n0} tokens){OfSorts(evaluated.Result)}");
                 break;
             case TrainingEvent.Sampled sampled:
                 Line($"step {sampled.Step,6}  sample:\n{sampled.Text.Trim()}\n");
@@ -151,4 +152,7 @@ internal abstract class TrainingDisplay : IDisposable
             base.Dispose();
         }
     }
+
+    private static string OfSorts(EvaluationResult result) => result.Rows is null ? ""
+        : $"; rows right: {string.Join(", ", result.Rows.Select(sort => $"{sort.Key} {sort.Value:p1}"))}";
 }

@@ -7,7 +7,7 @@ namespace Transformer.Generation;
 
 /// <summary>
 /// Proposes how a text goes on by a smaller model (Leviathan et al. 2023; Chen et al. 2023), each draft token drawn from that model's
-/// distribution after the ones before. Texts longer than its context get no draft tokens.
+/// distribution after the ones before. Texts longer than its context, and texts with pictures, get no draft tokens.
 /// </summary>
 internal sealed class DraftModel : Proposer
 {
@@ -37,7 +37,7 @@ internal sealed class DraftModel : Proposer
     public override int Propose(ReadOnlySpan<int> text, Span<int> drafted)
     {
         var count = Math.Min(drafted.Length, state.Capacity - text.Length + 1);
-        if (count < 1) return 0;
+        if (count < 1 || text.ContainsAnyInRange(int.MinValue, -1)) return 0;
         Read(text);
         state.Copy(from: 0, to: drafting);
         for (var draft = 0; ; draft++)

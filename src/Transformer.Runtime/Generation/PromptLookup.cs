@@ -18,7 +18,9 @@ internal sealed class PromptLookup : Proposer
             var found = text[..^1].LastIndexOf(text[^length..]);
             if (found < 0) continue;
             var following = text[(found + length)..];
-            var count = Math.Min(following.Length, drafted.Length);
+            var picture = following.IndexOfAnyInRange(int.MinValue, -1);
+            var count = Math.Min(picture < 0 ? following.Length : picture, drafted.Length);
+            if (count == 0) continue;
             following[..count].CopyTo(drafted);
             return count;
         }

@@ -38,6 +38,9 @@ public sealed class TextGenerator
     /// <summary>What its tokens mean.</summary>
     internal Tokenizer? Tokenizer => tokenizer;
 
+    /// <summary>Where a picture stands in a prompt.</summary>
+    public const string ImageMark = "<image>";
+
     /// <summary>The most draft tokens of a pass.</summary>
     public const int MostDraftTokens = 64;
 
@@ -90,6 +93,30 @@ public sealed class TextGenerator
             throw new InputException(
                 "the prompt is empty, and the tokenizer has neither a token that begins a text nor a line break. Give a prompt.", e);
         }
+    }
+
+    /// <summary>The tokens of a prompt with pictures, each in the place of an <see cref="ImageMark"/>; before the text where it has none.</summary>
+    /// <param name="prompt">The text.</param>
+    /// <param name="pictures">Each picture as <see cref="InferenceModel.Picture"/> takes it.</param>
+    /// <exception cref="InputException">There are more or fewer pictures than marks, the model reads no pictures, or the text cannot be
+    /// encoded.</exception>
+    public int[] EncodeWithPictures(string prompt, IReadOnlyList<float[]> pictures)
+    {
+        if (pictures.Count == 0) return Encode(prompt);
+        if (!prompt.Contains(ImageMark, StringComparison.Ordinal))
+            prompt = string.Concat(Enumerable.Repeat(ImageMark, pictures.Count)) + prompt;
+        var texts = prompt.Split(ImageMark);
+        if (texts.Length - 1 != pictures.Count)
+            throw new InputException($"prompt: found {texts.Length - 1} {ImageMark}, but {pictures.Count} pictures. Give one for each.");
+        var tokens = new List<int>();
+        if (tokenizer?.BeginOfText is { } begin) tokens.Add(begin);
+        tokens.AddRange(EncodeMore(texts[0]));
+        foreach (var (text, picture) in texts.Skip(1).Zip(pictures))
+        {
+            tokens.AddRange(model.Picture(picture));
+            tokens.AddRange(EncodeMore(text));
+        }
+        return [.. tokens];
     }
 
     /// <summary>The tokens of text that is appended to another.</summary>
@@ -191,7 +218,7 @@ public sealed class TextGenerator
             throw new InputException("constraint: what a text must be needs a tokenizer, and this generator has none");
         ContextWindow.Check(prompt, model.MostTokens, policy, tokenizer, name, canChoosePolicy);
         foreach (var token in prompt)
-            if ((uint)token >= (uint)vocabularySize)
+            if ((uint)token >= (uint)vocabularySize && !model.IsPicture(token))
                 throw new InputException($"{name}: token {token} is not in the vocabulary of {vocabularySize} tokens; " +
                     $"ids run from 0 to {vocabularySize - 1}");
     }

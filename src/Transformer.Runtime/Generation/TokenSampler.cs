@@ -41,10 +41,10 @@ public sealed class TokenSampler
         set => random.State = value;
     }
 
-    /// <summary>Records a token of the prompt for the repetition penalty.</summary>
+    /// <summary>Records a token of the prompt for the repetition penalty. What stands for a picture does not count.</summary>
     public void Observe(int token)
     {
-        if (occurs[token]) return;
+        if (token < 0 || occurs[token]) return;
         occurs[token] = true;
         occurring[occurringCount++] = token;
     }

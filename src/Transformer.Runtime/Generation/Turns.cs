@@ -23,6 +23,7 @@ internal sealed class Turns
         int? previous = null;
         for (var token = 0; token < tokens.Length; token++)
         {
+            if (tokens[token] < 0) continue;    // a picture has no text
             foreach (var value in tokenizer.BytesOf(tokens[token], previous))
             {
                 if (isRole && (value is (byte)' ' or (byte)'\n')) starts.Add(first);

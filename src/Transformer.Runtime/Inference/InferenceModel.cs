@@ -13,6 +13,7 @@ public abstract class InferenceModel : IDisposable
 {
     private int outputs;
     private string? weightsHash;
+    private PictureTable? pictures;
 
     /// <summary>The architecture.</summary>
     public abstract ModelConfig Config { get; }
@@ -53,6 +54,36 @@ public abstract class InferenceModel : IDisposable
     internal SequenceState NewDroppingState(int rows, int? capacity = null) => ObstacleToDropping is { } obstacle
         ? throw new InputException(obstacle)
         : CreateDroppingState(rows, CapacityOf(MostTokens, capacity));
+
+    /// <summary>
+    /// What stands for a picture in a text: ids below 0, which <see cref="Read(SequenceState, ReadOnlySpan{int}, ReadOnlySpan{int},
+    /// InferenceInput, bool)"/> takes as it takes tokens. The picture is encoded here, and only the first time that the model sees it.
+    /// </summary>
+    /// <param name="pixels">The picture as <see cref="VisionConfig.Image"/> says: [3, S, S].</param>
+    /// <exception cref="InputException">The model reads text alone, or this backend no pictures.</exception>
+    public int[] Picture(ReadOnlySpan<float> pixels)
+    {
+        if (Config.Vision is not { } vision)
+            throw new InputException("the model reads text alone, not pictures. Take one that was trained with model.vision.");
+        var numbers = 3L * vision.Image.Size * vision.Image.Size;
+        if (pixels.Length != numbers)
+            throw new ArgumentException($"{pixels.Length} numbers for a picture of {numbers}", nameof(pixels));
+        pictures ??= new PictureTable(vision.Placeholders);
+        return pictures.IdsOf(pixels, EncodePicture);
+    }
+
+    /// <summary>Whether an id stands for a picture that the model has read.</summary>
+    internal bool IsPicture(int id) => pictures?.Has(id) == true;
+
+    /// <summary>What an id below 0 stands for: a vector, [C], or for cross-attention all vectors of its picture, [N, C].</summary>
+    internal ReadOnlyMemory<float> PictureVectors(int id) => pictures!.VectorsOf(id);
+
+    /// <summary>What the text reads of a picture.</summary>
+    /// <param name="pixels">[3, S, S]</param>
+    /// <returns>[N, C]</returns>
+    /// <exception cref="InputException">This backend reads no pictures.</exception>
+    protected virtual float[] EncodePicture(ReadOnlySpan<float> pixels) =>
+        throw new InputException($"pictures cannot be read by {Backend}");
 
     /// <summary>Loads a state that <see cref="SequenceState.Save"/> saved, perhaps in another process.</summary>
     /// <param name="path">The file.</param>
@@ -162,7 +193,7 @@ public abstract class InferenceModel : IDisposable
             throw new ArgumentException($"embeddings of width {input.Width} for a model of width {Config.Width}", nameof(input));
         foreach (var token in input.Ids)
         {
-            if ((uint)token >= (uint)Config.VocabularySize!.Value)
+            if ((uint)token >= (uint)Config.VocabularySize!.Value && !IsPicture(token))
                 throw new ArgumentOutOfRangeException(nameof(input), token, $"the vocabulary has {Config.VocabularySize} tokens");
         }
     }

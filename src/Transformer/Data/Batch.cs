@@ -1,3 +1,6 @@
+using Transformer.Configuration;
+using Transformer.Data.Images;
+
 namespace Transformer.Data;
 
 /// <summary>Windows of tokens and, for each token, the one that follows it. Arrays are row by row.</summary>
@@ -18,6 +21,9 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
 
     /// <summary>The pictures that are read at the placeholders; null where there are none.</summary>
     public BatchPictures? Pictures { get; init; }
+
+    /// <summary>The same as a model reads them; null where there are none, or where no model has been named.</summary>
+    public PicturePixels? Pixels { get; init; }
 
     /// <summary>The sort of question of each row, for accuracies by sort; null where rows are all of one sort.</summary>
     public IReadOnlyList<string>? Sorts { get; init; }
@@ -44,13 +50,51 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
         {
             PieceEnds = PieceEnds?[(first * Columns)..(end * Columns)],
             Starts = Starts is null ? null : [.. Starts.Skip(first * segments).Take((end - first) * segments)],
-            Pictures = Pictures?.Slice(Placeholders(0, first), Placeholders(first, end)),
+            Pictures = Pictures?.Slice(PicturesOf(0, first), PicturesOf(first, end)),
+            Pixels = Pixels?.Slice(PicturesOf(0, first), PicturesOf(first, end)),
+            PlacesOfPicture = PlacesOfPicture,
             Sorts = Sorts is null ? null : [.. Sorts.Skip(first).Take(end - first)],
         };
     }
 
+    /// <summary>How many places stand for a picture: one, until a model reads the batch.</summary>
+    internal int PlacesOfPicture { get; private init; } = 1;
+
     // How many the rows from the first to before the end have.
-    private int Placeholders(int first, int end) => Inputs.AsSpan((first * Columns)..(end * Columns)).Count(ImagePlaceholder);
+    private int PicturesOf(int first, int end) =>
+        Inputs.AsSpan((first * Columns)..(end * Columns)).Count(ImagePlaceholder) / PlacesOfPicture;
+
+    /// <summary>The batch as a model reads it: as many placeholders of each picture as it has vectors, and the pictures' pixels.</summary>
+    /// <param name="vision">How the model reads pictures.</param>
+    internal Batch ReadBy(VisionConfig vision)
+    {
+        if (Pictures is null) return this;
+        var more = vision.Placeholders - 1;
+        int[] lengths = [.. Enumerable.Range(0, Rows).Select(row => Columns + more * PicturesOf(row, row + 1))];
+        var columns = lengths.Max();
+        var wide = new Batch(new long[Rows * columns], new long[Rows * columns], Rows, columns)
+        {
+            Pictures = Pictures,
+            Pixels = new(PictureNumbers.Of(Pictures.Distinct, vision.Image), vision.Image.Size, Pictures.Of),
+            PlacesOfPicture = vision.Placeholders,
+            Sorts = Sorts,
+        };
+        Array.Fill(wide.Targets, IgnoredTarget);
+        for (var row = 0; row < Rows; row++)
+        {
+            for (var (place, to) = (row * Columns, row * columns); place < (row + 1) * Columns; place++)
+            {
+                if (Inputs[place] == ImagePlaceholder)
+                {
+                    wide.Inputs.AsSpan(to, more).Fill(ImagePlaceholder);
+                    to += more;
+                }
+                (wide.Inputs[to], wide.Targets[to]) = (Inputs[place], Targets[place]);
+                to++;
+            }
+        }
+        return wide;
+    }
 
     /// <summary>
     /// Reads the windows that start at the offsets. A window past the end of the tokens is padded with token 0 and ignored targets.

@@ -47,8 +47,11 @@ public abstract class Dataset : IDisposable
     /// <param name="model">The model.</param>
     /// <param name="batchSize">B, the most rows of a batch; the last one has what is left.</param>
     /// <param name="batches">How many for a quick estimate; all of them where null, or where there are no more.</param>
-    public virtual IEnumerable<Batch> HeldOut(ModelConfig model, int batchSize, int? batches = null) =>
-        HeldOut(batchSize, model.ContextLength, batches);
+    public virtual IEnumerable<Batch> HeldOut(ModelConfig model, int batchSize, int? batches = null)
+    {
+        var all = HeldOut(batchSize, model.ContextLength, batches);
+        return model.Vision is { } vision ? all.Select(batch => batch.ReadBy(vision)) : all;
+    }
 
     /// <summary>The prompt of the run's samples: at least one token.</summary>
     public abstract SamplePrompt SamplePrompt();

@@ -1,4 +1,7 @@
 using Transformer.Data;
+using Transformer.Layers;
+using Transformer.Model;
+using Transformer.Model.Vision;
 using Transformer.Native;
 using static TorchSharp.torch;
 
@@ -35,6 +38,17 @@ public static class BatchTensors
     /// <summary>Where pieces end in a batch, on a device: [B, T]; null where it does not say.</summary>
     public static Tensor? PieceEnds(Batch batch, Device device) =>
         batch.PieceEnds is { } ends ? tensor(ends, batch.Rows, batch.Columns).ToDeviceAsync(device) : null;
+
+    /// <summary>The pictures of a batch as a model reads them; null where it has none.</summary>
+    /// <param name="batch">The batch.</param>
+    /// <param name="model">The model that encodes them.</param>
+    /// <param name="recomputation">Activation checkpointing; null where blocks keep all activations.</param>
+    public static PictureVectors? Pictures(Batch batch, TransformerModel model, Recomputation? recomputation = null)
+    {
+        if (batch.Pixels is not { Count: > 0 } pixels) return null;
+        using var values = tensor(pixels.Values, pixels.Count, 3, pixels.Size, pixels.Size).ToDeviceAsync(model.Device);
+        return new(model.EncodePictures(values, recomputation), pixels.Of);
+    }
 
     private static Tensor On(long[] ids, Batch batch, Device device) => tensor(ids, batch.Rows, batch.Columns).ToDeviceAsync(device);
 }

@@ -6,6 +6,9 @@ namespace Transformer.Evaluation;
 /// <param name="Correct">How many of them had the greatest of all logits.</param>
 public sealed record EvaluationResult(double Loss, long Tokens, long Correct)
 {
+    /// <summary>The share of the rows of each sort that are right in all of their answers; null where rows are of one sort.</summary>
+    public IReadOnlyDictionary<string, double>? Rows { get; init; }
+
     /// <summary>e to the loss: the number of equally likely tokens among which the model is undecided.</summary>
     public double Perplexity => Math.Exp(Loss);
 

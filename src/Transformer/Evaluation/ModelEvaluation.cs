@@ -34,15 +34,18 @@ public static class ModelEvaluation
                 var (inputs, targets) = BatchTensors.On(batch, model.Device);
                 (var hidden, targets) = BatchTensors.Labelled(reader.Hidden(inputs, batch), targets, batch);
                 if (!counts) continue;
+                var right = new List<bool>();
                 foreach (var (rows, labels) in Chunks(hidden, targets, model.Config.VocabularySize!.Value))
                 {
                     using var chunk = NewDisposeScope();
-                    tally.Add(model.Logits(rows), labels);                                                  // [1, n, V]
+                    right.AddRange(tally.Add(model.Logits(rows), labels));                                  // [1, n, V]
                 }
                 tally.Tokens += batch.Predictions;
+                tally.Rows.Add(batch, right);
             }
             double[] counted = [tally.Loss, tally.Tokens, tally.Correct];
-            return Tally.Sum(model.TensorParallelGroup is { } group ? [group.OfFirst(counted)] : ranks.Gather(counted));
+            if (model.TensorParallelGroup is { } group) return Tally.Sum([group.OfFirst(counted)], [tally.Rows]);
+            return Tally.Sum(ranks.Gather(counted), [.. ranks.Gather(tally.Rows.ToText()).Select(RowTally.Parse)]);
         });
     }
 
@@ -61,7 +64,7 @@ public static class ModelEvaluation
             tally.Add(logits(batch), BatchTensors.On(batch, CPU).Targets);
             tally.Tokens += batch.Predictions;
         }
-        return Tally.Sum([[tally.Loss, tally.Tokens, tally.Correct]]);
+        return Tally.Sum([[tally.Loss, tally.Tokens, tally.Correct]], []);
     }
 
     /// <summary>The mean spans of a model's learned windows on a batch; see <see cref="TransformerModel.MeanSpans"/>.</summary>
@@ -124,16 +127,21 @@ public static class ModelEvaluation
 
         public long Tokens { get; set; }
 
-        public void Add(Tensor logits, Tensor targets)
+        public RowTally Rows { get; } = new();
+
+        // Which of the tokens are right.
+        public bool[] Add(Tensor logits, Tensor targets)
         {
             Loss += LanguageModelLoss.CrossEntropy(logits, targets, reduction: nn.Reduction.Sum).item<float>();
-            Correct += (logits.argmax(-1) == targets).sum().item<long>();
+            var right = (logits.argmax(-1) == targets).flatten().cpu().data<bool>().ToArray();
+            Correct += right.Count(isRight => isRight);
+            return right;
         }
 
-        public static EvaluationResult Sum(double[][] ranks)
+        public static EvaluationResult Sum(double[][] ranks, IReadOnlyList<RowTally> rows)
         {
             var tokens = (long)ranks.Sum(rank => rank[1]);
-            return new(ranks.Sum(rank => rank[0]) / tokens, tokens, (long)ranks.Sum(rank => rank[2]));
+            return new(ranks.Sum(rank => rank[0]) / tokens, tokens, (long)ranks.Sum(rank => rank[2])) { Rows = RowTally.Sum(rows) };
         }
     }
 }

@@ -160,12 +160,12 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             memory.Dispose();
             return hidden;
         }
-        using var embeddings = Embed(ids, pictures);
+        using var embeddings = EmbedWith(ids, pictures);
         return Pass(embeddings, new() { Ids = ids, State = state, NewTokens = newTokens, Pictures = pictures });
     }
 
     // In the order of rows and then places, as the placeholders are.
-    private Tensor Embed(Tensor ids, PictureVectors? pictures)
+    private Tensor EmbedWith(Tensor ids, PictureVectors? pictures)
     {
         if (pictures is null) return Embed(ids);
         using var scope = NewDisposeScope();
@@ -212,7 +212,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             return (all, penalty);
         }
         var losses = new AuxiliaryLosses();
-        using var embeddings = Embed(ids, pictures);
+        using var embeddings = EmbedWith(ids, pictures);
         var boundaries = HasTaughtBoundaries ? new List<TokenBoundaries>() : null;
         var hidden = Pass(embeddings, new()
         {

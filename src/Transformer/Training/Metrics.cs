@@ -21,6 +21,12 @@ public sealed record Metrics
     public double? ValidationAccuracy { get; init; }
 
     /// <summary>
+    /// The share of the validation rows of each sort that are right in all of their answers, where it was measured at this step and rows
+    /// are of several sorts.
+    /// </summary>
+    public IReadOnlyDictionary<string, double>? RowAccuracies { get; init; }
+
+    /// <summary>
     /// For each block the mean span of each head in tokens (in hourglasses in groups), on the first validation batch, if the loss was
     /// measured at this step and windows are learned; empty for a block whose window is not.
     /// </summary>

@@ -297,6 +297,7 @@ public sealed class Trainer : IDisposable
         TrainLoss = double.IsFinite(step.Result.Loss) ? step.Result.Loss : null,
         ValidationLoss = validation?.Loss,
         ValidationAccuracy = validation?.Accuracy,
+        RowAccuracies = validation?.Rows,
         Spans = validation is null || !LearnsSpans ? null : state.Measured(
             () => ModelEvaluation.MeanSpans(state.Model, data.HeldOut(Model, Training.BatchSize, batches: 1).First())),
         BoundaryRates = validation is null || !Model.HasBoundaries ? null : state.Measured(
@@ -339,16 +340,18 @@ public sealed class Trainer : IDisposable
     private void Sample()
     {
         if (log is null && IsSampledByOne) return;
-        var (prompt, answer) = data.SamplePrompt();
+        var prompt = data.SamplePrompt();
+        var answer = prompt.Answer;
         var options = new SamplingOptions
         {
             Temperature = answer is null ? 0.8 : 0,
             MaxTokens = answer ?? Training.SampleTokens,
             Seed = Training.Seed
         };
-        var samples = state.Measured(() => state.Model.Generate([prompt], options, data.Tokenizer));
+        var samples = state.Measured(() => state.Model.Generate(
+            inference => [prompt.ReadBy(inference)], options, data.Tokenizer));
         if (log is null) return;
-        var text = answer is null ? samples[0].Text : data.Tokenizer.Decode(prompt) + samples[0].Text;
+        var text = answer is null ? samples[0].Text : prompt.TextIn(data.Tokenizer) + samples[0].Text;
         // Ranks that share the model would all have to read the text, which one of them has.
         if (Model.HasBoundaries && answer is null && IsSampledByOne)
         {

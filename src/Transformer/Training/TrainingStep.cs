@@ -121,7 +121,10 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
     {
         after = null;
         if (!model.Config.HasSegments)
-            return model.HiddenAndPenalty(inputs, recomputation, BatchTensors.PieceEnds(batch, model.Device));
+        {
+            var pictures = BatchTensors.Pictures(batch, model, recomputation);
+            return model.HiddenAndPenalty(inputs, recomputation, BatchTensors.PieceEnds(batch, model.Device), pictures);
+        }
         var (hidden, penalty, memory) = model.HiddenAndPenalty(
             inputs, batch.Starts is null ? null : before, batch.Starts, config.BackpropagationSegments, recomputation);
         if (batch.Starts is not null) after = memory.Detached();

@@ -66,10 +66,13 @@ public sealed class TaskDataset : Dataset
     }
 
     /// <inheritdoc/>
-    public override TrainingBatches Train(RunConfig run, long position = 0) =>
-        new TaskSampler(
+    public override TrainingBatches Train(RunConfig run, long position = 0)
+    {
+        var rows = new TaskSampler(
             this, config.TrainingRows, run.Training.BatchSize, run.Training.Seed, position,
             (config as PictureTaskConfig)?.RowsAtOnce ?? 1);
+        return run.Model.Vision is { } vision ? new PictureBatches(rows, vision) : rows;
+    }
 
     /// <inheritdoc/>
     public override IEnumerable<Batch> HeldOut(int batchSize, int contextLength, int? batches = null)
@@ -85,7 +88,11 @@ public sealed class TaskDataset : Dataset
         var last = Array.FindLastIndex(row.Targets, target => target != Batch.IgnoredTarget);
         var first = last;
         while (first > 0 && row.Targets[first - 1] != Batch.IgnoredTarget) first--;
-        return new([.. row.Inputs[..(first + 1)].Select(id => (int)id)], last - first + 1) { Pictures = row.Pictures?.Distinct ?? [] };
+        return new([.. row.Inputs[..(first + 1)].Select(id => (int)id)], last - first + 1) 
+        {
+            Pictures = row.Pictures?.Distinct ?? [],
+            PictureNames = row.Pictures is null ? [] : ["validation picture 0"],
+        };
     }
 
     /// <summary>Rows by their numbers: [rows, tokens], of one length.</summary>

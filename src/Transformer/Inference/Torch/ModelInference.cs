@@ -24,11 +24,19 @@ public static class ModelInference
     /// <inheritdoc cref="TextGenerator.Generate"/>
     public static IReadOnlyList<GeneratedText> Generate(
         this TransformerModel model, IReadOnlyList<int[]> prompts, SamplingOptions options, Tokenizer? tokenizer = null,
-        Action<int, int>? onToken = null, Action<int, string>? onText = null, CancellationToken cancellation = default)
+        Action<int, int>? onToken = null, Action<int, string>? onText = null, CancellationToken cancellation = default) =>
+        model.Generate(_ => prompts, options, tokenizer, onToken, onText, cancellation);
+
+    /// <summary>The same for prompts with pictures, which the model has to read first.</summary>
+    /// <inheritdoc cref="TextGenerator.Generate"/>
+    internal static IReadOnlyList<GeneratedText> Generate(
+        this TransformerModel model, Func<InferenceModel, IReadOnlyList<int[]>> prompts, SamplingOptions options,
+        Tokenizer? tokenizer = null, Action<int, int>? onToken = null, Action<int, string>? onText = null,
+        CancellationToken cancellation = default)
     {
         using var inference = Of(model);
         if (inference.Core is not TorchInferenceModel { IsFollower: true } follower)
-            return new TextGenerator(inference, tokenizer).Generate(prompts, options, onToken, onText, cancellation: cancellation);
+            return new TextGenerator(inference, tokenizer).Generate(prompts(inference), options, onToken, onText, cancellation: cancellation);
         follower.Follow();
         return [];
     }

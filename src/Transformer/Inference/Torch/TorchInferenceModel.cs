@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Transformer.Checkpoints;
 using Transformer.Configuration;
 using Transformer.Model;
+using Transformer.Model.Vision;
 using Transformer.Native;
 using static TorchSharp.torch;
 
@@ -188,6 +189,7 @@ public sealed class TorchInferenceModel : InferenceModel
         foreach (var part in parts) counts[part.Row - firstRow] = part.Count;
         var embeddings = input.IsEmbeddings ? Embeddings(parts, input, firstRow, batch, longest) : null;       // [B, T, C]
         var ids = input.IsEmbeddings ? null : Ids(parts, input, firstRow, batch, longest);                     // [B, T]
+        var pictures = Pictures(parts, input);
         Tensor output;                                                                                         // [B, T, C]
         if (batch == state.Lengths.Count) output = Hidden(state);
         else
@@ -198,8 +200,34 @@ public sealed class TorchInferenceModel : InferenceModel
         }
         if (wantsOutputs) Keep(output, parts, firstRow, longest, all);
 
-        Tensor Hidden(TorchSequenceState state) =>
-            ids is null ? model.HiddenFromEmbeddings(embeddings!, state, counts) : model.Hidden(ids, state, counts);
+        Tensor Hidden(TorchSequenceState state) => ids is null
+            ? model.HiddenFromEmbeddings(embeddings!, state, counts)
+            : model.Hidden(ids, state, counts, pictures);
+    }
+
+    // What ids below 0 stand for: a vector each or, for cross-attention, a picture each.
+    private PictureVectors? Pictures(List<Part> parts, InferenceInput input)
+    {
+        var ids = new List<int>();
+        foreach (var part in parts.OrderBy(part => part.Row))
+            foreach (var id in input.Ids.Slice(part.First, part.Count))
+                if (id < 0) ids.Add(id);
+        if (ids.Count == 0) return null;
+        int[] distinct = [.. ids.Distinct()];
+        var vectors = distinct.SelectMany(id => PictureVectors(id).ToArray()).ToArray();
+        return new(
+            tensor(vectors, distinct.Length, vectors.Length / distinct.Length / Config.Width, Config.Width).to(model.Device),
+            [.. ids.Select(id => Array.IndexOf(distinct, id))]);
+    }
+
+    /// <inheritdoc/>
+    protected override float[] EncodePicture(ReadOnlySpan<float> pixels)
+    {
+        if (ranks is not null) throw new InputException("pictures: ranks that share a model read text alone. Take one process.");
+        using var inference = inference_mode();
+        using var scope = NewDisposeScope();
+        var size = Config.Vision!.Image.Size;
+        return Numbers(model.EncodePictures(tensor(pixels.ToArray(), 1, 3, size, size).to(model.Device)));
     }
 
     private Tensor Ids(List<Part> parts, InferenceInput input, int firstRow, int batch, int longest)
