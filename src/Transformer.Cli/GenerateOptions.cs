@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Transformer.Configuration;
+using Transformer.Files;
 using Transformer.Generation;
 using Transformer.Generation.Constraints;
 
@@ -33,6 +34,13 @@ internal static class GenerateOptions
     {
         Description = "The file with the text to continue.",
         HelpName = "FILE",
+    };
+
+    public static readonly Option<string[]> Image = new("--image")
+    {
+        Description = "A PNG or JPEG file, in the place of an <image> of the prompt, or before the prompt; may be given again.",
+        HelpName = "FILE",
+        DefaultValueFactory = _ => [],
     };
 
     public static readonly Option<int> MaxTokens = new Option<int>("--max-tokens")
@@ -172,6 +180,7 @@ internal static class GenerateOptions
     private static readonly Dictionary<Option, Option[]> Conflicts = new()
     {
         [Greedy] = [Temperature, TopK, TopP, MinP],
+        [Image] = [Prompts, Beams, SaveState, State, TensorParallel, GenerateMemory.Memory],
         [Prompts] = [Prompt, PromptFile, DraftTokens, Draft, Beams, ContextPolicy, SaveState, State, GenerateMemory.Memory],
         [Beams] =
         [

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using Transformer.Configuration;
+using Transformer.Data.Images;
 using Transformer.Distributed;
 using Transformer.Generation;
 using Transformer.Inference.Cpu;
@@ -26,7 +27,7 @@ internal static class GenerateVerb
     {
         var verb = new Command(Name, "Continues a prompt with a trained model.")
         {
-            Source, Prompt, PromptFile, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed,
+            Source, Prompt, PromptFile, Image, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed,
             Count, GenerateMemory.Memory, GenerateMemory.Conversation, GenerateMemory.Budget,
             DraftTokens, Draft, Prompts, GenerateOptions.Parallel, Beams, LengthPenalty, GenerateOptions.ContextPolicy, SaveState, State,
             TensorParallel, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
@@ -85,7 +86,7 @@ internal static class GenerateVerb
 
         // One sample is shown as it comes; several would mingle, so they follow each other at the end.
         var live = !json && count == 1;
-        var tokens = generator.Encode(prompt);
+        var tokens = generator.EncodeWithPictures(prompt, Pictures(request, main.Model.Config));
         double? firstToken = null;
         var start = SinceProcessStart();
         var samples = new List<GeneratedText>();
@@ -133,6 +134,15 @@ internal static class GenerateVerb
             firstToken = SinceProcessStart();
             if (live) output.Write(prompt);
         }
+    }
+
+    private static IReadOnlyList<float[]> Pictures(ParseResult request, ModelConfig model)
+    {
+        var files = request.GetRequiredValue(Image);
+        if (files.Length == 0) return [];
+        if (model.Vision is not { } vision)
+            throw new InputException("--image: the model reads text alone, not pictures. Take one that was trained with model.vision.");
+        return [.. files.Select(file => PictureNumbers.Of([PictureFile.Read(file)], vision.Image))];
     }
 
     // Ranks that each had the whole model would generate the same text side by side, and those with other arguments wait for what never

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Transformer.Configuration;
 using Transformer.Conversations;
+using Transformer.Files;
 
 namespace Transformer.Cli;
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Transformer.Configuration;
+using Transformer.Files;
 using Transformer.Generation;
 using Transformer.Runs;
 

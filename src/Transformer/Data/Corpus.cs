@@ -63,7 +63,7 @@ public sealed class Corpus : Dataset
 
     /// <summary>Makes sure that both parts have at least one window and the token after it.</summary>
     /// <exception cref="InputException">A part is too short.</exception>
-    public override void RequireContext(int contextLength, int segments = 1)
+    public override void RequireContext(int contextLength, int segments = 1, int placesOfPicture = 1)
     {
         if (Training.Length <= (long)contextLength * segments)
         {

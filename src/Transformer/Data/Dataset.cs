@@ -19,18 +19,34 @@ public abstract class Dataset : IDisposable
 
     /// <summary>Opens the dataset of a configuration.</summary>
     /// <exception cref="InputException">A file is missing or wrong, or a text is too long for the memory.</exception>
-    public static Dataset Open(DataConfig config) => config.Task is { } task ? new TaskDataset(task) : Corpus.Open(config);
+    public static Dataset Open(DataConfig config) => config.Kind switch
+    {
+        DataKind.Task => new TaskDataset(config.Task!),
+        DataKind.ImageText => ImageTextDataset.Open(config),
+        _ => Corpus.Open(config),
+    };
+
+    /// <summary>Whether rows show pictures, so that only a model that reads pictures can be trained on them.</summary>
+    public virtual bool HasPictures => false;
 
     /// <summary>Checks that a model of this context length can be trained and validated on it.</summary>
     /// <param name="contextLength">T, the most tokens that it reads at once.</param>
     /// <param name="segments">How many times T a training row of a text has.</param>
+    /// <param name="placesOfPicture">How many places stand for a picture.</param>
     /// <exception cref="InputException">There is too little of it, or its rows are too long.</exception>
-    public abstract void RequireContext(int contextLength, int segments = 1);
+    public abstract void RequireContext(int contextLength, int segments = 1, int placesOfPicture = 1);
 
     /// <summary>Checks that a run can be trained and validated on it.</summary>
     /// <exception cref="InputException">There is too little of it, or its rows are too long.</exception>
-    public void RequireContext(RunConfig run) =>
-        RequireContext(run.Data.Task is null ? run.Model.ContextLength : run.Model.MostTokens, run.RowSegments);
+    public void RequireContext(RunConfig run)
+    {
+        if (HasPictures && run.Model.Vision is null)
+            throw new InputException($"{Name}: its rows show pictures, and the model reads text alone. Give model.vision, such as " +
+                "{kind: prefix, image: {size: 75}, patch: 15}.");
+        RequireContext(
+            run.Data.Kind == DataKind.Text ? run.Model.ContextLength : run.Model.MostTokens, run.RowSegments,
+            run.Model.Vision?.Placeholders ?? 1);
+    }
 
     /// <summary>The batches to train on, from a position on.</summary>
     /// <param name="run">Batch size, context, seed and sampling.</param>

@@ -169,6 +169,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     {
         if (pictures is null) return Embed(ids);
         using var scope = NewDisposeScope();
+        CheckPlaceholders(ids, pictures);
         var of = tensor(pictures.Of.Select(picture => (long)picture).ToArray()).to(Device);
         var isMark = Config.Vision is GatedCrossAttentionConfig;
         return scope.MoveToOuter(model.Embed(ids, isMark ? pictures.Vectors : pictures.Vectors.index_select(0, of)));
@@ -329,6 +330,16 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             using var scope = NewDisposeScope();
             return BoundaryPredictor.Entropy(Logits(chunk)).MoveToOuterDisposeScope();
         }
+    }
+
+    // In each row, since too few in one and too many in another would show one row the other's picture.
+    private void CheckPlaceholders(Tensor ids, PictureVectors pictures)
+    {
+        var places = Config.Vision is GatedCrossAttentionConfig ? 1 : pictures.Vectors.shape[1];
+        var counts = (ids < 0).sum(1).cpu().data<long>().ToArray();
+        if (counts.Sum() != places * pictures.Of.Count || Array.Exists(counts, count => count % places != 0))
+            throw new ArgumentException(
+                $"{string.Join(", ", counts)} placeholders in the rows for {pictures.Of.Count} pictures of {places} each", nameof(ids));
     }
 
     /// <summary>A pass of the model, or of one segment with its memory tokens among the embeddings.</summary>

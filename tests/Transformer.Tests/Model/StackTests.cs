@@ -51,7 +51,7 @@ public sealed class StackTests
             depth: 0);
         string[] parts = ["input_layernorm", "self_attn", "cross_attention_layernorm", "cross_attn", "post_attention_layernorm", "mlp"];
         Assert.Equal(parts, block.named_parameters().Select(parameter => parameter.name.Split('.')[0]).Distinct());
-        Assert.Equal([first, second], block.Mixers);
+        Assert.Equal([first, second], block.Stateful);
 
         var (x, context) = (randn(2, Tokens, Width), Context());
         var y = x + first.call(Norm(x), context, null);

@@ -35,6 +35,9 @@ public sealed class TaskDataset : Dataset
     /// <inheritdoc/>
     public override Tokenizer Tokenizer { get; }
 
+    /// <inheritdoc/>
+    public override bool HasPictures => task is PictureTask;
+
     /// <summary>xxHash-128 of the configuration and of the first rows, in hexadecimal.</summary>
     public override string Checksum
     {
@@ -55,10 +58,11 @@ public sealed class TaskDataset : Dataset
 
     /// <summary>Checks that the rows of training and validation fit the context.</summary>
     /// <exception cref="InputException">One is longer.</exception>
-    public override void RequireContext(int contextLength, int segments = 1)
+    public override void RequireContext(int contextLength, int segments = 1, int placesOfPicture = 1)
     {
+        var more = HasPictures ? placesOfPicture - 1 : 0;
         foreach (var split in Enum.GetValues<TaskSplit>())
-            if (task.Tokens(LengthOf(split)) is var tokens && tokens > contextLength)
+            if (task.Tokens(LengthOf(split)) + more is var tokens && tokens > contextLength)
                 throw new InputException(
                     $"data.task: {split.ToString().ToLowerInvariant()} rows have {tokens} tokens, " +
                     $"but model.context_length is {contextLength}; " +

@@ -1,8 +1,7 @@
 using System.Text;
 using Transformer.Configuration;
-using Transformer.Files;
 
-namespace Transformer.Cli;
+namespace Transformer.Files;
 
 /// <summary>Files with text.</summary>
 internal static class Utf8File
