@@ -142,7 +142,7 @@ internal static class GenerateVerb
         if (files.Length == 0) return [];
         if (model.Vision is not { } vision)
             throw new InputException("--image: the model reads text alone, not pictures. Take one that was trained with model.vision.");
-        return [.. files.Select(file => PictureNumbers.Of([PictureFile.Read(file)], vision.Image))];
+        return [.. files.Select(file => ImagePreprocessing.Pixels(PictureFile.Read(file), vision.Image))];
     }
 
     // Ranks that each had the whole model would generate the same text side by side, and those with other arguments wait for what never

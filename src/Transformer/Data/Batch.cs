@@ -75,7 +75,9 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
         var wide = new Batch(new long[Rows * columns], new long[Rows * columns], Rows, columns)
         {
             Pictures = Pictures,
-            Pixels = new(PictureNumbers.Of(Pictures.Distinct, vision.Image), vision.Image.Size, Pictures.Of),
+            Pixels = new(
+                [.. Pictures.Distinct.SelectMany(picture => ImagePreprocessing.Square(picture, vision.Image).Pixels)],
+                vision.Image.Size, Pictures.Of),
             PlacesOfPicture = vision.Placeholders,
             Sorts = Sorts,
         };

@@ -23,7 +23,7 @@ public sealed record SamplePrompt(int[] Tokens, int? Answer = null)
     {
         var next = 0;
         return [.. Tokens.SelectMany(token => token == Batch.ImagePlaceholder
-            ? model.Picture(PictureNumbers.Of([Pictures[next++]], model.Config.Vision!.Image))
+            ? model.Picture(ImagePreprocessing.Pixels(Pictures[next++], model.Config.Vision!.Image))
             : [token])];
     }
 

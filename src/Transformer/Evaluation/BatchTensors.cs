@@ -1,3 +1,4 @@
+using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Layers;
 using Transformer.Model;
@@ -46,8 +47,16 @@ public static class BatchTensors
     public static PictureVectors? Pictures(Batch batch, TransformerModel model, Recomputation? recomputation = null)
     {
         if (batch.Pixels is not { Count: > 0 } pixels) return null;
-        using var values = tensor(pixels.Values, pixels.Count, 3, pixels.Size, pixels.Size).ToDeviceAsync(model.Device);
-        return new(model.EncodePictures(values, recomputation), pixels.Of);
+        using var scope = NewDisposeScope();
+        var levels = tensor(pixels.Levels, pixels.Count, pixels.Size, pixels.Size, 3).ToDeviceAsync(model.Device);
+        return new(model.EncodePictures(Normalised(levels, model.Config.Vision!.Image), recomputation).MoveToOuterDisposeScope(), pixels.Of);
+    }
+
+    // (level / 255 - mean) / deviation in fp64, to the bit what ImagePreprocessing gives: [I, S, S, 3] to [I, 3, S, S].
+    private static Tensor Normalised(Tensor levels, ImageConfig config)
+    {
+        var (mean, deviation) = (tensor(config.Mean.ToArray(), device: levels.device), tensor(config.Deviation.ToArray(), device: levels.device));
+        return ((levels.to(ScalarType.Float64) / 255 - mean) / deviation).to(ScalarType.Float32).permute(0, 3, 1, 2).contiguous();
     }
 
     private static Tensor On(long[] ids, Batch batch, Device device) => tensor(ids, batch.Rows, batch.Columns).ToDeviceAsync(device);

@@ -86,7 +86,7 @@ public sealed class VisionGoldenTests
 
         Tensor Its(string name)
         {
-            var its = "weight." + name.Replace("latents.weight", "latents").Replace("norm_media", "0.norm_media")
+            var its = "weight." + (name == "latents.weight" ? "latents" : name).Replace("norm_media", "0.norm_media")
                 .Replace("norm_latents", "0.norm_latents").Replace("norm_mlp", "1.0").Replace("mlp.up_proj", "1.1")
                 .Replace("mlp.down_proj", "1.3").Replace("cross_attn.q_proj", "0.to_q").Replace("cross_attn.o_proj", "0.to_out")
                 .Replace("cross_attn.k_proj", "0.to_kv").Replace("cross_attn.v_proj", "0.to_kv");

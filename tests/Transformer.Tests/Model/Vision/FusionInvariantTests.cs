@@ -106,9 +106,10 @@ public sealed class FusionInvariantTests
     {
         using var scope = NewDisposeScope();
         using var model = Model(name);
-        model.Hidden(Row(name, 0, pictures: 1).unsqueeze(0), pictures: Shown(model, [0])).square().sum().backward();
+        var hidden = model.Hidden(Row(name, 0, pictures: 1).unsqueeze(0), pictures: Shown(model, [0]));
+        (hidden * randn_like(hidden)).sum().backward();
         var first = Tiny.Seeing[name].Vision!.Stem is null ? "model.vision.patch_embedding.weight" : "model.vision.stem.convolutions.0.weight";
-        Assert.True(model.Weight(first).grad!.abs().max().item<float>() > 1e-5);
+        Assert.True(model.Weight(first).grad!.abs().max().item<float>() > 1e-3);
     }
 
     [Theory]
@@ -118,7 +119,7 @@ public sealed class FusionInvariantTests
         using var scope = NewDisposeScope();
         using var model = Model(name);
         var ids = Row(name, 2, pictures: 2).unsqueeze(0);
-        var pixels = Pixels();
+        var (pixels, weights) = (Pixels(), randn(Tiny.Config.Width));
         var kept = Gradients(null);
         using var recomputation = new Transformer.Native.Recomputation();
         var again = Gradients(recomputation);
@@ -129,7 +130,7 @@ public sealed class FusionInvariantTests
         {
             foreach (var (_, value) in model.Weights) value.grad = null;
             var pictures = new PictureVectors(model.EncodePictures(pixels, how), [0, 1]);
-            model.HiddenAndPenalty(ids, how, pictures: pictures).Hidden.square().sum().backward();
+            (model.HiddenAndPenalty(ids, how, pictures: pictures).Hidden * weights).sum().backward();
             return model.Weights.Where(weight => weight.Value.grad is not null)
                 .ToDictionary(weight => weight.Name, weight => weight.Value.grad!.clone());
         }
