@@ -16,7 +16,7 @@ public sealed partial class NamingTests
     [
         "TensorRanks", "TensorShare", "TensorSplit", "TensorGradients", "TensorCheckpoint", "ClampShares", "Apart", "AgreedException",
         "Doing",
-        "Rendezvous", "Agreement", "Withdraw", "Ahead", "Stretch", "Stretches", "BlockPass", "EachToken", "ITeamWork", "AttentionWork",
+        "Rendezvous", "Agreement", "Withdraw", "Ahead", "Stretches", "BlockPass", "EachToken", "ITeamWork", "AttentionWork",
         "LinearWork",
         "MixerStep", "SoftmaxStep", "LinearStep", "ConvolutionStep", "MlpStep", "GatedMlpStep", "PlainMlpStep", "MixtureStep", "NormStep",
         "ResidualStep",
