@@ -5,7 +5,9 @@ using Transformer.Runs;
 
 namespace Transformer.Cli;
 
-/// <summary><c>data</c>: texts turned into token files once, so that training need not hold them in memory.</summary>
+/// <summary>
+/// <c>data</c>: texts turned into token files once, so that training need not hold them in memory, and pictures of tasks.
+/// </summary>
 internal static class DataVerb
 {
     private static readonly Argument<string> Text = new("FILE") { Description = "A UTF-8 text, or builtin:NAME." };
@@ -27,7 +29,7 @@ internal static class DataVerb
         prepare.SetAction(Prepare);
         var info = new Command("info", "Shows what a folder of token files holds.") { Folder, SharedOptions.Json };
         info.SetAction(request => Describe(request.GetRequiredValue(Folder), request));
-        return new Command("data", "Prepares texts for training.") { prepare, info };
+        return new Command("data", "Prepares texts for training, and draws the pictures of a task.") { prepare, info, DataDraw.Create() };
     }
 
     private static void Prepare(ParseResult request)

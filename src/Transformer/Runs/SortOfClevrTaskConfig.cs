@@ -11,7 +11,7 @@ public sealed record SortOfClevrTaskConfig : PictureTaskConfig
 {
     private const int QuestionsPerPicture = 20;
 
-    /// <inheritdoc/>
+    /// <summary>The number of pictures to train on, each once per epoch; null: fresh pictures without end.</summary>
     public override int? Pictures { get; init; } = 9800;
 
     /// <summary>

@@ -21,6 +21,7 @@ namespace Transformer.Runs;
 [JsonDerivedType(typeof(NoisyRecallTaskConfig), "noisy_recall")]
 [JsonDerivedType(typeof(MemorizationTaskConfig), "memorization")]
 [JsonDerivedType(typeof(SortOfClevrTaskConfig), "sort_of_clevr")]
+[JsonDerivedType(typeof(CaptionedScenesTaskConfig), "captioned_scenes")]
 public abstract record TaskConfig : IValidated
 {
     // Of tokens in a row, and of different symbols.

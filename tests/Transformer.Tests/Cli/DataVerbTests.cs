@@ -1,3 +1,9 @@
+using System.Text.Json.Nodes;
+using SkiaSharp;
+using Transformer.Data.Tasks;
+using Transformer.Runs;
+using Transformer.Tests.Data.Tasks;
+
 namespace Transformer.Tests.Cli;
 
 public sealed class DataVerbTests : IDisposable
@@ -29,7 +35,35 @@ public sealed class DataVerbTests : IDisposable
         Assert.Equal((125, 125), ((int)evaluated["tokens"]!, (int)evaluated["bytes"]!));
     }
 
+    [Fact]
+    public async Task Drawn_pictures_and_rows_are_those_that_validate()
+    {
+        var drawn = folder["drawn"];
+        var made = await CliRun.Of(
+            "data", "draw", "copy", "--set", "data.task={kind: sort_of_clevr, validation_pictures: 5}", "--out", drawn, "--count", "9",
+            "--json");
+        Assert.Equal((0, 5, 100), (made.Code, (int)made.Json["pictures"]!, (int)made.Json["rows"]!));
+
+        using var data = new TaskDataset(new SortOfClevrTaskConfig());
+        var lines = File.ReadAllLines(Path.Combine(drawn, "rows.jsonl"));
+        foreach (var (line, row) in lines.Zip(PictureRow.First(data, TaskSplit.Validation, lines.Length)))
+        {
+            var json = JsonNode.Parse(line)!;
+            Assert.Equal(($"<image> {row.Text}", row.Answer), ((string)json["text"]!, (string)json["answer"]!));
+            using var png = SKBitmap.Decode(Path.Combine(drawn, (string)json["images"]!.AsArray().Single()!));
+            Assert.Equal(row.Picture.Pixels, png.Pixels.SelectMany(pixel => (byte[])[pixel.Red, pixel.Green, pixel.Blue]));
+        }
+        Assert.Equal(
+            ["0000.png", "0001.png", "0002.png", "0003.png", "0004.png", "rows.jsonl"],
+            Directory.GetFiles(drawn).Select(Path.GetFileName).Order());
+    }
+
     [Theory]
+    [InlineData("data draw copy --out x", "the task copy has no pictures, expected a task of kind sort_of_clevr or captioned_scenes")]
+    [InlineData("data draw names --out x", "names: a text has no pictures")]
+    [InlineData("data draw copy --set data.task={\"kind\":\"sort_of_clevr\",\"questions_at_once\":3} --out x", "expected a divisor of 20")]
+    [InlineData("data draw copy --set data.task={\"kind\":\"sort_of_clevr\"} --out .", "name a new folder for the pictures")]
+    [InlineData("data draw copy --out x --count 0", "--count: found 0")]
     [InlineData("data prepare builtin:namez --out x", "did you mean builtin:names?")]
     [InlineData("data prepare builtin:names --out . --set model.width=3", "expected a key under data")]
     [InlineData("data prepare builtin:names --out . --set data.tokenizr.kind=byte", "did you mean data.tokenizer?")]

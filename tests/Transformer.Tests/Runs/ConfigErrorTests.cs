@@ -129,7 +129,8 @@ public class ConfigErrorTests
     [InlineData("data.path=null", "data.path: missing; expected a file, a folder or builtin:NAME here, or a generated task as data.task")]
     [InlineData("data.task={kind: copy}", "data.path: found builtin:tinyshakespeare beside task; give one of the two")]
     [InlineData("data={task: {kind: mqra}}", "data.task.kind: found mqra, expected one of mqar, associative_retrieval, copy, reverse, " +
-        "selective_copy, induction_heads, addition, parity, modular_addition, multi_hop, noisy_recall, memorization; did you mean mqar?")]
+        "selective_copy, induction_heads, addition, parity, modular_addition, multi_hop, noisy_recall, memorization, sort_of_clevr, " +
+        "captioned_scenes; did you mean mqar?")]
     [InlineData("data={task: {kind: copy}, tokenizer: {kind: byte}}", "data.tokenizer: found beside task, " +
         "which has its own tokens and validation rows; leave it out")]
     [InlineData("data={task: {kind: copy}, validation_path: a}", "data.validation_path: found beside task")]

@@ -29,7 +29,7 @@ public static class ImagePreprocessing
         return pixels;
     }
 
-    private static Picture Square(Picture picture, ImageConfig config)
+    internal static Picture Square(Picture picture, ImageConfig config)
     {
         var shorter = Math.Min(picture.Width, picture.Height);
         return PictureResize.To(picture, Side(picture.Width), Side(picture.Height));

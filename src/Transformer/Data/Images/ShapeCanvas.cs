@@ -32,6 +32,18 @@ internal sealed class ShapeCanvas : IDisposable
     /// <param name="colour">Red, green and blue.</param>
     public void Circle(int x, int y, int radius, SKColor colour) => canvas.DrawCircle(x + 0.5f, y + 0.5f, radius + 0.5f, Filled(colour));
 
+    /// <summary>Fills a triangle around a pixel, with one corner at the top.</summary>
+    /// <param name="x">From the left.</param>
+    /// <param name="y">From the top.</param>
+    /// <param name="radius">The pixels on each side of the middle one.</param>
+    /// <param name="colour">Red, green and blue.</param>
+    public void Triangle(int x, int y, int radius, SKColor colour)
+    {
+        using var path = new SKPath();
+        path.AddPoly([new(x + 0.5f, y - radius), new(x + radius + 1, y + radius + 1), new(x - radius, y + radius + 1)], close: true);
+        canvas.DrawPath(path, Filled(colour));
+    }
+
     /// <summary>What is drawn so far.</summary>
     public Picture ToPicture()
     {

@@ -34,6 +34,7 @@ internal abstract class SequenceTask
         NoisyRecallTaskConfig recall => new NoisyRecallTask(recall),
         MemorizationTaskConfig facts => new MemorizationTask(facts),
         SortOfClevrTaskConfig clevr => new SortOfClevrTask(clevr),
+        CaptionedScenesTaskConfig scenes => new CaptionedScenesTask(scenes),
         _ => throw new ArgumentOutOfRangeException(nameof(config), config, "no such task"),
     };
 

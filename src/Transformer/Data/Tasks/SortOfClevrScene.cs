@@ -1,4 +1,3 @@
-using SkiaSharp;
 using Transformer.Data.Images;
 
 namespace Transformer.Data.Tasks;
@@ -24,16 +23,11 @@ internal sealed class SortOfClevrScene(
     private const string Padding = "_";
     private const int Subtypes = 3;
 
-    private static readonly (string Name, SKColor Value)[] Colours =
-    [
-        ("red", new(255, 0, 0)), ("green", new(0, 255, 0)), ("blue", new(0, 0, 255)), ("orange", new(255, 156, 0)),
-        ("grey", new(128, 128, 128)), ("yellow", new(255, 255, 0)),
-    ];
-
     /// <summary>Answers, colours, and the other words of the questions.</summary>
     public static IReadOnlyList<string> Words { get; } =
     [
-        "square", "circle", "yes", "no", .. Colours.Select((_, count) => $"{count + 1}"), .. Colours.Select(colour => colour.Name),
+        "square", "circle", "yes", "no", .. ShapeColours.All.Select((_, count) => $"{count + 1}"),
+        .. ShapeColours.All.Select(colour => colour.Name),
         .. "shape of on the left at top nearest to furthest from how many have ?".Split(' '), Padding,
     ];
 
@@ -49,22 +43,28 @@ internal sealed class SortOfClevrScene(
         public int SquaredDistance(Item other) => (X - other.X) * (X - other.X) + (Y - other.Y) * (Y - other.Y);
     }
 
+    /// <summary>One of each colour, in the order of the colours.</summary>
+    public IReadOnlyList<Item> Objects => objects;
+
     /// <summary>A random scene.</summary>
-    public static SortOfClevrScene Draw(RowRandom random, int questions)
+    /// <param name="random">The picture's random numbers.</param>
+    /// <param name="questions">How many questions it has.</param>
+    public static SortOfClevrScene From(RowRandom random, int questions)
     {
         var objects = new List<Item>();
-        while (objects.Count < Colours.Length)
+        while (objects.Count < ShapeColours.All.Count)
         {
             var item = new Item(Radius + random.Below(Side - 2 * Radius), Radius + random.Below(Side - 2 * Radius), random.Below(2) == 0);
             if (Fits(item, objects)) objects.Add(item);
         }
-        return new(objects, [.. Enumerable.Range(0, questions).Select(_ => (random.Below(Colours.Length), random.Below(Subtypes)))]);
+        var asked = Enumerable.Range(0, questions).Select(_ => (random.Below(ShapeColours.All.Count), random.Below(Subtypes)));
+        return new(objects, [.. asked]);
     }
 
     public override Picture Draw()
     {
         using var canvas = new ShapeCanvas(Side, Side);
-        foreach (var ((x, y, isSquare), (_, colour)) in objects.Zip(Colours))
+        foreach (var ((x, y, isSquare), (_, colour)) in objects.Zip(ShapeColours.All))
         {
             if (isSquare) canvas.Square(x, y, Radius, colour);
             else canvas.Circle(x, y, Radius, colour);
@@ -86,7 +86,7 @@ internal sealed class SortOfClevrScene(
 
     private (string Text, string Answer) AskObject(int colour, int subtype)
     {
-        var (item, name) = (objects[colour], Colours[colour].Name);
+        var (item, name) = (objects[colour], ShapeColours.All[colour].Name);
         return subtype switch
         {
             0 => ($"shape of {name} ?", Shape(item)),
@@ -97,7 +97,7 @@ internal sealed class SortOfClevrScene(
 
     private (string Text, string Answer) AskRelation(int colour, int subtype)
     {
-        var (item, name) = (objects[colour], Colours[colour].Name);
+        var (item, name) = (objects[colour], ShapeColours.All[colour].Name);
         var others = objects.Where((_, other) => other != colour);
         return subtype switch
         {

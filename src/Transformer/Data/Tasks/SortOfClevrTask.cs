@@ -14,5 +14,5 @@ internal sealed class SortOfClevrTask(SortOfClevrTaskConfig config) : PictureTas
 
     public override long Tokens(int length) => length;
 
-    public override Scene SceneOf(TaskSplit split, RowRandom random) => SortOfClevrScene.Draw(random, RowsPerPicture);
+    public override Scene SceneOf(TaskSplit split, RowRandom random) => SortOfClevrScene.From(random, RowsPerPicture);
 }

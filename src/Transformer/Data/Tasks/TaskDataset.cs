@@ -17,14 +17,13 @@ public sealed class TaskDataset : Dataset
     private const int RowsInChecksum = 16;
     private readonly TaskConfig config;
     private readonly SequenceTask task;
-    private readonly ulong seed, rowsPerPicture;
+    private readonly ulong seed;
 
     /// <param name="config">The task; its values are sound.</param>
     public TaskDataset(TaskConfig config)
     {
         (this.config, task) = (config, SequenceTask.FromConfig(config));
         seed = CounterRandom.Bits((ulong)(uint)config.Seed, 0);
-        rowsPerPicture = (ulong)((task as PictureTask)?.RowsPerPicture ?? 1);
         Name = $"the task {ConfigJson.ToJson(config)["kind"]}";
         Tokenizer = new WordTokenizer(task.Words);
     }
@@ -55,6 +54,12 @@ public sealed class TaskDataset : Dataset
             return Convert.ToHexStringLower(hash.GetCurrentHash());
         }
     }
+
+    /// <summary>How many rows ask about a picture; null where the task has none.</summary>
+    internal int? RowsPerPicture => (task as PictureTask)?.RowsPerPicture;
+
+    /// <summary>The number of validation rows.</summary>
+    internal int ValidationRows => config.ValidationRows;
 
     /// <summary>Checks that the rows of training and validation fit the context.</summary>
     /// <exception cref="InputException">One is longer.</exception>
@@ -107,7 +112,7 @@ public sealed class TaskDataset : Dataset
         var batch = new Batch(new long[numbers.Length * columns], new long[numbers.Length * columns], numbers.Length, columns);
         Array.Fill(batch.Targets, Batch.IgnoredTarget);
         var rows = numbers.Select((number, row) => new TaskRow(batch, row, split, number)).ToArray();
-        foreach (var row in rows) task.Write(row, length, new RowRandom(CounterRandom.Bits(key, row.Number / rowsPerPicture)));
+        foreach (var row in rows) task.Write(row, length, new RowRandom(CounterRandom.Bits(key, PictureOf(row.Number))));
         return batch with
         {
             Pictures = Pictures(split, numbers, key),
@@ -119,12 +124,14 @@ public sealed class TaskDataset : Dataset
     private BatchPictures? Pictures(TaskSplit split, ulong[] numbers, ulong key)
     {
         if (task is not PictureTask pictures) return null;
-        ulong[] asked = [.. numbers.Select(number => number / rowsPerPicture)];
+        ulong[] asked = [.. numbers.Select(number => PictureOf(number))];
         ulong[] distinct = [.. asked.Distinct()];
         return new(
             [.. distinct.Select(picture => pictures.SceneOf(split, new RowRandom(CounterRandom.Bits(key, picture))).Draw())],
             [.. asked.Select(picture => Array.IndexOf(distinct, picture))]);
     }
+
+    private ulong PictureOf(ulong row) => row / (ulong)(RowsPerPicture ?? 1);
 
     private int LengthOf(TaskSplit split) => split == TaskSplit.Validation ? config.ValidationLength ?? config.Length : config.Length;
 }

@@ -2,8 +2,8 @@ namespace Transformer.Data.Tasks;
 
 /// <summary>
 /// The order in which training sees a task's rows. A finite set comes once per epoch, each time in a new order; an endless one is drawn
-/// from 2^64 rows, so that repeats are unlikely. Rows that follow one another can stay together, as questions about one picture do: it is then
-/// drawn and read once for all of them.
+/// from 2^64 rows, so that repeats are unlikely. Rows that follow one another can stay together, as questions about one picture do: it is
+/// then drawn and read once for all of them.
 /// </summary>
 internal sealed class TaskSampler : TrainingBatches
 {
