@@ -5,7 +5,8 @@ namespace Transformer.Runs;
 /// <summary>
 /// Sort-of-CLEVR (Santoro et al. 2017, arXiv:1706.01427): pictures of 75 x 75 pixels with six objects, each a square or a circle with a
 /// colour of its own, and twenty questions about each: ten about one object (its shape, on the left or not, at the top or not) and ten
-/// about how objects relate (the shape of the nearest and of the furthest one, how many have the same shape). The answer is one word.
+/// about how objects relate (the shape of the nearest and of the furthest one, how many have the same shape). A question is two words, what
+/// is asked and the colour of the object; the answer is one.
 /// </summary>
 public sealed record SortOfClevrTaskConfig : PictureTaskConfig
 {
@@ -20,8 +21,8 @@ public sealed record SortOfClevrTaskConfig : PictureTaskConfig
     /// </summary>
     public int QuestionsAtOnce { get; init; } = 4;
 
-    /// <summary>The picture and the longest question; shorter ones are padded.</summary>
-    public override int Length => 9;
+    /// <summary>The picture and the two words of a question.</summary>
+    public override int Length => 3;
 
     internal override int RowsPerPicture => QuestionsPerPicture;
 

@@ -1,10 +1,10 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using SkiaSharp;
 using Transformer.Configuration;
 using Transformer.Data.Images;
 using Transformer.Files;
+using Transformer.Generation;
 using Transformer.Tokenization;
 
 namespace Transformer.Data.Tasks;
@@ -18,7 +18,7 @@ public static class PictureFolder
     /// <summary>The most pictures of a folder, so that their names are in order.</summary>
     public const int MostPictures = 10_000;
 
-    private const string RowsName = "rows.jsonl", Placeholder = "<image>";
+    private const string RowsName = "rows.jsonl";
 
     private static readonly JsonSerializerOptions Format = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -41,7 +41,7 @@ public static class PictureFolder
             for (var picture = 0; picture < pictures; picture++)
             {
                 var batch = data.Rows(TaskSplit.Validation, [.. Enumerable.Range(picture * rows, rows).Select(row => (ulong)row)]);
-                WritePng(batch.Pictures!.Distinct.Single(), Path.Combine(partial, $"{picture:0000}.png"));
+                PictureFile.Write(batch.Pictures!.Distinct.Single(), Path.Combine(partial, $"{picture:0000}.png"));
                 foreach (var line in Lines(batch, data.Tokenizer, $"{picture:0000}.png")) lines.Append(line).Append('\n');
             }
             DurableFile.WriteText(Path.Combine(partial, RowsName), lines.ToString());
@@ -54,19 +54,11 @@ public static class PictureFolder
         foreach (var (inputs, targets) in batch.Inputs.Chunk(batch.Columns).Zip(batch.Targets.Chunk(batch.Columns)))
         {
             var asked = Array.FindIndex(targets, target => target != Batch.IgnoredTarget);
-            var words = inputs.Take(asked + 1).Select(id => id == Batch.ImagePlaceholder ? Placeholder : tokenizer.Decode([(int)id]));
+            var words = inputs.Take(asked + 1).Select(id => id == Batch.ImagePlaceholder ? TextGenerator.ImageMark : tokenizer.Decode([(int)id]));
             var answer = tokenizer.Decode([.. targets.Where(target => target != Batch.IgnoredTarget).Select(target => (int)target)]);
             yield return JsonSerializer.Serialize(
                 new Dictionary<string, object> { ["text"] = string.Join(' ', words), ["images"] = (string[])[name], ["answer"] = answer },
                 Format);
         }
-    }
-
-    private static void WritePng(Picture picture, string path)
-    {
-        using var bitmap = new SKBitmap(picture.Width, picture.Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
-        bitmap.Pixels = [.. picture.Pixels.Chunk(3).Select(pixel => new SKColor(pixel[0], pixel[1], pixel[2]))];
-        using var png = bitmap.Encode(SKEncodedImageFormat.Png, quality: 100);
-        DurableFile.Write(path, png.SaveTo);
     }
 }

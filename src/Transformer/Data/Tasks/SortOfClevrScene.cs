@@ -20,15 +20,15 @@ internal sealed class SortOfClevrScene(
     /// <summary>The sort of a question about several objects.</summary>
     public const string Relational = "relational";
 
-    private const string Padding = "_";
     private const int Subtypes = 3;
+    private static readonly string[] AboutObject = ["shape", "left", "top"], AboutRelations = ["nearest", "furthest", "count"];
 
-    /// <summary>Answers, colours, and the other words of the questions.</summary>
+    /// <summary>Answers, colours, and what can be asked of a colour.</summary>
     public static IReadOnlyList<string> Words { get; } =
     [
         "square", "circle", "yes", "no", .. ShapeColours.All.Select((_, count) => $"{count + 1}"),
         .. ShapeColours.All.Select(colour => colour.Name),
-        .. "shape of on the left at top nearest to furthest from how many have ?".Split(' '), Padding,
+        .. AboutObject, .. AboutRelations,
     ];
 
     private static readonly Dictionary<string, int> Ids = Words.Index().ToDictionary(word => word.Item, word => word.Index);
@@ -72,38 +72,33 @@ internal sealed class SortOfClevrScene(
         return canvas.ToPicture();
     }
 
-    /// <summary>The sorts take turns, so that every two rows have one of each.</summary>
+    /// <summary>What is asked, then the colour. The sorts take turns, so that every two rows have one of each.</summary>
     public override void Write(TaskRow row, int question)
     {
         var (colour, subtype) = questions[question];
         var isRelational = question % 2 == 1;
-        var (text, answer) = isRelational ? AskRelation(colour, subtype) : AskObject(colour, subtype);
         row.Sort = isRelational ? Relational : NonRelational;
-        foreach (var word in text.Split(' ')) row.Give(Ids[word]);
-        row.Ask(Ids[answer]);
-        row.Pad(Ids[Padding]);
+        row.Give(Ids[(isRelational ? AboutRelations : AboutObject)[subtype]]);
+        row.Give(Ids[ShapeColours.All[colour].Name]);
+        row.Ask(Ids[isRelational ? AnswerAboutRelations(colour, subtype) : AnswerAboutObject(objects[colour], subtype)]);
     }
 
-    private (string Text, string Answer) AskObject(int colour, int subtype)
+    private static string AnswerAboutObject(Item item, int subtype) => subtype switch
     {
-        var (item, name) = (objects[colour], ShapeColours.All[colour].Name);
-        return subtype switch
-        {
-            0 => ($"shape of {name} ?", Shape(item)),
-            1 => ($"{name} on the left ?", YesOrNo(2 * item.X < Side)),
-            _ => ($"{name} at the top ?", YesOrNo(2 * item.Y < Side)),
-        };
-    }
+        0 => Shape(item),
+        1 => YesOrNo(2 * item.X < Side),
+        _ => YesOrNo(2 * item.Y < Side),
+    };
 
-    private (string Text, string Answer) AskRelation(int colour, int subtype)
+    private string AnswerAboutRelations(int colour, int subtype)
     {
-        var (item, name) = (objects[colour], ShapeColours.All[colour].Name);
+        var item = objects[colour];
         var others = objects.Where((_, other) => other != colour);
         return subtype switch
         {
-            0 => ($"shape nearest to {name} ?", Shape(others.MinBy(item.SquaredDistance))),
-            1 => ($"shape furthest from {name} ?", Shape(others.MaxBy(item.SquaredDistance))),
-            _ => ($"how many have the shape of {name} ?", $"{objects.Count(other => other.IsSquare == item.IsSquare)}"),
+            0 => Shape(others.MinBy(item.SquaredDistance)),
+            1 => Shape(others.MaxBy(item.SquaredDistance)),
+            _ => $"{objects.Count(other => other.IsSquare == item.IsSquare)}",
         };
     }
 
@@ -118,5 +113,4 @@ internal sealed class SortOfClevrScene(
     private static string Shape(Item item) => item.IsSquare ? "square" : "circle";
 
     private static string YesOrNo(bool yes) => yes ? "yes" : "no";
-
 }

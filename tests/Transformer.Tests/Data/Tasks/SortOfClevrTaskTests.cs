@@ -30,12 +30,12 @@ public sealed class SortOfClevrTaskTests
     }
 
     [Theory]
-    [InlineData(0, 0, "shape of red ? -> square", "shape nearest to red ? -> circle")]
-    [InlineData(4, 1, "grey on the left ? -> no", "shape furthest from grey ? -> square")]
-    [InlineData(5, 2, "yellow at the top ? -> no", "how many have the shape of yellow ? -> 4")]
-    [InlineData(1, 0, "shape of green ? -> circle", "shape nearest to green ? -> square")]
-    [InlineData(2, 1, "blue on the left ? -> yes", "shape furthest from blue ? -> circle")]
-    [InlineData(3, 2, "orange at the top ? -> yes", "how many have the shape of orange ? -> 4")]
+    [InlineData(0, 0, "shape red -> square", "nearest red -> circle")]
+    [InlineData(4, 1, "left grey -> no", "furthest grey -> square")]
+    [InlineData(5, 2, "top yellow -> no", "count yellow -> 4")]
+    [InlineData(1, 0, "shape green -> circle", "nearest green -> square")]
+    [InlineData(2, 1, "left blue -> yes", "furthest blue -> circle")]
+    [InlineData(3, 2, "top orange -> yes", "count orange -> 4")]
     public void Questions_about_a_scene_have_the_answers_that_were_found_by_hand(int colour, int subtype, params string[] expected)
     {
         var scene = new SortOfClevrScene(Checked, [(colour, subtype), (colour, subtype)]);
@@ -119,12 +119,12 @@ public sealed class SortOfClevrTaskTests
         var others = objects.Where(item => item != asked).OrderBy(asked.SquaredDistance).ToList();
         return text.Replace(asked.Colour, "it", StringComparison.Ordinal) switch
         {
-            "shape of it ?" => asked.Shape,
-            "it on the left ?" => asked.X < 37.5 ? "yes" : "no",
-            "it at the top ?" => asked.Y < 37.5 ? "yes" : "no",
-            "shape nearest to it ?" => others[0].Shape,
-            "shape furthest from it ?" => others[^1].Shape,
-            "how many have the shape of it ?" => $"{objects.Count(item => item.Shape == asked.Shape)}",
+            "shape it" => asked.Shape,
+            "left it" => asked.X < 37.5 ? "yes" : "no",
+            "top it" => asked.Y < 37.5 ? "yes" : "no",
+            "nearest it" => others[0].Shape,
+            "furthest it" => others[^1].Shape,
+            "count it" => $"{objects.Count(item => item.Shape == asked.Shape)}",
             var other => throw new InvalidOperationException(other),
         };
     }
