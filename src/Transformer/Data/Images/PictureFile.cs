@@ -5,9 +5,9 @@ using Transformer.Files;
 namespace Transformer.Data.Images;
 
 /// <summary>
-/// Pictures as PNG and JPEG files, told from each other by content, not by name. What a picture becomes: transparency is laid over white;
-/// of 16 bits the upper 8 are taken, as Pillow does; grey is three equal colours; the orientation that EXIF names is applied, so that a
-/// photo from a phone stands upright; levels are taken as they are stored, whatever colour profile or gamma goes with them.
+/// Pictures as PNG and JPEG files, told from each other by content, not by name. Transparency is laid over white; of 16 bits the upper 8
+/// are taken; grey becomes three equal colours; the orientation that EXIF names is applied, so that a photo from a phone stands upright;
+/// levels are taken as they are stored, whatever colour profile or gamma goes with them.
 /// </summary>
 public static class PictureFile
 {
