@@ -126,6 +126,7 @@ internal static class ConfigVerb
         size.Parameters,
         size.MatrixParameters,
         FlopsPerToken = size.FlopsPerToken(run.Model.ContextLength),
+        size.FlopsPerPicture,
         size.ParameterBytes,
         size.GradientBytes,
         MomentBytes = TrainingMemory.MomentBytes(size, run.Training.Optimizer),
@@ -169,6 +170,7 @@ internal static class ConfigVerb
         foreach (var part in size.Parts) table.AddRow($"{part.Name} parameters", $"{part.Parameters:N0}");
         table.AddRow("parameters", $"{size.Parameters:N0}").AddEmptyRow()
             .AddRow($"training, a token of {model.ContextLength}", Numbers.Flops(size.FlopsPerToken(model.ContextLength)))
+            .AddRow("training, a picture", Numbers.Flops(size.FlopsPerPicture))
             .AddRow($"generation, a token after {model.ContextLength}", Numbers.Flops(size.ForwardFlopsPerToken(model.ContextLength)))
             .AddEmptyRow()
             .AddRow("parameters", Numbers.Bytes(memory.Parameters))

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Evaluation;
@@ -103,6 +104,11 @@ internal static class EvaluateVerb
             output.WriteLine($"{line.Model.PadRight(width)}  {line.Loss,7:f4}  {line.Perplexity,10:g5}  {bits,9}  {line.Accuracy,8:f4}  " +
                 $"{line.Tokens,10:n0}");
         }
+        foreach (var line in lines.Where(line => line.Rows is not null))
+        {
+            var sorts = line.Rows!.Select(sort => string.Create(CultureInfo.InvariantCulture, $"{sort.Key} {sort.Value:f4}"));
+            output.WriteLine($"{line.Model}: rows right in all of their answers: {string.Join(", ", sorts)}");
+        }
         return CommandLine.Done;
     }
 
@@ -121,7 +127,7 @@ internal static class EvaluateVerb
                 $"{path}: the loss is {result.Loss}; its weights are damaged, or its training has diverged.");
         return new(
             path, result.Loss, result.Perplexity, bytes is > 0 and { } length ? result.BitsPerByte(length) : null, result.Accuracy,
-            result.Tokens, bytes, used);
+            result.Tokens, bytes, used, result.Rows);
     }
 
     // The precision in which the run of a model was trained, and so validated; fp32 for a model without a run.
@@ -198,5 +204,5 @@ internal static class EvaluateVerb
 
     private sealed record Line(
         string Model, double Loss, double Perplexity, double? BitsPerByte, double Accuracy, long Tokens, long? Bytes,
-        Precision? Precision);
+        Precision? Precision, IReadOnlyDictionary<string, double>? Rows);
 }

@@ -65,12 +65,23 @@ public sealed class ModelSize
     public double FlopsPerToken(long tokensInContext, double labelled = 1)
     {
         var places = tokensInContext + config.Places - config.ContextLength;
-        var mixing = blocks.Sum(block => block.Share * block.Mixer.MixingFlops(Groups(places, block.Share)));
+        var mixing = blocks.Sum(block => block.Share * block.Mixer.MixingFlops(Groups(places, block.Share))) + CrossAttention;
         var taught = hourglasses.Sum(hourglass => hourglass.Config.Boundaries?.HeadProducts ?? 0);
         var matrices = MatrixParameters - unread + taught * vocabulary * width;
         var all = 6 * (matrices - (1 - labelled) * vocabulary * width) + mixing;
         return config.Memory is null ? all : all + (PlacesPerWord - 1) * (6.0 * (matrices - vocabulary * width) + mixing);
     }
+
+    /// <summary>
+    /// The operations of training on one picture, whatever the text: its encoder, and keys and values of cross-attention; 0 for a model
+    /// of text alone.
+    /// </summary>
+    public double FlopsPerPicture => config.Vision is not { } vision ? 0 : vision.FlopsPerPicture(config)
+        + 6.0 * vision.Vectors * Count(parameter => parameter is { Component: ModelComponent.Vision, Block: not null });
+
+    // q k^T and the sum over v with the vectors of a picture, three times.
+    private double CrossAttention => config.Vision is not GatedCrossAttentionConfig cross ? 0 : 12.0 * cross.Vectors * cross.Heads
+        * cross.HeadWidthAt(config.Width) * config.Blocks().Count(block => block.Sublayers[0].IsGated);
 
     // How many groups so many tokens make: themselves outside of hourglasses.
     private static long Groups(long tokens, double share) => share == 1 ? tokens : Math.Max(1, (long)Math.Ceiling(tokens * share));
@@ -193,7 +204,8 @@ public sealed class ModelSize
         ModelComponent.Positions => config.Position.MatrixParameters(config),
         ModelComponent.Memory => Count(parameter => parameter is { Component: ModelComponent.Memory, Block: not null, Shape.Length: 2 }),
         ModelComponent.Attention => Count(parameter => parameter.Component == component && parameter.Shape.Length == 2),
-        ModelComponent.Mlp => blocks.Sum(block => block.Mlp.MatrixParameters),
+        ModelComponent.Mlp => blocks.Sum(block => block.Mlp.MatrixParameters) + config.Blocks().Sum(block =>
+            block.Sublayers[0].IsGated ? ((GatedCrossAttentionConfig)config.Vision!).Mlp.CostAt(config.Width).MatrixParameters : 0),
         ModelComponent.Hourglasses => hourglasses.Sum(hourglass => MatricesOf(hourglass).OfTokens + MatricesOf(hourglass).OfGroups),
         ModelComponent.Head => vocabulary * width,
         _ => 0,

@@ -28,6 +28,8 @@ public static class TensorParallelShare
         var (mlpPath, mlp) = model.Mlp is MixtureMlpConfig mixture ? ("model.mlp.expert", mixture.Expert) : ("model.mlp", model.Mlp);
         foreach (var problem in Added(mlp) ?? []) yield return problem with { Path = $"{mlpPath}.{problem.Path}" };
 
+        if (model.Vision is GatedCrossAttentionConfig)
+            yield return new("model.vision.kind", "tensor_parallel cannot split attention to pictures; take prefix, or another strategy");
         foreach (var (path, hourglass) in model.Layers.Hourglasses)
         {
             if (hourglass.Pooling is AttentionPoolingConfig)

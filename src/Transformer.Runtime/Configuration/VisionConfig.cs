@@ -70,7 +70,7 @@ public abstract record VisionConfig : IValidated
 
     /// <summary>The operations of training on one picture: 6 a number that a weight is multiplied with, and the encoder's attention.</summary>
     /// <param name="model">The model that it is part of.</param>
-    internal double FlopsPerImage(ModelConfig model)
+    internal double FlopsPerPicture(ModelConfig model)
     {
         var encoder = Encoder.ModelOf(model, Patches);
         var blocks = encoder.Blocks().Sum(block =>

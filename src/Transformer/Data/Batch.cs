@@ -76,8 +76,7 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
         {
             Pictures = Pictures,
             Pixels = new(
-                [.. Pictures.Distinct.SelectMany(picture => ImagePreprocessing.Square(picture, vision.Image).Pixels)],
-                vision.Image.Size, Pictures.Of),
+                PicturePixels.LevelsOf(Pictures.Distinct, vision.Image), vision.Image.Size, Pictures.Of),
             PlacesOfPicture = vision.Placeholders,
             Sorts = Sorts,
         };

@@ -1,3 +1,6 @@
+using Transformer.Configuration;
+using Transformer.Data.Images;
+
 namespace Transformer.Data;
 
 // I pictures · S side of a picture
@@ -15,6 +18,16 @@ public sealed record PicturePixels(byte[] Levels, int Size, IReadOnlyList<int> O
     public int Count => Levels.Length / BytesOfPicture;
 
     private int BytesOfPicture => 3 * Size * Size;
+
+    /// <summary>The levels of pictures as a model takes them: [I, S, S, 3].</summary>
+    internal static byte[] LevelsOf(IReadOnlyList<Picture> pictures, ImageConfig config)
+    {
+        var bytes = 3 * config.Size * config.Size;
+        var levels = new byte[pictures.Count * bytes];
+        foreach (var (number, picture) in pictures.Index())
+            ImagePreprocessing.Square(picture, config).Pixels.CopyTo(levels.AsSpan(number * bytes));
+        return levels;
+    }
 
     /// <summary>The pictures of some places that follow one another, and no others.</summary>
     internal PicturePixels Slice(int first, int count)

@@ -11,7 +11,7 @@ internal sealed class ModelPanel(ModelConfig model, PartCards cards, StackDrawin
 
     private readonly Card? position = cards.Position;
     private readonly Card[] column = [
-        cards.Embedding, cards.Head, .. model.Residual.LastNorm ? [cards.Norm("last norm")] : (Card[])[]];
+        cards.Embedding, cards.Head, .. cards.Vision is { } vision ? [vision] : (Card[])[], .. model.Residual.LastNorm ? [cards.Norm("last norm")] : (Card[])[]];
 
     private protected override int ContentWidth => ColumnAt + CardWidth + Lane;
 
@@ -26,6 +26,11 @@ internal sealed class ModelPanel(ModelConfig model, PartCards cards, StackDrawin
         var way = new Column(page, x + ColumnAt, CardWidth, y);
         way.Arrow("token ids [B, T]");
         var embedding = way.Add(cards.Embedding);
+        if (cards.Vision is { } vision)
+        {
+            way.Arrow(vectors);
+            way.Add(vision);
+        }
         var uses = new List<(int X, int Y)>();
         if (model.Position.IsAddedToEmbedding)
         {

@@ -49,7 +49,29 @@ internal sealed class PartCards
         "embedding", "", "head", OfVocabulary(ModelComponent.Head), model.TiedHead ? ["tied: the token embedding's weights"] : []);
 
     /// <summary>The function of a sub-layer.</summary>
-    public Card Function(BlockSpec block, SublayerSpec sublayer) => sublayer.Name == SublayerSpec.Mixer ? Mixer(block) : Mlp(block);
+    public Card Function(BlockSpec block, SublayerSpec sublayer) => (sublayer.Name, model.Vision) switch
+    {
+        (SublayerSpec.Mixer, _) => Mixer(block),
+        (SublayerSpec.CrossAttention, GatedCrossAttentionConfig cross) => Card.Of(
+            "mixer", "attention", "to the last picture", Count(block, sublayer.Name),
+            [$"{cross.Heads} heads of width {cross.HeadWidthAt(model.Width)}", "behind a gate"]),
+        (SublayerSpec.CrossFeedForward, GatedCrossAttentionConfig { Mlp: var mlp }) => Card.Of(
+            "mlp", "MLP", Kind.NameOf(mlp), Count(block, sublayer.Name),
+            [.. PartSettings.Of(mlp, "hidden").Prepend($"hidden width {mlp.HiddenAt(model.Width)}"), "behind a gate"]),
+        _ => Mlp(block),
+    };
+
+    /// <summary>What reads pictures; null where the model reads text alone.</summary>
+    public Card? Vision => model.Vision is not { } vision ? null : Card.Of(
+        "embedding", "pictures", Kind.NameOf(vision),
+        Card.Count(parameters.Where(parameter => parameter is { Component: ModelComponent.Vision, Block: null })
+            .Sum(parameter => parameter.Count)),
+        [
+            $"{vision.Image.Size} x {vision.Image.Size} pixels",
+            .. vision.Stem is { } stem ? [$"{stem.Channels.Count} convolutions"] : (string[])[],
+            $"{vision.Patches} patches", $"{vision.Encoder.Layers} blocks of width {vision.Encoder.WidthIn(model)}",
+            $"projector {Kind.NameOf(vision.Projector)}", $"{vision.Vectors} vectors of a picture",
+        ]);
 
     /// <summary>Whether a block's mixer uses the positions, rather than finding them in the stream.</summary>
     public bool TakesPosition(BlockSpec block) =>

@@ -11,6 +11,9 @@ public abstract record PictureTaskConfig : TaskConfig
     /// <summary>The number of validation pictures.</summary>
     public virtual int ValidationPictures { get; init; } = 200;
 
+    /// <summary>Which picture a row shows: own, or as controls others or none.</summary>
+    public ShownPictures Shown { get; init; }
+
     /// <summary>Those of the pictures.</summary>
     public sealed override int? TrainingRows => Bounded(Pictures) * RowsPerPicture;
 

@@ -231,7 +231,8 @@ public sealed class Trainer : IDisposable
         reading?.Dispose();
         var tokens = drawn.Sum(batch => batch.Inputs.LongLength);
         var flops = tokens * size.FlopsPerToken(
-            Math.Min(drawn[0].Columns, Model.ContextLength), (double)drawn.Sum(batch => batch.Predictions) / tokens);
+            Math.Min(drawn[0].Columns, Model.ContextLength), (double)drawn.Sum(batch => batch.Predictions) / tokens)
+            + drawn.Sum(batch => batch.Pixels?.Count ?? 0) * size.FlopsPerPicture;
         var schedule = LearningRate.At(Training.Schedule, Progress.Step, Training.Steps);
         var scale = state.Scaler?.Scale;
         var result = Update(schedule, drawn);

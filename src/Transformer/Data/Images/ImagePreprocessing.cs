@@ -31,6 +31,7 @@ public static class ImagePreprocessing
 
     internal static Picture Square(Picture picture, ImageConfig config)
     {
+        if (picture.Width == config.Size && picture.Height == config.Size) return picture;
         var shorter = Math.Min(picture.Width, picture.Height);
         return PictureResize.To(picture, Side(picture.Width), Side(picture.Height));
 

@@ -6,13 +6,11 @@ namespace Transformer.Data.Tasks;
 /// A picture and "shows", to be continued with its caption: a large red circle left of a small blue square . No scene is in both splits,
 /// whatever the seeds, since its own hash says to which of them it belongs.
 /// </summary>
-internal sealed class CaptionedScenesTask(CaptionedScenesTaskConfig config) : PictureTask
+internal sealed class CaptionedScenesTask(CaptionedScenesTaskConfig config) : PictureTask(config.Shown != ShownPictures.None)
 {
     public override IReadOnlyList<string> Words => CaptionedScene.Words;
 
     public override int RowsPerPicture => config.RowsPerPicture;
-
-    public override long Tokens(int length) => length;
 
     public override Scene SceneOf(TaskSplit split, RowRandom random)
     {

@@ -4,8 +4,15 @@ namespace Transformer.Data.Tasks;
 /// A generated task whose rows each begin with a picture. Rows n * <see cref="RowsPerPicture"/> up to the next multiple of it ask about
 /// picture n.
 /// </summary>
-internal abstract class PictureTask : SequenceTask
+/// <param name="showsPictures">Whether rows show a picture.</param>
+internal abstract class PictureTask(bool showsPictures) : SequenceTask
 {
+    /// <summary>Whether rows show a picture.</summary>
+    public bool ShowsPictures => showsPictures;
+
+    /// <inheritdoc/>
+    public sealed override long Tokens(int length) => showsPictures ? length : length - 1;
+
     /// <summary>How many rows ask about a picture.</summary>
     public abstract int RowsPerPicture { get; }
 
@@ -15,12 +22,12 @@ internal abstract class PictureTask : SequenceTask
     public abstract Scene SceneOf(TaskSplit split, RowRandom random);
 
     /// <inheritdoc/>
-    /// <param name="row">The row, without targets so far.</param>
-    /// <param name="length">The size, in what the task counts.</param>
-    /// <param name="random">The random numbers of the row's picture.</param>
-    public sealed override void Write(TaskRow row, int length, RowRandom random)
+    public sealed override void Write(TaskRow row, int length, RowRandom random) => Write(row, SceneOf(row.Split, random));
+
+    /// <summary>Fills a row about a scene, which all rows about its picture share.</summary>
+    public void Write(TaskRow row, Scene scene)
     {
-        row.GivePicture();
-        SceneOf(row.Split, random).Write(row, (int)(row.Number % (ulong)RowsPerPicture));
+        if (showsPictures) row.GivePicture();
+        scene.Write(row, (int)(row.Number % (ulong)RowsPerPicture));
     }
 }

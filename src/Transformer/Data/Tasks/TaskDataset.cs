@@ -35,7 +35,7 @@ public sealed class TaskDataset : Dataset
     public override Tokenizer Tokenizer { get; }
 
     /// <inheritdoc/>
-    public override bool HasPictures => task is PictureTask;
+    public override bool HasPictures => task is PictureTask { ShowsPictures: true };
 
     /// <summary>xxHash-128 of the configuration and of the first rows, in hexadecimal.</summary>
     public override string Checksum
@@ -97,7 +97,7 @@ public sealed class TaskDataset : Dataset
         var last = Array.FindLastIndex(row.Targets, target => target != Batch.IgnoredTarget);
         var first = last;
         while (first > 0 && row.Targets[first - 1] != Batch.IgnoredTarget) first--;
-        return new([.. row.Inputs[..(first + 1)].Select(id => (int)id)], last - first + 1) 
+        return new([.. row.Inputs[..(first + 1)].Select(id => (int)id)], last - first + 1)
         {
             Pictures = row.Pictures?.Distinct ?? [],
             PictureNames = row.Pictures is null ? [] : ["validation picture 0"],
@@ -112,23 +112,32 @@ public sealed class TaskDataset : Dataset
         var batch = new Batch(new long[numbers.Length * columns], new long[numbers.Length * columns], numbers.Length, columns);
         Array.Fill(batch.Targets, Batch.IgnoredTarget);
         var rows = numbers.Select((number, row) => new TaskRow(batch, row, split, number)).ToArray();
-        foreach (var row in rows) task.Write(row, length, new RowRandom(CounterRandom.Bits(key, PictureOf(row.Number))));
+        if (task is PictureTask pictures)
+        {
+            var scenes = numbers.Select(PictureOf).Distinct().ToDictionary(picture => picture, picture => SceneOf(pictures, picture));
+            foreach (var row in rows) pictures.Write(row, scenes[PictureOf(row.Number)]);
+        }
+        else
+            foreach (var row in rows) task.Write(row, length, new RowRandom(CounterRandom.Bits(key, row.Number)));
         return batch with
         {
-            Pictures = Pictures(split, numbers, key),
+            Pictures = Pictures(numbers),
             Sorts = Array.Exists(rows, row => row.Sort is null) ? null : [.. rows.Select(row => row.Sort!)],
         };
-    }
 
-    // Every row of a task with pictures has one placeholder.
-    private BatchPictures? Pictures(TaskSplit split, ulong[] numbers, ulong key)
-    {
-        if (task is not PictureTask pictures) return null;
-        ulong[] asked = [.. numbers.Select(number => PictureOf(number))];
-        ulong[] distinct = [.. asked.Distinct()];
-        return new(
-            [.. distinct.Select(picture => pictures.SceneOf(split, new RowRandom(CounterRandom.Bits(key, picture))).Draw())],
-            [.. asked.Select(picture => Array.IndexOf(distinct, picture))]);
+        Scene SceneOf(PictureTask pictures, ulong picture) => pictures.SceneOf(split, new RowRandom(CounterRandom.Bits(key, picture)));
+
+        // Every row of a task with pictures has one placeholder.
+        BatchPictures? Pictures(ulong[] numbers)
+        {
+            if (task is not PictureTask { ShowsPictures: true } pictures) return null;
+            var next = config is PictureTaskConfig { Shown: ShownPictures.Others } ? 1UL : 0;
+            ulong[] shown = [.. numbers.Select(number => PictureOf(number) + next)];
+            ulong[] distinct = [.. shown.Distinct()];
+            return new(
+                [.. distinct.Select(picture => SceneOf(pictures, picture).Draw())],
+                [.. shown.Select(picture => Array.IndexOf(distinct, picture))]);
+        }
     }
 
     private ulong PictureOf(ulong row) => row / (ulong)(RowsPerPicture ?? 1);
