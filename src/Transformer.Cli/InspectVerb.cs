@@ -8,7 +8,9 @@ using Transformer.Tokenization;
 
 namespace Transformer.Cli;
 
-/// <summary><c>inspect</c>: the groups that a model's hourglasses make of a text, as a picture.</summary>
+/// <summary>
+/// <c>inspect</c>: the groups that a model's hourglasses make of a text, or what it attends to in a picture, drawn as a picture.
+/// </summary>
 internal static class InspectVerb
 {
     private const string Extension = ".svg";
@@ -17,7 +19,7 @@ internal static class InspectVerb
 
     private static readonly Option<string> Prompt = new("--prompt")
     {
-        Description = "The text whose groups are shown.",
+        Description = "The text whose groups are shown, or what is asked about the picture.",
         HelpName = "TEXT",
         Required = true,
     };
@@ -29,13 +31,19 @@ internal static class InspectVerb
         Required = true,
     };
 
+    private static readonly Option<string?> Image = new("--image")
+    {
+        Description = "A PNG or JPEG file: shows which of its patches the last token of the text attends to, and the answer.",
+        HelpName = "FILE",
+    };
+
     /// <summary>The verb.</summary>
     public static Command Create()
     {
         var verb = new Command(
-            "inspect", "Draws the groups that a model's hourglasses make of a text, and what reads tokens and what reads groups.")
+            "inspect", "Draws the groups that a model's hourglasses make of a text, or what it attends to in a picture.")
         {
-            Source, Prompt, Out, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
+            Source, Prompt, Image, Out, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };
         verb.SetAction(Run);
         return verb;
@@ -50,6 +58,11 @@ internal static class InspectVerb
             throw new InputException($"--out: found {picture}, expected a name that ends with {Extension}.");
         if (prompt.Length == 0) throw new InputException("--prompt: found nothing, expected a text.");
         using var loaded = LoadedModel.Open(path, SharedOptions.DeviceOf(request));
+        if (request.GetValue(Image) is { } image)
+        {
+            InspectPicture.Run(request, loaded, path, prompt, image, picture);
+            return;
+        }
         var (model, tokenizer) = (loaded.Model.Config, loaded.Tokenizer);
         if (!model.Layers.Any(item => item.Hourglass is not null))
             throw new InputException($"{path}: has no hourglass (model.layers: {model.Layers}), so it makes no groups of tokens.");

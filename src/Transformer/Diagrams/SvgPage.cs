@@ -38,6 +38,11 @@ internal sealed class SvgPage
         at.AddFirst(frame);
     }
 
+    /// <summary>A picture of pixels, each of which stays a square.</summary>
+    public void Image(byte[] png, int x, int y, int side) => Add(
+        "image", "pixels", Of("x", x), Of("y", y), Of("width", side), Of("height", side),
+        Of("href", $"data:image/png;base64,{Convert.ToBase64String(png)}"));
+
     /// <summary>A square that is more or less opaque, 0 to 1.</summary>
     public void Square(string names, int x, int y, int side, double opacity) => Add(
         "rect", names, Of("x", x), Of("y", y), Of("width", side), Of("height", side),

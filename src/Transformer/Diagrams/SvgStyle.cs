@@ -64,4 +64,12 @@ internal static class SvgStyle
         }
 
         """;
+
+    /// <summary>What is added to <see cref="Sheet"/> for pictures of pixels.</summary>
+    public const string Pictures = """
+
+        .pixels { image-rendering: pixelated; }
+        .cover { fill: #1f2328; }
+
+        """;
 }

@@ -220,4 +220,10 @@ public sealed record ForwardContext
     /// Null where they are not needed.
     /// </summary>
     public IDictionary<LearnedSpan, Tensor>? LearnedSpans { get; init; }
+
+    /// <summary>
+    /// Collects the weights of softmax attention without windows, and of cross-attention: [B, H, T, S], fp32, which outlive the pass and
+    /// are the caller's. Null where they are not needed.
+    /// </summary>
+    public IDictionary<nn.Module, Tensor>? AttentionWeights { get; init; }
 }

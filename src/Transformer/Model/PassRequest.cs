@@ -41,4 +41,7 @@ internal sealed record PassRequest
 
     /// <summary>Collects where groups of tokens end. Null where that is not needed.</summary>
     public IList<TokenBoundaries>? Boundaries { get; init; }
+
+    /// <summary>Collects the weights of attention: [B, H, T, S] of each module. Null where they are not needed.</summary>
+    public IDictionary<nn.Module, Tensor>? AttentionWeights { get; init; }
 }

@@ -135,10 +135,10 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     /// <exception cref="InvalidOperationException">The model reads text alone.</exception>
     public Tensor EncodePictures(Tensor pixels, Recomputation? recomputation = null)
     {
-        if (model.Vision is null) throw new InvalidOperationException("the model reads text alone");
+        var encoder = model.Vision ?? throw new InvalidOperationException("the model reads text alone");
         using var scope = NewDisposeScope();
-        var context = new ForwardContext { Causal = false, ProductType = ProductTypes.Of(precision), Recomputation = recomputation };
-        return scope.MoveToOuter(model.Vision.call(pixels, context));
+        return scope.MoveToOuter(encoder.call(
+            pixels, new() { Causal = false, ProductType = ProductTypes.Of(precision), Recomputation = recomputation }));
     }
 
     /// <summary>The last layer's normalised output, from which the head makes logits.</summary>
@@ -164,16 +164,15 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         return Pass(embeddings, new() { Ids = ids, State = state, NewTokens = newTokens, Pictures = pictures });
     }
 
-    // In the order of rows and then places, as the placeholders are.
-    private Tensor EmbedWith(Tensor ids, PictureVectors? pictures)
-    {
-        if (pictures is null) return Embed(ids);
-        using var scope = NewDisposeScope();
-        CheckPlaceholders(ids, pictures);
-        var of = tensor(pictures.Of.Select(picture => (long)picture).ToArray()).to(Device);
-        var isMark = Config.Vision is GatedCrossAttentionConfig;
-        return scope.MoveToOuter(model.Embed(ids, isMark ? pictures.Vectors : pictures.Vectors.index_select(0, of)));
-    }
+    /// <summary>The embeddings of a text with pictures: [B, T] to [B, T, C].</summary>
+    internal Tensor EmbedWith(Tensor ids, PictureVectors? pictures) => pictures is null ? Embed(ids)
+        : model.Embed(ids, pictures.InPlaces(ids, SeesFromTheSide));
+
+    /// <summary>Whether cross-attention reads pictures, which do not stand in the text themselves then.</summary>
+    internal bool SeesFromTheSide => Config.Vision is GatedCrossAttentionConfig;
+
+    /// <summary>The blocks from the embedding to the head.</summary>
+    internal IReadOnlyList<Block> Blocks => model.Blocks;
 
     /// <summary>As <see cref="Hidden"/>, segment by segment, with memory.</summary>
     /// <param name="ids">[B, N], integers below V, of any number of segments.</param>
@@ -332,16 +331,6 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         }
     }
 
-    // In each row, since too few in one and too many in another would show one row the other's picture.
-    private void CheckPlaceholders(Tensor ids, PictureVectors pictures)
-    {
-        var places = Config.Vision is GatedCrossAttentionConfig ? 1 : pictures.Vectors.shape[1];
-        var counts = (ids < 0).sum(1).cpu().data<long>().ToArray();
-        if (counts.Sum() != places * pictures.Of.Count || Array.Exists(counts, count => count % places != 0))
-            throw new ArgumentException(
-                $"{string.Join(", ", counts)} placeholders in the rows for {pictures.Of.Count} pictures of {places} each", nameof(ids));
-    }
-
     /// <summary>A pass of the model, or of one segment with its memory tokens among the embeddings.</summary>
     /// <param name="embeddings">[B, T, C]</param>
     /// <param name="request">What else there is.</param>
@@ -359,7 +348,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             rows, tokens, state?.Lengths, request.NewTokens, rotary, Config.Places, Device, state is { CanDrop: true }) with
         {
             Ids = request.Ids,
-            Pictures = Config.Vision is GatedCrossAttentionConfig && request.Pictures is { } pictures
+            Pictures = SeesFromTheSide && request.Pictures is { } pictures
                 ? SeenPictures.Of(pictures.Vectors, pictures.Of, request.Ids! < 0)
                 : null,
             States = state is null ? null : model.Stateful.Zip(state.Layers).ToDictionary(),
@@ -374,6 +363,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             LearnedSpans = request.LearnedSpans,
             Boundaries = request.Boundaries,
             Recomputation = request.Recomputation,
+            AttentionWeights = request.AttentionWeights,
         };
         context.KeepForRecomputation();
         var hidden = model.call(embeddings, context);

@@ -29,7 +29,8 @@ public static class ImagePreprocessing
         return pixels;
     }
 
-    internal static Picture Square(Picture picture, ImageConfig config)
+    /// <summary>A picture of the size that a model reads: [S, S, 3].</summary>
+    public static Picture Square(Picture picture, ImageConfig config)
     {
         if (picture.Width == config.Size && picture.Height == config.Size) return picture;
         var shorter = Math.Min(picture.Width, picture.Height);

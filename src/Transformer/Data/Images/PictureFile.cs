@@ -36,6 +36,13 @@ public static class PictureFile
         DurableFile.Write(path, png.SaveTo);
     }
 
+    /// <summary>A picture as the bytes of a PNG file.</summary>
+    internal static byte[] ToPng(Picture picture)
+    {
+        using var png = Encode(picture);
+        return png.ToArray();
+    }
+
     private static byte[] Bytes(string path)
     {
         try

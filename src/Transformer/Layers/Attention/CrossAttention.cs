@@ -42,7 +42,7 @@ public class CrossAttention : nn.Module<Tensor, ForwardContext, Tensor>
     public override Tensor forward(Tensor x, ForwardContext context)
     {
         var (k, v) = KeysAndValues(context.Source!.to(x.dtype));
-        return Attend(x, k, v, mask: null);
+        return Attend(x, k, v, mask: null, context);
     }
 
     /// <summary>Keys and values of a source: [B, S, C'] to 2 x [B, H, S, D].</summary>
@@ -53,11 +53,15 @@ public class CrossAttention : nn.Module<Tensor, ForwardContext, Tensor>
     /// <param name="k">[B, H, S, D]</param>
     /// <param name="v">[B, H, S, D]</param>
     /// <param name="mask">[B, 1, T, S], true is visible; null where every query sees every key.</param>
+    /// <param name="context">What collects the weights, where anyone wants them.</param>
     /// <returns>[B, T, C]</returns>
-    protected Tensor Attend(Tensor x, Tensor k, Tensor v, Tensor? mask)
+    protected Tensor Attend(Tensor x, Tensor k, Tensor v, Tensor? mask, ForwardContext context)
     {
+        var q = Split(q_proj.call(x));                                                                      // [B, H, T, D]
+        if (context.AttentionWeights is { } wanted)
+            wanted[this] = SoftmaxAttention.Weights(q, k, scale, mask).DetachFromDisposeScope();
         // Sources are many and short: a fused kernel would have nothing to save, and on a GPU takes no more than 65,535 of them.
-        var z = SoftmaxAttention.Explicit(Split(q_proj.call(x)), k, v, scale, mask);                        // [B, H, T, D]
+        var z = SoftmaxAttention.Explicit(q, k, v, scale, mask);                                            // [B, H, T, D]
         return o_proj.call(z.transpose(1, 2).flatten(2));                                                   // [B, T, C]
     }
 

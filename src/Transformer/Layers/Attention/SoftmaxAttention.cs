@@ -83,7 +83,7 @@ public sealed class SoftmaxAttention : TokenMixer
     private Tensor Attend(Tensor q, Tensor k, Tensor v, Window? reach, ForwardContext context, LayerState? state)
     {
         var drop = training ? dropout : 0;
-        var isPlain = kernel == SoftmaxKernel.Fused && state is null && softCap is null && drop == 0;
+        var isPlain = kernel == SoftmaxKernel.Fused && state is null && softCap is null && drop == 0 && context.AttentionWeights is null;
         if (isPlain && context is { Causal: true, Mask: null, Bias: null } && CausalAttention.Supports(q))
             return CausalAttention.Apply(q, k, v, context.Rotation, scale, reach);
 
@@ -92,6 +92,7 @@ public sealed class SoftmaxAttention : TokenMixer
         if (reach is not null) return AttendWithin(reach, q, k, v, drop, context, state).transpose(1, 2);
         if (state is KeyValueCache cache) (k, v) = cache.Append(k, v, context); // 2 x [B, G, S, D]
         if (context.CacheRotation is { } keysRotation) k = keysRotation.Apply(k);
+        if (context.AttentionWeights is { } wanted) wanted[this] = WeightsOf(q, k, context);
         if (kernel == SoftmaxKernel.Fused && softCap is null && context.Bias is null)
             return Fused(q, k, v, context.Mask, drop, context.Causal, scale).transpose(1, 2);
 
@@ -102,6 +103,14 @@ public sealed class SoftmaxAttention : TokenMixer
             return Explicit(q, k, v, scale, mask, softCap, drop, bias).transpose(1, 2);
         if (mask is not null) bias = bias!.masked_fill(mask.logical_not(), double.NegativeInfinity);
         return Fused(q, k, v, bias!.to(q.dtype), drop, causal: false, scale).transpose(1, 2);
+    }
+
+    // What the kernels compute and do not give: [B, H, T, S].
+    private Tensor WeightsOf(Tensor q, Tensor k, ForwardContext context)
+    {
+        var mask = context.Causal ? CausalMask(q.shape[2], q.device) : context.Mask;
+        var bias = context.Bias?.call(q, Queries(q, context), arange(k.shape[2], device: k.device));
+        return Weights(q, k, scale, mask, softCap, bias).DetachFromDisposeScope();
     }
 
     private Tensor AttendWithin(Window reach, Tensor q, Tensor k, Tensor v, double drop, ForwardContext context, LayerState? state)
@@ -140,16 +149,27 @@ public sealed class SoftmaxAttention : TokenMixer
         Tensor q, Tensor k, Tensor v, double scale, Tensor? mask,
         double? softCap = null, double dropout = 0, Tensor? bias = null, Tensor? softMask = null)
     {
+        var sharing = q.shape[1] / v.shape[1];
+        if (sharing > 1) v = v.repeat_interleave(sharing, dim: 1);                                                  // [B, H, S, D]
+        var weights = Weights(q, k, scale, mask, softCap, bias, softMask);                                          // [B, H, T, S]
+        return matmul(nn.functional.dropout(weights, dropout).to(v.dtype).ForMatmul(), v.ForMatmul()).to(v.dtype);    // [B, H, T, D]
+    }
+
+    /// <summary>softmax(scale q k^T + mask), fp32: [B, H, T, S].</summary>
+    /// <inheritdoc cref="Explicit"/>
+    public static Tensor Weights(
+        Tensor q, Tensor k, double scale, Tensor? mask, double? softCap = null, Tensor? bias = null, Tensor? softMask = null)
+    {
         var sharing = q.shape[1] / k.shape[1];
-        if (sharing > 1) (k, v) = (k.repeat_interleave(sharing, dim: 1), v.repeat_interleave(sharing, dim: 1));    // 2 x [B, H, S, D]
+        if (sharing > 1) k = k.repeat_interleave(sharing, dim: 1);                                                  // [B, H, S, D]
         var scores = matmul((scale * q).ForMatmul(), k.ForMatmul().transpose(-2, -1)).to(q.dtype).ToFloat32();       // [B, H, T, S]
         if (bias is not null) scores = scores + bias;
         if (softCap is { } cap) scores = cap * (scores / cap).tanh();
         if (mask is not null) scores = scores.masked_fill(mask.logical_not(), double.NegativeInfinity);
         var weights = scores.softmax(-1);
-        if (softMask is not null)
-            weights = weights * softMask / ((weights * softMask).sum(-1, keepdim: true) + LearnedWindowConfig.Epsilon);
-        return matmul(nn.functional.dropout(weights, dropout).to(v.dtype).ForMatmul(), v.ForMatmul()).to(v.dtype);    // [B, H, T, D]
+        return softMask is null
+            ? weights
+            : weights * softMask / ((weights * softMask).sum(-1, keepdim: true) + LearnedWindowConfig.Epsilon);
     }
 
     /// <summary>True where query t may see key s, that is s &lt;= t: [T, T].</summary>

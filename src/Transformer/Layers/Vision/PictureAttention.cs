@@ -35,8 +35,9 @@ public sealed class PictureAttention : CrossAttention
     public override Tensor forward(Tensor x, ForwardContext context)
     {
         var state = (PictureState?)context.StateOf(this);
-        return context.Pictures is { } pictures ? See(x, pictures, state, context)
-            : state is { HasPictures: true } ? Attend(x, state.Keys.to(x.dtype), state.Values.to(x.dtype), mask: null) * state.Has.to(x.dtype)
+        if (context.Pictures is { } pictures) return See(x, pictures, state, context);
+        return state is { HasPictures: true }
+            ? Attend(x, state.Keys.to(x.dtype), state.Values.to(x.dtype), mask: null, context) * state.Has.to(x.dtype)
             : zeros_like(x);
     }
 
@@ -53,7 +54,7 @@ public sealed class PictureAttention : CrossAttention
         var sees = number == pictures.Last.unsqueeze(-1);                                           // [B, T, K N]
         var any = pictures.Last > 0;                                                                // [B, T]
         if (state is not null) any = any.logical_or(state.Has.squeeze(-1) > 0);
-        var y = Attend(x, Flat(k), Flat(v), sees.logical_or(any.logical_not().unsqueeze(-1)).unsqueeze(1));
+        var y = Attend(x, Flat(k), Flat(v), sees.logical_or(any.logical_not().unsqueeze(-1)).unsqueeze(1), context);
         state?.Keep(k, v, pictures.Last, context);
         return y * any.unsqueeze(-1).to(y.dtype);
 
