@@ -12,6 +12,9 @@ namespace Transformer.Inference.Cpu;
 internal sealed record InferencePlan(
     ModelConfig Model, CpuWeights Weights, ThreadTeam Team, Workspace Workspace, RotaryAngles? RotaryAngles, DistanceBias? Bias)
 {
+    /// <summary>Whether a token sees those up to itself; else all tokens of a whole context, which are read together.</summary>
+    public bool IsCausal { get; init; } = true;
+
     /// <summary>C.</summary>
     public int Width => Model.Width;
 
