@@ -11,7 +11,7 @@ public sealed class KnownKinds(string backend, params Type[] kinds)
     /// Why the backend cannot compute a model: the key, the known kinds and the one found. Null if it computes every part.
     /// </summary>
     public string? ObstacleTo(ModelConfig model) => (
-        from part in Parts(model).Concat(HourglassParts(model))
+        from part in Parts(model).Concat(HourglassParts(model)).Concat(VisionParts(model))
         where !kinds.Contains(part.Kind.GetType())
         select $"{part.Path}.kind: {backend} know {Known(part.Family)}, not {Kind.NameOf(part.Kind)}").FirstOrDefault()
         ?? ExplicitKernel(model) ?? Hourglass(model);
@@ -52,6 +52,26 @@ public sealed class KnownKinds(string backend, params Type[] kinds)
         }
     }
 
+    // Of no interest to a backend that does not know how the model reads pictures.
+    private IEnumerable<(string Path, Type Family, object Kind)> VisionParts(ModelConfig model)
+    {
+        const string Own = "model.vision";
+        if (model.Vision is not { } vision || !kinds.Contains(vision.GetType())) yield break;
+        foreach (var part in MlpParts($"{Own}.encoder.mlp", vision.Encoder.Mlp)) yield return part;
+        if (vision.Encoder.Norm is { } norm) yield return ($"{Own}.encoder.norm", typeof(NormConfig), norm);
+        yield return ($"{Own}.projector", typeof(ProjectorConfig), vision.Projector);
+        if (vision.Projector is PerceiverResamplerConfig { Mlp: var resampling })
+            foreach (var part in MlpParts($"{Own}.projector.mlp", resampling)) yield return part;
+        if (vision is GatedCrossAttentionConfig { Mlp: var mlp })
+            foreach (var part in MlpParts($"{Own}.mlp", mlp)) yield return part;
+    }
+
+    private static IEnumerable<(string Path, Type Family, object Kind)> MlpParts(string path, MlpConfig mlp)
+    {
+        yield return (path, typeof(MlpConfig), mlp);
+        if (mlp is MixtureMlpConfig { Expert: var expert }) yield return ($"{path}.expert", typeof(MlpConfig), expert);
+    }
+
     private static IEnumerable<(string Path, Type Family, object Kind)> Parts(ModelConfig model)
     {
         foreach (var (path, mixer) in model.MixersByPath())
@@ -62,8 +82,7 @@ public sealed class KnownKinds(string backend, params Type[] kinds)
         yield return ("model.position", typeof(PositionConfig), model.Position);
         if (model.Position is RotaryPositionConfig { Scaling: { } scaling })
             yield return ("model.position.scaling", typeof(RotaryScalingConfig), scaling);
-        yield return ("model.mlp", typeof(MlpConfig), model.Mlp);
-        if (model.Mlp is MixtureMlpConfig { Expert: var expert }) yield return ("model.mlp.expert", typeof(MlpConfig), expert);
+        foreach (var part in MlpParts("model.mlp", model.Mlp)) yield return part;
         yield return ("model.norm", typeof(NormConfig), model.Norm);
         yield return ("model.residual", typeof(ResidualConfig), model.Residual);
         if (model.Vision is { } vision) yield return ("model.vision", typeof(VisionConfig), vision);

@@ -34,7 +34,7 @@ public abstract record VisionConfig : IValidated
     public ProjectorConfig Projector { get; init; } = new LinearProjectorConfig();
 
     /// <summary>How many patches stand beside each other, and below each other.</summary>
-    internal int GridSide => (StemSide - Patch) / (Stride ?? Patch) + 1;
+    internal int GridSide => (PatchedSide - Patch) / (Stride ?? Patch) + 1;
 
     /// <summary>The patches of a picture.</summary>
     internal int Patches => GridSide * GridSide;
@@ -45,7 +45,8 @@ public abstract record VisionConfig : IValidated
     /// <summary>How many places of a text stand for a picture.</summary>
     public abstract int Placeholders { get; }
 
-    private int StemSide => Stem?.SideOf(Image.Size) ?? Image.Size;
+    /// <summary>The side of what is cut into patches: the picture, or what the stem gives.</summary>
+    internal int PatchedSide => Stem?.SideOf(Image.Size) ?? Image.Size;
 
     /// <summary>The numbers of a patch.</summary>
     internal int PatchNumbers => (Stem?.Channels[^1] ?? 3) * Patch * Patch;
@@ -94,7 +95,7 @@ public abstract record VisionConfig : IValidated
     public IEnumerable<ConfigProblem> Problems()
     {
         if (Image.Problems().Any() || Stem?.Problems().Any() == true) yield break;
-        var (side, stride) = (StemSide, Stride ?? Patch);
+        var (side, stride) = (PatchedSide, Stride ?? Patch);
         var what = Stem is null ? $"pictures of {side} pixels" : $"what the stem gives, {side} places";
         if (Patch < 1 || Patch > side)
         {

@@ -1,6 +1,5 @@
 using Transformer.Configuration;
 using Transformer.Data;
-using Transformer.Layers;
 using Transformer.Model;
 using Transformer.Model.Vision;
 using Transformer.Native;

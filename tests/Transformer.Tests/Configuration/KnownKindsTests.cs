@@ -1,9 +1,11 @@
 using Transformer.Configuration;
 using Transformer.Inference.Cpu;
+using Transformer.Inference.Cpu.Vision;
 using Transformer.Layers.Positions;
 using Transformer.Model;
 using Transformer.Onnx;
 using Transformer.Onnx.Graph;
+using Transformer.Tests.Inference.Cpu.Vision;
 
 namespace Transformer.Tests.Configuration;
 
@@ -114,6 +116,28 @@ public sealed class KnownKindsTests
         Assert.Equal("model.layers[1]: the ONNX graphs know blocks alone, not hourglasses", DecoderGraph.Supports(model));
     }
 
+    public static TheoryData<string> VisionParts => [.. UnknownKinds.Vision.Keys];
+
+    [Theory]
+    [MemberData(nameof(VisionParts))]
+    public void The_CPU_kernels_name_the_part_of_what_reads_pictures_that_they_do_not_know(string part) =>
+        AssertNamed(
+            $"model.vision.{part}", "the CPU kernels know ", CpuKernels.Supports(Tiny.Config with { Vision = UnknownKinds.Vision[part] }));
+
+    [Fact]
+    public void The_CPU_kernels_list_the_projectors_that_they_know() => Assert.Equal(
+        "model.vision.projector.kind: the CPU kernels know linear, mlp, pixel_shuffle and perceiver_resampler, not UnknownProjector",
+        CpuKernels.Supports(Tiny.Config with { Vision = UnknownKinds.Vision["projector"] }));
+
+    [Theory]
+    [InlineData("prefix", "prefix, linear")]
+    [InlineData("gated_cross_attention", "cross, linear")]
+    public void The_ONNX_graphs_refuse_pictures_by_the_way_in_which_they_are_read(string kind, string model)
+    {
+        Assert.Equal($"model.vision.kind: the ONNX graphs know none, not {kind}", DecoderGraph.Supports(VisionCases.Models[model]));
+        Assert.Null(CpuKernels.Supports(VisionCases.Models[model]));
+    }
+
     [Fact]
     public void Each_part_of_the_CPU_kernels_refuses_what_it_does_not_know()
     {
@@ -123,6 +147,7 @@ public sealed class KnownKindsTests
         Refuses("model.mlp", () => MlpInference.Of(NoPlan, new UnknownMlp(), "", null!));
         Refuses("model.norm", () => new NormInference(new UnknownNorm(), null!, ""));
         Refuses("model.position", () => DistanceBias.Of(UnknownKinds.ScoreBias, null!));
+        Refuses("model.vision.projector", () => ProjectorInference.Of(NoPlan, new UnknownProjector(), 1, null!, ""));
         Refuses("model.layers.pooling", () => PoolingInference.Of(NoPlan, new UnknownPooling(), null!, ""));
         Refuses("model.layers.upsampling", () => UpsamplingInference.Of(NoPlan, new UnknownUpsampling(), null!, ""));
         Refuses("model.layers.boundaries", () => BoundaryInference.Of(NoPlan, new UnknownBoundaries(), null!, ""));

@@ -51,6 +51,20 @@ internal static class UnknownKinds
         ["boundaries"] = new() { Boundaries = new UnknownBoundaries(), Layers = 1 },
     };
 
+    /// <summary>Ways to read pictures with a part of a kind that nothing is known for, by the key of that part.</summary>
+    public static IReadOnlyDictionary<string, VisionConfig> Vision { get; } = new Dictionary<string, VisionConfig>
+    {
+        ["encoder.mlp"] = new PrefixVisionConfig { Encoder = new ImageEncoderConfig { Mlp = new UnknownMlp() } },
+        ["encoder.mlp.expert"] = new PrefixVisionConfig
+        {
+            Encoder = new ImageEncoderConfig { Mlp = Tiny.Mixture with { Expert = new UnknownMlp() } }
+        },
+        ["encoder.norm"] = new PrefixVisionConfig { Encoder = new ImageEncoderConfig { Norm = new UnknownNorm() } },
+        ["projector"] = new PrefixVisionConfig { Projector = new UnknownProjector() },
+        ["projector.mlp"] = new GatedCrossAttentionConfig { Projector = new PerceiverResamplerConfig { Mlp = new UnknownMlp() } },
+        ["mlp"] = new GatedCrossAttentionConfig { Mlp = new UnknownMlp() },
+    };
+
     /// <summary>A position whose scores nobody knows, which another family is dispatched for.</summary>
     public static ModelConfig ScoreBias { get; } = Tiny.Config with { Position = new UnknownScoreBias() };
 }
@@ -99,6 +113,11 @@ internal sealed record UnknownUpsampling : UpsamplingConfig
 }
 
 internal sealed record UnknownBoundaries : BoundaryConfig;
+
+internal sealed record UnknownProjector : ProjectorConfig
+{
+    internal override IEnumerable<ParameterSpec> Parameters(ModelConfig encoder, int patches, int width) => [];
+}
 
 internal sealed record UnknownRule : LinearRule
 {

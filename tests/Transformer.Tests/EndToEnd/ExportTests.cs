@@ -1,9 +1,11 @@
 using System.Text.Json.Nodes;
 using Transformer.Checkpoints;
+using Transformer.Cli;
 using Transformer.Configuration;
 using Transformer.Formats;
 using Transformer.Model;
 using Transformer.Tests.Formats.Gguf;
+using Transformer.Tests.Inference.Cpu.Vision;
 using static TorchSharp.torch;
 
 namespace Transformer.Tests.EndToEnd;
@@ -106,6 +108,25 @@ public sealed class ExportTests : IDisposable
             "evaluate", here["stories"], here["onnx"], "--data", here["text.txt"], "--json");
         Assert.True(code == 0, error);
         Near.Equal((double)JsonNode.Parse(output)![0]!["loss"]!, (double)JsonNode.Parse(output)![1]!["loss"]!, 1e-5, "loss");
+    }
+
+    [Theory]
+    [InlineData("gguf", "model.vision: GGUF's llama cannot express it")]
+    [InlineData("safetensors", "model.vision: Hugging Face's Llama or Qwen 3 cannot express it")]
+    [InlineData("onnx", "model.vision.kind: the ONNX graphs know none, not ")]
+    public async Task A_model_that_reads_pictures_is_refused_by_name_before_anything_is_written(string format, string reason)
+    {
+        foreach (var kind in (string[])["prefix, linear", "cross, linear"])
+        {
+            using var model = VisionCases.Model(VisionCases.Models[kind] with { Attention = new SoftmaxAttentionConfig { Heads = 4 } });
+            CheckpointFolder.Save(here[kind], model.Config, model.Weights.ToStored(), GgufModelTests.Characters(13));
+            var path = here["out"] + (format == "gguf" ? ".gguf" : "");
+            var (code, output, error) = await Workplace.Request("export", here[kind], "--format", format, "--out", path);
+            Assert.Equal((CommandLine.Refused, ""), (code, output));
+            Assert.Contains(reason, error);
+            Assert.False(Path.Exists(path));
+            Assert.Empty(here.HalfWritten());
+        }
     }
 
     // Weights beyond what 16 bits hold become infinite.

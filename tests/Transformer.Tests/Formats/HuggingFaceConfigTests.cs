@@ -80,6 +80,8 @@ public sealed class HuggingFaceConfigTests : IDisposable
         { "position.kind", Llama with { Position = new AlibiPositionConfig() } },
         { "position", Llama with { Position = new RotaryPositionConfig { Scaling = new NtkScalingConfig { Factor = 2 } } } },
         { "initialization", Llama with { Initialization = new MupInitializationConfig { BaseWidth = 16 } } },
+        { "vision", Llama with { Vision = new PrefixVisionConfig() } },
+        { "vision", Llama with { Vision = new GatedCrossAttentionConfig { Heads = 6 } } },
         { "vocabulary_size", Llama with { VocabularySize = null } },
         { "position.kind", Gpt2 },
         { "mlp.kind", Llama with { Mlp = new NoMlpConfig() } },
@@ -109,6 +111,7 @@ public sealed class HuggingFaceConfigTests : IDisposable
     public void A_gpt_2_of_another_residual_is_refused_by_name()
     {
         Assert.Null(HuggingFaceConfig.Gpt2Obstacle(Gpt2));
+        Assert.Equal("vision", HuggingFaceConfig.Gpt2Obstacle(Gpt2 with { Vision = new PrefixVisionConfig() }));
         Assert.Equal("residual.kind", HuggingFaceConfig.Gpt2Obstacle(Gpt2 with { Residual = new PostNormResidualConfig() }));
         Assert.Equal(
             "mlp.kind",

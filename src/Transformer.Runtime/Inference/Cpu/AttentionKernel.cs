@@ -7,7 +7,8 @@ namespace Transformer.Inference.Cpu;
 
 /// <summary>
 /// softmax(scale q k^T + bias) v for the tokens of a batch, one head at a time. Where a row has several tokens, four neighbouring ones are
-/// computed at once, so that the keys and values that they see are read once for all four.
+/// computed at once, so that the keys and values that they see are read once for all four. A token sees the keys up to its own, or all of
+/// its row's.
 /// </summary>
 internal sealed unsafe class AttentionKernel : IParallelKernel
 {
@@ -25,7 +26,9 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
     private readonly NativeArray<float>[] scratch;
     private readonly int row;    // of the scratch
     private readonly int most;   // keys that a token sees
+    private readonly bool isCausal;
     private readonly int[] firsts, counts;
+    private int groups;
     private TokenBatch batch = null!;
     private KeyValueState cache = null!;
 
@@ -39,11 +42,13 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
     /// <param name="spans">How far back tokens see; without limit where null.</param>
     /// <param name="softCap">c in c * tanh(score / c); none where null.</param>
     /// <param name="keys">The most keys that a token sees; those of a pass where null.</param>
+    /// <param name="isCausal">Whether a token sees the keys up to its own; else each sees as many keys as that, all of its row's.</param>
     public AttentionKernel(
         InferencePlan plan, HeadedAttentionConfig config, int keyValueHeads, double scale, Activations q, Activations z,
         AttentionBias? bias,
-        AttentionSpans? spans = null, double? softCap = null, int? keys = null)
+        AttentionSpans? spans = null, double? softCap = null, int? keys = null, bool isCausal = true)
     {
+        this.isCausal = isCausal;
         (team, this.q, this.z, this.spans, this.bias) = (plan.Team, q, z, spans, bias);
         (heads, sharing, width) = (config.Heads, config.Heads / keyValueHeads, config.HeadWidthAt(plan.Width));
         (this.scale, cap) = ((float)scale, (float)(softCap ?? 0));
@@ -56,15 +61,25 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
     /// <summary>Computes z for all tokens of a batch, whose keys and values the state already holds.</summary>
     public void Run(TokenBatch batch, KeyValueState cache)
     {
-        (this.batch, this.cache) = (batch, cache);
-        var groups = 0;
-        for (var span = 0; span < batch.Spans; span++)
-        {
-            var end = batch.First(span) + batch.Count(span);
-            for (var token = batch.First(span); token < end; token += Neighbours)
-                (firsts[groups], counts[groups++]) = (token, Math.Min(Neighbours, end - token));
-        }
-        team.Run(this, groups * heads);
+        Begin(batch, cache);
+        for (var span = 0; span < batch.Spans; span++) Add(batch.First(span), batch.Count(span));
+        Run();
+    }
+
+    /// <summary>Begins a computation of z for some of the tokens of a batch.</summary>
+    public void Begin(TokenBatch batch, KeyValueState cache) => (this.batch, this.cache, groups) = (batch, cache, 0);
+
+    /// <summary>Adds neighbouring tokens of one row to those that are computed.</summary>
+    public void Add(int first, int count)
+    {
+        for (var token = first; token < first + count; token += Neighbours)
+            (firsts[groups], counts[groups++]) = (token, Math.Min(Neighbours, first + count - token));
+    }
+
+    /// <summary>Computes z for the tokens that were added, whose keys and values the state already holds.</summary>
+    public void Run()
+    {
+        if (groups > 0) team.Run(this, groups * heads);
     }
 
     /// <inheritdoc/>
@@ -79,7 +94,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
 
     private void One(int token, int head, int thread)
     {
-        var (first, end) = (First(token, head), Place(token) + 1);
+        var (first, end) = (First(token, head), End(token));
         var query = q.Row(token) + head * width;
         var mean = z.Row(token) + head * width;
         var keys = cache.Keys(batch.Row(token), head / sharing);
@@ -96,8 +111,8 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
     // As One, in the same order of operations, for four neighbouring tokens: all keys, and the values that all four see, are read once.
     private void Four(int token, int head, int thread)
     {
-        var (first, end) = (First(token, head), Place(token + Neighbours - 1) + 1);
-        var (firstOfAll, endOfAll) = (First(token + Neighbours - 1, head), Place(token) + 1);
+        var (first, end) = (First(token, head), End(token + Neighbours - 1));
+        var (firstOfAll, endOfAll) = (First(token + Neighbours - 1, head), End(token));
         var query = q.Row(token) + head * width;
         var mean = z.Row(token) + head * width;
         var keys = cache.Keys(batch.Row(token), head / sharing);
@@ -109,7 +124,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
         for (var t = 0; t < Neighbours; t++)
         {
             var own = First(token + t, head);
-            sums[t] = Weigh(token + t, head, scores + t * row + own - first, Place(token + t) + 1 - own, thread);
+            sums[t] = Weigh(token + t, head, scores + t * row + own - first, End(token + t) - own, thread);
             new Span<float>(mean + t * z.Width, width).Clear();
             AddValues(scores + t * row + own - first, own, firstOfAll, values, mean + t * z.Width);
         }
@@ -118,7 +133,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
                 scores + s - first, row, values + (long)(s % cache.Slots) * width, RunEnd(s, endOfAll) - s, mean, z.Width, width);
         for (var t = 0; t < Neighbours; t++)
         {
-            AddValues(scores + t * row + endOfAll - first, endOfAll, Place(token + t) + 1, values, mean + t * z.Width);
+            AddValues(scores + t * row + endOfAll - first, endOfAll, End(token + t), values, mean + t * z.Width);
             VectorKernels.Scale(1 / sums[t], mean + t * z.Width, mean + t * z.Width, width);
         }
     }
@@ -131,7 +146,7 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
         for (var (t, before) = (1, first); t < Neighbours; t++)
         {
             var own = First(token + t, head);
-            if (own < before || own >= first + Neighbours || own > Place(token)) return false;
+            if (own < before || own >= first + Neighbours || own >= End(token)) return false;
             before = own;
         }
         return true;
@@ -139,7 +154,10 @@ internal sealed unsafe class AttentionKernel : IParallelKernel
 
     // The first key that a token's head sees.
     private int First(int token, int head) =>
-        Math.Max(spans is null ? 0 : (int)Math.Max(0, Place(token) - (long)(spans.Of(token, head) + spans.Ramp)), Place(token) + 1 - most);
+        Math.Max(spans is null ? 0 : (int)Math.Max(0, Place(token) - (long)(spans.Of(token, head) + spans.Ramp)), End(token) - most);
+
+    // One past the last key that a token sees.
+    private int End(int token) => isCausal ? Place(token) + 1 : most;
 
     // The index of a token's own key in its row.
     private int Place(int token) => cache.Held(batch.Row(token)) + batch.Position(token);

@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Inference.Cpu.Vision;
 
 namespace Transformer.Inference.Cpu;
 
@@ -9,6 +10,7 @@ internal sealed class BlockInference : NodeInference
 {
     private readonly Activations stream;
     private readonly SublayerInference[] sublayers;
+    private readonly bool seesPictures;
     private readonly AssociativeMemoryInference? memory;
 
     /// <param name="plan">What all blocks share.</param>
@@ -18,6 +20,7 @@ internal sealed class BlockInference : NodeInference
     public BlockInference(InferencePlan plan, BlockSpec block, ResidualStreams streams)
     {
         stream = streams.Streams;
+        seesPictures = block.Sublayers[0].IsGated;
         if (plan.Model.Memory is AssociativeMemoryConfig associative)
             memory = new AssociativeMemoryInference(plan, associative, $"{block.Path}.{BlockSpec.Memory}.");
         sublayers = [.. block.Sublayers.Select(sublayer => new SublayerInference(plan, block.Path, sublayer, (name, y) =>
@@ -25,13 +28,20 @@ internal sealed class BlockInference : NodeInference
             {
                 SublayerSpec.Mixer => MixerInference.Of(plan, block.Mixer, name, y),
                 SublayerSpec.FeedForward => MlpInference.Of(plan, block.Mlp, name, y),
+                SublayerSpec.CrossAttention => new PictureAttentionInference(plan, Cross(plan), name, y),
+                SublayerSpec.CrossFeedForward => MlpInference.Of(plan, Cross(plan).Mlp, name, y),
                 var other => throw new ArgumentOutOfRangeException(nameof(block), other, "no such sub-layer"),
             }))];
     }
 
     /// <inheritdoc/>
-    public override MixerState NewState(int rows, int length) =>
-        sublayers.Select(sublayer => sublayer.NewState(rows, length)).OfType<MixerState>().Single();
+    public override MixerState NewState(int rows, int length)
+    {
+        MixerState[] states = [.. sublayers.Select(sublayer => sublayer.NewState(rows, length)).OfType<MixerState>()];
+        return seesPictures
+            ? new JoinedState((SublayerSpec.CrossAttention, states[0]), (SublayerSpec.Mixer, states[1]))
+            : states.Single();
+    }
 
     /// <inheritdoc/>
     public override AssociativeMemoryState? NewMemory(int rows) => memory?.NewState(rows);
@@ -40,7 +50,12 @@ internal sealed class BlockInference : NodeInference
     public override void Run(TokenBatch batch, MixerState state, AssociativeMemoryState? remembered)
     {
         memory?.Read(batch, stream, remembered!);
-        foreach (var sublayer in sublayers) sublayer.Run(batch, stream, state);
+        for (var i = 0; i < sublayers.Length; i++) sublayers[i].Run(batch, stream, StateOf(i, state));
         memory?.Write(batch, stream, remembered!);
     }
+
+    // The attention to pictures comes first; what carries nothing from token to token takes any state.
+    private MixerState StateOf(int sublayer, MixerState state) => seesPictures ? ((JoinedState)state)[Math.Min(sublayer, 1)] : state;
+
+    private static GatedCrossAttentionConfig Cross(InferencePlan plan) => (GatedCrossAttentionConfig)plan.Model.Vision!;
 }

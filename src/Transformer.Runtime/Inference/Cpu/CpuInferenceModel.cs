@@ -1,5 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Formats;
+using Transformer.Inference.Cpu.Vision;
 
 namespace Transformer.Inference.Cpu;
 
@@ -24,7 +25,9 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     private readonly RotaryAngles? rotation;
     private readonly WeightMatrix embedding;
     private readonly WeightMatrix head;
+    private readonly PictureEncoderInference? vision;
     private readonly float* positions;
+    private readonly float* mark;
     private readonly StackInference stack;
     private readonly NormInference? norm;
     private readonly Activations stream;
@@ -40,6 +43,12 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
         if (Config is { Position: RotaryPositionConfig rope, RotaryWidth: { } headWidth })
             rotation = new RotaryAngles(rope, headWidth, MostBatch, Config.MostPlaces);
         var plan = new InferencePlan(Config, weights, team, workspace, rotation, DistanceBias.Of(Config, weights));
+        if (Config.Vision is not null) vision = new PictureEncoderInference(plan);
+        if (Config.Vision is GatedCrossAttentionConfig)
+        {
+            mark = weights.Vector($"{VisionConfig.Module}.{GatedCrossAttentionConfig.Mark}.weight");
+            plan = plan with { Pictures = new PictureSource(PictureVectors, vision!.Workspace) };
+        }
         embedding = weights.Matrix("model.embed_tokens.weight");
         head = Config.TiedHead ? embedding : weights.Matrix("lm_head.weight");
         positions = PositionTable();
@@ -139,6 +148,9 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     /// <inheritdoc/>
     protected override ReadOnlySpan<float> HiddenOf(int output) => new(last.Row(output), Config.Width);
 
+    /// <inheritdoc/>
+    protected override float[] EncodePicture(ReadOnlySpan<float> pixels) => vision!.Encode(pixels);
+
     // The hidden states of all tokens of the batch: [N, C].
     private void Run(CpuSequenceState state, InferenceInput input)
     {
@@ -152,8 +164,16 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     private void Embed(InferenceInput input, int token, float* x)
     {
         if (input.IsEmbeddings) input.Embeddings.Slice(token * Config.Width, Config.Width).CopyTo(new(x, Config.Width));
+        else if (input.Ids[token] is < 0 and var picture) EmbedPicture(picture, x);
         else embedding.Read(input.Ids[token], x);
         if (positions is not null) VectorKernels.AddScaled(1, positions + (long)batch.Position(token) * Config.Width, x, Config.Width);
+    }
+
+    // The picture's own vector or, where cross-attention reads it, what stands for any picture.
+    private void EmbedPicture(int id, float* x)
+    {
+        if (mark is null) PictureVectors(id).Span.CopyTo(new(x, Config.Width));
+        else VectorKernels.Copy(mark, x, Config.Width);
     }
 
     // Advances the rows, and keeps the hidden states that logits are made of.
@@ -207,6 +227,7 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
         last.Dispose();
         logits.Dispose();
         rotation?.Dispose();
+        vision?.Dispose();
         workspace.Dispose();
         weights.Dispose();
     }

@@ -24,6 +24,9 @@ public static class CpuKernels
             typeof(RepeatUpsamplingConfig), typeof(LinearUpsamplingConfig), typeof(AttentionUpsamplingConfig),
             typeof(WhiteSpaceBoundariesConfig), typeof(LearnedBoundariesConfig), typeof(EntropyBoundariesConfig),
             typeof(PieceBoundariesConfig),
+            typeof(PrefixVisionConfig), typeof(GatedCrossAttentionConfig),
+            typeof(LinearProjectorConfig), typeof(MlpProjectorConfig), typeof(PixelShuffleProjectorConfig),
+            typeof(PerceiverResamplerConfig),
             typeof(DeepNormResidualConfig), typeof(ReZeroResidualConfig), typeof(HyperConnectionsResidualConfig),
         ]);
 

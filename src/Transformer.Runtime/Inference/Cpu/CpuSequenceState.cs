@@ -2,7 +2,7 @@ namespace Transformer.Inference.Cpu;
 
 /// <summary>
 /// What a <see cref="CpuInferenceModel"/> carries from one token to the next: for each block and row the keys and values of the tokens that
-/// are still visible, or the state of a recurrence; of hourglasses the open group too.
+/// are still visible, or the state of a recurrence; of hourglasses the open group too, and of attention to pictures the last one.
 /// </summary>
 public sealed class CpuSequenceState : SequenceState
 {

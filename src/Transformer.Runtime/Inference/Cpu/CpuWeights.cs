@@ -89,7 +89,12 @@ internal sealed unsafe class CpuWeights : IDisposable
         }
     }
 
-    private WeightMatrix Plain(string name) => Rows(name, (int)tensors[name].Shape[0], (int)tensors[name].Shape[1]);
+    // What follows the outputs are inputs, in a convolution of several dimensions.
+    private WeightMatrix Plain(string name)
+    {
+        var outputs = tensors[name].Shape[0];
+        return Rows(name, (int)outputs, (int)(tensors[name].Count / outputs));
+    }
 
     private WeightMatrix Rows(string name, int outputs, int inputs) => tensors[name] switch
     {

@@ -2,7 +2,7 @@ namespace Transformer.Inference.Cpu;
 
 // N tokens · C width
 
-/// <summary>What a sub-layer computes between its norms: a mixer, or a feed-forward layer.</summary>
+/// <summary>What a sub-layer computes between its norms: a mixer, attention to other vectors, or a feed-forward layer.</summary>
 internal abstract class FunctionInference
 {
     /// <summary>The state of rows that have no tokens yet; null for a function that carries nothing from token to token.</summary>

@@ -1,4 +1,5 @@
 using Transformer.Configuration;
+using Transformer.Inference.Cpu.Vision;
 
 namespace Transformer.Inference.Cpu;
 
@@ -12,6 +13,12 @@ namespace Transformer.Inference.Cpu;
 internal sealed record InferencePlan(
     ModelConfig Model, CpuWeights Weights, ThreadTeam Team, Workspace Workspace, RotaryAngles? RotaryAngles, DistanceBias? Bias)
 {
+    /// <summary>Whether a token sees those up to itself; else all tokens of a whole context, which are read together.</summary>
+    public bool IsCausal { get; init; } = true;
+
+    /// <summary>The pictures that blocks see by cross-attention; null where there are none.</summary>
+    public PictureSource? Pictures { get; init; }
+
     /// <summary>C.</summary>
     public int Width => Model.Width;
 

@@ -24,6 +24,7 @@ internal abstract unsafe class ResidualInference
     public static ResidualInference Of(InferencePlan plan, string path, SublayerSpec sublayer)
     {
         var (model, weights, parameters) = (plan.Model, plan.Weights, $"{path}.{sublayer.Residual}.");
+        if (sublayer.IsGated) return new TanhGatedInference(Norm(sublayer.NormBefore), weights.Vector(parameters + "gate")[0]);
         return model.Residual switch
         {
             PreNormResidualConfig => new SandwichInference(Norm(sublayer.NormBefore), null),
@@ -56,6 +57,19 @@ internal sealed unsafe class SandwichInference(NormInference before, NormInferen
         after?.Apply(y, y, tokens);
         VectorKernels.AddScaled(1, y.Values, stream.Values, tokens * stream.Width);
     }
+}
+
+/// <summary>x + tanh(g) f(norm(x))</summary>
+internal sealed unsafe class TanhGatedInference(NormInference norm, float gate) : ResidualInference
+{
+    private readonly float share = MathF.Tanh(gate);
+
+    /// <inheritdoc/>
+    public override void Before(Activations stream, Activations x, int tokens) => norm.Apply(stream, x, tokens);
+
+    /// <inheritdoc/>
+    public override void After(Activations stream, Activations y, int tokens) =>
+        VectorKernels.AddScaled(share, y.Values, stream.Values, tokens * stream.Width);
 }
 
 /// <summary>norm(a x + f(x)): post-norm, and with a above one DeepNorm.</summary>

@@ -4,7 +4,10 @@ namespace Transformer.Inference.Cpu;
 
 // N tokens · C width · H heads · G key/value heads · D head width
 
-/// <summary>Causal softmax attention over the cached keys and values of each token's row, with all of its options.</summary>
+/// <summary>
+/// Causal softmax attention over the cached keys and values of each token's row, with all of its options; in an encoder of pictures each
+/// token of a context sees all of them.
+/// </summary>
 internal sealed unsafe class SoftmaxInference : MixerInference
 {
     private readonly SoftmaxAttentionConfig config;
@@ -41,7 +44,8 @@ internal sealed unsafe class SoftmaxInference : MixerInference
         spans = AttentionSpans.Of(config, plan, name);
         keeping = new PerTokenKernel(plan.Team, Keep);
         attention = new AttentionKernel(
-            plan, config, keyValueHeads, plan.Model.ScoreScale(config), q, z, plan.Bias, spans, config.LogitSoftCap);
+            plan, config, keyValueHeads, plan.Model.ScoreScale(config), q, z, plan.Bias, spans, config.LogitSoftCap,
+            plan.IsCausal ? null : plan.Model.ContextLength, plan.IsCausal);
     }
 
     /// <inheritdoc/>

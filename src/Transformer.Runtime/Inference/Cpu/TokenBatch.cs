@@ -9,6 +9,9 @@ namespace Transformer.Inference.Cpu;
 /// <param name="most">The most tokens.</param>
 internal sealed class TokenBatch(int most)
 {
+    /// <summary>The id of what is no token and no picture.</summary>
+    public const int None = int.MinValue;
+
     private readonly int[] spanRows = new int[most], spanFirsts = new int[most], spanCounts = new int[most], spanLengths = new int[most];
     private readonly int[] rows = new int[most], positions = new int[most], lengths = new int[most], ids = new int[most];
 
@@ -31,7 +34,7 @@ internal sealed class TokenBatch(int most)
         (spanRows[Spans], spanFirsts[Spans], spanCounts[Spans], spanLengths[Spans]) = (row, Tokens, count, length);
         Spans++;
         for (var i = 0; i < count; i++, Tokens++)
-            (rows[Tokens], positions[Tokens], lengths[Tokens], ids[Tokens]) = (row, start + i, length, -1);
+            (rows[Tokens], positions[Tokens], lengths[Tokens], ids[Tokens]) = (row, start + i, length, None);
     }
 
     /// <summary>Says which tokens these are.</summary>
@@ -50,8 +53,11 @@ internal sealed class TokenBatch(int most)
     /// <summary>The row that a token belongs to.</summary>
     public int Row(int token) => rows[token];
 
-    /// <summary>The id of a token; -1 for what is none.</summary>
+    /// <summary>The id of a token, below 0 for a picture; <see cref="None"/> for what is neither.</summary>
     public int Id(int token) => ids[token];
+
+    /// <summary>Whether a picture stands in the place of a token.</summary>
+    public bool IsPicture(int token) => ids[token] is < 0 and not None;
 
     /// <summary>A token's position in its row, from 0 on.</summary>
     public int Position(int token) => positions[token];

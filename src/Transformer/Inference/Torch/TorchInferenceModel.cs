@@ -189,7 +189,7 @@ public sealed class TorchInferenceModel : InferenceModel
         foreach (var part in parts) counts[part.Row - firstRow] = part.Count;
         var embeddings = input.IsEmbeddings ? Embeddings(parts, input, firstRow, batch, longest) : null;       // [B, T, C]
         var ids = input.IsEmbeddings ? null : Ids(parts, input, firstRow, batch, longest);                     // [B, T]
-        var pictures = Pictures(parts, input);
+        var pictures = input.IsEmbeddings ? null : Pictures(parts, input);
         Tensor output;                                                                                         // [B, T, C]
         if (batch == state.Lengths.Count) output = Hidden(state);
         else

@@ -1,5 +1,4 @@
 using Transformer.Configuration;
-using Transformer.Layers;
 using Transformer.Model;
 using Transformer.Model.Vision;
 using Transformer.Runs;

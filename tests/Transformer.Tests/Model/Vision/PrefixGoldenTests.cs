@@ -3,7 +3,6 @@ using Transformer.Layers;
 using Transformer.Layers.Mlp;
 using Transformer.Layers.Vision;
 using Transformer.Model;
-using Transformer.Model.Vision;
 using static TorchSharp.torch;
 
 namespace Transformer.Tests.Model.Vision;
