@@ -282,59 +282,7 @@ internal static class Tiny
     };
 
     /// <summary>Models that read pictures of 8 x 8 pixels beside text.</summary>
-    public static IReadOnlyDictionary<string, ModelConfig> Seeing { get; } = new Dictionary<string, ModelConfig>
-    {
-        ["prefix"] = Config with { Vision = Vision(new PrefixVisionConfig()) },
-        ["prefix, overlapping patches and mlp"] = Config with
-        {
-            Vision = Vision(new PrefixVisionConfig()) with
-            {
-                Stride = 2,
-                Encoder = new() { Layers = 1, Width = 12, Heads = 3, Bias = true, Mlp = new SwiGluMlpConfig(), Norm = new LayerNormConfig() },
-                Projector = new PixelShuffleProjectorConfig { Factor = 3, Bias = true },
-            },
-            Position = Positions["learned"],
-            Residual = Residuals["hyper_connections"],
-        },
-        ["prefix of a stem and resampler"] = Config with
-        {
-            Vision = Vision(new PrefixVisionConfig()) with
-            {
-                Stem = new() { Channels = [4, 6] },
-                Patch = 1,
-                Encoder = new() { Layers = 1, Width = 8, Heads = 2, Positions = GridPositions.Table },
-                Projector = new PerceiverResamplerConfig { Latents = 3, Layers = 2, Heads = 2 },
-            },
-            Layers = [1, new HourglassConfig { Shorten = 2, Layers = 1 }, 1],
-        },
-        ["gated_cross_attention"] = Config with { Vision = Vision(new GatedCrossAttentionConfig()) },
-        ["gated_cross_attention before every second block"] = Config with
-        {
-            Layers = [3, new HourglassConfig { Shorten = 2, Layers = 1 }],
-            Vision = Vision(new GatedCrossAttentionConfig { Every = 2, Heads = 2, HeadWidth = 6, Mlp = new SwiGluMlpConfig() }) with
-            {
-                Encoder = new() { Layers = 0 },
-                Projector = new MlpProjectorConfig(),
-            },
-            Residual = Residuals["rezero"],
-            Attention = new SoftmaxAttentionConfig { Heads = 4, Window = Windows["sliding 3"] },
-        },
-        ["gated_cross_attention over gated_delta and value residuals"] = Config with
-        {
-            Layers = 3,
-            Attention = null,
-            Mixers = new Dictionary<string, AttentionConfig>
-            {
-                ["local"] = Linear["gated_delta"],
-                ["global"] = new SoftmaxAttentionConfig { Heads = 4, ValueResidual = true },
-            },
-            Pattern = ["global", "local", "global"],
-            Vision = Vision(new GatedCrossAttentionConfig()) with { Projector = new PerceiverResamplerConfig { Latents = 2, Heads = 2 } },
-            Residual = Residuals["post_norm"],
-        },
-    };
-
-    private static T Vision<T>(T vision) where T : VisionConfig => vision with { Image = new() { Size = 8 }, Patch = 4 };
+    public static IReadOnlyDictionary<string, ModelConfig> Seeing => SeeingModels.All;
 
     private static LearnedBoundariesConfig Learned => new() { Rate = 0.4, Hidden = 24 };
 
@@ -380,6 +328,7 @@ internal static class Tiny
             Pattern = ["local", "sparse", "global"],
         }),
         .. Grouped,
+        .. Seeing,
         .. Segmented,
     ]);
 

@@ -39,8 +39,11 @@ public sealed class TextSession : IDisposable
     public string HeldBack { get; private init; } = "";
 
     /// <summary>Begins a text, of arguments that were checked.</summary>
+    /// <exception cref="InputException">The text has pictures, which a file of tokens does not hold.</exception>
     internal static TextSession Begin(TextGenerator generator, int[] prompt, SamplingOptions options)
     {
+        if (Array.Exists(prompt, token => token < 0))
+            throw new InputException("prompt: a text with pictures cannot be saved, since its tokens do not tell the pictures");
         var state = generator.NewState(rows: 1, generator.Model.MostTokens);
         return Owning(state, () => new(
             generator, options, [.. prompt], chosenBefore: 0, generator.ContextPolicy, generator.NewWindow(prompt), state));

@@ -11,6 +11,8 @@ internal static class TokenDropping
         _ when model.HasSegments => "model: it reads texts segment by segment, and remembers what it drops",
         _ when model.Layers.Hourglasses.FirstOrDefault() is { Path: { } path } =>
             $"model.layers{path}: its layers have read groups of the tokens that would be dropped",
+        _ when model.Vision is GatedCrossAttentionConfig =>
+            "model.vision: later tokens would go on seeing a picture whose place was dropped",
         LearnedPositionConfig or SinusoidalPositionConfig =>
             "model.position: positions are added to the embedding, so that a cached token cannot move to another place",
         _ => model.MixersByPath().Select(mixer => ObstacleTo(mixer.Path, mixer.Mixer, model.Position)).OfType<string>().FirstOrDefault(),

@@ -1,6 +1,7 @@
 using TorchSharp;
 using Transformer.Configuration;
 using Transformer.Data;
+using Transformer.Data.Images;
 using Transformer.Inference;
 using Transformer.Inference.Torch;
 using Transformer.Model;
@@ -92,6 +93,12 @@ public sealed class LiveTensorTests
         var batch = new Batch([1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6, 7], Rows: 2, Columns: 3);
         using var taken = new TrainingStep(model, space, optimizer, training ?? Config);
         taken.Run(1, [batch, batch]);
+        if (model.Config.Vision is { } vision)
+        {
+            var pictures = new BatchPictures([.. new byte[] { 0, 9 }.Select(level => new Picture(8, 8, [.. Enumerable.Repeat(level, 192)]))], [1, 0]);
+            var seen = new Batch([1, -1, 3, -1, 5, 6], batch.Targets, Rows: 2, Columns: 3) { Pictures = pictures };
+            taken.Run(1, [seen.ReadBy(vision), batch]);
+        }
         if (!model.Config.HasSegments) return;
         var longer = new Batch([.. Enumerable.Repeat(1L, 20)], [.. Enumerable.Repeat(2L, 20)], Rows: 2, Columns: 10);
         taken.Run(1, [longer with { Starts = [true, false, true, true] }, longer with { Starts = [false, false, false, true] }]);
