@@ -27,8 +27,8 @@ internal static class GenerateVerb
     {
         var verb = new Command(Name, "Continues a prompt with a trained model.")
         {
-            Source, Prompt, PromptFile, Image, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema, Seed,
-            Count, GenerateMemory.Memory, GenerateMemory.Conversation, GenerateMemory.Budget,
+            Source, Prompt, PromptFile, Image, MaxTokens, Greedy, Temperature, TopK, TopP, MinP, RepetitionPenalty, Stop, Regex, JsonSchema,
+            Seed, Count, GenerateMemory.Memory, GenerateMemory.Conversation, GenerateMemory.Budget,
             DraftTokens, Draft, Prompts, GenerateOptions.Parallel, Beams, LengthPenalty, GenerateOptions.ContextPolicy, SaveState, State,
             TensorParallel, SharedOptions.Quantize, SharedOptions.Threads, SharedOptions.Device, SharedOptions.Json,
         };

@@ -47,7 +47,7 @@ internal static class InspectPicture
         var pictures = new PictureVectors(model.EncodePictures(pixels), [0]);
         var answer = loaded.Tokenizer.Decode([(int)model.Logits(model.Hidden(text, pictures: pictures))[0, -1].argmax().item<long>()]);
         var weights = AttentionToPicture.Of(model, text, pictures);
-        PictureDiagram.Write(drawing, $"{prompt.Trim()} \u2192 {answer.Trim()}", picture, weights);
+        PictureDiagram.Write(drawing, $"{prompt.Trim()} \u2192 {answer.Trim()}", PictureFile.ToPng(picture), weights);
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json))
             ScriptJson.Write(output, new { Prompt = prompt, Answer = answer, Weights = weights, Out = drawing });

@@ -14,7 +14,10 @@ internal static class SeeingModels
             Vision = Vision(new PrefixVisionConfig()) with
             {
                 Stride = 2,
-                Encoder = new() { Layers = 1, Width = 12, Heads = 3, Bias = true, Mlp = new SwiGluMlpConfig(), Norm = new LayerNormConfig() },
+                Encoder = new()
+                {
+                    Layers = 1, Width = 12, Heads = 3, Bias = true, Mlp = new SwiGluMlpConfig(), Norm = new LayerNormConfig()
+                },
                 Projector = new PixelShuffleProjectorConfig { Factor = 3, Bias = true },
             },
             Position = Tiny.Positions["learned"],

@@ -74,7 +74,8 @@ public sealed record ImageEncoderConfig : IValidated
     public IEnumerable<ConfigProblem> Problems()
     {
         if (Layers is < 0 or > MostLayers) yield return new("layers", $"found {Layers}, expected 0 to {MostLayers}");
-        if (Width is < 1 or > ModelConfig.WidestStream) yield return new("width", $"found {Width}, expected 1 to {ModelConfig.WidestStream}");
+        if (Width is < 1 or > ModelConfig.WidestStream)
+            yield return new("width", $"found {Width}, expected 1 to {ModelConfig.WidestStream}");
         if (Mlp is NoMlpConfig) yield return new("mlp.kind", "found none, expected any other kind");
     }
 }

@@ -49,7 +49,7 @@ internal static class ModelParameters
             .. sublayers.SelectMany(Sublayer),
             .. Of(ModelComponent.Memory, BlockSpec.Memory, memory ?? []),
             .. sublayers.SelectMany(sublayer =>
-                Of(ModelComponent.Residuals, sublayer.Residual, sublayer.ResidualParameters(config.Residual))),
+                Of(ModelComponent.Residuals, sublayer.Residual, sublayer.ResidualParameters(config))),
         ];
 
         IEnumerable<ParameterSpec> Sublayer(SublayerSpec sublayer) =>

@@ -31,8 +31,10 @@ public sealed record SublayerSpec(string Name, int Index, string? NormBefore, st
             .Select(name => new SublayerSpec(name, index, $"{name}_layernorm", NormAfter: null) { IsGated = true });
 
     /// <summary>The parameters of its residual, named relative to it.</summary>
-    internal IEnumerable<ParameterSpec> ResidualParameters(ResidualConfig residual) =>
-        IsGated ? [new("gate", [1], new ConstantDraw(0))] : residual.Parameters();
+    /// <param name="model">The model that it is part of.</param>
+    internal IEnumerable<ParameterSpec> ResidualParameters(ModelConfig model) => IsGated
+        ? [new("gate", [1], new ConstantDraw((model.Vision as GatedCrossAttentionConfig)?.InitialGate ?? 0))]
+        : model.Residual.Parameters();
 
     /// <summary>The module of the residual's own parameters.</summary>
     public string Residual => $"{Name}_residual";

@@ -18,7 +18,9 @@ public abstract record VisionConfig : IValidated
     /// <summary>How a picture becomes S x S numbers of each colour.</summary>
     public ImageConfig Image { get; init; } = new();
 
-    /// <summary>Convolutions before the patches, which are then of what these give (Xiao et al. 2021); patches of pixels where absent.</summary>
+    /// <summary>
+    /// Convolutions before the patches, which are then of what these give (Xiao et al. 2021); patches of pixels where absent.
+    /// </summary>
     public StemConfig? Stem { get; init; }
 
     /// <summary>The side of a patch: in pixels or, with a stem, in places of what it gives.</summary>
@@ -69,7 +71,9 @@ public abstract record VisionConfig : IValidated
         ];
     }
 
-    /// <summary>The operations of training on one picture: 6 a number that a weight is multiplied with, and the encoder's attention.</summary>
+    /// <summary>
+    /// The operations of training on one picture: 6 a number that a weight is multiplied with, and the encoder's attention.
+    /// </summary>
     /// <param name="model">The model that it is part of.</param>
     internal double FlopsPerPicture(ModelConfig model)
     {
@@ -103,7 +107,10 @@ public abstract record VisionConfig : IValidated
             yield break;
         }
         if (stride < 1 || stride > Patch)
-            yield return new("stride", $"found {stride}, expected 1 to {Patch}: between patches that are farther apart pixels are not read");
+        {
+            yield return new(
+                "stride", $"found {stride}, expected 1 to {Patch}: between patches that are farther apart pixels are not read");
+        }
         else if ((side - Patch) % stride != 0)
         {
             var fitting = Enumerable.Range(1, side).Where(patch => (side - patch) % (Stride ?? patch) == 0).ToArray();
@@ -141,6 +148,12 @@ public sealed record GatedCrossAttentionConfig : VisionConfig
 
     /// <summary>Before every how many blocks it stands: 2 is before the second, the fourth and so on.</summary>
     public int Every { get; init; } = 1;
+
+    /// <summary>
+    /// g before the first step: 0 leaves a trained text model as it is; a model that learns to read and to see at once needs a gate that is
+    /// open, such as 1, since at 0 neither the gate nor what is behind it knows where to go.
+    /// </summary>
+    public double InitialGate { get; init; }
 
     /// <summary>The feed-forward layer behind it.</summary>
     public MlpConfig Mlp { get; init; } = new GeluMlpConfig();
@@ -189,6 +202,13 @@ public sealed record GatedCrossAttentionConfig : VisionConfig
         if (Every < 1 || Every > Math.Max(1, model.Layers.Blocks))
             yield return new("every", $"found {Every}, expected 1 to {Math.Max(1, model.Layers.Blocks)}, the number of blocks");
         if (Mlp is NoMlpConfig) yield return new("mlp.kind", "found none, expected any other kind");
+        if (!double.IsFinite(InitialGate)) yield return new("initial_gate", $"found {InitialGate}, expected a number");
+        if (InitialGate == 0 && model.Initialization is ZeroProjectionInitializationConfig)
+        {
+            yield return new(
+                "initial_gate", "found 0 under zero_projections: both factors of what cross-attention adds would be zero, and neither " +
+                    "ever learn; set it to 1, or take gpt2 or xavier as model.initialization");
+        }
         if (model.Residual is HyperConnectionsResidualConfig)
             yield return new("kind", "gated_cross_attention adds to one residual stream, and hyper_connections has several; take prefix");
     }

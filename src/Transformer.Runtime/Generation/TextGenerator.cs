@@ -95,7 +95,9 @@ public sealed class TextGenerator
         }
     }
 
-    /// <summary>The tokens of a prompt with pictures, each in the place of an <see cref="ImageMark"/>; before the text where it has none.</summary>
+    /// <summary>
+    /// The tokens of a prompt with pictures, each in the place of an <see cref="ImageMark"/>; before the text where it has none.
+    /// </summary>
     /// <param name="prompt">The text.</param>
     /// <param name="pictures">Each picture as <see cref="InferenceModel.Picture"/> takes it.</param>
     /// <exception cref="InputException">There are more or fewer pictures than marks, the model reads no pictures, or the text cannot be

@@ -1,5 +1,4 @@
 using Transformer.Configuration;
-using Transformer.Data.Images;
 
 namespace Transformer.Data;
 

@@ -57,7 +57,8 @@ public sealed class ImageTextDataset : Dataset
             foreach (var image in row.Images) hash.Append(BitConverter.GetBytes(new FileInfo(image).Length));
         }
         return new(
-            config.Path!, tokenizer, [.. rows.Select(row => Encoded.Of(row, tokenizer))], [.. held.Select(row => Encoded.Of(row, tokenizer))],
+            config.Path!, tokenizer,
+            [.. rows.Select(row => Encoded.Of(row, tokenizer))], [.. held.Select(row => Encoded.Of(row, tokenizer))],
             Convert.ToHexStringLower(hash.GetCurrentHash()));
     }
 
@@ -154,7 +155,8 @@ public sealed class ImageTextDataset : Dataset
 
     private sealed class Rows(ImageTextDataset data, int batchSize, int seed, long position) : TrainingBatches(position)
     {
-        public override Batch At(long position) => Padded([.. Enumerable.Range(0, batchSize).Select(row => Row(position * batchSize + row))]);
+        public override Batch At(long position) =>
+            Padded([.. Enumerable.Range(0, batchSize).Select(row => Row(position * batchSize + row))]);
 
         private Encoded Row(long drawn)
         {

@@ -6,8 +6,8 @@ namespace Transformer.Data;
 // I pictures · S side of a picture
 
 /// <summary>
-/// Pictures of the size that a model reads, and where they stand in a batch. Levels are bytes, which whoever reads them normalises, so that a
-/// batch that is prefetched takes little memory.
+/// Pictures of the size that a model reads, and where they stand in a batch. Levels are bytes, which whoever reads them normalises, so
+/// that a batch that is prefetched takes little memory.
 /// </summary>
 /// <param name="Levels">Each picture once, red, green and blue from 0 to 255: [I, S, S, 3].</param>
 /// <param name="Size">S.</param>

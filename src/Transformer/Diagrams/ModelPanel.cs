@@ -11,7 +11,8 @@ internal sealed class ModelPanel(ModelConfig model, PartCards cards, StackDrawin
 
     private readonly Card? position = cards.Position;
     private readonly Card[] column = [
-        cards.Embedding, cards.Head, .. cards.Vision is { } vision ? [vision] : (Card[])[], .. model.Residual.LastNorm ? [cards.Norm("last norm")] : (Card[])[]];
+        cards.Embedding, cards.Head, .. cards.Vision is { } vision ? [vision] : (Card[])[],
+        .. model.Residual.LastNorm ? [cards.Norm("last norm")] : (Card[])[]];
 
     private protected override int ContentWidth => ColumnAt + CardWidth + Lane;
 

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Xml.Linq;
 using Transformer.Configuration;
-using Transformer.Data.Images;
 
 namespace Transformer.Diagrams;
 
@@ -13,42 +12,44 @@ public static class PictureDiagram
     /// <summary>Draws a picture and writes it as SVG, the same bytes on every system.</summary>
     /// <param name="path">The file.</param>
     /// <param name="title">What was asked and answered.</param>
-    /// <param name="picture">The picture as the model reads it.</param>
-    /// <param name="weights">For each block the weights of the patches of a square, row by row; none where it has no such attention.</param>
+    /// <param name="picture">The picture as the model reads it, a PNG file's bytes.</param>
+    /// <param name="weights">
+    /// For each block the weights of the patches of a square, row by row; none where it has no such attention.
+    /// </param>
     /// <exception cref="InputException">The file cannot be written.</exception>
-    public static void Write(string path, string title, Picture picture, IReadOnlyList<IReadOnlyList<double>> weights) =>
+    public static void Write(string path, string title, byte[] picture, IReadOnlyList<IReadOnlyList<double>> weights) =>
         SvgPage.Save(Draw(title, picture, weights), path);
 
     /// <summary>Draws a picture.</summary>
     /// <inheritdoc cref="Write"/>
-    public static XDocument Draw(string title, Picture picture, IReadOnlyList<IReadOnlyList<double>> weights)
+    public static XDocument Draw(string title, byte[] picture, IReadOnlyList<IReadOnlyList<double>> weights)
     {
         var page = new SvgPage();
         page.Text("title", Margin, 38, title, 20);
-        page.Text("muted", Margin, 62, "what the token before the answer does not attend to is covered", Card.Size);
+        page.Text("muted", Margin, 62, "what the token before the answer does not attend to lies in shade", Card.Size);
         var (shown, x) = (weights.Index().Where(block => block.Item.Count > 0).ToList(), Margin);
-        page.Image(PictureFile.ToPng(picture), x, Top, Side);
+        page.Image(picture, x, Top, Side);
         page.Text("muted", x, Top + Side + 22, "the picture", Card.Size);
         foreach (var (block, own) in shown)
         {
             x += Side + Gap;
-            page.Image(PictureFile.ToPng(picture), x, Top, Side);
-            Cover(page, own, x);
+            page.Image(picture, x, Top, Side);
+            Shade(page, own, x);
             page.Text("muted", x, Top + Side + 22, string.Create(
                 CultureInfo.InvariantCulture, $"block {block}: at most {own.Max():p0} on one of {own.Count} patches"), Card.Size);
         }
         return page.Finish(x + Side + Margin, Top + Side + Below, title, SvgStyle.Sheet + SvgStyle.Pictures);
     }
 
-    // What is attended to shows; the rest is covered.
-    private static void Cover(SvgPage page, IReadOnlyList<double> weights, int x)
+    // What is attended to shows; the rest lies in shade.
+    private static void Shade(SvgPage page, IReadOnlyList<double> weights, int x)
     {
         var (side, most) = ((int)Math.Round(Math.Sqrt(weights.Count)), weights.Max());
         for (var patch = 0; patch < weights.Count; patch++)
         {
             var (row, column) = (patch / side, patch % side);
             var (left, top) = (column * Side / side, row * Side / side);
-            page.Square("cover", x + left, Top + top, Side / side, 0.85 * (1 - weights[patch] / most));
+            page.Square("shade", x + left, Top + top, Side / side, 0.85 * (1 - weights[patch] / most));
         }
     }
 }

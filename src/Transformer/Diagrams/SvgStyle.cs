@@ -69,7 +69,7 @@ internal static class SvgStyle
     public const string Pictures = """
 
         .pixels { image-rendering: pixelated; }
-        .cover { fill: #1f2328; }
+        .shade { fill: #1f2328; }
 
         """;
 }

@@ -48,13 +48,15 @@ public static class BatchTensors
         if (batch.Pixels is not { Count: > 0 } pixels) return null;
         using var scope = NewDisposeScope();
         var levels = tensor(pixels.Levels, pixels.Count, pixels.Size, pixels.Size, 3).ToDeviceAsync(model.Device);
-        return new(model.EncodePictures(Normalised(levels, model.Config.Vision!.Image), recomputation).MoveToOuterDisposeScope(), pixels.Of);
+        var vectors = model.EncodePictures(Normalised(levels, model.Config.Vision!.Image), recomputation);
+        return new(vectors.MoveToOuterDisposeScope(), pixels.Of);
     }
 
     // (level / 255 - mean) / deviation in fp64, to the bit what ImagePreprocessing gives: [I, S, S, 3] to [I, 3, S, S].
     private static Tensor Normalised(Tensor levels, ImageConfig config)
     {
-        var (mean, deviation) = (tensor(config.Mean.ToArray(), device: levels.device), tensor(config.Deviation.ToArray(), device: levels.device));
+        var mean = tensor(config.Mean.ToArray(), device: levels.device);
+        var deviation = tensor(config.Deviation.ToArray(), device: levels.device);
         return ((levels.to(ScalarType.Float64) / 255 - mean) / deviation).to(ScalarType.Float32).permute(0, 3, 1, 2).contiguous();
     }
 

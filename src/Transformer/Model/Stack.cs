@@ -50,8 +50,8 @@ public sealed class Stack : nn.Module<Tensor, ForwardContext, Tensor>
     public IReadOnlyList<Block> Blocks { get; }
 
     /// <summary>
-    /// What has a state in generation: the mixers of its own blocks, their attention to pictures, and its hourglasses, which hold the states
-    /// of their layers; then the associative memories of its own blocks.
+    /// What has a state in generation: the mixers of its own blocks, their attention to pictures, and its hourglasses, which hold the
+    /// states of their layers; then the associative memories of its own blocks.
     /// </summary>
     internal IEnumerable<nn.Module> Stateful =>
         nodes.SelectMany(node => node is Block block ? block.Stateful : [node])

@@ -132,13 +132,12 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     /// <param name="pixels">Pictures as <see cref="VisionConfig.Image"/> says: [I, 3, S, S].</param>
     /// <param name="recomputation">Activation checkpointing; null where blocks keep all activations.</param>
     /// <returns>[I, N, C]</returns>
-    /// <exception cref="InvalidOperationException">The model reads text alone.</exception>
     public Tensor EncodePictures(Tensor pixels, Recomputation? recomputation = null)
     {
         var encoder = model.Vision ?? throw new InvalidOperationException("the model reads text alone");
         using var scope = NewDisposeScope();
-        return scope.MoveToOuter(encoder.call(
-            pixels, new() { Causal = false, ProductType = ProductTypes.Of(precision), Recomputation = recomputation }));
+        var context = new ForwardContext { Causal = false, ProductType = ProductTypes.Of(precision), Recomputation = recomputation };
+        return scope.MoveToOuter(encoder.call(pixels, context));
     }
 
     /// <summary>The last layer's normalised output, from which the head makes logits.</summary>

@@ -51,7 +51,8 @@ public sealed record DataConfig : IValidated
         if (ValidationFraction is <= 0 or >= 1)
             yield return new("validation_fraction", $"found {ValidationFraction}, expected more than 0 and less than 1");
         if (Pieces is CharacterTokenizerConfig or ByteTokenizerConfig)
-            yield return new("pieces.kind", $"found {Configuration.Kind.NameOf(Pieces)}, whose pieces are no longer than tokens; expected bpe or file");
+            yield return new(
+                "pieces.kind", $"found {Configuration.Kind.NameOf(Pieces)}, whose pieces are no longer than tokens; expected bpe or file");
         if (Kind == DataKind.Task && Task is null) yield return new("task", "missing; expected a generated task, or another data.kind");
         if (Kind == DataKind.ImageText)
         {

@@ -27,7 +27,7 @@ public sealed class PictureVerbsTests : IDisposable
         Rows();
         var run = await Train("--set training.steps=3 --set training.sample_tokens=5");
         Assert.Equal((CommandLine.Done, ""), (run.Code, run.Code == CommandLine.Done ? "" : run.Error));
-        Assert.Contains("[2.png]", await File.ReadAllTextAsync(folder["run/samples.txt"]));
+        Assert.Contains("[2.png]", await File.ReadAllTextAsync(folder["run/samples.txt"], TestContext.Current.CancellationToken));
         var answered = await CliRun.Of(
             "generate", folder["run"], "--image", folder["0.png"], "--prompt", "<image> what?", "--max-tokens", "4", "--greedy");
         Assert.Equal(CommandLine.Done, answered.Code);

@@ -48,7 +48,10 @@ public sealed class EveryKindTests : IDisposable
             [$"data.path={here["corpus.txt"]}", "training.steps=6", "training.evaluate_every=6", "training.sample_tokens=0"]);
         var model = Tiny.Models[kind] with { VocabularySize = null };
         if (model.Vision is not null)
-            return run with { Model = model, Data = new DataConfig { Task = new SortOfClevrTaskConfig { Pictures = 40, ValidationPictures = 2 } } };
+        {
+            var task = new SortOfClevrTaskConfig { Pictures = 40, ValidationPictures = 2 };
+            return run with { Model = model, Data = new DataConfig { Task = task } };
+        }
         return run with
         {
             Model = model,

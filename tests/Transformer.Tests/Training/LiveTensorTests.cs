@@ -95,7 +95,8 @@ public sealed class LiveTensorTests
         taken.Run(1, [batch, batch]);
         if (model.Config.Vision is { } vision)
         {
-            var pictures = new BatchPictures([.. new byte[] { 0, 9 }.Select(level => new Picture(8, 8, [.. Enumerable.Repeat(level, 192)]))], [1, 0]);
+            var two = new byte[] { 0, 9 }.Select(level => new Picture(8, 8, [.. Enumerable.Repeat(level, 192)]));
+            var pictures = new BatchPictures([.. two], [1, 0]);
             var seen = new Batch([1, -1, 3, -1, 5, 6], batch.Targets, Rows: 2, Columns: 3) { Pictures = pictures };
             taken.Run(1, [seen.ReadBy(vision), batch]);
         }

@@ -37,7 +37,7 @@ public static class PictureFile
     }
 
     /// <summary>A picture as the bytes of a PNG file.</summary>
-    internal static byte[] ToPng(Picture picture)
+    public static byte[] ToPng(Picture picture)
     {
         using var png = Encode(picture);
         return png.ToArray();

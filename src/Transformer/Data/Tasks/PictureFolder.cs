@@ -54,7 +54,8 @@ public static class PictureFolder
         foreach (var (inputs, targets) in batch.Inputs.Chunk(batch.Columns).Zip(batch.Targets.Chunk(batch.Columns)))
         {
             var asked = Array.FindIndex(targets, target => target != Batch.IgnoredTarget);
-            var words = inputs.Take(asked + 1).Select(id => id == Batch.ImagePlaceholder ? TextGenerator.ImageMark : tokenizer.Decode([(int)id]));
+            var words = inputs.Take(asked + 1)
+                .Select(id => id == Batch.ImagePlaceholder ? TextGenerator.ImageMark : tokenizer.Decode([(int)id]));
             var answer = tokenizer.Decode([.. targets.Where(target => target != Batch.IgnoredTarget).Select(target => (int)target)]);
             yield return JsonSerializer.Serialize(
                 new Dictionary<string, object> { ["text"] = string.Join(' ', words), ["images"] = (string[])[name], ["answer"] = answer },

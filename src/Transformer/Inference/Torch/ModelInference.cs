@@ -35,10 +35,13 @@ public static class ModelInference
         CancellationToken cancellation = default)
     {
         using var inference = Of(model);
-        if (inference.Core is not TorchInferenceModel { IsFollower: true } follower)
-            return new TextGenerator(inference, tokenizer).Generate(prompts(inference), options, onToken, onText, cancellation: cancellation);
-        follower.Follow();
-        return [];
+        if (inference.Core is TorchInferenceModel { IsFollower: true } follower)
+        {
+            follower.Follow();
+            return [];
+        }
+        var generator = new TextGenerator(inference, tokenizer);
+        return generator.Generate(prompts(inference), options, onToken, onText, cancellation: cancellation);
     }
 
     /// <summary>The CPU kernels; null where libtorch has to compute.</summary>

@@ -149,27 +149,25 @@ public sealed class SoftmaxAttention : TokenMixer
         Tensor q, Tensor k, Tensor v, double scale, Tensor? mask,
         double? softCap = null, double dropout = 0, Tensor? bias = null, Tensor? softMask = null)
     {
-        var sharing = q.shape[1] / v.shape[1];
-        if (sharing > 1) v = v.repeat_interleave(sharing, dim: 1);                                                  // [B, H, S, D]
-        var weights = Weights(q, k, scale, mask, softCap, bias, softMask);                                          // [B, H, T, S]
-        return matmul(nn.functional.dropout(weights, dropout).to(v.dtype).ForMatmul(), v.ForMatmul()).to(v.dtype);    // [B, H, T, D]
-    }
-
-    /// <summary>softmax(scale q k^T + mask), fp32: [B, H, T, S].</summary>
-    /// <inheritdoc cref="Explicit"/>
-    public static Tensor Weights(
-        Tensor q, Tensor k, double scale, Tensor? mask, double? softCap = null, Tensor? bias = null, Tensor? softMask = null)
-    {
         var sharing = q.shape[1] / k.shape[1];
-        if (sharing > 1) k = k.repeat_interleave(sharing, dim: 1);                                                  // [B, H, S, D]
+        if (sharing > 1) (k, v) = (k.repeat_interleave(sharing, dim: 1), v.repeat_interleave(sharing, dim: 1));    // 2 x [B, H, S, D]
         var scores = matmul((scale * q).ForMatmul(), k.ForMatmul().transpose(-2, -1)).to(q.dtype).ToFloat32();       // [B, H, T, S]
         if (bias is not null) scores = scores + bias;
         if (softCap is { } cap) scores = cap * (scores / cap).tanh();
         if (mask is not null) scores = scores.masked_fill(mask.logical_not(), double.NegativeInfinity);
         var weights = scores.softmax(-1);
-        return softMask is null
-            ? weights
-            : weights * softMask / ((weights * softMask).sum(-1, keepdim: true) + LearnedWindowConfig.Epsilon);
+        if (softMask is not null)
+            weights = weights * softMask / ((weights * softMask).sum(-1, keepdim: true) + LearnedWindowConfig.Epsilon);
+        return matmul(nn.functional.dropout(weights, dropout).to(v.dtype).ForMatmul(), v.ForMatmul()).to(v.dtype);    // [B, H, T, D]
+    }
+
+    /// <summary>The weights alone, [B, H, T, S]: what the values of S tokens become that are the rows of an identity matrix.</summary>
+    /// <inheritdoc cref="Explicit"/>
+    internal static Tensor Weights(Tensor q, Tensor k, double scale, Tensor? mask, double? softCap = null, Tensor? bias = null)
+    {
+        var tokens = k.shape[2];
+        var each = eye(tokens, dtype: ScalarType.Float32, device: k.device).expand(k.shape[0], k.shape[1], tokens, tokens);
+        return Explicit(q, k, each, scale, mask, softCap, bias: bias);
     }
 
     /// <summary>True where query t may see key s, that is s &lt;= t: [T, T].</summary>

@@ -85,8 +85,8 @@ public sealed class PixelShuffle : Projector
     public override Tensor forward(Tensor x, ForwardContext context) => proj.call(context.ForMatmul(Shuffle(x, factor)));
 
     /// <summary>
-    /// Number (dy s + dx) C' + c of place (i, j) is number c of place (i s + dy, j s + dx): the channels of a group of places one behind the
-    /// other.
+    /// Number (dy s + dx) C' + c of place (i, j) is number c of place (i s + dy, j s + dx): the channels of a group of places one behind
+    /// the other.
     /// </summary>
     /// <param name="x">[I, N, C'], the places of a square by rows.</param>
     /// <param name="factor">s, which divides the square's side.</param>

@@ -64,7 +64,8 @@ public sealed class VisionGoldenTests
                 [resampler.Weight("layers.0.cross_attn.k_proj.weight").grad!, resampler.Weight("layers.0.cross_attn.v_proj.weight").grad!]),
             1.5e-4, "gradient of keys and values");
         if (frames is not null) Near.Equal(golden["grad.frame_embs"], frames.grad!, 1.5e-4, "gradient of the frames' embeddings");
-        if (pictures is not null) Near.Equal(golden["grad.media_time_embs"], pictures.grad!, 1.5e-4, "gradient of the pictures' embeddings");
+        if (pictures is not null)
+            Near.Equal(golden["grad.media_time_embs"], pictures.grad!, 1.5e-4, "gradient of the pictures' embeddings");
     }
 
     private static PerceiverResampler Resampler(Dictionary<string, Tensor> golden)
@@ -80,8 +81,8 @@ public sealed class VisionGoldenTests
         var encoder = new ImageEncoderConfig { Width = 20 }.ModelOf(Tiny.Config with { Norm = new LayerNormConfig() }, patches: 7);
         var resampler = new PerceiverResampler(config, encoder, width: 4);
         using var _ = no_grad();
-        foreach (var (name, parameter) in resampler.named_parameters().Where(found => !found.name.StartsWith("proj.", StringComparison.Ordinal)))
-            parameter.copy_(Its(name));
+        var read = resampler.named_parameters().Where(found => !found.name.StartsWith("proj.", StringComparison.Ordinal));
+        foreach (var (name, parameter) in read) parameter.copy_(Its(name));
         return resampler;
 
         Tensor Its(string name)

@@ -107,7 +107,9 @@ public sealed class FusionInvariantTests
         using var model = Model(name);
         var hidden = model.Hidden(Row(name, 0, pictures: 1).unsqueeze(0), pictures: Shown(model, [0]));
         (hidden * randn_like(hidden)).sum().backward();
-        var first = Tiny.Seeing[name].Vision!.Stem is null ? "model.vision.patch_embedding.weight" : "model.vision.stem.convolutions.0.weight";
+        var first = Tiny.Seeing[name].Vision!.Stem is null
+            ? "model.vision.patch_embedding.weight"
+            : "model.vision.stem.convolutions.0.weight";
         Assert.True(model.Weight(first).grad!.abs().max().item<float>() > 1e-3);
     }
 
@@ -123,7 +125,8 @@ public sealed class FusionInvariantTests
         using var recomputation = new Transformer.Native.Recomputation();
         var again = Gradients(recomputation);
         recomputation.ThrowIfFailed();
-        foreach (var (parameter, gradient) in kept) Near.Equal(gradient, again[parameter], 1e-5 * (1 + gradient.abs().max().item<float>()), parameter);
+        foreach (var (parameter, gradient) in kept)
+            Near.Equal(gradient, again[parameter], 1e-5 * (1 + gradient.abs().max().item<float>()), parameter);
 
         Dictionary<string, Tensor> Gradients(Transformer.Native.Recomputation? how)
         {
@@ -162,7 +165,8 @@ public sealed class FusionInvariantTests
         // as many too few in one row as there are too many in the other
         var ids = stack([.. new[] { count, 2 * Tiny.Seeing[name].Vision!.Placeholders - count }
             .Select(places => cat([full([places], -1L), zeros(10 - places, int64)]))]);
-        var refused = Assert.Throws<ArgumentException>(() => model.Hidden(ids, pictures: Shown(model, name == "prefix" ? [0, 1] : [0, 1, 2])));
+        var pictures = Shown(model, name == "prefix" ? [0, 1] : [0, 1, 2]);
+        var refused = Assert.Throws<ArgumentException>(() => model.Hidden(ids, pictures: pictures));
         Assert.Contains("placeholders", refused.Message);
     }
 

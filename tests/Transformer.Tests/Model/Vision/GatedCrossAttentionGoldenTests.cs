@@ -40,7 +40,8 @@ public sealed class GatedCrossAttentionGoldenTests
         foreach (var (ours, its) in Names)
         {
             var whole = golden[$"grad.{its}"];
-            Near.Equal(Part(ours, whole), block.Weight(ours).grad!, ours.EndsWith("gate", StringComparison.Ordinal) ? Gates : Gradients, ours);
+            var tolerance = ours.EndsWith("gate", StringComparison.Ordinal) ? Gates : Gradients;
+            Near.Equal(Part(ours, whole), block.Weight(ours).grad!, tolerance, ours);
         }
     }
 
@@ -58,8 +59,7 @@ public sealed class GatedCrossAttentionGoldenTests
         (y * golden["w"]).sum().backward();
         Near.Equal(golden["gates_zero_grad_attn_gate"], block.Weight($"{Attention}_residual.gate").grad!, Gates, "gate of the attention");
         Near.Equal(golden["gates_zero_grad_ff_gate"], block.Weight($"{FeedForward}_residual.gate").grad!, Gates, "gate of the MLP");
-        Near.Equal(zeros(24, 24), block.Weight($"{Attention}.k_proj.weight").grad![.., ..20] is var keys
-            ? nn.functional.pad(keys, [0, 4]) : keys, 0, "keys");
+        Near.Equal(zeros(24, 20), block.Weight($"{Attention}.k_proj.weight").grad!, 0, "keys");
     }
 
     [Fact]

@@ -10,8 +10,8 @@ namespace Transformer.Tests.Model.Vision;
 // B batch · T tokens · I pictures · N vectors of a picture · C width
 
 /// <summary>
-/// LLaVA and Idefics 3 of transformers: pictures in the place of placeholders. LLaVA's tower has a class token, a norm before its blocks and
-/// quick-GELU, and is assembled here; tolerances are those of the goldens.
+/// LLaVA and Idefics 3 of transformers: pictures in the place of placeholders. LLaVA's tower has a class token, a norm before its blocks
+/// and quick-GELU, and is assembled here; tolerances are those of the goldens.
 /// </summary>
 public sealed class PrefixGoldenTests
 {
@@ -66,7 +66,10 @@ public sealed class PrefixGoldenTests
         Near.Equal(golden[$"{tower_}position_embedding.weight"], tower.Positions.grad!, Gradients, "positions");
         Near.Equal(golden[$"{tower_}class_embedding"], tower.Class.grad!, Gradients, "class token");
         foreach (var part in new[] { "linear_1.weight", "linear_1.bias", "linear_2.weight", "linear_2.bias" })
-            Near.Equal(golden[$"grad.model.multi_modal_projector.{part}"], model.Weight($"model.vision.projector.{part}").grad!, Gradients, part);
+        {
+            var found = model.Weight($"model.vision.projector.{part}").grad!;
+            Near.Equal(golden[$"grad.model.multi_modal_projector.{part}"], found, Gradients, part);
+        }
     }
 
     // Placeholders are ids below 0 here, since a picture is no token.
@@ -150,7 +153,8 @@ public sealed class PrefixGoldenTests
                 [
                     new Sublayer(model, new("self_attn", 0, "layer_norm1", null), new Transformer.Layers.Attention.SoftmaxAttention(
                         new SoftmaxAttentionConfig { Heads = 4, Bias = true }, 32)),
-                    new Sublayer(model, new("mlp", 1, "layer_norm2", null), new PlainMlp(32, 32, bias: true, x => x * (1.702 * x).sigmoid())),
+                    new Sublayer(
+                        model, new("mlp", 1, "layer_norm2", null), new PlainMlp(32, 32, bias: true, x => x * (1.702 * x).sigmoid())),
                 ], depth: 0);
             using var _ = no_grad();
             foreach (var (name, value) in block.named_parameters())
