@@ -191,7 +191,8 @@ public sealed class ModelSize
     // last and two counts.
     private long StateNumbers(IEnumerable<StackNode> nodes, long tokens) => nodes.Sum(node => node switch
     {
-        BlockSpec block => block.Mixer.CostAt(config.Width, block.MixesValues).StateNumbers(tokens),
+        BlockSpec block => block.Mixer.CostAt(config.Width, block.MixesValues).StateNumbers(tokens)
+            + (block.Sublayers[0].IsGated ? ((GatedCrossAttentionConfig)config.Vision!).StateNumbers(config.Width) : 0),
         HourglassSpec { Config: var hourglass } inner =>
             (hourglass.Shorten ?? 2) * width + 2 + StateNumbers(inner.Layers, hourglass.MostGroups((int)tokens)),
         _ => throw new ArgumentOutOfRangeException(nameof(nodes), node, "no such part of a stack"),

@@ -53,7 +53,7 @@ internal sealed class PartCards
     {
         (SublayerSpec.Mixer, _) => Mixer(block),
         (SublayerSpec.CrossAttention, GatedCrossAttentionConfig cross) => Card.Of(
-            "mixer", "attention", "to the last picture", Count(block, sublayer.Name),
+            "embedding", "attention", "to the last picture", Count(block, sublayer.Name),
             [$"{cross.Heads} heads of width {cross.HeadWidthAt(model.Width)}", "behind a gate"]),
         (SublayerSpec.CrossFeedForward, GatedCrossAttentionConfig { Mlp: var mlp }) => Card.Of(
             "mlp", "MLP", Kind.NameOf(mlp), Count(block, sublayer.Name),

@@ -12,10 +12,9 @@ public sealed record DataConfig : IValidated
     public DataKind? Kind { get => field ?? (Task is null ? DataKind.Text : DataKind.Task); init; }
 
     /// <summary>
-    /// A text file, a folder of prepared token files, or a built-in corpus: <c>builtin:tinyshakespeare</c>, <c>builtin:names</c>; of kind
-    /// image_text a .jsonl file with an object a line, <c>{"text": "&lt;image&gt; what is this?", "images": ["a.png"], "answer": "a
-    /// cat"}</c>, whose pictures lie beside it. A relative path in a file counts from that file's folder, one of --set from the working
-    /// directory.
+    /// A text file, a folder of prepared token files, or a built-in corpus: <c>builtin:tinyshakespeare</c>, <c>builtin:names</c>. Of kind
+    /// image_text: a .jsonl file with an object a line, text, images (files that are named from its folder) and answer. A relative path in
+    /// a file counts from that file's folder, one of --set from the working directory.
     /// </summary>
     public string? Path { get; init; }
 

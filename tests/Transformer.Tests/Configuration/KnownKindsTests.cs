@@ -76,7 +76,7 @@ public sealed class KnownKindsTests
         ];
         Assert.All(models, model => Assert.Null(CpuKernels.Supports(model)));
         Assert.All(
-            models.Where(model => !model.HasSegments && !model.Layers.Hourglasses.Any()
+            models.Where(model => !model.HasSegments && !model.Layers.Hourglasses.Any() && model.Vision is null
                 && model.Attention is not (LatentAttentionConfig or ForgettingAttentionConfig)),
             model => Assert.Null(DecoderGraph.Supports(model)));
     }

@@ -44,10 +44,12 @@ public sealed class ModelDiagramTests : IDisposable
     public void Blocks_that_differ_have_one_box_for_each_sub_layer_and_norm(string name)
     {
         var model = Models[name];
-        var blocks = model.Blocks().DistinctBy(block => (block.Mixer, block.Mlp, block.MixesValues)).ToList();
+        var blocks = model.Blocks().DistinctBy(block => (block.Mixer, block.Mlp, block.MixesValues, block.Sublayers[0].IsGated)).ToList();
+        var seeing = blocks.Count(block => block.Sublayers[0].IsGated);
         var cards = Draw(model).Cards;
         Assert.Equal(blocks.Count, cards.Count(card => card.Family == "mixer"));
-        Assert.Equal(blocks.Sum(block => block.Sublayers.Count) - blocks.Count, cards.Count(card => card.Family == "mlp"));
+        Assert.Equal(blocks.Sum(block => block.Sublayers.Count) - blocks.Count - seeing, cards.Count(card => card.Family == "mlp"));
+        Assert.Equal(seeing, cards.Count(card => card.Texts.Any(text => text.Text == "to the last picture")));
         var norms = blocks.Sum(block => block.Sublayers.Sum(sublayer => sublayer.Norms.Count()));
         norms += model.Hourglasses().Count(hourglass => hourglass.Config.Boundaries is not null);
         Assert.Equal(norms + (model.Residual.LastNorm ? 1 : 0), cards.Count(card => card.Family == "norm"));

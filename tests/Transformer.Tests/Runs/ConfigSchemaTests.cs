@@ -73,7 +73,7 @@ public class ConfigSchemaTests
         if (value is not JsonObject record) return;
         if ((string?)schema["$ref"] is { } reference) schema = Referred(reference);
         var kind = (string?)record["kind"];
-        if (kind is not null && schema["anyOf"] is JsonArray alternatives)
+        if (kind is not null && schema["anyOf"] is JsonArray alternatives && alternatives[0]!["properties"] is not null)
             schema = alternatives.Single(alternative => (string?)alternative!["properties"]!["kind"]!["const"] == kind)!.AsObject();
         foreach (var (key, part) in record)
         {
