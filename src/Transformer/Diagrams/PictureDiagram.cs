@@ -36,7 +36,7 @@ public static class PictureDiagram
             page.Image(picture, x, Top, Side);
             Shade(page, own, x);
             page.Text("muted", x, Top + Side + 22, string.Create(
-                CultureInfo.InvariantCulture, $"block {block}: at most {own.Max():p0} on one of {own.Count} patches"), Card.Size);
+                CultureInfo.InvariantCulture, $"block {block}: up to {own.Max():p0} on a patch"), Card.Size);
         }
         return page.Finish(x + Side + Margin, Top + Side + Below, title, SvgStyle.Sheet + SvgStyle.Pictures);
     }

@@ -26,14 +26,15 @@ public sealed partial class PictureTests : IDisposable
         Assert.Equal(File.ReadAllText(Path.Combine(SourceTree.Root, picture)), File.ReadAllText(here["drawn.svg"]));
     }
 
-    // Loss curves and groups are those of measured runs, and photographs (.png) of pages with such runs.
+    // Loss curves, groups and patches are those of measured runs, and photographs (.png) of pages with such runs.
     [Fact]
     public void Every_picture_is_on_a_page_above_its_command()
     {
         var pictures = Directory.EnumerateFiles(Path.Combine(SourceTree.Root, "docs", "images"), "*.svg")
             .Select(SourceTree.Shown)
             .Where(picture => !picture.EndsWith("-loss.svg", StringComparison.Ordinal)
-                && !picture.EndsWith("-groups.svg", StringComparison.Ordinal));
+                && !picture.EndsWith("-groups.svg", StringComparison.Ordinal)
+                && !picture.EndsWith("-patches.svg", StringComparison.Ordinal));
         Assert.Equal(pictures.Order(), Commands.Select(command => command.Picture).Distinct().Order());
         foreach (var (page, command, picture) in Commands)
         {

@@ -91,10 +91,14 @@ public sealed partial class DeviceStepTests
             ["Layers/Attention/SegmentCache.cs"] = 1,     // how many slots hold memory, which is in CPU memory
             ["Layers/Attention/Window.cs"] = 1,           // on the CPU, and for unknown devices
             ["Layers/Mlp/MixtureOfExperts.cs"] = 1,       // once per layer and pass
+            ["Layers/Vision/PictureState.cs"] = 2,        // in generation: whether there are pictures, and which was the last
+            ["Layers/Vision/SeenPictures.cs"] = 2,        // how many pictures each row has: once a pass with pictures
             ["Model/HeadLoss.cs"] = 1,                    // on the CPU
             ["Model/Hierarchy/DynamicPooling.cs"] = 3,    // how many groups there are: once a pass, twice in generation
             ["Model/Hierarchy/HourglassState.cs"] = 1,    // its counts, which are in CPU memory
             ["Model/TorchSequenceState.cs"] = 1,          // for a saved state
+            ["Model/Vision/AttentionToPicture.cs"] = 3,   // for a drawing
+            ["Model/Vision/PictureVectors.cs"] = 2,       // whether rows have the placeholders of their pictures: once a pass with pictures
             ["Model/TransformerModel.cs"] = 2,            // the mean spans, of chosen tokens too, at evaluations
             ["Training/AdamW.cs"] = 1,                    // its count, which is in CPU memory
             ["Training/GradientScaler.cs"] = 1,           // for other models than ours

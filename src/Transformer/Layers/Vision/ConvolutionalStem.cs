@@ -13,7 +13,7 @@ namespace Transformer.Layers.Vision;
 /// </summary>
 public sealed class ConvolutionalStem : nn.Module<Tensor, ForwardContext, Tensor>
 {
-    private readonly ModuleList<nn.Module<Tensor, Tensor>> convolutions;
+    private readonly ModuleList<Halving> convolutions;
     private readonly ModuleList<nn.Module<Tensor, Tensor>> norms;
 
     /// <param name="config">The channels.</param>
@@ -21,8 +21,7 @@ public sealed class ConvolutionalStem : nn.Module<Tensor, ForwardContext, Tensor
     public ConvolutionalStem(StemConfig config, NormConfig norm) : base(nameof(ConvolutionalStem))
     {
         var from = config.Channels.Prepend(3);
-        convolutions = new([.. from.Zip(config.Channels, (inputs, outputs) =>
-            nn.Conv2d(inputs, outputs, kernel_size: 3, stride: 2, padding: 1))]);
+        convolutions = new([.. from.Zip(config.Channels, (inputs, outputs) => new Halving(inputs, outputs))]);
         norms = new([.. config.Channels.Select(channels => Norm.FromConfig(norm, channels))]);
         RegisterComponents();
     }
@@ -37,5 +36,22 @@ public sealed class ConvolutionalStem : nn.Module<Tensor, ForwardContext, Tensor
             x = nn.functional.relu(x).permute(0, 3, 1, 2);                      // [I, c, H', W']
         }
         return x;
+    }
+
+    // A convolution of 3 x 3 with a stride of two.
+    private sealed class Halving : nn.Module<Tensor, Tensor>
+    {
+        private readonly Parameter weight;    // [outputs, inputs, 3, 3]
+        private readonly Parameter bias;
+
+        public Halving(int inputs, int outputs) : base(nameof(Halving))
+        {
+            weight = new Parameter(nn.init.kaiming_uniform_(empty(outputs, inputs, 3, 3), a: Math.Sqrt(5)));
+            var bound = 1 / Math.Sqrt(9.0 * inputs);
+            bias = new Parameter(nn.init.uniform_(empty(outputs), -bound, bound));
+            RegisterComponents();
+        }
+
+        public override Tensor forward(Tensor x) => nn.functional.conv2d(x, weight, bias, strides: [2, 2], padding: [1, 1]);
     }
 }
