@@ -16,7 +16,12 @@ internal static class SeeingModels
                 Stride = 2,
                 Encoder = new()
                 {
-                    Layers = 1, Width = 12, Heads = 3, Bias = true, Mlp = new SwiGluMlpConfig(), Norm = new LayerNormConfig()
+                    Layers = 1,
+                    Width = 12,
+                    Heads = 3,
+                    Bias = true,
+                    Mlp = new SwiGluMlpConfig(),
+                    Norm = new LayerNormConfig(),
                 },
                 Projector = new PixelShuffleProjectorConfig { Factor = 3, Bias = true },
             },

@@ -164,7 +164,9 @@ public sealed record GatedCrossAttentionConfig : VisionConfig
     /// <summary>D in a model of this width.</summary>
     internal int HeadWidthAt(int width) => HeadWidth ?? width / Math.Max(1, Heads);
 
-    /// <summary>What generation keeps in each block that it stands before: keys and values of a picture, and whether there is one.</summary>
+    /// <summary>
+    /// What generation keeps in each block that it stands before: keys and values of a picture, and whether there is one.
+    /// </summary>
     internal long StateNumbers(int width) => 2L * Vectors * Heads * HeadWidthAt(width) + 1;
 
     /// <summary>Whether it stands before a block.</summary>

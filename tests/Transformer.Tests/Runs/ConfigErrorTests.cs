@@ -334,7 +334,7 @@ public class ConfigErrorTests
 
     [Theory]
     [InlineData("shakespear-char", "shakespear-char: no such file or recipe; did you mean the recipe shakespeare-char?")]
-    [InlineData("runs/a.yaml", "runs/a.yaml: no such file or recipe; the recipes are captioned-scenes, copy, grokking, hierarchy, induction, mqar, ")]
+    [InlineData("runs/a.yaml", "runs/a.yaml: no such file or recipe; the recipes are captioned-scenes, copy, grokking, hierarchy, ")]
     [InlineData("gpt2", "gpt2 is a preset, the architecture of a run: take a recipe with --set model.preset=gpt2")]
     public void A_name_that_is_neither_file_nor_recipe_is_refused_with_the_nearest_recipe(string name, string expected)
     {
