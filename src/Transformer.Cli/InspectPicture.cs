@@ -47,6 +47,11 @@ internal static class InspectPicture
         var pictures = new PictureVectors(model.EncodePictures(pixels), [0]);
         var answer = loaded.Tokenizer.Decode([(int)model.Logits(model.Hidden(text, pictures: pictures))[0, -1].argmax().item<long>()]);
         var weights = AttentionToPicture.Of(model, text, pictures);
+        if (weights.All(block => block.Count == 0))
+        {
+            throw new InputException(
+                $"--image: no block of {path} has softmax attention to all of a picture, so there is nothing to show.");
+        }
         PictureDiagram.Write(drawing, $"{prompt.Trim()} \u2192 {answer.Trim()}", PictureFile.ToPng(picture), weights);
         var output = request.InvocationConfiguration.Output;
         if (request.GetValue(SharedOptions.Json))

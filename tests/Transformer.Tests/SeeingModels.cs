@@ -39,6 +39,12 @@ internal static class SeeingModels
             },
             Layers = [1, new HourglassConfig { Shorten = 2, Layers = 1 }, 1],
         },
+        ["prefix under learned windows and boundaries"] = Tiny.Config with
+        {
+            Vision = Vision(new PrefixVisionConfig()),
+            Attention = new SoftmaxAttentionConfig { Heads = 4, Window = Tiny.Windows["dynamic"] },
+            Layers = [1, new HourglassConfig { Boundaries = new LearnedBoundariesConfig { Rate = 0.4, Hidden = 8 }, Layers = 1 }, 1],
+        },
         ["gated_cross_attention"] = Tiny.Config with { Vision = Vision(new GatedCrossAttentionConfig()) },
         ["gated_cross_attention before every second block"] = Tiny.Config with
         {

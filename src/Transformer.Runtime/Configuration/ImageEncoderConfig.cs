@@ -76,6 +76,7 @@ public sealed record ImageEncoderConfig : IValidated
         if (Layers is < 0 or > MostLayers) yield return new("layers", $"found {Layers}, expected 0 to {MostLayers}");
         if (Width is < 1 or > ModelConfig.WidestStream)
             yield return new("width", $"found {Width}, expected 1 to {ModelConfig.WidestStream}");
-        if (Mlp is NoMlpConfig) yield return new("mlp.kind", "found none, expected any other kind");
+        if (Mlp is NoMlpConfig or MixtureMlpConfig)
+            yield return new("mlp.kind", $"found {Kind.NameOf(Mlp)}, expected a plain or gated kind: every patch takes the same layer");
     }
 }

@@ -161,6 +161,7 @@ public sealed record PerceiverResamplerConfig : ProjectorConfig
             yield return new("heads", $"{Heads} heads do not divide the encoder's width {width}; take a divisor, or set head_width");
         if (HeadWidth is < 1 or > HeadedAttentionConfig.WidestHead)
             yield return new("head_width", $"found {HeadWidth}, expected 1 to {HeadedAttentionConfig.WidestHead}");
-        if (Mlp is NoMlpConfig) yield return new("mlp.kind", "found none, expected any other kind");
+        if (Mlp is NoMlpConfig or MixtureMlpConfig)
+            yield return new("mlp.kind", $"found {Kind.NameOf(Mlp)}, expected a plain or gated kind: every latent takes the same layer");
     }
 }

@@ -16,12 +16,16 @@ public sealed record StemConfig : IValidated
 
     /// <summary>What it learns, named relative to it.</summary>
     /// <param name="norm">The norm of the channels.</param>
-    internal IEnumerable<ParameterSpec> Parameters(NormConfig norm) => Channels.SelectMany((channels, layer) => (ParameterSpec[])
+    internal IEnumerable<ParameterSpec> Parameters(NormConfig norm) =>
     [
-        new($"convolutions.{layer}.weight", [channels, layer == 0 ? 3 : Channels[layer - 1], 3, 3], new LayerDraw()),
-        new($"convolutions.{layer}.bias", [channels], new LayerDraw()),
-        .. norm.Parameters(channels).Select(parameter => parameter.Within($"norms.{layer}")),
-    ]);
+        .. Channels.SelectMany((channels, layer) => (ParameterSpec[])
+        [
+            new($"convolutions.{layer}.weight", [channels, layer == 0 ? 3 : Channels[layer - 1], 3, 3], new LayerDraw()),
+            new($"convolutions.{layer}.bias", [channels], new LayerDraw()),
+        ]),
+        .. Channels.SelectMany((channels, layer) =>
+            norm.Parameters(channels).Select(parameter => parameter.Within($"norms.{layer}"))),
+    ];
 
     /// <summary>The products of weights and numbers for one picture.</summary>
     /// <param name="size">The picture's side.</param>

@@ -132,8 +132,8 @@ public sealed record PrefixVisionConfig : VisionConfig
 }
 
 /// <summary>
-/// Before some blocks x + tanh(g) CrossAttention(norm(x), picture), then x + tanh(g') MLP(norm(x)), each gate a number that begins at zero
-/// (Flamingo, Alayrac et al. 2022, arXiv:2204.14198): a place sees the last picture before it, and the model begins as that of the text.
+/// Before some blocks x + tanh(g) CrossAttention(norm(x), picture), then x + tanh(g') MLP(norm(x)), each gate a learned number (Flamingo,
+/// Alayrac et al. 2022, arXiv:2204.14198): a place sees the last picture before it, and with gates at zero the model is that of the text.
 /// </summary>
 public sealed record GatedCrossAttentionConfig : VisionConfig
 {
@@ -150,8 +150,8 @@ public sealed record GatedCrossAttentionConfig : VisionConfig
     public int Every { get; init; } = 1;
 
     /// <summary>
-    /// g before the first step: 0 leaves a trained text model as it is; a model that learns to read and to see at once needs a gate that is
-    /// open, such as 1, since at 0 neither the gate nor what is behind it knows where to go.
+    /// g before the first step. 0 leaves a trained text model as it is, but gives no gradient to what is behind the gate; a model that
+    /// learns to read text and pictures at once needs an open gate, such as 1.
     /// </summary>
     public double InitialGate { get; init; }
 

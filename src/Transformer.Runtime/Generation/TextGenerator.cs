@@ -104,7 +104,8 @@ public sealed class TextGenerator
     /// encoded.</exception>
     public int[] EncodeWithPictures(string prompt, IReadOnlyList<float[]> pictures)
     {
-        if (pictures.Count == 0) return Encode(prompt);
+        if (pictures.Count == 0 && (model.Config.Vision is null || !prompt.Contains(ImageMark, StringComparison.Ordinal)))
+            return Encode(prompt);
         if (!prompt.Contains(ImageMark, StringComparison.Ordinal))
             prompt = string.Concat(Enumerable.Repeat(ImageMark, pictures.Count)) + prompt;
         var texts = prompt.Split(ImageMark);

@@ -7,7 +7,8 @@ namespace Transformer.Inference;
 
 /// <summary>
 /// The pictures that a model has read, each encoded once. In a text a picture is ids below 0, the same ones for the same picture, so that
-/// whatever compares texts by their tokens, such as the reuse of a prefix, compares pictures by their hash.
+/// whatever compares texts by their tokens, such as the reuse of a prefix, compares pictures by their hash. It keeps the vectors of every
+/// picture that the model has read, for as long as the model lives.
 /// </summary>
 /// <param name="idsOfPicture">How many ids stand for a picture: as many as it has vectors, or one.</param>
 internal sealed class PictureTable(int idsOfPicture)

@@ -18,7 +18,9 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// <summary>1 at a token that ends a piece of another tokenizer, else 0: [B, T]. Null where nobody asks.</summary>
     public float[]? PieceEnds { get; init; }
 
-    /// <summary>The pictures that are read at the placeholders; null where there are none.</summary>
+    /// <summary>
+    /// The pictures that are read at the placeholders; null where there are none, and where <see cref="Pixels"/> has taken their place.
+    /// </summary>
     public BatchPictures? Pictures { get; init; }
 
     /// <summary>The same as a model reads them; null where there are none, or where no model has been named.</summary>
@@ -73,7 +75,6 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
         var columns = lengths.Max();
         var wide = new Batch(new long[Rows * columns], new long[Rows * columns], Rows, columns)
         {
-            Pictures = Pictures,
             Pixels = new(
                 PicturePixels.LevelsOf(Pictures.Distinct, vision.Image), vision.Image.Size, Pictures.Of),
             PlacesOfPicture = vision.Placeholders,

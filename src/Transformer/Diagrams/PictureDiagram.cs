@@ -26,7 +26,7 @@ public static class PictureDiagram
     {
         var page = new SvgPage();
         page.Text("title", Margin, 38, title, 20);
-        page.Text("muted", Margin, 62, "what the token before the answer does not attend to lies in shade", Card.Size);
+        page.Text("muted", Margin, 62, "dark: what the token before the answer does not attend to", Card.Size);
         var (shown, x) = (weights.Index().Where(block => block.Item.Count > 0).ToList(), Margin);
         page.Image(picture, x, Top, Side);
         page.Text("muted", x, Top + Side + 22, "the picture", Card.Size);

@@ -106,8 +106,8 @@ public sealed record GroupEvaluation(string Boundaries, long Tokens, long Ends, 
         using var _ = inference_mode();
         using var scope = NewDisposeScope();
         var inputs = BatchTensors.On(batch, model.Device).Inputs;
-        return ModelEvaluation.WithoutDropout(
-            model, () => model.Boundaries(inputs).Select(found => (Kind.NameOf(found.Config), Of(found))).ToList());
+        return ModelEvaluation.WithoutDropout(model, () => model.Boundaries(inputs, BatchTensors.Pictures(batch, model))
+            .Select(found => (Kind.NameOf(found.Config), Of(found))).ToList());
 
         static bool[] Of(TokenBoundaries found)
         {

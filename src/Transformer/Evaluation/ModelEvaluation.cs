@@ -76,7 +76,8 @@ public static class ModelEvaluation
     {
         using var _ = inference_mode();
         using var scope = NewDisposeScope();
-        return WithoutDropout(model, () => model.MeanSpans(BatchTensors.On(batch, model.Device).Inputs, chosen));
+        return WithoutDropout(model, () => model.MeanSpans(
+            BatchTensors.On(batch, model.Device).Inputs, chosen, BatchTensors.Pictures(batch, model)));
     }
 
     // Round-robin over the ranks. When the batches run out, the remaining ranks get one that does not count, since they may be needed for

@@ -165,12 +165,10 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
 
     /// <summary>The embeddings of a text with pictures: [B, T] to [B, T, C].</summary>
     internal Tensor EmbedWith(Tensor ids, PictureVectors? pictures) => pictures is null ? Embed(ids)
-        : model.Embed(ids, pictures.InPlaces(ids, SeesFromTheSide));
+        : model.Embed(ids, pictures.InPlaces(ids, HasCrossAttention));
 
-    /// <summary>Whether cross-attention reads pictures, which do not stand in the text themselves then.</summary>
-    internal bool SeesFromTheSide => Config.Vision is GatedCrossAttentionConfig;
+    internal bool HasCrossAttention => Config.Vision is GatedCrossAttentionConfig;
 
-    /// <summary>The blocks from the embedding to the head.</summary>
     internal IReadOnlyList<Block> Blocks => model.Blocks;
 
     /// <summary>As <see cref="Hidden"/>, segment by segment, with memory.</summary>
@@ -250,15 +248,16 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     /// <summary>The mean span that each head of each block has learned, over tokens of a text: in tokens, or in groups.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
     /// <param name="chosen">The tokens that count, at least one, by their places in [B * T]; all where null.</param>
+    /// <param name="pictures">As for <see cref="Hidden"/>.</param>
     /// <returns>For each block a span a head, none where its window is not learned; null where no block's is.</returns>
-    public IReadOnlyList<IReadOnlyList<float>>? MeanSpans(Tensor ids, IReadOnlyList<int>? chosen = null)
+    public IReadOnlyList<IReadOnlyList<float>>? MeanSpans(Tensor ids, IReadOnlyList<int>? chosen = null, PictureVectors? pictures = null)
     {
         IReadOnlyList<LearnedSpan?> windows = [.. model.Blocks.Select(block => block.modules().OfType<LearnedSpan>().SingleOrDefault())];
         if (windows.All(window => window is null)) return null;
         using var scope = NewDisposeScope();
         var spans = new Dictionary<LearnedSpan, Tensor>();
         if (Config.HasSegments) new SegmentedPass(this) { LearnedSpans = spans }.Read(ids).Memory.Dispose();
-        else Pass(Embed(ids), new() { Ids = ids, LearnedSpans = spans }).Dispose();
+        else Pass(EmbedWith(ids, pictures), new() { Ids = ids, LearnedSpans = spans, Pictures = pictures }).Dispose();
         foreach (var own in spans.Values) scope.Attach(own);
         return [.. windows.Select(window => window is null ? [] : OfAllRanks(Mean(spans[window])))];
 
@@ -274,14 +273,15 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
 
     /// <summary>Where groups of tokens end, for each hourglass with boundaries that reads tokens, in the order of the stream.</summary>
     /// <param name="ids">[B, T], integers below V.</param>
+    /// <param name="pictures">As for <see cref="Hidden"/>.</param>
     /// <returns>The caller disposes each.</returns>
-    public IReadOnlyList<TokenBoundaries> Boundaries(Tensor ids)
+    public IReadOnlyList<TokenBoundaries> Boundaries(Tensor ids, PictureVectors? pictures = null)
     {
         if (!Config.HasBoundaries) return [];
         using var scope = NewDisposeScope();
         var boundaries = new List<TokenBoundaries>();
         if (Config.HasSegments) new SegmentedPass(this) { Boundaries = boundaries }.Read(ids).Memory.Dispose();
-        else Pass(Embed(ids), new() { Ids = ids, Boundaries = boundaries });
+        else Pass(EmbedWith(ids, pictures), new() { Ids = ids, Boundaries = boundaries, Pictures = pictures });
         return boundaries;
     }
 
@@ -347,7 +347,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             rows, tokens, state?.Lengths, request.NewTokens, rotary, Config.Places, Device, state is { CanDrop: true }) with
         {
             Ids = request.Ids,
-            Pictures = SeesFromTheSide && request.Pictures is { } pictures
+            Pictures = HasCrossAttention && request.Pictures is { } pictures
                 ? SeenPictures.Of(pictures.Vectors, pictures.Of, request.Ids! < 0)
                 : null,
             States = state is null ? null : model.Stateful.Zip(state.Layers).ToDictionary(),

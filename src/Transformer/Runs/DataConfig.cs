@@ -28,7 +28,7 @@ public sealed record DataConfig : IValidated
     public double? ValidationFraction { get => field ?? (Task is null ? 0.1 : null); init; }
 
     /// <summary>The order in which training sees the windows of the text: shuffled (default), random or contiguous.</summary>
-    public Sampling? Sampling { get => field ?? (Kind == DataKind.Text ? Runs.Sampling.Shuffled : null); init; }
+    public Sampling? Sampling { get => field ?? (Kind == DataKind.Text && Task is null ? Runs.Sampling.Shuffled : null); init; }
 
     /// <summary>
     /// How text becomes tokens; default: one token per character. Ignored for prepared token files, which have their own.
@@ -43,7 +43,7 @@ public sealed record DataConfig : IValidated
     /// <inheritdoc/>
     public IEnumerable<ConfigProblem> Problems()
     {
-        if (Path is null && Task is null)
+        if (Path is null && Task is null && Kind != DataKind.Task)
             yield return new(
                 "path", "missing; expected a file, a folder or builtin:NAME here, or a generated task as data.task", Alternative: "task");
         if (Path is { Length: 0 }) yield return new("path", "found an empty path, expected a file, a folder or builtin:NAME");

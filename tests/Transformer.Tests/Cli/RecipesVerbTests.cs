@@ -20,5 +20,5 @@ public sealed class RecipesVerbTests
 
     [Fact]
     public Task A_name_that_is_neither_is_refused_with_the_nearest() =>
-        CliRun.Refuses("recipes nams", "recipes: found nams, expected one of copy, ");
+        CliRun.Refuses("recipes nams", "recipes: found nams, expected one of captioned-scenes, copy, ");
 }

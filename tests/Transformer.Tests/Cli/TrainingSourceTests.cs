@@ -34,7 +34,7 @@ public sealed class TrainingSourceTests : IDisposable
     [InlineData("weights", "a folder of weights", "transformer train --init-from HERE/weights")]
     [InlineData("texts", "a folder with texts", "cat HERE/texts/*.txt > all.txt && transformer train --set data.path=all.txt")]
     [InlineData("tokens", "a folder of token files", "transformer train --set data.path=HERE/tokens")]
-    [InlineData("pictures", "a folder, expected a recipe or a file", "The recipes are copy, ")]
+    [InlineData("pictures", "a folder, expected a recipe or a file", "The recipes are captioned-scenes, copy, ")]
     public async Task What_is_no_recipe_is_told_by_what_it_is(string name, string what, string command)
     {
         var run = await CliRun.Of("train", folder[name]);

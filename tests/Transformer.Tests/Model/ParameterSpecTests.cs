@@ -40,9 +40,14 @@ public sealed class ParameterSpecTests
     public void Hidden_matrices_are_those_of_the_blocks_and_between_them_but_for_the_vectors_of_spans(string kind) => Assert.All(
         Models[kind].Parameters(),
         spec => Assert.Equal(
-            spec.Shape.Length == 2 && (spec.Block is not null || spec.Component == ModelComponent.Hourglasses)
-                && !spec.Name.Contains(".window."),
+            spec.Shape.Length == 2 && (spec.Block is not null || spec.Component is ModelComponent.Hourglasses or ModelComponent.Vision)
+                && !spec.Name.Contains(".window.") && !IsTable(spec.Name),
             spec.IsHidden));
+
+    // Vectors that are looked up, of places in a picture, of latents and of a picture's own place in the text.
+    private static bool IsTable(string name) => name.StartsWith("model.vision.", StringComparison.Ordinal)
+        && (name.Contains(".positions.") || name.EndsWith("latents.weight", StringComparison.Ordinal)
+            || name.EndsWith("mark.weight", StringComparison.Ordinal));
 
     [Fact]
     public void A_parameter_without_a_spec_and_one_of_another_shape_are_named()

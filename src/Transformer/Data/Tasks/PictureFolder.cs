@@ -30,7 +30,7 @@ public static class PictureFolder
     /// <exception cref="InputException">The task has no pictures, or the folder holds something or cannot be written.</exception>
     public static (int Pictures, int Rows) Write(TaskDataset data, string folder, int count)
     {
-        if (data.RowsPerPicture is not { } rows) throw new InputException($"{data.Name}: has no pictures to draw");
+        if (!data.HasPictures || data.RowsPerPicture is not { } rows) throw new InputException($"{data.Name}: has no pictures to draw");
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         if (File.Exists(folder) || (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()))
             throw new InputException($"{folder}: already exists and is not empty; name a new folder for the pictures");

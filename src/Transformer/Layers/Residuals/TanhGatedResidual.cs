@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace Transformer.Layers.Residuals;
 
 /// <summary>
-/// x + tanh(g) f(norm(x)) with one learned number g, zero at first (Flamingo, Alayrac et al. 2022, arXiv:2204.14198): what is added to a
-/// model that has been trained begins by changing nothing.
+/// x + tanh(g) f(norm(x)) with one learned number g (Flamingo, Alayrac et al. 2022, arXiv:2204.14198): at zero, what is added to a model
+/// that has been trained changes nothing.
 /// </summary>
 public sealed class TanhGatedResidual : Residual
 {

@@ -27,13 +27,13 @@ public static class AttentionToPicture
         var count = pictures.Vectors.shape[1];
         var last = Array.FindLastIndex(ids[0].cpu().data<long>().ToArray(), id => id < 0);
         return [.. model.Blocks.Select(block => block.Stateful
-            .Where(function => weights.ContainsKey(function) && function is PictureAttention == model.SeesFromTheSide)
+            .Where(function => weights.ContainsKey(function) && function is PictureAttention == model.HasCrossAttention)
             .Select(Picture).FirstOrDefault([]))];
 
         IReadOnlyList<double> Picture(nn.Module function)
         {
             var ofLast = weights[function][0, .., -1].mean([0]);                                // [S]
-            return ofLast.narrow(0, model.SeesFromTheSide ? ofLast.shape[0] - count : last + 1 - count, count).ToHost();
+            return ofLast.narrow(0, model.HasCrossAttention ? ofLast.shape[0] - count : last + 1 - count, count).ToHost();
         }
     }
 }

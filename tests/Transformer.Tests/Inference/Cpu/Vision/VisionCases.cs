@@ -58,14 +58,14 @@ internal static class VisionCases
             Projector = new MlpProjectorConfig()
         },
         ["no layers"] = Plain with { Encoder = Plain.Encoder with { Layers = 0 } },
-        ["layer norms, biases, experts"] = Plain with
+        ["layer norms and biases"] = Plain with
         {
             Encoder = Plain.Encoder with
             {
                 Layers = 2,
                 Norm = new LayerNormConfig(),
                 Bias = true,
-                Mlp = Tiny.Mixture with { Expert = new GeluMlpConfig { Hidden = 10, Bias = true } },
+                Mlp = new GeluMlpConfig { Hidden = 10, Bias = true },
             }
         },
         ["a width that no vector fits"] = Plain with { Encoder = Plain.Encoder with { Width = 20, Mlp = new ReluSquaredMlpConfig() } },
