@@ -38,7 +38,8 @@ public static class ModelEvaluation
                 foreach (var (rows, labels) in Chunks(hidden, targets, model.Config.VocabularySize!.Value))
                 {
                     using var chunk = NewDisposeScope();
-                    right.AddRange(tally.Add(model.Logits(rows), labels));                                  // [1, n, V]
+                    var correct = tally.Add(model.Logits(rows), labels);                                    // [1, n]
+                    if (batch.Sorts is not null) right.AddRange(correct.flatten().cpu().data<bool>().ToArray());
                 }
                 tally.Tokens += batch.Predictions;
                 tally.Rows.Add(batch, right);
@@ -130,13 +131,13 @@ public static class ModelEvaluation
 
         public RowTally Rows { get; } = new();
 
-        // Which of the tokens are right.
-        public bool[] Add(Tensor logits, Tensor targets)
+        // Which of the tokens are right: [1, n].
+        public Tensor Add(Tensor logits, Tensor targets)
         {
             Loss += LanguageModelLoss.CrossEntropy(logits, targets, reduction: nn.Reduction.Sum).item<float>();
-            var right = (logits.argmax(-1) == targets).flatten().cpu().data<bool>().ToArray();
-            Correct += right.Count(isRight => isRight);
-            return right;
+            var correct = logits.argmax(-1) == targets;
+            Correct += correct.sum().item<long>();
+            return correct;
         }
 
         public static EvaluationResult Sum(double[][] ranks, IReadOnlyList<RowTally> rows)
