@@ -38,7 +38,8 @@ public sealed class TensorParallelTests
         // decay, by 2.8e-5, the most of twelve draws, and in one later run by 6.9e-5. Without either it is below 8e-6. Associative memory
         // divides by sums that begin at 1e-5. Gated delta rules under recurrent memory pass what they magnify from segment to segment:
         // 1.2e-4.
-        var isSensitive = kind.EndsWith("delta, negative eigenvalues", StringComparison.Ordinal) || Tiny.Models.GetValueOrDefault(kind)?.Memory is AssociativeMemoryConfig;
+        var isSensitive = kind.EndsWith("delta, negative eigenvalues", StringComparison.Ordinal)
+            || Tiny.Models.GetValueOrDefault(kind)?.Memory is AssociativeMemoryConfig;
         var tolerance = kind is "hybrid" or "recurrent memory over transformer_xl and gated_delta" ? 1e-3 : isSensitive ? 2e-4 : 1e-5;
         AssertNear(Train(kind, 1), Train(kind, TensorCases.Models[kind].Ranks), tolerance);
     }

@@ -50,7 +50,8 @@ public sealed class SortOfClevrTaskTests
         foreach (var four in PictureRow.First(data, TaskSplit.Validation, 10 * Questions).Chunk(4))
         {
             Assert.Equal(["non_relational", "non_relational", "relational", "relational"], four.Select(row => row.Sort).Order());
-            Assert.All(four, row => Assert.Equal(row.Text.Contains("nearest") || row.Text.Contains("furthest") || row.Text.Contains("count"),
+            Assert.All(four, row => Assert.Equal(
+                row.Text.Contains("nearest") || row.Text.Contains("furthest") || row.Text.Contains("count"),
                 row.Sort == "relational"));
         }
     }
