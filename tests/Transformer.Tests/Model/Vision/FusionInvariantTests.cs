@@ -120,6 +120,7 @@ public sealed class FusionInvariantTests
         using var scope = NewDisposeScope();
         using var model = Model(name);
         var ids = Row(name, 2, pictures: 2).unsqueeze(0);
+        model.eval();    // in training, boundaries are drawn anew
         var (pixels, weights) = (Pixels(), randn(Tiny.Config.Width));
         var kept = Gradients(null);
         using var recomputation = new Transformer.Native.Recomputation();
