@@ -21,8 +21,8 @@ public sealed class SoftmaxKernelTests
         using var scope = NewDisposeScope();
         var (fused, written) = Models(kind);
         var ids = Tiny.Ids(2, 9);
-        // The dpfp layer of the hybrid magnifies rounding: see TensorParallelTests.
-        var tolerance = kind == "hybrid" ? 1e-3 : 1e-5;
+        // The dpfp layer of the hybrid magnifies rounding: see TensorParallelTests; a delta rule does so less.
+        var tolerance = kind == "hybrid" ? 1e-3 : kind.Contains("gated_delta", StringComparison.Ordinal) ? 1e-4 : 1e-5;
         var (expected, found) = (fused.call(ids, null), written.call(ids, null));
         Near.Equal(expected, found, 1e-5);
         expected.square().mean().backward();
