@@ -6,7 +6,7 @@ namespace Transformer.Tests;
 internal static class SeeingModels
 {
     /// <summary>Models that read pictures of 8 x 8 pixels beside text.</summary>
-    public static IReadOnlyDictionary<string, ModelConfig> All { get; } = new Dictionary<string, ModelConfig>
+    public static IReadOnlyDictionary<string, ModelConfig> All => new Dictionary<string, ModelConfig>
     {
         ["prefix"] = Tiny.Config with { Vision = Vision(new PrefixVisionConfig()) },
         ["prefix, overlapping patches and mlp"] = Tiny.Config with

@@ -282,7 +282,7 @@ internal static class Tiny
     };
 
     /// <summary>Models that read pictures of 8 x 8 pixels beside text.</summary>
-    public static IReadOnlyDictionary<string, ModelConfig> Seeing => SeeingModels.All;
+    public static IReadOnlyDictionary<string, ModelConfig> Seeing { get; } = SeeingModels.All;
 
     private static LearnedBoundariesConfig Learned => new() { Rate = 0.4, Hidden = 24 };
 
