@@ -29,20 +29,12 @@ internal static class InspectPicture
         if (vision.Projector is PerceiverResamplerConfig)
             throw new InputException($"--image: {path} has a perceiver_resampler, so that the text attends to latents and not to patches.");
         var picture = ImagePreprocessing.Square(PictureFile.Read(image), vision.Image);
-        var texts = (prompt.Contains(TextGenerator.ImageMark, StringComparison.Ordinal) ? prompt : TextGenerator.ImageMark + prompt)
-            .Split(TextGenerator.ImageMark);
-        if (texts.Length != 2) throw new InputException($"--prompt: found {texts.Length - 1} {TextGenerator.ImageMark}, expected one.");
-        long[] ids =
-        [
-            .. loaded.Tokenizer.BeginOfText is { } begin ? [begin] : (long[])[],
-            .. loaded.Tokenizer.Encode(texts[0]).Select(id => (long)id),
-            .. Enumerable.Repeat(Batch.ImagePlaceholder, vision.Placeholders),
-            .. loaded.Tokenizer.Encode(texts[1]).Select(id => (long)id),
-        ];
+        int[] placeholders = [.. Enumerable.Repeat((int)Batch.ImagePlaceholder, vision.Placeholders)];
+        var ids = TextGenerator.EncodeWithPictures(loaded.Tokenizer, prompt, 1, _ => placeholders);
         using var _ = no_grad();
         using var scope = NewDisposeScope();
         model.eval();
-        var (size, text) = (vision.Image.Size, tensor(ids, 1, ids.Length).to(model.Device));
+        var (size, text) = (vision.Image.Size, tensor(ids, 1, ids.Length, dtype: ScalarType.Int64).to(model.Device));
         var pixels = tensor(ImagePreprocessing.Pixels(picture, vision.Image), 1, 3, size, size).to(model.Device);
         var pictures = new PictureVectors(model.EncodePictures(pixels), [0]);
         var answer = loaded.Tokenizer.Decode([(int)model.Logits(model.Hidden(text, pictures: pictures))[0, -1].argmax().item<long>()]);

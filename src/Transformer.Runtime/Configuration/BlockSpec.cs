@@ -19,4 +19,7 @@ public sealed record BlockSpec(string Path, int Depth, AttentionConfig Mixer, Ml
 
     /// <summary>Whether its values are mixed with those of the first block that has a value residual.</summary>
     public bool MixesValues { get; init; }
+
+    /// <summary>Whether it begins with gated cross-attention to pictures.</summary>
+    public bool HasCrossAttention => Sublayers[0].IsGated;
 }

@@ -31,6 +31,9 @@ public sealed class ModelSize
             (block.Mixer.CostAt(config.Width, block.MixesValues), block.Mlp.CostAt(config.Width), block.Sublayers.Count, block.Share))];
         hourglasses = [.. config.Hourglasses()];
         unread = Unread();
+        if (config.Vision is { } vision)
+            FlopsPerPicture = vision.FlopsPerPicture(config)
+                + 6.0 * vision.Vectors * Count(parameter => parameter is { Component: ModelComponent.Vision, Block: not null });
         Parts = [.. Enum.GetValues<ModelComponent>().Select(component => new ModelSizePart(
             component.ToString().ToLowerInvariant(),
             Count(parameter => parameter.Component == component),
@@ -76,12 +79,11 @@ public sealed class ModelSize
     /// The operations of training on one picture, whatever the text: its encoder, and keys and values of cross-attention; 0 for a model
     /// of text alone.
     /// </summary>
-    public double FlopsPerPicture => config.Vision is not { } vision ? 0 : vision.FlopsPerPicture(config)
-        + 6.0 * vision.Vectors * Count(parameter => parameter is { Component: ModelComponent.Vision, Block: not null });
+    public double FlopsPerPicture { get; }
 
     // q k^T and the sum over v with the vectors of a picture, three times.
     private double CrossAttention => config.Vision is not GatedCrossAttentionConfig cross ? 0 : 12.0 * cross.Vectors * cross.Heads
-        * cross.HeadWidthAt(config.Width) * config.Blocks().Count(block => block.Sublayers[0].IsGated);
+        * cross.HeadWidthAt(config.Width) * config.Blocks().Count(block => block.HasCrossAttention);
 
     // How many groups so many tokens make: themselves outside of hourglasses.
     private static long Groups(long tokens, double share) => share == 1 ? tokens : Math.Max(1, (long)Math.Ceiling(tokens * share));
@@ -192,7 +194,7 @@ public sealed class ModelSize
     private long StateNumbers(IEnumerable<StackNode> nodes, long tokens) => nodes.Sum(node => node switch
     {
         BlockSpec block => block.Mixer.CostAt(config.Width, block.MixesValues).StateNumbers(tokens)
-            + (block.Sublayers[0].IsGated ? ((GatedCrossAttentionConfig)config.Vision!).StateNumbers(config.Width) : 0),
+            + (block.HasCrossAttention ? ((GatedCrossAttentionConfig)config.Vision!).StateNumbers(config.Width) : 0),
         HourglassSpec { Config: var hourglass } inner =>
             (hourglass.Shorten ?? 2) * width + 2 + StateNumbers(inner.Layers, hourglass.MostGroups((int)tokens)),
         _ => throw new ArgumentOutOfRangeException(nameof(nodes), node, "no such part of a stack"),
@@ -206,7 +208,7 @@ public sealed class ModelSize
         ModelComponent.Memory => Count(parameter => parameter is { Component: ModelComponent.Memory, Block: not null, Shape.Length: 2 }),
         ModelComponent.Attention => Count(parameter => parameter.Component == component && parameter.Shape.Length == 2),
         ModelComponent.Mlp => blocks.Sum(block => block.Mlp.MatrixParameters) + config.Blocks().Sum(block =>
-            block.Sublayers[0].IsGated ? ((GatedCrossAttentionConfig)config.Vision!).Mlp.CostAt(config.Width).MatrixParameters : 0),
+            block.HasCrossAttention ? ((GatedCrossAttentionConfig)config.Vision!).Mlp.CostAt(config.Width).MatrixParameters : 0),
         ModelComponent.Hourglasses => hourglasses.Sum(hourglass => MatricesOf(hourglass).OfTokens + MatricesOf(hourglass).OfGroups),
         ModelComponent.Head => vocabulary * width,
         _ => 0,

@@ -82,7 +82,7 @@ public sealed class TextGenerator
     /// <exception cref="InputException">The text cannot be encoded.</exception>
     public int[] Encode(string prompt)
     {
-        if (tokenizer is null) throw new InvalidOperationException("a generator without a tokenizer continues tokens only");
+        var tokenizer = RequiredTokenizer;
         if (tokenizer.BeginOfText is { } begin) return [begin, .. tokenizer.Encode(prompt)];
         try
         {
@@ -106,25 +106,36 @@ public sealed class TextGenerator
     {
         if (pictures.Count == 0 && (model.Config.Vision is null || !prompt.Contains(ImageMark, StringComparison.Ordinal)))
             return Encode(prompt);
+        return EncodeWithPictures(RequiredTokenizer, prompt, pictures.Count, picture => model.Picture(pictures[picture]));
+    }
+
+    /// <inheritdoc cref="EncodeWithPictures(string, IReadOnlyList{float[]})"/>
+    /// <param name="tokenizer">Encodes the text.</param>
+    /// <param name="prompt">The text.</param>
+    /// <param name="count">How many pictures there are.</param>
+    /// <param name="idsOf">What stands for a picture, by its number.</param>
+    internal static int[] EncodeWithPictures(Tokenizer tokenizer, string prompt, int count, Func<int, int[]> idsOf)
+    {
         if (!prompt.Contains(ImageMark, StringComparison.Ordinal))
-            prompt = string.Concat(Enumerable.Repeat(ImageMark, pictures.Count)) + prompt;
+            prompt = string.Concat(Enumerable.Repeat(ImageMark, count)) + prompt;
         var texts = prompt.Split(ImageMark);
-        if (texts.Length - 1 != pictures.Count)
-            throw new InputException($"prompt: found {texts.Length - 1} {ImageMark}, but {pictures.Count} pictures. Give one for each.");
+        if (texts.Length - 1 != count)
+            throw new InputException($"prompt: found {texts.Length - 1} {ImageMark}, but {count} pictures. Give one for each.");
         var tokens = new List<int>();
-        if (tokenizer?.BeginOfText is { } begin) tokens.Add(begin);
-        tokens.AddRange(EncodeMore(texts[0]));
-        foreach (var (text, picture) in texts.Skip(1).Zip(pictures))
+        if (tokenizer.BeginOfText is { } begin) tokens.Add(begin);
+        foreach (var (number, text) in texts.Index())
         {
-            tokens.AddRange(model.Picture(picture));
-            tokens.AddRange(EncodeMore(text));
+            if (number > 0) tokens.AddRange(idsOf(number - 1));
+            tokens.AddRange(tokenizer.Encode(text));
         }
         return [.. tokens];
     }
 
     /// <summary>The tokens of text that is appended to another.</summary>
-    internal int[] EncodeMore(string text) =>
-        tokenizer?.Encode(text) ?? throw new InvalidOperationException("a generator without a tokenizer continues tokens only");
+    internal int[] EncodeMore(string text) => RequiredTokenizer.Encode(text);
+
+    private Tokenizer RequiredTokenizer =>
+        tokenizer ?? throw new InvalidOperationException("a generator without a tokenizer continues tokens only");
 
     /// <summary>Continues token sequences.</summary>
     /// <param name="prompts">One per row, each of at least one token.</param>

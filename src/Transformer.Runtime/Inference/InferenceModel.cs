@@ -76,7 +76,7 @@ public abstract class InferenceModel : IDisposable
     internal bool IsPicture(int id) => pictures?.Has(id) == true;
 
     /// <summary>What an id below 0 stands for: a vector, [C], or for cross-attention all vectors of its picture, [N, C].</summary>
-    internal ReadOnlyMemory<float> PictureVectors(int id) => pictures!.VectorsOf(id);
+    internal ReadOnlyMemory<float> VectorsOf(int id) => pictures!.VectorsOf(id);
 
     /// <summary>What the text reads of a picture.</summary>
     /// <param name="pixels">[3, S, S]</param>

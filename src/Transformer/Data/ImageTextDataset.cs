@@ -87,13 +87,20 @@ public sealed class ImageTextDataset : Dataset
     /// <inheritdoc/>
     public override TrainingBatches Train(RunConfig run, long position = 0)
     {
-        var rows = new Rows(this, run.Training.BatchSize, run.Training.Seed, position);
+        var rows = new Rows(this, run.Model.Vision?.Image, run.Training.BatchSize, run.Training.Seed, position);
         return run.Model.Vision is { } vision ? new PictureBatches(rows, vision) : rows;
     }
 
     /// <inheritdoc/>
     public override IEnumerable<Batch> HeldOut(int batchSize, int contextLength, int? batches = null) =>
-        validation.Chunk(batchSize).Take(batches ?? int.MaxValue).Select(Padded);
+        HeldOut(image: null, batchSize, batches);
+
+    /// <inheritdoc/>
+    public override IEnumerable<Batch> HeldOut(ModelConfig model, int batchSize, int? batches = null) =>
+        HeldOut(model.Vision?.Image, batchSize, batches).Select(batch => model.Vision is { } vision ? batch.ReadBy(vision) : batch);
+
+    private IEnumerable<Batch> HeldOut(ImageConfig? image, int batchSize, int? batches) =>
+        validation.Chunk(batchSize).Take(batches ?? int.MaxValue).Select(rows => Padded(rows, image));
 
     /// <summary>The first validation row, with as many tokens as its answer has.</summary>
     public override SamplePrompt SamplePrompt()
@@ -107,8 +114,9 @@ public sealed class ImageTextDataset : Dataset
         };
     }
 
-    // Rows of unequal length are padded on the right, without targets.
-    private static Batch Padded(IReadOnlyList<Encoded> rows)
+    // Rows of unequal length are padded on the right, without targets. Each picture becomes a model's square before the next is read, so
+    // that photographs take the memory of one.
+    private static Batch Padded(IReadOnlyList<Encoded> rows, ImageConfig? image)
     {
         var columns = rows.Max(row => row.Inputs.Length);
         var batch = new Batch(new long[rows.Count * columns], new long[rows.Count * columns], rows.Count, columns);
@@ -123,8 +131,10 @@ public sealed class ImageTextDataset : Dataset
         string[] distinct = [.. images.Distinct()];
         return batch with
         {
-            Pictures = new([.. distinct.Select(PictureFile.Read)], [.. images.Select(image => Array.IndexOf(distinct, image))])
+            Pictures = new([.. distinct.Select(Read)], [.. images.Select(file => Array.IndexOf(distinct, file))])
         };
+
+        Picture Read(string file) => image is null ? PictureFile.Read(file) : ImagePreprocessing.Square(PictureFile.Read(file), image);
     }
 
     /// <summary>A row as tokens: each is the input before the next one, and only those of the answer are targets.</summary>
@@ -153,10 +163,10 @@ public sealed class ImageTextDataset : Dataset
         }
     }
 
-    private sealed class Rows(ImageTextDataset data, int batchSize, int seed, long position) : TrainingBatches(position)
+    private sealed class Rows(ImageTextDataset data, ImageConfig? image, int batchSize, int seed, long position) : TrainingBatches(position)
     {
         public override Batch At(long position) =>
-            Padded([.. Enumerable.Range(0, batchSize).Select(row => Row(position * batchSize + row))]);
+            Padded([.. Enumerable.Range(0, batchSize).Select(row => Row(position * batchSize + row))], image);
 
         private Encoded Row(long drawn)
         {

@@ -33,8 +33,10 @@ public static class PictureDiagram
         foreach (var (block, own) in shown)
         {
             x += Side + Gap;
-            page.Image(picture, x, Top, Side);
-            Shade(page, own, x);
+            var patches = (int)Math.Round(Math.Sqrt(own.Count));
+            var patch = Side / patches;
+            page.Image(picture, x, Top, patches * patch);
+            Shade(page, own, x, patches, patch);
             page.Text("muted", x, Top + Side + 22, string.Create(
                 CultureInfo.InvariantCulture, $"block {block}: up to {own.Max():p0} on a patch"), Card.Size);
         }
@@ -42,14 +44,13 @@ public static class PictureDiagram
     }
 
     // What is attended to shows; the rest lies in shade.
-    private static void Shade(SvgPage page, IReadOnlyList<double> weights, int x)
+    private static void Shade(SvgPage page, IReadOnlyList<double> weights, int x, int patches, int side)
     {
-        var (side, most) = ((int)Math.Round(Math.Sqrt(weights.Count)), weights.Max());
-        for (var patch = 0; patch < weights.Count; patch++)
+        var most = weights.Max();
+        foreach (var (number, weight) in weights.Index())
         {
-            var (row, column) = (patch / side, patch % side);
-            var (left, top) = (column * Side / side, row * Side / side);
-            page.Square("shade", x + left, Top + top, Side / side, 0.85 * (1 - weights[patch] / most));
+            var (row, column) = Math.DivRem(number, patches);
+            page.Square("shade", x + column * side, Top + row * side, side, 0.85 * (1 - weight / most));
         }
     }
 }

@@ -1,5 +1,6 @@
 using Transformer.Configuration;
 using Transformer.Data;
+using Transformer.Data.Images;
 using Transformer.Model;
 using Transformer.Model.Vision;
 using Transformer.Native;
@@ -52,12 +53,13 @@ public static class BatchTensors
         return new(vectors.MoveToOuterDisposeScope(), pixels.Of);
     }
 
-    // (level / 255 - mean) / deviation in fp64, to the bit what ImagePreprocessing gives: [I, S, S, 3] to [I, 3, S, S].
+    // What ImagePreprocessing gives, looked up on the device: [I, S, S, 3] to [I, 3, S, S].
     private static Tensor Normalised(Tensor levels, ImageConfig config)
     {
-        var mean = tensor(config.Mean.ToArray(), device: levels.device);
-        var deviation = tensor(config.Deviation.ToArray(), device: levels.device);
-        return ((levels.to(ScalarType.Float64) / 255 - mean) / deviation).to(ScalarType.Float32).permute(0, 3, 1, 2).contiguous();
+        var values = tensor(ImagePreprocessing.Values(config)).ToDeviceAsync(levels.device);
+        var colours = ImagePreprocessing.Levels * arange(3, device: levels.device).view(3, 1, 1);
+        var places = levels.permute(0, 3, 1, 2).to(ScalarType.Int64) + colours;
+        return values.index_select(0, places.flatten()).view(places.shape);
     }
 
     private static Tensor On(long[] ids, Batch batch, Device device) => tensor(ids, batch.Rows, batch.Columns).ToDeviceAsync(device);

@@ -35,6 +35,7 @@ public sealed class ImageTextDatasetTests : IDisposable
         Assert.Equal(8, Row(batch.Inputs, batch, 0).Count(id => id == Batch.ImagePlaceholder));
         Assert.Equal((2, 8), (batch.Pixels!.Count, batch.Pixels.Size));
         Assert.Equal([0, 1], batch.Pixels.Of);
+        Assert.Equal(batch.Pixels.Levels, data.HeldOut(Tiny.Config with { Vision = vision }, 4).Single().Pixels!.Levels);
         var second = batch.Share(1, 2);
         Assert.Equal((1, 0, 0), (second.Rows, second.Pixels!.Count, second.Pixels.Of.Count));
         Assert.Equal(2, batch.Share(0, 2).Pixels!.Count);

@@ -44,8 +44,8 @@ public sealed class ModelDiagramTests : IDisposable
     public void Blocks_that_differ_have_one_box_for_each_sub_layer_and_norm(string name)
     {
         var model = Models[name];
-        var blocks = model.Blocks().DistinctBy(block => (block.Mixer, block.Mlp, block.MixesValues, block.Sublayers[0].IsGated)).ToList();
-        var seeing = blocks.Count(block => block.Sublayers[0].IsGated);
+        var blocks = model.Blocks().DistinctBy(block => (block.Mixer, block.Mlp, block.MixesValues, block.HasCrossAttention)).ToList();
+        var seeing = blocks.Count(block => block.HasCrossAttention);
         var cards = Draw(model).Cards;
         Assert.Equal(blocks.Count, cards.Count(card => card.Family == "mixer"));
         Assert.Equal(blocks.Sum(block => block.Sublayers.Count) - blocks.Count - seeing, cards.Count(card => card.Family == "mlp"));

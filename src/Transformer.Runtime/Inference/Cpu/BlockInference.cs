@@ -20,7 +20,7 @@ internal sealed class BlockInference : NodeInference
     public BlockInference(InferencePlan plan, BlockSpec block, ResidualStreams streams)
     {
         stream = streams.Streams;
-        seesPictures = block.Sublayers[0].IsGated;
+        seesPictures = block.HasCrossAttention;
         if (plan.Model.Memory is AssociativeMemoryConfig associative)
             memory = new AssociativeMemoryInference(plan, associative, $"{block.Path}.{BlockSpec.Memory}.");
         sublayers = [.. block.Sublayers.Select(sublayer => new SublayerInference(plan, block.Path, sublayer, (name, y) =>

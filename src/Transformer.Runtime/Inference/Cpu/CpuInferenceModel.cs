@@ -47,7 +47,7 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
         if (Config.Vision is GatedCrossAttentionConfig)
         {
             mark = weights.Vector($"{VisionConfig.Module}.{GatedCrossAttentionConfig.Mark}.weight");
-            plan = plan with { Pictures = new PictureSource(PictureVectors, vision!.Workspace) };
+            plan = plan with { Pictures = new PictureSource(VectorsOf, vision!.Workspace) };
         }
         embedding = weights.Matrix("model.embed_tokens.weight");
         head = Config.TiedHead ? embedding : weights.Matrix("lm_head.weight");
@@ -172,7 +172,7 @@ public sealed unsafe class CpuInferenceModel : InferenceModel
     // The picture's own vector or, where cross-attention reads it, what stands for any picture.
     private void EmbedPicture(int id, float* x)
     {
-        if (mark is null) PictureVectors(id).Span.CopyTo(new(x, Config.Width));
+        if (mark is null) VectorsOf(id).Span.CopyTo(new(x, Config.Width));
         else VectorKernels.Copy(mark, x, Config.Width);
     }
 

@@ -7,7 +7,10 @@ namespace Transformer.Data.Images;
 /// <summary>From a picture to the numbers that a model reads, as an <see cref="ImageConfig"/> says.</summary>
 public static class ImagePreprocessing
 {
-    private const int Colours = 3, Levels = 256;
+    private const int Colours = 3;
+
+    /// <summary>How many values a byte of a picture has.</summary>
+    internal const int Levels = 256;
 
     /// <summary>Makes a picture a square, scales it to 0 to 1 and normalises each colour.</summary>
     /// <returns>[3, S, S]: the red square, the green one and the blue one, each row by row.</returns>
@@ -19,14 +22,20 @@ public static class ImagePreprocessing
     {
         var count = picture.Width * picture.Height;
         var pixels = new float[Colours * count];
-        var values = new float[Levels];
+        var values = Values(config);
         for (var c = 0; c < Colours; c++)
-        {
-            for (var level = 0; level < Levels; level++)
-                values[level] = (float)((level / (Levels - 1.0) - config.Mean[c]) / config.Deviation[c]);
-            for (var i = 0; i < count; i++) pixels[c * count + i] = values[picture.Pixels[i * Colours + c]];
-        }
+            for (var i = 0; i < count; i++) pixels[c * count + i] = values[c * Levels + picture.Pixels[i * Colours + c]];
         return pixels;
+    }
+
+    /// <summary>What each level of each colour becomes: [3, 256].</summary>
+    internal static float[] Values(ImageConfig config)
+    {
+        var values = new float[Colours * Levels];
+        for (var c = 0; c < Colours; c++)
+            for (var level = 0; level < Levels; level++)
+                values[c * Levels + level] = (float)((level / (Levels - 1.0) - config.Mean[c]) / config.Deviation[c]);
+        return values;
     }
 
     /// <summary>A picture of the size that a model reads: [S, S, 3].</summary>

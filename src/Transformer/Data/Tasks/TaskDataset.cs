@@ -112,31 +112,33 @@ public sealed class TaskDataset : Dataset
         var batch = new Batch(new long[numbers.Length * columns], new long[numbers.Length * columns], numbers.Length, columns);
         Array.Fill(batch.Targets, Batch.IgnoredTarget);
         var rows = numbers.Select((number, row) => new TaskRow(batch, row, split, number)).ToArray();
-        if (task is PictureTask pictures)
-        {
-            var scenes = numbers.Select(PictureOf).Distinct().ToDictionary(picture => picture, picture => SceneOf(pictures, picture));
-            foreach (var row in rows) pictures.Write(row, scenes[PictureOf(row.Number)]);
-        }
+        BatchPictures? pictures = null;
+        if (task is PictureTask pictureTask) pictures = WriteAboutPictures(pictureTask);
         else
-            foreach (var row in rows) task.Write(row, length, new RowRandom(CounterRandom.Bits(key, row.Number)));
+            foreach (var row in rows) task.Write(row, length, Random(row.Number));
         return batch with
         {
-            Pictures = Pictures(numbers),
+            Pictures = pictures,
             Sorts = Array.Exists(rows, row => row.Sort is null) ? null : [.. rows.Select(row => row.Sort!)],
         };
 
-        Scene SceneOf(PictureTask pictures, ulong picture) => pictures.SceneOf(split, new RowRandom(CounterRandom.Bits(key, picture)));
+        RowRandom Random(ulong number) => new(CounterRandom.Bits(key, number));
 
-        // Every row of a task with pictures has one placeholder.
-        BatchPictures? Pictures(ulong[] numbers)
+        // Every row of a task that shows pictures has one placeholder.
+        BatchPictures? WriteAboutPictures(PictureTask task)
         {
-            if (task is not PictureTask { ShowsPictures: true } pictures) return null;
+            var scenes = new Dictionary<ulong, Scene>();
+            foreach (var row in rows) task.Write(row, SceneOf(PictureOf(row.Number)));
+            if (!task.ShowsPictures) return null;
             var next = config is PictureTaskConfig { Shown: ShownPictures.Others } ? 1UL : 0;
             ulong[] shown = [.. numbers.Select(number => PictureOf(number) + next)];
             ulong[] distinct = [.. shown.Distinct()];
             return new(
-                [.. distinct.Select(picture => SceneOf(pictures, picture).Draw())],
+                [.. distinct.Select(picture => SceneOf(picture).Draw())],
                 [.. shown.Select(picture => Array.IndexOf(distinct, picture))]);
+
+            Scene SceneOf(ulong picture) => CollectionsMarshal.GetValueRefOrAddDefault(scenes, picture, out _)
+                ??= task.SceneOf(split, Random(picture));
         }
     }
 

@@ -214,7 +214,7 @@ public sealed class TorchInferenceModel : InferenceModel
                 if (id < 0) ids.Add(id);
         if (ids.Count == 0) return null;
         int[] distinct = [.. ids.Distinct()];
-        var vectors = distinct.SelectMany(id => PictureVectors(id).ToArray()).ToArray();
+        var vectors = distinct.SelectMany(id => VectorsOf(id).ToArray()).ToArray();
         return new(
             tensor(vectors, distinct.Length, vectors.Length / distinct.Length / Config.Width, Config.Width).to(model.Device),
             [.. ids.Select(id => Array.IndexOf(distinct, id))]);

@@ -78,9 +78,9 @@ public sealed class HourglassInferenceTests
         {
             using var engine = CpuInferenceModel.TryCreate(model, format, threads: 2)!;
             var text = Text(12);
-            var whole = Read(engine, text);
-            for (var split = 1; split < text.Length; split++) Assert.Equal(whole, Read(engine, text[..split], text[split..]));
-            Assert.Equal(whole, Read(engine, [.. text.Select(token => new[] { token })]));
+            var whole = TextLogits.Of(engine, text);
+            for (var split = 1; split < text.Length; split++) Assert.Equal(whole, TextLogits.Of(engine, text[..split], text[split..]));
+            Assert.Equal(whole, TextLogits.Of(engine, [.. text.Select(token => new[] { token })]));
         }
     }
 
@@ -96,7 +96,7 @@ public sealed class HourglassInferenceTests
         engine.Read(
             state, [0, 1, 2, 3], [4, 2, 7, 1], [.. texts[0][3..], .. texts[1], .. texts[2][5..], .. texts[3]]);
         float[][] found = [.. Enumerable.Range(0, 4).Select(row => engine.Logits(row).ToArray())];
-        for (var row = 0; row < 4; row++) Assert.Equal(Read(engine, texts[row])[^1], found[row]);
+        for (var row = 0; row < 4; row++) Assert.Equal(TextLogits.Of(engine, texts[row])[^1], found[row]);
     }
 
     [Theory]
@@ -250,27 +250,14 @@ public sealed class HourglassInferenceTests
         using var ids = tensor(text.Select(token => (long)token).ToArray()).unsqueeze(0);
         using var logits = model.forward(ids, null);
         var expected = logits.data<float>().ToArray();
-        Compare([.. Read(engine, text).SelectMany(token => token)]);
-        Compare([.. Read(engine, [.. text.Select(token => new[] { token })]).SelectMany(token => token)]);
+        Compare([.. TextLogits.Of(engine, text).SelectMany(token => token)]);
+        Compare([.. TextLogits.Of(engine, [.. text.Select(token => new[] { token })]).SelectMany(token => token)]);
 
         void Compare(float[] found)
         {
             Assert.Equal(expected.Length, found.Length);
             for (var i = 0; i < found.Length; i++) Near.Equal(expected[i], found[i], Tolerance, $"number {i}");
         }
-    }
-
-    // The logits of all tokens of a text that is read in parts.
-    private static float[][] Read(InferenceModel engine, params int[][] parts)
-    {
-        using var state = engine.NewState(rows: 1);
-        List<float[]> logits = [];
-        foreach (var part in parts)
-        {
-            engine.Read(state, [0], [part.Length], part, all: true);
-            for (var token = 0; token < part.Length; token++) logits.Add(engine.Logits(token).ToArray());
-        }
-        return [.. logits];
     }
 
     // How many vectors the layers have read after each token.

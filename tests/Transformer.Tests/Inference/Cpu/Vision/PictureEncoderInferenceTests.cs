@@ -118,6 +118,6 @@ public sealed class PictureEncoderInferenceTests
     private static float[] Numbers(InferenceModel engine, int seed)
     {
         var ids = engine.Picture(VisionCases.Pixels(engine.Config, seed));
-        return [.. ids.SelectMany(id => engine.PictureVectors(id).ToArray())];
+        return [.. ids.SelectMany(id => engine.VectorsOf(id).ToArray())];
     }
 }

@@ -27,8 +27,8 @@ public sealed class PictureInferenceTests
         foreach (var text in VisionCases.Texts)
         {
             var (expected, ids) = (Expected(model, text), VisionCases.Ids(engine, text));
-            Compare(VisionCases.Read(engine, ids));
-            Compare(VisionCases.Read(engine, [.. ids.Select(id => new[] { id })]));
+            Compare(TextLogits.Of(engine, ids));
+            Compare(TextLogits.Of(engine, [.. ids.Select(id => new[] { id })]));
 
             void Compare(float[][] logits)
             {
@@ -51,10 +51,10 @@ public sealed class PictureInferenceTests
             foreach (var text in VisionCases.Texts.Skip(3))
             {
                 var ids = VisionCases.Ids(engine, text);
-                var whole = VisionCases.Read(engine, ids);
+                var whole = TextLogits.Of(engine, ids);
                 for (var split = 1; split < ids.Length; split += Math.Max(1, ids.Length / 12))
-                    Assert.Equal(whole, VisionCases.Read(engine, ids[..split], ids[split..]));
-                Assert.Equal(whole, VisionCases.Read(engine, [.. ids.Select(id => new[] { id })]));
+                    Assert.Equal(whole, TextLogits.Of(engine, ids[..split], ids[split..]));
+                Assert.Equal(whole, TextLogits.Of(engine, [.. ids.Select(id => new[] { id })]));
             }
         }
     }
@@ -66,7 +66,7 @@ public sealed class PictureInferenceTests
         using var model = VisionCases.Model(kind);
         using var engine = CpuInferenceModel.TryCreate(model, threads: 2)!;
         int[][] texts = [.. VisionCases.Texts.Select(text => VisionCases.Ids(engine, text))];
-        var alone = texts.Select(text => VisionCases.Read(engine, text)[^1]).ToArray();
+        var alone = texts.Select(text => TextLogits.Of(engine, text)[^1]).ToArray();
         using var state = engine.NewState(texts.Length);
         int[] rows = [4, 0, 5, 2, 3, 1];
         int[] firsts = [.. rows.Select(row => 1 + row % (texts[row].Length - 1))];
@@ -123,7 +123,7 @@ public sealed class PictureInferenceTests
         using var closed = CpuInferenceModel.TryCreate(model)!;
         Assert.Equal(After(closed, -1, 4, 7), After(closed, -2, 4, 7));
 
-        static float[] After(InferenceModel engine, params int[] text) => VisionCases.Read(engine, VisionCases.Ids(engine, text))[^1];
+        static float[] After(InferenceModel engine, params int[] text) => TextLogits.Of(engine, VisionCases.Ids(engine, text))[^1];
     }
 
     [Fact]
@@ -135,7 +135,7 @@ public sealed class PictureInferenceTests
         int[] text = [5, 1, 7];
         var table = model.Weight("model.embed_tokens.weight").detach().data<float>().ToArray();
         float[] embeddings = [.. text.SelectMany(id => table[(id * 16)..((id + 1) * 16)])];
-        var expected = VisionCases.Read(engine, text)[^1];
+        var expected = TextLogits.Of(engine, text)[^1];
         using var state = engine.NewState(rows: 1);
         engine.Read(state, [0], [3], InferenceInput.OfEmbeddings(embeddings, 16));
         Assert.Equal(expected, engine.Logits(0).ToArray());

@@ -17,7 +17,7 @@ public sealed class PictureStateTests
         using var engine = CpuInferenceModel.TryCreate(model)!;
         using var state = engine.NewState(rows: 2);
         var (ids, other, plain) = (Ids(4), Ids(5), Ids(0));
-        var (expected, expectedPlain) = (VisionCases.Read(engine, ids)[^1], VisionCases.Read(engine, plain)[^1]);
+        var (expected, expectedPlain) = (TextLogits.Of(engine, ids)[^1], TextLogits.Of(engine, plain)[^1]);
         After(1, other);
         After(0, ids[..^3]);
         state.Copy(from: 0, to: 1);

@@ -145,19 +145,6 @@ internal static class VisionCases
     public static int[] Ids(InferenceModel model, params int[] text) => [.. text.SelectMany(id =>
         id < 0 ? model.Picture(Pixels(model.Config, -id)) : [id])];
 
-    /// <summary>The logits of all tokens of a text that is read in parts.</summary>
-    public static float[][] Read(InferenceModel engine, params int[][] parts)
-    {
-        using var state = engine.NewState(rows: 1);
-        List<float[]> logits = [];
-        foreach (var part in parts)
-        {
-            engine.Read(state, [0], [part.Length], part, all: true);
-            for (var token = 0; token < part.Length; token++) logits.Add(engine.Logits(token).ToArray());
-        }
-        return [.. logits];
-    }
-
     private static ModelConfig Hybrid(ModelConfig text) => text with
     {
         Layers = 3,
