@@ -33,6 +33,9 @@ public abstract record AttentionConfig
     /// <param name="mixesValues">Whether its values are mixed with those of an earlier block.</param>
     public abstract MixerCost CostAt(int width, bool mixesValues);
 
+    /// <summary>Whether a mask can tell it which tokens a token sees, so that documents of one row see nothing of each other.</summary>
+    internal virtual bool SeparatesDocuments => false;
+
     /// <summary>Why the mixer cannot be split between however many ranks; paths are relative to the record.</summary>
     internal virtual IEnumerable<ConfigProblem> SplitObstacles() =>
         [new("kind", "tensor_parallel cannot split this mixer; take another mixer, or another strategy")];

@@ -74,6 +74,13 @@ public sealed record ModelConfig : IValidated
     /// <summary>The most tokens that a text may have: those of the context or, read segment by segment, as many as there are.</summary>
     public int MostTokens => HasSegments ? int.MaxValue : ContextLength;
 
+    /// <summary>
+    /// Whether documents can stand in one row and see nothing of each other: where a mask says all about which tokens a token sees, and no
+    /// part of the loss counts the tokens that are read.
+    /// </summary>
+    internal bool SeparatesDocuments => Position.SeparatesDocuments && Mlp is not MixtureMlpConfig && !HasSegments
+        && !Layers.Hourglasses.Any() && MixersByPath().All(mixer => mixer.Mixer.SeparatesDocuments);
+
     /// <summary>How many memory tokens stand before the words of a segment.</summary>
     internal int PlacesBefore => Memory?.PlacesBefore ?? 0;
 

@@ -18,6 +18,9 @@ public abstract record PositionConfig
     /// <summary>Whether positions are vectors that are added to those of the tokens; else the mixers use them, or nobody.</summary>
     internal virtual bool IsAddedToEmbedding => false;
 
+    /// <summary>Whether a token needs its own position only, and not how far it is from others in its row.</summary>
+    internal virtual bool SeparatesDocuments => true;
+
     /// <summary>What positions learn, named relative to the decoder.</summary>
     /// <param name="model">The model that they are the positions of.</param>
     public virtual IEnumerable<ParameterSpec> Parameters(ModelConfig model) => [];
@@ -59,6 +62,9 @@ public sealed record RotaryPositionConfig : PositionConfig, IValidated
     /// <summary>How wavelengths are stretched for texts longer than those of training; not at all where absent.</summary>
     public RotaryScalingConfig? Scaling { get; init; }
 
+    /// <inheritdoc/>
+    internal override bool SeparatesDocuments => Scaling is not DynamicNtkScalingConfig;
+
     /// <summary>The angle by which pair i rotates from one position to the next: theta^(-2i/D), or what the scaling makes of it.</summary>
     /// <param name="headWidth">D, even.</param>
     /// <param name="length">T, the length of the text; only dynamic NTK asks for it.</param>
@@ -81,7 +87,11 @@ public sealed record RotaryPositionConfig : PositionConfig, IValidated
 /// <summary>
 /// Positions that speak through the scores of softmax attention: a number that depends on the distance of query and key is added to each.
 /// </summary>
-public abstract record ScoreBiasPositionConfig : PositionConfig;
+public abstract record ScoreBiasPositionConfig : PositionConfig
+{
+    /// <inheritdoc/>
+    internal override bool SeparatesDocuments => false;
+}
 
 /// <summary>Scores fall with the distance, in each head with a fixed slope of its own (ALiBi, Press et al. 2022).</summary>
 public sealed record AlibiPositionConfig : ScoreBiasPositionConfig

@@ -41,6 +41,9 @@ public sealed record SoftmaxAttentionConfig : HeadedAttentionConfig
     public WindowConfig Window { get; init; } = new FullWindowConfig();
 
     /// <inheritdoc/>
+    internal override bool SeparatesDocuments => Window is FullWindowConfig;
+
+    /// <inheritdoc/>
     public override IEnumerable<ConfigProblem> ProblemsAt(int width, PositionConfig position)
     {
         foreach (var problem in base.ProblemsAt(width, position)) yield return problem;

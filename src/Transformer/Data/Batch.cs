@@ -29,6 +29,12 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// <summary>The sort of question of each row, for accuracies by sort; null where rows are all of one sort.</summary>
     public IReadOnlyList<string>? Sorts { get; init; }
 
+    /// <summary>
+    /// Which document of its row a token belongs to, from 1 on, or 0 for what stands before them and all of them read, such as a picture:
+    /// [B, T]. A token sees nothing of other documents, and the positions of each go on from what they share. Null where a row is one text.
+    /// </summary>
+    public int[]? Documents { get; init; }
+
     /// <summary>The target that the loss leaves out.</summary>
     public const long IgnoredTarget = -100;
 
@@ -46,10 +52,13 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     {
         if (ranks == 1) return this;
         var (first, end) = RowsOf(rank, ranks, Rows);
+        // With fewer rows than ranks, some read one without targets: the others wait for their gradients.
+        if (first == end) return Share(0, Rows) with { Targets = [.. Enumerable.Repeat(IgnoredTarget, Columns)] };
         var segments = (Starts?.Count ?? 0) / Rows;
         return new Batch(Inputs[(first * Columns)..(end * Columns)], Targets[(first * Columns)..(end * Columns)], end - first, Columns)
         {
             PieceEnds = PieceEnds?[(first * Columns)..(end * Columns)],
+            Documents = Documents?[(first * Columns)..(end * Columns)],
             Starts = Starts is null ? null : [.. Starts.Skip(first * segments).Take((end - first) * segments)],
             Pictures = Pictures?.Slice(PicturesOf(0, first), PicturesOf(first, end)),
             Pixels = Pixels?.Slice(PicturesOf(0, first), PicturesOf(first, end)),
@@ -79,6 +88,7 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
                 PicturePixels.LevelsOf(Pictures.Distinct, vision.Image), vision.Image.Size, Pictures.Of),
             PlacesOfPicture = vision.Placeholders,
             Sorts = Sorts,
+            Documents = Documents is null ? null : new int[Rows * columns],
         };
         Array.Fill(wide.Targets, IgnoredTarget);
         for (var row = 0; row < Rows; row++)
@@ -88,13 +98,55 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
                 if (Inputs[place] == ImagePlaceholder)
                 {
                     wide.Inputs.AsSpan(to, more).Fill(ImagePlaceholder);
+                    wide.Documents?.AsSpan(to, more).Fill(Documents![place]);
                     to += more;
                 }
                 (wide.Inputs[to], wide.Targets[to]) = (Inputs[place], Targets[place]);
+                if (wide.Documents is not null) wide.Documents[to] = Documents![place];
                 to++;
             }
+            // Padding is a document of its own.
+            if (wide.Documents is not null) wide.Documents.AsSpan((row * columns + lengths[row])..((row + 1) * columns)).Fill(int.MaxValue);
         }
         return wide;
+    }
+
+    /// <summary>
+    /// The same with each picture once: rows that begin with the same picture, have no other and predict nothing there become documents
+    /// of one row behind it, so that the model reads the picture once for all of them. The loss and its gradient stay what they are.
+    /// </summary>
+    internal Batch WithPicturesShared()
+    {
+        if (Pictures is null) return this;
+        int[] before = [.. Enumerable.Range(0, Rows).Select(row => PicturesOf(0, row))];
+        var groups = Enumerable.Range(0, Rows)
+            .GroupBy(row => BeginsWithItsPicture(row) ? Pictures.Of[before[row]] : -1 - row).Select(group => group.ToArray()).ToArray();
+        if (groups.Length == Rows) return this;
+        var own = Columns - 1;
+        var columns = 1 + own * groups.Max(group => group.Length);
+        var shared = new Batch(new long[groups.Length * columns], new long[groups.Length * columns], groups.Length, columns)
+        {
+            Documents = [.. Enumerable.Range(0, groups.Length * columns).Select(place => (place % columns + own - 1) / own)],
+            Pictures = new(
+                Pictures.Distinct,
+                [.. groups.SelectMany(group => Pictures.Of.Skip(before[group[0]]).Take(PicturesOf(group[0], group[0] + 1)))]),
+        };
+        Array.Fill(shared.Targets, IgnoredTarget);
+        foreach (var (to, group) in groups.Index())
+        {
+            shared.Inputs[to * columns] = Inputs[group[0] * Columns];
+            shared.Targets[to * columns] = Targets[group[0] * Columns];
+            foreach (var (document, row) in group.Index())
+            {
+                var (from, at) = (row * Columns + 1, to * columns + 1 + document * own);
+                Inputs.AsSpan(from, own).CopyTo(shared.Inputs.AsSpan(at));
+                Targets.AsSpan(from, own).CopyTo(shared.Targets.AsSpan(at));
+            }
+        }
+        return shared;
+
+        bool BeginsWithItsPicture(int row) => (Inputs[row * Columns], Targets[row * Columns]) == (ImagePlaceholder, IgnoredTarget)
+            && PicturesOf(row, row + 1) == 1;
     }
 
     /// <summary>

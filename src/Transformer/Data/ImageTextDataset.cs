@@ -88,7 +88,7 @@ public sealed class ImageTextDataset : Dataset
     public override TrainingBatches Train(RunConfig run, long position = 0)
     {
         var rows = new Rows(this, run.Model.Vision?.Image, run.Training.BatchSize, run.Training.Seed, position);
-        return run.Model.Vision is { } vision ? new PictureBatches(rows, vision) : rows;
+        return run.Model.Vision is null ? rows : new PictureBatches(rows, run.Model);
     }
 
     /// <inheritdoc/>

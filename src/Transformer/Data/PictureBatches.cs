@@ -4,11 +4,20 @@ namespace Transformer.Data;
 
 /// <summary>Batches as a model with pictures reads them, made while the batch before is trained on.</summary>
 /// <param name="batches">The batches, with one placeholder of each picture.</param>
-/// <param name="vision">How the model reads pictures.</param>
-internal sealed class PictureBatches(TrainingBatches batches, VisionConfig vision) : TrainingBatches(batches.Position)
+/// <param name="model">The model.</param>
+internal sealed class PictureBatches(TrainingBatches batches, ModelConfig model) : TrainingBatches(batches.Position)
 {
+    private readonly VisionConfig vision = model.Vision!;
+
+    // Cross-attention reads a picture once however many rows show it.
+    private readonly bool sharesPictures = model is { Vision: PrefixVisionConfig, SeparatesDocuments: true };
+
     /// <inheritdoc/>
-    public override Batch At(long position) => batches.At(position).ReadBy(vision);
+    public override Batch At(long position)
+    {
+        var batch = batches.At(position);
+        return (sharesPictures ? batch.WithPicturesShared() : batch).ReadBy(vision);
+    }
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

@@ -19,7 +19,8 @@ internal sealed class SegmentReader(TransformerModel model, bool withoutMemory =
     /// <param name="batch">The batch.</param>
     public Tensor Hidden(Tensor inputs, Batch batch)
     {
-        if (!model.Config.HasSegments) return model.Hidden(inputs, pictures: BatchTensors.Pictures(batch, model));
+        if (!model.Config.HasSegments)
+            return model.Hidden(inputs, pictures: BatchTensors.Pictures(batch, model), documents: batch.Documents);
         using var zeroed = withoutMemory ? memory?.Zeroed() : null;
         var (hidden, after) = model.Continue(inputs, batch.Starts is null ? null : zeroed ?? memory, batch.Starts);
         memory?.Dispose();

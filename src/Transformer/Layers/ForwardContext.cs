@@ -1,3 +1,4 @@
+using Transformer.Inference;
 using Transformer.Layers.Attention;
 using Transformer.Layers.Memory;
 using Transformer.Layers.Positions;
@@ -104,10 +105,10 @@ public sealed record ForwardContext
         return context;
     }
 
-    // Blocks that are computed again read the rotation again, and which pictures they see.
+    // Blocks that are computed again read the rotation again, and what they see.
     internal void KeepForRecomputation()
     {
-        foreach (var tensor in new[] { Rotation?.Cos, Rotation?.Sin, Pictures?.OfRows, Pictures?.Last }.OfType<Tensor>())
+        foreach (var tensor in new[] { Rotation?.Cos, Rotation?.Sin, Mask, Pictures?.OfRows, Pictures?.Last }.OfType<Tensor>())
             Recomputation?.Keep(tensor.DetachFromDisposeScope());
     }
 
@@ -157,6 +158,40 @@ public sealed record ForwardContext
             CacheRotation = rotatesCache ? rotary!.At(arange(ends.Max(), device: device), lengths) : null,
             CachedLengths = cachedLengths ?? [],
             NewTokens = newTokens ?? [],
+        };
+    }
+
+    /// <summary>The context of a pass over whole rows whose documents see nothing of each other.</summary>
+    /// <param name="documents">
+    /// For each token the document that it belongs to, each in one piece: [B, T], row by row; 0 for what stands before them and all of
+    /// them see.
+    /// </param>
+    /// <param name="rows">B.</param>
+    /// <param name="tokens">T.</param>
+    /// <param name="rotary">The model's rotary positions; null for a model without.</param>
+    /// <param name="contextLength">How many positions the model has.</param>
+    /// <param name="device">The device of the pass.</param>
+    /// <exception cref="Configuration.InputException">A document does not fit the positions.</exception>
+    internal static ForwardContext OfDocuments(
+        IReadOnlyList<int> documents, int rows, int tokens, RotaryPosition? rotary, int contextLength, Device device)
+    {
+        var positions = new long[rows * tokens];
+        for (var (place, own, shared) = (0, 0, 0); place < positions.Length; place++)
+        {
+            if (place % tokens == 0) (own, shared) = (0, 0);
+            else if (documents[place] != documents[place - 1]) own = 0;
+            positions[place] = documents[place] == 0 ? shared++ : shared + own++;
+        }
+        InferenceModel.CheckLength((int)positions.Max() + 1, contextLength);
+        var of = tensor(documents.ToArray(), rows, tokens).ToDeviceAsync(device);                           // [B, T]
+        var isSeen = (of.unsqueeze(1) == of.unsqueeze(2)) | (of == 0).unsqueeze(1);                         // [B, T, T]
+        var at = tensor(positions, rows, tokens).ToDeviceAsync(device);
+        return new ForwardContext
+        {
+            Positions = at,
+            Causal = false,
+            Mask = (isSeen & ones(tokens, tokens, ScalarType.Bool, device).tril()).unsqueeze(1),            // [B, 1, T, T]
+            Rotation = rotary?.At(at),
         };
     }
 

@@ -24,6 +24,9 @@ internal sealed record PassRequest
     /// <summary>For each row how many of its T tokens are text, from the left; all where null.</summary>
     public IReadOnlyList<int>? NewTokens { get; init; }
 
+    /// <summary>Which document each token belongs to: [B, T]; null where every row is one text.</summary>
+    public IReadOnlyList<int>? Documents { get; init; }
+
     /// <summary>What is remembered of the segments before this one; null in a model without memory.</summary>
     public SegmentMemory? MemoryBefore { get; init; }
 

@@ -148,10 +148,15 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     /// and rows that have ended, share a pass. All where null.
     /// </param>
     /// <param name="pictures">The pictures of the placeholders, of all those of a picture together; null where there are none.</param>
+    /// <param name="documents">
+    /// As <see cref="Data.Batch.Documents"/>: [B, T], in a pass without a state; null where every row is one text.
+    /// </param>
     /// <returns>[B, T, C]</returns>
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
+    /// <exception cref="InvalidOperationException">The model cannot keep documents of one row apart.</exception>
     public Tensor Hidden(
-        Tensor ids, TorchSequenceState? state = null, IReadOnlyList<int>? newTokens = null, PictureVectors? pictures = null)
+        Tensor ids, TorchSequenceState? state = null, IReadOnlyList<int>? newTokens = null, PictureVectors? pictures = null,
+        IReadOnlyList<int>? documents = null)
     {
         if (state is null && Config.HasSegments)
         {
@@ -160,7 +165,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             return hidden;
         }
         using var embeddings = EmbedWith(ids, pictures);
-        return Pass(embeddings, new() { Ids = ids, State = state, NewTokens = newTokens, Pictures = pictures });
+        return Pass(embeddings, new() { Ids = ids, State = state, NewTokens = newTokens, Pictures = pictures, Documents = documents });
     }
 
     /// <summary>The embeddings of a text with pictures: [B, T] to [B, T, C].</summary>
@@ -197,10 +202,12 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
     /// where blocks keep all activations.</param>
     /// <param name="pieceEnds">1 at a token that ends a piece, which teaches boundaries of kind pieces: [B, T]; nothing where null.</param>
     /// <param name="pictures">As for <see cref="Hidden"/>.</param>
+    /// <param name="documents">As for <see cref="Hidden"/>.</param>
     /// <returns>[B, T, C] and a scalar, weights included; null where no layer adds anything.</returns>
     /// <exception cref="InputException">The tokens do not fit the context length.</exception>
     public (Tensor Hidden, Tensor? Penalty) HiddenAndPenalty(
-        Tensor ids, Recomputation? recomputation = null, Tensor? pieceEnds = null, PictureVectors? pictures = null)
+        Tensor ids, Recomputation? recomputation = null, Tensor? pieceEnds = null, PictureVectors? pictures = null,
+        IReadOnlyList<int>? documents = null)
     {
         if (Config.HasSegments)
         {
@@ -210,7 +217,7 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         }
         var losses = new AuxiliaryLosses();
         using var embeddings = EmbedWith(ids, pictures);
-        var boundaries = HasTaughtBoundaries ? new List<TokenBoundaries>() : null;
+        var boundaries = BoundaryTeaching.IsNeededBy(Config) ? new List<TokenBoundaries>() : null;
         var hidden = Pass(embeddings, new()
         {
             Ids = ids,
@@ -218,8 +225,9 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
             Recomputation = recomputation,
             Boundaries = boundaries,
             Pictures = pictures,
+            Documents = documents,
         });
-        if (boundaries is not null) Teach(boundaries, hidden, pieceEnds, losses);
+        if (boundaries is not null) BoundaryTeaching.Teach(boundaries, hidden, this, pieceEnds, losses);
         return (hidden, losses.Total());
     }
 
@@ -295,41 +303,6 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         }
     }
 
-    private bool HasTaughtBoundaries => Config.Layers.Hourglasses
-        .Any(found => found.Hourglass.Boundaries is EntropyBoundariesConfig or PieceBoundariesConfig);
-
-    // By what the pass itself has made of the text, or by the pieces of a tokenizer.
-    private void Teach(List<TokenBoundaries> boundaries, Tensor hidden, Tensor? pieceEnds, AuxiliaryLosses losses)
-    {
-        using var scope = NewDisposeScope();
-        foreach (var found in boundaries)
-        {
-            var taught = found.Config switch
-            {
-                EntropyBoundariesConfig entropy => Spikes(hidden, entropy.SpikesLeft),
-                PieceBoundariesConfig => pieceEnds,
-                _ => null,
-            };
-            if (taught is not null) losses.Add(nn.functional.binary_cross_entropy_with_logits(found.Logits!, taught));
-            found.Dispose();
-        }
-    }
-
-    private Tensor Spikes(Tensor hidden, int left)
-    {
-        using var _ = no_grad();
-        var (rows, tokens) = (hidden.shape[0], hidden.shape[1]);
-        var chunks = hidden.flatten(0, 1).split(LanguageModelLoss.RowsAtOnce(rows * tokens, Config.VocabularySize!.Value));
-        var entropy = cat([.. chunks.Select(chunk => EntropyOf(chunk))]).view(rows, tokens);
-        return BoundaryPredictor.Spikes(entropy, left);
-
-        Tensor EntropyOf(Tensor chunk)
-        {
-            using var scope = NewDisposeScope();
-            return BoundaryPredictor.Entropy(Logits(chunk)).MoveToOuterDisposeScope();
-        }
-    }
-
     /// <summary>A pass of the model, or of one segment with its memory tokens among the embeddings.</summary>
     /// <param name="embeddings">[B, T, C]</param>
     /// <param name="request">What else there is.</param>
@@ -341,10 +314,19 @@ public sealed class TransformerModel : nn.Module<Tensor, TorchSequenceState?, Te
         if (state is not null && rows != state.Lengths.Count)
             throw new ArgumentException($"{rows} rows do not continue a state of {state.Lengths.Count} rows", nameof(embeddings));
         int[] counts = [.. request.NewTokens ?? Enumerable.Repeat(tokens, rows)];
-        var end = counts.Select((count, row) => (state?.Lengths[row] ?? 0) + count).Max();
-        InferenceModel.CheckLength(end, state?.Capacity ?? Config.Places);
-        var context = ForwardContext.For(
-            rows, tokens, state?.Lengths, request.NewTokens, rotary, Config.Places, Device, state is { CanDrop: true }) with
+        if (request.Documents is null)
+        {
+            var end = counts.Select((count, row) => (state?.Lengths[row] ?? 0) + count).Max();
+            InferenceModel.CheckLength(end, state?.Capacity ?? Config.Places);
+        }
+        else if (!Config.SeparatesDocuments || state is not null)
+        {
+            throw new InvalidOperationException("this pass cannot keep documents of one row apart");
+        }
+        var context = (request.Documents is { } documents
+            ? ForwardContext.OfDocuments(documents, rows, tokens, rotary, Config.Places, Device)
+            : ForwardContext.For(
+                rows, tokens, state?.Lengths, request.NewTokens, rotary, Config.Places, Device, state is { CanDrop: true })) with
         {
             Ids = request.Ids,
             Pictures = HasCrossAttention && request.Pictures is { } pictures

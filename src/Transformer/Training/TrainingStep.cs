@@ -123,7 +123,7 @@ public sealed class TrainingStep(TransformerModel model, ParameterSpace space, O
         if (!model.Config.HasSegments)
         {
             var pictures = BatchTensors.Pictures(batch, model, recomputation);
-            return model.HiddenAndPenalty(inputs, recomputation, BatchTensors.PieceEnds(batch, model.Device), pictures);
+            return model.HiddenAndPenalty(inputs, recomputation, BatchTensors.PieceEnds(batch, model.Device), pictures, batch.Documents);
         }
         var (hidden, penalty, memory) = model.HiddenAndPenalty(
             inputs, batch.Starts is null ? null : before, batch.Starts, config.BackpropagationSegments, recomputation);

@@ -80,7 +80,7 @@ public sealed class TaskDataset : Dataset
         var rows = new TaskSampler(
             this, config.TrainingRows, run.Training.BatchSize, run.Training.Seed, position,
             (config as PictureTaskConfig)?.RowsAtOnce ?? 1);
-        return run.Model.Vision is { } vision ? new PictureBatches(rows, vision) : rows;
+        return run.Model.Vision is null ? rows : new PictureBatches(rows, run.Model);
     }
 
     /// <inheritdoc/>
