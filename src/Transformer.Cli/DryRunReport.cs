@@ -30,9 +30,9 @@ internal static class DryRunReport
         var config = Trainer.Resolve(given, data);
         if (config.Training.Schedule.WarningFor(config.Training.Steps) is { } warning)
             request.InvocationConfiguration.Error.WriteLine($"warning: {warning}");
-        var (size, rows) = (new ModelSize(config.Model), config.Training.BatchSize);
+        var size = new ModelSize(config.Model);
         var cost = DesignCost.Of(config, data);
-        var step = TrainingMemory.Of(size, config.Training, rows, cost.Columns, cost.Labelled).Bytes;
+        var step = TrainingMemory.Of(size, config.Training, cost.Rows, cost.Columns, cost.Labelled).Bytes;
         var runtime = RuntimeBytes();
         var free = SystemFacts.FreeMemory();
         var tokens = (long)cost.TokensOf(config);

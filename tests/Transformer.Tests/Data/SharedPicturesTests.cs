@@ -1,3 +1,4 @@
+using Transformer.Comparison;
 using Transformer.Configuration;
 using Transformer.Data;
 using Transformer.Data.Images;
@@ -94,6 +95,19 @@ public sealed class SharedPicturesTests
             foreach (var (_, weight) in network.Weights) weight.grad = null;
             return (loss.item<float>(), gradients);
         }
+    }
+
+    [Fact]
+    public void What_a_run_costs_counts_shared_pictures_once()
+    {
+        using var data = new TaskDataset(new SortOfClevrTaskConfig { QuestionsAtOnce = 10 });
+        var run = Run(ModelConfig(data, new PrefixVisionConfig()), batchSize: 40);
+        using var batches = data.Train(run);
+        var (batch, cost) = (batches.Next(), DesignCost.Of(run, data));
+        Assert.Equal((batch.Rows, batch.Columns), (cost.Rows, cost.Columns));
+        Assert.Equal((double)run.Training.Steps * batch.Inputs.Length, cost.TokensOf(run));
+        var alone = DesignCost.Of(run with { Model = run.Model with { Position = new AlibiPositionConfig() } }, data);
+        Assert.Equal((40, 3 + 8), (alone.Rows, alone.Columns));
     }
 
     [Fact]
